@@ -1,0 +1,158 @@
+import { readFileSync } from 'node:fs'
+import { parseDocument } from 'yaml'
+import {
+  OPTION_NAMES,
+  crossProblems,
+  optionEnv,
+  optionRow,
+  type OptionName,
+  type Options,
+} from './config/options.ts'
+import { readRoutes } from './config/routes.ts'
+import type { Route } from './model/route.ts'
+
+/** Where an effective value came from. */
+export type ValueSource = 'flag' | 'environment' | 'file' | 'default'
+
+/** A complete, valid configuration. */
+export interface Config {
+  readonly options: Options
+  readonly sources: Readonly<Record<OptionName, ValueSource>>
+  readonly routes: readonly Route[]
+  /** The file that was read, or null. */
+  readonly file: string | null
+}
+
+/** Everything that is wrong with a configuration, one line each, field and allowed values named. Exit code 2. */
+export class ConfigError extends Error {
+  readonly code = 'WAYBILL_CONFIG'
+  readonly problems: readonly string[]
+
+  constructor(problems: readonly string[]) {
+    super(`invalid configuration:\n${problems.map((p) => `  - ${p}`).join('\n')}`)
+    this.name = 'ConfigError'
+    this.problems = problems
+  }
+}
+
+/** What a configuration is read from. */
+export interface ConfigInput {
+  /** Path of waybill.yaml; null reads no file. */
+  readonly file: string | null
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Values given on the command line, by option name. */
+  readonly flags: Readonly<Partial<Record<OptionName, string>>>
+}
+
+/**
+ * Reads file, environment and flags into one configuration; flag over environment over file over default.
+ * Throws `ConfigError` with all problems at once.
+ */
+export function loadConfig(input: ConfigInput): Config {
+  const problems: string[] = []
+  const tree = input.file === null ? {} : readFile(input.file, input.env, problems)
+  const { routes: routesValue, ...optionTree } = tree
+  const fileValues = flatten(optionTree, problems)
+  const options: Record<string, unknown> = {}
+  const sources: Record<string, ValueSource> = {}
+  for (const name of OPTION_NAMES) {
+    const found = pick(name, input, fileValues)
+    const row = optionRow(name)
+    sources[name] = found.source
+    options[name] = row.default
+    if (found.source === 'default') continue
+    try {
+      options[name] = row.read(found.value)
+    } catch (error) {
+      const shown = row.isSecret === true ? '' : ` "${String(found.value).slice(0, 100)}"`
+      problems.push(`${found.label}${shown}: ${(error as RangeError).message}`)
+    }
+  }
+  const { routes, problems: routeProblems } = readRoutes(routesValue)
+  problems.push(...routeProblems)
+  if (problems.length === 0) problems.push(...crossProblems(options as Options))
+  if (problems.length > 0) throw new ConfigError(problems)
+  return {
+    options: options as Options,
+    sources: sources as Record<OptionName, ValueSource>,
+    routes,
+    file: input.file,
+  }
+}
+
+interface Found {
+  readonly value: unknown
+  readonly source: ValueSource
+  /** How the value is named in a message. */
+  readonly label: string
+}
+
+function pick(name: OptionName, input: ConfigInput, fileValues: ReadonlyMap<OptionName, unknown>): Found {
+  const flag = input.flags[name]
+  if (flag !== undefined) return { value: flag, source: 'flag', label: name }
+  const env = optionEnv(name)
+  const fromEnv = input.env[env]
+  if (fromEnv !== undefined && fromEnv !== '') return { value: fromEnv, source: 'environment', label: env }
+  if (fileValues.has(name)) return { value: fileValues.get(name), source: 'file', label: name }
+  return { value: undefined, source: 'default', label: name }
+}
+
+type Tree = Record<string, unknown>
+
+function readFile(file: string, env: ConfigInput['env'], problems: string[]): Tree {
+  let source: string
+  try {
+    source = readFileSync(file, 'utf8')
+  } catch (error) {
+    problems.push(`${file}: cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`)
+    return {}
+  }
+  const document = parseDocument(source)
+  for (const error of document.errors)
+    problems.push(`${file}: ${error.message.split('\n')[0] ?? 'invalid YAML'}`)
+  if (document.errors.length > 0) return {}
+  const tree: unknown = document.toJS({ maxAliasCount: 100 })
+  if (tree === null || tree === undefined) return {}
+  if (typeof tree !== 'object' || Array.isArray(tree)) {
+    problems.push(`${file}: must be a mapping of options and routes`)
+    return {}
+  }
+  return substitute(tree, '', env, problems) as Tree
+}
+
+/** Replaces `${env:NAME}` in every text of the tree; a variable that is not set is a problem, never an empty text. */
+function substitute(value: unknown, at: string, env: ConfigInput['env'], problems: string[]): unknown {
+  if (typeof value === 'string') {
+    return value.replace(/\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}/g, (_whole, name: string) => {
+      const found = env[name]
+      if (found === undefined) problems.push(`${at}: environment variable ${name} is not set`)
+      return found ?? ''
+    })
+  }
+  if (Array.isArray(value)) return value.map((v, i) => substitute(v, `${at}[${i}]`, env, problems))
+  if (typeof value !== 'object' || value === null) return value
+  const entries = Object.entries(value).map(([key, v]): [string, unknown] => [
+    key,
+    substitute(v, at === '' ? key : `${at}.${key}`, env, problems),
+  ])
+  return Object.fromEntries(entries)
+}
+
+/** Turns the nested tree of the file into option names; unknown names are problems. */
+function flatten(tree: Tree, problems: string[]): Map<OptionName, unknown> {
+  const values = new Map<OptionName, unknown>()
+  const known = new Set<string>(OPTION_NAMES)
+  const walk = (node: Tree, prefix: string): void => {
+    for (const [key, value] of Object.entries(node)) {
+      const name = `${prefix}${key}`
+      const isGroup = OPTION_NAMES.some((n) => n.startsWith(`${name}.`))
+      if (known.has(name)) values.set(name as OptionName, value)
+      else if (isGroup && typeof value === 'object' && value !== null && !Array.isArray(value))
+        walk(value as Tree, `${name}.`)
+      else if (isGroup) problems.push(`${name}: must be a mapping of options`)
+      else problems.push(`${name}: unknown option; the options are listed by "waybill config show"`)
+    }
+  }
+  walk(tree, '')
+  return values
+}

@@ -1,0 +1,318 @@
+import { isIP } from 'node:net'
+import { DURATION_FORM, parseDurationMs } from '../model/duration.ts'
+import { networkProblem } from '../model/network.ts'
+
+interface Row<T> {
+  readonly default: T
+  /** One line for `--help`, the README and `config show`. */
+  readonly help: string
+  /** Unit of a number, where its name does not end in it. */
+  readonly isSecret?: boolean
+  /** Takes effect on reload; all others need a restart. */
+  readonly isLive?: boolean
+  /** Environment variable, where it is not derived from the key. */
+  readonly env?: string
+  /** Allowed values, in words. */
+  readonly form: string
+  /** Reads a value from YAML, environment or flag; throws a RangeError that says what is allowed. */
+  readonly read: (value: unknown) => T
+}
+
+type Extra = { isSecret?: boolean; isLive?: boolean; env?: string }
+
+function row<T>(def: T, form: string, help: string, parse: (v: unknown) => T | null, extra: Extra): Row<T> {
+  const read = (value: unknown): T => {
+    const parsed = parse(value)
+    if (parsed === null) throw new RangeError(`must be ${form}`)
+    return parsed
+  }
+  return { default: def, form, help, read, ...extra }
+}
+
+function integer(def: number, min: number, max: number, help: string, extra: Extra = {}): Row<number> {
+  const parse = (v: unknown): number | null => {
+    const n = typeof v === 'string' && /^-?\d{1,15}$/.test(v) ? Number(v) : v
+    return typeof n === 'number' && Number.isSafeInteger(n) && n >= min && n <= max ? n : null
+  }
+  return row(def, `a whole number from ${min} to ${max}`, help, parse, extra)
+}
+
+function milliseconds(def: number, min: number, max: number, help: string, extra: Extra = {}): Row<number> {
+  const parse = (v: unknown): number | null => {
+    const n = typeof v === 'string' ? (/^-?\d{1,15}$/.test(v) ? Number(v) : parseDurationMs(v)) : v
+    return typeof n === 'number' && Number.isSafeInteger(n) && n >= min && n <= max ? n : null
+  }
+  return row(def, `milliseconds from ${min} to ${max}, or ${DURATION_FORM}`, help, parse, extra)
+}
+
+const BYTE_UNITS: Readonly<Record<string, number>> = { '': 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 }
+
+/** Parses `1048576`, `64KiB`, `8MiB`, `5GiB` into bytes; null when it is none of these. */
+export function parseBytes(value: unknown): number | null {
+  if (typeof value === 'number') return Number.isSafeInteger(value) ? value : null
+  const match = /^(\d{1,15})(KiB|MiB|GiB|)$/.exec(typeof value === 'string' ? value : '')
+  return match === null ? null : Number(match[1]) * (BYTE_UNITS[match[2] ?? ''] ?? 1)
+}
+
+function bytes(def: number, min: number, max: number, help: string, extra: Extra = {}): Row<number> {
+  const parse = (v: unknown): number | null => {
+    const n = parseBytes(v)
+    return n !== null && n >= min && n <= max ? n : null
+  }
+  return row(def, `bytes from ${min} to ${max}, or such as 64KiB, 8MiB, 5GiB`, help, parse, extra)
+}
+
+function text(def: string, form: string, help: string, test: (v: string) => boolean, extra: Extra = {}) {
+  return row(def, form, help, (v) => (typeof v === 'string' && test(v) ? v : null), extra)
+}
+
+function choice<T extends string>(def: T, of: readonly T[], help: string, extra: Extra = {}): Row<T> {
+  return row(def, `one of ${of.join(', ')}`, help, (v) => of.find((o) => o === v) ?? null, extra)
+}
+
+function networks(help: string, extra: Extra = {}): Row<readonly string[]> {
+  const parse = (v: unknown): readonly string[] | null => {
+    const list: unknown = typeof v === 'string' ? v.split(',').filter((s) => s !== '') : v
+    if (!Array.isArray(list)) return null
+    return list.every((n) => typeof n === 'string' && networkProblem(n) === null) ? (list as string[]) : null
+  }
+  return row<readonly string[]>([], 'a list of networks such as 10.0.0.0/8', help, parse, extra)
+}
+
+const isHost = (v: string): boolean => isIP(v) !== 0 || /^[a-zA-Z0-9.-]{1,253}$/.test(v)
+const isHttpOrigin = (v: string): boolean => v === '' || /^https?:\/\/[^/?#@\s]+\/?$/.test(v)
+const isPostgresUrl = (v: string): boolean => v === '' || /^postgres(ql)?:\/\//.test(v)
+
+const DAY_MS = 86_400_000
+const MIB = 1024 ** 2
+
+/**
+ * Every tuning value of the product. The key is the path in `waybill.yaml`; the environment variable (`WAYBILL_…`) and
+ * the flag (`--…`) derive from it. README's table and `--help` are generated from here.
+ */
+export const OPTIONS = {
+  'listen.host': text('0.0.0.0', 'an address or host name', 'Address of the proxy listener', isHost),
+  'listen.port': integer(8080, 0, 65_535, 'Port of the proxy listener; 0 takes a free one'),
+  'admin.host': text('127.0.0.1', 'an address or host name', 'Address of the admin listener', isHost),
+  'admin.port': integer(9090, 0, 65_535, 'Port of the admin listener; 0 takes a free one'),
+  'admin.token': text(
+    '',
+    'a text of 16 to 512 characters',
+    'Bearer token of the admin listener; required when its address is not loopback',
+    (v) => v === '' || (v.length >= 16 && v.length <= 512),
+    { isSecret: true },
+  ),
+  publicUrl: text(
+    '',
+    'an http(s) origin without path',
+    'How clients reach the proxy; set when it stands behind TLS termination',
+    isHttpOrigin,
+  ),
+  stateDir: text(
+    '.waybill',
+    'a path',
+    'Folder of the embedded PostgreSQL and other local state',
+    (v) => v !== '',
+  ),
+
+  'database.url': text(
+    '',
+    'a postgres:// URL',
+    'PostgreSQL 15 or newer; empty starts the embedded one',
+    isPostgresUrl,
+    { isSecret: true, env: 'DATABASE_URL' },
+  ),
+  'database.readerUrl': text(
+    '',
+    'a postgres:// URL',
+    'Where listings and reports read from; empty for database.url',
+    isPostgresUrl,
+    { isSecret: true },
+  ),
+  'database.statementTimeoutMs': milliseconds(
+    30_000,
+    100,
+    3_600_000,
+    'Longest statement of a listing or report',
+  ),
+
+  'proxy.headersTimeoutMs': milliseconds(15_000, 100, 600_000, 'Longest wait for a complete request head'),
+  'proxy.keepAliveTimeoutMs': milliseconds(
+    75_000,
+    1000,
+    3_600_000,
+    "Idle client connections are closed after this; keep it above the balancer's",
+  ),
+  'proxy.maxHeaderBytes': bytes(32_768, 8192, MIB, 'Largest request head; larger is answered 431'),
+  'proxy.maxConnections': integer(16_384, 1, 1_000_000, 'Client connections at once; more are refused'),
+  'proxy.trustedProxies': networks('Peers whose X-Forwarded-For, -Proto and -Host are believed', {
+    isLive: true,
+  }),
+  'proxy.maxUpstreamPools': integer(
+    1024,
+    1,
+    100_000,
+    'Upstream origins with open connections at once ({tenant} in upstream hosts)',
+  ),
+
+  'limits.idleBucketMs': milliseconds(
+    60_000,
+    1000,
+    DAY_MS,
+    'Rate buckets that are full again and unused for this long are evicted',
+  ),
+
+  'directory.pollIntervalMs': milliseconds(
+    500,
+    50,
+    60_000,
+    'How often changes of tenants and keys are looked for; a notification only makes it sooner',
+  ),
+  'directory.reconcileIntervalMs': integer(
+    300_000,
+    -1,
+    DAY_MS,
+    'How often, ±20 %, all tenants and keys are loaded anew, in ms; negative turns it off',
+  ),
+  'directory.lastUsedIntervalMs': milliseconds(
+    60_000,
+    100,
+    DAY_MS,
+    'At most one statement in this time writes last_used_at of all keys',
+  ),
+
+  'accessLog.capacityEntries': integer(
+    65_536,
+    4096,
+    16_777_216,
+    'Entries that the channel holds; beyond, entries are dropped and counted',
+  ),
+  'accessLog.capacityBytes': bytes(
+    96 * MIB,
+    MIB,
+    64 * 1024 * MIB,
+    'Bytes (estimated) that the channel holds',
+  ),
+  'accessLog.flushEntries': integer(128, 1, 65_536, 'A batch is copied as soon as this many entries wait …'),
+  'accessLog.flushIntervalMs': milliseconds(2000, 10, 60_000, '… or the oldest has waited this long'),
+  'accessLog.maxBatchEntries': integer(4096, 1, 65_536, 'Largest batch in entries'),
+  'accessLog.maxBatchBytes': bytes(4 * MIB, 64 * 1024, 256 * MIB, 'Largest batch in encoded bytes'),
+  'accessLog.copyTimeoutMs': milliseconds(
+    10_000,
+    100,
+    600_000,
+    'A COPY or connect that takes longer is given up; the ledger tells whether it was stored',
+  ),
+  'accessLog.backoffMinMs': milliseconds(
+    100,
+    1,
+    60_000,
+    'First wait after a failed COPY; doubles, with jitter',
+  ),
+  'accessLog.backoffMaxMs': milliseconds(5000, 1, 600_000, 'Longest wait between attempts'),
+  'accessLog.retentionDays': integer(30, 1, 36_500, 'Daily partitions older than this are dropped'),
+  'accessLog.partitionsAheadDays': integer(7, 1, 365, 'Daily partitions are made this many days ahead'),
+
+  'metrics.tenantLabels': integer(
+    0,
+    0,
+    10_000,
+    'Tenants with a label of their own in /metrics; the others are "__other__"; 0 turns the label off',
+  ),
+
+  'shutdown.drainTimeoutMs': milliseconds(
+    20_000,
+    0,
+    3_600_000,
+    'Longest wait for requests in flight after SIGTERM',
+  ),
+  'shutdown.flushTimeoutMs': milliseconds(
+    8000,
+    0,
+    3_600_000,
+    'Longest wait for the access log after the last request',
+  ),
+  'shutdown.graceMs': milliseconds(
+    30_000,
+    0,
+    7_200_000,
+    'What the orchestrator grants between SIGTERM and SIGKILL; the two above must fit into it',
+  ),
+
+  'log.level': choice(
+    'info',
+    ['trace', 'debug', 'info', 'warn', 'error', 'silent'],
+    'Least severe level that is logged to stderr',
+    { isLive: true },
+  ),
+} as const satisfies Record<string, Row<unknown>>
+
+export type OptionName = keyof typeof OPTIONS
+
+/** All options with their effective values. */
+export type Options = {
+  readonly [K in OptionName]: ReturnType<(typeof OPTIONS)[K]['read']>
+}
+
+/** All option names in table order. */
+export const OPTION_NAMES = Object.keys(OPTIONS) as readonly OptionName[]
+
+/** The row of an option, its value type forgotten: for code that treats all alike. */
+export function optionRow(name: OptionName): Row<unknown> {
+  return OPTIONS[name]
+}
+
+/** Environment variable of an option: `accessLog.flushEntries` → `WAYBILL_ACCESS_LOG_FLUSH_ENTRIES`. */
+export function optionEnv(name: OptionName): string {
+  return optionRow(name).env ?? `WAYBILL_${words(name).join('_').toUpperCase()}`
+}
+
+/** Flag of an option: `accessLog.flushEntries` → `access-log-flush-entries`. */
+export function optionFlag(name: OptionName): string {
+  return words(name).join('-')
+}
+
+function words(name: string): string[] {
+  return name
+    .replaceAll('.', '-')
+    .replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)
+    .split('-')
+}
+
+/** Problems between options that are each valid alone; quotes their names. */
+export function crossProblems(o: Options): string[] {
+  const problems: string[] = []
+  const must = (isMet: boolean, problem: string): void => {
+    if (!isMet) problems.push(problem)
+  }
+  must(
+    o['accessLog.flushEntries'] <= o['accessLog.maxBatchEntries'],
+    `accessLog.flushEntries (${o['accessLog.flushEntries']}) must not exceed accessLog.maxBatchEntries (${o['accessLog.maxBatchEntries']})`,
+  )
+  must(
+    o['accessLog.maxBatchEntries'] <= o['accessLog.capacityEntries'],
+    `accessLog.maxBatchEntries (${o['accessLog.maxBatchEntries']}) must not exceed accessLog.capacityEntries (${o['accessLog.capacityEntries']})`,
+  )
+  must(
+    o['accessLog.maxBatchBytes'] <= o['accessLog.capacityBytes'],
+    `accessLog.maxBatchBytes (${o['accessLog.maxBatchBytes']}) must not exceed accessLog.capacityBytes (${o['accessLog.capacityBytes']})`,
+  )
+  must(
+    o['accessLog.backoffMinMs'] <= o['accessLog.backoffMaxMs'],
+    `accessLog.backoffMinMs (${o['accessLog.backoffMinMs']}) must not exceed accessLog.backoffMaxMs (${o['accessLog.backoffMaxMs']})`,
+  )
+  must(
+    o['shutdown.drainTimeoutMs'] + o['shutdown.flushTimeoutMs'] <= o['shutdown.graceMs'],
+    `shutdown.drainTimeoutMs (${o['shutdown.drainTimeoutMs']}) and shutdown.flushTimeoutMs (${o['shutdown.flushTimeoutMs']}) must fit into shutdown.graceMs (${o['shutdown.graceMs']})`,
+  )
+  must(
+    isLoopback(o['admin.host']) || o['admin.token'] !== '',
+    `admin.token is required because admin.host (${o['admin.host']}) is not a loopback address`,
+  )
+  return problems
+}
+
+/** Whether an address or host name can only be reached from this machine. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
+}

@@ -1,0 +1,143 @@
+import { isIP } from 'node:net'
+import { z } from 'zod'
+import { DURATION_FORM, parseDurationMs } from '../model/duration.ts'
+import { isInNetworks, compileNetworks } from '../model/network.ts'
+import { ROUTE_AUTH, ROUTE_KINDS, type Route } from '../model/route.ts'
+import { SLUG_PATTERN } from '../model/slug.ts'
+import { parseBytes } from './options.ts'
+
+const LINK_LOCAL = compileNetworks(['169.254.0.0/16', 'fe80::/10'])
+
+const duration = (min: number, def: number) =>
+  z
+    .union([z.number(), z.string()])
+    .transform((v) => (typeof v === 'number' ? v : (parseDurationMs(v) ?? Number.NaN)))
+    .refine(
+      (v) => Number.isSafeInteger(v) && v >= min,
+      `must be milliseconds from ${min}, or ${DURATION_FORM}`,
+    )
+    .default(def)
+
+const size = (def: number) =>
+  z
+    .union([z.number(), z.string()])
+    .transform((v) => parseBytes(v) ?? Number.NaN)
+    .refine((v) => Number.isSafeInteger(v) && v >= 0, 'must be bytes, or such as 64KiB, 8MiB, 5GiB')
+    .default(def)
+
+const secret = z
+  .string()
+  .min(1)
+  .max(8192)
+  .regex(/^[\x20-\x7e]+$/, 'must be printable ASCII')
+
+/** Exactly one of bearer, basic or authorization. */
+const upstreamAuth = z.union(
+  [
+    z.strictObject({ bearer: secret }).transform((a) => `Bearer ${a.bearer}`),
+    z
+      .strictObject({ basic: z.strictObject({ user: z.string().regex(/^[^:]*$/), password: z.string() }) })
+      .transform((a) => `Basic ${Buffer.from(`${a.basic.user}:${a.basic.password}`).toString('base64')}`),
+    z.strictObject({ authorization: secret }).transform((a) => a.authorization),
+  ],
+  'must be { bearer: … }, { basic: { user: …, password: … } } or { authorization: … }',
+)
+
+const routeSchema = z.strictObject({
+  name: z.string().regex(SLUG_PATTERN, 'must be 1 to 63 of a-z, 0-9 and -, starting with a letter or digit'),
+  kind: z.enum(ROUTE_KINDS),
+  path: z
+    .string()
+    .regex(/^\/(?:[A-Za-z0-9._~@-]+\/)*$/, 'must start and end with / and hold plain segments')
+    .refine((p) => !/\/\.{1,2}\//.test(p), 'must not hold . or .. segments'),
+  host: z
+    .string()
+    .toLowerCase()
+    .regex(/^[a-z0-9.-]{1,253}$/, 'must be a host name without port')
+    .optional(),
+  upstream: z.string(),
+  auth: z.enum(ROUTE_AUTH).default('key'),
+  upstreamAuth: upstreamAuth.optional(),
+  rateLimit: z
+    .strictObject({ perSecond: z.number().positive().max(1e6), burst: z.int().min(1).max(1e6) })
+    .optional(),
+  maxBodyBytes: size(5 * 1024 ** 3),
+  connectTimeoutMs: duration(1, 5000),
+  headerTimeoutMs: duration(1, 60_000),
+  idleTimeoutMs: duration(1, 60_000),
+  maxConnections: z.int().min(1).max(65_536).default(256),
+  maxQueued: z.int().min(0).max(1_000_000).default(1024),
+  allowLinkLocal: z.boolean().default(false),
+})
+
+/** Reads the `routes` list of the configuration. Returns all that is wrong with it, and the routes that are right. */
+export function readRoutes(value: unknown): { routes: Route[]; problems: string[] } {
+  const problems: string[] = []
+  const routes: Route[] = []
+  if (value === undefined || value === null) return { routes, problems }
+  if (!Array.isArray(value)) return { routes, problems: ['routes: must be a list'] }
+  for (const [index, item] of value.entries()) {
+    const label = routeLabel(item, index)
+    const parsed = routeSchema.safeParse(item)
+    if (!parsed.success) {
+      for (const issue of parsed.error.issues)
+        problems.push(`${label}${pathText(issue.path)}: ${issue.message}`)
+      continue
+    }
+    const { upstream, upstreamAuth: authorization, allowLinkLocal, host, rateLimit, ...rest } = parsed.data
+    const target = readUpstream(upstream, allowLinkLocal)
+    if (typeof target === 'string') {
+      problems.push(`${label}.upstream: ${target}`)
+      continue
+    }
+    if (rest.auth === 'public' && upstream.includes('{tenant}')) {
+      problems.push(`${label}.upstream: {tenant} needs auth: key, a public route has no tenant`)
+    }
+    routes.push({
+      ...rest,
+      host: host ?? null,
+      rateLimit: rateLimit ?? null,
+      upstream: { ...target, authorization: authorization ?? null },
+    })
+  }
+  problems.push(...duplicateProblems(routes))
+  return { routes, problems }
+}
+
+function readUpstream(text: string, allowLinkLocal: boolean): { origin: string; path: string } | string {
+  const probe = text.replaceAll('{tenant}', 'tenant')
+  if (!URL.canParse(probe)) return `"${text.slice(0, 200)}" is not a URL`
+  const url = new URL(probe)
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') return 'must be an http:// or https:// URL'
+  if (url.username !== '' || url.password !== '') return 'must not hold credentials; use upstreamAuth'
+  if (url.search !== '' || url.hash !== '') return 'must not hold a query or fragment'
+  const bare = url.hostname.replace(/^\[|\]$/g, '')
+  if (!allowLinkLocal && isIP(bare) !== 0 && LINK_LOCAL !== null && isInNetworks(LINK_LOCAL, bare)) {
+    return 'is a link-local address (cloud metadata lives there); set allowLinkLocal: true if it is meant'
+  }
+  const match = /^(https?:\/\/[^/]+)(\/[^\s]*)?$/.exec(text)
+  if (match === null) return `"${text.slice(0, 200)}" is not a URL`
+  const path = match[2] ?? '/'
+  return { origin: match[1] ?? '', path: path.endsWith('/') ? path : `${path}/` }
+}
+
+function duplicateProblems(routes: readonly Route[]): string[] {
+  const problems: string[] = []
+  const seen = new Set<string>()
+  for (const route of routes) {
+    for (const key of [`name "${route.name}"`, `host and path "${route.host ?? ''}${route.path}"`]) {
+      if (seen.has(key)) problems.push(`routes: ${key} is used twice`)
+      seen.add(key)
+    }
+  }
+  return problems
+}
+
+function routeLabel(item: unknown, index: number): string {
+  const name: unknown = typeof item === 'object' && item !== null && 'name' in item ? item.name : undefined
+  return typeof name === 'string' ? `routes[${index}] (${name.slice(0, 63)})` : `routes[${index}]`
+}
+
+function pathText(path: readonly PropertyKey[]): string {
+  return path.map((p) => `.${String(p)}`).join('')
+}

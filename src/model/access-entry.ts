@@ -1,0 +1,71 @@
+import type { Outcome, Reason } from './outcome.ts'
+import type { RouteKind } from './route.ts'
+
+/** Upper bounds of an entry's texts, in UTF-16 code units; what is longer is cut and marked by `capText`. */
+export const ENTRY_TEXT_MAX = {
+  method: 32,
+  host: 255,
+  path: 2048,
+  userAgent: 512,
+  requestId: 128,
+  traceId: 32,
+} as const
+
+/**
+ * One request, as it will stand in `access_log`. A class, so that every instance has the same hidden shape.
+ * Measured: about 900 bytes of heap with typical texts. Times are epoch milliseconds, durations microseconds.
+ */
+export class AccessEntry {
+  /** Assigned by the channel on acceptance: counts without holes within one process life; 0 before. */
+  seq = 0
+  /** Epoch milliseconds at which the request's head had arrived; set once. */
+  startedAtMs = 0
+  /** Tenant slug, or '' when the request could not be attributed. */
+  tenant = ''
+  keyId = ''
+  route = ''
+  kind: RouteKind | '' = ''
+  method = ''
+  host = ''
+  path = ''
+  /** Status that the client saw, 499 when it left first, 101 for an upgraded connection. */
+  status = 0
+  outcome: Outcome = 'internal'
+  reason: Reason | null = null
+  /** Body bytes from the client; for an upgraded connection all bytes after the handshake. */
+  bytesReceived = 0
+  bytesSent = 0
+  durationUs = 0
+  /** Time to the upstream's response headers; -1 when there were none. */
+  upstreamUs = -1
+  /** `host:port` that the request was sent to; '' when it was sent nowhere. */
+  upstream = ''
+  clientIp = ''
+  userAgent = ''
+  requestId = ''
+  /** W3C trace id: 32 lower-case hex digits. */
+  traceId = ''
+  ecosystem = ''
+  package = ''
+  version = ''
+}
+
+/** The data plane's end of the channel. */
+export interface EntrySink {
+  /**
+   * Hands an entry over. Never waits, never throws, allocates nothing.
+   * Returns false when the entry had to be dropped; the drop is counted by tenant and reason.
+   */
+  push(entry: AccessEntry): boolean
+}
+
+/**
+ * Cuts `text` to at most `max` code units. A cut text ends in `…+N`, N being the number of units cut off, so that a
+ * capped value can be told from a short one. The result does not keep a longer parent string alive.
+ */
+export function capText(text: string, max: number): string {
+  if (text.length <= max) return text
+  const mark = `…+${text.length - max}`
+  // Buffer round trip: a plain slice() would pin the whole 64 KB parent in memory for as long as the entry lives.
+  return Buffer.from(text.slice(0, max - mark.length), 'utf16le').toString('utf16le') + mark
+}

@@ -1,0 +1,49 @@
+import type { BlockList } from 'node:net'
+import type { RateLimit } from './route.ts'
+import type { ScopeSet } from './scope.ts'
+
+/** `deleted` is terminal; `suspended` and `active` may alternate. */
+export type TenantState = 'active' | 'suspended' | 'deleted'
+
+/** A tenant as the data plane knows it. Immutable: a change replaces the whole record. */
+export interface TenantGrant {
+  readonly slug: string
+  readonly state: TenantState
+  readonly rateLimit: RateLimit | null
+  /** Rates for single routes, by route name; they replace the route's own. */
+  readonly routeRateLimits: ReadonlyMap<string, RateLimit>
+  /** Requests in flight at once, or null for no limit. */
+  readonly maxConcurrency: number | null
+  /** Grows with each change of the row. */
+  readonly version: number
+}
+
+/** A key as the data plane knows it, revoked and expired ones included, so that each refusal has its own reason. */
+export interface KeyGrant {
+  readonly id: string
+  readonly tenant: string
+  readonly scopes: ScopeSet
+  /** Epoch milliseconds; Infinity for never. */
+  readonly expiresAtMs: number
+  readonly isRevoked: boolean
+  /** Networks that the key may be used from, or null for all. */
+  readonly networks: BlockList | null
+  readonly rateLimit: RateLimit | null
+  readonly version: number
+}
+
+/** What the data plane knows of tenants and keys at one moment. Never edited; replaced whole. */
+export interface Snapshot {
+  readonly keyCount: number
+  readonly tenants: ReadonlyMap<string, TenantGrant>
+  /** Finds a key by its digest (`digestKey`). */
+  keyByDigest(digest: string): KeyGrant | undefined
+}
+
+/** The data plane's view of the directory. */
+export interface Directory {
+  /** The last good snapshot; null until the first has been loaded. */
+  readonly snapshot: Snapshot | null
+  /** Notes that a key was used now; written back coalesced, elsewhere. Never waits. */
+  noteUse(keyId: string): void
+}

@@ -1,0 +1,59 @@
+/** Kinds of route; all but `generic` and `integration` are artifact ecosystems. */
+export const ROUTE_KINDS = [
+  'npm',
+  'pypi',
+  'maven',
+  'oci',
+  'cargo',
+  'go',
+  'helm',
+  'apt',
+  'git',
+  'generic',
+  'integration',
+] as const
+
+export type RouteKind = (typeof ROUTE_KINDS)[number]
+
+/** How a route's clients are authenticated: by a tenant's key, not at all. */
+export const ROUTE_AUTH = ['key', 'public'] as const
+
+export type RouteAuth = (typeof ROUTE_AUTH)[number]
+
+/** A rate: GCRA with `perSecond` sustained and up to `burst` at once. Both > 0; burst is an integer. */
+export interface RateLimit {
+  readonly perSecond: number
+  readonly burst: number
+}
+
+/** A route as the configuration states it, complete: defaults filled in, `${env:…}` resolved. */
+export interface Route {
+  /** Slug; scope prefix (`npm:read`), metric label and column. */
+  readonly name: string
+  readonly kind: RouteKind
+  /** Starts and ends with '/'; matched by whole segments, longest first. */
+  readonly path: string
+  /** Host (without port, lower case) that this route is restricted to, or null for any. */
+  readonly host: string | null
+  readonly upstream: RouteUpstream
+  readonly auth: RouteAuth
+  /** Rate of each tenant on this route unless the tenant has its own for it; null for none. */
+  readonly rateLimit: RateLimit | null
+  readonly maxBodyBytes: number
+  readonly connectTimeoutMs: number
+  /** From the request's last byte to the response's head. */
+  readonly headerTimeoutMs: number
+  /** Longest silence within a body, either way; does not apply to upgraded connections. */
+  readonly idleTimeoutMs: number
+  readonly maxConnections: number
+  readonly maxQueued: number
+}
+
+export interface RouteUpstream {
+  /** `http:` or `https:` origin without path, for instance `https://repo.example.com:8443`. May contain `{tenant}`. */
+  readonly origin: string
+  /** Path that replaces the route's path: starts and ends with '/'. May contain `{tenant}`. */
+  readonly path: string
+  /** Value of the `Authorization` header sent upstream, or null for none. A secret. */
+  readonly authorization: string | null
+}
