@@ -66,7 +66,7 @@ function text(def: string, form: string, help: string, test: (v: string) => bool
   return row(def, form, help, (v) => (typeof v === 'string' && test(v) ? v : null), extra)
 }
 
-function choice<T extends string>(def: T, of: readonly T[], help: string, extra: Extra = {}): Row<T> {
+function choice<const T extends string>(def: T, of: readonly T[], help: string, extra: Extra = {}): Row<T> {
   return row(def, `one of ${of.join(', ')}`, help, (v) => of.find((o) => o === v) ?? null, extra)
 }
 

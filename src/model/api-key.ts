@@ -14,6 +14,14 @@ const CHECKSUM_LENGTH = 6
 const ID_START = 3
 const ID_END = 15
 
+/** What every key's text starts with. */
+export const KEY_IN_TEXT = 'wb_'
+
+/** Masks every key, and whatever starts like one, within a text: `wb_<id>_***`. The public id stays. */
+export function maskKeys(text: string): string {
+  return text.replace(/wb_([0-9a-z]{12})_[0-9A-Za-z]+/g, 'wb_$1_***')
+}
+
 /** A freshly minted key. `text` is shown once and kept nowhere. */
 export interface MintedKey {
   readonly id: string

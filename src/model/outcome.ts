@@ -69,6 +69,7 @@ export type Reason =
   | 'header_timeout'
   | 'body_timeout'
   | 'upgrade'
+  | 'expectation'
   | 'connect_timeout'
   | 'response_timeout'
   | 'idle_timeout'
@@ -80,3 +81,16 @@ export type Reason =
   | 'connection_reset'
   | 'protocol'
   | 'truncated'
+
+/** Statuses that are more exact than their outcome's. RFC 6585 §5, RFC 9110 §15.5.9, §15.5.18. */
+const REASON_STATUS: Partial<Record<Reason, number>> = {
+  header_timeout: 408,
+  body_timeout: 408,
+  headers_too_large: 431,
+  expectation: 417,
+}
+
+/** Status of the gateway's own answer; 0 for `forwarded`, where the upstream's is passed on. */
+export function statusOf(outcome: Outcome, reason: Reason | null): number {
+  return (reason === null ? undefined : REASON_STATUS[reason]) ?? OUTCOMES[outcome].status
+}

@@ -37,7 +37,8 @@ export async function publishPackages(): Promise<ReadonlyMap<string, PublishedPa
   const published = new Map<string, PublishedPackage>()
   for (const source of samplePackages) {
     const versions = new Map<string, PublishedVersion>()
-    for (const version of source.versions) versions.set(version.version, await publishVersion(source, version))
+    for (const version of source.versions)
+      versions.set(version.version, await publishVersion(source, version))
     const { name, description, distTags } = source
     published.set(name, { name, description, readme: readmeOf(source), distTags, versions })
   }
@@ -77,7 +78,10 @@ async function publishVersion(source: SamplePackage, version: SampleVersion): Pr
 async function packTarball(files: ReadonlyMap<string, string>): Promise<Buffer> {
   const tar = pack()
   for (const [name, content] of files) {
-    tar.entry({ name: `package/${name}`, mtime: packedAt, mode: name === 'index.js' ? 0o755 : 0o644 }, content)
+    tar.entry(
+      { name: `package/${name}`, mtime: packedAt, mode: name === 'index.js' ? 0o755 : 0o644 },
+      content,
+    )
   }
   tar.finalize()
   // Level 0: compressed bytes differ between zlib builds, stored ones do not, and these files are small.

@@ -9,7 +9,10 @@ type Packages = ReadonlyMap<string, PublishedPackage>
 const abbreviatedType = 'application/vnd.npm.install-v1+json'
 
 /** Metadata is revalidated each time (and then costs a 304), so that every install is seen by the gateway. */
-const metadataHeaders = { 'Cache-Control': 'no-cache', Vary: 'Accept' }
+const metadataHeaders = {
+  'Cache-Control': 'no-cache',
+  Vary: 'Accept, X-Forwarded-Proto, X-Forwarded-Host, X-Forwarded-Prefix',
+}
 
 /** A version never changes. */
 const tarballHeaders = { 'Cache-Control': 'public, max-age=31536000, immutable' }
@@ -86,7 +89,14 @@ function packumentReply(req: IncomingMessage, pkg: PublishedPackage): Reply {
   const { description, readme } = pkg
   return jsonReply(
     200,
-    { _id: pkg.name, ...common, description, readme, license: 'Apache-2.0', time: { created, modified, ...time } },
+    {
+      _id: pkg.name,
+      ...common,
+      description,
+      readme,
+      license: 'Apache-2.0',
+      time: { created, modified, ...time },
+    },
     metadataHeaders,
   )
 }
@@ -160,7 +170,8 @@ function notFound(): Reply {
  */
 function publicBase(req: IncomingMessage): string {
   const own = `${req.socket.localAddress ?? '127.0.0.1'}:${req.socket.localPort ?? 0}`
-  const host = forwarded(req.headers, 'x-forwarded-host', authority) ?? matching(req.headers.host, authority) ?? own
+  const host =
+    forwarded(req.headers, 'x-forwarded-host', authority) ?? matching(req.headers.host, authority) ?? own
   const proto = forwarded(req.headers, 'x-forwarded-proto', /^https?$/i) ?? 'http'
   const prefix = forwarded(req.headers, 'x-forwarded-prefix', /^(?:\/[\w.~%@:+-]+)*\/?$/) ?? ''
   return `${proto.toLowerCase()}://${host}${prefix.replace(/\/$/, '')}`
@@ -170,7 +181,12 @@ const authority = /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i
 
 /** The header's first value (each further proxy appends its own) when it has the expected form. */
 function forwarded(headers: IncomingHttpHeaders, name: string, form: RegExp): string | undefined {
-  return matching(String(headers[name] ?? '').split(',')[0]?.trim(), form)
+  return matching(
+    String(headers[name] ?? '')
+      .split(',')[0]
+      ?.trim(),
+    form,
+  )
 }
 
 function matching(value: string | undefined, form: RegExp): string | undefined {

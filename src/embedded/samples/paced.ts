@@ -75,7 +75,8 @@ export async function sendEvents(
     res.end()
     return
   }
-  let counter = boundedInteger(String(req.headers['last-event-id'] ?? ''), 0, Number.MAX_SAFE_INTEGER - 1) ?? 0
+  let counter =
+    boundedInteger(String(req.headers['last-event-id'] ?? ''), 0, Number.MAX_SAFE_INTEGER - 1) ?? 0
   const tick = (): void => {
     counter += 1
     if (!res.writableNeedDrain) res.write(`id: ${counter}\nevent: tick\ndata: {"counter":${counter}}\n\n`)

@@ -36,12 +36,12 @@ export function requestQuery(req: IncomingMessage): URLSearchParams {
 }
 
 /**
- * Sends `reply` whole. A 200 carries an `ETag` of its bytes and turns into 304 or 412 when the request's conditions
- * say so. `HEAD` gets the same head without the body.
+ * Sends `reply` whole. A 200 to GET or HEAD carries an `ETag` of its bytes and turns into 304 or 412 when the request's
+ * conditions say so. `HEAD` gets the same head without the body.
  */
 export function sendReply(req: IncomingMessage, res: ServerResponse, reply: Reply): void {
   const headers: OutgoingHttpHeaders = { ...reply.headers }
-  if (reply.status === 200) {
+  if (reply.status === 200 && (req.method === 'GET' || req.method === 'HEAD')) {
     const etag = `"${createHash('sha256').update(reply.body).digest('hex').slice(0, 32)}"`
     headers['ETag'] = etag
     const verdict = evaluatePreconditions(req, { etag })

@@ -32,7 +32,7 @@ export async function startSamples(options: SampleListenerOptions = {}): Promise
     }
   } catch (error) {
     const settled = await Promise.allSettled(starting)
-    await Promise.all(settled.map((one) => (one.status === 'fulfilled' ? one.value.close() : undefined)))
+    await Promise.all(settled.map(async (one) => one.status === 'fulfilled' && one.value.close()))
     throw error
   }
 }

@@ -1,0 +1,114 @@
+import fc from 'fast-check'
+import t from 'tap'
+import type { AccessEntry } from '../model/access-entry.ts'
+import { type Batch, BatchBuilder, cutRow, withoutRows } from './batch.ts'
+import { Channel } from './channel.ts'
+import { RowEncoder } from './encode.ts'
+import { Ledger } from './ledger.ts'
+import { entryOf, INSTANCE, NOON_MS, rowsOf } from './test-parts.ts'
+
+function build(
+  entries: AccessEntry[],
+  limits = { maxEntries: 4096, maxBytes: 1e7 },
+): { batch: Batch; left: number; unfit: number } {
+  const channel = new Channel({ capacityEntries: 1e5, capacityBytes: 1e9, ledger: new Ledger() })
+  for (const entry of entries) channel.push(entry)
+  const builder = new BatchBuilder(new RowEncoder(INSTANCE), limits)
+  let unfit = 0
+  while (builder.fill(channel, () => unfit++) === 'more');
+  return { batch: builder.seal(INSTANCE, 1, null), left: channel.size, unfit }
+}
+
+t.test('describes what it holds', async (t) => {
+  const { batch } = build([
+    entryOf({ tenant: 'a', startedAtMs: NOON_MS + 86_400_000 }),
+    entryOf({ tenant: 'b' }),
+    entryOf({ tenant: 'a' }),
+  ])
+  t.match(batch, {
+    number: 1,
+    entries: 3,
+    range: { firstSeq: 1, lastSeq: 3, firstStartedAtMs: NOON_MS, lastStartedAtMs: NOON_MS + 86_400_000 },
+    days: ['2026-11-22', '2026-11-21'],
+  })
+  t.same(
+    [...batch.tenants],
+    [
+      ['a', 2],
+      ['b', 1],
+    ],
+  )
+  t.same(
+    rowsOf(batch.body).map(({ seq }) => seq),
+    [1, 2, 3],
+  )
+})
+
+t.test('ends at the bound in entries, and leaves the others', async (t) => {
+  const { batch, left } = build(
+    Array.from({ length: 1000 }, () => entryOf()),
+    { maxEntries: 300, maxBytes: 1e7 },
+  )
+  t.same([batch.entries, left, rowsOf(batch.body).length], [300, 700, 300])
+})
+
+t.test('is never longer than its bound in bytes, and comes close to it, whatever the texts are', async () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.constantFrom('x', 'é', '\\', '\0', '😀'), fc.nat(2000)), { maxLength: 60 }),
+      (texts) => {
+        const { batch, left } = build(
+          texts.map(([unit, length]) => entryOf({ path: unit.repeat(length) })),
+          { maxEntries: 4096, maxBytes: 20_000 },
+        )
+        const longest = 400 + 3 * 2 * 2020
+        return batch.body.length <= 20_000 && (left === 0 || batch.body.length > 20_000 - longest)
+      },
+    ),
+  )
+})
+
+t.test('takes a row alone that is longer than the bound', async (t) => {
+  const { batch, left } = build([entryOf({ path: 'x'.repeat(5000) }), entryOf()], {
+    maxEntries: 10,
+    maxBytes: 1000,
+  })
+  t.same([batch.entries, left], [1, 1])
+})
+
+t.test('an entry that cannot be encoded costs itself', async (t) => {
+  const broken = entryOf()
+  Object.defineProperty(broken, 'outcome', { value: 5 })
+  const { batch, unfit } = build([entryOf(), broken, entryOf()])
+  t.same([batch.entries, unfit], [2, 0], 'a number is text enough')
+  Object.defineProperty(broken, 'reason', { value: Symbol('x') })
+  t.same(build([entryOf(), broken, entryOf()]).unfit, 1)
+})
+
+t.test('cuts out the row of a line, whatever is in the rows, and nothing else', async () => {
+  const text = fc.string({ unit: fc.constantFrom('a', '\n', '\\', '\t', '\0', '\ud800', 'é') })
+  fc.assert(
+    fc.property(fc.array(fc.tuple(text, text), { minLength: 1, maxLength: 20 }), fc.nat(), (texts, pick) => {
+      const { batch } = build(texts.map(([tenant, path]) => entryOf({ tenant, path })))
+      const index = pick % texts.length
+      const cut = cutRow(batch, index + 1)
+      if (cut === null) return false
+      const expected = rowsOf(batch.body).filter((_, i) => i !== index)
+      const sum = [...cut.batch.tenants.values()].reduce((a, b) => a + b, 0)
+      return (
+        cut.row.seq === index + 1 &&
+        cut.row.tenant === texts[index]?.[0] &&
+        sum === texts.length - 1 &&
+        JSON.stringify(rowsOf(cut.batch.body)) === JSON.stringify(expected) &&
+        cut.batch.number === batch.number
+      )
+    }),
+  )
+})
+
+t.test('has no row beyond its ends', async (t) => {
+  const { batch } = build([entryOf()])
+  t.same([cutRow(batch, 0), cutRow(batch, 2)], [null, null])
+  t.match(withoutRows(batch), { entries: 0, number: 1 })
+  t.equal(withoutRows(batch).body.length, 0)
+})

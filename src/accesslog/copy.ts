@@ -1,0 +1,203 @@
+import { Socket } from 'node:net'
+import { Client, type ClientConfig, escapeLiteral } from 'pg'
+import { from as copyFrom } from 'pg-copy-streams'
+import type { DatabaseTarget } from '../model/database-target.ts'
+import type { Batch, BatchStore, StoreResult } from './batch.ts'
+import { COLUMNS, storableText } from './encode.ts'
+import { isAlreadyStored, StoreError, toStoreError } from './failure.ts'
+
+/** Longest wait for a polite end of the connection. */
+const CLOSE_TIMEOUT_MS = 1000
+
+const LEDGER_COLUMNS =
+  'instance, batch, first_seq, last_seq, entries, bytes, first_started_at, last_started_at, dropped'
+
+export interface CopyOptions {
+  /** Longest connect, and longest COPY; then the socket is destroyed. */
+  readonly copyTimeoutMs: number
+}
+
+/**
+ * The writer's one connection. Opened when first needed, given up after any error, and opened again by the next `store`.
+ *
+ * A batch and its ledger row go as one simple query, `INSERT …; COPY … FROM STDIN`: Postgres runs it as one implicit
+ * transaction (manual §55.2.2.1), so both are there or neither is, without a round trip more than a bare COPY.
+ */
+export class CopyConnection implements BatchStore {
+  readonly #target: DatabaseTarget
+  readonly #copyTimeoutMs: number
+  #session: Session | null = null
+
+  constructor(target: DatabaseTarget, options: CopyOptions) {
+    this.#target = target
+    this.#copyTimeoutMs = options.copyTimeoutMs
+  }
+
+  /** See BatchStore. */
+  async store(batch: Batch): Promise<StoreResult> {
+    if (this.#session?.isBroken === true) this.#session = null
+    const session = (this.#session ??= new Session(this.#target, this.#copyTimeoutMs))
+    try {
+      return { state: 'stored', rows: await session.copy(batch) }
+    } catch (error) {
+      // After an error of COPY the protocol's state is not worth guessing: never use the connection again.
+      session.destroy()
+      this.#session = null
+      if (isAlreadyStored(error)) return { state: 'already_stored', rows: batch.entries }
+      throw toStoreError(error)
+    }
+  }
+
+  /** See BatchStore. */
+  async close(): Promise<void> {
+    const session = this.#session
+    this.#session = null
+    await session?.close()
+  }
+
+  /** See BatchStore. */
+  destroy(): void {
+    this.#session?.destroy()
+    this.#session = null
+  }
+}
+
+/** One connection, from its opening to its first error. */
+class Session {
+  /** Ours, so that it can be destroyed at any stage, before and under TLS as well. */
+  readonly #socket = new Socket()
+  readonly #client: Client
+  readonly #timeoutMs: number
+  #ready: Promise<unknown> | null = null
+  #isBroken = false
+
+  constructor(target: DatabaseTarget, timeoutMs: number) {
+    this.#timeoutMs = timeoutMs
+    this.#client = new Client(clientConfig(target, timeoutMs, this.#socket))
+    // Without a listener a terminated backend ends the process. What was under way rejects on its own account.
+    this.#client.on('error', () => this.destroy())
+    this.#socket.on('close', () => {
+      this.#isBroken = true
+    })
+  }
+
+  get isBroken(): boolean {
+    return this.#isBroken
+  }
+
+  /** Rows that Postgres counted. Rejects with the driver's error. */
+  async copy(batch: Batch): Promise<number> {
+    this.#ready ??= this.#bounded('connect', this.#client.connect())
+    await this.#ready
+    const stream = copyFrom(batchStatement(batch))
+    await this.#bounded(
+      'COPY',
+      new Promise<void>((resolve, reject) => {
+        // Stays on: pg may report the end of the connection after the error that caused it.
+        stream.on('error', reject)
+        stream.once('finish', resolve)
+        this.#client.query(stream)
+        stream.end(batch.body)
+      }),
+    )
+    return stream.rowCount
+  }
+
+  async close(): Promise<void> {
+    try {
+      // A connection that is still opening has nothing to say good-bye to.
+      if (this.#ready !== null) await this.#bounded('close', this.#client.end(), CLOSE_TIMEOUT_MS)
+    } catch {
+      // Its end is all that was wanted.
+    }
+    this.destroy()
+  }
+
+  destroy(): void {
+    this.#isBroken = true
+    this.#socket.destroy()
+  }
+
+  /** `work`, or a rejection after the time, or at the end of the socket, whichever comes first. */
+  async #bounded(what: string, work: Promise<unknown>, timeoutMs = this.#timeoutMs): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    let onClose: (() => void) | undefined
+    const interrupted = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        reject(new StoreError(`${what} took longer than ${timeoutMs} ms`, { code: 'timeout', kind: 'retry' }))
+        this.destroy()
+      }, timeoutMs)
+      onClose = () => {
+        // Later than pg's own error, which says more.
+        setImmediate(reject, new StoreError(`${what}: connection closed`, { code: 'closed', kind: 'retry' }))
+      }
+      this.#socket.once('close', onClose)
+    })
+    try {
+      await Promise.race([work, interrupted])
+    } finally {
+      clearTimeout(timer)
+      if (onClose) this.#socket.off('close', onClose)
+    }
+  }
+}
+
+function clientConfig(target: DatabaseTarget, timeoutMs: number, socket: Socket): ClientConfig {
+  return {
+    host: target.host,
+    port: target.port,
+    user: target.user,
+    database: target.database,
+    // A function: an absent password shall not be looked for in the environment.
+    password: () => target.password ?? '',
+    ssl: target.tls === 'disable' ? false : { rejectUnauthorized: target.tls === 'verify' },
+    stream: () => socket,
+    application_name: 'waybill-writer',
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    options: serverSettings(timeoutMs),
+  }
+}
+
+/**
+ * Settings of the session. What we have given up on, the server shall give up on as well: its transaction holds the ledger
+ * key that the next attempt waits for. statement_timeout ends what waits or works; it does not end a COPY that waits for
+ * data from a peer that has vanished, which the keep-alives do within 25 s.
+ */
+function serverSettings(timeoutMs: number): string {
+  const settings = {
+    synchronous_commit: 'on',
+    timezone: 'UTC',
+    statement_timeout: timeoutMs,
+    tcp_keepalives_idle: 10,
+    tcp_keepalives_interval: 5,
+    tcp_keepalives_count: 3,
+  }
+  return Object.entries(settings)
+    .map(([name, value]) => `-c ${name}=${value}`)
+    .join(' ')
+}
+
+const COPY_STATEMENT = `COPY access_log (${COLUMNS.join(', ')}) FROM STDIN`
+
+/** Both statements as one text: a simple query has no parameters. */
+function batchStatement(batch: Batch): string {
+  const { range } = batch
+  const values = [
+    escapeLiteral(batch.instance),
+    batch.number,
+    range?.firstSeq ?? 'NULL',
+    range?.lastSeq ?? 'NULL',
+    batch.entries,
+    batch.body.length,
+    range ? escapeLiteral(new Date(range.firstStartedAtMs).toISOString()) : 'NULL',
+    range ? escapeLiteral(new Date(range.lastStartedAtMs).toISOString()) : 'NULL',
+    batch.dropped ? escapeLiteral(storableJson(batch.dropped)) : 'NULL',
+  ]
+  return `INSERT INTO access_ledger (${LEDGER_COLUMNS}) VALUES (${values.join(', ')}); ${COPY_STATEMENT}`
+}
+
+/** JSON that jsonb takes: no NUL and no lone surrogate in its keys. */
+function storableJson(report: NonNullable<Batch['dropped']>): string {
+  return JSON.stringify(Object.fromEntries(Object.entries(report).map(([t, c]) => [storableText(t), c])))
+}

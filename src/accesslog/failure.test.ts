@@ -1,0 +1,54 @@
+import t from 'tap'
+import { type FailureKind, failureKind, isAlreadyStored, toStoreError } from './failure.ts'
+
+t.test('every class of SQLSTATE has its answer, and the unknown is transient', async (t) => {
+  const cases: Record<FailureKind, string[]> = {
+    retry: [
+      '08006',
+      '40P01',
+      '53100',
+      '53300',
+      '55P03',
+      '57014',
+      '57P01',
+      '57P03',
+      '58030',
+      'XX000',
+      'ECONNREFUSED',
+      'timeout',
+      '',
+    ],
+    missing_partition: ['23514'],
+    rejected: ['22021', '22P02', '22003', '23502', '23505', '54000'],
+    unusable: ['42P01', '42501', '28P01', '3D000', '25006', '0A000'],
+  }
+  for (const [kind, codes] of Object.entries(cases)) {
+    for (const code of codes) t.equal(failureKind(code), kind, code)
+  }
+  t.equal(failureKind('EPIPE'), 'retry', 'five letters that are no SQLSTATE')
+})
+
+t.test('finds the row that Postgres blames, whatever its language', async (t) => {
+  const line = (where: unknown): number | null => toStoreError({ code: '22021', where }).line
+  t.equal(line('COPY access_log, line 3'), 3)
+  t.equal(line('COPY access_log, line 12, column status: "x 9"'), 12)
+  t.equal(line('COPY access_log, Zeile 7, Spalte path: »line 9«'), 7)
+  t.equal(line('SQL function "f"\nCOPY access_log, line 4: "a\tb"'), 4)
+  t.equal(line('SQL function "f" statement 1'), null)
+  t.equal(line(undefined), null)
+})
+
+t.test('takes a duplicate for stored only when it is the ledger that has it', async (t) => {
+  t.equal(isAlreadyStored({ code: '23505', constraint: 'access_ledger_pkey' }), true)
+  t.equal(isAlreadyStored({ code: '23505', constraint: 'other_key' }), false)
+  t.equal(isAlreadyStored({ code: '23503', constraint: 'access_ledger_pkey' }), false)
+  t.equal(isAlreadyStored(null), false)
+})
+
+t.test('keeps the cause, and leaves an error of its own as it is', async (t) => {
+  const cause = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
+  const error = toStoreError(cause)
+  t.match(error, { code: 'ECONNREFUSED', kind: 'retry', cause })
+  t.equal(toStoreError(error), error)
+  t.equal(toStoreError('?').code, 'unknown')
+})

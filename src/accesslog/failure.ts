@@ -1,0 +1,91 @@
+/**
+ * What a failed attempt calls for.
+ * `retry`: the same again, later. `missing_partition`: make it, then the same again. `rejected`: a row that will never be taken;
+ * the rest of the batch can be. `unusable`: the database is not as the product needs it; somebody has to be told, and the
+ * same again, later, for nothing is lost by trying.
+ */
+export type FailureKind = 'retry' | 'missing_partition' | 'rejected' | 'unusable'
+
+/**
+ * SQLSTATE, or its class (the first two characters), → kind; PostgreSQL manual, Appendix A. What is not in the table, driver
+ * and socket errors included, is taken for transient: `retry`.
+ */
+const KIND_BY_SQLSTATE: Readonly<Record<string, FailureKind>> = {
+  '08': 'retry', // connection exception
+  '40': 'retry', // transaction rollback: deadlock, serialization
+  '53': 'retry', // insufficient resources: disk full, out of memory, too many connections
+  '55P03': 'retry', // lock not available
+  '57014': 'retry', // query cancelled: statement_timeout
+  '57P01': 'retry', // admin shutdown
+  '57P02': 'retry', // crash shutdown
+  '57P03': 'retry', // cannot connect now: starting up, in recovery
+  '58': 'retry', // system error outside Postgres: I/O
+  '23514': 'missing_partition', // check violation; access_log has no CHECK but its partition bounds
+  '22': 'rejected', // data exception
+  '23': 'rejected', // integrity constraint violation
+  '54': 'rejected', // program limit exceeded: an index row too large
+  '42': 'unusable', // no such table or column, no privilege
+  '28': 'unusable', // invalid authorization
+  '3D': 'unusable', // no such database
+  '0A': 'unusable', // not supported: COPY into a table with row level security
+  '25006': 'unusable', // read-only transaction: a standby
+}
+
+/** Name of the constraint that a batch meets when it is stored already. */
+const LEDGER_KEY = 'access_ledger_pkey'
+
+/** An attempt to store a batch that failed, or whose end is not known. */
+export class StoreError extends Error {
+  override readonly name = 'StoreError'
+  /** SQLSTATE, or the socket's or driver's code (`ECONNREFUSED`), or `timeout`, or `unknown`. */
+  readonly code: string
+  readonly kind: FailureKind
+  /** Row of the batch, counted from 1, that Postgres blames; null when it names none. */
+  readonly line: number | null
+
+  constructor(
+    message: string,
+    details: { code: string; kind: FailureKind; line?: number | null; cause?: unknown },
+  ) {
+    super(message, { cause: details.cause })
+    this.code = details.code
+    this.kind = details.kind
+    this.line = details.line ?? null
+  }
+}
+
+/** Kind of a failure by SQLSTATE, or by the code of a socket or driver error. */
+export function failureKind(code: string): FailureKind {
+  return (
+    KIND_BY_SQLSTATE[code] ?? (code.length === 5 ? KIND_BY_SQLSTATE[code.slice(0, 2)] : undefined) ?? 'retry'
+  )
+}
+
+/** The error of a driver as a StoreError; one that is a StoreError already comes back as it is. */
+export function toStoreError(error: unknown): StoreError {
+  if (error instanceof StoreError) return error
+  const code = textProperty(error, 'code') || 'unknown'
+  return new StoreError(`access log batch not stored: ${code}`, {
+    code,
+    kind: failureKind(code),
+    line: blamedLine(textProperty(error, 'where')),
+    cause: error,
+  })
+}
+
+/** Whether the error says that the ledger has a row of this batch: an earlier attempt was committed. */
+export function isAlreadyStored(error: unknown): boolean {
+  return textProperty(error, 'code') === '23505' && textProperty(error, 'constraint') === LEDGER_KEY
+}
+
+/** `COPY access_log, line 3, column status: "x"`; the words after the name are in the server's language, the number is not. */
+function blamedLine(where: string): number | null {
+  const line = /^COPY access_log\D+(\d+)/m.exec(where)?.[1]
+  return line === undefined ? null : Number(line)
+}
+
+function textProperty(error: unknown, name: string): string {
+  if (typeof error !== 'object' || error === null) return ''
+  const value = (error as Readonly<Record<string, unknown>>)[name]
+  return typeof value === 'string' ? value : ''
+}

@@ -1,0 +1,118 @@
+import { unreachable } from '../lib/unreachable.ts'
+import type { AccessEntry } from '../model/access-entry.ts'
+import { type Batch, cutRow, withoutRows } from './batch.ts'
+import type { Clock } from './clock.ts'
+import type { StoreError } from './failure.ts'
+import type { Ledger } from './ledger.ts'
+import type { WriterCounters } from './writer-stats.ts'
+import type { WriterLog } from './writer-log.ts'
+
+/** Longest wait for missing partitions to be made; they are tried again after the back-off. */
+const PARTITION_TIMEOUT_MS = 10_000
+
+/** Rows cut out of one batch before the next back-off: when more are refused, it is hardly the rows that are wrong. */
+const MAX_CUTS = 64
+
+/** Attempts of a batch that Postgres rejects without naming a row; then all its rows are dropped, or nothing would follow. */
+const MAX_BLIND_REJECTIONS = 8
+
+/**
+ * Removes the cause of a failure where that can be done: makes the missing partition, cuts out the rejected row. Its work on
+ * one batch between two back-offs is bounded. A rejected entry is dropped and counted; a quarantine would take it here.
+ */
+export class Mender {
+  readonly #ensurePartitions: (days: readonly string[]) => Promise<void>
+  readonly #ledger: Ledger
+  readonly #counters: WriterCounters
+  readonly #clock: Clock
+  readonly #log: WriterLog
+  #arePartitionsMade = false
+  #cuts = 0
+  #blindRejections = 0
+
+  constructor(parts: {
+    readonly ensurePartitions: (days: readonly string[]) => Promise<void>
+    readonly ledger: Ledger
+    readonly counters: WriterCounters
+    readonly clock: Clock
+    readonly log: WriterLog
+  }) {
+    this.#ensurePartitions = parts.ensurePartitions
+    this.#ledger = parts.ledger
+    this.#counters = parts.counters
+    this.#clock = parts.clock
+    this.#log = parts.log
+  }
+
+  /** The batch to send at once in place of the failed one, of the same number; null when only waiting is left. */
+  async mend(batch: Batch, failure: StoreError): Promise<Batch | null> {
+    switch (failure.kind) {
+      case 'missing_partition':
+        return (await this.#makePartitions(batch.days)) ? batch : null
+      case 'rejected':
+        return this.#cut(batch, failure)
+      case 'retry':
+      case 'unusable':
+        return null
+      default:
+        return unreachable(failure.kind)
+    }
+  }
+
+  /** To be called when a batch is begun. */
+  begin(): void {
+    this.#blindRejections = 0
+    this.renew()
+  }
+
+  /** To be called after each back-off: what was tried in vain may be tried again. */
+  renew(): void {
+    this.#arePartitionsMade = false
+    this.#cuts = 0
+  }
+
+  /** An entry that could not be encoded: a fault elsewhere, which costs that entry. */
+  unfit(entry: AccessEntry): void {
+    this.#ledger.dropBuffered(entry.tenant, 1, 'rejected')
+    this.#counters.rejected++
+    this.#log.rejected({ tenant: entry.tenant, seq: entry.seq }, 'unencodable')
+  }
+
+  async #makePartitions(days: readonly string[]): Promise<boolean> {
+    // Made already, and still missing: something is wrong that making them again does not change.
+    if (this.#arePartitionsMade) return false
+    this.#arePartitionsMade = true
+    let cancel = (): void => {}
+    const timeout = new Promise<'timeout'>((resolve) => {
+      cancel = this.#clock.after(PARTITION_TIMEOUT_MS, () => resolve('timeout'))
+    })
+    try {
+      // Late or not, its end is of no consequence: the next attempt tells whether the partitions are there.
+      if ((await Promise.race([this.#ensurePartitions(days), timeout])) === 'timeout') return false
+      this.#log.partitionsMade(days)
+      return true
+    } catch (error) {
+      this.#log.partitionsNotMade(days, error)
+      return false
+    } finally {
+      cancel()
+    }
+  }
+
+  #cut(batch: Batch, failure: StoreError): Batch | null {
+    if (this.#cuts >= MAX_CUTS) return null
+    const cut = failure.line === null ? null : cutRow(batch, failure.line)
+    if (cut !== null) {
+      this.#cuts++
+      this.#counters.rejected++
+      this.#ledger.dropBuffered(cut.row.tenant, 1, 'rejected')
+      this.#log.rejected(cut.row, failure.code)
+      return cut.batch
+    }
+    if (batch.entries === 0 || ++this.#blindRejections < MAX_BLIND_REJECTIONS) return null
+    for (const [tenant, entries] of batch.tenants) this.#ledger.dropBuffered(tenant, entries, 'rejected')
+    this.#counters.rejected += batch.entries
+    this.#log.rejectedWhole(batch, failure.code)
+    return withoutRows(batch)
+  }
+}

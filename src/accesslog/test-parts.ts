@@ -1,0 +1,156 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { AccessEntry } from '../model/access-entry.ts'
+import type { Batch, BatchStore, StoreResult } from './batch.ts'
+import type { Clock } from './clock.ts'
+import { COLUMNS, decodeRow } from './encode.ts'
+import { type FailureKind, StoreError } from './failure.ts'
+import { DROP_REASONS, type Ledger } from './ledger.ts'
+
+/** For tests: an instance id. */
+export const INSTANCE = '0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b'
+
+/** For tests: noon of a day, epoch ms. */
+export const NOON_MS = Date.UTC(2026, 10, 21, 12)
+
+/** For tests: an entry with these fields, the others being usual. */
+export function entryOf(fields: Partial<AccessEntry> = {}): AccessEntry {
+  const usual = { startedAtMs: NOON_MS, tenant: 'acme', method: 'GET', path: '/', status: 200 }
+  return Object.assign(new AccessEntry(), usual, fields)
+}
+
+/** For tests: a clock that stands still until it is moved. */
+export class FakeClock implements Clock {
+  #nowMs = NOON_MS
+  #timers: { atMs: number; fn: () => void }[] = []
+
+  nowMs(): number {
+    return this.#nowMs
+  }
+
+  after(ms: number, fn: () => void): () => void {
+    const timer = { atMs: this.#nowMs + ms, fn }
+    this.#timers.push(timer)
+    return () => {
+      this.#timers = this.#timers.filter((other) => other !== timer)
+    }
+  }
+
+  async turn(): Promise<void> {
+    await nextTurn()
+  }
+
+  get timers(): number {
+    return this.#timers.length
+  }
+
+  /** Lets everything happen that needs no time, then moves on, timer by timer. */
+  async advance(ms: number): Promise<void> {
+    const endMs = this.#nowMs + ms
+    for (;;) {
+      await settle()
+      const next = this.#timers.filter((timer) => timer.atMs <= endMs).sort((a, b) => a.atMs - b.atMs)[0]
+      if (next === undefined) break
+      this.#timers = this.#timers.filter((timer) => timer !== next)
+      this.#nowMs = Math.max(this.#nowMs, next.atMs)
+      next.fn()
+    }
+    this.#nowMs = endMs
+  }
+}
+
+/** For tests: resolves when what is ready to run has run. */
+export async function settle(): Promise<void> {
+  for (let i = 0; i < 12; i++) await nextTurn()
+}
+
+/** For tests: how a store behaves at one attempt. `late`: commits only after the attempt was given up, as a frozen backend may. */
+export type Behaviour = 'ok' | 'refuse' | 'lost_ack' | 'hang' | 'late'
+
+/** For tests: Postgres in memory: a ledger with a key, rows, days that have a partition, and rows that it rejects. */
+export class FakeStore implements BatchStore {
+  readonly #clock: FakeClock
+  readonly batches = new Map<number, Batch>()
+  readonly rows: { seq: number; tenant: string }[] = []
+  readonly days = new Set<string>(['2026-11-21'])
+  /** Behaviour of the coming attempts; `ok` when there is none left. */
+  readonly script: Behaviour[] = []
+  /** Bodies as they were sent, by batch number. */
+  readonly sent: { number: number; body: string }[] = []
+  /** Answers every attempt with this, when set. */
+  failure: StoreError | null = null
+  isDestroyed = false
+  isClosed = false
+
+  constructor(clock: FakeClock) {
+    this.#clock = clock
+  }
+
+  async store(batch: Batch): Promise<StoreResult> {
+    const behaviour = this.script.shift() ?? 'ok'
+    this.sent.push({ number: batch.number, body: batch.body.toString() })
+    await nextTurn()
+    if (this.failure) throw this.failure
+    if (behaviour === 'refuse') throw failureOf('retry', 'ECONNREFUSED')
+    if (behaviour === 'hang' || behaviour === 'late') {
+      await new Promise<void>((resolve) => {
+        this.#clock.after(10_000, resolve)
+      })
+      if (behaviour === 'late') this.#clock.after(50, () => this.#commit(batch))
+      throw failureOf('retry', 'timeout')
+    }
+    const result = this.#commit(batch)
+    if (behaviour === 'lost_ack') throw failureOf('retry', 'ECONNRESET')
+    return result
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true
+  }
+
+  destroy(): void {
+    this.isDestroyed = true
+  }
+
+  #commit(batch: Batch): StoreResult {
+    if (this.batches.has(batch.number)) return { state: 'already_stored', rows: batch.entries }
+    const rows = rowsOf(batch.body)
+    rows.forEach((row, i) => {
+      if (row.path === '/poison') throw failureOf('rejected', '22021', i + 1)
+      if (!this.days.has(row.day)) throw failureOf('missing_partition', '23514')
+    })
+    this.batches.set(batch.number, batch)
+    this.rows.push(...rows)
+    return { state: 'stored', rows: rows.length }
+  }
+}
+
+/** For tests: a failed attempt. */
+export function failureOf(kind: FailureKind, code: string, line: number | null = null): StoreError {
+  return new StoreError(code, { kind, code, line })
+}
+
+/** For tests: what COPY text says. */
+export function rowsOf(body: Buffer): { seq: number; tenant: string; path: string; day: string }[] {
+  const lines = body.toString().split('\n').slice(0, -1)
+  return lines.map((line) => {
+    const fields = decodeRow(line)
+    const field = (name: (typeof COLUMNS)[number]): string => fields[COLUMNS.indexOf(name)] ?? ''
+    return {
+      seq: Number(field('seq')),
+      tenant: field('tenant'),
+      path: field('path'),
+      day: field('started_at').slice(0, 10),
+    }
+  })
+}
+
+/** For tests: the accounts for which law 3 does not hold. */
+export function brokenAccounts(ledger: Ledger): string[] {
+  const all = [...ledger.accounts(), { tenant: 'total', ...ledger.totals }]
+  return all
+    .filter(({ accepted, stored, spilled, quarantined, buffered, dropped }) => {
+      const lost = DROP_REASONS.reduce((sum, reason) => sum + dropped[reason], 0)
+      return accepted !== stored + spilled + quarantined + buffered + lost || buffered < 0
+    })
+    .map(({ tenant }) => tenant)
+}

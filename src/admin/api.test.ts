@@ -1,0 +1,166 @@
+import t from 'tap'
+import type { EntryFilter } from '../store/entries.ts'
+import type { Tenant } from '../store/tenants.ts'
+import { EMPTY_QUERIES, startAdmin } from './test-admin.ts'
+
+const CURSOR = { startedAt: '2026-11-21T08:00:00.123456Z', id: '00000000-0000-4000-8000-000000000000' }
+
+void t.test('entries are asked for with exactly the filters given', async (t) => {
+  const asked: unknown[] = []
+  const { ask } = await startAdmin(t, {
+    queries: {
+      ...EMPTY_QUERIES,
+      parseCursor: (text) => (text === 'here' ? CURSOR : null),
+      entries: async (...args) => {
+        asked.push(args)
+        return { entries: [], next: 'there' }
+      },
+    },
+  })
+  const query =
+    'tenant=acme&route=npm&status=5xx&outcome=upstream_reset&method=GET&path=/npm/%40a%2F&since=2026-11-20&until=2026-11-21T08:00:00%2B01:00&limit=7&cursor=here'
+  t.strictSame((await ask(`/api/entries?${query}`)).json(), { entries: [], next: 'there' })
+  t.equal((await ask('/api/entries')).status, 200)
+  const filter: EntryFilter = {
+    tenant: 'acme',
+    route: 'npm',
+    status: '5xx',
+    outcome: 'upstream_reset',
+    method: 'GET',
+    pathPrefix: '/npm/@a/',
+    since: new Date('2026-11-20T00:00:00Z'),
+    until: new Date('2026-11-21T07:00:00Z'),
+  }
+  t.strictSame(asked, [
+    [filter, 7, CURSOR],
+    [{}, 100, null],
+  ])
+})
+
+void t.test('a time may be how long ago', async (t) => {
+  let since = 0
+  const { ask } = await startAdmin(t, {
+    queries: {
+      ...EMPTY_QUERIES,
+      entries: async (filter) => {
+        since = filter.since?.getTime() ?? 0
+        return { entries: [], next: null }
+      },
+    },
+  })
+  const earliest = Date.now() - 3_600_000
+  await ask('/api/entries?since=1h')
+  t.ok(since >= earliest && since <= Date.now() - 3_600_000)
+})
+
+void t.test('everything wrong with the parameters is said at once, with what is allowed', async (t) => {
+  const { ask } = await startAdmin(t)
+  const bad =
+    'tenant=A_B&route=&status=600&outcome=lost&method=G%20T&path=%00&since=yesterday&until=2026-13-01&limit=0&cursor=x&nope=1&limit=5&__proto__=1'
+  const reply = await ask(`/api/entries?${bad}`)
+  t.equal(reply.status, 400)
+  t.equal(reply.headers['content-type'], 'application/problem+json')
+  const errors = reply.json()['errors'] as { parameter: string; detail: string }[]
+  t.strictSame(
+    errors.map((error) => error.parameter),
+    [
+      'tenant',
+      'route',
+      'status',
+      'outcome',
+      'method',
+      'path',
+      'since',
+      'until',
+      'limit',
+      'cursor',
+      'nope',
+      'limit',
+      '__proto__',
+    ],
+  )
+  t.match(errors[3], { detail: /one of forwarded, unauthenticated/ })
+  t.match(errors[8], { detail: 'must be a whole number from 1 to 1000' })
+  t.match(errors[10], { detail: /no such parameter; there are tenant, route/ })
+  t.match(errors[11], { detail: 'must be given once' })
+})
+
+void t.test('single bad values are refused', async (t) => {
+  const { ask } = await startAdmin(t)
+  const refused = [
+    'entries?limit=1001',
+    'entries?limit=1e2',
+    'entries?limit=-1',
+    'entries?status=5XX',
+    'entries?status=099',
+    'entries?since=2026-02-30T99:00:00Z',
+    'entries?since=2026-11-21T08:00:00',
+    'entries?since=1h&until=2h',
+    `entries?path=${'x'.repeat(2049)}`,
+    'tenants?after=%27',
+    'tenants?limit=ten',
+    'usage?since=400d',
+    'usage?limit=1',
+  ]
+  for (const path of refused) t.equal((await ask(`/api/${path}`)).status, 400, path)
+})
+
+void t.test('tenants come in pages that join without gap or repetition', async (t) => {
+  const now = new Date(0)
+  const all: Tenant[] = ['a', 'b', 'c', 'd', 'e'].map((slug) => ({
+    slug,
+    state: 'active',
+    rateLimit: null,
+    routeRateLimits: {},
+    maxConcurrency: null,
+    version: 1,
+    createdAt: now,
+    updatedAt: now,
+  }))
+  const { ask } = await startAdmin(t, {
+    queries: {
+      ...EMPTY_QUERIES,
+      tenants: async (after, limit) => all.filter((row) => row.slug > after).slice(0, limit),
+    },
+  })
+  const seen: string[] = []
+  let next: string | null = ''
+  for (let page = 0; next !== null && page < 9; page++) {
+    const reply = (await ask(`/api/tenants?limit=2${next === '' ? '' : `&after=${next}`}`)).json()
+    seen.push(...(reply['tenants'] as Tenant[]).map((tenant) => tenant.slug))
+    next = reply['next'] as string | null
+  }
+  t.strictSame(seen, ['a', 'b', 'c', 'd', 'e'])
+})
+
+void t.test('usage is collected over its chunks and says when it is cut', async (t) => {
+  const row = (day: string) => ({
+    day,
+    tenant: 'acme',
+    route: null,
+    requests: 2 ** 53 - 1,
+    errors_4xx: 0,
+    errors_5xx: 0,
+    bytes_received: 0,
+    bytes_sent: 0,
+  })
+  let chunks = 3
+  const asked: { tenant?: string; since: Date; until: Date }[] = []
+  const { ask } = await startAdmin(t, {
+    queries: {
+      ...EMPTY_QUERIES,
+      usage: async function* (filter) {
+        asked.push(filter)
+        for (let i = 0; i < chunks; i++) yield Array.from({ length: 4000 }, () => row('2026-11-21'))
+      },
+    },
+  })
+  const cut = (await ask('/api/usage?tenant=acme&since=2026-11-01&until=2026-11-21')).json()
+  t.match(cut, { isTruncated: true, since: '2026-11-01T00:00:00.000Z', until: '2026-11-21T00:00:00.000Z' })
+  t.equal((cut['usage'] as unknown[]).length, 10_000)
+  chunks = 1
+  const whole = (await ask('/api/usage')).json()
+  t.match(whole, { isTruncated: false, usage: { length: 4000, 0: { requests: 2 ** 53 - 1 } } })
+  t.equal(asked[0]?.tenant, 'acme')
+  t.equal((asked[1]?.until.getTime() ?? 0) - (asked[1]?.since.getTime() ?? 0), 30 * 86_400_000)
+})

@@ -1,0 +1,89 @@
+import { apiHandlers, type ApiHandler } from './api.ts'
+import { renderDashboard } from './dashboard.ts'
+import type { Overview } from './overview.ts'
+import { DeadlineError } from './problem.ts'
+import type { AdminQueries } from './queries.ts'
+
+/** One reason why the gateway is not ready, or not healthy. `code` is stable, `detail` for people. */
+export interface StateReason {
+  readonly code: string
+  readonly detail: string
+}
+
+/** Where the answers come from. Functions are called for each request; all but `metrics` answer from memory. */
+export interface AdminSources {
+  readonly health: () => { readonly healthy: boolean; readonly reasons: readonly StateReason[] }
+  readonly readiness: () => { readonly ready: boolean; readonly reasons: readonly StateReason[] }
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>
+  readonly overview: () => Overview
+  readonly queries: AdminQueries
+  /** Longest wait for an answer from the database. */
+  readonly queryTimeoutMs: number
+}
+
+export interface Answer {
+  readonly status: number
+  readonly contentType: string
+  readonly body: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** Answers GET and HEAD of one path. `gone` fires when the client has left. */
+export type Handler = (query: URLSearchParams, gone: AbortSignal) => Answer | Promise<Answer>
+
+/** All paths of the admin listener. */
+export function adminHandlers(sources: AdminSources): ReadonlyMap<string, Handler> {
+  const dashboard: Answer = { status: 200, contentType: 'text/html; charset=utf-8', ...renderDashboard() }
+  const handlers = new Map<string, Handler>([
+    ['/', () => dashboard],
+    ['/healthz', () => healthAnswer(sources)],
+    ['/readyz', () => readinessAnswer(sources)],
+    ['/metrics', async () => ({ status: 200, ...(await sources.metrics()) })],
+    ['/api/overview', () => json(200, { ...sources.readiness(), ...sources.overview() })],
+  ])
+  for (const [path, handler] of apiHandlers(sources.queries)) {
+    handlers.set(path, async (query, gone) => {
+      // The statement timeout does not help against a server that is frozen or out of reach.
+      return json(200, await withDeadline(handler, query, { gone, timeoutMs: sources.queryTimeoutMs }))
+    })
+  }
+  return handlers
+}
+
+function healthAnswer(sources: AdminSources): Answer {
+  const health = sources.health()
+  return health.healthy
+    ? { status: 200, contentType: 'text/plain; charset=utf-8', body: 'ok\n' }
+    : json(503, health)
+}
+
+function readinessAnswer(sources: AdminSources): Answer {
+  const readiness = sources.readiness()
+  return json(readiness.ready ? 200 : 503, readiness)
+}
+
+function json(status: number, value: unknown): Answer {
+  const body = JSON.stringify(value, (_key, part: unknown) =>
+    typeof part === 'bigint' ? String(part) : part,
+  )
+  return { status, contentType: 'application/json', body: `${body}\n` }
+}
+
+async function withDeadline(
+  handler: ApiHandler,
+  query: URLSearchParams,
+  bounds: { readonly gone: AbortSignal; readonly timeoutMs: number },
+): Promise<unknown> {
+  const ended = new AbortController()
+  let timer: NodeJS.Timeout | undefined
+  const deadline = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new DeadlineError()), bounds.timeoutMs)
+    bounds.gone.addEventListener('abort', () => reject(new DeadlineError()), { once: true })
+  })
+  try {
+    return await Promise.race([handler(query, ended.signal), deadline])
+  } finally {
+    clearTimeout(timer)
+    ended.abort() // a report of many statements stops after the one under way
+  }
+}

@@ -1,0 +1,99 @@
+import { OUTCOME_NAMES, type Outcome } from '../model/outcome.ts'
+import type { DirectoryStats, LimitPolicy, StatsSources, WriterMode } from '../model/stats.ts'
+
+/** The live numbers behind /api/overview. Totals count from the start of the process: who wants a rate reads twice. */
+export interface Overview {
+  readonly version: string
+  /** Id of this process' run; totals start anew with another one. */
+  readonly instance: string
+  /** Milliseconds since the start, monotonic: the clock to divide differences of totals by. */
+  readonly uptimeMs: number
+  readonly requests: {
+    readonly total: number
+    readonly byOutcome: Readonly<Record<Outcome, number>>
+    readonly inFlight: number
+    readonly connections: number
+    readonly upgradedConnections: number
+    readonly bytesReceived: number
+    readonly bytesSent: number
+  }
+  readonly limits: {
+    readonly refusals: Readonly<Record<LimitPolicy, number>>
+    readonly inFlightTenants: number
+  }
+  readonly accessLog: {
+    readonly writerMode: WriterMode
+    readonly accepted: number
+    readonly stored: number
+    readonly buffered: number
+    readonly dropped: Readonly<Record<string, number>>
+    readonly channelEntries: number
+    readonly capacityEntries: number
+    readonly channelBytes: number
+    readonly capacityBytes: number
+    readonly oldestUnflushedAgeMs: number
+    readonly consecutiveFailures: number
+  }
+  readonly directory: Pick<DirectoryStats, 'ageMs' | 'keys' | 'tenants'>
+}
+
+/** Reads the live numbers now. */
+export function readOverview(
+  sources: StatsSources,
+  process: { readonly version: string; readonly instance: string; readonly uptimeMs: number },
+): Overview {
+  const limits = sources.limits()
+  const channel = sources.channel()
+  const { accepted, stored, buffered, dropped } = sources.ledger().totals
+  const writer = sources.writer()
+  const { ageMs, keys, tenants } = sources.directory()
+  return {
+    version: process.version,
+    instance: process.instance,
+    uptimeMs: process.uptimeMs,
+    requests: readRequests(sources),
+    limits: { refusals: limits.refusals, inFlightTenants: limits.inFlightTenants },
+    accessLog: {
+      writerMode: writer.mode,
+      accepted,
+      stored,
+      buffered,
+      dropped,
+      channelEntries: channel.size,
+      capacityEntries: channel.capacityEntries,
+      channelBytes: channel.bytes,
+      capacityBytes: channel.capacityBytes,
+      oldestUnflushedAgeMs: writer.oldestUnflushedAgeMs,
+      consecutiveFailures: writer.consecutiveFailures,
+    },
+    directory: { ageMs, keys, tenants },
+  }
+}
+
+function readRequests(sources: StatsSources): Overview['requests'] {
+  const proxy = sources.proxy()
+  const byOutcome = Object.fromEntries(OUTCOME_NAMES.map((name) => [name, 0])) as Record<Outcome, number>
+  let total = 0
+  let bytesReceived = 0
+  let bytesSent = 0
+  for (const route of proxy.routes) {
+    bytesReceived += route.bytesReceived
+    bytesSent += route.bytesSent
+    for (const [index, outcome] of OUTCOME_NAMES.entries()) {
+      for (let statusClass = 0; statusClass < 5; statusClass++) {
+        const count = route.outcomes[index * 5 + statusClass] ?? 0
+        byOutcome[outcome] += count
+        total += count
+      }
+    }
+  }
+  return {
+    total,
+    byOutcome,
+    inFlight: proxy.inFlight,
+    connections: proxy.connections,
+    upgradedConnections: proxy.upgradesOpen,
+    bytesReceived,
+    bytesSent,
+  }
+}

@@ -1,0 +1,42 @@
+import {
+  decodeCursor,
+  encodeCursor,
+  listEntries,
+  type EntryCursor,
+  type EntryFilter,
+  type EntryRow,
+} from '../store/entries.ts'
+import type { Sql } from '../store/sql.ts'
+import { listTenants, type Tenant } from '../store/tenants.ts'
+import { usageByDay, type UsageRow } from '../store/usage.ts'
+
+/** A page of entries; `next` is the cursor of the page after it. */
+export interface EntryPage {
+  readonly entries: readonly EntryRow[]
+  readonly next: string | null
+}
+
+/** What the admin listener asks of the database. All reject while it is away. */
+export interface AdminQueries {
+  /** A cursor from its text; null when it is none. */
+  parseCursor(text: string): EntryCursor | null
+  /** The newest entries first. */
+  entries(filter: EntryFilter, limit: number, before: EntryCursor | null): Promise<EntryPage>
+  /** Tenants by slug, deleted ones not included. */
+  tenants(after: string, limit: number): Promise<readonly Tenant[]>
+  /** Usage by day, tenant and route, a chunk at a time. */
+  usage(filter: { tenant?: string; since: Date; until: Date }): AsyncIterable<readonly UsageRow[]>
+}
+
+/** The queries over a reader handle (`openReader`), whose statement timeout bounds each of them. */
+export function queriesOf(reader: Sql): AdminQueries {
+  return {
+    parseCursor: decodeCursor,
+    entries: async (filter, limit, before) => {
+      const { entries, next } = await listEntries(reader, filter, { limit, before })
+      return { entries, next: next === null ? null : encodeCursor(next) }
+    },
+    tenants: (after, limit) => listTenants(reader, { after, limit }),
+    usage: (filter) => usageByDay(reader, filter),
+  }
+}

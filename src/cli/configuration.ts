@@ -1,0 +1,66 @@
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { Option, type Command } from 'commander'
+import { loadConfig, type Config } from '../config.ts'
+import { OPTION_NAMES, optionFlag, optionRow, type OptionName } from '../config/options.ts'
+import type { Io } from './io.ts'
+
+/** Parsed flags as commander hands them over: an object by camel-cased name. */
+export type Flags = object
+
+/** The options that a command needs to find its database. */
+export const DATABASE_OPTIONS = [
+  'database.url',
+  'database.readerUrl',
+  'database.statementTimeoutMs',
+  'stateDir',
+] as const satisfies readonly OptionName[]
+
+/** Adds `--config` and a flag for each of the named options of the table. */
+export function addConfigFlags(command: Command, names: readonly OptionName[] = OPTION_NAMES): Command {
+  command.option(
+    '--config <file>',
+    'configuration file (default: waybill.yaml if there, else WAYBILL_CONFIG)',
+  )
+  for (const name of names) command.addOption(tableOption(name))
+  return command
+}
+
+/** Reads file, environment and flags of a command; throws `ConfigError` with all problems. */
+export function readConfig(io: Io, flags: Flags, overrides: { file?: string | null } = {}): Config {
+  const file = overrides.file === undefined ? configFile(io, flags) : overrides.file
+  return loadConfig({ file, env: io.env, flags: optionFlags(flags) })
+}
+
+/** The configuration file that a command reads, or null: `--config`, else waybill.yaml here, else WAYBILL_CONFIG. */
+export function configFile(io: Io, flags: Flags): string | null {
+  const given = (flags as Record<string, unknown>)['config']
+  if (typeof given === 'string') return resolve(io.cwd, given)
+  const here = resolve(io.cwd, 'waybill.yaml')
+  if (existsSync(here)) return here
+  const named = io.env['WAYBILL_CONFIG']
+  return named === undefined || named === '' ? null : resolve(io.cwd, named)
+}
+
+function optionFlags(flags: Flags): Partial<Record<OptionName, string>> {
+  const values: Partial<Record<OptionName, string>> = {}
+  for (const name of OPTION_NAMES) {
+    const value = (flags as Record<string, unknown>)[tableOption(name).attributeName()]
+    if (typeof value === 'string') values[name] = value
+  }
+  return values
+}
+
+function tableOption(name: OptionName): Option {
+  const row = optionRow(name)
+  const shown = valueText(row.default)
+  return new Option(
+    `--${optionFlag(name)} <value>`,
+    `${row.help}${shown === '' ? '' : ` (default: ${shown})`}`,
+  )
+}
+
+/** An option's value in one line: lists with commas, empty for nothing. */
+export function valueText(value: unknown): string {
+  return Array.isArray(value) ? value.join(',') : String(value)
+}

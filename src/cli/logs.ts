@@ -1,0 +1,101 @@
+import type { Command } from 'commander'
+import {
+  followEntries,
+  listEntries,
+  streamEntries,
+  type EntryCursor,
+  type EntryRow,
+} from '../store/entries.ts'
+import type { Sql } from '../store/sql.ts'
+import type { Cli } from './cli.ts'
+import { DATABASE_OPTIONS, addConfigFlags } from './configuration.ts'
+import { withDatabase } from './context.ts'
+import { ENTRY_SHAPE } from './entry-shape.ts'
+import { addFormatFlags } from './flags.ts'
+import type { ExitCode, Io } from './io.ts'
+import { openListing, type Listing } from './listing.ts'
+import { readLogQuery, type LogFlags, type LogQuery } from './log-query.ts'
+import { Problems, TIME_FORM } from './problems.ts'
+
+const PAGE = 500
+const FOLLOW_POLL_MS = 500
+
+/** Adds `waybill logs`. */
+export function addLogsCommand(program: Command, cli: Cli): void {
+  const command = program
+    .command('logs')
+    .description('print the access log, oldest first')
+    .option('--tenant <slug>', 'only requests of this tenant')
+    .option('--route <name>', 'only requests of this route')
+    .option('--key <id>', 'only requests with this key')
+    .option('--since <time>', `from this time on: ${TIME_FORM}`)
+    .option('--until <time>', 'before this time')
+    .option('--status <status>', 'only this status (404) or class (5xx)')
+    .option('--outcome <outcome>', 'only this outcome, such as rate_limited')
+    .option('--method <method>', 'only this method')
+    .option('--path <prefix>', 'only paths that begin so')
+    .option('--ip <network>', 'only requests from this address or network')
+    .option('--request-id <id>', 'only the request with this id')
+    .option('--limit <n>', 'the newest n, or all (default: 100 in a table, else all)')
+    .option('--follow', 'print new entries as they are stored, until Ctrl-C')
+  addConfigFlags(addFormatFlags(command), DATABASE_OPTIONS).action(async (flags: LogFlags) =>
+    cli.finish(await logs(cli.io, flags)),
+  )
+}
+
+async function logs(io: Io, flags: LogFlags): Promise<ExitCode> {
+  const problems = new Problems()
+  const query = readLogQuery(flags, io.now(), problems)
+  problems.throwIfAny()
+  if (query.isWholeKey) {
+    io.stderr.write('warning: the key itself was on the command line, where others may see it\n')
+  }
+  return await withDatabase(io, flags, 'reader', async ({ sql }) => {
+    const listing = openListing(io, query.format, ENTRY_SHAPE)
+    if (query.isFollowing) await follow(io, sql, query, listing)
+    else if (query.limit === null) await writeAll(streamEntries(sql, query.filter), listing)
+    else await writeNewest(io, sql, query, query.limit, listing)
+    await listing.end()
+    return 0
+  })
+}
+
+async function writeAll(
+  pages: AsyncIterable<readonly EntryRow[]>,
+  listing: Listing<EntryRow>,
+): Promise<void> {
+  for await (const page of pages) await listing.write(page)
+}
+
+/** The database gives the newest first; a log reads the other way, so up to `limit` entries are held. */
+async function writeNewest(
+  io: Io,
+  sql: Sql,
+  query: LogQuery,
+  limit: number,
+  listing: Listing<EntryRow>,
+): Promise<void> {
+  const found: EntryRow[] = []
+  let before: EntryCursor | null = null
+  do {
+    const page = await listEntries(sql, query.filter, { limit: Math.min(PAGE, limit - found.length), before })
+    found.push(...page.entries)
+    before = page.next
+  } while (before !== null && found.length < limit)
+  await listing.write(found.toReversed())
+  if (before !== null) io.stderr.write(`the newest ${limit}; --limit all prints every one\n`)
+}
+
+/** Ends cleanly on SIGINT and SIGTERM. */
+async function follow(io: Io, sql: Sql, query: LogQuery, listing: Listing<EntryRow>): Promise<void> {
+  const ended = new AbortController()
+  const release = [io.onSignal('SIGINT', () => ended.abort()), io.onSignal('SIGTERM', () => ended.abort())]
+  try {
+    const { since } = query.filter
+    const from = since === undefined ? {} : { from: since }
+    const options = { signal: ended.signal, pollMs: FOLLOW_POLL_MS, ...from }
+    await writeAll(followEntries(sql, query.filter, options), listing)
+  } finally {
+    for (const off of release) off()
+  }
+}

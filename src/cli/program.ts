@@ -1,0 +1,96 @@
+import { Command, CommanderError } from 'commander'
+import { ConfigError } from '../config.ts'
+import { EmbeddedPostgresError } from '../embedded/postgres-errors.ts'
+import { StoreError } from '../store/errors.ts'
+import type { Cli } from './cli.ts'
+import { addConfigCommands } from './config-commands.ts'
+import { CommandError, OutputClosedError, UsageError } from './errors.ts'
+import type { ExitCode, Io } from './io.ts'
+import { addKeyCommands } from './keys.ts'
+import { addLogsCommand } from './logs.ts'
+import { addMigrateCommand } from './migrate.ts'
+import { addServeCommands } from './serve.ts'
+import { addTenantCommands } from './tenants.ts'
+import { escapeUnsafe } from './text.ts'
+import { addUsageCommand } from './usage.ts'
+import { packageVersion } from './version.ts'
+
+/**
+ * Runs the command that `io.argv` names and resolves with the process' exit code: 0 done, 1 the answer is "no" or a failure
+ * at run time, 2 usage or configuration error. Never rejects; what went wrong has been printed to stderr.
+ */
+export async function runCli(io: Io, serve: Cli['serve']): Promise<number> {
+  let exitCode = 0
+  try {
+    const finish = (code: number): void => void (exitCode = code)
+    const program = buildProgram({ io, serve, finish })
+    await program.parseAsync([...io.argv], { from: 'user' })
+    return exitCode
+  } catch (error) {
+    return report(io, error)
+  }
+}
+
+/** The whole command tree. */
+export function buildProgram(cli: Cli): Command {
+  const { io } = cli
+  const program = new Command('waybill')
+    .description('One gateway in front of artifact repositories and integration APIs.')
+    .version(packageVersion())
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void io.stdout.write(text),
+      writeErr: (text) => void io.stderr.write(text),
+      // It may quote what was typed.
+      outputError: (text, write) => write(text.split('\n').map(escapeUnsafe).join('\n')),
+      getOutHelpWidth: () => io.columns,
+      getErrHelpWidth: () => io.columns,
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    })
+  addServeCommands(program, cli)
+  addMigrateCommand(program, cli)
+  addTenantCommands(program, cli)
+  addKeyCommands(program, cli)
+  addLogsCommand(program, cli)
+  addUsageCommand(program, cli)
+  addConfigCommands(program, cli)
+  return program
+}
+
+function report(io: Io, error: unknown): ExitCode {
+  const print = (text: string): void => void io.stderr.write(`${text}\n`)
+  const debug = io.env['WAYBILL_DEBUG'] === '1'
+  // Commander has printed its message, or the help or version that was asked for.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+  if (error instanceof OutputClosedError) return 0
+  if (error instanceof UsageError || error instanceof ConfigError) {
+    printProblems(print, error)
+    return 2
+  }
+  if (
+    error instanceof CommandError ||
+    error instanceof StoreError ||
+    error instanceof EmbeddedPostgresError
+  ) {
+    print(`error: ${escapeUnsafe(error.message)}`)
+    if (debug) print(stackOf(error))
+    return 1
+  }
+  const message = error instanceof Error ? error.message : String(error)
+  print(`error: WAYBILL_INTERNAL: ${escapeUnsafe(message)} (this is a bug; WAYBILL_DEBUG=1 shows where)`)
+  if (debug) print(stackOf(error))
+  return 1
+}
+
+function printProblems(print: (text: string) => void, error: UsageError | ConfigError): void {
+  const lines = error.problems.map((problem) => problem.split('\n').map(escapeUnsafe).join('\n'))
+  const what = error instanceof ConfigError ? 'invalid configuration' : 'invalid arguments'
+  print(`error: ${what}:\n${lines.map((line) => `  - ${line}`).join('\n')}`)
+}
+
+function stackOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const cause = error.cause === undefined ? '' : `\ncaused by ${stackOf(error.cause)}`
+  return (error.stack ?? error.message) + cause
+}

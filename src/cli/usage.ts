@@ -1,0 +1,116 @@
+import type { Command } from 'commander'
+import { usageByDay, type UsageRow } from '../store/usage.ts'
+import type { Cli } from './cli.ts'
+import { DATABASE_OPTIONS, addConfigFlags } from './configuration.ts'
+import { withDatabase } from './context.ts'
+import { addFormatFlags, readFormat, type FormatFlags } from './flags.ts'
+import type { ExitCode, Io } from './io.ts'
+import { openListing, type Format, type RowShape } from './listing.ts'
+import { Problems, TIME_FORM } from './problems.ts'
+
+/** The flags of `waybill usage`. */
+export interface UsageFlags extends FormatFlags {
+  readonly tenant?: string
+  readonly period?: string
+  readonly since?: string
+  readonly until?: string
+}
+
+/** Which usage is asked for: whole UTC days from `since` to before `until`. */
+export interface UsageQuery {
+  readonly filter: { readonly tenant?: string; readonly since: Date; readonly until: Date }
+  readonly format: Format
+}
+
+const DAY_MS = 86_400_000
+
+/** Adds `waybill usage`. */
+export function addUsageCommand(program: Command, cli: Cli): void {
+  const command = program
+    .command('usage')
+    .description('requests and bytes per UTC day, tenant and route')
+    .option('--tenant <slug>', 'only this tenant')
+    .option(
+      '--period <period>',
+      'a month (2026-11), a day (2026-11-21) or a year (2026) (default: this month)',
+    )
+    .option('--since <time>', `whole days from this time on: ${TIME_FORM}`)
+    .option('--until <time>', 'whole days up to this time')
+  addConfigFlags(addFormatFlags(command), DATABASE_OPTIONS).action(async (flags: UsageFlags) =>
+    cli.finish(await usage(cli.io, flags)),
+  )
+}
+
+/** Reads the flags; collects what is wrong with them. */
+export function readUsageQuery(flags: UsageFlags, nowMs: number, problems: Problems): UsageQuery {
+  const tenant = flags.tenant === undefined ? {} : { tenant: problems.slug('--tenant', flags.tenant) }
+  const format = readFormat(flags, problems)
+  const isRange = flags.since !== undefined || flags.until !== undefined
+  if (flags.period !== undefined && isRange) problems.add('--period contradicts --since and --until')
+  if (flags.until !== undefined && flags.since === undefined) problems.add('--until needs --since')
+  if (flags.since === undefined) {
+    const range = period(flags.period ?? new Date(nowMs).toISOString().slice(0, 7))
+    if (range === null) problems.add('--period: must be such as 2026-11, 2026-11-21 or 2026')
+    return { format, filter: { ...tenant, ...(range ?? { since: new Date(0), until: new Date(0) }) } }
+  }
+  const since = startOfDay(problems.time('--since', flags.since, nowMs).getTime())
+  const end = flags.until === undefined ? nowMs : problems.time('--until', flags.until, nowMs).getTime()
+  // A day that has begun counts whole: a row never stands for a part of a day without saying so.
+  const until = new Date(startOfDay(end - 1).getTime() + DAY_MS)
+  if (since >= until) problems.add('--since must be before --until')
+  return { format, filter: { ...tenant, since, until } }
+}
+
+function startOfDay(ms: number): Date {
+  return new Date(Math.floor(ms / DAY_MS) * DAY_MS)
+}
+
+function period(text: string): { since: Date; until: Date } | null {
+  const match = /^(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?$/.exec(text)
+  if (match === null) return null
+  const [year, month, day] = [Number(match[1]), Number(match[2] ?? 1), Number(match[3] ?? 1)]
+  const since = new Date(Date.UTC(year, month - 1, day))
+  // Date.UTC takes month 13 and 31 February for later dates.
+  if (since.getUTCMonth() !== month - 1 || since.getUTCDate() !== day) return null
+  const until = new Date(since)
+  if (match[3] !== undefined) until.setUTCDate(day + 1)
+  else if (match[2] !== undefined) until.setUTCMonth(month)
+  else until.setUTCFullYear(year + 1)
+  return { since, until }
+}
+
+const USAGE_SHAPE: RowShape<UsageRow> = {
+  toOutput: (row) => ({ ...row }),
+  csvColumns: [
+    'day',
+    'tenant',
+    'route',
+    'requests',
+    'errors_4xx',
+    'errors_5xx',
+    'bytes_received',
+    'bytes_sent',
+  ],
+  columns: [
+    { title: 'DAY', cell: (u) => u.day },
+    { title: 'TENANT', minWidth: 8, cell: (u) => u.tenant ?? '-' },
+    { title: 'ROUTE', minWidth: 8, cell: (u) => u.route ?? '-' },
+    { title: 'REQUESTS', isRight: true, cell: (u) => u.requests.toString() },
+    { title: '4XX', isRight: true, cell: (u) => u.errors_4xx.toString() },
+    { title: '5XX', isRight: true, cell: (u) => u.errors_5xx.toString() },
+    { title: 'RECEIVED', isRight: true, dropOrder: 1, cell: (u) => u.bytes_received.toString() },
+    { title: 'SENT', isRight: true, cell: (u) => u.bytes_sent.toString() },
+  ],
+}
+
+async function usage(io: Io, flags: UsageFlags): Promise<ExitCode> {
+  const problems = new Problems()
+  const query = readUsageQuery(flags, io.now(), problems)
+  problems.throwIfAny()
+  return await withDatabase(io, flags, 'reader', async ({ sql }) => {
+    const listing = openListing(io, query.format, USAGE_SHAPE)
+    for await (const rows of usageByDay(sql, query.filter)) await listing.write(rows)
+    await listing.end()
+    return 0
+  })
+}

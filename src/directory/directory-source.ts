@@ -1,0 +1,55 @@
+import type { TenantState } from '../model/grant.ts'
+import type { RateLimit } from '../model/route.ts'
+
+/** A tenant's row as the directory reads it. */
+export interface TenantRecord {
+  readonly slug: string
+  readonly state: TenantState
+  readonly rateLimit: RateLimit | null
+  readonly routeRateLimits: Readonly<Record<string, RateLimit>>
+  readonly maxConcurrency: number | null
+  readonly version: number
+}
+
+/** A key's row as the directory reads it. */
+export interface KeyRecord {
+  readonly id: string
+  readonly digest: string
+  readonly tenant: string
+  /** Separated by spaces: keys with equal text share one compiled set. */
+  readonly scopes: string
+  /** Separated by spaces; '' for all. */
+  readonly networks: string
+  readonly rateLimit: RateLimit | null
+  /** Epoch milliseconds; null for never. */
+  readonly expiresAtMs: number | null
+  readonly isRevoked: boolean
+  readonly version: number
+}
+
+/** Some of the rows of a load. */
+export interface DirectoryChunk {
+  readonly tenants: readonly TenantRecord[]
+  readonly keys: readonly KeyRecord[]
+}
+
+/** One connection to where tenants and keys are kept; broken for good once anything on it has failed. */
+export interface DirectoryConnection {
+  /** Asks for hints of changes. Rejects where there are none to be had (a standby); loading works all the same. */
+  listen(): Promise<void>
+  /**
+   * Reads everything (`since` null), or all rows that may have changed since the cursor, chunk by chunk, and returns the
+   * next cursor. A row may come again unchanged; none is missed, however late its transaction committed.
+   */
+  load(since: string | null, onChunk: (chunk: DirectoryChunk) => void): Promise<string>
+  /** Cuts the connection without waiting for the other side; what is under way rejects. Harmless when repeated. */
+  destroy(): Promise<void>
+}
+
+/** Where tenants and keys come from. */
+export interface DirectorySource {
+  /** Opens a connection, lazily: it cannot fail, its first use can. `onHint`: something has changed; `onClose`: it broke. */
+  connect(events: { readonly onHint: () => void; readonly onClose: () => void }): DirectoryConnection
+  /** Writes when keys were last used: id → epoch milliseconds. Safe to repeat. */
+  writeUses(uses: ReadonlyMap<string, number>): Promise<void>
+}

@@ -1,0 +1,267 @@
+import { backoffMs } from '../lib/backoff.ts'
+import type { Directory } from '../model/grant.ts'
+import type { ScopeSet } from '../model/scope.ts'
+import type { DirectoryConnection, DirectorySource } from './directory-source.ts'
+import { codeOf, Deadlines, type Schedule, scheduleTimer } from './deadlines.ts'
+import { KeyUseWriter } from './key-uses.ts'
+import type {
+  DirectoryCollaborators,
+  DirectoryLog,
+  DirectoryOptions,
+  DirectoryStats,
+} from './refresher-options.ts'
+import { type DirectorySnapshot, SnapshotUpdate } from './snapshot.ts'
+
+/** Between attempts while the database is away. */
+const BACKOFF_MIN_MS = 100
+const BACKOFF_MAX_MS = 2000
+
+/** Refreshes that hints ask for are at least so far apart: a bulk import costs 40 queries a second, not thousands. */
+const HINT_GAP_MS = 25
+
+/** Longest wait for a poll and for a full load before the connection is given up. */
+const POLL_TIMEOUT_MS = 3000
+const LOAD_TIMEOUT_MS = 60_000
+
+/** What `start` waits at most. */
+const START_WAIT_MS = 5000
+
+/**
+ * Keeps the data plane's snapshot of tenants and keys up to date.
+ *
+ *   loading     no snapshot yet; tries until it has one. Entry: start. Exit: the first full load.
+ *   following   polls for rows changed since the cursor; a notification only makes the next poll come at once. A full load
+ *               at long intervals repairs what should never be wrong. Exit: a failure, stop.
+ *   failing     the last snapshot stays; a new connection after each back-off. Exit: the next success.
+ *   stopped     no timer, no connection; the snapshot stays readable.
+ *
+ * One loop does all of it, so that two refreshes never overlap.
+ */
+export class DirectoryRefresher implements Directory {
+  readonly #source: DirectorySource
+  readonly #options: DirectoryOptions
+  readonly #log: DirectoryLog
+  readonly #now: () => number
+  readonly #random: () => number
+  readonly #schedule: Schedule
+  readonly #onChange: (snapshot: DirectorySnapshot) => void
+  readonly #useWriter: KeyUseWriter
+  readonly #deadlines: Deadlines
+  readonly #scopes = new Map<string, ScopeSet>()
+
+  #snapshot: DirectorySnapshot | null = null
+  #connection: DirectoryConnection | null = null
+  #cursor: string | null = null
+  #reconcileAtMs = Infinity
+  #isStopped = false
+  #isHinted = false
+  /** Ends the pause under way. */
+  #wake: (() => void) | null = null
+  #started: Promise<void> | null = null
+  #stopped: Promise<void> | null = null
+  #loop: Promise<void> = Promise.resolve()
+
+  #loadedAtMs: number | null = null
+  #contactAtMs: number | null = null
+  #refreshes = 0
+  #fullLoads = 0
+  #failures = 0
+  #failuresInARow = 0
+  #notifications = 0
+  #lastError: string | null = null
+  #isListening = false
+
+  constructor(collaborators: DirectoryCollaborators) {
+    this.#source = collaborators.source
+    this.#options = collaborators.options
+    this.#log = collaborators.log
+    this.#now = collaborators.now ?? Date.now
+    this.#random = collaborators.random ?? Math.random
+    this.#schedule = collaborators.schedule ?? scheduleTimer
+    this.#onChange = collaborators.onChange ?? (() => {})
+    this.#deadlines = new Deadlines(this.#schedule)
+    this.#useWriter = new KeyUseWriter({
+      write: (uses) => this.#source.writeUses(uses),
+      intervalMs: this.#options.lastUsedIntervalMs,
+      schedule: this.#schedule,
+      random: this.#random,
+      onFailure: (code) => {
+        this.#log.debug({ code }, 'directory: last uses not written yet')
+      },
+    })
+  }
+
+  get snapshot(): DirectorySnapshot | null {
+    return this.#snapshot
+  }
+
+  get stats(): DirectoryStats {
+    return {
+      loadedAtMs: this.#loadedAtMs,
+      ageMs: this.#contactAtMs === null ? null : Math.max(0, this.#now() - this.#contactAtMs),
+      keys: this.#snapshot?.keyCount ?? 0,
+      tenants: this.#snapshot?.tenants.size ?? 0,
+      refreshes: this.#refreshes,
+      fullLoads: this.#fullLoads,
+      failures: this.#failures,
+      notifications: this.#notifications,
+      lastError: this.#lastError,
+      isListening: this.#isListening,
+      pendingUses: this.#useWriter.uses.size,
+    }
+  }
+
+  noteUse(keyId: string): void {
+    this.#useWriter.uses.note(keyId, this.#now())
+  }
+
+  /**
+   * Begins to load and to follow. Resolves after the first attempt, whether it succeeded or not, and after 5 s at most; never
+   * rejects. A second call returns the same promise.
+   */
+  start(): Promise<void> {
+    this.#started ??= new Promise((resolve) => {
+      const cancel = this.#schedule(resolve, START_WAIT_MS)
+      this.#loop = this.#run(() => {
+        cancel()
+        resolve()
+      })
+      this.#useWriter.start()
+    })
+    return this.#started
+  }
+
+  /**
+   * Stops following and writes the last uses, waiting 2 s at most for that; the snapshot stays. Never rejects, and ends in bounded
+   * time whatever the database does. A second call returns the same promise.
+   */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
+  async #stop(): Promise<void> {
+    this.#isStopped = true
+    this.#wake?.()
+    this.#disconnect()
+    this.#deadlines.abort()
+    await Promise.all([this.#loop, this.#useWriter.stop()])
+  }
+
+  async #run(onFirst: () => void): Promise<void> {
+    while (!this.#isStopped) {
+      const startedAtMs = this.#now()
+      const isFine = await this.#refresh()
+      onFirst()
+      if (this.#isStopped) break
+      if (isFine) await this.#pauseForHint(startedAtMs)
+      else
+        await this.#pause(backoffMs(this.#failuresInARow - 1, BACKOFF_MIN_MS, BACKOFF_MAX_MS, this.#random))
+    }
+    this.#disconnect()
+    onFirst()
+  }
+
+  /** Waits for the next poll; a hint cuts it short, but two refreshes do not follow each other too closely. */
+  async #pauseForHint(startedAtMs: number): Promise<void> {
+    if (!this.#isHinted) await this.#pause(this.#options.pollIntervalMs)
+    if (this.#isHinted) {
+      const gapMs = startedAtMs + HINT_GAP_MS - this.#now()
+      if (gapMs > 0 && gapMs <= HINT_GAP_MS) await this.#pause(gapMs)
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    if (this.#isStopped) return Promise.resolve()
+    return new Promise((resolve) => {
+      const cancel = this.#schedule(() => this.#wake?.(), ms)
+      this.#wake = () => {
+        this.#wake = null
+        cancel()
+        resolve()
+      }
+    })
+  }
+
+  async #refresh(): Promise<boolean> {
+    try {
+      const connection = await this.#connect()
+      const isFull = this.#snapshot === null || this.#cursor === null || this.#now() >= this.#reconcileAtMs
+      const update = new SnapshotUpdate(this.#snapshot, isFull, this.#scopes)
+      this.#isHinted = false // what is hinted from here on may be too late for this refresh
+      const load = connection.load(isFull ? null : this.#cursor, (chunk) => update.add(chunk))
+      const cursor = await this.#deadlines.within(load, isFull ? LOAD_TIMEOUT_MS : POLL_TIMEOUT_MS)
+      if (this.#isStopped) return false
+      this.#succeed(update.finish(), cursor, isFull)
+      return true
+    } catch (error) {
+      this.#fail(error)
+      return false
+    }
+  }
+
+  async #connect(): Promise<DirectoryConnection> {
+    if (this.#connection !== null) return this.#connection
+    const connection: DirectoryConnection = this.#source.connect({
+      onHint: () => {
+        this.#notifications++
+        this.#isHinted = true
+        if (this.#failuresInARow === 0) this.#wake?.()
+      },
+      onClose: () => {
+        // Noticed between two polls: the next one opens another connection and listens again.
+        if (this.#connection === connection) this.#disconnect()
+      },
+    })
+    this.#connection = connection
+    try {
+      await this.#deadlines.within(connection.listen(), POLL_TIMEOUT_MS)
+      this.#isListening = this.#connection === connection
+    } catch (error) {
+      if (this.#connection !== connection || codeOf(error) === 'ETIMEDOUT') throw error
+      this.#log.debug({ code: codeOf(error) }, 'directory: no notifications, polling only')
+    }
+    return connection
+  }
+
+  #succeed(next: DirectorySnapshot, cursor: string, isFull: boolean): void {
+    const nowMs = this.#now()
+    if (this.#failuresInARow > 0)
+      this.#log.info({ failures: this.#failuresInARow }, 'directory: following again')
+    this.#failuresInARow = 0
+    this.#lastError = null
+    this.#contactAtMs = nowMs
+    if (isFull) {
+      this.#fullLoads++
+      this.#loadedAtMs = nowMs
+      const { reconcileIntervalMs } = this.#options
+      this.#reconcileAtMs =
+        reconcileIntervalMs < 0 ? Infinity : nowMs + reconcileIntervalMs * (0.8 + this.#random() * 0.4)
+    } else {
+      this.#refreshes++
+      // Time runs backwards only where the database is another one, restored perhaps: begin anew.
+      if (this.#cursor !== null && BigInt(cursor) < BigInt(this.#cursor)) this.#reconcileAtMs = nowMs
+    }
+    this.#cursor = cursor
+    if (next === this.#snapshot) return
+    this.#snapshot = next
+    this.#onChange(next)
+  }
+
+  #fail(error: unknown): void {
+    this.#disconnect()
+    if (this.#isStopped) return
+    this.#failures++
+    this.#failuresInARow++
+    this.#lastError = codeOf(error)
+    const fields = { code: this.#lastError, hasSnapshot: this.#snapshot !== null }
+    if (this.#failuresInARow === 1) this.#log.warn(fields, 'directory: refresh failed, trying on')
+  }
+
+  #disconnect(): void {
+    const connection = this.#connection
+    this.#connection = null
+    this.#isListening = false
+    connection?.destroy().catch(() => {}) // there is nothing left to save on it
+  }
+}

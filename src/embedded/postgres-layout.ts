@@ -1,0 +1,213 @@
+import { createHash } from 'node:crypto'
+import {
+  accessSync,
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { EmbeddedPostgresError, errorMessage, systemErrorCode } from './postgres-errors.ts'
+
+/** A numeric user and its primary group. */
+export interface Account {
+  uid: number
+  gid: number
+}
+
+/**
+ * Where everything of one embedded database lives, the same for every process that names the same state dir.
+ *
+ *     home/            <stateDir>/postgres, or a folder under /var/lib/waybill (see chooseHome)
+ *       data/          the cluster, 0700, owned by the database user
+ *       server-…/      a copy of the binaries, only when those installed cannot be used in place
+ *       lock           whoever holds it is the one supervisor; contains its pid
+ *       log, log.1     supervisor and PostgreSQL, bounded
+ *     sockets/         home, or a short folder in the temporary directory
+ *       control.sock   the supervisor
+ *       run/           0700, the socket of PostgreSQL
+ */
+export interface Layout {
+  home: string
+  dataDir: string
+  logFile: string
+  lockFile: string
+  sockets: string
+  runDir: string
+  controlSocket: string
+  /** whom PostgreSQL runs as when we are root (it refuses to be root); undefined: as ourselves */
+  databaseUser: Account | undefined
+}
+
+/** The number in the socket's file name; no port is opened. */
+export const POSTGRES_PORT = 5432
+
+// sun_path is 104 bytes on macOS and 108 on Linux, both with the final NUL.
+const MAX_SOCKET_PATH_BYTES = 103
+const ROOT_HOMES = '/var/lib/waybill'
+
+/**
+ * Decides where the database of `stateDir` lives and creates the folders that are missing, with the right owners.
+ * A second call changes nothing. Throws EmbeddedPostgresError `…_NO_ACCESS` when a folder cannot be made or is not safe to use.
+ */
+export function prepareLayout(stateDir: string, onProgress: (message: string) => void): Layout {
+  try {
+    const isRoot = process.getuid?.() === 0
+    // Not 0700 for root: the database user has to pass through it.
+    mkdirSync(resolve(stateDir), { recursive: true, mode: isRoot ? 0o711 : 0o700 })
+    const realStateDir = realpathSync(stateDir)
+    const place = isRoot
+      ? chooseRootHome(realStateDir, onProgress)
+      : { home: join(realStateDir, 'postgres'), databaseUser: undefined }
+    makeFolder(place.home, isRoot ? 0o711 : 0o700)
+    return completeLayout(place.home, place.databaseUser)
+  } catch (error) {
+    if (error instanceof EmbeddedPostgresError) throw error
+    throw new EmbeddedPostgresError(
+      'EMBEDDED_POSTGRES_NO_ACCESS',
+      `cannot prepare ${stateDir} for the embedded database: ${errorMessage(error)}`,
+      { cause: error },
+    )
+  }
+}
+
+/** Gives a file that root made in a folder of another user to that user, so that its owner can go on alone later. */
+export function followOwner(path: string, folder: string): void {
+  if (process.getuid?.() !== 0) return
+  const owner = statSync(folder)
+  if (owner.uid !== 0) chownSync(path, owner.uid, owner.gid)
+}
+
+/** Opens the log for appending, creating it; returns the descriptor. */
+export function openLog(layout: Layout): number {
+  const fd = openSync(layout.logFile, 'a', 0o600)
+  try {
+    followOwner(layout.logFile, layout.home)
+  } catch (error) {
+    closeSync(fd)
+    throw error
+  }
+  return fd
+}
+
+function completeLayout(home: string, databaseUser: Account | undefined): Layout {
+  const sockets = socketFolder(home, databaseUser !== undefined)
+  const runDir = join(sockets, 'run')
+  makeFolder(runDir, 0o700, databaseUser)
+  return {
+    home,
+    dataDir: join(home, 'data'),
+    logFile: join(home, 'log'),
+    lockFile: join(home, 'lock'),
+    sockets,
+    runDir,
+    controlSocket: join(sockets, 'control.sock'),
+    databaseUser,
+  }
+}
+
+function chooseRootHome(
+  realStateDir: string,
+  onProgress: (message: string) => void,
+): { home: string; databaseUser: Account } {
+  const home = join(realStateDir, 'postgres')
+  // An ordinary user's database, visited by root, stays that user's.
+  const owner = dataOwner(home)
+  const databaseUser = owner ?? unprivilegedAccount()
+  if (canTraverse(realStateDir, databaseUser)) {
+    return { home, databaseUser }
+  }
+  if (owner !== undefined) {
+    throw new EmbeddedPostgresError(
+      'EMBEDDED_POSTGRES_NO_ACCESS',
+      `the database in ${home} belongs to user id ${owner.uid}, who may no longer pass through ${realStateDir}: give that right back (chmod a+x on each folder of the path), or set DATABASE_URL`,
+    )
+  }
+  const elsewhere = join(ROOT_HOMES, createHash('sha256').update(realStateDir).digest('hex').slice(0, 16))
+  onProgress(
+    `user id ${databaseUser.uid}, whom PostgreSQL runs as, cannot enter ${realStateDir}: the database is kept in ${elsewhere}`,
+  )
+  mkdirSync(ROOT_HOMES, { recursive: true, mode: 0o711 })
+  return { home: elsewhere, databaseUser: dataOwner(elsewhere) ?? databaseUser }
+}
+
+function dataOwner(home: string): Account | undefined {
+  const stats = statSync(join(home, 'data'), { throwIfNoEntry: false })
+  return stats === undefined || stats.uid === 0 ? undefined : { uid: stats.uid, gid: stats.gid }
+}
+
+/** `postgres` where the system has it, else `nobody`. Read from the file: spawn() takes numbers and Node offers no look-up by name. */
+function unprivilegedAccount(): Account {
+  const lines = readFileSync('/etc/passwd', 'utf8').split('\n')
+  for (const name of ['postgres', 'nobody']) {
+    const fields = lines.find((line) => line.startsWith(`${name}:`))?.split(':')
+    const uid = Number(fields?.[2])
+    const gid = Number(fields?.[3])
+    if (Number.isInteger(uid) && Number.isInteger(gid) && uid > 0) return { uid, gid }
+  }
+  throw new EmbeddedPostgresError(
+    'EMBEDDED_POSTGRES_NO_USER',
+    'PostgreSQL refuses to run as root, and /etc/passwd has neither "postgres" nor "nobody" to run it as: start Waybill as an ordinary user, or set DATABASE_URL',
+  )
+}
+
+/** By mode bits alone: an access list that grants more is not seen, and then the database merely lives elsewhere. */
+function canTraverse(folder: string, account: Account): boolean {
+  for (let path = folder; ; path = dirname(path)) {
+    const { mode, uid, gid } = statSync(path)
+    let bit = 0o001
+    if (uid === account.uid) bit = 0o100
+    else if (gid === account.gid) bit = 0o010
+    if ((mode & bit) === 0) return false
+    if (path === dirname(path)) return true
+  }
+}
+
+function socketFolder(home: string, isRoot: boolean): string {
+  const longest = join(home, 'run', `.s.PGSQL.${POSTGRES_PORT}`)
+  if (Buffer.byteLength(longest) < MAX_SOCKET_PATH_BYTES) return home
+  const digest = createHash('sha256').update(home).digest('hex').slice(0, 16)
+  const owner = process.getuid?.() ?? 0
+  const folder = join(temporaryFolder(), `waybill-${owner}-${digest}`)
+  makeFolder(folder, isRoot ? 0o711 : 0o700)
+  // Anyone may create names in a shared temporary folder: take this one only if it is a real folder of ours that none can write.
+  const stats = lstatSync(folder)
+  if (!stats.isDirectory() || stats.uid !== owner || (stats.mode & 0o066) !== 0) {
+    throw new EmbeddedPostgresError(
+      'EMBEDDED_POSTGRES_NO_ACCESS',
+      `${folder}, needed for sockets because ${home} is too long a path for them, exists and is not safe to use: remove it`,
+    )
+  }
+  return folder
+}
+
+/** /tmp before TMPDIR: two processes with different environments have to find the same folder. */
+function temporaryFolder(): string {
+  try {
+    accessSync('/tmp', constants.W_OK | constants.X_OK)
+    return '/tmp'
+  } catch {
+    return tmpdir()
+  }
+}
+
+/** The mode and owner are set on creation only; what exists keeps its own. */
+function makeFolder(path: string, mode: number, owner?: Account): void {
+  try {
+    mkdirSync(path, { mode })
+  } catch (error) {
+    if (systemErrorCode(error) === 'EEXIST') return
+    throw error
+  }
+  // Against the umask, which may have taken the x bit for others away.
+  chmodSync(path, mode)
+  if (owner !== undefined) chownSync(path, owner.uid, owner.gid)
+  else followOwner(path, dirname(path))
+}

@@ -1,0 +1,40 @@
+import { array, assert, double, property } from 'fast-check'
+import t from 'tap'
+import { HistogramCounts, REQUEST_BOUNDS_SECONDS } from './histogram.ts'
+
+void t.test('a duration falls into the first bucket whose bound is not below it', async (t) => {
+  const histogram = new HistogramCounts([0.1, 1])
+  for (const seconds of [0, 0.1, 0.100001, 1, 1.5, Infinity]) histogram.observe(seconds)
+  t.strictSame([...histogram.counts], [2, 2, 2])
+})
+
+void t.test('what is no duration counts as 0', async (t) => {
+  const histogram = new HistogramCounts([0.1])
+  histogram.observe(Number.NaN)
+  histogram.observe(-5)
+  t.strictSame([...histogram.counts], [2, 0])
+  t.equal(histogram.sumSeconds, 0)
+})
+
+void t.test('every observation is counted once and summed', async () => {
+  assert(
+    property(array(double({ min: 0, max: 1e4, noNaN: true })), (durations) => {
+      const histogram = new HistogramCounts(REQUEST_BOUNDS_SECONDS)
+      for (const seconds of durations) histogram.observe(seconds)
+      const isBelow = REQUEST_BOUNDS_SECONDS.every((bound, index) => {
+        const cumulative = histogram.counts.slice(0, index + 1).reduce((sum, n) => sum + n, 0)
+        return cumulative === durations.filter((seconds) => seconds <= bound).length
+      })
+      const total = histogram.counts.reduce((sum, n) => sum + n, 0)
+      return (
+        isBelow && total === durations.length && histogram.sumSeconds === durations.reduce((a, b) => a + b, 0)
+      )
+    }),
+  )
+})
+
+void t.test('bounds must be finite and ascending', async (t) => {
+  for (const bounds of [[1, 1], [2, 1], [Number.NaN], [1, Infinity]])
+    t.throws(() => new HistogramCounts(bounds), RangeError)
+  t.doesNotThrow(() => new HistogramCounts(REQUEST_BOUNDS_SECONDS))
+})

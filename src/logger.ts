@@ -1,0 +1,106 @@
+import { pino, type DestinationStream } from 'pino'
+import { Redaction } from './logger-redaction.ts'
+
+/** Severities, most verbose first; `silent` logs nothing. */
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const
+
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+type Severity = Exclude<LogLevel, 'silent'>
+
+/** Writes one line at a severity: fields and a message, or a message alone. An `Error` goes under the field `err`. */
+export interface LogMethod {
+  (fields: object, message?: string): void
+  (message: string): void
+}
+
+/**
+ * What every part of the gateway logs with. Never throws; blocks for one write to stderr. Not for the hot path:
+ * measured 3 to 3.7 µs a line for pino alone, and redaction comes on top.
+ */
+export interface Logger {
+  readonly trace: LogMethod
+  readonly debug: LogMethod
+  readonly info: LogMethod
+  readonly warn: LogMethod
+  readonly error: LogMethod
+  /** A logger whose lines carry these fields as well. Its level follows the root's. */
+  child(fields: object): Logger
+}
+
+/** The process' logger: the one that the level and the known secrets are set on. */
+export interface RootLogger extends Logger {
+  /** Least severe level that is written; setting it acts at once, on children too. */
+  level: LogLevel
+  /** Censors this very text from now on, wherever it appears. Under 8 characters it is not taken. */
+  addSecret(text: string): void
+}
+
+export interface LoggerOptions {
+  readonly level: LogLevel
+  /** Where the lines go; stderr when absent. */
+  readonly destination?: DestinationStream
+}
+
+/** Most bytes that wait when stderr's reader has stopped reading; beyond, lines are lost rather than memory. */
+const BACKLOG_MAX_BYTES = 4 * 1024 ** 2
+
+/**
+ * A logger of JSON lines (`level`, `time` in ISO 8601, `msg`, fields) on stderr, written synchronously so that the last
+ * words of a dying process are not lost. Keys, credentials and connection passwords are censored in everything it writes.
+ */
+export function createLogger(options: LoggerOptions): RootLogger {
+  const destination =
+    options.destination ?? pino.destination({ fd: 2, sync: true, maxLength: BACKLOG_MAX_BYTES })
+  const sink = pino(
+    {
+      // Filtering is done below: a pino child keeps a level of its own, and ours must all follow the root's.
+      level: 'trace',
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      // Errors are plain data by then.
+      serializers: { err: (value: unknown) => value },
+    },
+    destination,
+  )
+  const redaction = new Redaction()
+  let level = options.level
+  let threshold = LOG_LEVELS.indexOf(level)
+
+  const loggerOver = (target: typeof sink): Logger => {
+    const method =
+      (severity: Severity): LogMethod =>
+      (fields: object | string, message?: string) => {
+        if (LOG_LEVELS.indexOf(severity) < threshold) return
+        if (typeof fields === 'string') target[severity](redaction.cleanText(fields))
+        else
+          target[severity](redaction.cleanFields(fields), redaction.cleanText(message ?? messageOf(fields)))
+      }
+    return {
+      trace: method('trace'),
+      debug: method('debug'),
+      info: method('info'),
+      warn: method('warn'),
+      error: method('error'),
+      child: (fields) => loggerOver(target.child(redaction.cleanFields(fields))),
+    }
+  }
+
+  return {
+    ...loggerOver(sink),
+    addSecret: (text) => redaction.addSecret(text),
+    get level() {
+      return level
+    },
+    set level(next) {
+      level = next
+      threshold = LOG_LEVELS.indexOf(next)
+    },
+  }
+}
+
+function messageOf(fields: object): string {
+  if (fields instanceof Error) return fields.message
+  return 'err' in fields && fields.err instanceof Error ? fields.err.message : ''
+}

@@ -1,0 +1,105 @@
+import { Registry, collectDefaultMetrics, type Metric } from 'prom-client'
+import { BACKGROUND_FAMILIES, TENANT_FAMILIES } from './metrics/background-families.ts'
+import { NONE_LABEL, OTHER_LABEL, type Family, type Reading, type TenantCounts } from './metrics/family.ts'
+import { TRAFFIC_FAMILIES } from './metrics/traffic-families.ts'
+import type { AccountStats, StatsSources } from './model/stats.ts'
+
+export interface MetricsOptions {
+  /** Tenants with a label of their own; the others are summed under `__other__`. 0 leaves the tenant families out. */
+  readonly tenantLabels: number
+  /** Version of the product. */
+  readonly version: string
+}
+
+/** A scrape's answer. */
+export interface Exposition {
+  readonly contentType: string
+  readonly body: string
+}
+
+/**
+ * Everything that `/metrics` shows. Nothing is counted here: each scrape reads the parts' own plain counters, so that a
+ * request costs an increment on its route's record and no label look-up (measured: prom-client's `inc` 0.22 µs, ours 0.01).
+ */
+export class Metrics {
+  readonly #registry = new Registry()
+  readonly #sources: StatsSources
+  readonly #options: MetricsOptions
+  /** Tenants that have a label; once given, it is kept, or a counter would jump. */
+  readonly #labelled = new Set<string>()
+  #reading: Reading
+
+  /** Also starts Node's event loop and garbage collection monitors, which end with the process: make only one. */
+  constructor(sources: StatsSources, options: MetricsOptions) {
+    this.#sources = sources
+    this.#options = options
+    this.#reading = this.#read()
+    for (const family of this.families) this.#register(family)
+    collectDefaultMetrics({ register: this.#registry })
+  }
+
+  /** The product's own families, in the order of the exposition. */
+  get families(): readonly Family[] {
+    const tenantFamilies = this.#options.tenantLabels > 0 ? TENANT_FAMILIES : []
+    return [...TRAFFIC_FAMILIES, ...BACKGROUND_FAMILIES, ...tenantFamilies]
+  }
+
+  /** Reads all numbers now; Prometheus text format 0.0.4. */
+  async expose(): Promise<Exposition> {
+    this.#reading = this.#read()
+    return { contentType: this.#registry.contentType, body: await this.#registry.metrics() }
+  }
+
+  #register(family: Family): void {
+    const { name, type, help } = family
+    const metric = {
+      name,
+      type,
+      help,
+      get: async () => ({ name, type, help, values: [...family.read(this.#reading)] }),
+    }
+    // The registry asks no more of a metric than a name and a get() (prom-client 15, lib/registry.js); its type does.
+    this.#registry.registerMetric(metric as unknown as Metric)
+  }
+
+  #read(): Reading {
+    const { proxy, limits, channel, ledger, writer, directory, pools } = this.#sources
+    const proxyStats = proxy()
+    const books = ledger()
+    return {
+      proxy: proxyStats,
+      routes: [...proxyStats.routes],
+      limits: limits(),
+      channel: channel(),
+      totals: books.totals,
+      writer: writer(),
+      directory: directory(),
+      pools: [...pools()],
+      tenants: this.#tenantsByLabel(books.accounts()),
+      version: this.#options.version,
+    }
+  }
+
+  #tenantsByLabel(accounts: Iterable<AccountStats>): Map<string, TenantCounts> {
+    const byLabel = new Map<string, TenantCounts>()
+    if (this.#options.tenantLabels === 0) return byLabel
+    const other = { requests: 0, dropped: 0 }
+    for (const { tenant, accepted, dropped } of accounts) {
+      const lost = Object.values(dropped).reduce((sum, count) => sum + count, 0)
+      if (this.#hasLabel(tenant)) {
+        byLabel.set(tenant === '' ? NONE_LABEL : tenant, { requests: accepted, dropped: lost })
+      } else {
+        other.requests += accepted
+        other.dropped += lost
+      }
+    }
+    return byLabel.set(OTHER_LABEL, other)
+  }
+
+  #hasLabel(tenant: string): boolean {
+    if (this.#labelled.has(tenant)) return true
+    if (tenant === OTHER_LABEL || this.#labelled.size >= this.#options.tenantLabels) return false
+    this.#labelled.add(tenant)
+    return true
+  }
+}

@@ -1,0 +1,170 @@
+import type { HistogramReading } from '../lib/histogram.ts'
+import { WRITER_MODES, type WriterStats } from '../model/stats.ts'
+import { byKey, histogramSamples, single, type Family, type TenantCounts } from './family.ts'
+
+/** The access log's way to Postgres, the directory, the build. */
+export const BACKGROUND_FAMILIES: readonly Family[] = [
+  single('gauge', 'waybill_channel_entries', 'Access entries waiting', (r) => r.channel.size),
+  single(
+    'gauge',
+    'waybill_channel_bytes',
+    'Estimated bytes of the access entries waiting',
+    (r) => r.channel.bytes,
+  ),
+  single(
+    'gauge',
+    'waybill_channel_capacity_entries',
+    'Access entries that the channel can hold',
+    (r) => r.channel.capacityEntries,
+  ),
+  single(
+    'gauge',
+    'waybill_channel_capacity_bytes',
+    'Bytes that the channel can hold',
+    (r) => r.channel.capacityBytes,
+  ),
+  single(
+    'counter',
+    'waybill_channel_accepted_total',
+    'Access entries that reached the channel, kept or dropped: one for each request that ended',
+    (r) => r.totals.accepted,
+  ),
+  byKey(
+    'counter',
+    'waybill_channel_dropped_total',
+    'reason',
+    'Access entries lost, by reason',
+    (r) => r.totals.dropped,
+  ),
+  byKey('gauge', 'waybill_writer_mode', 'mode', '1 for the mode that the access log writer is in', (r) =>
+    Object.fromEntries(WRITER_MODES.map((mode) => [mode, r.writer.mode === mode ? 1 : 0])),
+  ),
+  byKey(
+    'counter',
+    'waybill_writer_batches_total',
+    'trigger',
+    'Batches stored, by what triggered them',
+    (r) => r.writer.triggers,
+  ),
+  single(
+    'counter',
+    'waybill_writer_entries_stored_total',
+    'Access entries acknowledged by Postgres',
+    (r) => r.totals.stored,
+  ),
+  single(
+    'gauge',
+    'waybill_writer_buffered_entries',
+    'Access entries neither stored nor dropped yet: in the channel or in the batch in hand',
+    (r) => r.totals.buffered,
+  ),
+  single('counter', 'waybill_writer_bytes_total', 'Encoded bytes stored', (r) => r.writer.bytes),
+  single(
+    'counter',
+    'waybill_writer_retries_total',
+    'Attempts to store a batch after the first',
+    (r) => r.writer.retries,
+  ),
+  single(
+    'counter',
+    'waybill_writer_already_stored_total',
+    'Batches that a retry found stored: the acknowledgement had been lost',
+    (r) => r.writer.alreadyStored,
+  ),
+  single(
+    'counter',
+    'waybill_writer_row_mismatches_total',
+    'Batches of which Postgres counted other rows than were sent: a fault of the product',
+    (r) => r.writer.rowMismatches,
+  ),
+  {
+    type: 'histogram',
+    name: 'waybill_writer_copy_duration_seconds',
+    help: 'One COPY with its commit',
+    labels: [],
+    read: (r) =>
+      histogramSamples('waybill_writer_copy_duration_seconds', {}, inSeconds(r.writer.copyDurations)),
+  },
+  single(
+    'gauge',
+    'waybill_writer_oldest_unflushed_age_seconds',
+    'Age of the oldest access entry that is not in Postgres',
+    (r) => r.writer.oldestUnflushedAgeMs / 1000,
+  ),
+  single(
+    'gauge',
+    'waybill_writer_consecutive_failures',
+    'Failed attempts since the last success',
+    (r) => r.writer.consecutiveFailures,
+  ),
+  single(
+    'gauge',
+    'waybill_directory_age_seconds',
+    'Since the last successful look at the database; absent before the first load',
+    (r) => (r.directory.ageMs === null ? null : r.directory.ageMs / 1000),
+  ),
+  single('gauge', 'waybill_directory_keys', 'Keys in the snapshot', (r) => r.directory.keys),
+  single('gauge', 'waybill_directory_tenants', 'Tenants in the snapshot', (r) => r.directory.tenants),
+  single(
+    'counter',
+    'waybill_directory_refreshes_total',
+    'Successful incremental refreshes',
+    (r) => r.directory.refreshes,
+  ),
+  single(
+    'counter',
+    'waybill_directory_failures_total',
+    'Failed looks at the database',
+    (r) => r.directory.failures,
+  ),
+  single(
+    'counter',
+    'waybill_directory_full_loads_total',
+    'Loads of all tenants and keys',
+    (r) => r.directory.fullLoads,
+  ),
+  single(
+    'counter',
+    'waybill_directory_notifications_total',
+    'Notifications of a change',
+    (r) => r.directory.notifications,
+  ),
+  single('gauge', 'waybill_directory_listening', '1 while notifications can arrive', (r) =>
+    r.directory.isListening ? 1 : 0,
+  ),
+  single(
+    'gauge',
+    'waybill_directory_pending_uses',
+    'Keys whose last use is yet to be written',
+    (r) => r.directory.pendingUses,
+  ),
+  byKey('gauge', 'waybill_build_info', 'version', 'Always 1; the label tells the version that runs', (r) => ({
+    [r.version]: 1,
+  })),
+]
+
+/** Only there when `metrics.tenantLabels` is not 0. */
+export const TENANT_FAMILIES: readonly Family[] = [
+  byTenant('waybill_tenant_requests_total', 'Requests that ended', (tenant) => tenant.requests),
+  byTenant('waybill_tenant_dropped_total', 'Access entries lost', (tenant) => tenant.dropped),
+]
+
+function byTenant(name: string, help: string, read: (tenant: TenantCounts) => number): Family {
+  return {
+    type: 'counter',
+    name,
+    help,
+    labels: ['tenant'],
+    read: (reading) =>
+      [...reading.tenants].map(([tenant, stats]) => ({ value: read(stats), labels: { tenant } })),
+  }
+}
+
+/** The writer counts in milliseconds, Prometheus in seconds. */
+function inSeconds({ boundsMs, counts, sumMs }: WriterStats['copyDurations']): HistogramReading {
+  return {
+    boundsSeconds: boundsMs.map((ms) => ms / 1000),
+    counts: Float64Array.from(counts),
+    sumSeconds: sumMs / 1000,
+  }
+}

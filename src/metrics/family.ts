@@ -1,0 +1,131 @@
+import type { HistogramReading } from '../lib/histogram.ts'
+import type {
+  ChannelStats,
+  DirectoryStats,
+  LedgerStats,
+  LimitsStats,
+  PoolStats,
+  ProxyStats,
+  RouteStats,
+  WriterStats,
+} from '../model/stats.ts'
+
+/** Everything a scrape reports, read in one go so that the numbers of one scrape agree with each other. */
+export interface Reading {
+  readonly proxy: ProxyStats
+  readonly routes: readonly RouteStats[]
+  readonly limits: LimitsStats
+  readonly channel: ChannelStats
+  readonly totals: LedgerStats['totals']
+  readonly writer: WriterStats
+  readonly directory: DirectoryStats
+  readonly pools: readonly PoolStats[]
+  /** Tenants by label, at most as many as the option allows, the others summed up. */
+  readonly tenants: ReadonlyMap<string, TenantCounts>
+  readonly version: string
+}
+
+/** Counts of one tenant, or of all without a label of their own. */
+export interface TenantCounts {
+  readonly requests: number
+  readonly dropped: number
+}
+
+export type Labels = Readonly<Record<string, string>>
+
+/** One line of the exposition. */
+export interface Sample {
+  readonly value: number
+  readonly labels: Labels
+  /** The family's name with a suffix, for histograms. */
+  readonly metricName?: string
+}
+
+/** One metric family: what `# HELP`, `# TYPE` and the lines below say. */
+export interface Family {
+  readonly name: string
+  readonly type: 'counter' | 'gauge' | 'histogram'
+  readonly help: string
+  /** Label names, `le` of a histogram not included. */
+  readonly labels: readonly string[]
+  readonly read: (reading: Reading) => Iterable<Sample>
+}
+
+/** Stands for a route or tenant that there is none of: slugs have no underscore, and an empty label means "absent". */
+export const NONE_LABEL = '__none__'
+
+/** Stands for all tenants without a label of their own. */
+export const OTHER_LABEL = '__other__'
+
+/** A family of one value without labels; null reports nothing. */
+export function single(
+  type: 'counter' | 'gauge',
+  name: string,
+  help: string,
+  read: (reading: Reading) => number | null,
+): Family {
+  return {
+    type,
+    name,
+    help,
+    labels: [],
+    read: (reading) => {
+      const value = read(reading)
+      return value === null ? [] : [{ value, labels: {} }]
+    },
+  }
+}
+
+/** A family whose one label takes the keys of a record. */
+export function byKey(
+  type: 'counter' | 'gauge',
+  name: string,
+  label: string,
+  help: string,
+  read: (reading: Reading) => Readonly<Record<string, number>>,
+): Family {
+  return {
+    type,
+    name,
+    help,
+    labels: [label],
+    read: (reading) =>
+      Object.entries(read(reading)).map(([key, value]) => ({ value, labels: { [label]: key } })),
+  }
+}
+
+/** A family with one value for each route. */
+export function byRoute(
+  type: 'counter' | 'gauge',
+  name: string,
+  help: string,
+  read: (route: RouteStats) => number,
+): Family {
+  const sample = (route: RouteStats): Sample => ({ value: read(route), labels: routeLabel(route.route) })
+  return { type, name, help, labels: ['route'], read: (reading) => reading.routes.map(sample) }
+}
+
+/** The label of a route; requests that matched none have one too. */
+export function routeLabel(route: string): { route: string } {
+  return { route: route === '' ? NONE_LABEL : route }
+}
+
+/**
+ * The lines of one histogram: cumulative buckets, sum and count (Prometheus exposition format 0.0.4). prom-client's own
+ * Histogram can only observe; its registry, though, prints whatever `get()` returns, so the counts are kept elsewhere.
+ */
+export function* histogramSamples(
+  name: string,
+  labels: Labels,
+  reading: HistogramReading,
+): Generator<Sample> {
+  let count = 0
+  for (const [index, inBucket] of reading.counts.entries()) {
+    count += inBucket
+    const le = reading.boundsSeconds[index]
+    const labelsWithLe = { ...labels, le: le === undefined ? '+Inf' : String(le) }
+    yield { metricName: `${name}_bucket`, labels: labelsWithLe, value: count }
+  }
+  yield { metricName: `${name}_sum`, labels, value: reading.sumSeconds }
+  yield { metricName: `${name}_count`, labels, value: count }
+}

@@ -1,0 +1,72 @@
+import { HistogramCounts } from '../lib/histogram.ts'
+import { OUTCOME_NAMES, type Outcome } from '../model/outcome.ts'
+import type { AccountStats, StatsSources } from '../model/stats.ts'
+
+/** Numbers for tests of what reads them: writable, and all at rest to begin with. */
+export function restingStats() {
+  const outcomes = new Float64Array(OUTCOME_NAMES.length * 5)
+  const route = {
+    route: 'npm',
+    outcomes,
+    bytesReceived: 0,
+    bytesSent: 0,
+    durationBuckets: new HistogramCounts([0.1, 1]),
+    upstreamBuckets: new HistogramCounts([0.1, 1]),
+  }
+  const accounts: AccountStats[] = []
+  const stats = {
+    proxy: { inFlight: 0, connections: 0, upgradesOpen: 0, routes: [route] },
+    limits: {
+      refusals: { tenant_rate: 0, key_rate: 0, route_rate: 0, tenant_concurrency: 0 },
+      buckets: 0,
+      inFlightTenants: 0,
+    },
+    channel: { size: 0, bytes: 0, capacityEntries: 65_536, capacityBytes: 1024 },
+    totals: {
+      accepted: 0,
+      stored: 0,
+      buffered: 0,
+      dropped: { channel_full: 0, rejected: 0, shutdown: 0 },
+    },
+    writer: {
+      mode: 'idle' as 'idle' | 'copying',
+      triggers: { size: 0, interval: 0, flush: 0, drain: 0 },
+      bytes: 0,
+      retries: 0,
+      alreadyStored: 0,
+      rowMismatches: 0,
+      copyDurations: { boundsMs: [2.5, 100], counts: [0, 0, 0], sumMs: 0 },
+      oldestUnflushedAgeMs: 0,
+      consecutiveFailures: 0,
+    },
+    directory: {
+      ageMs: null as number | null,
+      keys: 0,
+      tenants: 0,
+      refreshes: 0,
+      fullLoads: 0,
+      failures: 0,
+      notifications: 0,
+      isListening: false,
+      pendingUses: 0,
+    },
+    pool: { route: 'npm', busy: 0, idle: 0, queued: 0 },
+  }
+  const sources: StatsSources = {
+    proxy: () => stats.proxy,
+    limits: () => stats.limits,
+    channel: () => stats.channel,
+    ledger: () => ({ totals: stats.totals, accounts: () => accounts }),
+    writer: () => stats.writer,
+    directory: () => stats.directory,
+    pools: () => [stats.pool],
+  }
+  const countRequest = (outcome: Outcome, statusClass: number): void => {
+    const index = OUTCOME_NAMES.indexOf(outcome) * 5 + statusClass - 1
+    outcomes[index] = (outcomes[index] ?? 0) + 1
+  }
+  const countTenant = (tenant: string, accepted: number, lost: number): void => {
+    accounts.push({ tenant, accepted, dropped: { channel_full: lost, rejected: 0, shutdown: 0 } })
+  }
+  return { stats, route, sources, countRequest, countTenant }
+}

@@ -1,0 +1,146 @@
+import type { HistogramReading } from '../lib/histogram.ts'
+
+/*
+ * What each part of the gateway lets others see of itself: plain numbers that only grow, or are true right now. Read at
+ * scrape time by metrics and the dashboard; nothing is copied, formatted or labelled before somebody asks.
+ */
+
+/** Counters of one configured route. Requests that matched none stand under the route name ''. */
+export interface RouteStats {
+  readonly route: string
+  /** Finished requests, at `OUTCOME_NAMES.indexOf(outcome) * 5 + statusClass - 1` (status class 1 to 5). */
+  readonly outcomes: Readonly<Float64Array>
+  /** Body bytes from clients. */
+  readonly bytesReceived: number
+  /** Body bytes to clients. */
+  readonly bytesSent: number
+  /** From a request's head to the end of its response. */
+  readonly durationBuckets: HistogramReading
+  /** From sending upstream to the head of the upstream's response. */
+  readonly upstreamBuckets: HistogramReading
+}
+
+/** The proxy listener. */
+export interface ProxyStats {
+  /** Requests in flight, upgraded connections not included. */
+  readonly inFlight: number
+  /** Open client connections. */
+  readonly connections: number
+  /** Open upgraded connections (WebSocket and other). */
+  readonly upgradesOpen: number
+  readonly routes: Iterable<RouteStats>
+}
+
+/** Policies that refuse a request with 429; also the entry's `reason`. */
+export const LIMIT_POLICIES = ['tenant_rate', 'key_rate', 'route_rate', 'tenant_concurrency'] as const
+
+export type LimitPolicy = (typeof LIMIT_POLICIES)[number]
+
+/** Rate and concurrency limits. */
+export interface LimitsStats {
+  readonly refusals: Readonly<Record<LimitPolicy, number>>
+  /** Rate buckets in memory. */
+  readonly buckets: number
+  /** Tenants with at least one request in flight. */
+  readonly inFlightTenants: number
+}
+
+/** The bounded channel of access entries. */
+export interface ChannelStats {
+  /** Entries waiting right now. */
+  readonly size: number
+  /** Estimated heap of the entries waiting. */
+  readonly bytes: number
+  readonly capacityEntries: number
+  readonly capacityBytes: number
+}
+
+/** Entries of one tenant since the process started. */
+export interface AccountStats {
+  /** Slug; '' for requests without a tenant, `__other__` for tenants beyond the number that is told apart. */
+  readonly tenant: string
+  /** All entries that reached the channel, dropped ones included: one for each request that ended. */
+  readonly accepted: number
+  /** By reason; every possible reason is there, 0 included. */
+  readonly dropped: Readonly<Record<string, number>>
+}
+
+/** Who accepted and lost how many entries. accepted = stored + spilled + quarantined + buffered + the sum of dropped. */
+export interface LedgerStats {
+  readonly totals: Omit<AccountStats, 'tenant'> & { readonly stored: number; readonly buffered: number }
+  /** Tenants that had an entry; one stays where it is for as long as the process lives. */
+  accounts(): Iterable<AccountStats>
+}
+
+/** Modes of the access log writer. */
+export const WRITER_MODES = ['idle', 'collecting', 'copying', 'backing_off', 'draining', 'stopped'] as const
+
+export type WriterMode = (typeof WRITER_MODES)[number]
+
+/** Why a batch was begun: enough entries waited, the oldest had waited long enough, somebody asked, the gateway stops. */
+export const FLUSH_TRIGGERS = ['size', 'interval', 'flush', 'drain'] as const
+
+export type FlushTrigger = (typeof FLUSH_TRIGGERS)[number]
+
+/** The access log writer; counts are of batches stored, since the process started. */
+export interface WriterStats {
+  readonly mode: WriterMode
+  readonly triggers: Readonly<Record<FlushTrigger, number>>
+  /** Encoded bytes of the entries stored. */
+  readonly bytes: number
+  /** Attempts after the first, of any batch. */
+  readonly retries: number
+  /** Batches that a retry found stored already: the acknowledgement had been lost. */
+  readonly alreadyStored: number
+  /** Batches of which Postgres counted other rows than were sent; more than 0 is a fault of the product. */
+  readonly rowMismatches: number
+  /** COPY with its commit; `counts` by bucket, not cumulative, one longer than `boundsMs`. */
+  readonly copyDurations: {
+    readonly boundsMs: readonly number[]
+    readonly counts: readonly number[]
+    readonly sumMs: number
+  }
+  /** Age of the oldest entry not yet acknowledged, 0 when there is none. */
+  readonly oldestUnflushedAgeMs: number
+  /** Failed attempts since the last success. */
+  readonly consecutiveFailures: number
+}
+
+/** The directory of tenants and keys. */
+export interface DirectoryStats {
+  /** Since the last successful look at the database; null before the first load. */
+  readonly ageMs: number | null
+  readonly keys: number
+  readonly tenants: number
+  /** Successful incremental refreshes. */
+  readonly refreshes: number
+  readonly fullLoads: number
+  readonly failures: number
+  readonly notifications: number
+  /** Whether notifications can arrive; without, changes are found by polling. */
+  readonly isListening: boolean
+  /** Keys whose last use is yet to be written. */
+  readonly pendingUses: number
+}
+
+/** Upstream connections of one route. */
+export interface PoolStats {
+  readonly route: string
+  /** Connections with a request on them. */
+  readonly busy: number
+  /** Open connections without one. */
+  readonly idle: number
+  /** Requests that wait for a connection. */
+  readonly queued: number
+}
+
+/** Where the numbers are read: one function per part, called at each scrape; cheap and never throwing. */
+export interface StatsSources {
+  readonly proxy: () => ProxyStats
+  readonly limits: () => LimitsStats
+  readonly channel: () => ChannelStats
+  readonly ledger: () => LedgerStats
+  readonly writer: () => WriterStats
+  readonly directory: () => DirectoryStats
+  readonly pools: () => Iterable<PoolStats>
+}

@@ -1,0 +1,99 @@
+import type { Directory } from '../model/grant.ts'
+import type { Outcome, Reason } from '../model/outcome.ts'
+import { permits } from '../model/scope.ts'
+import type { LimitRefusal, Limiter } from '../limits/limiter.ts'
+import { authenticate, presentedKey } from './authenticate.ts'
+import type { Exchange } from './exchange.ts'
+import type { RouteTable } from './route-table.ts'
+import { hostName, isUnambiguousPath, splitTarget } from './target.ts'
+
+/** Why a request goes no further. */
+export interface Refusal {
+  readonly outcome: Outcome
+  readonly reason: Reason | null
+  readonly limit: LimitRefusal | null
+}
+
+/** What a decision is made from: all of it in memory. */
+export interface DecisionContext {
+  readonly routes: RouteTable
+  readonly directory: Directory
+  readonly limiter: Limiter
+  readonly isDraining: boolean
+  /** This gateway's pseudonym in Via. */
+  readonly via: string
+}
+
+/**
+ * Steps 3 to 5 of a request's life: route, authenticate, authorise, limit. Fills the exchange in as it goes, so that a
+ * refusal is attributed as far as it got. null means go on, and then a release is owed to the limiter. No await, no I/O.
+ */
+export function decide(exchange: Exchange, context: DecisionContext): Refusal | null {
+  return (
+    (context.isDraining ? refuse('draining', null) : null) ??
+    readTarget(exchange, context) ??
+    findRoute(exchange, context) ??
+    admit(exchange, context)
+  )
+}
+
+function readTarget(exchange: Exchange, context: DecisionContext): Refusal | null {
+  const { req, head } = exchange
+  const method = req.method ?? ''
+  if (head.isAmbiguous) return refuse('bad_request', 'framing')
+  if (method === 'CONNECT' || method === 'TRACE') return refuse('method_not_allowed', null)
+  if (req.httpVersionMajor !== 1 || (req.httpVersionMinor === 0 && head.isChunked)) {
+    return refuse('bad_request', 'framing')
+  }
+  const target = splitTarget(req.url ?? '')
+  if (target === null) return refuse('bad_request', 'target')
+  exchange.target = target
+  // RFC 9112 §3.2: an absent Host is only allowed in HTTP/1.0; an invalid one never is, also beside an absolute target.
+  const isHostMissing = head.host === null && req.httpVersionMinor > 0
+  const isHostInvalid = head.host !== null && head.host !== '' && hostName(head.host) === null
+  const isAuthorityInvalid = target.authority !== null && hostName(target.authority) === null
+  if (isHostMissing || isHostInvalid || isAuthorityInvalid) return refuse('bad_request', 'host')
+  if (!isUnambiguousPath(target.path)) return refuse('bad_request', 'path')
+  if (head.via?.includes(context.via) === true) return refuse('loop_detected', null)
+  return null
+}
+
+function findRoute(exchange: Exchange, context: DecisionContext): Refusal | null {
+  const { head, target } = exchange
+  const host = hostName(target?.authority ?? head.host ?? '') ?? ''
+  const route = context.routes.match(host, target?.path ?? '/')
+  if (route === null) return refuse('no_route', null)
+  exchange.route = route
+  const found = presentedKey(head)
+  if (found !== null && found !== 'several') exchange.credential = found
+  if (route.auth === 'public') return tooLarge(exchange)
+  const { snapshot } = context.directory
+  if (snapshot === null) return refuse('not_ready', 'no_snapshot')
+  const result = authenticate(found, snapshot, exchange.client.ip, exchange.startedAtMs)
+  exchange.key = result.key
+  if (!result.ok) return refuse(result.outcome, result.reason)
+  exchange.tenant = result.tenant
+  context.directory.noteUse(result.key.id)
+  const method = exchange.req.method ?? ''
+  const access = method === 'GET' || method === 'HEAD' || method === 'OPTIONS' ? 'read' : 'write'
+  if (!permits(result.key.scopes, route.name, access)) return refuse('forbidden', 'scope')
+  return tooLarge(exchange)
+}
+
+function tooLarge(exchange: Exchange): Refusal | null {
+  const { head, route } = exchange
+  return route !== null && head.contentLength > route.maxBodyBytes ? refuse('body_too_large', null) : null
+}
+
+function admit(exchange: Exchange, context: DecisionContext): Refusal | null {
+  const { tenant, key, route } = exchange
+  if (tenant === null || key === null || route === null) return null
+  const limit = context.limiter.admit(tenant, key, route, exchange.startedTick)
+  if (limit !== null) return { outcome: 'rate_limited', reason: limit.policy, limit }
+  exchange.isAdmitted = true
+  return null
+}
+
+function refuse(outcome: Outcome, reason: Reason | null): Refusal {
+  return { outcome, reason, limit: null }
+}

@@ -1,0 +1,137 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { AccessEntry, ENTRY_TEXT_MAX, capText } from '../model/access-entry.ts'
+import type { KeyGrant, TenantGrant } from '../model/grant.ts'
+import type { Outcome, Reason } from '../model/outcome.ts'
+import type { Route } from '../model/route.ts'
+import type { Connection } from './connection.ts'
+import type { ClientView } from './forwarded.ts'
+import { redactPath, redactText } from './redact.ts'
+import type { Credential } from './authenticate.ts'
+import type { RequestHead } from './request-head.ts'
+import type { Target } from './target.ts'
+
+/**
+ * What an exchange waits for; each phase has its own time limit.
+ * `deciding` nothing (synchronous) · `queued` a place among the upstream's connections · `head` the upstream's response
+ * head, the request's body on its way · `body` the response's body · `linger` the rest of an upload that was answered
+ * early · `upgraded` nothing: a tunnel may be silent.
+ */
+export type Phase = 'deciding' | 'queued' | 'head' | 'body' | 'linger' | 'upgraded'
+
+/**
+ * One request and its response, from the head's arrival to the record. Everything that happens to a request is written
+ * here; `record` turns it into the access entry. Fixed shape: all fields are set in the constructor.
+ */
+export class Exchange {
+  readonly req: IncomingMessage
+  /** null for an upgrade. */
+  readonly res: ServerResponse | null
+  readonly connection: Connection
+  readonly head: RequestHead
+  /** Epoch milliseconds and monotonic milliseconds of the arrival. */
+  readonly startedAtMs: number
+  readonly startedTick: number
+  requestId = ''
+  traceId = ''
+  traceparent = ''
+  client: ClientView
+  target: Target | null = null
+  route: Route | null = null
+  credential: Credential | null = null
+  key: KeyGrant | null = null
+  tenant: TenantGrant | null = null
+  /** The limiter counted it: a release is owed. */
+  isAdmitted = false
+  /** The client waits for 100 before it sends the body (RFC 9110 §10.1.1). */
+  expectsContinue = false
+  outcome: Outcome = 'client_closed'
+  reason: Reason | null = null
+  status = 0
+  bytesReceived = 0
+  bytesSent = 0
+  /** Monotonic milliseconds at which the request went upstream, and the response head came; -1 before. */
+  sentTick = -1
+  respondedTick = -1
+  upstream = ''
+  phase: Phase = 'deciding'
+  /** Time limit of the phase in ms (0 none), and monotonic ms of the last sign of life in it. */
+  limitMs = 0
+  activeTick: number
+  /** The client does not take what was written to it. */
+  isClientBlocked = false
+  /** Recorded: nothing may be written any more. */
+  isClosed = false
+  /** Called once when the exchange closes before it was complete: ends the upstream's side. */
+  cancel: (() => void) | null = null
+  /** Called when the phase's limit has passed. */
+  onTimeout: (() => void) | null = null
+
+  constructor(
+    req: IncomingMessage,
+    res: ServerResponse | null,
+    context: { connection: Connection; head: RequestHead; client: ClientView; atMs: number; tick: number },
+  ) {
+    this.req = req
+    this.res = res
+    this.connection = context.connection
+    this.head = context.head
+    this.client = context.client
+    this.startedAtMs = context.atMs
+    this.startedTick = context.tick
+    this.activeTick = context.tick
+  }
+
+  /** Whether the request has a body to send. */
+  get hasBody(): boolean {
+    return this.head.isChunked || this.head.contentLength > 0
+  }
+
+  /** Enters a phase: its limit counts from `tick`. */
+  enter(phase: Phase, limitMs: number, tick: number): void {
+    this.phase = phase
+    this.limitMs = limitMs
+    this.activeTick = tick
+  }
+
+  /** A sign of life: the phase's limit counts anew. */
+  touch(): void {
+    this.activeTick = performance.now()
+  }
+
+  /** Sets how it ended. The first ending stands. */
+  end(outcome: Outcome, reason: Reason | null): void {
+    if (this.outcome !== 'client_closed' && this.outcome !== 'forwarded') return
+    this.outcome = outcome
+    this.reason = reason
+  }
+
+  /** The access entry; `tick` is the monotonic time of the end. */
+  toEntry(tick: number): AccessEntry {
+    const entry = new AccessEntry()
+    const { req, route, target } = this
+    entry.startedAtMs = this.startedAtMs
+    entry.tenant = this.tenant?.slug ?? this.key?.tenant ?? ''
+    entry.keyId = this.key?.id ?? ''
+    entry.route = route?.name ?? ''
+    entry.kind = route?.kind ?? ''
+    entry.method = capText(req.method ?? '', ENTRY_TEXT_MAX.method)
+    entry.host = capText(this.client.host, ENTRY_TEXT_MAX.host)
+    const path = target === null ? redactPath(req.url ?? '', '') : redactPath(target.path, target.query)
+    entry.path = capText(path, ENTRY_TEXT_MAX.path)
+    entry.status = this.status === 0 ? 499 : this.status
+    entry.outcome = this.outcome
+    entry.reason = this.reason
+    entry.bytesReceived = this.bytesReceived
+    entry.bytesSent = this.bytesSent
+    entry.durationUs = Math.round((tick - this.startedTick) * 1000)
+    entry.upstreamUs = this.respondedTick < 0 ? -1 : Math.round((this.respondedTick - this.sentTick) * 1000)
+    entry.upstream = this.upstream
+    entry.clientIp = this.client.ip
+    entry.userAgent = capText(redactText(this.head.userAgent), ENTRY_TEXT_MAX.userAgent)
+    entry.requestId = this.requestId
+    entry.traceId = this.traceId
+    entry.ecosystem =
+      route === null || route.kind === 'generic' || route.kind === 'integration' ? '' : route.kind
+    return entry
+  }
+}

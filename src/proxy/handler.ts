@@ -1,0 +1,233 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { EntrySink } from '../model/access-entry.ts'
+import type { Directory } from '../model/grant.ts'
+import type { Outcome, Reason } from '../model/outcome.ts'
+import type { Limiter, LimitRefusal } from '../limits/limiter.ts'
+import type { Connection } from './connection.ts'
+import { decide } from './decide.ts'
+import { Exchange } from './exchange.ts'
+import { clientView, type TrustPolicy } from './forwarded.ts'
+import { TooManyUpstreamsError, type Dispatched, type UpstreamPools } from './forward.ts'
+import { upstreamHeaders } from './headers.ts'
+import { newTraceparent, requestIdOf, traceIdOf } from './ids.ts'
+import { Relay } from './relay.ts'
+import { problemReply } from './replies.ts'
+import { readHead } from './request-head.ts'
+import { RouteTable, upstreamOrigin, upstreamPath } from './route-table.ts'
+import type { ProxyCounters } from './stats.ts'
+import { Upload } from './upload.ts'
+
+/** The collaborators of the data plane; built and owned by the composition root. */
+export interface HandlerDependencies {
+  readonly directory: Directory
+  readonly limiter: Limiter
+  readonly pools: UpstreamPools
+  readonly sink: EntrySink
+  readonly counters: ProxyCounters
+  /** Pseudonym of this gateway in Via fields (RFC 9110 §7.6.3), unique to the process. */
+  readonly via: string
+  /** Epoch milliseconds. */
+  readonly now?: () => number
+}
+
+/** How long what is left of an upload is read and thrown away after an early answer, so that the answer gets through. */
+const LINGER_MS = 2000
+
+/** Decides what becomes of a request. Holds what a reload replaces: the routes and the trust in forwarding fields. */
+export class Handler {
+  readonly deps: HandlerDependencies
+  readonly #now: () => number
+  readonly exchanges = new Set<Exchange>()
+  routes = new RouteTable([])
+  trust: TrustPolicy = { trustedProxies: null, publicProto: null, publicHost: null }
+  isDraining = false
+
+  constructor(deps: HandlerDependencies) {
+    this.deps = deps
+    this.#now = deps.now ?? Date.now
+  }
+
+  get via(): string {
+    return this.deps.via
+  }
+
+  /** The life of a request. */
+  handle(connection: Connection, req: IncomingMessage, res: ServerResponse, expectsContinue: boolean): void {
+    const exchange = this.open(connection, req, res)
+    res.once('close', () => this.close(exchange)) // the only exit; see also `Connection`
+    exchange.expectsContinue = expectsContinue
+    const refusal = decide(exchange, { ...this.deps, routes: this.routes, isDraining: this.isDraining })
+    if (refusal === null) this.#forward(exchange, res)
+    else this.refuse(exchange, res, refusal.outcome, refusal.reason, refusal.limit)
+  }
+
+  /** Begins an exchange; whoever calls this registers the exit. `res` is null for an upgrade. */
+  open(connection: Connection, req: IncomingMessage, res: ServerResponse | null): Exchange {
+    const head = readHead(req.rawHeaders)
+    const client = clientView(connection.peer, head, head.host ?? '', this.trust)
+    const context = { connection, head, client, atMs: this.#now(), tick: performance.now() }
+    const exchange = new Exchange(req, res, context)
+    exchange.requestId = requestIdOf(head.requestId)
+    const traceId = traceIdOf(head.traceparent)
+    exchange.traceparent = traceId === null ? newTraceparent() : (head.traceparent ?? '')
+    exchange.traceId = traceId ?? exchange.traceparent.slice(3, 35)
+    this.exchanges.add(exchange)
+    connection.open.add(exchange)
+    this.deps.counters.inFlight++
+    return exchange
+  }
+
+  /** The end of every exchange: counted, recorded, given back. A second call does nothing. Never throws. */
+  close(exchange: Exchange): void {
+    if (exchange.isClosed) return
+    exchange.isClosed = true
+    this.exchanges.delete(exchange)
+    exchange.connection.open.delete(exchange)
+    const { counters, limiter, sink } = this.deps
+    counters.inFlight--
+    if (exchange.isAdmitted && exchange.tenant !== null) limiter.release(exchange.tenant.slug)
+    if (exchange.res !== null && !exchange.res.writableFinished) exchange.end('client_closed', null)
+    exchange.cancel?.()
+    const entry = exchange.toEntry(performance.now())
+    const route = counters.route(entry.route)
+    route.count(entry.outcome, entry.status)
+    route.bytesReceived += entry.bytesReceived
+    route.bytesSent += entry.bytesSent
+    route.durationBuckets.observe(entry.durationUs / 1e6)
+    if (entry.upstreamUs >= 0) route.upstreamBuckets.observe(entry.upstreamUs / 1e6)
+    sink.push(entry)
+    this.#linger(exchange)
+  }
+
+  /** Answers with a problem document. What is left of the body is drained, within bounds, so that the answer arrives. */
+  refuse(
+    exchange: Exchange,
+    res: ServerResponse,
+    outcome: Outcome,
+    reason: Reason | null,
+    limit: LimitRefusal | null = null,
+  ): void {
+    exchange.outcome = outcome
+    exchange.reason = reason
+    const reply = problemReply(outcome, reason, exchange.requestId, limit)
+    exchange.status = reply.status
+    // A client that waits for 100 and gets a refusal may send its body or not: the connection cannot go on.
+    const mustClose = exchange.expectsContinue || this.isDraining || reason === 'framing'
+    res.writeHead(reply.status, mustClose ? [...reply.fields, 'Connection', 'close'] : [...reply.fields])
+    if (exchange.req.method !== 'HEAD') exchange.bytesSent = reply.body.length
+    this.#finish(exchange, res, reply.body, mustClose)
+  }
+
+  #forward(exchange: Exchange, res: ServerResponse): void {
+    const { route, req } = exchange
+    if (route === null) throw new Error('forwarding needs a route')
+    if (this.isDraining) res.shouldKeepAlive = false
+    const request = this.upstreamRequest(exchange)
+    let attempts = 0
+    let place: Dispatched | null = null
+    let relay: Relay | null = null
+    const refuse = (outcome: Outcome, reason: Reason | null): void => {
+      if (!exchange.isClosed && !res.headersSent) this.refuse(exchange, res, outcome, reason)
+    }
+    const send = (): void => {
+      attempts++
+      const upload = exchange.hasBody
+        ? new Upload(exchange, route.maxBodyBytes, () => relay?.fail('body_too_large', null))
+        : null
+      const current = new Relay(exchange, res, upload, {
+        retry: () => {
+          const isSafe = req.method === 'GET' || req.method === 'HEAD' || req.method === 'OPTIONS'
+          if (attempts > 1 || !isSafe || exchange.hasBody || exchange.isClosed) return false
+          send()
+          return true
+        },
+        refuse,
+      })
+      relay = current
+      exchange.cancel = () => {
+        place?.leave()
+        current.cancel()
+      }
+      exchange.enter('queued', route.headerTimeoutMs, performance.now())
+      exchange.onTimeout = () => timeOut(exchange, current, upload)
+      try {
+        place = this.deps.pools.dispatch(route, request.origin, { ...request, body: upload }, current)
+        if (place === null) refuse('overloaded', 'queue_full')
+      } catch (error) {
+        if (!(error instanceof TooManyUpstreamsError)) throw error
+        refuse('overloaded', 'queue_full')
+      }
+    }
+    send()
+  }
+
+  /** The request as its upstream will see it. */
+  upstreamRequest(exchange: Exchange): { origin: string; method: string; path: string; headers: string[] } {
+    const { route, target, tenant, head, credential } = exchange
+    if (route === null || target === null) throw new Error('an upstream request needs a route and a target')
+    const slug = tenant?.slug ?? ''
+    const origin = upstreamOrigin(route, slug)
+    exchange.upstream = origin.slice(origin.indexOf('//') + 2)
+    const headers = upstreamHeaders({
+      head,
+      rawHeaders: exchange.req.rawHeaders,
+      credentialField: route.auth === 'key' ? (credential?.field ?? null) : null,
+      authorization: route.upstream.authorization,
+      client: exchange.client,
+      requestId: exchange.requestId,
+      traceparent: exchange.traceparent,
+      via: this.deps.via,
+      prefix: route.path.slice(0, -1),
+    })
+    const path = upstreamPath(route, target.path, target.query, slug)
+    return { origin, method: exchange.req.method ?? 'GET', path, headers }
+  }
+
+  #finish(exchange: Exchange, res: ServerResponse, body: Buffer, mustClose: boolean): void {
+    const { req } = exchange
+    const isParserDead = exchange.reason === 'framing'
+    if (req.complete || exchange.expectsContinue || isParserDead || (res.shouldKeepAlive && !mustClose)) {
+      res.end(body)
+      return
+    }
+    // Node closes the socket right after the end of a last response; unread upload would turn that into a reset that
+    // can overtake the answer. So the answer goes out whole, the end of the response waits for the upload or the limit.
+    res.write(body)
+    req.resume()
+    req.once('end', () => res.end())
+    exchange.enter('linger', LINGER_MS, performance.now())
+    exchange.onTimeout = () => res.end()
+  }
+
+  #linger(exchange: Exchange): void {
+    const { req, connection } = exchange
+    if (exchange.res === null || req.complete || connection.socket.destroyed) return
+    connection.lingerUntilTick = performance.now() + LINGER_MS
+    req.once('end', () => {
+      connection.lingerUntilTick = Infinity
+    })
+    req.resume()
+  }
+}
+
+/** A phase lasted too long: who kept the exchange waiting decides the outcome. */
+function timeOut(exchange: Exchange, relay: Relay, upload: Upload | null): void {
+  switch (exchange.phase) {
+    case 'queued':
+      relay.fail('overloaded', 'queue_timeout')
+      return
+    case 'head':
+      if (upload !== null && !upload.isComplete && !upload.isUpstreamBlocked)
+        relay.fail('bad_request', 'body_timeout')
+      else relay.fail('upstream_timeout', 'response_timeout')
+      return
+    case 'body':
+      if (exchange.isClientBlocked) relay.fail('client_closed', 'idle_timeout')
+      else relay.fail('upstream_timeout', 'idle_timeout')
+      return
+    case 'deciding':
+    case 'linger':
+    case 'upgraded':
+      return
+  }
+}

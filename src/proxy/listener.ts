@@ -1,0 +1,259 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { AccessEntry } from '../model/access-entry.ts'
+import { statusOf, type Reason } from '../model/outcome.ts'
+import { plainAddress } from '../model/network.ts'
+import { Connection } from './connection.ts'
+import type { Handler } from './handler.ts'
+import { requestIdOf } from './ids.ts'
+import { reinject } from './reinject.ts'
+import { problemReply, writeReply } from './replies.ts'
+import { Upgrader } from './upgrade.ts'
+
+/** Limits of the listener; milliseconds and bytes. */
+export interface ListenerOptions {
+  readonly headersTimeoutMs: number
+  readonly keepAliveTimeoutMs: number
+  readonly maxHeaderBytes: number
+  readonly maxConnections: number
+}
+
+/** The proxy listener could not take its address; the cause says why. */
+export class ProxyListenError extends Error {
+  readonly code = 'WAYBILL_PROXY_LISTEN'
+
+  constructor(host: string, port: number, cause: NodeJS.ErrnoException) {
+    const why = cause.code === 'EADDRINUSE' ? 'the port is in use' : (cause.code ?? cause.message)
+    super(`proxy listener cannot listen on ${host}:${port} (options listen.host, listen.port): ${why}`, {
+      cause,
+    })
+    this.name = 'ProxyListenError'
+  }
+}
+
+/** Told of what should never happen. One call per event; the listener goes on. */
+export type ReportInternal = (error: unknown) => void
+
+/** How often phases are held against their limits: a limit is exact to this. */
+const TICK_MS = 250
+const RECHECK_TUNNELS_TICKS = 20
+
+/** The proxy listener: connections, framing errors, the clock of all time limits, drain. */
+export class ProxyListener {
+  readonly #handler: Handler
+  readonly #upgrader: Upgrader
+  readonly #server: Server
+  readonly #report: ReportInternal
+  readonly #connections = new Map<Socket, Connection>()
+  #timer: NodeJS.Timeout | null = null
+  #ticks = 0
+  #snapshot: unknown = null
+  #draining: Promise<boolean> | null = null
+
+  constructor(handler: Handler, options: ListenerOptions, report: ReportInternal) {
+    this.#handler = handler
+    this.#report = report
+    this.#upgrader = new Upgrader(handler)
+    const server = createServer({
+      maxHeaderSize: options.maxHeaderBytes,
+      headersTimeout: options.headersTimeoutMs,
+      requestTimeout: 0, // a body may be 5 GB; its silences are bounded per route
+      keepAliveTimeout: options.keepAliveTimeoutMs,
+      connectionsCheckingInterval: Math.min(1000, options.headersTimeoutMs),
+      requireHostHeader: false, // Node would answer by itself, and that request would have no entry
+      insecureHTTPParser: false,
+      noDelay: true,
+    })
+    server.maxHeadersCount = 0 // fields beyond a count would vanish silently; the size is bounded
+    server.maxConnections = options.maxConnections
+    server.on('connection', (socket) => this.#onConnection(socket))
+    server.on('request', (req, res) => this.#onRequest(req, res, false))
+    server.on('checkContinue', (req, res) => this.#onRequest(req, res, true))
+    server.on('checkExpectation', (req, res) => this.#onExpectation(req, res))
+    server.on('upgrade', (req, socket: Socket, head) => this.#onUpgrade(req, socket, head))
+    server.on('connect', (req, socket: Socket) => this.#onConnect(req, socket))
+    server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) =>
+      this.#onClientError(error, socket),
+    )
+    this.#server = server
+  }
+
+  /** Listens; resolves with the address. Rejects with a `ProxyListenError` when it cannot. */
+  async start(host: string, port: number): Promise<AddressInfo> {
+    await new Promise<void>((resolve, reject) => {
+      const onError = (error: Error): void => reject(new ProxyListenError(host, port, error))
+      this.#server.once('error', onError)
+      this.#server.listen(port, host, () => {
+        this.#server.off('error', onError)
+        resolve()
+      })
+    })
+    this.#server.on('error', this.#report) // out of descriptors while accepting: the listener goes on
+    this.#timer = setInterval(() => this.#tick(), TICK_MS)
+    this.#timer.unref()
+    return this.#server.address() as AddressInfo
+  }
+
+  /**
+   * Stops accepting, ends idle connections, refuses new requests on others, waits for those in flight up to `timeoutMs`, then
+   * breaks off what is left. Resolves true when nothing had to be broken off. A second call returns the same promise.
+   */
+  drain(timeoutMs: number): Promise<boolean> {
+    this.#draining ??= this.#drain(timeoutMs)
+    return this.#draining
+  }
+
+  async #drain(timeoutMs: number): Promise<boolean> {
+    this.#handler.isDraining = true
+    const closed = new Promise<void>((resolve) => {
+      this.#server.close(() => resolve())
+    })
+    this.#server.closeIdleConnections()
+    this.#upgrader.destroyAll()
+    let isClean = true
+    const deadline = setTimeout(() => {
+      isClean = false
+      for (const socket of this.#connections.keys()) socket.destroy()
+    }, timeoutMs)
+    await closed
+    clearTimeout(deadline)
+    if (this.#timer !== null) clearInterval(this.#timer)
+    // Every exchange has recorded itself at its connection's close; this makes it certain.
+    for (const exchange of this.#handler.exchanges) this.#handler.close(exchange)
+    return isClean
+  }
+
+  #onConnection(socket: Socket): void {
+    if (this.#connections.has(socket)) return // re-injected after an ignored Upgrade
+    const connection = new Connection(socket)
+    this.#connections.set(socket, connection)
+    this.#handler.deps.counters.connections++
+    socket.once('close', () => {
+      this.#connections.delete(socket)
+      this.#handler.deps.counters.connections--
+      // Pipelined responses whose turn had not come hear nothing from Node.
+      for (const exchange of connection.open) this.#handler.close(exchange)
+    })
+  }
+
+  #connectionOf(socket: Socket): Connection {
+    return this.#connections.get(socket) ?? new Connection(socket)
+  }
+
+  #onRequest(req: IncomingMessage, res: ServerResponse, expectsContinue: boolean): void {
+    const connection = this.#connectionOf(req.socket)
+    try {
+      this.#handler.handle(connection, req, res, expectsContinue)
+      if (this.#handler.isDraining) res.once('close', () => req.socket.destroySoon())
+    } catch (error) {
+      this.#report(error)
+      this.#failInternally(connection, req, res)
+    }
+  }
+
+  #failInternally(connection: Connection, req: IncomingMessage, res: ServerResponse): void {
+    for (const exchange of connection.open) {
+      if (exchange.req !== req) continue
+      exchange.cancel?.()
+      if (!res.headersSent) this.#handler.refuse(exchange, res, 'internal', null)
+    }
+    if (!res.writableEnded) res.destroy()
+  }
+
+  #onExpectation(req: IncomingMessage, res: ServerResponse): void {
+    const exchange = this.#handler.open(this.#connectionOf(req.socket), req, res)
+    res.once('close', () => this.#handler.close(exchange))
+    exchange.expectsContinue = true
+    this.#handler.refuse(exchange, res, 'bad_request', 'expectation')
+  }
+
+  #onUpgrade(req: IncomingMessage, socket: Socket, head: Buffer): void {
+    try {
+      if (req.method === 'GET' && req.headers.upgrade?.toLowerCase() === 'websocket') {
+        this.#upgrader.upgrade(this.#connectionOf(socket), req, socket, head)
+      } else {
+        reinject(this.#server, req, socket, head)
+      }
+    } catch (error) {
+      this.#report(error)
+      socket.destroy()
+    }
+  }
+
+  #onConnect(req: IncomingMessage, socket: Socket): void {
+    const exchange = this.#handler.open(this.#connectionOf(socket), req, null)
+    socket.on('error', () => {})
+    const reply = problemReply('method_not_allowed', null, exchange.requestId, null)
+    exchange.outcome = 'method_not_allowed'
+    exchange.status = reply.status
+    exchange.bytesSent = reply.body.length
+    socket.once('close', () => this.#handler.close(exchange))
+    writeReply(socket, reply)
+    socket.end()
+    socket.resume()
+  }
+
+  /** A message that the parser refused, or a head that did not arrive in time. */
+  #onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+    const connection = this.#connectionOf(socket)
+    const unfinished = [...connection.open].find((exchange) => !exchange.req.complete)
+    const reason = malformedReason(error.code ?? '')
+    if (reason === null || socket.destroyed) {
+      socket.destroy()
+    } else if (unfinished !== undefined) {
+      // The body of a request that is being served: its exchange ends, upstream included.
+      unfinished.cancel?.()
+      const { res } = unfinished
+      if (res !== null && !res.headersSent) this.#handler.refuse(unfinished, res, 'bad_request', 'framing')
+      else unfinished.end('bad_request', 'framing')
+      socket.destroySoon()
+    } else if (connection.open.size > 0 || socket.bytesRead === 0) {
+      socket.destroySoon() // after the answers under way; or nothing was asked
+    } else {
+      this.#refuseMalformed(connection, reason)
+    }
+  }
+
+  #refuseMalformed(connection: Connection, reason: Reason): void {
+    const entry = new AccessEntry()
+    entry.requestId = requestIdOf(null)
+    const reply = problemReply('bad_request', reason, entry.requestId, null)
+    entry.startedAtMs = Date.now()
+    entry.outcome = 'bad_request'
+    entry.reason = reason
+    entry.status = statusOf('bad_request', reason)
+    entry.clientIp = plainAddress(connection.peer)
+    entry.bytesSent = reply.body.length
+    this.#handler.deps.counters.route('').count(entry.outcome, entry.status)
+    this.#handler.deps.sink.push(entry)
+    writeReply(connection.socket, reply)
+    connection.socket.destroySoon()
+  }
+
+  #tick(): void {
+    const now = performance.now()
+    const { exchanges, deps } = this.#handler
+    for (const exchange of exchanges) {
+      if (exchange.limitMs === 0 || now - exchange.activeTick <= exchange.limitMs) continue
+      exchange.activeTick = now
+      exchange.onTimeout?.()
+    }
+    for (const { socket, lingerUntilTick } of this.#connections.values()) {
+      if (lingerUntilTick < now) socket.destroy()
+    }
+    this.#ticks++
+    const { snapshot } = deps.directory
+    if (snapshot === this.#snapshot && this.#ticks % RECHECK_TUNNELS_TICKS !== 0) return
+    this.#snapshot = snapshot
+    this.#upgrader.recheck(Date.now())
+    deps.limiter.evictIdle(now)
+  }
+}
+
+/** Parser or server error code → reason; null when the client just went away. */
+function malformedReason(code: string): Reason | null {
+  if (code === 'HPE_HEADER_OVERFLOW') return 'headers_too_large'
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 'header_timeout'
+  if (code === 'HPE_INVALID_EOF_STATE' || !code.startsWith('HPE_')) return null
+  return 'framing'
+}

@@ -1,0 +1,172 @@
+import type { ServerResponse } from 'node:http'
+import type { Outcome, Reason } from '../model/outcome.ts'
+import type { Exchange } from './exchange.ts'
+import type { ResponseReceiver } from './forward.ts'
+import { clientHeaders, clientTrailers } from './headers.ts'
+import { RequestGoneError, upstreamFailure } from './upstream-failure.ts'
+import type { Upload } from './upload.ts'
+
+/** What a relay leaves to the forwarding step. */
+export interface RelayOwner {
+  /** Sends the request once more; false when it must not be (RFC 9110 §9.2.2). */
+  retry(): boolean
+  /** Ends the exchange with one of the gateway's own answers; the response head has not been sent. */
+  refuse(outcome: Outcome, reason: Reason | null): void
+}
+
+const NOTHING = Buffer.alloc(0)
+const STATUS_TEXT = /^[\t\x20-\x7e\x80-\xff]*$/
+
+/** Carries one upstream response to the client, with back pressure, honest about its end. One object per attempt. */
+export class Relay implements ResponseReceiver {
+  readonly #exchange: Exchange
+  readonly #res: ServerResponse
+  readonly #owner: RelayOwner
+  readonly #upload: Upload | null
+  #abort: ((error: Error) => void) | null = null
+  #resume: (() => void) | null = null
+  #isFraming = false
+  #hasWritten = false
+  /** Over: later callbacks of the engine change nothing. */
+  #isDone = false
+
+  constructor(exchange: Exchange, res: ServerResponse, upload: Upload | null, owner: RelayOwner) {
+    this.#exchange = exchange
+    this.#res = res
+    this.#upload = upload
+    this.#owner = owner
+  }
+
+  onConnect(abort: (error: Error) => void): void {
+    if (this.#isDone) throw new RequestGoneError()
+    this.#abort = abort
+    const exchange = this.#exchange
+    const route = exchange.route
+    const tick = performance.now()
+    exchange.sentTick = tick
+    exchange.enter('head', (this.#upload === null ? route?.headerTimeoutMs : route?.idleTimeoutMs) ?? 0, tick)
+  }
+
+  onHeaders(status: number, raw: Buffer[], resume: () => void, statusText: string): boolean {
+    if (this.#isDone) return true
+    if (status < 200) {
+      this.#relayInterim(status, raw, statusText)
+      return true
+    }
+    const exchange = this.#exchange
+    const headers = clientHeaders(raw, status)
+    if (headers.isAmbiguous) {
+      this.fail('upstream_reset', 'protocol')
+      return true
+    }
+    const tick = performance.now()
+    this.#resume = resume
+    exchange.respondedTick = tick
+    exchange.status = status
+    exchange.outcome = 'forwarded'
+    exchange.enter('body', exchange.route?.idleTimeoutMs ?? 0, tick)
+    this.#isFraming = headers.hasLength || this.#res.req.httpVersionMinor > 0
+    headers.fields.push('X-Request-Id', exchange.requestId)
+    if (STATUS_TEXT.test(statusText)) this.#res.writeHead(status, statusText, headers.fields)
+    else this.#res.writeHead(status, headers.fields)
+    // The head goes out with the first bytes of the body when they are here already, alone otherwise: an EventSource
+    // stays "connecting" until it sees the head.
+    process.nextTick(flushHead, this)
+    return true
+  }
+
+  /** Writes the head if nothing else did. Not `flushHeaders`: that one re-encodes obs-text as UTF-8. */
+  flush(): void {
+    if (this.#hasWritten || this.#isDone) return
+    this.#hasWritten = true
+    this.#res.write(NOTHING)
+  }
+
+  onData(chunk: Buffer): boolean {
+    if (this.#isDone) return true
+    const exchange = this.#exchange
+    exchange.bytesSent += chunk.length
+    exchange.touch()
+    const isTaken = this.#res.write(chunk)
+    this.#hasWritten = true
+    if (isTaken) return true
+    if (!exchange.isClientBlocked) {
+      exchange.isClientBlocked = true
+      this.#res.once('drain', () => this.#onDrain())
+    }
+    return false
+  }
+
+  onEnd(rawTrailers: (Buffer | string)[], isCut: boolean): void {
+    if (this.#isDone) return
+    if (isCut) {
+      this.fail('upstream_reset', 'truncated')
+      return
+    }
+    this.#isDone = true
+    this.#abort = null
+    if (rawTrailers.length > 0 && this.#exchange.head.acceptsTrailers) {
+      const trailers = clientTrailers(rawTrailers)
+      if (trailers !== null) this.#res.addTrailers(trailers)
+    }
+    this.#res.end()
+  }
+
+  onError(error: NodeJS.ErrnoException): void {
+    if (this.#isDone) return
+    const { outcome, reason } = upstreamFailure(error)
+    if (this.#exchange.respondedTick < 0 && reason === 'connection_reset' && this.#owner.retry()) {
+      this.#isDone = true
+      return
+    }
+    this.fail(outcome, reason)
+  }
+
+  /**
+   * Ends the exchange for a reason of ours or the upstream's. Before the head: a problem document. After it: the client's
+   * connection is broken, because nothing else tells it that the body is not whole (RFC 9112 §8).
+   */
+  fail(outcome: Outcome, reason: Reason | null): void {
+    if (this.#isDone) return
+    this.#isDone = true
+    this.#abort?.(new RequestGoneError())
+    const exchange = this.#exchange
+    if (!this.#res.headersSent) {
+      this.#owner.refuse(outcome, reason)
+      return
+    }
+    exchange.end(outcome, exchange.respondedTick >= 0 && reason !== 'idle_timeout' ? 'truncated' : reason)
+    // Without length or chunks the end of the connection is the end of the body: only a reset is no such end.
+    if (this.#isFraming) this.#res.destroy()
+    else this.#res.socket?.resetAndDestroy()
+  }
+
+  /** The client has gone: the upstream's side goes too. */
+  cancel(): void {
+    if (this.#isDone) return
+    this.#isDone = true
+    this.#abort?.(new RequestGoneError())
+  }
+
+  #onDrain(): void {
+    const exchange = this.#exchange
+    exchange.isClientBlocked = false
+    exchange.touch()
+    if (!this.#isDone) this.#resume?.()
+  }
+
+  /** 102 and 103 are passed on, to clients of HTTP/1.1 only, and only while no other response is on the wire. */
+  #relayInterim(status: number, raw: Buffer[], statusText: string): void {
+    const res = this.#res
+    if (status === 101 || res.req.httpVersionMinor === 0 || res.socket === null || res.headersSent) return
+    const { fields } = clientHeaders(raw, status)
+    let head = `HTTP/1.1 ${status} ${STATUS_TEXT.test(statusText) ? statusText : ''}\r\n`
+    for (let i = 0; i < fields.length; i += 2) head += `${fields[i] ?? ''}: ${fields[i + 1] ?? ''}\r\n`
+    res.socket.write(`${head}\r\n`, 'latin1')
+    this.#exchange.touch()
+  }
+}
+
+function flushHead(relay: Relay): void {
+  relay.flush()
+}

@@ -1,0 +1,109 @@
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import { OUTCOMES, statusOf, type Outcome, type Reason } from '../model/outcome.ts'
+import type { LimitRefusal } from '../limits/limiter.ts'
+
+/** One of the gateway's own answers, ready to be written by a response or onto an upgrade's socket. */
+export interface Reply {
+  readonly status: number
+  /** Flat list: name, value, …. */
+  readonly fields: readonly string[]
+  readonly body: Buffer
+}
+
+/** Both, and Basic first: docker, maven and git never send credentials without a Basic challenge (RFC 9110 §11.6.1). */
+const CHALLENGE = 'Basic realm="Waybill", charset="UTF-8", Bearer realm="Waybill"'
+
+/** What the client may know beyond the title. Never says whether a key exists. */
+const DETAILS: Partial<Record<Reason, string>> = {
+  scope: 'The key is valid, but none of its scopes permits this method on this route.',
+  path: 'The path is ambiguous: it holds an encoded or empty segment that two readers could take differently.',
+  host: 'The Host field is missing, repeated or invalid.',
+  target: 'The request target must be a path or an absolute http URL of printable ASCII.',
+  framing: 'The message framing or a header field is malformed.',
+  headers_too_large: 'The request head is too large.',
+  header_timeout: 'The request head did not arrive in time.',
+  body_timeout: 'The request body did not arrive in time.',
+  expectation: 'The only expectation supported is 100-continue.',
+  no_snapshot: 'Tenants and keys have not been loaded yet.',
+  queue_full: 'Too many requests wait for this upstream.',
+  queue_timeout: 'No connection to the upstream became free in time.',
+}
+
+/** RFC 9209 §2.3 error types, for what went wrong with the upstream. */
+const PROXY_STATUS: Partial<Record<Reason, string>> = {
+  connection_refused: 'connection_refused',
+  dns: 'dns_error',
+  tls: 'tls_protocol_error',
+  connect_timeout: 'connection_timeout',
+  response_timeout: 'http_response_timeout',
+  connection_reset: 'connection_terminated',
+  protocol: 'http_protocol_error',
+  queue_full: 'connection_limit_reached',
+  queue_timeout: 'connection_limit_reached',
+}
+
+/** Builds a problem document (RFC 9457) with the request's id and nothing of the inside. */
+export function problemReply(
+  outcome: Outcome,
+  reason: Reason | null,
+  requestId: string,
+  limit: LimitRefusal | null,
+): Reply {
+  const status = statusOf(outcome, reason)
+  const isPrivate = outcome === 'unauthenticated' || outcome === 'tenant_suspended'
+  const detail = reason === null || isPrivate ? undefined : (limitDetail(limit) ?? DETAILS[reason])
+  const body = Buffer.from(
+    `${JSON.stringify({ type: 'about:blank', title: OUTCOMES[outcome].title, status, detail, requestId })}\n`,
+  )
+  const fields = [
+    'Content-Type',
+    'application/problem+json',
+    'Content-Length',
+    String(body.length),
+    'Cache-Control',
+    'no-store',
+    'X-Request-Id',
+    requestId,
+  ]
+  if (status === 401) fields.push('WWW-Authenticate', CHALLENGE)
+  if (status === 405) fields.push('Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS')
+  if (status === 503) fields.push('Retry-After', '1')
+  if (limit !== null) fields.push(...limitFields(limit))
+  const error = reason === null ? undefined : PROXY_STATUS[reason]
+  fields.push('Proxy-Status', error === undefined ? 'waybill' : `waybill; error=${error}`)
+  return { status, fields, body }
+}
+
+function limitDetail(limit: LimitRefusal | null): string | undefined {
+  if (limit === null) return undefined
+  const after = `Retry in ${limit.retryAfterSeconds} s.`
+  if (limit.policy === 'tenant_concurrency')
+    return `At most ${limit.quota} requests of the tenant at once. ${after}`
+  return `The rate limit of the ${limit.policy.slice(0, -'_rate'.length)} is used up. ${after}`
+}
+
+/** Retry-After (RFC 9110 §10.2.3) and RateLimit fields (draft-ietf-httpapi-ratelimit-headers-10 §3, §4). */
+function limitFields(limit: LimitRefusal): string[] {
+  const name = limit.policy.replace('_', '-')
+  const window = limit.windowSeconds === 0 ? '' : `;w=${limit.windowSeconds}`
+  return [
+    'Retry-After',
+    String(limit.retryAfterSeconds),
+    'RateLimit-Policy',
+    `"${name}";q=${limit.quota}${window}`,
+    'RateLimit',
+    `"${name}";r=${limit.remaining};t=${limit.retryAfterSeconds}`,
+  ]
+}
+
+/** Writes a reply onto a connection that has no response object; the caller ends the connection. */
+export function writeReply(socket: Socket, reply: Reply): void {
+  if (!socket.writable) return
+  let head = `HTTP/1.1 ${reply.status} ${STATUS_CODES[reply.status] ?? ''}\r\n`
+  for (let i = 0; i < reply.fields.length; i += 2) {
+    head += `${reply.fields[i] ?? ''}: ${reply.fields[i + 1] ?? ''}\r\n`
+  }
+  socket.write(`${head}Connection: close\r\n\r\n`, 'latin1')
+  if (reply.body.length > 0) socket.write(reply.body)
+}

@@ -1,0 +1,171 @@
+/** What the gateway reads of a request's head, gathered in one pass over the raw header list. */
+export interface RequestHead {
+  /** Host field, or null when absent. */
+  host: string | null
+  authorization: string | null
+  apiKey: string | null
+  /** Declared body length in bytes; -1 when there is none. */
+  contentLength: number
+  isChunked: boolean
+  /** Tokens of the Connection fields, lower case; null for the usual `keep-alive` or `close`. */
+  connectionTokens: readonly string[] | null
+  upgrade: string | null
+  /** The client can take trailers (RFC 9110 §6.5.1). */
+  acceptsTrailers: boolean
+  requestId: string | null
+  traceparent: string | null
+  userAgent: string
+  via: string | null
+  forwardedFor: string | null
+  forwardedProto: string | null
+  forwardedHost: string | null
+  /** A field that may stand once stood twice, so that two readers could differ: refused. */
+  isAmbiguous: boolean
+}
+
+/** Header codes: what to do with a field on its way upstream. */
+const PASS = 0
+/** Never forwarded as it came: hop-by-hop (RFC 9110 §7.6.1), framing, or set anew by the gateway. */
+export const DROP = 1
+/** Forwarded unless it carried the gateway key or the route sets its own. */
+export const CREDENTIAL = 2
+
+const READ_AND_DROP = [
+  'host',
+  'connection',
+  'content-length',
+  'transfer-encoding',
+  'upgrade',
+  'te',
+  'x-request-id',
+  'traceparent',
+  'via',
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+]
+const JUST_DROP = [
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'http2-settings',
+  'trailer',
+  'expect',
+  'forwarded',
+  'x-forwarded-port',
+  'x-forwarded-prefix',
+  'x-forwarded-server',
+  'x-real-ip',
+  'x-waybill-tenant',
+  'x-waybill-key-id',
+]
+
+/** Lower-case field name → code; every name that is absent passes. */
+const CODES = new Map<string, number>([
+  ...[...READ_AND_DROP, ...JUST_DROP].map((name): [string, number] => [name, DROP]),
+  ['authorization', CREDENTIAL],
+  ['x-api-key', CREDENTIAL],
+])
+const READ = new Set([...READ_AND_DROP, 'authorization', 'x-api-key', 'user-agent'])
+
+/** Code of a field name in lower case. Names with `_` are compared as with `-`, as CGI-like upstreams do. */
+export function headerCode(lowerName: string): number {
+  const name = lowerName.includes('_') ? lowerName.replaceAll('_', '-') : lowerName
+  return CODES.get(name) ?? PASS
+}
+
+/** Reads a raw header list: name, value, name, value, …, as Node delivers it. */
+export function readHead(rawHeaders: readonly string[]): RequestHead {
+  const head: RequestHead = {
+    host: null,
+    authorization: null,
+    apiKey: null,
+    contentLength: -1,
+    isChunked: false,
+    connectionTokens: null,
+    upgrade: null,
+    acceptsTrailers: false,
+    requestId: null,
+    traceparent: null,
+    userAgent: '',
+    via: null,
+    forwardedFor: null,
+    forwardedProto: null,
+    forwardedHost: null,
+    isAmbiguous: false,
+  }
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = (rawHeaders[i] ?? '').toLowerCase()
+    if (READ.has(name)) readField(head, name, rawHeaders[i + 1] ?? '')
+  }
+  return head
+}
+
+function readField(head: RequestHead, name: string, value: string): void {
+  switch (name) {
+    case 'host':
+      head.isAmbiguous ||= head.host !== null
+      head.host = value
+      break
+    case 'authorization':
+      head.isAmbiguous ||= head.authorization !== null
+      head.authorization = value
+      break
+    case 'x-api-key':
+      head.isAmbiguous ||= head.apiKey !== null
+      head.apiKey = value
+      break
+    case 'content-length':
+      head.isAmbiguous ||= head.contentLength !== -1 || !/^\d{1,15}$/.test(value)
+      head.contentLength = Number(value)
+      break
+    case 'transfer-encoding':
+      head.isAmbiguous ||= head.isChunked || value.toLowerCase() !== 'chunked'
+      head.isChunked = true
+      break
+    case 'connection':
+      readConnection(head, value)
+      break
+    case 'upgrade':
+      head.upgrade = value
+      break
+    case 'te':
+      head.acceptsTrailers ||= /(?:^|,)\s*trailers\s*(?:,|$)/i.test(value)
+      break
+    case 'x-request-id':
+      head.requestId = value
+      break
+    case 'traceparent':
+      head.traceparent = value
+      break
+    case 'user-agent':
+      head.userAgent = value
+      break
+    case 'via':
+      head.via = head.via === null ? value : `${head.via}, ${value}`
+      break
+    case 'x-forwarded-for':
+      head.forwardedFor = head.forwardedFor === null ? value : `${head.forwardedFor}, ${value}`
+      break
+    case 'x-forwarded-proto':
+      head.forwardedProto = value
+      break
+    default:
+      head.forwardedHost = value
+  }
+}
+
+function readConnection(head: RequestHead, value: string): void {
+  if (value === 'keep-alive' || value === 'close' || value === 'Keep-Alive') return
+  head.connectionTokens = [...(head.connectionTokens ?? []), ...connectionTokens(value)]
+}
+
+/** Tokens of a Connection field, lower case (RFC 9110 §7.6.1). */
+export function connectionTokens(value: string): string[] {
+  return value
+    .toLowerCase()
+    .split(',')
+    .map((token) => token.trim())
+    .filter((token) => token !== '')
+}

@@ -1,0 +1,48 @@
+import { HistogramCounts, REQUEST_BOUNDS_SECONDS } from '../lib/histogram.ts'
+import { OUTCOME_NAMES, type Outcome } from '../model/outcome.ts'
+import type { ProxyStats, RouteStats } from '../model/stats.ts'
+
+const OUTCOME_INDEX = Object.fromEntries(OUTCOME_NAMES.map((name, i) => [name, i])) as Record<Outcome, number>
+
+/** Counters of one route, kept by the data plane: plain numbers, no label look-up per request. */
+export class RouteCounters implements RouteStats {
+  readonly route: string
+  readonly outcomes = new Float64Array(OUTCOME_NAMES.length * 5)
+  bytesReceived = 0
+  bytesSent = 0
+  readonly durationBuckets = new HistogramCounts(REQUEST_BOUNDS_SECONDS)
+  readonly upstreamBuckets = new HistogramCounts(REQUEST_BOUNDS_SECONDS)
+
+  constructor(route: string) {
+    this.route = route
+  }
+
+  /** Counts one finished request; `status` is what the entry says. */
+  count(outcome: Outcome, status: number): void {
+    const statusClass = Math.min(5, Math.max(1, Math.trunc(status / 100)))
+    const at = OUTCOME_INDEX[outcome] * 5 + statusClass - 1
+    this.outcomes[at] = (this.outcomes[at] as number) + 1
+  }
+}
+
+/** Counters of the proxy listener. Routes that a reload removed keep theirs: counters never go backwards. */
+export class ProxyCounters implements ProxyStats {
+  inFlight = 0
+  connections = 0
+  upgradesOpen = 0
+  readonly #routes = new Map<string, RouteCounters>()
+
+  get routes(): Iterable<RouteCounters> {
+    return this.#routes.values()
+  }
+
+  /** Counters of a route by name, '' for requests without one. Names come from the configuration only, so they are few. */
+  route(name: string): RouteCounters {
+    let counters = this.#routes.get(name)
+    if (counters === undefined) {
+      counters = new RouteCounters(name)
+      this.#routes.set(name, counters)
+    }
+    return counters
+  }
+}

@@ -1,0 +1,204 @@
+import type { ClientRequest, IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import httpProxy from 'http-proxy'
+import type { Outcome, Reason } from '../model/outcome.ts'
+import { authenticate } from './authenticate.ts'
+import type { Connection } from './connection.ts'
+import { decide } from './decide.ts'
+import type { Exchange } from './exchange.ts'
+import type { Handler } from './handler.ts'
+import { clientHeaders } from './headers.ts'
+import { problemReply, writeReply } from './replies.ts'
+import { upstreamFailure } from './upstream-failure.ts'
+
+/**
+ * WebSocket (RFC 6455 §4) through http-proxy, with the same decision, header policy, limits and entry as a request. Any
+ * other Upgrade, `h2c` first of all, is ignored by the listener: RFC 9110 §7.8 allows it, and http-proxy tunnels nothing
+ * else.
+ *
+ * http-proxy 1.18 has known faults, each met here: it lets the client's reset in the handshake crash the process (an error
+ * listener stands before it sees the socket), relays a refusal's body without its framing (this file does), passes on
+ * hop-by-hop fields (both header lists are replaced), and keeps the upstream's half open when the client is reset (closed
+ * here).
+ */
+export class Upgrader {
+  readonly #handler: Handler
+  readonly #proxy = httpProxy.createProxyServer({ ws: true, xfwd: false })
+  readonly #tunnels = new Map<Exchange, Socket>()
+  readonly #pending = new WeakMap<IncomingMessage, Exchange>()
+
+  constructor(handler: Handler) {
+    this.#handler = handler
+    this.#proxy.on('proxyReqWs', (proxyReq, req, socket) => this.#onRequest(proxyReq, req, socket))
+  }
+
+  /** Takes over a connection whose client asked for a WebSocket. `head` is what arrived after the request's head. */
+  upgrade(connection: Connection, req: IncomingMessage, socket: Socket, head: Buffer): void {
+    const handler = this.#handler
+    const exchange = handler.open(connection, req, null)
+    const readBefore = socket.bytesRead - head.length
+    socket.on('error', () => {}) // 'close' follows and tells all that is needed
+    socket.once('close', () => {
+      if (exchange.phase === 'upgraded') exchange.bytesReceived = socket.bytesRead - readBefore
+      handler.close(exchange)
+    })
+    const context = { ...handler.deps, routes: handler.routes, isDraining: handler.isDraining }
+    const refusal = decide(exchange, context)
+    if (refusal !== null) {
+      const reply = problemReply(refusal.outcome, refusal.reason, exchange.requestId, refusal.limit)
+      answer(exchange, socket, refusal.outcome, refusal.reason, reply)
+      return
+    }
+    this.#connect(exchange, socket, head)
+  }
+
+  /** Ends tunnels whose key no longer authenticates. Called when the snapshot has changed, and every few seconds for expiry. */
+  recheck(nowMs: number): void {
+    const { snapshot } = this.#handler.deps.directory
+    if (snapshot === null) return
+    for (const [exchange, socket] of this.#tunnels) {
+      if (exchange.credential === null || exchange.route?.auth !== 'key') continue
+      const result = authenticate(exchange.credential, snapshot, exchange.client.ip, nowMs)
+      if (result.ok) continue
+      exchange.end(result.outcome, result.reason)
+      socket.destroy()
+    }
+  }
+
+  /** Breaks every tunnel off: a drain does not wait for a chat to end. */
+  destroyAll(): void {
+    for (const socket of this.#tunnels.values()) socket.destroy()
+  }
+
+  #connect(exchange: Exchange, socket: Socket, head: Buffer): void {
+    const { req, route } = exchange
+    const request = this.#handler.upstreamRequest(exchange)
+    const target = new URL(request.origin)
+    req.headers = toHeaderObject([...request.headers, 'host', target.host])
+    req.headers.connection = 'Upgrade'
+    req.headers.upgrade = 'websocket'
+    req.url = request.path
+    this.#pending.set(req, exchange)
+    exchange.enter('head', route?.headerTimeoutMs ?? 0, performance.now())
+    exchange.sentTick = performance.now()
+    const options = { target, toProxy: true, prependPath: false }
+    this.#proxy.ws(req, socket, head, options, (error) => {
+      const failure = upstreamFailure(error)
+      if (exchange.phase === 'upgraded') exchange.end(failure.outcome, failure.reason)
+      else fail(exchange, socket, failure.outcome, failure.reason)
+      socket.destroySoon()
+    })
+  }
+
+  /** http-proxy made the upstream request and has not sent it; listeners set here run before its own. */
+  #onRequest(proxyReq: ClientRequest, req: IncomingMessage, socket: Socket): void {
+    const exchange = this.#pending.get(req)
+    if (exchange === undefined) return
+    // Verbatim: http-proxy re-joins paths and would fold slashes.
+    proxyReq.path = req.url ?? '/'
+    exchange.cancel = () => proxyReq.destroy()
+    exchange.onTimeout = () => {
+      fail(exchange, socket, 'upstream_timeout', 'response_timeout')
+      proxyReq.destroy()
+    }
+    proxyReq.once('response', (response) => {
+      ;(response as IncomingMessage & { upgrade: boolean }).upgrade = true // tells http-proxy to keep out
+      relayRefusal(exchange, socket, response)
+    })
+    proxyReq.once('upgrade', (response, upstreamSocket: Socket) => {
+      this.#onUpgraded(exchange, socket, response, upstreamSocket)
+    })
+  }
+
+  #onUpgraded(exchange: Exchange, socket: Socket, response: IncomingMessage, upstreamSocket: Socket): void {
+    const tick = performance.now()
+    const { counters } = this.#handler.deps
+    exchange.respondedTick = tick
+    exchange.outcome = 'forwarded'
+    exchange.status = 101
+    exchange.enter('upgraded', 0, tick)
+    exchange.onTimeout = null
+    exchange.cancel = () => upstreamSocket.destroy()
+    counters.upgradesOpen++
+    this.#tunnels.set(exchange, socket)
+    const { fields } = clientHeaders(response.rawHeaders, 200)
+    const kept = toHeaderObject([...fields, 'X-Request-Id', exchange.requestId])
+    response.headers = { ...kept, connection: 'Upgrade', upgrade: 'websocket' }
+    let writtenBefore = -1
+    // http-proxy writes the 101 right after this listener; what follows it is the tunnel's.
+    process.nextTick(() => {
+      writtenBefore = socket.bytesWritten
+    })
+    upstreamSocket.once('close', () => socket.destroySoon())
+    // First among the listeners: the one that records the exchange needs the count.
+    socket.prependOnceListener('close', () => {
+      exchange.bytesSent = writtenBefore < 0 ? 0 : Math.max(0, socket.bytesWritten - writtenBefore)
+      counters.upgradesOpen--
+      this.#tunnels.delete(exchange)
+    })
+  }
+}
+
+/** Passes on an answer that is no 101, as a whole message that ends the connection; it is never a tunnel. */
+function relayRefusal(exchange: Exchange, socket: Socket, response: IncomingMessage): void {
+  const status = response.statusCode ?? 502
+  const tick = performance.now()
+  exchange.respondedTick = tick
+  exchange.status = status
+  exchange.outcome = 'forwarded'
+  exchange.enter('body', exchange.route?.idleTimeoutMs ?? 0, tick)
+  exchange.cancel = () => response.destroy()
+  exchange.onTimeout = () => {
+    exchange.end('upstream_timeout', 'idle_timeout')
+    socket.resetAndDestroy()
+  }
+  const { fields } = clientHeaders(response.rawHeaders, status)
+  writeReply(socket, {
+    status,
+    fields: [...fields, 'X-Request-Id', exchange.requestId],
+    body: Buffer.alloc(0),
+  })
+  response.on('data', (chunk: Buffer) => {
+    exchange.bytesSent += chunk.length
+    exchange.touch()
+  })
+  response.pipe(socket)
+  response.once('close', () => {
+    if (response.complete) return
+    exchange.end('upstream_reset', 'truncated')
+    socket.resetAndDestroy() // without chunks only a reset says that the body is not whole
+  })
+}
+
+function fail(exchange: Exchange, socket: Socket, outcome: Outcome, reason: Reason): void {
+  if (exchange.status !== 0) return
+  answer(exchange, socket, outcome, reason, problemReply(outcome, reason, exchange.requestId, null))
+}
+
+function answer(
+  exchange: Exchange,
+  socket: Socket,
+  outcome: Outcome,
+  reason: Reason | null,
+  reply: ReturnType<typeof problemReply>,
+): void {
+  exchange.outcome = outcome
+  exchange.reason = reason
+  exchange.status = reply.status
+  exchange.bytesSent = reply.body.length
+  writeReply(socket, reply)
+  socket.end()
+}
+
+/** Flat list → the object that `http.request` takes: repeated fields become arrays. */
+function toHeaderObject(fields: readonly string[]): Record<string, string | string[]> {
+  const headers: Record<string, string | string[]> = {}
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = (fields[i] ?? '').toLowerCase()
+    const value = fields[i + 1] ?? ''
+    const known = Object.hasOwn(headers, name) ? headers[name] : undefined
+    if (known === undefined) headers[name] = value
+    else headers[name] = Array.isArray(known) ? [...known, value] : [known, value]
+  }
+  return headers
+}

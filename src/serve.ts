@@ -1,0 +1,130 @@
+import type { Writable } from 'node:stream'
+import type { Config } from './config.ts'
+import { createLogger, type RootLogger } from './logger.ts'
+import type { DatabaseTarget } from './model/database-target.ts'
+import { openGatewayDatabase } from './serve/database.ts'
+import { announce, prepareDemo, type Demo } from './serve/demo.ts'
+import { Gateway, type Addresses } from './serve/gateway.ts'
+import { ConfigReloader } from './serve/reload.ts'
+
+/** What the gateway is run with. `loadConfig` is called again on each reload and throws `ConfigError`. */
+export interface ServeInput {
+  readonly mode: 'serve' | 'demo'
+  readonly loadConfig: () => Config
+  readonly stdout: Writable
+  readonly stderr: Writable
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly isTty: { readonly stderr: boolean }
+  /** Calls the listener on each such signal until the returned function is called. */
+  readonly onSignal: (signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP', listener: () => void) => () => void
+}
+
+/**
+ * Runs a gateway until a signal asks it to stop. Resolves with the exit code: 0 after a clean stop, 1 when something was
+ * broken off or lost, or when it could not start. Rejects with `ConfigError` before anything was started.
+ */
+export async function serve(input: ServeInput): Promise<number> {
+  const fileConfig = input.loadConfig()
+  const logger = createLogger({ level: fileConfig.options['log.level'] })
+  const progress = (message: string): void => {
+    if (input.isTty.stderr) input.stderr.write(`${message}\n`)
+    else logger.info(message)
+  }
+  const signals = new StopSignals(input)
+  const demo = input.mode === 'demo' ? await prepareDemo(fileConfig) : null
+  const config = demo?.config ?? fileConfig
+  hideSecrets(logger, config)
+  try {
+    const database = await openGatewayDatabase(config, progress)
+    const gateway = new Gateway(config, database, logger)
+    return await Promise.race([
+      run(input, { gateway, target: database.target, config, demo, logger, signals, progress }),
+      signals.forced,
+    ])
+  } catch (error) {
+    logger.error({ err: error }, 'the gateway could not start')
+    return 1
+  } finally {
+    signals.ignore()
+    await demo?.close()
+  }
+}
+
+interface Running {
+  readonly gateway: Gateway
+  readonly target: DatabaseTarget
+  readonly config: Config
+  readonly demo: Demo | null
+  readonly logger: RootLogger
+  readonly signals: StopSignals
+  readonly progress: (message: string) => void
+}
+
+async function run(input: ServeInput, running: Running): Promise<number> {
+  const { gateway, config, demo, logger, signals, progress } = running
+  let addresses: Addresses
+  try {
+    addresses = await gateway.start(progress)
+    if (demo !== null) await announce({ gateway, target: running.target, config }, addresses, input.stdout)
+  } catch (error) {
+    logger.error({ err: error }, 'the gateway could not start')
+    await gateway.stop()
+    return 1
+  }
+  logger.info({ ...addresses, instance: gateway.instance, routes: config.routes.length }, 'ready')
+  const reloader = new ConfigReloader({
+    current: config,
+    load: () => (demo === null ? input.loadConfig() : demo.configOf(input.loadConfig())),
+    apply: (next) => gateway.apply(next),
+    logger,
+  })
+  reloader.start()
+  const ignoreHup = input.onSignal('SIGHUP', () => reloader.reload('signal'))
+  await signals.stop
+  logger.info({}, 'stopping')
+  reloader.stop()
+  ignoreHup()
+  const isClean = await gateway.stop()
+  logger.info({ isClean }, 'stopped')
+  return isClean ? 0 : 1
+}
+
+/** The first SIGTERM or SIGINT asks for a graceful stop, the second for one at once. */
+class StopSignals {
+  readonly stop: Promise<void>
+  /** Resolves with the exit code on the second signal. */
+  readonly forced: Promise<number>
+  readonly #ignores: (() => void)[]
+
+  constructor(input: ServeInput) {
+    let onFirst = (): void => {}
+    let onSecond = (): void => {}
+    this.stop = new Promise((resolve) => {
+      onFirst = resolve
+    })
+    this.forced = new Promise((resolve) => {
+      onSecond = () => resolve(1)
+    })
+    let count = 0
+    const listener = (): void => {
+      count++
+      if (count === 1) onFirst()
+      else onSecond()
+    }
+    this.#ignores = [input.onSignal('SIGTERM', listener), input.onSignal('SIGINT', listener)]
+  }
+
+  ignore(): void {
+    for (const ignore of this.#ignores) ignore()
+  }
+}
+
+function hideSecrets(logger: RootLogger, config: Config): void {
+  logger.addSecret(config.options['admin.token'])
+  for (const url of [config.options['database.url'], config.options['database.readerUrl']]) {
+    if (URL.canParse(url)) logger.addSecret(decodeURIComponent(new URL(url).password))
+  }
+  for (const { upstream } of config.routes) {
+    if (upstream.authorization !== null) logger.addSecret(upstream.authorization)
+  }
+}

@@ -1,0 +1,144 @@
+import { resolve } from 'node:path'
+import type { Config } from '../config.ts'
+import { startEmbeddedPostgres } from '../embedded/postgres.ts'
+import { backoffMs } from '../lib/backoff.ts'
+import type { Logger } from '../logger.ts'
+import { parseDatabaseUrl, type DatabaseTarget } from '../model/database-target.ts'
+import { MIGRATIONS_DIR, migrate } from '../store/migrate.ts'
+import { dropExpiredPartitions, ensurePartitions } from '../store/partitions.ts'
+import { closeSql, openControl, sqlStateOf, type Sql } from '../store/sql.ts'
+import { StoreError } from '../store/errors.ts'
+
+/** The database that the configuration names, or the embedded one, started. */
+export interface GatewayDatabase {
+  readonly target: DatabaseTarget
+  readonly readerTarget: DatabaseTarget
+  /** Lets go of the embedded server; nothing for any other. Idempotent. */
+  release(): Promise<void>
+}
+
+/** Finds or starts the database. Rejects when the embedded one cannot be started. */
+export async function openGatewayDatabase(
+  config: Config,
+  onProgress: (message: string) => void,
+): Promise<GatewayDatabase> {
+  const { 'database.url': url, 'database.readerUrl': readerUrl, stateDir } = config.options
+  if (url !== '') {
+    const target = parseDatabaseUrl(url)
+    const readerTarget = readerUrl === '' ? target : parseDatabaseUrl(readerUrl)
+    return { target, readerTarget, release: () => Promise.resolve() }
+  }
+  const embedded = await startEmbeddedPostgres({ stateDir: resolve(stateDir), onProgress })
+  const target: DatabaseTarget = { ...embedded.connection, password: null, tls: 'disable' }
+  return { target, readerTarget: target, release: () => embedded.stop() }
+}
+
+const DAY_MS = 86_400_000
+const UPKEEP_INTERVAL_MS = 3_600_000
+const RETRY_MIN_MS = 200
+const RETRY_MAX_MS = 10_000
+
+/** A refusal that waiting does not mend: a wrong password or database name (SQLSTATE class 28, 3D000), a schema that is not ours. */
+export function isFatalDatabaseError(error: unknown): boolean {
+  const state = sqlStateOf(error)
+  if (state !== null) return state.startsWith('28') || state === '3D000'
+  return error instanceof StoreError && error.code !== 'partition_failed' && error.code !== 'migration_locked'
+}
+
+/**
+ * Keeps the schema and the daily partitions as they should be: migrates once, makes partitions ahead and drops expired ones
+ * every hour. While the database is away it tries again, with back-off; the gateway serves meanwhile.
+ */
+export class DatabaseUpkeep {
+  readonly #target: DatabaseTarget
+  readonly #control: Sql
+  readonly #options: { retentionDays: number; partitionsAheadDays: number }
+  readonly #logger: Logger
+  #isMigrated = false
+  #attempt = 0
+  #timer: NodeJS.Timeout | null = null
+  #isStopped = false
+  #running: Promise<void> = Promise.resolve()
+
+  constructor(parts: {
+    target: DatabaseTarget
+    control: Sql
+    options: { retentionDays: number; partitionsAheadDays: number }
+    logger: Logger
+  }) {
+    this.#target = parts.target
+    this.#control = parts.control
+    this.#options = parts.options
+    this.#logger = parts.logger
+  }
+
+  /** Whether the schema is known to be up to date. */
+  get isMigrated(): boolean {
+    return this.#isMigrated
+  }
+
+  /**
+   * First attempt, awaited; later ones go on in the background. Resolves false when the database is away, rejects when it
+   * refused for good.
+   */
+  async start(onProgress: (message: string) => void): Promise<boolean> {
+    try {
+      await this.#once(onProgress)
+      this.#schedule(UPKEEP_INTERVAL_MS)
+      return true
+    } catch (error) {
+      if (isFatalDatabaseError(error)) throw error
+      this.#failed(error)
+      return false
+    }
+  }
+
+  /** Ends the timer and waits for the run under way, which its statements' own bounds end. Idempotent. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    await this.#running
+  }
+
+  async #once(onProgress: (message: string) => void): Promise<void> {
+    if (!this.#isMigrated) {
+      const sql = openControl(this.#target, {
+        applicationName: 'waybill migrate',
+        max: 1,
+        hasLongStatements: true,
+      })
+      try {
+        await migrate(sql, { migrationsDir: MIGRATIONS_DIR, allowDestructive: false, onProgress })
+      } finally {
+        await closeSql(sql, 1000)
+      }
+      this.#isMigrated = true
+    }
+    const { partitionsAheadDays, retentionDays } = this.#options
+    // From yesterday on: entries of just before midnight, and of a clock that is a little behind.
+    const from = new Date(Date.now() - DAY_MS)
+    const made = await ensurePartitions(this.#control, from, partitionsAheadDays + 2)
+    const dropped = await dropExpiredPartitions(this.#control, retentionDays, new Date())
+    if (made.length + dropped.length > 0) this.#logger.info({ made, dropped }, 'partitions kept')
+    if (this.#attempt > 0) this.#logger.info('database is back')
+    this.#attempt = 0
+  }
+
+  #failed(error: unknown): void {
+    const waitMs = backoffMs(this.#attempt, RETRY_MIN_MS, RETRY_MAX_MS, Math.random)
+    if (this.#attempt === 0) this.#logger.warn({ err: error }, 'database upkeep failed; trying again')
+    this.#attempt++
+    this.#schedule(waitMs)
+  }
+
+  #schedule(waitMs: number): void {
+    if (this.#isStopped) return
+    this.#timer = setTimeout(() => {
+      this.#running = this.#once(() => {}).then(
+        () => this.#schedule(UPKEEP_INTERVAL_MS),
+        (error: unknown) => this.#failed(error),
+      )
+    }, waitMs)
+    this.#timer.unref()
+  }
+}

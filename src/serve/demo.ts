@@ -1,0 +1,115 @@
+import { relative, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Writable } from 'node:stream'
+import type { Config } from '../config.ts'
+import { startSamples, type Samples } from '../embedded/samples/samples.ts'
+import { mintKey } from '../model/api-key.ts'
+import type { DatabaseTarget } from '../model/database-target.ts'
+import type { Route, RouteKind } from '../model/route.ts'
+import { StoreError } from '../store/errors.ts'
+import { insertKey } from '../store/keys.ts'
+import { closeSql, openControl } from '../store/sql.ts'
+import { createTenant } from '../store/tenants.ts'
+import { projectFolder } from '../version.ts'
+import type { Addresses, Gateway } from './gateway.ts'
+
+const DEMO_TENANT = 'demo'
+const KEY_LIFE_MS = 7 * 86_400_000
+/** A new key is known to a gateway within its poll interval; this is for a slow machine. */
+const KEY_KNOWN_TIMEOUT_MS = 10_000
+
+/** The sample upstreams, running, and the configuration that routes to them. */
+export interface Demo {
+  readonly config: Config
+  /** The demo's configuration over a file's, for reloads. */
+  configOf(config: Config): Config
+  close(): Promise<void>
+}
+
+/** Starts the sample upstreams. Listens on loopback unless told otherwise: a demo is nobody else's business. */
+export async function prepareDemo(fileConfig: Config): Promise<Demo> {
+  const samples = await startSamples()
+  const configOf = (config: Config): Config => {
+    const isHostGiven = config.sources['listen.host'] !== 'default'
+    const options = isHostGiven ? config.options : { ...config.options, 'listen.host': '127.0.0.1' }
+    return { ...config, options, routes: [...demoRoutes(samples), ...config.routes] }
+  }
+  return { config: configOf(fileConfig), configOf, close: () => samples.close() }
+}
+
+function demoRoutes(samples: Samples): Route[] {
+  const route = (name: string, kind: RouteKind, url: string): Route => ({
+    name,
+    kind,
+    path: `/${name}/`,
+    host: null,
+    upstream: { origin: url.slice(0, -1), path: '/', authorization: null },
+    auth: 'key',
+    rateLimit: null,
+    maxBodyBytes: 5 * 1024 ** 3,
+    connectTimeoutMs: 5000,
+    headerTimeoutMs: 60_000,
+    idleTimeoutMs: 60_000,
+    maxConnections: 256,
+    maxQueued: 1024,
+  })
+  return [
+    route('npm', 'npm', samples.npmUrl),
+    route('files', 'generic', samples.filesUrl),
+    route('hooks', 'integration', samples.echoUrl),
+  ]
+}
+
+/** Makes the tenant `demo` and a key for it, waits until the gateway knows the key, and prints what to copy. */
+export async function announce(
+  parts: { gateway: Gateway; target: DatabaseTarget; config: Config },
+  addresses: Addresses,
+  stdout: Writable,
+): Promise<void> {
+  const { gateway, target, config } = parts
+  const key = mintKey()
+  const sql = openControl(target, { applicationName: 'waybill demo', max: 1 })
+  try {
+    await createTenant(sql, DEMO_TENANT, {}).catch((error: unknown) => {
+      if (!(error instanceof StoreError) || error.code !== 'tenant_exists') throw error
+    })
+    const expiresAt = new Date(Date.now() + KEY_LIFE_MS)
+    const rest = { name: 'demo', scopes: ['*:*'], allowNetworks: [], rateLimit: null, expiresAt }
+    await insertKey(sql, { id: key.id, digest: key.digest, tenant: DEMO_TENANT, ...rest })
+  } finally {
+    await closeSql(sql, 1000)
+  }
+  const deadline = Date.now() + KEY_KNOWN_TIMEOUT_MS
+  while (!gateway.knowsKey(key.digest) && Date.now() < deadline) await sleep(10)
+  stdout.write(instructions(key.text, addresses, config))
+}
+
+function instructions(key: string, addresses: Addresses, config: Config): string {
+  const origin = originOf(addresses.proxy)
+  const bare = origin.slice('http:'.length)
+  const command = `node ${relative('.', join(projectFolder(), 'dist/main.js'))}`
+  const stateDir = config.sources.stateDir === 'flag' ? ` --state-dir ${config.options.stateDir}` : ''
+  return `
+Waybill is running. Its sample upstreams need no network. To copy and paste:
+
+  export KEY=${key}
+
+  curl -H "Authorization: Bearer $KEY" ${origin}/files/hello.txt
+  curl -H "Authorization: Bearer $KEY" -d '{"hello":"world"}' ${origin}/hooks/build
+  npm install waybill-hello --registry ${origin}/npm/ --${bare}/npm/:_authToken=$KEY
+
+  ${command} logs${stateDir}
+  ${command} logs --follow${stateDir}
+  ${command} usage${stateDir}
+
+  dashboard  ${originOf(addresses.admin)}/
+  metrics    ${originOf(addresses.admin)}/metrics
+
+Ctrl-C stops it; the data stay in ${config.options.stateDir}/.
+`
+}
+
+function originOf({ host, port }: { host: string; port: number }): string {
+  const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host
+  return `http://${name}:${port}`
+}

@@ -1,0 +1,256 @@
+import { randomUUID } from 'node:crypto'
+import { Channel } from '../accesslog/channel.ts'
+import { CopyConnection } from '../accesslog/copy.ts'
+import { Ledger } from '../accesslog/ledger.ts'
+import { Writer } from '../accesslog/writer.ts'
+import type { StateReason } from '../admin/handlers.ts'
+import { AdminListener } from '../admin/listener.ts'
+import { readOverview } from '../admin/overview.ts'
+import { queriesOf } from '../admin/queries.ts'
+import type { Config } from '../config.ts'
+import { DirectoryRefresher } from '../directory/refresher.ts'
+import { runPhases, type Phase } from '../lib/phases.ts'
+import { Limiter } from '../limits/limiter.ts'
+import type { RootLogger } from '../logger.ts'
+import { Metrics } from '../metrics.ts'
+import { compileNetworks } from '../model/network.ts'
+import type { StatsSources } from '../model/stats.ts'
+import { UpstreamPools } from '../proxy/forward.ts'
+import { Handler } from '../proxy/handler.ts'
+import { ProxyListener } from '../proxy/listener.ts'
+import { RouteTable } from '../proxy/route-table.ts'
+import { ProxyCounters } from '../proxy/stats.ts'
+import { openDirectorySource } from '../store/directory-source.ts'
+import { ensurePartitionFor } from '../store/partitions.ts'
+import { closeSql, openControl, openReader, type Sql } from '../store/sql.ts'
+import { packageVersion } from '../version.ts'
+import { DatabaseUpkeep, type GatewayDatabase } from './database.ts'
+
+/** Where the gateway's listeners are. */
+export interface Addresses {
+  readonly proxy: { readonly host: string; readonly port: number }
+  readonly admin: { readonly host: string; readonly port: number }
+}
+
+/** `starting → ready → draining → stopped`; ready also depends on the snapshot, see `readiness`. */
+type GatewayPhase = 'starting' | 'ready' | 'draining' | 'stopped'
+
+const CLOSE_SQL_MS = 2000
+
+/** One gateway process: every object, its collaborators, and the order of start, drain and stop. */
+export class Gateway {
+  readonly instance = randomUUID()
+  readonly #logger: RootLogger
+  readonly #config: Config
+  readonly #database: GatewayDatabase
+  readonly #control: Sql
+  readonly #reader: Sql
+  readonly #upkeep: DatabaseUpkeep
+  readonly #directory: DirectoryRefresher
+  readonly #limiter: Limiter
+  readonly #pools: UpstreamPools
+  readonly #counters = new ProxyCounters()
+  readonly #ledger = new Ledger()
+  readonly #channel: Channel
+  readonly #writer: Writer
+  readonly #handler: Handler
+  readonly #proxy: ProxyListener
+  readonly #admin: AdminListener
+  readonly #startedTick = performance.now()
+  #phase: GatewayPhase = 'starting'
+  #stopped: Promise<boolean> | null = null
+
+  constructor(config: Config, database: GatewayDatabase, logger: RootLogger) {
+    const o = config.options
+    this.#config = config
+    this.#database = database
+    this.#logger = logger
+    this.#control = openControl(database.target)
+    this.#reader = openReader(database.readerTarget, { statementTimeoutMs: o['database.statementTimeoutMs'] })
+    this.#upkeep = new DatabaseUpkeep({
+      target: database.target,
+      control: this.#control,
+      options: {
+        retentionDays: o['accessLog.retentionDays'],
+        partitionsAheadDays: o['accessLog.partitionsAheadDays'],
+      },
+      logger,
+    })
+    this.#directory = new DirectoryRefresher({
+      source: openDirectorySource(database.target, this.#control),
+      options: {
+        pollIntervalMs: o['directory.pollIntervalMs'],
+        reconcileIntervalMs: o['directory.reconcileIntervalMs'],
+        lastUsedIntervalMs: o['directory.lastUsedIntervalMs'],
+      },
+      log: logger,
+    })
+    this.#channel = new Channel({
+      capacityEntries: o['accessLog.capacityEntries'],
+      capacityBytes: o['accessLog.capacityBytes'],
+      ledger: this.#ledger,
+    })
+    this.#writer = new Writer({
+      channel: this.#channel,
+      ledger: this.#ledger,
+      store: new CopyConnection(database.target, { copyTimeoutMs: o['accessLog.copyTimeoutMs'] }),
+      ensurePartitions: (days) => ensurePartitionFor(this.#control, days),
+      instance: this.instance,
+      options: {
+        flushEntries: o['accessLog.flushEntries'],
+        flushIntervalMs: o['accessLog.flushIntervalMs'],
+        maxBatchEntries: o['accessLog.maxBatchEntries'],
+        maxBatchBytes: o['accessLog.maxBatchBytes'],
+        backoffMinMs: o['accessLog.backoffMinMs'],
+        backoffMaxMs: o['accessLog.backoffMaxMs'],
+      },
+      logger,
+    })
+    this.#limiter = new Limiter({ idleBucketMs: o['limits.idleBucketMs'] })
+    this.#pools = new UpstreamPools({ maxPools: o['proxy.maxUpstreamPools'] })
+    this.#handler = new Handler({
+      directory: this.#directory,
+      limiter: this.#limiter,
+      pools: this.#pools,
+      sink: this.#channel,
+      counters: this.#counters,
+      via: `waybill-${this.instance.slice(0, 8)}`,
+    })
+    this.#proxy = new ProxyListener(
+      this.#handler,
+      {
+        headersTimeoutMs: o['proxy.headersTimeoutMs'],
+        keepAliveTimeoutMs: o['proxy.keepAliveTimeoutMs'],
+        maxHeaderBytes: o['proxy.maxHeaderBytes'],
+        maxConnections: o['proxy.maxConnections'],
+      },
+      (error) => logger.error({ err: error }, 'request failed inside the gateway; this is a bug'),
+    )
+    this.#admin = this.#makeAdmin()
+    this.apply(config)
+  }
+
+  /** Takes over what a reload may change: routes, trust in proxies, log level. All else needs a restart. */
+  apply(config: Config): void {
+    const { publicUrl } = config.options
+    const url = publicUrl === '' ? null : new URL(publicUrl)
+    this.#handler.routes = new RouteTable(config.routes)
+    this.#handler.trust = {
+      trustedProxies: compileNetworks(config.options['proxy.trustedProxies']),
+      publicProto: url === null ? null : url.protocol.slice(0, -1),
+      publicHost: url === null ? null : url.host,
+    }
+    this.#pools.retain(config.routes)
+    this.#logger.level = config.options['log.level']
+  }
+
+  /**
+   * Database, first snapshot, writer, admin listener, proxy listener. A database that is away does not keep the gateway from
+   * starting: it answers 503 until the first snapshot. Rejects when a port is taken or the database refuses for good; then
+   * `stop` is still owed.
+   */
+  async start(onProgress: (message: string) => void): Promise<Addresses> {
+    const { options } = this.#config
+    if (!(await this.#upkeep.start(onProgress))) onProgress('the database is away; starting without it')
+    this.#writer.start()
+    await this.#directory.start()
+    const admin = await this.#admin.start()
+    const proxy = await this.#proxy.start(options['listen.host'], options['listen.port'])
+    this.#phase = 'ready'
+    return { proxy: { host: proxy.address, port: proxy.port }, admin }
+  }
+
+  /**
+   * Not ready → no new connections, requests in flight finish → the log is flushed → all else is closed, the admin listener
+   * late, so that the drain's metrics can be read. Bounded by the shutdown options. Resolves true when nothing was broken off or
+   * lost. A second call returns the same promise.
+   */
+  stop(): Promise<boolean> {
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
+  async #stop(): Promise<boolean> {
+    const { options } = this.#config
+    this.#phase = 'draining'
+    let isClean = true
+    const phases: Phase[] = [
+      {
+        name: 'requests',
+        run: async () => {
+          if (!(await this.#proxy.drain(options['shutdown.drainTimeoutMs']))) isClean = false
+        },
+      },
+      {
+        name: 'access log',
+        run: async () => {
+          const { stored, lost } = await this.#writer.drain(options['shutdown.flushTimeoutMs'])
+          if (stored) return
+          isClean = false
+          this.#logger.error({ lost }, 'the access log could not be stored before the deadline')
+        },
+      },
+      { name: 'upstream connections', run: () => this.#pools.destroy() },
+      { name: 'directory', run: () => this.#directory.stop() },
+      { name: 'upkeep', run: () => this.#upkeep.stop() },
+      { name: 'admin listener', run: () => this.#admin.close() },
+      {
+        name: 'database handles',
+        run: () => Promise.all([closeSql(this.#control, CLOSE_SQL_MS), closeSql(this.#reader, CLOSE_SQL_MS)]),
+      },
+      { name: 'database', run: () => this.#database.release() },
+    ]
+    const results = await runPhases(phases, ({ name, ms, error }) => {
+      if (error === null) this.#logger.info({ phase: name, ms }, 'stopped')
+      else this.#logger.error({ phase: name, ms, err: error }, 'stop failed')
+    })
+    this.#phase = 'stopped'
+    return isClean && results.every(({ error }) => error === null)
+  }
+
+  /** Whether the data plane knows the key with this digest already. */
+  knowsKey(digest: string): boolean {
+    return this.#directory.snapshot?.keyByDigest(digest) !== undefined
+  }
+
+  /** Whether a balancer should send traffic here, and why not. */
+  readiness(): { ready: boolean; reasons: StateReason[] } {
+    const reasons: StateReason[] = []
+    if (this.#phase !== 'ready') reasons.push({ code: this.#phase, detail: `the gateway is ${this.#phase}` })
+    if (this.#directory.snapshot === null) {
+      const detail = 'tenants and keys have not been loaded: the database has not been reached yet'
+      reasons.push({ code: 'no_snapshot', detail })
+    }
+    return { ready: reasons.length === 0, reasons }
+  }
+
+  #makeAdmin(): AdminListener {
+    const { options } = this.#config
+    const sources: StatsSources = {
+      proxy: () => this.#counters,
+      limits: () => this.#limiter.stats,
+      channel: () => this.#channel.stats,
+      ledger: () => this.#ledger,
+      writer: () => this.#writer.stats,
+      directory: () => this.#directory.stats,
+      pools: () => this.#pools.stats,
+    }
+    const version = packageVersion()
+    const metrics = new Metrics(sources, { tenantLabels: options['metrics.tenantLabels'], version })
+    return new AdminListener({
+      host: options['admin.host'],
+      port: options['admin.port'],
+      token: options['admin.token'],
+      logger: this.#logger,
+      health: () => ({ healthy: true, reasons: [] }),
+      readiness: () => this.readiness(),
+      metrics: () => metrics.expose(),
+      overview: () => {
+        const uptimeMs = performance.now() - this.#startedTick
+        return readOverview(sources, { version, instance: this.instance, uptimeMs })
+      },
+      queries: queriesOf(this.#reader),
+      queryTimeoutMs: options['database.statementTimeoutMs'],
+    })
+  }
+}

@@ -1,0 +1,59 @@
+import { unwatchFile, watchFile } from 'node:fs'
+import { ConfigError, type Config } from '../config.ts'
+import { OPTION_NAMES, optionRow } from '../config/options.ts'
+import type { Logger } from '../logger.ts'
+
+/** How often the file is looked at. Polling its status sees editors that replace files and swapped symbolic links alike. */
+const WATCH_INTERVAL_MS = 500
+
+/** Reads the configuration anew, on request and when its file changes; an invalid one changes nothing. */
+export class ConfigReloader {
+  #current: Config
+  readonly #load: () => Config
+  readonly #apply: (config: Config) => void
+  readonly #logger: Logger
+  readonly #onFileChange = (): void => this.reload('file')
+
+  constructor(parts: {
+    current: Config
+    load: () => Config
+    apply: (config: Config) => void
+    logger: Logger
+  }) {
+    this.#current = parts.current
+    this.#load = parts.load
+    this.#apply = parts.apply
+    this.#logger = parts.logger
+  }
+
+  /** Begins to watch the file, if there is one. */
+  start(): void {
+    const { file } = this.#current
+    if (file !== null) watchFile(file, { interval: WATCH_INTERVAL_MS, persistent: false }, this.#onFileChange)
+  }
+
+  stop(): void {
+    const { file } = this.#current
+    if (file !== null) unwatchFile(file, this.#onFileChange)
+  }
+
+  /** Reads and applies the configuration; keeps the old one, and says why, when the new one is invalid. Never throws. */
+  reload(cause: 'signal' | 'file'): void {
+    let next: Config
+    try {
+      next = this.#load()
+    } catch (error) {
+      const problems = error instanceof ConfigError ? error.problems : [String(error)]
+      this.#logger.error({ cause, problems }, 'configuration not reloaded: it is invalid, the old one stays')
+      return
+    }
+    const waiting = OPTION_NAMES.filter((name) => {
+      const isSame = JSON.stringify(next.options[name]) === JSON.stringify(this.#current.options[name])
+      return !isSame && optionRow(name).isLive !== true
+    })
+    this.#current = next
+    this.#apply(next)
+    this.#logger.info({ cause, routes: next.routes.length }, 'configuration reloaded')
+    if (waiting.length > 0) this.#logger.warn({ options: waiting }, 'changed options that need a restart')
+  }
+}

@@ -1,0 +1,28 @@
+/** What a store operation can refuse, by stable code. */
+export type StoreErrorCode =
+  | 'tenant_exists'
+  | 'tenant_not_found'
+  | 'tenant_deleted'
+  | 'key_exists'
+  | 'key_not_found'
+  | 'key_revoked'
+  | 'key_expired'
+  | 'key_rotated'
+  | 'stale_version'
+  | 'migration_altered'
+  | 'migration_destructive'
+  | 'migration_locked'
+  | 'database_newer'
+  | 'postgres_too_old'
+  | 'partition_failed'
+
+/** A refusal of the store. `message` is fit to be shown to the operator; matched by `code`, never by message. */
+export class StoreError extends Error {
+  readonly code: StoreErrorCode
+
+  constructor(code: StoreErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'StoreError'
+    this.code = code
+  }
+}

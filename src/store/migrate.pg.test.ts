@@ -1,0 +1,81 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { migrate, MIGRATIONS_DIR, pendingMigrations } from './migrate.ts'
+import { closeSql, openControl } from './sql.ts'
+import { testDatabase } from './test-database.ts'
+
+const database = await testDatabase(t)
+const { sql } = database
+const dir = t.testdir({})
+
+async function folder(name: string, files: Record<string, string>): Promise<string> {
+  const path = join(dir, name)
+  await rm(path, { recursive: true, force: true })
+  await mkdir(path)
+  for (const [file, text] of Object.entries(files)) await writeFile(join(path, file), text)
+  return path
+}
+
+const options = { migrationsDir: MIGRATIONS_DIR, allowDestructive: false }
+
+void t.test('a migrated database is left alone', async (t) => {
+  t.same(await migrate(sql, options), { applied: [] })
+  t.same(await pendingMigrations(sql, MIGRATIONS_DIR), [])
+})
+
+void t.test('eight processes at once run each migration exactly once', async (t) => {
+  await sql`CREATE SCHEMA fresh`
+  const handles = Array.from({ length: 8 }, () =>
+    openControl(database.target, { max: 1, hasLongStatements: true }),
+  )
+  t.teardown(() => Promise.all(handles.map((handle) => closeSql(handle, 1000))))
+  for (const handle of handles) await handle`SELECT set_config('search_path', 'fresh', false)`
+  const results = await Promise.all(handles.map((handle) => migrate(handle, options)))
+  const applied = results.flatMap((result) => result.applied)
+  t.same(
+    applied.sort(),
+    (await sql`SELECT name FROM schema_migrations ORDER BY name`).map((row) => row['name']),
+  )
+})
+
+void t.test('refuses what it must, and changes nothing then', async (t) => {
+  await sql`CREATE SCHEMA odd`
+  const odd = openControl(database.target, { max: 1, hasLongStatements: true })
+  t.teardown(() => closeSql(odd, 1000))
+  await odd`SELECT set_config('search_path', 'odd', false)`
+  const first = {
+    '0001-a.sql': 'CREATE TABLE a (n int); CREATE TABLE b (n int);',
+    'README.md': 'no migration',
+  }
+  const one = await folder('one', first)
+  t.same(await migrate(odd, { migrationsDir: one, allowDestructive: false }), { applied: ['0001-a.sql'] })
+
+  const altered = await folder('altered', { '0001-a.sql': 'CREATE TABLE a (n bigint)' })
+  await t.rejects(migrate(odd, { migrationsDir: altered, allowDestructive: false }), {
+    code: 'migration_altered',
+  })
+
+  const older = await folder('older', {})
+  await t.rejects(migrate(odd, { migrationsDir: older, allowDestructive: false }), { code: 'database_newer' })
+
+  const marked = await folder('marked', { ...first, '0002-b.sql': '-- destructive\nDROP TABLE b;' })
+  await t.rejects(migrate(odd, { migrationsDir: marked, allowDestructive: false }), {
+    code: 'migration_destructive',
+  })
+  t.same((await odd`SELECT to_regclass('odd.b') AS b`)[0], { b: 'b' })
+  t.same(await migrate(odd, { migrationsDir: marked, allowDestructive: true }), { applied: ['0002-b.sql'] })
+
+  const broken = await folder('broken', {
+    ...first,
+    '0002-b.sql': '-- destructive\nDROP TABLE b;',
+    '0003-c.sql': 'CREATE TABLE c (n int); SELECT 1 / 0;',
+  })
+  await t.rejects(migrate(odd, { migrationsDir: broken, allowDestructive: false }), { code: '22012' })
+  t.same(
+    (await odd`SELECT to_regclass('odd.c') AS c`)[0],
+    { c: null },
+    'a failed migration leaves nothing behind',
+  )
+  t.same(await pendingMigrations(odd, broken), ['0003-c.sql'])
+})

@@ -1,0 +1,157 @@
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { StoreError } from './errors.ts'
+import type { Sql, TransactionSql } from './sql.ts'
+
+/** The folder of the product's migrations: beside `dist/` or `src/`, whichever this file is run from. */
+export const MIGRATIONS_DIR = findMigrationsDir(dirname(fileURLToPath(import.meta.url)))
+
+/** Any fixed number that nothing else in the database uses: "waybill" on a phone's keys. */
+const LOCK_KEY = 9_299_455
+
+const LOCK_WAIT_MS = 120_000
+const LOCK_POLL_MS = 200
+const OLDEST_POSTGRES = 150_000
+
+/** First line of a migration that destroys data. */
+const DESTRUCTIVE_MARK = '-- destructive'
+
+export interface MigrateOptions {
+  readonly migrationsDir: string
+  /** Whether migrations marked as destroying data may run. */
+  readonly allowDestructive: boolean
+  readonly onProgress?: (message: string) => void
+}
+
+interface Migration {
+  readonly name: string
+  readonly text: string
+  readonly sha256: string
+}
+
+/**
+ * Brings the database to the product's schema and returns the names of the migrations it ran: none when it is up to date.
+ * One transaction each, under an advisory lock, so that any number of processes may call it at once; each waits up to two
+ * minutes for another's migration. Forward only. Rejects with a StoreError `migration_altered` (a file that was run has changed
+ * since), `database_newer` (the database knows migrations that the product does not), `migration_destructive`,
+ * `migration_locked` or `postgres_too_old`. Needs a handle that permits long statements (`openControl`).
+ */
+export async function migrate(sql: Sql, options: MigrateOptions): Promise<{ applied: string[] }> {
+  const migrations = await readMigrations(options.migrationsDir)
+  await checkServer(sql)
+  const applied: string[] = []
+  for (const migration of await pending(sql, migrations)) {
+    if (migration.text.startsWith(DESTRUCTIVE_MARK) && !options.allowDestructive) {
+      throw new StoreError(
+        'migration_destructive',
+        `migration ${migration.name} destroys data: back up, then run it with --allow-destructive`,
+      )
+    }
+    const startedAt = performance.now()
+    if (await applyLocked(sql, migration, options.onProgress)) {
+      applied.push(migration.name)
+      options.onProgress?.(
+        `migration ${migration.name} applied in ${Math.round(performance.now() - startedAt)} ms`,
+      )
+    }
+  }
+  return { applied }
+}
+
+/** The product's migrations that the database lacks; empty when it is up to date. Rejects as `migrate` does; changes nothing. */
+export async function pendingMigrations(sql: Sql, migrationsDir: string): Promise<string[]> {
+  const migrations = await pending(sql, await readMigrations(migrationsDir))
+  return migrations.map((migration) => migration.name)
+}
+
+async function readMigrations(dir: string): Promise<Migration[]> {
+  const names = (await readdir(dir)).filter((name) => /^\d{4}-[a-z0-9-]+\.sql$/.test(name)).sort()
+  return await Promise.all(
+    names.map(async (name) => {
+      const text = await readFile(join(dir, name), 'utf8')
+      return { name, text, sha256: createHash('sha256').update(text).digest('hex') }
+    }),
+  )
+}
+
+async function checkServer(sql: Sql): Promise<void> {
+  const [row] = await sql<{ version: number }[]>`SELECT current_setting('server_version_num')::int AS version`
+  if (row !== undefined && row.version >= OLDEST_POSTGRES) return
+  throw new StoreError('postgres_too_old', 'PostgreSQL 15 or newer is required')
+}
+
+async function pending(sql: Sql | TransactionSql, migrations: readonly Migration[]): Promise<Migration[]> {
+  const [table] = await sql<
+    { exists: boolean }[]
+  >`SELECT to_regclass('schema_migrations') IS NOT NULL AS exists`
+  if (table?.exists !== true) return [...migrations]
+  const rows = await sql<{ name: string; sha256: string }[]>`SELECT name, sha256 FROM schema_migrations`
+  const known = new Map(rows.map((row) => [row.name, row.sha256]))
+  const files = new Set(migrations.map((migration) => migration.name))
+  const foreign = [...known.keys()].filter((name) => !files.has(name)).sort()
+  if (foreign.length > 0) {
+    throw new StoreError(
+      'database_newer',
+      `the database is newer than this program: it has ${foreign.join(', ')}; install the matching version`,
+    )
+  }
+  for (const { name, sha256 } of migrations) {
+    if (known.has(name) && known.get(name) !== sha256) {
+      throw new StoreError(
+        'migration_altered',
+        `migration ${name} was changed after it had been run on this database`,
+      )
+    }
+  }
+  return migrations.filter((migration) => !known.has(migration.name))
+}
+
+/**
+ * Runs one migration, unless another process was faster (false). The lock belongs to the transaction, not to the session:
+ * that also works through a pooler. It is tried, not waited for, so that the wait is bounded and shown.
+ */
+async function applyLocked(
+  sql: Sql,
+  migration: Migration,
+  onProgress: ((message: string) => void) | undefined,
+): Promise<boolean> {
+  const deadline = performance.now() + LOCK_WAIT_MS
+  for (let attempt = 0; performance.now() < deadline; attempt++) {
+    const outcome = await sql.begin((tx) => applyInTransaction(tx, migration))
+    if (outcome !== 'locked') return outcome === 'applied'
+    if (attempt === 0) onProgress?.('waiting for the migration that another process is running')
+    await sleep(LOCK_POLL_MS)
+  }
+  throw new StoreError('migration_locked', 'another process has been running a migration for two minutes')
+}
+
+async function applyInTransaction(
+  tx: TransactionSql,
+  migration: Migration,
+): Promise<'locked' | 'present' | 'applied'> {
+  const [lock] = await tx<{ taken: boolean }[]>`SELECT pg_try_advisory_xact_lock(${LOCK_KEY}) AS taken`
+  if (lock?.taken !== true) return 'locked'
+  await tx`
+    CREATE TABLE IF NOT EXISTS schema_migrations (
+      name       text        PRIMARY KEY,
+      sha256     text        NOT NULL,
+      applied_at timestamptz NOT NULL DEFAULT now()
+    )`
+  const present = await tx`SELECT FROM schema_migrations WHERE name = ${migration.name}`
+  if (present.length > 0) return 'present'
+  await tx.unsafe(migration.text)
+  await tx`INSERT INTO schema_migrations (name, sha256) VALUES (${migration.name}, ${migration.sha256})`
+  return 'applied'
+}
+
+function findMigrationsDir(from: string): string {
+  for (let dir = from; dir !== dirname(dir); dir = dirname(dir)) {
+    const candidate = join(dir, 'migrations')
+    if (existsSync(join(candidate, '0001-tenants-and-keys.sql'))) return candidate
+  }
+  return join(from, '../../migrations')
+}

@@ -1,0 +1,202 @@
+import { connect, type Socket } from 'node:net'
+import postgres from 'postgres'
+import type { DatabaseTarget } from '../model/database-target.ts'
+
+/** A pool of connections with postgres.js' tagged templates. Every value goes as a parameter. */
+export type Sql = postgres.Sql
+
+/** A transaction on one connection of an `Sql`. */
+export type TransactionSql = postgres.TransactionSql
+
+/** A row before it has been given a type. */
+export type SqlRow = postgres.Row
+
+/** Short statements of the control plane; nothing there may hold a connection longer. */
+const CONTROL_STATEMENT_TIMEOUT_MS = 10_000
+
+const LOCK_TIMEOUT_MS = 3000
+
+/** A connection without a query in flight is closed after this; the silence bound has to be longer. */
+const IDLE_TIMEOUT_MS = 10_000
+
+const CONNECT_TIMEOUT_MS = 5000
+
+export interface ControlOptions {
+  /** Shown in `pg_stat_activity`. */
+  readonly applicationName?: string
+  /** Connections at most; 4 unless told. */
+  readonly max?: number
+  /** For migrations: statements may take as long as they need, and so may the silence of a connection. */
+  readonly hasLongStatements?: boolean
+  /** For a connection that listens: never closed for idleness or age, and its silence is not bounded. */
+  readonly isKeptOpen?: boolean
+  /** Called for each notification of a channel that was listened to on this handle (use `max: 1`). */
+  readonly onNotify?: (channel: string) => void
+  /** Called when a connection of this handle has closed, for whatever reason. */
+  readonly onClose?: () => void
+}
+
+/**
+ * Opens the control plane's handle: keys, tenants, partitions; at most 4 connections, made at the first query. Never throws;
+ * queries reject while the database is away. Close with `closeSql`.
+ */
+export function openControl(target: DatabaseTarget, options: ControlOptions = {}): Sql {
+  const statementTimeoutMs = options.hasLongStatements === true ? 0 : CONTROL_STATEMENT_TIMEOUT_MS
+  return open(target, {
+    applicationName: options.applicationName ?? 'waybill control',
+    max: options.max ?? 4,
+    statementTimeoutMs,
+    isReadOnly: false,
+    isKeptOpen: options.isKeptOpen ?? false,
+    onNotify: options.onNotify,
+    onClose: options.onClose,
+  })
+}
+
+/**
+ * Opens the handle of listings and reports: transactions are read only and statements bounded, so that a slow report ends
+ * by itself. Close with `closeSql`.
+ */
+export function openReader(
+  target: DatabaseTarget,
+  options: { readonly statementTimeoutMs: number; readonly max?: number },
+): Sql {
+  return open(target, {
+    applicationName: 'waybill reader',
+    max: options.max ?? 4,
+    statementTimeoutMs: options.statementTimeoutMs,
+    isReadOnly: true,
+    isKeptOpen: false,
+    onNotify: undefined,
+    onClose: undefined,
+  })
+}
+
+/**
+ * Closes a handle: queries under way may finish within `timeoutMs`, then every socket is destroyed. Resolves in bounded time
+ * even when the server is frozen; a second call is harmless.
+ */
+export async function closeSql(sql: Sql, timeoutMs: number): Promise<void> {
+  await sql.end({ timeout: timeoutMs / 1000 })
+  SOCKETS.get(sql)?.destroy()
+}
+
+/** The SQLSTATE of an error that the server reported (PostgreSQL manual, appendix A), else null. */
+export function sqlStateOf(error: unknown): string | null {
+  return error instanceof postgres.PostgresError ? error.code : null
+}
+
+interface OpenSettings {
+  readonly applicationName: string
+  readonly max: number
+  /** 0 for none. */
+  readonly statementTimeoutMs: number
+  readonly isReadOnly: boolean
+  readonly isKeptOpen: boolean
+  readonly onNotify: ((channel: string) => void) | undefined
+  readonly onClose: (() => void) | undefined
+}
+
+/** postgres.js takes these two as well, but does not declare them (3.4.9, src/index.js parseOptions). */
+interface UndeclaredOptions {
+  socket: () => Socket
+  onnotify: (channel: string) => void
+}
+
+/** The sockets behind each handle: postgres.js itself never destroys one, it waits for the server to close. */
+const SOCKETS = new WeakMap<Sql, SocketSet>()
+
+function open(target: DatabaseTarget, settings: OpenSettings): Sql {
+  const isSilenceBounded = settings.statementTimeoutMs > 0 && !settings.isKeptOpen
+  const maxSilenceMs = isSilenceBounded ? Math.max(settings.statementTimeoutMs, IDLE_TIMEOUT_MS) + 5000 : 0
+  const sockets = new SocketSet(target, maxSilenceMs)
+  const { onNotify, onClose } = settings
+  const options: postgres.Options<Record<string, postgres.PostgresType>> & UndeclaredOptions = {
+    host: target.host,
+    port: target.port,
+    user: target.user,
+    database: target.database,
+    ...(target.password === null ? {} : { password: target.password }),
+    ssl: tlsOption(target),
+    max: settings.max,
+    connect_timeout: CONNECT_TIMEOUT_MS / 1000,
+    idle_timeout: settings.isKeptOpen ? undefined : IDLE_TIMEOUT_MS / 1000,
+    ...(settings.isKeptOpen ? { max_lifetime: null } : {}),
+    // Named prepared statements do not survive a pooler in transaction mode (pgbouncer before 1.21); the statements here are
+    // rare enough that planning each time does not matter.
+    prepare: false,
+    // 1 s at most between attempts to connect: callers have back-off of their own.
+    backoff: (attempt: number) => Math.min(0.05 * 2 ** Math.min(attempt, 10), 1) * (0.5 + Math.random() / 2),
+    // Counters and byte sums are far below 2^53.
+    types: { bigint: { to: 20, from: [20], parse: Number, serialize: String } },
+    connection: {
+      application_name: settings.applicationName,
+      TimeZone: 'UTC',
+      // 0, no bound, is left out by postgres.js.
+      statement_timeout: settings.statementTimeoutMs,
+      // Whatever waits for a lock makes others queue behind it: DDL most of all.
+      lock_timeout: LOCK_TIMEOUT_MS,
+      idle_in_transaction_session_timeout: 60_000,
+      default_transaction_read_only: settings.isReadOnly,
+    },
+    // "already exists, skipping" and the like: postgres.js would print them.
+    onnotice: () => {},
+    onclose: () => onClose?.(),
+    onnotify: (channel) => onNotify?.(channel),
+    socket: () => sockets.open(),
+  }
+  const sql = postgres(options)
+  SOCKETS.set(sql, sockets)
+  return sql
+}
+
+function tlsOption(target: DatabaseTarget): false | object {
+  switch (target.tls) {
+    case 'disable':
+      return false
+    case 'require':
+      return { rejectUnauthorized: false, servername: target.host }
+    case 'verify':
+      return { rejectUnauthorized: true, servername: target.host }
+  }
+}
+
+/**
+ * Opens and remembers the sockets of one handle, so that they can be destroyed, and bounds their silence: a server that is
+ * frozen, or gone without a FIN, would keep a query pending for ever. A connection without work is closed before that.
+ */
+class SocketSet {
+  readonly #target: DatabaseTarget
+  readonly #maxSilenceMs: number
+  readonly #sockets = new Set<Socket>()
+  #isDestroyed = false
+
+  /** `maxSilenceMs` 0: no bound. */
+  constructor(target: DatabaseTarget, maxSilenceMs: number) {
+    this.#target = target
+    this.#maxSilenceMs = maxSilenceMs
+  }
+
+  open(): Socket {
+    // Also ends postgres.js' own reconnecting, which a handle that was ended may still have under way.
+    if (this.#isDestroyed) throw new Error('database handle is closed')
+    const { host, port } = this.#target
+    const socket = host.startsWith('/') ? connect(`${host}/.s.PGSQL.${port}`) : connect(port, host)
+    this.#sockets.add(socket)
+    socket.setNoDelay(true)
+    if (this.#maxSilenceMs > 0) {
+      socket.setTimeout(this.#maxSilenceMs, () => {
+        socket.destroy(
+          Object.assign(new Error('the database has been silent for too long'), { code: 'ETIMEDOUT' }),
+        )
+      })
+    }
+    socket.once('close', () => this.#sockets.delete(socket))
+    return socket
+  }
+
+  destroy(): void {
+    this.#isDestroyed = true
+    for (const socket of this.#sockets) socket.destroy()
+  }
+}
