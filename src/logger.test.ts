@@ -65,6 +65,9 @@ void t.test('a key shows with its id only, wherever it stands', async (t) => {
   logger.info({ url: new URL(`http://x/${key.text}`) }, 'toJSON')
   logger.info({ long: 'x'.repeat(8170) + key.text }, 'at the cut')
   t.equal(lines().length, 11)
+  t.equal(lines()[1]?.['msg'], `no such key wb_${key.id}_***`, 'an error brings its message')
+  t.equal(lines()[2]?.['msg'], `no such key wb_${key.id}_***`)
+  t.equal(lines()[3]?.['msg'], 'with a message')
   t.notMatch(text(), secret.slice(0, 8))
   t.match(text(), `message wb_${key.id}_***`)
 })
@@ -198,14 +201,14 @@ void t.test('hostile values neither throw nor flood', async (t) => {
   t.ok(text().length < 12_000)
 })
 
-void t.test('lines written just before the process exits are not lost', async (t) => {
+void t.test('lines written just before the process is killed are not lost', async (t) => {
   const module = new URL('./logger.js', import.meta.url).href
   const script = `import { createLogger } from ${JSON.stringify(module)}
     const logger = createLogger({ level: 'info' })
     for (let i = 0; i < 500; i++) logger.info({ i, filler: 'x'.repeat(200) }, 'last words')
-    process.exit(0)`
+    process.kill(process.pid, 'SIGKILL')`
   const child = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' })
-  t.equal(child.status, 0)
+  t.equal(child.signal, 'SIGKILL')
   t.equal(child.stdout, '')
   t.equal(child.stderr.trimEnd().split('\n').length, 500)
 })

@@ -16,7 +16,7 @@ export interface LogMethod {
 
 /**
  * What every part of the gateway logs with. Never throws; blocks for one write to stderr. Not for the hot path:
- * measured 3 to 3.7 µs a line for pino alone, and redaction comes on top.
+ * measured 6.4 µs for a line of four fields, redaction included, the write to stderr not.
  */
 export interface Logger {
   readonly trace: LogMethod

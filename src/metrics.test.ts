@@ -163,6 +163,16 @@ void t.test(
   },
 )
 
+void t.test('scrapes at the same time are one, and a later one reads anew', async (t) => {
+  const { sources, stats } = restingStats()
+  const metrics = new Metrics(sources, { tenantLabels: 0, version: VERSION })
+  const first = metrics.expose()
+  stats.totals = { ...stats.totals, accepted: 5 }
+  t.equal(metrics.expose(), first)
+  t.match((await first).body, /^waybill_channel_accepted_total 0$/m)
+  t.match((await metrics.expose()).body, /^waybill_channel_accepted_total 5$/m)
+})
+
 /** The emitted test runs from dist/ or another folder within the repository. */
 function documentPath(): URL {
   for (

@@ -1,5 +1,6 @@
 import { Ring } from '../lib/ring.ts'
 import type { AccessEntry, EntrySink } from '../model/access-entry.ts'
+import type { ChannelStats as PublicStats } from '../model/stats.ts'
 import type { DropReason, Ledger } from './ledger.ts'
 
 /** Heap of an entry without its texts, and of its slot. Measured: an entry with typical texts takes about 900 bytes. */
@@ -47,12 +48,7 @@ export interface EntrySource {
 }
 
 /** What the channel holds, for metrics. */
-export interface ChannelStats {
-  readonly size: number
-  readonly capacityEntries: number
-  /** Estimated heap of what is held. */
-  readonly bytes: number
-  readonly capacityBytes: number
+export interface ChannelStats extends PublicStats {
   readonly lastSeq: number
   readonly isClosed: boolean
 }

@@ -1,7 +1,7 @@
 import type { EntrySource } from './channel.ts'
+import type { FlushTrigger } from '../model/stats.ts'
 import type { Clock } from './clock.ts'
 import type { Ledger } from './ledger.ts'
-import type { FlushTrigger } from './writer-stats.ts'
 
 /**
  * Knows when a batch is due: when `flushEntries` wait, when the oldest has waited `flushIntervalMs`, when the last batch was full
@@ -15,8 +15,8 @@ export class Collector {
   readonly #clock: Clock
   /** Somebody wants all that waits, and why. */
   #request: 'flush' | 'drain' | null = null
-  /** What is in the channel has waited long enough, or was left there by a batch that was full. */
-  #isDue = false
+  /** Why what waits is due, when it is not their number: the oldest has waited long enough, or a full batch left it there. */
+  #due: 'interval' | 'size' | null = null
   #waitingSinceMs = Infinity
   #cancelInterval: (() => void) | null = null
   #endWait: (() => void) | null = null
@@ -40,6 +40,11 @@ export class Collector {
     return this.#source.size > 0 || this.#ledger.hasUnreportedDrops
   }
 
+  /** Whether a drain was requested. */
+  get isDraining(): boolean {
+    return this.#request === 'drain'
+  }
+
   /** When the oldest entry in the channel was pushed; Infinity when it is empty. */
   get waitingSinceMs(): number {
     return this.#waitingSinceMs
@@ -47,9 +52,9 @@ export class Collector {
 
   /** Why a batch is due, or null. */
   get trigger(): FlushTrigger | null {
-    if (this.#source.size >= this.#flushEntries) return 'size'
+    if (this.#source.size >= this.#flushEntries || this.#due === 'size') return 'size'
     if (!this.isPending) return null
-    return this.#request ?? (this.#isDue ? 'interval' : null)
+    return this.#request ?? this.#due
   }
 
   /** From now on all that waits is due: `flush` until the next batch, `drain` for good. */
@@ -70,7 +75,7 @@ export class Collector {
   /** A batch has taken what waited; `isLeftover`: it was full before the channel was empty, so the next is due at once. */
   taken(isLeftover: boolean): void {
     this.#clearInterval()
-    this.#isDue = isLeftover
+    this.#due = isLeftover ? 'size' : null
     // A flush asks for what was there when it was called; a full batch has not taken all of it.
     if (!isLeftover && this.#request === 'flush') this.#request = null
     const oldest = this.#source.peek()
@@ -104,7 +109,7 @@ export class Collector {
   #armInterval(): void {
     this.#cancelInterval ??= this.#clock.after(this.#flushIntervalMs, () => {
       this.#cancelInterval = null
-      this.#isDue = true
+      this.#due = 'interval'
       this.#endWait?.()
     })
   }

@@ -32,9 +32,9 @@ export const COLUMNS = [
   'seq',
 ] as const
 
-/** Year 0001 and the end of year 9999, UTC: between them a timestamp has four digits of year and no era. */
+/** Year 0001 and the last day but one of 9999, UTC: a timestamp, and the end of its partition, have four digits of year. */
 const MIN_TIME_MS = -62_135_596_800_000
-const MAX_TIME_MS = 253_402_300_799_999
+const MAX_TIME_MS = 253_402_214_399_999
 /** The largest `unix_ts_ms` of a UUIDv7. */
 const MAX_UUID_MS = 2 ** 48 - 1
 const MAX_SMALLINT = 32_767

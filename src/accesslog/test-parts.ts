@@ -95,7 +95,7 @@ export class FakeStore implements BatchStore {
       await new Promise<void>((resolve) => {
         this.#clock.after(10_000, resolve)
       })
-      if (behaviour === 'late') this.#clock.after(50, () => this.#commit(batch))
+      if (behaviour === 'late') this.#clock.after(50, () => this.#commitLate(batch))
       throw failureOf('retry', 'timeout')
     }
     const result = this.#commit(batch)
@@ -109,6 +109,14 @@ export class FakeStore implements BatchStore {
 
   destroy(): void {
     this.isDestroyed = true
+  }
+
+  #commitLate(batch: Batch): void {
+    try {
+      this.#commit(batch)
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error
+    }
   }
 
   #commit(batch: Batch): StoreResult {

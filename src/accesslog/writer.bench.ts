@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { AccessEntry } from '../model/access-entry.ts'
+import { ensurePartitions } from '../store/partitions.ts'
 import { testDatabase } from '../store/test-database.ts'
 import { Channel } from './channel.ts'
 import { CopyConnection } from './copy.ts'
@@ -42,14 +43,7 @@ function bareEntry(i: number): AccessEntry {
 
 t.test('200,000 entries at once', { timeout: 120_000 }, async (t) => {
   const { sql, target } = await testDatabase(t)
-  const day = new Date()
-  for (const offset of [-1, 0, 1]) {
-    const from = new Date(day.getTime() + offset * 86_400_000).toISOString().slice(0, 10)
-    const to = new Date(day.getTime() + (offset + 1) * 86_400_000).toISOString().slice(0, 10)
-    await sql.unsafe(
-      `CREATE TABLE access_log_${from.replaceAll('-', '')} PARTITION OF access_log FOR VALUES FROM ('${from}+00') TO ('${to}+00')`,
-    )
-  }
+  await ensurePartitions(sql, new Date(Date.now() - 86_400_000), 3)
   for (let round = 1; round <= ROUNDS; round++) {
     const ledger = new Ledger()
     const channel = new Channel({ capacityEntries: ENTRIES, capacityBytes: 1e9, ledger })

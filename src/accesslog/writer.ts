@@ -1,4 +1,5 @@
 import { backoffMs } from '../lib/backoff.ts'
+import type { FlushTrigger, WriterMode } from '../model/stats.ts'
 import { type Batch, BatchBuilder, type BatchStore, type StoreResult } from './batch.ts'
 import type { EntrySource } from './channel.ts'
 import { type Clock, systemClock } from './clock.ts'
@@ -8,7 +9,7 @@ import { type StoreError, toStoreError } from './failure.ts'
 import type { Ledger } from './ledger.ts'
 import { Mender } from './mender.ts'
 import { type Logger, WriterLog } from './writer-log.ts'
-import { type FlushTrigger, WriterCounters, type WriterMode, type WriterStats } from './writer-stats.ts'
+import { WriterCounters, type WriterStats } from './writer-stats.ts'
 
 export interface WriterOptions {
   /** A batch is begun as soon as this many entries wait … */
@@ -88,6 +89,8 @@ export class Writer {
   #flushes: Flush[] = []
   #endBackOff: (() => void) | null = null
   #lastBatch = 0
+  /** Of the batch in hand, or the last. */
+  #trigger: FlushTrigger = 'size'
   /** From the first entry taken to the batch's end: what is in neither channel nor `#inHand` is being encoded. */
   #isBusy = false
   #inHand: Batch | null = null
@@ -141,7 +144,9 @@ export class Writer {
   get stats(): WriterStats {
     const sinceMs = Math.min(this.#inHandSinceMs, this.#collector.waitingSinceMs)
     return {
-      ...this.#counters.snapshot(),
+      ...this.#counters,
+      triggers: { ...this.#counters.triggers },
+      copyDurations: this.#counters.copyDurations.reading,
       // Between the two lies only a push.
       mode: this.#mode === 'collecting' && !this.#collector.isPending ? 'idle' : this.#mode,
       oldestUnflushedAgeMs: Math.max(0, sinceMs === Infinity ? 0 : this.#clock.nowMs() - sinceMs),
@@ -154,7 +159,7 @@ export class Writer {
     while (!this.#isStopped) {
       const { trigger } = this.#collector
       if (trigger !== null) await this.#copy(trigger)
-      else if (this.#drained !== null) await this.#finish()
+      else if (this.#collector.isDraining) await this.#finish()
       else await this.#collect()
     }
   }
@@ -168,7 +173,7 @@ export class Writer {
   /** → copying, until the batch is stored or the writer stopped. */
   async #copy(trigger: FlushTrigger): Promise<void> {
     this.#enter('copying')
-    this.#counters.triggers[trigger]++
+    this.#trigger = trigger
     this.#inHandSinceMs = this.#collector.waitingSinceMs
     this.#isBusy = true
     this.#mender.begin()
@@ -224,6 +229,7 @@ export class Writer {
     const counters = this.#counters
     for (const [tenant, entries] of batch.tenants) this.#ledger.settle(tenant, entries)
     counters.batches++
+    counters.triggers[this.#trigger]++
     counters.entries += batch.entries
     counters.bytes += batch.body.length
     counters.consecutiveFailures = 0
@@ -256,9 +262,9 @@ export class Writer {
 
   /** → draining, until all is stored or the deadline has come. */
   async #drain(deadlineMs: number): Promise<DrainResult> {
-    // `#drained` is set when this first awaits; the loop must not look at it before.
-    await Promise.resolve()
+    this.#collector.request('drain')
     this.#enter('draining')
+    this.#endBackOff?.()
     this.start()
     let cancel = (): void => {}
     const deadline = new Promise<void>((resolve) => {
@@ -267,8 +273,6 @@ export class Writer {
         resolve()
       })
     })
-    this.#collector.request('drain')
-    this.#endBackOff?.()
     await Promise.race([this.#running, deadline])
     cancel()
     return { stored: this.#lost === 0, lost: this.#lost }
@@ -313,7 +317,7 @@ export class Writer {
   }
 
   #enter(mode: 'collecting' | 'copying' | 'backing_off' | 'draining'): void {
-    if (!this.#isStopped) this.#mode = this.#drained === null ? mode : 'draining'
+    if (!this.#isStopped) this.#mode = this.#collector.isDraining ? 'draining' : mode
   }
 
   get #isStopped(): boolean {

@@ -16,12 +16,15 @@ export const DATABASE_OPTIONS = [
   'stateDir',
 ] as const satisfies readonly OptionName[]
 
+const DEFAULT_FILE = 'waybill.yaml if there, else WAYBILL_CONFIG'
+
 /** Adds `--config` and a flag for each of the named options of the table. */
-export function addConfigFlags(command: Command, names: readonly OptionName[] = OPTION_NAMES): Command {
-  command.option(
-    '--config <file>',
-    'configuration file (default: waybill.yaml if there, else WAYBILL_CONFIG)',
-  )
+export function addConfigFlags(
+  command: Command,
+  names: readonly OptionName[] = OPTION_NAMES,
+  defaultFile: string = DEFAULT_FILE,
+): Command {
+  command.option('--config <file>', `configuration file (default: ${defaultFile})`)
   for (const name of names) command.addOption(tableOption(name))
   return command
 }

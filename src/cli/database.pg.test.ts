@@ -4,6 +4,8 @@ import t from 'tap'
 import { testDatabase } from '../store/test-database.ts'
 import { testWaybill } from './test-waybill.ts'
 
+// Each command is a process of its own.
+t.setTimeout(120_000)
 const db = await testDatabase(t)
 
 void t.test(

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import t from 'tap'
 import { buildProgram } from './program.ts'
-import { projectFolder } from './version.ts'
+import { projectFolder } from '../version.ts'
 import { testIo } from './test-io.ts'
 
 const SNAPSHOT = join(projectFolder(), 'src/cli/help.txt')

@@ -3,6 +3,8 @@ import { digestKey, isWellFormedKey, keyIdOf } from '../model/api-key.ts'
 import { testDatabase } from '../store/test-database.ts'
 import { testWaybill } from './test-waybill.ts'
 
+// Each command is a process of its own.
+t.setTimeout(120_000)
 const db = await testDatabase(t)
 const waybill = await testWaybill(t, db.url)
 

@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
 import t, { type Test } from 'tap'
 import type { Config } from '../config.ts'
 import type { Cli } from './cli.ts'
@@ -229,6 +230,19 @@ void t.test('tenants delete needs --yes where nobody can be asked', async (t) =>
   const { code, stderr } = await run(t, ['tenants', 'delete', 'acme'])
   t.equal(code, 2)
   t.match(stderr, '--yes')
+})
+
+void t.test('tenants delete asks at a terminal, and anything but the name deletes nothing', async (t) => {
+  for (const answer of ['no\n', 'acm\n', '\n', '']) {
+    const stdin = new PassThrough()
+    stdin.end(answer)
+    const isTty = { stdin: true, stdout: true, stderr: true }
+    const { code, stdout, stderr } = await run(t, ['tenants', 'delete', 'acme'], { io: { stdin, isTty } })
+    t.equal(code, 1)
+    t.equal(stdout, '')
+    t.match(stderr, 'cannot be undone')
+    t.match(stderr, 'nothing was deleted')
+  }
 })
 
 void t.test('a bug is one line with a code, and a stack only when asked for', async (t) => {

@@ -13,7 +13,7 @@ import { addServeCommands } from './serve.ts'
 import { addTenantCommands } from './tenants.ts'
 import { escapeUnsafe } from './text.ts'
 import { addUsageCommand } from './usage.ts'
-import { packageVersion } from './version.ts'
+import { packageVersion } from '../version.ts'
 
 /**
  * Runs the command that `io.argv` names and resolves with the process' exit code: 0 done, 1 the answer is "no" or a failure

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { optionsMarkdown } from './config-report.ts'
-import { projectFolder } from './version.ts'
+import { projectFolder } from '../version.ts'
 
 void t.test("README's table of options is what `waybill config show --markdown` prints", async (t) => {
   const readme = readFileSync(join(projectFolder(), 'README.md'), 'utf8')

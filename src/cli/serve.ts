@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { ConfigError, type Config } from '../config.ts'
+import { OPTION_NAMES } from '../config/options.ts'
 import type { Cli } from './cli.ts'
 import { addConfigFlags, readConfig, type Flags } from './configuration.ts'
 import type { Io } from './io.ts'
@@ -26,7 +27,7 @@ export function addServeCommands(program: Command, cli: Cli): void {
     .command('demo')
     .description('run the gateway with sample upstreams, a tenant and a key, on an embedded database')
     .option('--port <value>', 'the same as --listen-port')
-  addConfigFlags(demo).action(async (flags: Flags) =>
+  addConfigFlags(demo, OPTION_NAMES, 'none').action(async (flags: Flags) =>
     cli.finish(
       await cli.serve({
         ...surroundings(cli.io),

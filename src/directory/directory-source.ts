@@ -35,8 +35,8 @@ export interface DirectoryChunk {
 
 /** One connection to where tenants and keys are kept; broken for good once anything on it has failed. */
 export interface DirectoryConnection {
-  /** Asks for hints of changes. Rejects where there are none to be had (a standby); loading works all the same. */
-  listen(): Promise<void>
+  /** Asks for hints of changes; false where there are none to be had (a standby): loading works all the same. */
+  listen(): Promise<boolean>
   /**
    * Reads everything (`since` null), or all rows that may have changed since the cursor, chunk by chunk, and returns the
    * next cursor. A row may come again unchanged; none is missed, however late its transaction committed.

@@ -214,13 +214,9 @@ export class DirectoryRefresher implements Directory {
       },
     })
     this.#connection = connection
-    try {
-      await this.#deadlines.within(connection.listen(), POLL_TIMEOUT_MS)
-      this.#isListening = this.#connection === connection
-    } catch (error) {
-      if (this.#connection !== connection || codeOf(error) === 'ETIMEDOUT') throw error
-      this.#log.debug({ code: codeOf(error) }, 'directory: no notifications, polling only')
-    }
+    const isListening = await this.#deadlines.within(connection.listen(), POLL_TIMEOUT_MS)
+    this.#isListening = isListening && this.#connection === connection
+    if (!isListening) this.#log.debug({}, 'directory: no notifications, polling only')
     return connection
   }
 

@@ -7,8 +7,8 @@ import t from 'tap'
 
 const PROGRAM = fileURLToPath(new URL('with-postgres.js', import.meta.url))
 const REPORT_AND_WAIT = `
-  console.log(new URL(process.env.WAYBILL_TEST_DATABASE_URL).searchParams.get('host'))
   process.on('SIGTERM', () => process.exit(7))
+  console.log(new URL(process.env.WAYBILL_TEST_DATABASE_URL).searchParams.get('host'))
   setInterval(() => {}, 1000)
 `
 

@@ -9,10 +9,12 @@ import type { DatabaseTarget } from '../model/database-target.ts'
 import type { TenantState } from '../model/grant.ts'
 import type { RateLimit } from '../model/route.ts'
 import { touchKeys } from './keys.ts'
-import { closeSql, openControl, type Sql } from './sql.ts'
+import { closeSql, openControl, type Sql, sqlStateOf } from './sql.ts'
 import { toRateLimit } from './tenants.ts'
 
 const CHANNEL = 'waybill_directory'
+
+const NO_NOTIFICATIONS: ReadonlySet<string> = new Set(['25006', '0A000', '55000'])
 
 /** Rows that are turned into grants at a stretch: some 5 ms, then the event loop serves requests again. */
 const CHUNK_ROWS = 2000
@@ -62,8 +64,15 @@ class PostgresDirectoryConnection implements DirectoryConnection {
     })
   }
 
-  async listen(): Promise<void> {
-    await this.#sql`LISTEN ${this.#sql(CHANNEL)}`
+  async listen(): Promise<boolean> {
+    try {
+      await this.#sql`LISTEN ${this.#sql(CHANNEL)}`
+      return true
+    } catch (error) {
+      // A standby refuses it: read-only transaction, or not supported during recovery.
+      if (NO_NOTIFICATIONS.has(sqlStateOf(error) ?? '')) return false
+      throw error
+    }
   }
 
   async load(since: string | null, onChunk: (chunk: DirectoryChunk) => void): Promise<string> {

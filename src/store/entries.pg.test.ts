@@ -140,7 +140,10 @@ void t.test('the newest entries of all tenants are found without sorting the day
   const explain = await sql<{ 'QUERY PLAN': string }[]>`
     EXPLAIN SELECT * FROM access_log e WHERE e.started_at >= ${since} ORDER BY e.started_at DESC, e.id DESC LIMIT 100`
   const plan = explain.map((row) => row['QUERY PLAN']).join('\n')
-  t.match(plan, /Bitmap Index Scan on access_log_\d+_started_at_idx/, 'a window is served by BRIN')
+  // BRIN, or since PostgreSQL 18 perhaps a skip scan of the tenant's index.
+  t.match(plan, /Index Scan (on|using) access_log_\d+_/)
+  const day = since.toISOString().slice(0, 10).replaceAll('-', '')
+  t.notMatch(plan, new RegExp(`Seq Scan on access_log_${day}`), 'a window does not read the day')
   await listEntries(reader, {}, { limit: 100 })
   const windows = queries.filter((query) => query.includes('LIMIT'))
   t.ok(windows.length > 1)

@@ -1,0 +1,40 @@
+# Every target does its own set-up on a machine with Node >= 20.19, npm, git and curl, as root or not.
+.DEFAULT_GOAL := help
+.PHONY: help run test check unit pg e2e e2e-nodes build clean
+
+ARGS ?=
+
+help: ## this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /\t/' | expand -t 14
+
+run: build ## the gateway with sample upstreams, a tenant and a key (ARGS="--port 0" takes free ports)
+	@node dist/main.js demo $(ARGS)
+
+test: check pg e2e ## everything a contributor needs green
+
+check: build ## format, lint, types, unused code, unit tests
+	@npm run -s format:check
+	@npm run -s lint
+	@npm run -s unused
+	@npm run -s test:unit
+
+pg: build ## tests that need PostgreSQL (the embedded one)
+	@npm run -s test:pg
+
+e2e: build ## the black-box suite against the built product
+	@npm run -s test:e2e
+
+e2e-nodes: build ## the smoke profile of e2e with the product on Node 24 and 26 (Linux)
+	@npm run -s test:nodes
+
+build: node_modules/.installed
+	@npm run -s build
+
+node_modules/.installed: package.json package-lock.json
+	@echo "installing dependencies ..."
+	@npm ci --no-progress
+	@npx --no-install tap build >/dev/null 2>&1
+	@touch $@
+
+clean: ## removes everything that was built or installed; the data in .waybill stay
+	rm -rf dist node_modules .cache .tap

@@ -1,0 +1,221 @@
+import { once } from 'node:events'
+import { createServer, type Socket } from 'node:net'
+import fc from 'fast-check'
+import t from 'tap'
+import type { AccessEntry } from '../model/access-entry.ts'
+import { ensurePartitions } from '../store/partitions.ts'
+import { testDatabase } from '../store/test-database.ts'
+import { type Batch, BatchBuilder } from './batch.ts'
+import { Channel } from './channel.ts'
+import { CopyConnection } from './copy.ts'
+import { RowEncoder, storableText } from './encode.ts'
+import { Ledger } from './ledger.ts'
+import { entryOf, INSTANCE } from './test-parts.ts'
+
+let lastBatch = 0
+
+function batchOf(entries: AccessEntry[], dropped: Batch['dropped'] = null): Batch {
+  const channel = new Channel({ capacityEntries: 1e5, capacityBytes: 1e9, ledger: new Ledger() })
+  for (const entry of entries) channel.push(entry)
+  const builder = new BatchBuilder(new RowEncoder(INSTANCE), { maxEntries: 1e5, maxBytes: 1e9 })
+  while (builder.fill(channel, () => t.fail('unfit')) === 'more');
+  return builder.seal(INSTANCE, ++lastBatch, dropped)
+}
+
+t.test('COPY', async (t) => {
+  const { sql, target } = await testDatabase(t)
+  await ensurePartitions(sql, new Date(), 1)
+  const connection = new CopyConnection(target, { copyTimeoutMs: 5000 })
+  t.teardown(() => connection.close())
+  const today = (fields: Partial<AccessEntry> = {}): AccessEntry =>
+    entryOf({ startedAtMs: Date.now(), ...fields })
+
+  t.test('stores any text in any field, and any address, as its storable form', async () => {
+    const text = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.string({
+        unit: fc.constantFrom('\\', 'N', '.', '\t', '\n', '\r', '\0', 'é', '\ud800', '\udc00', '😀', "'"),
+      }),
+      fc.constantFrom('\\.', '\\N', '\\.\n', 'x'.repeat(65_536), '\0'.repeat(65_536)),
+    )
+    const entry = fc.record({
+      tenant: fc.constantFrom('acme', '', '\\.', '\ud800'),
+      keyId: text,
+      method: text,
+      host: text,
+      path: text,
+      upstream: text,
+      userAgent: text,
+      requestId: text,
+      traceId: text,
+      package: text,
+      version: text,
+      clientIp: fc.oneof(fc.ipV4(), fc.ipV6(), text),
+      bytesSent: fc.double(),
+      durationUs: fc.double(),
+      status: fc.double(),
+    })
+    await fc.assert(
+      fc.asyncProperty(fc.array(entry, { minLength: 1, maxLength: 20 }), async (fields) => {
+        const batch = batchOf(fields.map((each) => today(each)))
+        const result = await connection.store(batch)
+        const rows = await sql`
+          SELECT l.* FROM access_log l WHERE l.instance = ${INSTANCE} ORDER BY seq`
+        await sql`DELETE FROM access_log`
+        const stored = (value: string): string | null => (value === '' ? null : storableText(value))
+        return (
+          result.state === 'stored' &&
+          result.rows === fields.length &&
+          rows.length === fields.length &&
+          rows.every((row, i) => {
+            const f = fields[i]
+            return (
+              f !== undefined &&
+              row['tenant'] === stored(f.tenant) &&
+              row['key_id'] === stored(f.keyId) &&
+              row['method'] === stored(f.method) &&
+              row['host'] === stored(f.host) &&
+              row['path'] === stored(f.path) &&
+              row['upstream'] === stored(f.upstream) &&
+              row['user_agent'] === stored(f.userAgent) &&
+              row['request_id'] === stored(f.requestId) &&
+              row['trace_id'] === stored(f.traceId) &&
+              row['package'] === stored(f.package) &&
+              row['version'] === stored(f.version)
+            )
+          })
+        )
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  t.test('writes the ledger row with the batch, and the second attempt finds it', async (t) => {
+    await sql`DELETE FROM access_log`
+    const batch = batchOf([today({ tenant: 'a' }), today({ tenant: 'b' })], {
+      "o'x\0\\": { channel_full: 3 },
+      '': { rejected: 1 },
+    })
+    t.same(await connection.store(batch), { state: 'stored', rows: 2 })
+    t.same(await connection.store(batch), { state: 'already_stored', rows: 2 })
+    t.same(await connection.store(batch), { state: 'already_stored', rows: 2 })
+    const [row] = await sql`SELECT * FROM access_ledger WHERE batch = ${batch.number}`
+    t.match(row, {
+      instance: INSTANCE,
+      entries: 2,
+      dropped: { "o'x\ufffd\\": { channel_full: 3 }, '': { rejected: 1 } },
+    })
+    t.same(
+      [Number(row?.['first_seq']), Number(row?.['last_seq']), Number(row?.['bytes'])],
+      [1, 2, batch.body.length],
+    )
+    const [count] = await sql<{ n: number }[]>`SELECT count(*)::int AS n FROM access_log`
+    t.equal(count?.n, 2)
+  })
+
+  t.test('stores a batch without rows: its drops are in the ledger', async (t) => {
+    const batch = batchOf([], { a: { shutdown: 1 } })
+    t.same(await connection.store(batch), { state: 'stored', rows: 0 })
+    t.match(
+      (await sql`SELECT entries, first_seq, dropped FROM access_ledger WHERE batch = ${batch.number}`)[0],
+      {
+        entries: 0,
+        first_seq: null,
+        dropped: { a: { shutdown: 1 } },
+      },
+    )
+  })
+
+  t.test('a failed batch leaves neither rows nor ledger row, and names what is wrong', async (t) => {
+    const far = batchOf([today(), entryOf({ startedAtMs: 0 })])
+    await t.rejects(connection.store(far), { kind: 'missing_partition', code: '23514' })
+    const good = batchOf([today(), today(), today()])
+    const bad = { ...good, body: Buffer.from(good.body.toString().replace(/\t200\t(?!.*\t200\t)/s, '\tx\t')) }
+    await t.rejects(connection.store(bad), { kind: 'rejected', code: '22P02', line: 3 })
+    t.same(await connection.store(good), { state: 'stored', rows: 3 }, 'the same number is still free')
+    t.equal((await sql`SELECT FROM access_ledger WHERE batch = ${far.number}`).length, 0)
+  })
+
+  t.test('a poisoned row early in 16 MB is told like any other', async (t) => {
+    const big = batchOf(Array.from({ length: 8000 }, () => today({ path: 'x'.repeat(2000) })))
+    const bad = { ...big, body: Buffer.from(big.body.toString().replace('\t200\t', '\tx\t')) }
+    await t.rejects(connection.store(bad), { kind: 'rejected', code: '22P02', line: 1 })
+    t.equal((await connection.store(big)).rows, 8000)
+  })
+
+  t.test('a database that is wrong is told from one that is away', async (t) => {
+    const cases = [
+      { target: { ...target, database: 'no_such_database' }, expected: { kind: 'unusable', code: '3D000' } },
+      {
+        target: { ...target, host: '127.0.0.1', port: 1 },
+        expected: { kind: 'retry', code: 'ECONNREFUSED' },
+      },
+      { target: { ...target, host: '/nowhere' }, expected: { kind: 'retry', code: 'ENOENT' } },
+    ]
+    for (const each of cases) {
+      const other = new CopyConnection(each.target, { copyTimeoutMs: 5000 })
+      await t.rejects(other.store(batchOf([today()])), each.expected)
+      await other.close()
+    }
+  })
+
+  t.test(
+    'a peer that never answers is given up after the time limit, and destroy ends the wait at once',
+    async (t) => {
+      const sockets = new Set<Socket>()
+      const silent = createServer((socket) => {
+        sockets.add(socket.on('error', () => {}).resume())
+      })
+      silent.listen(0, '127.0.0.1')
+      await once(silent, 'listening')
+      t.teardown(() => {
+        silent.close()
+        for (const socket of sockets) socket.destroy()
+      })
+      const address = silent.address()
+      if (address === null || typeof address === 'string') throw new Error('no port')
+      const hole = { ...target, host: '127.0.0.1', port: address.port }
+      const hasty = new CopyConnection(hole, { copyTimeoutMs: 100 })
+      await t.rejects(hasty.store(batchOf([today()])), { code: 'timeout', kind: 'retry' })
+      const patient = new CopyConnection(hole, { copyTimeoutMs: 60_000 })
+      const accepted = once(silent, 'connection')
+      const stored = t.rejects(patient.store(batchOf([today()])), { kind: 'retry' })
+      await accepted
+      patient.destroy()
+      await stored
+    },
+  )
+
+  t.test('a COPY that the server does not answer is given up after the time limit', async (t) => {
+    const hasty = new CopyConnection(target, { copyTimeoutMs: 300 })
+    const batch = batchOf([today()])
+    await sql.begin(async (tx) => {
+      await tx`LOCK TABLE access_log IN ACCESS EXCLUSIVE MODE`
+      await t.rejects(hasty.store(batch), (error: unknown) => {
+        const { code, kind } = error as { code: string; kind: string }
+        return kind === 'retry' && ['timeout', '57014'].includes(code)
+      })
+    })
+    t.equal((await hasty.store(batch)).rows, 1)
+    await hasty.close()
+  })
+
+  t.test('an idle connection that is terminated is replaced', async (t) => {
+    await connection.store(batchOf([today()]))
+    const [row] = await sql<{ n: number }[]>`
+      SELECT count(pg_terminate_backend(pid))::int AS n FROM pg_stat_activity
+      WHERE application_name = 'waybill-writer' AND datname = current_database()`
+    t.equal(row?.n, 1)
+    let left = 1
+    while (left > 0) {
+      const [activity] = await sql<{ n: number }[]>`
+        SELECT count(*)::int AS n FROM pg_stat_activity
+        WHERE application_name = 'waybill-writer' AND datname = current_database()`
+      left = activity?.n ?? 0
+    }
+    const batch = batchOf([today()])
+    // The news may still be under way, in which case the first attempt meets it.
+    const result = await connection.store(batch).catch(() => connection.store(batch))
+    t.equal(result.rows, 1)
+  })
+})
