@@ -75,7 +75,10 @@ async function run(input: ServeInput, running: Running): Promise<number> {
   const reloader = new ConfigReloader({
     current: config,
     load: () => (demo === null ? input.loadConfig() : demo.configOf(input.loadConfig())),
-    apply: (next) => gateway.apply(next),
+    apply: (next) => {
+      hideSecrets(logger, next)
+      gateway.apply(next)
+    },
     logger,
   })
   reloader.start()

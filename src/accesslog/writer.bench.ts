@@ -41,6 +41,21 @@ function bareEntry(i: number): AccessEntry {
   return entry
 }
 
+t.test('a push of an entry that was just made, into a channel that is emptied by the batch', async (t) => {
+  for (let round = 1; round <= ROUNDS; round++) {
+    const channel = new Channel({ capacityEntries: 4096, capacityBytes: 1e9, ledger: new Ledger() })
+    let us = 0
+    for (let batch = 0; batch < 200; batch++) {
+      const entries = Array.from({ length: 1000 }, (_, i) => bareEntry(i))
+      const startedAt = performance.now()
+      for (const entry of entries) channel.push(entry)
+      us += (performance.now() - startedAt) * 1000
+      while (channel.shift());
+    }
+    t.comment(`round ${round}: ${(us / 200_000).toFixed(3)} µs a push`)
+  }
+})
+
 t.test('200,000 entries at once', { timeout: 120_000 }, async (t) => {
   const { sql, target } = await testDatabase(t)
   await ensurePartitions(sql, new Date(Date.now() - 86_400_000), 3)

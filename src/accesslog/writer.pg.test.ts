@@ -211,9 +211,6 @@ t.test('the access log in PostgreSQL', async (t) => {
   })
 
   t.test('poisoned rows are isolated, also in a batch of megabytes', async (t) => {
-    await sql
-      .unsafe(`ALTER TABLE access_log ADD CONSTRAINT no_poison EXCLUDE (path WITH =) WHERE (false)`)
-      .catch(() => {})
     await sql.unsafe(`CREATE FUNCTION refuse_poison() RETURNS trigger LANGUAGE plpgsql AS
       $$ BEGIN IF NEW.path = '/poison' THEN RAISE EXCEPTION 'no' USING ERRCODE = '22P02'; END IF; RETURN NEW; END $$`)
     await sql.unsafe(
@@ -237,9 +234,9 @@ t.test('the access log in PostgreSQL', async (t) => {
     t.equal(rig.ledger.totals.stored, 3997)
     t.equal(rig.writer.stats.rowMismatches, 0)
     t.same(await rig.writer.drain(5000), { stored: true, lost: 0 })
-    const dropped =
-      await sql`SELECT dropped FROM access_ledger WHERE instance = ${rig.instance} AND dropped IS NOT NULL`
-    t.same([...dropped], [{ dropped: { evil: { rejected: 3 } } }])
+    const dropped = await sql`
+      SELECT sum((dropped -> 'evil' ->> 'rejected')::int)::int AS n FROM access_ledger WHERE instance = ${rig.instance}`
+    t.same([...dropped], [{ n: 3 }], 'each drop is told once')
     await assertExactlyOnce(t, database, rig)
   })
 

@@ -141,6 +141,8 @@ export class Gateway {
       publicHost: url === null ? null : url.host,
     }
     this.#pools.retain(config.routes)
+    // From 0 on, so that a rate sees a route's first request.
+    for (const { name } of config.routes) this.#counters.route(name)
     this.#logger.level = config.options['log.level']
   }
 

@@ -1,6 +1,7 @@
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import postgres from 'postgres'
 import type { DatabaseTarget } from '../model/database-target.ts'
+import { DatabaseSockets } from './database-sockets.ts'
 
 /** A pool of connections with postgres.js' tagged templates. Every value goes as a parameter. */
 export type Sql = postgres.Sql
@@ -99,17 +100,17 @@ interface OpenSettings {
 
 /** postgres.js takes these two as well, but does not declare them (3.4.9, src/index.js parseOptions). */
 interface UndeclaredOptions {
-  socket: () => Socket
+  socket: () => Socket | Promise<Socket>
   onnotify: (channel: string) => void
 }
 
 /** The sockets behind each handle: postgres.js itself never destroys one, it waits for the server to close. */
-const SOCKETS = new WeakMap<Sql, SocketSet>()
+const SOCKETS = new WeakMap<Sql, DatabaseSockets>()
 
 function open(target: DatabaseTarget, settings: OpenSettings): Sql {
   const isSilenceBounded = settings.statementTimeoutMs > 0 && !settings.isKeptOpen
   const maxSilenceMs = isSilenceBounded ? Math.max(settings.statementTimeoutMs, IDLE_TIMEOUT_MS) + 5000 : 0
-  const sockets = new SocketSet(target, maxSilenceMs)
+  const sockets = new DatabaseSockets(target, { connectTimeoutMs: CONNECT_TIMEOUT_MS, maxSilenceMs })
   const { onNotify, onClose } = settings
   const options: postgres.Options<Record<string, postgres.PostgresType>> & UndeclaredOptions = {
     host: target.host,
@@ -117,7 +118,7 @@ function open(target: DatabaseTarget, settings: OpenSettings): Sql {
     user: target.user,
     database: target.database,
     ...(target.password === null ? {} : { password: target.password }),
-    ssl: tlsOption(target),
+    ssl: false, // DatabaseSockets does it
     max: settings.max,
     connect_timeout: CONNECT_TIMEOUT_MS / 1000,
     idle_timeout: settings.isKeptOpen ? undefined : IDLE_TIMEOUT_MS / 1000,
@@ -148,55 +149,4 @@ function open(target: DatabaseTarget, settings: OpenSettings): Sql {
   const sql = postgres(options)
   SOCKETS.set(sql, sockets)
   return sql
-}
-
-function tlsOption(target: DatabaseTarget): false | object {
-  switch (target.tls) {
-    case 'disable':
-      return false
-    case 'require':
-      return { rejectUnauthorized: false, servername: target.host }
-    case 'verify':
-      return { rejectUnauthorized: true, servername: target.host }
-  }
-}
-
-/**
- * Opens and remembers the sockets of one handle, so that they can be destroyed, and bounds their silence: a server that is
- * frozen, or gone without a FIN, would keep a query pending for ever. A connection without work is closed before that.
- */
-class SocketSet {
-  readonly #target: DatabaseTarget
-  readonly #maxSilenceMs: number
-  readonly #sockets = new Set<Socket>()
-  #isDestroyed = false
-
-  /** `maxSilenceMs` 0: no bound. */
-  constructor(target: DatabaseTarget, maxSilenceMs: number) {
-    this.#target = target
-    this.#maxSilenceMs = maxSilenceMs
-  }
-
-  open(): Socket {
-    // Also ends postgres.js' own reconnecting, which a handle that was ended may still have under way.
-    if (this.#isDestroyed) throw new Error('database handle is closed')
-    const { host, port } = this.#target
-    const socket = host.startsWith('/') ? connect(`${host}/.s.PGSQL.${port}`) : connect(port, host)
-    this.#sockets.add(socket)
-    socket.setNoDelay(true)
-    if (this.#maxSilenceMs > 0) {
-      socket.setTimeout(this.#maxSilenceMs, () => {
-        socket.destroy(
-          Object.assign(new Error('the database has been silent for too long'), { code: 'ETIMEDOUT' }),
-        )
-      })
-    }
-    socket.once('close', () => this.#sockets.delete(socket))
-    return socket
-  }
-
-  destroy(): void {
-    this.#isDestroyed = true
-    for (const socket of this.#sockets) socket.destroy()
-  }
 }

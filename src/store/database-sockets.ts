@@ -1,0 +1,102 @@
+import { once } from 'node:events'
+import { connect, isIP, Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import type { DatabaseTarget } from '../model/database-target.ts'
+
+/** PostgreSQL manual §55.7, SSLRequest: length 8, code 80877103. The server answers with one byte, 'S' for yes. */
+const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])
+const SSL_YES = 83
+
+export interface DatabaseSocketsOptions {
+  /** Bounds reaching the server and agreeing on TLS. */
+  readonly connectTimeoutMs: number
+  /** 0 for no bound. */
+  readonly maxSilenceMs: number
+}
+
+/**
+ * Opens and remembers the sockets of one handle. It can destroy them, which postgres.js never does: it waits for the server to
+ * close. And it bounds their silence: a server that is frozen, or gone without a FIN, would keep a query pending for ever;
+ * a connection without work is closed before that. With TLS it does the handshake too, because postgres.js would remove these
+ * guards on the way.
+ */
+export class DatabaseSockets {
+  readonly #target: DatabaseTarget
+  readonly #options: DatabaseSocketsOptions
+  readonly #sockets = new Set<Socket>()
+  #isDestroyed = false
+
+  constructor(target: DatabaseTarget, options: DatabaseSocketsOptions) {
+    this.#target = target
+    this.#options = options
+  }
+
+  /**
+   * A socket for one connection, to write the startup packet to. It never rejects: what goes wrong comes as the socket's
+   * `error` and `close`, because postgres.js loses the connection's slot otherwise. Throws after `destroy`.
+   */
+  open(): Socket | Promise<Socket> {
+    // Also ends postgres.js' own reconnecting, which a handle that was ended may still have under way.
+    if (this.#isDestroyed) throw new Error('database handle is closed')
+    const { host, port, tls } = this.#target
+    const isLocal = host.startsWith('/')
+    const socket = isLocal ? connect(`${host}/.s.PGSQL.${port}`) : connect(port, host)
+    socket.setNoDelay(true)
+    this.#remember(socket)
+    return tls === 'disable' || isLocal ? this.#guard(socket) : this.#secure(socket, tls === 'verify')
+  }
+
+  /** Destroys every socket; no more are opened. */
+  destroy(): void {
+    this.#isDestroyed = true
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
+  async #secure(socket: Socket, isVerified: boolean): Promise<Socket> {
+    const { host } = this.#target
+    const signal = AbortSignal.timeout(this.#options.connectTimeoutMs)
+    try {
+      await once(socket, 'connect', { signal })
+      socket.write(SSL_REQUEST)
+      const [answer] = (await once(socket, 'data', { signal })) as [Buffer]
+      // More than the one byte was not sent by this server under this protocol, but by somebody in between (CVE-2021-23222).
+      if (answer.length !== 1 || answer[0] !== SSL_YES) throw new Error('the database server offers no TLS')
+      // `host` is what the certificate is checked against; a server name must not be an address (RFC 6066 §3).
+      const name = isIP(host) === 0 ? { servername: host } : {}
+      const secure = connectTls({ socket, host, ...name, rejectUnauthorized: isVerified })
+      this.#remember(secure)
+      await once(secure, 'secureConnect', { signal })
+      return this.#guard(secure)
+    } catch (error) {
+      socket.on('error', () => {}) // `cause` is what is reported
+      socket.destroy()
+      const cause = error instanceof Error ? error : new Error(String(error))
+      return failingSocket(signal.aborted ? timeoutError('no TLS connection in time', cause) : cause)
+    }
+  }
+
+  #guard(socket: Socket): Socket {
+    if (this.#options.maxSilenceMs > 0) {
+      socket.setTimeout(this.#options.maxSilenceMs, () => {
+        socket.destroy(timeoutError('the database has been silent for too long'))
+      })
+    }
+    return socket
+  }
+
+  #remember(socket: Socket): void {
+    this.#sockets.add(socket)
+    socket.once('close', () => this.#sockets.delete(socket))
+  }
+}
+
+/** A socket that fails as soon as somebody listens. */
+function failingSocket(error: Error): Socket {
+  const socket = new Socket()
+  setImmediate(() => socket.destroy(error))
+  return socket
+}
+
+function timeoutError(message: string, cause?: Error): Error {
+  return Object.assign(new Error(message, { cause }), { code: 'ETIMEDOUT' })
+}

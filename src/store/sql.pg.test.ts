@@ -1,0 +1,107 @@
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import t, { type Test } from 'tap'
+import type { DatabaseTarget } from '../model/database-target.ts'
+import { DatabaseSockets } from './database-sockets.ts'
+import { closeSql, openControl, openReader, sqlStateOf } from './sql.ts'
+import { testDatabase } from './test-database.ts'
+
+const { target } = await testDatabase(t)
+
+/** A server that takes connections and answers with `answer`, or not at all. */
+async function standIn(t: Test, answer: string | null): Promise<DatabaseTarget> {
+  const server = createServer((socket) => {
+    socket.on('error', () => {})
+    socket.once('data', () => {
+      if (answer !== null) socket.write(answer)
+    })
+    t.teardown(() => socket.destroy())
+  })
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  t.teardown(() => server.close())
+  return { ...target, host: '127.0.0.1', port: (server.address() as AddressInfo).port }
+}
+
+void t.test('every connection has the session settings', async (t) => {
+  const control = openControl(target, { applicationName: 'waybill test' })
+  const reader = openReader(target, { statementTimeoutMs: 1234 })
+  const migrator = openControl(target, { hasLongStatements: true })
+  t.teardown(() => Promise.all([control, reader, migrator].map((sql) => closeSql(sql, 1000))))
+  const settings = (sql: typeof control) =>
+    sql`SELECT current_setting('application_name') AS name, current_setting('statement_timeout') AS statement,
+          current_setting('lock_timeout') AS lock, current_setting('default_transaction_read_only') AS read_only,
+          current_setting('TimeZone') AS zone, 9007199254740991::bigint AS big, ARRAY['a', 'b,"c'] AS list`
+  const common = { lock: '3s', zone: 'UTC', big: Number.MAX_SAFE_INTEGER, list: ['a', 'b,"c'] }
+  t.match(await settings(control), [{ ...common, name: 'waybill test', statement: '10s', read_only: 'off' }])
+  t.match(await settings(reader), [{ ...common, statement: '1234ms', read_only: 'on' }])
+  t.match(await settings(migrator), [{ ...common, statement: '0' }])
+})
+
+void t.test('leaves no prepared statement behind, as a pooler in transaction mode requires', async (t) => {
+  const control = openControl(target, { max: 1 })
+  t.teardown(() => closeSql(control, 1000))
+  for (const n of [1, 2]) t.match(await control`SELECT ${n}::int AS n`, [{ n }])
+  t.same(await control`SELECT name FROM pg_prepared_statements`, [])
+})
+
+void t.test('an error keeps its SQLSTATE; other errors have none', async (t) => {
+  const control = openControl(target)
+  t.teardown(() => closeSql(control, 1000))
+  const error: unknown = await control`SELECT 1 / 0`.catch((error: unknown) => error)
+  t.equal(sqlStateOf(error), '22012')
+  t.equal(sqlStateOf(new Error('x')), null)
+})
+
+void t.test('a handle on a server that never answers closes in bounded time', async (t) => {
+  const control = openControl(await standIn(t, null))
+  const queries = Promise.allSettled(Array.from({ length: 10 }, () => control`SELECT 1`))
+  const startedAt = performance.now()
+  await closeSql(control, 100)
+  t.ok(performance.now() - startedAt < 2000)
+  t.ok((await queries).every((query) => query.status === 'rejected'))
+  await t.rejects(control`SELECT 1`, { code: 'CONNECTION_ENDED' })
+  await closeSql(control, 100)
+})
+
+void t.test('a server that stays silent in the middle of a query is given up', async (t) => {
+  const sockets = new DatabaseSockets(await standIn(t, 'something'), {
+    connectTimeoutMs: 1000,
+    maxSilenceMs: 50,
+  })
+  const socket = await sockets.open()
+  const closed = new Promise((resolve) => {
+    socket.once('error', resolve)
+  })
+  socket.write('query')
+  t.match(await closed, { code: 'ETIMEDOUT' })
+  sockets.destroy()
+  t.throws(() => sockets.open())
+})
+
+void t.test('TLS is never given up silently', async (t) => {
+  for (const [answer, message] of [
+    ['N', /no TLS/],
+    ['Sx', /no TLS/],
+    ['S', /./],
+  ] as const) {
+    for (const tls of ['require', 'verify'] as const) {
+      const control = openControl({ ...(await standIn(t, answer)), tls }, { max: 1 })
+      if (answer === 'S') {
+        // Agreed, but then no TLS comes: bounded by the close.
+        const query = t.rejects(control`SELECT 1`)
+        await closeSql(control, 50)
+        await query
+        continue
+      }
+      await t.rejects(control`SELECT 1`, { message })
+      await t.rejects(control`SELECT 1`, { message }, 'the pool has not lost its only slot')
+      await closeSql(control, 100)
+    }
+  }
+  if (!target.host.startsWith('/')) return
+  const local = openControl({ ...target, tls: 'verify' })
+  t.match(await local`SELECT 1 AS n`, [{ n: 1 }], 'a unix socket needs none')
+  await closeSql(local, 1000)
+})
