@@ -42,6 +42,8 @@ export interface ConfigInput {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Values given on the command line, by option name. */
   readonly flags: Readonly<Partial<Record<OptionName, string>>>
+  /** Leaves the routes out, unread: for commands that only need the database and may lack the routes' secrets. */
+  readonly ignoreRoutes?: boolean
 }
 
 /**
@@ -50,7 +52,7 @@ export interface ConfigInput {
  */
 export function loadConfig(input: ConfigInput): Config {
   const problems: string[] = []
-  const tree = input.file === null ? {} : readFile(input.file, input.env, problems)
+  const tree = input.file === null ? {} : readFile(input.file, input, problems)
   const { routes: routesValue, ...optionTree } = tree
   const fileValues = flatten(optionTree, problems)
   const options: Record<string, unknown> = {}
@@ -99,7 +101,7 @@ function pick(name: OptionName, input: ConfigInput, fileValues: ReadonlyMap<Opti
 
 type Tree = Record<string, unknown>
 
-function readFile(file: string, env: ConfigInput['env'], problems: string[]): Tree {
+function readFile(file: string, input: ConfigInput, problems: string[]): Tree {
   let source: string
   try {
     source = readFileSync(file, 'utf8')
@@ -117,7 +119,9 @@ function readFile(file: string, env: ConfigInput['env'], problems: string[]): Tr
     problems.push(`${file}: must be a mapping of options and routes`)
     return {}
   }
-  return substitute(tree, '', env, problems) as Tree
+  const { routes, ...rest } = tree as Tree
+  const wanted = input.ignoreRoutes === true || routes === undefined ? rest : { ...rest, routes }
+  return substitute(wanted, '', input.env, problems) as Tree
 }
 
 /** Replaces `${env:NAME}` in every text of the tree; a variable that is not set is a problem, never an empty text. */

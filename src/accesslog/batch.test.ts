@@ -15,7 +15,7 @@ function build(
   for (const entry of entries) channel.push(entry)
   const builder = new BatchBuilder(new RowEncoder(INSTANCE), limits)
   let unfit = 0
-  while (builder.fill(channel, () => unfit++) === 'more');
+  while (builder.takeSlice(channel, () => unfit++) === 'more');
   return { batch: builder.seal(INSTANCE, 1, null), left: channel.size, unfit }
 }
 

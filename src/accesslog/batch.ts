@@ -89,7 +89,7 @@ export class BatchBuilder {
    * Takes and encodes the next slice. Returns `more` when another call may take more, `empty` when the source has nothing
    * left, `full` when the batch has reached a limit. An entry that cannot be encoded goes to `onUnfit` instead.
    */
-  fill(
+  takeSlice(
     source: EntrySource,
     onUnfit: (entry: AccessEntry, error: unknown) => void,
   ): 'more' | 'empty' | 'full' {

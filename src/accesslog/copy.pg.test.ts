@@ -18,7 +18,7 @@ function batchOf(entries: AccessEntry[], dropped: Batch['dropped'] = null): Batc
   const channel = new Channel({ capacityEntries: 1e5, capacityBytes: 1e9, ledger: new Ledger() })
   for (const entry of entries) channel.push(entry)
   const builder = new BatchBuilder(new RowEncoder(INSTANCE), { maxEntries: 1e5, maxBytes: 1e9 })
-  while (builder.fill(channel, () => t.fail('unfit')) === 'more');
+  while (builder.takeSlice(channel, () => t.fail('unfit')) === 'more');
   return builder.seal(INSTANCE, ++lastBatch, dropped)
 }
 
@@ -183,7 +183,7 @@ t.test('COPY', async (t) => {
       const failed = patient.store(batchOf([today()])).catch((error: unknown) => error)
       await accepted
       patient.destroy()
-      await stored
+      t.match(await failed, { name: 'StoreError', kind: 'retry' })
     },
   )
 

@@ -54,7 +54,8 @@ export function maxRowBytes(entry: AccessEntry): number {
 /**
  * Encodes entries as rows of COPY's text format (PostgreSQL manual, COPY, "Text Format"). Every entry gives a row that
  * Postgres takes: what a column cannot hold is replaced (NUL by U+FFFD), clamped (numbers, dates) or left out (addresses).
- * Lone surrogates stay in the string: Buffer.from() makes them U+FFFD.
+ * Lone surrogates stay in the string: Buffer.from() makes them U+FFFD. Header texts come from Node as latin1, one code point
+ * per byte, and are stored as these code points: which other encoding the client meant is not known.
  */
 export class RowEncoder {
   readonly #instance: string

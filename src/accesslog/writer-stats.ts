@@ -1,4 +1,5 @@
 import type { FlushTrigger, WriterStats as PublicStats } from '../model/stats.ts'
+import type { Batch, StoreResult } from './batch.ts'
 import { DurationHistogram } from './duration-histogram.ts'
 
 /** The writer's numbers since its start, for metrics and health. */
@@ -27,4 +28,32 @@ export class WriterCounters {
   lastErrorCode: string | null = null
   readonly triggers: Record<FlushTrigger, number> = { size: 0, interval: 0, flush: 0, drain: 0 }
   readonly copyDurations = new DurationHistogram()
+
+  /** A batch was stored, by this attempt or by an earlier one. */
+  stored(batch: Batch, result: StoreResult, trigger: FlushTrigger, durationMs: number): void {
+    this.batches++
+    this.triggers[trigger]++
+    this.entries += batch.entries
+    this.bytes += batch.body.length
+    this.consecutiveFailures = 0
+    this.copyDurations.observe(durationMs)
+    if (result.state === 'already_stored') this.alreadyStored++
+    if (result.rows !== batch.entries) this.rowMismatches++
+  }
+
+  /** The numbers at this moment, together with those that are the writer's state. */
+  read(state: Pick<WriterStats, 'mode' | 'oldestUnflushedAgeMs' | 'inHandEntries'>): WriterStats {
+    const { batches, entries, bytes, retries, alreadyStored, rejected, rowMismatches } = this
+    const { consecutiveFailures, lastErrorCode } = this
+    const counts = { batches, entries, bytes, retries, alreadyStored, rejected, rowMismatches }
+    const copyDurations = this.copyDurations.reading
+    return {
+      ...state,
+      ...counts,
+      consecutiveFailures,
+      lastErrorCode,
+      triggers: { ...this.triggers },
+      copyDurations,
+    }
+  }
 }

@@ -6,6 +6,7 @@ import { type Clock, systemClock } from './clock.ts'
 import { Collector } from './collector.ts'
 import { RowEncoder } from './encode.ts'
 import { type StoreError, toStoreError } from './failure.ts'
+import { FlushWaiters } from './flush-waiters.ts'
 import type { Ledger } from './ledger.ts'
 import { Mender } from './mender.ts'
 import { type Logger, WriterLog } from './writer-log.ts'
@@ -45,12 +46,6 @@ export interface DrainResult {
 
 const STOPPED = 'the writer stopped before all was stored'
 
-interface Flush {
-  readonly upTo: number
-  readonly resolve: () => void
-  readonly reject: (error: Error) => void
-}
-
 /**
  * Takes entries out of the channel and stores them, batch by batch, one at a time, in order. A state machine:
  *
@@ -86,7 +81,7 @@ export class Writer {
   #mode: WriterMode = 'collecting'
   #running: Promise<void> | null = null
   #drained: Promise<DrainResult> | null = null
-  #flushes: Flush[] = []
+  readonly #flushes = new FlushWaiters()
   #endBackOff: (() => void) | null = null
   #lastBatch = 0
   /** Of the batch in hand, or the last. */
@@ -126,10 +121,9 @@ export class Writer {
     const upTo = this.#source.lastSeq
     if (this.#lost > 0) throw new Error(STOPPED)
     if (this.#isSettled(upTo)) return
-    await new Promise<void>((resolve, reject) => {
-      this.#flushes.push({ upTo, resolve, reject })
-      this.#collector.request('flush')
-    })
+    const settled = this.#flushes.wait(upTo)
+    this.#collector.request('flush')
+    await settled
   }
 
   /**
@@ -143,15 +137,12 @@ export class Writer {
   /** A copy of the numbers at this moment. */
   get stats(): WriterStats {
     const sinceMs = Math.min(this.#inHandSinceMs, this.#collector.waitingSinceMs)
-    return {
-      ...this.#counters,
-      triggers: { ...this.#counters.triggers },
-      copyDurations: this.#counters.copyDurations.reading,
-      // Between the two lies only a push.
+    return this.#counters.read({
+      // The loop waits in the same place for the first entry and for the next.
       mode: this.#mode === 'collecting' && !this.#collector.isPending ? 'idle' : this.#mode,
-      oldestUnflushedAgeMs: Math.max(0, sinceMs === Infinity ? 0 : this.#clock.nowMs() - sinceMs),
+      oldestUnflushedAgeMs: sinceMs === Infinity ? 0 : Math.max(0, this.#clock.nowMs() - sinceMs),
       inHandEntries: this.#inHand?.entries ?? 0,
-    }
+    })
   }
 
   /** The one loop: never two batches in hand. */
@@ -186,7 +177,7 @@ export class Writer {
     this.#isBusy = false
     this.#inHand = null
     this.#inHandSinceMs = Infinity
-    this.#settleFlushes()
+    this.#flushes.settle((upTo) => this.#isSettled(upTo))
   }
 
   /** Takes everything that waits, up to the limits of a batch. Null when stopped meanwhile. */
@@ -197,7 +188,7 @@ export class Writer {
       // Requests first: each slice has a turn of the event loop of its own.
       await this.#clock.turn()
       if (this.#isStopped) return null
-      const verdict = builder.fill(this.#source, (entry) => this.#mender.unfit(entry))
+      const verdict = builder.takeSlice(this.#source, (entry) => this.#mender.unfit(entry))
       if (verdict === 'more') continue
       this.#collector.taken(verdict === 'full')
       const dropped = this.#ledger.takeUnreportedDrops()
@@ -226,17 +217,9 @@ export class Writer {
   }
 
   #stored(batch: Batch, result: StoreResult, durationMs: number): void {
-    const counters = this.#counters
     for (const [tenant, entries] of batch.tenants) this.#ledger.settle(tenant, entries)
-    counters.batches++
-    counters.triggers[this.#trigger]++
-    counters.entries += batch.entries
-    counters.bytes += batch.body.length
-    counters.consecutiveFailures = 0
-    counters.copyDurations.observe(durationMs)
-    if (result.state === 'already_stored') counters.alreadyStored++
+    this.#counters.stored(batch, result, this.#trigger, durationMs)
     if (result.rows !== batch.entries) {
-      counters.rowMismatches++
       this.#log.mismatch({ batch: batch.number, sent: batch.entries, counted: result.rows })
     }
     this.#log.stored(batch.number)
@@ -299,21 +282,12 @@ export class Writer {
     this.#collector.stop()
     this.#inHand = null
     this.#inHandSinceMs = Infinity
-    this.#settleFlushes()
+    if (this.#lost > 0) this.#flushes.reject(new Error(STOPPED))
+    else this.#flushes.settle(() => true)
   }
 
   #isSettled(upTo: number): boolean {
     return !this.#isBusy && this.#source.oldestSeq > upTo
-  }
-
-  #settleFlushes(): void {
-    const waiting: Flush[] = []
-    for (const flush of this.#flushes) {
-      if (this.#lost > 0) flush.reject(new Error(STOPPED))
-      else if (this.#isSettled(flush.upTo)) flush.resolve()
-      else waiting.push(flush)
-    }
-    this.#flushes = waiting
   }
 
   #enter(mode: 'collecting' | 'copying' | 'backing_off' | 'draining'): void {

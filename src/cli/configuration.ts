@@ -16,7 +16,7 @@ export const DATABASE_OPTIONS = [
   'stateDir',
 ] as const satisfies readonly OptionName[]
 
-const DEFAULT_FILE = 'waybill.yaml if there, else WAYBILL_CONFIG'
+const DEFAULT_FILE = 'WAYBILL_CONFIG, else waybill.yaml if there'
 
 /** Adds `--config` and a flag for each of the named options of the table. */
 export function addConfigFlags(
@@ -30,19 +30,24 @@ export function addConfigFlags(
 }
 
 /** Reads file, environment and flags of a command; throws `ConfigError` with all problems. */
-export function readConfig(io: Io, flags: Flags, overrides: { file?: string | null } = {}): Config {
+export function readConfig(
+  io: Io,
+  flags: Flags,
+  overrides: { file?: string | null; ignoreRoutes?: boolean } = {},
+): Config {
   const file = overrides.file === undefined ? configFile(io, flags) : overrides.file
-  return loadConfig({ file, env: io.env, flags: optionFlags(flags) })
+  const { ignoreRoutes = false } = overrides
+  return loadConfig({ file, env: io.env, flags: optionFlags(flags), ignoreRoutes })
 }
 
-/** The configuration file that a command reads, or null: `--config`, else waybill.yaml here, else WAYBILL_CONFIG. */
+/** The configuration file that a command reads, or null: `--config`, else WAYBILL_CONFIG, else waybill.yaml here. */
 export function configFile(io: Io, flags: Flags): string | null {
   const given = (flags as Record<string, unknown>)['config']
   if (typeof given === 'string') return resolve(io.cwd, given)
+  const named = io.env['WAYBILL_CONFIG'] ?? ''
+  if (named !== '') return resolve(io.cwd, named)
   const here = resolve(io.cwd, 'waybill.yaml')
-  if (existsSync(here)) return here
-  const named = io.env['WAYBILL_CONFIG']
-  return named === undefined || named === '' ? null : resolve(io.cwd, named)
+  return existsSync(here) ? here : null
 }
 
 function optionFlags(flags: Flags): Partial<Record<OptionName, string>> {

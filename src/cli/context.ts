@@ -31,7 +31,7 @@ export async function withDatabase(
   handle: Handle,
   use: (database: OpenDatabase) => Promise<ExitCode>,
 ): Promise<ExitCode> {
-  const config = readConfig(io, flags)
+  const config = readConfig(io, flags, { ignoreRoutes: true })
   if (config.options['database.url'] !== '') {
     return await withTarget(urlTarget(config, handle), config, handle, use)
   }

@@ -73,7 +73,7 @@ void t.test('mint --json prints one object', async (t) => {
   t.match(minted, {
     tenant: 'acme',
     scopes: ['npm:*'],
-    rate_limit: { perSecond: 5, burst: 10 },
+    rateLimit: { perSecond: 5, burst: 10 },
     state: 'active',
   })
 })
@@ -101,7 +101,7 @@ void t.test('rotate prints the new key alone; the old one ends after the overlap
   const show = async (id: string) =>
     JSON.parse((await waybill.run('keys', 'show', id, '--json')).stdout) as Record<string, unknown>
   const id = keyIdOf(stdout.trim())
-  t.match(await show(old), { rotated_to: id, state: 'active', expires_at: /^\d{4}-/ })
+  t.match(await show(old), { rotatedTo: id, state: 'active', expiresAt: /^\d{4}-/ })
   t.match(await show(id), { scopes: ['npm:read'], state: 'active' })
 })
 
@@ -149,7 +149,7 @@ void t.test('set changes only what was given, and refuses a stale version', asyn
     '--json',
   )
   t.equal(code, 0)
-  t.match(JSON.parse(stdout), { name: 'ci', rate_limit: { perSecond: 5, burst: 5 }, version: 2 })
+  t.match(JSON.parse(stdout), { name: 'ci', rateLimit: { perSecond: 5, burst: 5 }, version: 2 })
   t.match(await waybill.run('keys', 'set', id, '--rate', 'none', '--if-version', '1'), { code: 1 })
   t.match(await waybill.run('keys', 'set', id), { code: 2, stderr: 'nothing to set' })
 })

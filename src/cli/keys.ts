@@ -143,7 +143,7 @@ async function rotate(io: Io, id: string, flags: KeyFlags): Promise<ExitCode> {
       const output = {
         key: minted.text,
         ...KEY_SHAPE.toOutput(successor),
-        replaces: { id: old.id, expires_at: old.expiresAt },
+        replaces: { id: old.id, expiresAt: old.expiresAt },
       }
       await writeOut(io.stdout, `${safeJson(output, 2)}\n`)
       return 0

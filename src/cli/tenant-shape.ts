@@ -2,27 +2,18 @@ import type { Tenant } from '../store/tenants.ts'
 import type { RowShape } from './listing.ts'
 import { rateText } from './problems.ts'
 
-/** How tenants are printed. */
+/** How tenants are printed; in JSON as the admin API gives them. */
 export const TENANT_SHAPE: RowShape<Tenant> = {
-  toOutput: (tenant) => ({
-    slug: tenant.slug,
-    state: tenant.state,
-    rate_limit: tenant.rateLimit,
-    route_rate_limits: tenant.routeRateLimits,
-    max_concurrency: tenant.maxConcurrency,
-    version: tenant.version,
-    created_at: tenant.createdAt,
-    updated_at: tenant.updatedAt,
-  }),
+  toOutput: (tenant) => ({ ...tenant }),
   csvColumns: [
     'slug',
     'state',
-    'rate_limit',
-    'route_rate_limits',
-    'max_concurrency',
+    'rateLimit',
+    'routeRateLimits',
+    'maxConcurrency',
     'version',
-    'created_at',
-    'updated_at',
+    'createdAt',
+    'updatedAt',
   ],
   columns: [
     { title: 'TENANT', cell: (t) => t.slug },

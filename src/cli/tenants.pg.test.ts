@@ -20,9 +20,9 @@ void t.test('create, set and show agree; set changes only what was given', async
   })
   t.match(await show('acme'), {
     state: 'active',
-    rate_limit: { perSecond: 50, burst: 100 },
-    route_rate_limits: { npm: { perSecond: 5, burst: 5 }, pip: { perSecond: 1, burst: 2 } },
-    max_concurrency: 4,
+    rateLimit: { perSecond: 50, burst: 100 },
+    routeRateLimits: { npm: { perSecond: 5, burst: 5 }, pip: { perSecond: 1, burst: 2 } },
+    maxConcurrency: 4,
     version: 2,
   })
   await waybill.run(
@@ -36,8 +36,8 @@ void t.test('create, set and show agree; set changes only what was given', async
     '--concurrency',
     'none',
   )
-  t.match(await show('acme'), { rate_limit: null, max_concurrency: null, version: 3 })
-  t.same((await show('acme'))['route_rate_limits'], { pip: { perSecond: 1, burst: 2 } })
+  t.match(await show('acme'), { rateLimit: null, maxConcurrency: null, version: 3 })
+  t.same((await show('acme'))['routeRateLimits'], { pip: { perSecond: 1, burst: 2 } })
 })
 
 void t.test('a stale update, a second creation and an unknown tenant are refused with 1', async (t) => {

@@ -68,11 +68,13 @@ export class KeyUseWriter {
   async stop(): Promise<void> {
     this.#isStopped = true
     this.#cancelTimer()
+    let isLate = false
     const cancel = this.#options.schedule(() => {
+      isLate = true
       this.#deadlines.abort()
     }, STOP_TIMEOUT_MS)
     await this.#writing
-    await this.#write(STOP_TIMEOUT_MS)
+    if (!isLate) await this.#write(STOP_TIMEOUT_MS)
     cancel()
   }
 

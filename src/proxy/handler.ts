@@ -7,7 +7,7 @@ import type { Connection } from './connection.ts'
 import { decide } from './decide.ts'
 import { Exchange } from './exchange.ts'
 import { clientView, type TrustPolicy } from './forwarded.ts'
-import { TooManyUpstreamsError, type Dispatched, type UpstreamPools } from './forward.ts'
+import { TooManyUpstreamsError, type UpstreamPools } from './forward.ts'
 import { upstreamHeaders } from './headers.ts'
 import { newTraceparent, requestIdOf, traceIdOf } from './ids.ts'
 import { Relay } from './relay.ts'
@@ -16,6 +16,7 @@ import { readHead } from './request-head.ts'
 import { RouteTable, upstreamOrigin, upstreamPath } from './route-table.ts'
 import type { ProxyCounters } from './stats.ts'
 import { Upload } from './upload.ts'
+import type { Dispatched } from './upstream-request.ts'
 
 /** The collaborators of the data plane; built and owned by the composition root. */
 export interface HandlerDependencies {

@@ -100,6 +100,8 @@ export function clientHeaders(raw: readonly (Buffer | string)[], status: number)
     if (lower === 'connection') {
       named.push(...connectionTokens(value))
     } else if (lower === 'transfer-encoding') {
+      // Another coding was not asked for (no TE was sent), and without it the body would be passed on garbled.
+      isAmbiguous ||= isChunked || value.toLowerCase() !== 'chunked'
       isChunked = true
     } else if (lower === 'content-length') {
       isAmbiguous ||= (length !== null && length !== value) || !/^\d+$/.test(value)

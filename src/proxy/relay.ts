@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Outcome, Reason } from '../model/outcome.ts'
 import type { Exchange } from './exchange.ts'
-import type { ResponseReceiver } from './forward.ts'
+import type { ResponseReceiver, ResponseSource } from './upstream-request.ts'
 import { clientHeaders, clientTrailers } from './headers.ts'
 import { RequestGoneError, upstreamFailure } from './upstream-failure.ts'
 import type { Upload } from './upload.ts'
@@ -24,7 +24,7 @@ export class Relay implements ResponseReceiver {
   readonly #owner: RelayOwner
   readonly #upload: Upload | null
   #abort: ((error: Error) => void) | null = null
-  #resume: (() => void) | null = null
+  #source: ResponseSource | null = null
   #isFraming = false
   #hasWritten = false
   /** Over: later callbacks of the engine change nothing. */
@@ -47,20 +47,24 @@ export class Relay implements ResponseReceiver {
     exchange.enter('head', (this.#upload === null ? route?.headerTimeoutMs : route?.idleTimeoutMs) ?? 0, tick)
   }
 
-  onHeaders(status: number, raw: Buffer[], resume: () => void, statusText: string): boolean {
-    if (this.#isDone) return true
+  onHeaders(status: number, raw: Buffer[], source: ResponseSource, statusText: string): void {
+    if (this.#isDone) return
+    if (status < 100 || status === 101) {
+      this.fail('upstream_reset', 'protocol') // nobody asked for an upgrade
+      return
+    }
     if (status < 200) {
       this.#relayInterim(status, raw, statusText)
-      return true
+      return
     }
     const exchange = this.#exchange
     const headers = clientHeaders(raw, status)
     if (headers.isAmbiguous) {
       this.fail('upstream_reset', 'protocol')
-      return true
+      return
     }
     const tick = performance.now()
-    this.#resume = resume
+    this.#source = source
     exchange.respondedTick = tick
     exchange.status = status
     exchange.outcome = 'forwarded'
@@ -72,7 +76,6 @@ export class Relay implements ResponseReceiver {
     // The head goes out with the first bytes of the body when they are here already, alone otherwise: an EventSource
     // stays "connecting" until it sees the head.
     process.nextTick(flushHead, this)
-    return true
   }
 
   /** Writes the head if nothing else did. Not `flushHeaders`: that one re-encodes obs-text as UTF-8. */
@@ -112,14 +115,15 @@ export class Relay implements ResponseReceiver {
     this.#res.end()
   }
 
-  onError(error: NodeJS.ErrnoException): void {
+  onError(error: NodeJS.ErrnoException, isUnheard: boolean): void {
     if (this.#isDone) return
-    const { outcome, reason } = upstreamFailure(error)
-    if (this.#exchange.respondedTick < 0 && reason === 'connection_reset' && this.#owner.retry()) {
+    if (isUnheard && this.#owner.retry()) {
       this.#isDone = true
       return
     }
-    this.fail(outcome, reason)
+    const { outcome, reason } = upstreamFailure(error)
+    const isHeadless = this.#exchange.respondedTick < 0
+    this.fail(outcome, isHeadless && reason === 'truncated' ? 'protocol' : reason)
   }
 
   /**
@@ -152,13 +156,13 @@ export class Relay implements ResponseReceiver {
     const exchange = this.#exchange
     exchange.isClientBlocked = false
     exchange.touch()
-    if (!this.#isDone) this.#resume?.()
+    if (!this.#isDone) this.#source?.resume()
   }
 
   /** 102 and 103 are passed on, to clients of HTTP/1.1 only, and only while no other response is on the wire. */
   #relayInterim(status: number, raw: Buffer[], statusText: string): void {
     const res = this.#res
-    if (status === 101 || res.req.httpVersionMinor === 0 || res.socket === null || res.headersSent) return
+    if (res.req.httpVersionMinor === 0 || res.socket === null || res.headersSent) return
     const { fields } = clientHeaders(raw, status)
     let head = `HTTP/1.1 ${status} ${STATUS_TEXT.test(statusText) ? statusText : ''}\r\n`
     for (let i = 0; i < fields.length; i += 2) head += `${fields[i] ?? ''}: ${fields[i + 1] ?? ''}\r\n`

@@ -10,6 +10,16 @@ export class RequestGoneError extends Error {
   }
 }
 
+/** The engine refused what an upstream sent. */
+export class UpstreamProtocolError extends Error {
+  readonly code = 'WAYBILL_UPSTREAM_PROTOCOL'
+
+  constructor(cause: Error) {
+    super('the upstream broke the protocol', { cause })
+    this.name = 'UpstreamProtocolError'
+  }
+}
+
 type Failure = { readonly outcome: Outcome; readonly reason: Reason }
 
 const REFUSED: Failure = { outcome: 'upstream_refused', reason: 'connection_refused' }
@@ -39,6 +49,7 @@ const FAILURES: Readonly<Record<string, Failure>> = {
   UND_ERR_SOCKET: RESET,
   UND_ERR_CLOSED: RESET,
   UND_ERR_DESTROYED: RESET,
+  WAYBILL_UPSTREAM_PROTOCOL: PROTOCOL,
   UND_ERR_HEADERS_OVERFLOW: PROTOCOL,
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: { outcome: 'upstream_reset', reason: 'truncated' },
   UND_ERR_INVALID_ARG: { outcome: 'bad_request', reason: 'framing' },
@@ -54,7 +65,8 @@ export function upstreamFailure(error: NodeJS.ErrnoException): Failure {
   const code = error.code ?? ''
   const known = FAILURES[code]
   if (known !== undefined) return known
-  if (code.startsWith('HPE_')) return PROTOCOL
+  // undici 7 leaves the code of a parser's error empty.
+  if (code.startsWith('HPE_') || error.name === 'HTTPParserError') return PROTOCOL
   if (TLS_CODE.test(code)) return TLS
   // An aggregate of attempts on several addresses bears the code of the first.
   const first: unknown = error instanceof AggregateError ? error.errors[0] : undefined

@@ -77,20 +77,24 @@ class PostgresDirectoryConnection implements DirectoryConnection {
 
   async load(since: string | null, onChunk: (chunk: DirectoryChunk) => void): Promise<string> {
     let cursor: string | null = null
+    let failure: unknown = null
     // The callback form: the iterator form of postgres.js 3.4.9 ends as if complete when the connection breaks between two
-    // chunks, and half a directory would turn valid keys away. It does wait for the callback's promise, undeclared.
+    // chunks, and half a directory would turn valid keys away. It waits for the callback's promise, undeclared, except for the
+    // last one's: hence nothing may be thrown in there.
     // oxlint-disable-next-line typescript/no-misused-promises
     await selectDirectory(this.#sql, since).cursor(CHUNK_ROWS, async (rows) => {
-      const tenants: TenantRecord[] = []
-      const keys: KeyRecord[] = []
-      for (const row of rows) {
-        if (row.type === 'moment') cursor = row.id
-        else if (row.type === 'tenant') tenants.push(toTenantRecord(row))
-        else keys.push(toKeyRecord(row))
+      try {
+        cursor = rows.find((row) => row.type === 'moment')?.id ?? cursor
+        onChunk({
+          tenants: rows.filter((row) => row.type === 'tenant').map(toTenantRecord),
+          keys: rows.filter((row) => row.type === 'key').map(toKeyRecord),
+        })
+      } catch (error) {
+        failure ??= error
       }
-      onChunk({ tenants, keys })
       await nextTurn()
     })
+    if (failure !== null) throw failure
     if (cursor === null) throw new Error('the directory query returned no cursor')
     return cursor
   }

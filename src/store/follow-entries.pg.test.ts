@@ -28,10 +28,12 @@ async function store(
     FROM unnest(${seqs}::bigint[]) n`
 }
 
+const nameOf = (row: EntryRow) => `${row.instance}/${row.seq}`
+
 interface Follower {
   readonly seen: EntryRow[]
-  /** Resolves when so many entries have come. */
-  readonly reached: (count: number) => Promise<void>
+  /** Resolves when all these (`instance/seq`) have come. */
+  readonly reached: (names: readonly string[]) => Promise<void>
   readonly end: () => Promise<void>
 }
 
@@ -48,10 +50,11 @@ function follow(filter: EntryFilter, from?: Date): Follower {
   })()
   return {
     seen,
-    reached: (count) =>
+    reached: (names) =>
       new Promise((resolve) => {
         check = () => {
-          if (seen.length >= count) resolve()
+          const come = new Set(seen.map(nameOf))
+          if (names.every((name) => come.has(name))) resolve()
         }
         check()
       }),
@@ -77,8 +80,8 @@ void t.test('entries come once each, in whatever order transactions commit', asy
       setImmediate(resolve)
     })
   }
-  const marked = follower.seen.length
   const slow = randomUUID()
+  const overtaking: string[] = []
   const begun = sql.begin(async (tx) => {
     await store(tx, slow, 7, [70, 71, 72], Date.now() - 3_600_000)
     // Others overtake it while it is under way, one of them of the same instance.
@@ -86,21 +89,26 @@ void t.test('entries come once each, in whatever order transactions commit', asy
       handles.map(async (handle) => {
         const instance = randomUUID()
         for (let batch = 0; batch < 20; batch++) {
-          await store(handle, instance, batch, [batch * 3, batch * 3 + 1, batch * 3 + 2], Date.now())
+          const seqs = [batch * 3, batch * 3 + 1, batch * 3 + 2]
+          await store(handle, instance, batch, seqs, Date.now())
+          overtaking.push(...seqs.map((seq) => `${instance}/${seq}`))
         }
       }),
     )
     await store(handles[0] ?? sql, slow, 8, [80], Date.now())
-    await follower.reached(marked + 181)
+    await follower.reached([...overtaking, `${slow}/80`])
+    t.notOk(
+      follower.seen.some((row) => nameOf(row) === `${slow}/70`),
+      'not committed yet',
+    )
   })
   await begun
   // A late replay: an older batch number after a newer one.
   await store(sql, slow, 3, [30], Date.now() - 7_200_000)
-  await follower.reached(marked + 185)
+  await follower.reached([30, 70, 71, 72].map((seq) => `${slow}/${seq}`))
   await follower.end()
-  const names = follower.seen.map((row) => `${row.instance}/${row.seq}`)
+  const names = follower.seen.map(nameOf)
   t.equal(new Set(names).size, names.length, 'none twice')
-  for (const seq of [30, 70, 71, 72, 80]) t.ok(names.includes(`${slow}/${seq}`))
   t.notOk(
     names.some((name) => name.startsWith(old)),
     'nothing from before',
@@ -114,9 +122,9 @@ void t.test('from a moment on, batches stored before the call come too; the filt
   await store(sql, instance, 1, seqs, Date.now())
   await store(sql, instance, 2, [], Date.now())
   const follower = follow({ tenant: 'even' }, new Date(from.getTime() - 5))
-  await follower.reached(750)
+  await follower.reached([`${instance}/1498`])
   await store(sql, instance, 3, [2000, 2001], Date.now())
-  await follower.reached(751)
+  await follower.reached([`${instance}/2000`])
   await follower.end()
   t.same(
     follower.seen.filter((row) => row.instance === instance).map((row) => row.seq),

@@ -47,7 +47,7 @@ void t.test('a key is stored with all it has and no more', async (t) => {
   const key = newKey(tenant, {
     name: 'ci "quoted", {braced}',
     scopes: ['npm:read', '*:*'],
-    allowNetworks: ['10.0.0.0/8', '2001:db8::/32', '192.0.2.1'],
+    allowNetworks: ['10.0.0.0/8', '2001:db8::/32', '192.0.2.1', '172.16.9.9/12'],
     rateLimit: { perSecond: 0.5, burst: 2 },
     expiresAt: new Date(Date.now() + DAY_MS),
   })
@@ -55,7 +55,7 @@ void t.test('a key is stored with all it has and no more', async (t) => {
   const stored = await insertKey(sql, key)
   t.match(stored, {
     ...shown,
-    allowNetworks: ['10.0.0.0/8', '2001:db8::/32', '192.0.2.1/32'],
+    allowNetworks: ['10.0.0.0/8', '2001:db8::/32', '192.0.2.1/32', '172.16.0.0/12'],
     state: 'active',
     version: 1,
   })

@@ -59,7 +59,7 @@ export async function insertKey(sql: Sql, key: NewKey): Promise<ApiKey> {
   try {
     await sql`
       INSERT INTO api_keys (id, digest, tenant, name, scopes, allow_networks, rate_per_second, rate_burst, expires_at)
-      VALUES (${key.id}, ${key.digest}, ${key.tenant}, ${key.name}, ${[...key.scopes]}, ${[...key.allowNetworks]},
+      VALUES (${key.id}, ${key.digest}, ${key.tenant}, ${key.name}, ${[...key.scopes]}, ${networksOf(sql, key.allowNetworks)},
               ${key.rateLimit?.perSecond ?? null}, ${key.rateLimit?.burst ?? null}, ${key.expiresAt})`
   } catch (error) {
     if (isTenantDeleted(error)) throw tenantDeleted(key.tenant)
@@ -184,6 +184,11 @@ export async function touchKeys(sql: Sql, uses: ReadonlyMap<string, number>): Pr
     ORDER BY k.id
     ON CONFLICT (key_id) DO UPDATE SET last_used_at = excluded.last_used_at
     WHERE u.last_used_at < excluded.last_used_at`
+}
+
+/** As networks: 10.1.2.3/8 is meant as 10.0.0.0/8, which `cidr` would refuse. */
+function networksOf(sql: Sql, networks: readonly string[]) {
+  return sql`ARRAY(SELECT network(n::inet) FROM unnest(${[...networks]}::text[]) WITH ORDINALITY AS l (n, i) ORDER BY i)`
 }
 
 function keyRevoked(id: string): StoreError {

@@ -79,3 +79,23 @@ void t.test('refuses what it must, and changes nothing then', async (t) => {
   )
   t.same(await pendingMigrations(odd, broken), ['0003-c.sql'])
 })
+
+void t.test('a table that somebody holds is waited for, and let go meanwhile', async (t) => {
+  await sql`CREATE SCHEMA busy`
+  const busy = openControl(database.target, { max: 1, hasLongStatements: true })
+  t.teardown(() => closeSql(busy, 1000))
+  await busy`SELECT set_config('search_path', 'busy', false), set_config('lock_timeout', '20ms', false)`
+  await busy`CREATE TABLE held (n int)`
+  const waiting = await folder('waiting', { '0001-a.sql': 'ALTER TABLE held ADD COLUMN m int;' })
+  let migrating: Promise<{ applied: string[] }> | undefined
+  await sql.begin(async (holder) => {
+    await holder`SELECT * FROM busy.held`
+    await new Promise<void>((resolve) => {
+      const onProgress = (message: string) => {
+        if (message.includes('waits')) resolve()
+      }
+      migrating = migrate(busy, { migrationsDir: waiting, allowDestructive: false, onProgress })
+    })
+  })
+  t.same(await migrating, { applied: ['0001-a.sql'] })
+})

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { StoreError } from './errors.ts'
-import type { Sql, TransactionSql } from './sql.ts'
+import { type Sql, sqlStateOf, type TransactionSql } from './sql.ts'
 
 /** The folder of the product's migrations: beside `dist/` or `src/`, whichever this file is run from. */
 export const MIGRATIONS_DIR = findMigrationsDir(dirname(fileURLToPath(import.meta.url)))
@@ -121,12 +121,21 @@ async function applyLocked(
 ): Promise<boolean> {
   const deadline = performance.now() + LOCK_WAIT_MS
   for (let attempt = 0; performance.now() < deadline; attempt++) {
-    const outcome = await sql.begin((tx) => applyInTransaction(tx, migration))
+    const outcome = await sql.begin((tx) => applyInTransaction(tx, migration)).catch(lockedOrThrow)
     if (outcome !== 'locked') return outcome === 'applied'
-    if (attempt === 0) onProgress?.('waiting for the migration that another process is running')
+    if (attempt === 0) onProgress?.(`migration ${migration.name} waits for what other sessions are doing`)
     await sleep(LOCK_POLL_MS)
   }
-  throw new StoreError('migration_locked', 'another process has been running a migration for two minutes')
+  throw new StoreError(
+    'migration_locked',
+    `migration ${migration.name} has waited two minutes for another process's migration or a lock on a table`,
+  )
+}
+
+/** A table that a long reader holds is let go and tried again (`lock_timeout`), or everybody would queue behind the migration. */
+function lockedOrThrow(error: unknown): 'locked' {
+  if (sqlStateOf(error) === '55P03') return 'locked'
+  throw error
 }
 
 async function applyInTransaction(

@@ -9,9 +9,6 @@ export type Sql = postgres.Sql
 /** A transaction on one connection of an `Sql`. */
 export type TransactionSql = postgres.TransactionSql
 
-/** A row before it has been given a type. */
-export type SqlRow = postgres.Row
-
 /** Short statements of the control plane; nothing there may hold a connection longer. */
 const CONTROL_STATEMENT_TIMEOUT_MS = 10_000
 

@@ -48,6 +48,7 @@ async function withServer(server: DatabaseTarget, use: (admin: Sql) => Promise<v
   // One connection: the advisory lock belongs to its session.
   const admin = openControl(server, { max: 1, hasLongStatements: true, applicationName: 'waybill tests' })
   try {
+    await admin`SET lock_timeout = 0` // whoever comes first makes the template, the others wait
     await use(admin)
   } finally {
     await closeSql(admin, 1000)

@@ -1,0 +1,67 @@
+import t from 'tap'
+import { waitForEntries } from './harness/accounting.ts'
+import { testDatabase } from './harness/database.ts'
+import { startGateway } from './harness/gateway.ts'
+import { npmClient } from './harness/npm.ts'
+import { startVerdaccio } from './harness/verdaccio.ts'
+
+t.test('npm says clearly why it was refused', async (t) => {
+  const db = await testDatabase(t)
+  const verdaccio = await startVerdaccio(t)
+  const gateway = await startGateway(t, {
+    databaseUrl: db.url,
+    config: {
+      routes: [{ name: 'npm', kind: 'npm', path: '/npm/', upstream: verdaccio.url }],
+      accessLog: { flushIntervalMs: 100 },
+    },
+  })
+  await verdaccio.setPublicUrl(gateway.proxyUrl)
+  const registry = `${gateway.proxyUrl}/npm/`
+  const key = await gateway.mint({ tenant: 'acme', scopes: ['npm:read'] })
+  const reader = await npmClient(t, registry, key)
+
+  await t.test('a key that does not exist', async (t) => {
+    const stranger = await npmClient(t, registry, `${key.slice(0, -1)}${key.endsWith('0') ? '1' : '0'}`)
+    const { code, stderr } = await stranger.run(stranger.folder, 'view', 'anything')
+    t.not(code, 0)
+    t.match(stderr, /E401/)
+    t.notMatch(stderr, key.slice(16), 'npm is told nothing of keys')
+  })
+
+  await t.test('no key', async (t) => {
+    const nobody = await npmClient(t, registry, null)
+    const { code, stderr } = await nobody.run(nobody.folder, 'view', 'anything')
+    t.not(code, 0)
+    t.match(stderr, /E401/)
+  })
+
+  await t.test('a key that may not publish', async (t) => {
+    const folder = await reader.write({ name: 'forbidden-fruit', version: '1.0.0' })
+    const { code, stderr } = await reader.run(folder, 'publish')
+    t.not(code, 0)
+    t.match(stderr, /E403/)
+    const seen = await reader.run(folder, 'view', 'forbidden-fruit')
+    t.match(seen.stderr, /E404/, 'nothing was published')
+  })
+
+  await t.test('a rate limit', async (t) => {
+    await gateway.must('tenants', 'set', 'acme', '--rate', '0.01:1')
+    await waitForEntries(db, 1, { where: `status = 404 AND tenant = 'acme'` })
+    const answers = []
+    // The first of the burst may still be there, never both.
+    for (let i = 0; i < 2; i++) answers.push(await reader.run(reader.folder, 'view', 'forbidden-fruit'))
+    t.match(answers[1]?.stderr, /E429/)
+  })
+
+  await waitForEntries(db, 1, { where: `status = 429` })
+  const rows = await db.query(
+    `SELECT status, reason, tenant, key_id IS NOT NULL AS has_key, count(*) > 0 AS some
+     FROM access_log WHERE status IN (401, 403, 429) GROUP BY 1, 2, 3, 4 ORDER BY 1, 2`,
+  )
+  t.strictSame(rows, [
+    { status: 401, reason: 'malformed_key', tenant: null, has_key: false, some: true },
+    { status: 401, reason: 'missing_key', tenant: null, has_key: false, some: true },
+    { status: 403, reason: 'scope', tenant: 'acme', has_key: true, some: true },
+    { status: 429, reason: 'tenant_rate', tenant: 'acme', has_key: true, some: true },
+  ])
+})

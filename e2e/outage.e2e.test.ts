@@ -1,0 +1,209 @@
+import t from 'tap'
+import { assertBalanced, assertLedger } from './harness/accounting.ts'
+import { lossOf, untilAccounted } from './harness/failure-accounts.ts'
+import { embeddedServer } from './harness/failure-postgres.ts'
+import { burst } from './harness/failure-wire.ts'
+import { startGateway } from './harness/gateway.ts'
+import { startLoad } from './harness/load.ts'
+import { startUpstream } from './harness/upstream.ts'
+import { untilTrue } from './harness/wait.ts'
+
+/** Longer than a client would wait: whoever waits for Postgres shows. */
+const FROZEN_MS = 15_000
+const BURST = 60_000
+/** Steady load: few enough that the machine is not busy, so that a wait shows in the middle of the distribution. */
+const PER_SECOND = 250
+
+const percentile = (sorted: readonly number[], p: number): number =>
+  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))] ?? Number.NaN
+const ms = (n: number): string => `${n.toFixed(2)} ms`
+
+function routesTo(upstream: string): readonly unknown[] {
+  return [
+    { name: 'files', kind: 'generic', path: '/files/', upstream },
+    { name: 'other', kind: 'generic', path: '/other/', upstream },
+  ]
+}
+
+t.test('with Postgres frozen, requests go on as before and every entry is stored afterwards', async (t) => {
+  const upstream = await startUpstream(t)
+  const gateway = await startGateway(t, {
+    config: {
+      routes: routesTo(upstream.url),
+      accessLog: {
+        capacityEntries: 262_144,
+        capacityBytes: '256MiB',
+        copyTimeoutMs: 3000,
+        backoffMaxMs: 500,
+      },
+    },
+  })
+  const server = await embeddedServer(t, gateway)
+  const key = await gateway.mint({ tenant: 'acme', scopes: ['files:read'] })
+  const steady = {
+    url: () => `${gateway.proxyUrl}/files/ok`,
+    headers: { authorization: `Bearer ${key}` },
+    concurrency: 16,
+    perSecond: PER_SECOND,
+  }
+  await startLoad({ ...steady, total: PER_SECOND }).done
+  const healthy = await startLoad({ ...steady, total: PER_SECOND * 3 }).done
+  await server.freeze()
+  const frozenTick = performance.now()
+  const frozen = await startLoad({ ...steady, total: PER_SECOND * 5 }).done
+  // Refused for want of a scope: entries of the tenant at a rate that no upstream limits.
+  const request = `GET /other/x HTTP/1.1\r\nHost: w\r\nX-Api-Key: ${key}\r\nUser-Agent: burst/1.0\r\n\r\n`
+  const before = await gateway.metrics()
+  const refused = await burst({ origin: gateway.proxyUrl, request: () => request, total: BURST })
+  const after = await gateway.metrics()
+  const rest = startLoad(steady)
+  await untilTrue(`${FROZEN_MS} ms have passed`, () => performance.now() - frozenTick >= FROZEN_MS, {
+    timeoutMs: FROZEN_MS + 5000,
+  })
+  const { writerMode, buffered, dropped } = (await gateway.overview()).accessLog
+  t.ok(buffered >= BURST, 'the channel holds what Postgres does not take', { writerMode, buffered, dropped })
+  server.thaw()
+  const thawedTick = performance.now()
+  await untilTrue('the backlog is stored', async () => (await gateway.overview()).accessLog.stored >= BURST, {
+    timeoutMs: 30_000,
+  })
+  const drainedMs = performance.now() - thawedTick
+  rest.stop()
+  const late = await rest.done
+  const answered = PER_SECOND + healthy.answered + frozen.answered + late.answered + BURST
+
+  t.equal(refused.get(403), BURST, 'every request of the burst is answered')
+  for (const load of [healthy, frozen, late]) t.strictSame([...load.byStatus.keys()], [200], 'none failed')
+  for (const load of [healthy, frozen, late]) t.equal(load.failed.size, 0)
+  const [healthyP50, frozenP50] = [percentile(healthy.durationsMs, 0.5), percentile(frozen.durationsMs, 0.5)]
+  const [healthyP99, frozenP99] = [
+    percentile(healthy.durationsMs, 0.99),
+    percentile(frozen.durationsMs, 0.99),
+  ]
+  t.comment(`p50 healthy ${ms(healthyP50)}, frozen ${ms(frozenP50)}`)
+  t.comment(`p99 healthy ${ms(healthyP99)}, frozen ${ms(frozenP99)}`)
+  t.ok(frozenP50 < 3 * healthyP50 + 5, 'the median request does not wait for Postgres')
+  t.ok(frozenP99 < 1000, 'nor does any', { frozenP99 })
+
+  const grownBytes = after.sum('process_resident_memory_bytes') - before.sum('process_resident_memory_bytes')
+  t.comment(`${BURST} entries waiting: ${Math.round(grownBytes / BURST)} bytes of memory each`)
+  t.ok(grownBytes < BURST * 4096 + 64 * 1024 ** 2, 'memory grows by the entries that wait', { grownBytes })
+
+  await untilAccounted(server, answered)
+  const [speed] = await server.query<{ rows: number; ms: number }>(
+    `SELECT sum(entries)::int AS rows, extract(epoch FROM max(written_at) - min(written_at))::float8 * 1000 AS ms
+     FROM (SELECT entries, written_at FROM access_ledger WHERE entries >= 4096 ORDER BY batch OFFSET 1) AS b`,
+  )
+  const rowsPerSecond = Math.round(((speed?.rows ?? 0) / (speed?.ms ?? Infinity)) * 1000)
+  t.comment(`backlog: ${speed?.rows} rows in ${Math.round(speed?.ms ?? 0)} ms, ${rowsPerSecond} rows/s`)
+  t.comment(`stored ${Math.round(drainedMs)} ms after Postgres went on`)
+  t.ok(rowsPerSecond > 10_000, 'a backlog is copied back to back', { rowsPerSecond })
+  const accounts = await untilAccounted(server, answered)
+  t.strictSame(
+    Object.fromEntries(accounts),
+    { acme: { stored: answered, dropped: {} } },
+    'stored exactly once',
+  )
+  await assertBalanced(t, gateway)
+  await assertLedger(t, server)
+  t.equal(await gateway.stop(), 0, 'the gateway stops cleanly')
+})
+
+t.test('a channel too small for the outage drops, bounded, and counts each drop by tenant', async (t) => {
+  const upstream = await startUpstream(t)
+  const gateway = await startGateway(t, {
+    config: {
+      routes: routesTo(upstream.url),
+      accessLog: { capacityEntries: 4096, copyTimeoutMs: 1000, backoffMaxMs: 300 },
+      metrics: { tenantLabels: 10 },
+    },
+  })
+  const server = await embeddedServer(t, gateway)
+  const keys = [
+    await gateway.mint({ tenant: 'acme', scopes: ['files:read'] }),
+    await gateway.mint({ tenant: 'globex', scopes: ['files:read'] }),
+  ]
+  const request = (n: number): string =>
+    `GET /other/${n} HTTP/1.1\r\nHost: w\r\nX-Api-Key: ${keys[n % 2]}\r\n\r\n`
+  const wave = (total: number): Promise<unknown> => burst({ origin: gateway.proxyUrl, request, total })
+  await wave(5000)
+  await untilAccounted(server, 5000)
+  await server.freeze()
+  await wave(10_000)
+  const before = await gateway.metrics()
+  await wave(10_000)
+  const after = await gateway.metrics()
+  const grownBytes = after.sum('process_resident_memory_bytes') - before.sum('process_resident_memory_bytes')
+  t.comment(`10,000 entries dropped: memory grew by ${Math.round(grownBytes / 1024)} KiB`)
+  t.ok(grownBytes < 48 * 1024 ** 2, 'memory stays flat while entries are dropped', { grownBytes })
+  const { dropped, buffered } = (await gateway.overview()).accessLog
+  t.ok((dropped['channel_full'] ?? 0) >= 10_000, 'entries are dropped', { dropped, buffered })
+  await assertBalanced(t, gateway)
+  server.thaw()
+
+  const accounts = await untilAccounted(server, 25_000)
+  for (const tenant of ['acme', 'globex']) {
+    const account = accounts.get(tenant)
+    t.ok(account)
+    if (account === undefined) continue
+    t.equal(
+      account.stored + lossOf(account),
+      12_500,
+      `${tenant}: stored and dropped are what was asked`,
+      account,
+    )
+    t.strictSame(Object.keys(account.dropped), ['channel_full'], 'with its reason')
+    t.equal(after.sum('waybill_tenant_dropped_total', { tenant }), account.dropped['channel_full'])
+  }
+  await assertBalanced(t, gateway)
+  await assertLedger(t, server)
+  t.equal(await gateway.stop(), 0, 'the gateway stops cleanly')
+})
+
+t.test('Postgres stopped and killed under load comes back, and no entry is lost or doubled', async (t) => {
+  const upstream = await startUpstream(t)
+  const gateway = await startGateway(t, {
+    config: {
+      routes: routesTo(upstream.url),
+      accessLog: { flushIntervalMs: 50, copyTimeoutMs: 2000, backoffMaxMs: 300 },
+    },
+  })
+  const server = await embeddedServer(t, gateway)
+  const key = await gateway.mint({ tenant: 'acme', scopes: ['files:read'] })
+  const load = startLoad({
+    url: () => `${gateway.proxyUrl}/files/ok`,
+    headers: { authorization: `Bearer ${key}` },
+    concurrency: 8,
+    perSecond: 500,
+  })
+  const stored = async (): Promise<number> => (await gateway.overview()).accessLog.stored
+  // SIGINT: fast shutdown, as `pg_ctl stop` does. SIGQUIT: as a crash.
+  for (const signal of ['SIGINT', 'SIGQUIT'] as const) {
+    const [pid, before] = [await server.pid(), await stored()]
+    await untilTrue('entries are being stored', async () => (await stored()) > before)
+    await server.signal(signal)
+    // The pid file names another process only once Postgres runs again.
+    await untilTrue(
+      `Postgres is back after ${signal}`,
+      async () => (await server.pid().catch(() => pid)) !== pid,
+      {
+        timeoutMs: 20_000,
+      },
+    )
+    const atStart = await stored()
+    await untilTrue('entries are stored again', async () => (await stored()) > atStart, { timeoutMs: 20_000 })
+  }
+  load.stop()
+  const { answered, byStatus, failed } = await load.done
+  t.strictSame([...byStatus], [[200, answered]], 'every request is served meanwhile')
+  t.equal(failed.size, 0, 'and none fails')
+  const accounts = await untilAccounted(server, answered)
+  t.strictSame(
+    Object.fromEntries(accounts),
+    { acme: { stored: answered, dropped: {} } },
+    'stored exactly once',
+  )
+  await assertBalanced(t, gateway)
+  await assertLedger(t, server)
+  t.equal(await gateway.stop(), 0, 'the gateway stops cleanly')
+})
