@@ -166,11 +166,18 @@ export class TestGateway {
   }
 
   async overview(): Promise<Overview> {
-    return (await (await this.#admin('/api/overview')).json()) as Overview
+    return JSON.parse(await this.#adminText('/api/overview')) as Overview
   }
 
   async metrics(): Promise<Scrape> {
-    return parseMetrics(await (await this.#admin('/metrics')).text())
+    return parseMetrics(await this.#adminText('/metrics'))
+  }
+
+  async #adminText(path: string): Promise<string> {
+    const response = await this.#admin(path)
+    const text = await response.text()
+    if (!response.ok) throw new Error(`${path} answered ${response.status}: ${text}`)
+    return text
   }
 
   #admin(path: string): Promise<Response> {
