@@ -34,4 +34,8 @@ const io: Io = {
 survive(process.stdout)
 survive(process.stderr)
 // The gateway is loaded only by the commands that run it: the others start in half the time.
-process.exitCode = await runCli(io, async (input) => (await import('./serve.ts')).serve(input))
+process.exitCode = await runCli(io, async (input) => {
+  const code = await (await import('./serve.ts')).serve(input)
+  // What a stop that was cut short has left open would keep the process.
+  process.exit(code)
+})

@@ -21,7 +21,8 @@ export interface ServeInput {
 
 /**
  * Runs a gateway until a signal asks it to stop. Resolves with the exit code: 0 after a clean stop, 1 when something was
- * broken off or lost, or when it could not start. Rejects with `ConfigError` before anything was started.
+ * broken off or lost, or when it could not start. Rejects with `ConfigError` before anything was started. A stop that was
+ * cut short, by a second signal or by the grace, leaves connections open: the caller ends the process.
  */
 export async function serve(input: ServeInput): Promise<number> {
   const fileConfig = input.loadConfig()
@@ -37,9 +38,13 @@ export async function serve(input: ServeInput): Promise<number> {
   try {
     const database = await openGatewayDatabase(config, progress)
     const gateway = new Gateway(config, database, logger)
+    const forced = signals.forced.then((code) => {
+      logger.error({ unstored: gateway.unstored }, 'second signal: stopped at once, entries not stored are lost')
+      return code
+    })
     return await Promise.race([
       run(input, { gateway, target: database.target, config, demo, logger, signals, progress }),
-      signals.forced,
+      forced,
     ])
   } catch (error) {
     logger.error({ err: error }, 'the gateway could not start')

@@ -4,7 +4,7 @@ import { startEmbeddedPostgres } from '../embedded/postgres.ts'
 import { backoffMs } from '../lib/backoff.ts'
 import type { Logger } from '../logger.ts'
 import { parseDatabaseUrl, type DatabaseTarget } from '../model/database-target.ts'
-import { MIGRATIONS_DIR, migrate } from '../store/migrate.ts'
+import { MIGRATIONS_DIR, migrate, pendingMigrations } from '../store/migrate.ts'
 import { dropExpiredPartitions, ensurePartitions } from '../store/partitions.ts'
 import { closeSql, openControl, sqlStateOf, type Sql } from '../store/sql.ts'
 import { StoreError } from '../store/errors.ts'
@@ -72,11 +72,6 @@ export class DatabaseUpkeep {
     this.#logger = parts.logger
   }
 
-  /** Whether the schema is known to be up to date. */
-  get isMigrated(): boolean {
-    return this.#isMigrated
-  }
-
   /**
    * First attempt, awaited; later ones go on in the background. Resolves false when the database is away, rejects when it
    * refused for good.
@@ -101,7 +96,8 @@ export class DatabaseUpkeep {
   }
 
   async #once(onProgress: (message: string) => void): Promise<void> {
-    if (!this.#isMigrated) {
+    // Asked on the handle whose statements are bounded: a server that froze must not hold up the start.
+    if (!this.#isMigrated && (await pendingMigrations(this.#control, MIGRATIONS_DIR)).length > 0) {
       const sql = openControl(this.#target, {
         applicationName: 'waybill migrate',
         max: 1,
@@ -112,8 +108,8 @@ export class DatabaseUpkeep {
       } finally {
         await closeSql(sql, 1000)
       }
-      this.#isMigrated = true
     }
+    this.#isMigrated = true
     const { partitionsAheadDays, retentionDays } = this.#options
     // From yesterday on: entries of just before midnight, and of a clock that is a little behind.
     const from = new Date(Date.now() - DAY_MS)

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Channel } from '../accesslog/channel.ts'
 import { CopyConnection } from '../accesslog/copy.ts'
 import { Ledger } from '../accesslog/ledger.ts'
@@ -36,6 +37,8 @@ export interface Addresses {
 type GatewayPhase = 'starting' | 'ready' | 'draining' | 'stopped'
 
 const CLOSE_SQL_MS = 2000
+/** Kept back of the grace, for the process to end in. */
+const EXIT_MARGIN_MS = 500
 
 /** One gateway process: every object, its collaborators, and the order of start, drain and stop. */
 export class Gateway {
@@ -164,7 +167,7 @@ export class Gateway {
 
   /**
    * Not ready → no new connections, requests in flight finish → the log is flushed → all else is closed, the admin listener
-   * late, so that the drain's metrics can be read. Bounded by the shutdown options. Resolves true when nothing was broken off or
+   * late, so that the drain's metrics can be read. Bounded by `shutdown.graceMs`. Resolves true when nothing was broken off or
    * lost. A second call returns the same promise.
    */
   stop(): Promise<boolean> {
@@ -175,6 +178,9 @@ export class Gateway {
   async #stop(): Promise<boolean> {
     const { options } = this.#config
     this.#phase = 'draining'
+    const startedTick = performance.now()
+    const leftMs = (): number =>
+      Math.max(0, options['shutdown.graceMs'] - EXIT_MARGIN_MS - (performance.now() - startedTick))
     let isClean = true
     const phases: Phase[] = [
       {
@@ -186,6 +192,8 @@ export class Gateway {
       {
         name: 'access log',
         run: async () => {
+          // No request needs it any more; with the database away its end would come on top. Its phase sees how it ends.
+          this.#directory.stop().catch(() => {})
           const { stored, lost } = await this.#writer.drain(options['shutdown.flushTimeoutMs'])
           if (stored) return
           isClean = false
@@ -198,9 +206,13 @@ export class Gateway {
       { name: 'admin listener', run: () => this.#admin.close() },
       {
         name: 'database handles',
-        run: () => Promise.all([closeSql(this.#control, CLOSE_SQL_MS), closeSql(this.#reader, CLOSE_SQL_MS)]),
+        run: () => {
+          const closeMs = Math.min(CLOSE_SQL_MS, leftMs())
+          return Promise.all([closeSql(this.#control, closeMs), closeSql(this.#reader, closeMs)])
+        },
       },
-      { name: 'database', run: () => this.#database.release() },
+      // The embedded server stops by itself once we have gone; one that is frozen takes its supervisor 15 s.
+      { name: 'database', run: () => Promise.race([this.#database.release(), sleep(leftMs())]) },
     ]
     const results = await runPhases(phases, ({ name, ms, error }) => {
       if (error === null) this.#logger.info({ phase: name, ms }, 'stopped')
@@ -208,6 +220,11 @@ export class Gateway {
     })
     this.#phase = 'stopped'
     return isClean && results.every(({ error }) => error === null)
+  }
+
+  /** Entries accepted and neither stored nor dropped yet. */
+  get unstored(): number {
+    return this.#ledger.totals.buffered
   }
 
   /** Whether the data plane knows the key with this digest already. */

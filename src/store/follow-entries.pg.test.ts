@@ -132,6 +132,26 @@ void t.test('from a moment on, batches stored before the call come too; the filt
   )
 })
 
+void t.test(
+  'entries whose start has microseconds are followed too (a driver Date once cut the bounds)',
+  async (t) => {
+    const follower = follow({}, new Date(Date.now() - 5000))
+    t.teardown(() => follower.end())
+    const instance = randomUUID()
+    const at = `${new Date().toISOString().slice(0, 19)}.123456Z`
+    await sql.begin(async (on) => {
+      await on`
+      INSERT INTO access_ledger (instance, batch, first_seq, last_seq, entries, bytes, first_started_at, last_started_at)
+      VALUES (${instance}, 1, 1, 1, 1, 1, ${at}::text::timestamptz, ${at}::text::timestamptz)`
+      await on`
+      INSERT INTO access_log (id, started_at, status, outcome, bytes_received, bytes_sent, duration_us, instance, seq)
+      VALUES (gen_random_uuid(), ${at}::text::timestamptz, 200, 'forwarded', 0, 0, 0, ${instance}, 1)`
+    })
+    await follower.reached([`${instance}/1`])
+  t.equal(follower.seen.filter((row) => row.instance === instance).length, 1)
+  },
+)
+
 void t.test('an aborted follower ends at once', async (t) => {
   const signal = AbortSignal.abort()
   for await (const rows of followEntries(sql, {}, { signal, pollMs: 60_000 })) t.fail(`${rows.length} rows`)

@@ -157,6 +157,7 @@ function* rounds(batches: readonly Batch[]): Generator<Batch[], void, undefined>
 }
 
 async function readBatches(sql: Sql, filter: EntryFilter, round: readonly Batch[]): Promise<EntryRow[]> {
+  // As text first: a parameter of the type timestamptz goes through the driver's Date and loses its microseconds.
   // The time bounds over all batches prune partitions and let BRIN or (tenant, started_at) serve the scan.
   const rows = await sql<CursoredRow[]>`
     WITH batches AS (
@@ -168,8 +169,8 @@ async function readBatches(sql: Sql, filter: EntryFilter, round: readonly Batch[
     SELECT ${entryColumns(sql)} FROM access_log e JOIN batches b
       ON b.instance = e.instance AND e.seq BETWEEN b.first_seq AND b.last_seq
     WHERE ${entryCondition(sql, filter)}
-      AND e.started_at >= (SELECT min(t) FROM unnest(${round.map((batch) => batch.first_started_at)}::timestamptz[]) t)
-      AND e.started_at <= (SELECT max(t) FROM unnest(${round.map((batch) => batch.last_started_at)}::timestamptz[]) t)
+      AND e.started_at >= (SELECT min(t) FROM unnest(${round.map((batch) => batch.first_started_at)}::text[]::timestamptz[]) t)
+      AND e.started_at <= (SELECT max(t) FROM unnest(${round.map((batch) => batch.last_started_at)}::text[]::timestamptz[]) t)
       ${filter.since === undefined ? sql`` : sql`AND e.started_at >= ${filter.since}`}
       ${filter.until === undefined ? sql`` : sql`AND e.started_at < ${filter.until}`}
     ORDER BY b.place, e.seq`
