@@ -1,6 +1,6 @@
 # Every target does its own set-up on a machine with Node >= 20.19, npm, git and curl, as root or not.
 .DEFAULT_GOAL := help
-.PHONY: help run test check unit pg e2e e2e-nodes build clean
+.PHONY: help run test check pg e2e e2e-nodes build build-e2e clean
 
 ARGS ?=
 
@@ -12,7 +12,7 @@ run: build ## the gateway with sample upstreams, a tenant and a key (ARGS="--por
 
 test: check pg e2e ## everything a contributor needs green
 
-check: build ## format, lint, types, unused code, unit tests
+check: build-e2e ## format, lint, types, unused code, unit tests
 	@npm run -s format:check
 	@npm run -s lint
 	@npm run -s unused
@@ -21,18 +21,21 @@ check: build ## format, lint, types, unused code, unit tests
 pg: build ## tests that need PostgreSQL (the embedded one)
 	@npm run -s test:pg
 
-e2e: build ## the black-box suite against the built product
+e2e: build-e2e ## the black-box suite against the built product
 	@npm run -s test:e2e
 
-e2e-nodes: build ## the smoke profile of e2e with the product on Node 24 and 26 (Linux)
+e2e-nodes: build-e2e ## the smoke profile of e2e with the product on Node 24 and 26 (Linux)
 	@npm run -s test:nodes
 
 build: node_modules/.installed
 	@npm run -s build
 
-node_modules/.installed: package.json package-lock.json
-	@echo "installing dependencies ..."
-	@npm ci --no-progress
+build-e2e: build
+	@npm run -s build:e2e
+
+node_modules/.installed: package-lock.json
+	@echo "installing dependencies (once) ..."
+	@npm ci --no-progress --loglevel=error
 	@npx --no-install tap build >/dev/null 2>&1
 	@touch $@
 

@@ -4,7 +4,7 @@ import { createLogger, type RootLogger } from './logger.ts'
 import type { DatabaseTarget } from './model/database-target.ts'
 import { openGatewayDatabase } from './serve/database.ts'
 import { announce, prepareDemo, type Demo } from './serve/demo.ts'
-import { Gateway, type Addresses } from './serve/gateway.ts'
+import { Gateway } from './serve/gateway.ts'
 import { ConfigReloader } from './serve/reload.ts'
 
 /** What the gateway is run with. `loadConfig` is called again on each reload and throws `ConfigError`. */
@@ -39,7 +39,10 @@ export async function serve(input: ServeInput): Promise<number> {
     const database = await openGatewayDatabase(config, progress)
     const gateway = new Gateway(config, database, logger)
     const forced = signals.forced.then((code) => {
-      logger.error({ unstored: gateway.unstored }, 'second signal: stopped at once, entries not stored are lost')
+      logger.error(
+        { unstored: gateway.unstored },
+        'second signal: stopped at once, entries not stored are lost',
+      )
       return code
     })
     return await Promise.race([
@@ -67,16 +70,15 @@ interface Running {
 
 async function run(input: ServeInput, running: Running): Promise<number> {
   const { gateway, config, demo, logger, signals, progress } = running
-  let addresses: Addresses
   try {
-    addresses = await gateway.start(progress)
+    const addresses = await gateway.start(progress)
+    logger.info({ ...addresses, instance: gateway.instance, routes: config.routes.length }, 'ready')
     if (demo !== null) await announce({ gateway, target: running.target, config }, addresses, input.stdout)
   } catch (error) {
     logger.error({ err: error }, 'the gateway could not start')
     await gateway.stop()
     return 1
   }
-  logger.info({ ...addresses, instance: gateway.instance, routes: config.routes.length }, 'ready')
   const reloader = new ConfigReloader({
     current: config,
     load: () => (demo === null ? input.loadConfig() : demo.configOf(input.loadConfig())),
