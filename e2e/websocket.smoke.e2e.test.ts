@@ -22,7 +22,7 @@ t.test('WebSockets pass through the gateway', async (t) => {
   server.on('connection', (socket, req) => {
     handshakes.push(req)
     socket.on('message', (data, isBinary) => {
-      if (String(data) === 'leave') socket.close(4001, 'as you wish')
+      if ((data as Buffer).toString() === 'leave') socket.close(4001, 'as you wish')
       else socket.send(data, { binary: isBinary })
     })
     socket.on('close', (code) => closes.push(code))

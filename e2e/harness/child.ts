@@ -19,8 +19,32 @@ export interface CommandOptions {
 }
 
 /** The environment of commands: PATH and what is given, so that nothing of the developer's own settings changes a test. */
-export function plainEnv(env: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
-  return { PATH: process.env['PATH'], LANG: 'C.UTF-8', ...env }
+export function plainEnv(env: Readonly<Record<string, string>> = {}): Record<string, string> {
+  return { PATH: process.env['PATH'] ?? '', LANG: 'C.UTF-8', ...env }
+}
+
+/**
+ * Spawns a program with `plainEnv` and nothing else: `env -i` (POSIX) replaces itself by the program, with the same process
+ * id. Handing the environment to `spawn` is not enough: tap adds a NODE_OPTIONS to it that loads its own hooks into every
+ * Node process below, the product included, which would then not be what users run.
+ */
+export function spawnPlain(
+  program: string,
+  args: readonly string[],
+  options: {
+    readonly cwd: string
+    readonly env?: Readonly<Record<string, string>> | undefined
+    readonly stdin?: 'ignore' | 'pipe'
+    /** In a process group of its own. */
+    readonly isLeader?: boolean
+  },
+): ChildProcess {
+  const settings = Object.entries(plainEnv(options.env)).map(([name, value]) => `${name}=${value}`)
+  return spawn('env', ['-i', ...settings, program, ...args], {
+    cwd: options.cwd,
+    stdio: [options.stdin ?? 'ignore', 'pipe', 'pipe'],
+    detached: options.isLeader ?? false,
+  })
 }
 
 /** Whether a child has ended and left its pipes. */
@@ -37,19 +61,19 @@ export async function runCommand(
   args: readonly string[],
   options: CommandOptions,
 ): Promise<Finished> {
-  const child = spawn(program, args, {
+  const child = spawnPlain(program, args, {
     cwd: options.cwd,
-    env: plainEnv(options.env),
-    stdio: ['pipe', 'pipe', 'pipe'],
-    detached: true,
+    env: options.env,
+    stdin: 'pipe',
+    isLeader: true,
   })
   let stdout = ''
   let stderr = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text))
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text))
   // A command that does not read its input closes the pipe early.
-  child.stdin.on('error', () => {})
-  child.stdin.end(options.input ?? '')
+  child.stdin?.on('error', () => {})
+  child.stdin?.end(options.input ?? '')
   const timeoutMs = options.timeoutMs ?? 30_000
   let isLate = false
   const timer = setTimeout(() => {

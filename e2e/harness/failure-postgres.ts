@@ -43,13 +43,19 @@ export async function embeddedServer(t: Test, gateway: TestGateway): Promise<Emb
       // The postmaster first: then no new backend appears behind our back.
       frozen.push(postmaster)
       send(postmaster, 'SIGSTOP')
-      for (const child of await childrenOf(postmaster)) {
-        frozen.push(child)
-        send(child, 'SIGSTOP')
+      for (let isNew = true; isNew;) {
+        isNew = false
+        // Again, until there is none that was being started while the signal was on its way.
+        for (const child of await childrenOf(postmaster)) {
+          if (frozen.includes(child)) continue
+          isNew = true
+          frozen.push(child)
+          send(child, 'SIGSTOP')
+        }
       }
     },
     thaw,
-    signal: async (name) => send(await pid(), name),
+    signal: async (name) => void send(await pid(), name),
   }
 }
 

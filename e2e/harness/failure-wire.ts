@@ -99,8 +99,9 @@ export async function openWire(t: Test, origin: string, text: string): Promise<W
     closed: async (timeoutMs = 10_000) => {
       let timer: NodeJS.Timeout | undefined
       const late = new Promise<never>((_resolve, reject) => {
-        const error = new Error(`not closed within ${timeoutMs} ms; received: ${received.slice(0, 200)}`)
-        timer = setTimeout(() => reject(error), timeoutMs)
+        timer = setTimeout(() => {
+          reject(new Error(`not closed within ${timeoutMs} ms; received: ${received.slice(0, 200)}`))
+        }, timeoutMs)
       })
       await Promise.race([closed, late]).finally(() => clearTimeout(timer))
       return received

@@ -1,11 +1,11 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
+import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
 import { stringify } from 'yaml'
-import { hasEnded, plainEnv, runCommand, type Finished } from './child.ts'
+import { hasEnded, runCommand, spawnPlain, type Finished } from './child.ts'
 import { parseMetrics, type Scrape } from './metrics.ts'
 import { MAIN, productNode, testFolder } from './product.ts'
 import { until, untilTrue } from './wait.ts'
@@ -222,8 +222,10 @@ export async function startGateway(t: Test, options: GatewayOptions): Promise<Te
     ...(options.databaseUrl === undefined ? {} : { DATABASE_URL: options.databaseUrl }),
     ...options.env,
   }
-  const args = [MAIN, options.mode ?? 'serve', ...(options.flags ?? [])]
-  const child = spawn(productNode(), args, { cwd, env: plainEnv(env), stdio: ['ignore', 'pipe', 'pipe'] })
+  const { mode = 'serve', flags = [] } = options
+  // The demo reads a configuration file only when it is told to.
+  const args = [MAIN, mode, ...(mode === 'demo' ? ['--config', configFile] : []), ...flags]
+  const child = spawnPlain(productNode(), args, { cwd, env })
   const gateway = new TestGateway(child, { cwd, configFile, env })
   t.teardown(async () => {
     try {
@@ -239,10 +241,11 @@ export async function startGateway(t: Test, options: GatewayOptions): Promise<Te
   return gateway
 }
 
-/** Writes a configuration file with free ports on loopback. */
+/** Puts a configuration file, with free ports on loopback, in the place of the old one at once: never half of it is seen. */
 export async function writeConfig(file: string, config: GatewayConfig): Promise<void> {
   const listen = { listen: { host: '127.0.0.1', port: 0 }, admin: { host: '127.0.0.1', port: 0 } }
-  await writeFile(file, stringify({ ...listen, ...config }))
+  await writeFile(`${file}.new`, stringify({ ...listen, ...config }))
+  await rename(`${file}.new`, file)
 }
 
 function originOf(address: unknown): string {

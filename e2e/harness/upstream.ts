@@ -6,12 +6,8 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Test } from 'tap'
 
+/** Every generated body repeats it: the same on each request, and no short period that a shift would hide. */
 const BLOCK = Buffer.from(Array.from({ length: 65_536 }, (_, i) => (i * 31 + (i >> 8)) & 0xff))
-
-/** Byte `i` of every generated body: the same on each request, and no short period that a shift would hide. */
-export function byteAt(i: number): number {
-  return BLOCK[i % BLOCK.length] ?? 0
-}
 
 /** The generated body from byte `start` to before `end`. */
 export function generated(start: number, end: number): Buffer {

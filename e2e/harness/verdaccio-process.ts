@@ -8,7 +8,7 @@ import { runServer } from 'verdaccio'
 
 const [folder = ''] = process.argv.slice(2)
 const everybody = { access: '$all', publish: '$all', unpublish: '$all' }
-const server = (await runServer({
+const server: Server = await runServer({
   storage: `${folder}/storage`,
   self_path: `${folder}/config.yaml`,
   // The gateway is in front and decides who may do what.
@@ -18,7 +18,7 @@ const server = (await runServer({
   web: { enable: false },
   url_prefix: '/npm/',
   log: { type: 'stdout', format: 'json', level: 'error' },
-} as unknown as Parameters<typeof runServer>[0])) as Server
+})
 process.on('disconnect', () => process.exit(0))
 process.on('message', (publicUrl) => {
   // Read by Verdaccio on each request: addresses of tarballs begin with it.

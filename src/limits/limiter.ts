@@ -68,9 +68,9 @@ export class Limiter {
       }
     }
     const routeLimit = tenant.routeRateLimits.get(route.name) ?? route.rateLimit
-    const ofTenant = tenant.rateLimit && this.#bucket(`t ${tenant.slug}`, tenant.rateLimit)
-    const ofKey = key.rateLimit && this.#bucket(`k ${key.id}`, key.rateLimit)
-    const ofRoute = routeLimit && this.#bucket(`r ${tenant.slug} ${route.name}`, routeLimit)
+    const ofTenant = tenant.rateLimit && this.#bucket(`t ${tenant.slug}`, tenant.rateLimit, nowMs)
+    const ofKey = key.rateLimit && this.#bucket(`k ${key.id}`, key.rateLimit, nowMs)
+    const ofRoute = routeLimit && this.#bucket(`r ${tenant.slug} ${route.name}`, routeLimit, nowMs)
     const refusal =
       this.#ask('tenant_rate', ofTenant, nowMs) ??
       this.#ask('key_rate', ofKey, nowMs) ??
@@ -97,12 +97,15 @@ export class Limiter {
     }
   }
 
-  #bucket(name: string, limit: RateLimit): Bucket {
+  #bucket(name: string, limit: RateLimit, nowMs: number): Bucket {
     let bucket = this.#buckets.get(name)
     if (bucket === undefined) {
       bucket = { tatMs: 0, perSecond: limit.perSecond, burst: limit.burst }
       this.#buckets.set(name, bucket)
     } else if (bucket.perSecond !== limit.perSecond || bucket.burst !== limit.burst) {
+      // What was used stays used, in requests: the time it takes to come back is that of the new rate.
+      const used = (Math.max(bucket.tatMs - nowMs, 0) / 1000) * bucket.perSecond
+      bucket.tatMs = nowMs + (Math.min(used, limit.burst) * 1000) / limit.perSecond
       bucket.perSecond = limit.perSecond
       bucket.burst = limit.burst
     }
@@ -113,7 +116,8 @@ export class Limiter {
     if (bucket === null) return null
     const { perSecond, burst } = bucket
     const waitMs = gcraWaitMs(bucket, perSecond, burst, nowMs)
-    if (waitMs === 0) return null
+    // A thousandth of a request is rounding: after days of uptime a double of milliseconds is that coarse.
+    if (waitMs <= 1 / perSecond) return null
     this.#refusals[policy]++
     return {
       policy,

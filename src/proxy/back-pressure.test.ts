@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import t from 'tap'
 import { startGateway } from './test-gateway.ts'
 import { until } from './test-wire.ts'
@@ -6,7 +7,7 @@ const MIB = 1024 * 1024
 const CHUNK = Buffer.alloc(64 * 1024, 'x')
 
 /** Sends until the peer does not take more; resolves with the bytes that were sent. */
-async function fill(socket: import('node:net').Socket, limit: number): Promise<number> {
+async function fill(socket: Socket, limit: number): Promise<number> {
   let sent = 0
   while (sent < limit) {
     sent += CHUNK.length
@@ -52,7 +53,8 @@ for (const [name, head, ending, outcome] of [
       await upstream.message()
       const length = 8 * MIB + extra
       upstream.send(`HTTP/1.1 200 OK\r\n${head.replace('LENGTH', String(length))}\r\n`)
-      for (let left = length; left > 0; left -= CHUNK.length) upstream.send(CHUNK.subarray(0, Math.min(left, CHUNK.length)))
+      for (let left = length; left > 0; left -= CHUNK.length)
+        upstream.send(CHUNK.subarray(0, Math.min(left, CHUNK.length)))
       await until(() => [...gateway.handler.exchanges][0]?.isClientBlocked === true, 'the client to block')
       for (let i = 0; i < 50; i++) await new Promise(setImmediate)
       if (ending === 'fin') upstream.end()
@@ -71,7 +73,12 @@ for (const [name, head, ending, outcome] of [
   ['close-delimited and RST', '', 'rst', 'upstream_reset'],
   ['Content-Length, cut by FIN', 'Content-Length: 999999999\r\n', 'fin', 'upstream_reset'],
   ['Content-Length, cut by RST', 'Content-Length: 999999999\r\n', 'rst', 'upstream_reset'],
-  ['Connection: close, cut by RST', 'Connection: close\r\nContent-Length: 999999999\r\n', 'rst', 'upstream_reset'],
+  [
+    'Connection: close, cut by RST',
+    'Connection: close\r\nContent-Length: 999999999\r\n',
+    'rst',
+    'upstream_reset',
+  ],
 ] as const) {
   void t.test(`an upstream that ends when its last byte has blocked the client: ${name}`, async (t) => {
     const gateway = await startGateway(t)
@@ -86,7 +93,10 @@ for (const [name, head, ending, outcome] of [
     for (; !isBlocked(); sent += CHUNK.length) {
       upstream.send(CHUNK)
       const target = sent + CHUNK.length
-      await until(() => [...gateway.handler.exchanges][0]?.bytesSent === target || isBlocked(), 'the chunk to pass')
+      await until(
+        () => [...gateway.handler.exchanges][0]?.bytesSent === target || isBlocked(),
+        'the chunk to pass',
+      )
     }
     await until(() => [...gateway.handler.exchanges][0]?.bytesSent === sent || isBlocked(), 'the last chunk')
     if (ending === 'fin') upstream.end()

@@ -1,6 +1,9 @@
 import type { Socket } from 'node:net'
 import type { Exchange } from './exchange.ts'
 
+/** How long what is left of an upload is read and thrown away after an early answer, so that the answer gets through. */
+const LINGER_MS = 2000
+
 /**
  * A client connection and the exchanges open on it: usually one, more when the client pipelines. Node tells a pipelined
  * response that was not yet its connection's turn nothing of the connection's end; the gateway asks here.
@@ -12,9 +15,33 @@ export class Connection {
   readonly open = new Set<Exchange>()
   /** Monotonic ms at which the connection is broken off unless the rest of an upload has arrived by then. */
   lingerUntilTick = Infinity
+  /** Its input made no sense any more: what else comes is ignored. */
+  isMalformed = false
 
   constructor(socket: Socket) {
     this.socket = socket
     this.peer = socket.remoteAddress ?? ''
+    const destroySoon = socket.destroySoon.bind(socket)
+    // Node calls this right after the end of a last response. With input unread the kernel makes a reset of it, which can
+    // overtake the answer; so only our side is closed and the rest is read (lingering close, RFC 9112 §9.6).
+    socket.destroySoon = () => {
+      if (!this.#hasInput()) {
+        destroySoon()
+        return
+      }
+      this.linger()
+      socket.end()
+    }
+  }
+
+  /** The rest of an upload is welcome for a while and no longer. */
+  linger(): void {
+    this.lingerUntilTick = Math.min(this.lingerUntilTick, performance.now() + LINGER_MS)
+  }
+
+  #hasInput(): boolean {
+    if (this.isMalformed || this.lingerUntilTick !== Infinity) return true
+    for (const { req, res } of this.open) if (res !== null && !req.complete) return true
+    return false
   }
 }

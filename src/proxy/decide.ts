@@ -5,7 +5,7 @@ import type { LimitRefusal, Limiter } from '../limits/limiter.ts'
 import { authenticate, presentedKey } from './authenticate.ts'
 import type { Exchange } from './exchange.ts'
 import type { RouteTable } from './route-table.ts'
-import { hostName, isUnambiguousPath, splitTarget } from './target.ts'
+import { hostName, isUnambiguousPath } from './target.ts'
 
 /** Why a request goes no further. */
 export interface Refusal {
@@ -45,17 +45,21 @@ function readTarget(exchange: Exchange, context: DecisionContext): Refusal | nul
   if (req.httpVersionMajor !== 1 || (req.httpVersionMinor === 0 && head.isChunked)) {
     return refuse('bad_request', 'framing')
   }
-  const target = splitTarget(req.url ?? '')
+  const { target } = exchange
   if (target === null) return refuse('bad_request', 'target')
-  exchange.target = target
   // RFC 9112 §3.2: an absent Host is only allowed in HTTP/1.0; an invalid one never is, also beside an absolute target.
   const isHostMissing = head.host === null && req.httpVersionMinor > 0
   const isHostInvalid = head.host !== null && head.host !== '' && hostName(head.host) === null
   const isAuthorityInvalid = target.authority !== null && hostName(target.authority) === null
   if (isHostMissing || isHostInvalid || isAuthorityInvalid) return refuse('bad_request', 'host')
   if (!isUnambiguousPath(target.path)) return refuse('bad_request', 'path')
-  if (head.via?.includes(context.via) === true) return refuse('loop_detected', null)
+  if (head.via !== null && isLoop(head.via, context.via)) return refuse('loop_detected', null)
   return null
+}
+
+/** Whether a Via field (RFC 9110 §7.6.3: `1.1 pseudonym, …`) names this gateway. */
+function isLoop(via: string, pseudonym: string): boolean {
+  return via.includes(pseudonym) && via.split(',').some((hop) => hop.trim().split(/[ \t]+/)[1] === pseudonym)
 }
 
 function findRoute(exchange: Exchange, context: DecisionContext): Refusal | null {

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { AccessEntry, ENTRY_TEXT_MAX, capText } from '../model/access-entry.ts'
 import type { KeyGrant, TenantGrant } from '../model/grant.ts'
-import type { Outcome, Reason } from '../model/outcome.ts'
+import { statusOf, type Outcome, type Reason } from '../model/outcome.ts'
 import type { Route } from '../model/route.ts'
 import type { Connection } from './connection.ts'
 import type { ClientView } from './forwarded.ts'
@@ -13,10 +13,9 @@ import type { Target } from './target.ts'
 /**
  * What an exchange waits for; each phase has its own time limit.
  * `deciding` nothing (synchronous) · `queued` a place among the upstream's connections · `head` the upstream's response
- * head, the request's body on its way · `body` the response's body · `linger` the rest of an upload that was answered
- * early · `upgraded` nothing: a tunnel may be silent.
+ * head, the request's body on its way · `body` the response's body · `upgraded` nothing: a tunnel may be silent.
  */
-export type Phase = 'deciding' | 'queued' | 'head' | 'body' | 'linger' | 'upgraded'
+export type Phase = 'deciding' | 'queued' | 'head' | 'body' | 'upgraded'
 
 /**
  * One request and its response, from the head's arrival to the record. Everything that happens to a request is written
@@ -59,6 +58,7 @@ export class Exchange {
   activeTick: number
   /** The client does not take what was written to it. */
   isClientBlocked = false
+  #hasEnding = false
   /** Recorded: nothing may be written any more. */
   isClosed = false
   /** Called once when the exchange closes before it was complete: ends the upstream's side. */
@@ -100,7 +100,8 @@ export class Exchange {
 
   /** Sets how it ended. The first ending stands. */
   end(outcome: Outcome, reason: Reason | null): void {
-    if (this.outcome !== 'client_closed' && this.outcome !== 'forwarded') return
+    if (this.#hasEnding) return
+    this.#hasEnding = true
     this.outcome = outcome
     this.reason = reason
   }
@@ -118,14 +119,14 @@ export class Exchange {
     entry.host = capText(this.client.host, ENTRY_TEXT_MAX.host)
     const path = target === null ? redactPath(req.url ?? '', '') : redactPath(target.path, target.query)
     entry.path = capText(path, ENTRY_TEXT_MAX.path)
-    entry.status = this.status === 0 ? 499 : this.status
+    entry.status = this.status === 0 ? statusOf(this.outcome, null) : this.status
     entry.outcome = this.outcome
     entry.reason = this.reason
     entry.bytesReceived = this.bytesReceived
     entry.bytesSent = this.bytesSent
     entry.durationUs = Math.round((tick - this.startedTick) * 1000)
     entry.upstreamUs = this.respondedTick < 0 ? -1 : Math.round((this.respondedTick - this.sentTick) * 1000)
-    entry.upstream = this.upstream
+    entry.upstream = this.#wasSent() ? this.upstream : ''
     entry.clientIp = this.client.ip
     entry.userAgent = capText(redactText(this.head.userAgent), ENTRY_TEXT_MAX.userAgent)
     entry.requestId = this.requestId
@@ -133,5 +134,9 @@ export class Exchange {
     entry.ecosystem =
       route === null || route.kind === 'generic' || route.kind === 'integration' ? '' : route.kind
     return entry
+  }
+  /** Whether it went, or was tried to be sent, to the upstream: not if it only waited for a place. */
+  #wasSent(): boolean {
+    return this.phase !== 'queued' || (this.outcome !== 'overloaded' && this.outcome !== 'client_closed')
   }
 }

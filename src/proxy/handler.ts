@@ -15,6 +15,7 @@ import { problemReply } from './replies.ts'
 import { readHead } from './request-head.ts'
 import { RouteTable, upstreamOrigin, upstreamPath } from './route-table.ts'
 import type { ProxyCounters } from './stats.ts'
+import { splitTarget } from './target.ts'
 import { Upload } from './upload.ts'
 import type { Dispatched } from './upstream-request.ts'
 
@@ -31,9 +32,6 @@ export interface HandlerDependencies {
   readonly now?: () => number
 }
 
-/** How long what is left of an upload is read and thrown away after an early answer, so that the answer gets through. */
-const LINGER_MS = 2000
-
 /** Decides what becomes of a request. Holds what a reload replaces: the routes and the trust in forwarding fields. */
 export class Handler {
   readonly deps: HandlerDependencies
@@ -42,6 +40,8 @@ export class Handler {
   routes = new RouteTable([])
   trust: TrustPolicy = { trustedProxies: null, publicProto: null, publicHost: null }
   isDraining = false
+  /** Told of what should never happen; set by the listener. */
+  report: (error: unknown) => void = () => {}
 
   constructor(deps: HandlerDependencies) {
     this.deps = deps
@@ -65,9 +65,12 @@ export class Handler {
   /** Begins an exchange; whoever calls this registers the exit. `res` is null for an upgrade. */
   open(connection: Connection, req: IncomingMessage, res: ServerResponse | null): Exchange {
     const head = readHead(req.rawHeaders)
-    const client = clientView(connection.peer, head, head.host ?? '', this.trust)
+    const target = splitTarget(req.url ?? '')
+    // An absolute target's authority replaces Host (RFC 9112 §3.2.2).
+    const client = clientView(connection.peer, head, target?.authority ?? head.host ?? '', this.trust)
     const context = { connection, head, client, atMs: this.#now(), tick: performance.now() }
     const exchange = new Exchange(req, res, context)
+    exchange.target = target
     exchange.requestId = requestIdOf(head.requestId)
     const traceId = traceIdOf(head.traceparent)
     exchange.traceparent = traceId === null ? newTraceparent() : (head.traceparent ?? '')
@@ -96,11 +99,15 @@ export class Handler {
     route.bytesSent += entry.bytesSent
     route.durationBuckets.observe(entry.durationUs / 1e6)
     if (entry.upstreamUs >= 0) route.upstreamBuckets.observe(entry.upstreamUs / 1e6)
-    sink.push(entry)
+    try {
+      sink.push(entry)
+    } catch (error) {
+      this.report(error)
+    }
     this.#linger(exchange)
   }
 
-  /** Answers with a problem document. What is left of the body is drained, within bounds, so that the answer arrives. */
+  /** Answers with a problem document. */
   refuse(
     exchange: Exchange,
     res: ServerResponse,
@@ -108,15 +115,14 @@ export class Handler {
     reason: Reason | null,
     limit: LimitRefusal | null = null,
   ): void {
-    exchange.outcome = outcome
-    exchange.reason = reason
+    exchange.end(outcome, reason)
     const reply = problemReply(outcome, reason, exchange.requestId, limit)
     exchange.status = reply.status
     // A client that waits for 100 and gets a refusal may send its body or not: the connection cannot go on.
     const mustClose = exchange.expectsContinue || this.isDraining || reason === 'framing'
     res.writeHead(reply.status, mustClose ? [...reply.fields, 'Connection', 'close'] : [...reply.fields])
     if (exchange.req.method !== 'HEAD') exchange.bytesSent = reply.body.length
-    this.#finish(exchange, res, reply.body, mustClose)
+    res.end(reply.body)
   }
 
   #forward(exchange: Exchange, res: ServerResponse): void {
@@ -184,28 +190,13 @@ export class Handler {
     return { origin, method: exchange.req.method ?? 'GET', path, headers }
   }
 
-  #finish(exchange: Exchange, res: ServerResponse, body: Buffer, mustClose: boolean): void {
-    const { req } = exchange
-    const isParserDead = exchange.reason === 'framing'
-    if (req.complete || exchange.expectsContinue || isParserDead || (res.shouldKeepAlive && !mustClose)) {
-      res.end(body)
-      return
-    }
-    // Node closes the socket right after the end of a last response; unread upload would turn that into a reset that
-    // can overtake the answer. So the answer goes out whole, the end of the response waits for the upload or the limit.
-    res.write(body)
-    req.resume()
-    req.once('end', () => res.end())
-    exchange.enter('linger', LINGER_MS, performance.now())
-    exchange.onTimeout = () => res.end()
-  }
-
   #linger(exchange: Exchange): void {
     const { req, connection } = exchange
     if (exchange.res === null || req.complete || connection.socket.destroyed) return
-    connection.lingerUntilTick = performance.now() + LINGER_MS
+    connection.linger()
     req.once('end', () => {
       connection.lingerUntilTick = Infinity
+      if (!connection.socket.writable) connection.socket.destroySoon()
     })
     req.resume()
   }
@@ -227,7 +218,6 @@ function timeOut(exchange: Exchange, relay: Relay, upload: Upload | null): void 
       else relay.fail('upstream_timeout', 'idle_timeout')
       return
     case 'deciding':
-    case 'linger':
     case 'upgraded':
       return
   }

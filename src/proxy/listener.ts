@@ -53,6 +53,7 @@ export class ProxyListener {
   constructor(handler: Handler, options: ListenerOptions, report: ReportInternal) {
     this.#handler = handler
     this.#report = report
+    handler.report = report
     this.#upgrader = new Upgrader(handler)
     const server = createServer({
       maxHeaderSize: options.maxHeaderBytes,
@@ -110,9 +111,11 @@ export class ProxyListener {
     })
     this.#server.closeIdleConnections()
     this.#upgrader.destroyAll()
+    for (const { connection, res } of this.#handler.exchanges) if (res !== null) endAfter(connection, res)
     let isClean = true
     const deadline = setTimeout(() => {
       isClean = false
+      for (const exchange of this.#handler.exchanges) exchange.end('draining', null)
       for (const socket of this.#connections.keys()) socket.destroy()
     }, timeoutMs)
     await closed
@@ -144,7 +147,7 @@ export class ProxyListener {
     const connection = this.#connectionOf(req.socket)
     try {
       this.#handler.handle(connection, req, res, expectsContinue)
-      if (this.#handler.isDraining) res.once('close', () => req.socket.destroySoon())
+      if (this.#handler.isDraining) endAfter(connection, res)
     } catch (error) {
       this.#report(error)
       this.#failInternally(connection, req, res)
@@ -176,18 +179,23 @@ export class ProxyListener {
       }
     } catch (error) {
       this.#report(error)
-      socket.destroy()
+      this.#upgrader.failInternally(req, this.#connectionOf(socket))
     }
   }
 
   #onConnect(req: IncomingMessage, socket: Socket): void {
-    const exchange = this.#handler.open(this.#connectionOf(socket), req, null)
+    const connection = this.#connectionOf(socket)
+    const exchange = this.#handler.open(connection, req, null)
     socket.on('error', () => {})
+    socket.once('close', () => this.#handler.close(exchange))
+    socket.once('finish', () => {
+      this.#handler.close(exchange)
+      connection.linger()
+    })
     const reply = problemReply('method_not_allowed', null, exchange.requestId, null)
-    exchange.outcome = 'method_not_allowed'
+    exchange.end('method_not_allowed', null)
     exchange.status = reply.status
     exchange.bytesSent = reply.body.length
-    socket.once('close', () => this.#handler.close(exchange))
     writeReply(socket, reply)
     socket.end()
     socket.resume()
@@ -196,8 +204,10 @@ export class ProxyListener {
   /** A message that the parser refused, or a head that did not arrive in time. */
   #onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
     const connection = this.#connectionOf(socket)
+    if (connection.isMalformed) return
     const unfinished = [...connection.open].find((exchange) => !exchange.req.complete)
     const reason = malformedReason(error.code ?? '')
+    connection.isMalformed = true
     if (reason === null || socket.destroyed) {
       socket.destroy()
     } else if (unfinished !== undefined) {
@@ -207,8 +217,15 @@ export class ProxyListener {
       if (res !== null && !res.headersSent) this.#handler.refuse(unfinished, res, 'bad_request', 'framing')
       else unfinished.end('bad_request', 'framing')
       socket.destroySoon()
-    } else if (connection.open.size > 0 || socket.bytesRead === 0) {
-      socket.destroySoon() // after the answers under way; or nothing was asked
+    } else if (socket.bytesRead === 0) {
+      socket.destroy() // nothing was asked
+    } else if (connection.open.size > 0) {
+      // Pipelined: the answers under way come first.
+      for (const { res } of connection.open) {
+        res?.once('close', () => {
+          if (connection.open.size === 0 && !socket.destroyed) this.#refuseMalformed(connection, reason)
+        })
+      }
     } else {
       this.#refuseMalformed(connection, reason)
     }
@@ -248,6 +265,14 @@ export class ProxyListener {
     this.#upgrader.recheck(Date.now())
     deps.limiter.evictIdle(now)
   }
+}
+
+/** Ends a connection after the responses that are open on it. */
+function endAfter(connection: Connection, res: ServerResponse): void {
+  if (!res.headersSent) res.shouldKeepAlive = false
+  res.once('close', () => {
+    if (connection.open.size === 0) connection.socket.destroySoon()
+  })
 }
 
 /** Parser or server error code → reason; null when the client just went away. */

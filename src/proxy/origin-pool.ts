@@ -25,7 +25,7 @@ class Link extends Client {
     const connector = options.connect as buildConnector.connector
     const connect: buildConnector.connector = (to, callback) => {
       connector(to, (...result) => {
-        const socket = result[1]
+        const socket = result[1] ?? null // undici leaves it out when it could not connect
         place.socket = socket
         if (socket !== null) {
           countOpen(1)
@@ -70,6 +70,7 @@ class Dispatch {
   readonly #pool: OriginPool
   readonly #receiver: ResponseReceiver
   #hasStarted = false
+  #isAnswered = false
   #isOver = false
   link: Link | null = null
 
@@ -88,6 +89,11 @@ class Dispatch {
 
   onHeaders(status: number, raw: Buffer[], _resume: () => void, statusText: string): boolean {
     this.#receiver.onHeaders(status, raw, this, statusText)
+    if (status === 204 || status === 304) {
+      // Over with its head (RFC 9112 §6.3). undici takes the Content-Length that a 304 may bear for a body that is missing.
+      this.#isAnswered = true
+      this.#receiver.onEnd([], false)
+    }
     return true
   }
 
@@ -104,12 +110,13 @@ class Dispatch {
   onComplete(trailers: string[] | null): void {
     const isCut = isReset(this.link?.socket ?? null)
     this.#end()
-    this.#receiver.onEnd(trailers ?? [], isCut)
+    if (!this.#isAnswered) this.#receiver.onEnd(trailers ?? [], isCut)
   }
 
   onError(error: NodeJS.ErrnoException): void {
     const socket = this.link?.socket ?? null
     this.#end()
+    if (this.#isAnswered) return
     // The engine gave the connection up, not the peer: an answer that it does not accept, such as a 101 unasked for.
     const isProtocol = error.code === 'UND_ERR_SOCKET' && this.#hasStarted && socket?.readableEnded === false
     const isUnheard = !this.#hasStarted && socket !== null && socket.bytesRead > 0

@@ -41,10 +41,11 @@ export class Relay implements ResponseReceiver {
     if (this.#isDone) throw new RequestGoneError()
     this.#abort = abort
     const exchange = this.#exchange
-    const route = exchange.route
+    const { route } = exchange
+    const isUploading = this.#upload !== null && !this.#upload.isComplete
     const tick = performance.now()
     exchange.sentTick = tick
-    exchange.enter('head', (this.#upload === null ? route?.headerTimeoutMs : route?.idleTimeoutMs) ?? 0, tick)
+    exchange.enter('head', (isUploading ? route?.idleTimeoutMs : route?.headerTimeoutMs) ?? 0, tick)
   }
 
   onHeaders(status: number, raw: Buffer[], source: ResponseSource, statusText: string): void {

@@ -12,7 +12,7 @@ import { Handler } from './handler.ts'
 import { ProxyListener, type ListenerOptions } from './listener.ts'
 import { RouteTable } from './route-table.ts'
 import { ProxyCounters } from './stats.ts'
-import { RawUpstream, Wire, dial, until } from './test-wire.ts'
+import { RawUpstream, dial, until, type Wire } from './test-wire.ts'
 
 /** What an entry must say; fields that are absent do not matter. */
 export type ExpectedEntry = Partial<AccessEntry>
@@ -44,7 +44,10 @@ export class TestDirectory implements Directory {
   }
 
   /** Adds a key with all scopes, or changes one. */
-  key(minted: MintedKey, changes: Partial<KeyGrant> & { scopeList?: string[]; networkList?: string[] } = {}): void {
+  key(
+    minted: MintedKey,
+    changes: Partial<KeyGrant> & { scopeList?: string[]; networkList?: string[] } = {},
+  ): void {
     const { scopeList = ['*:*'], networkList = [], ...rest } = changes
     this.keys.set(minted.digest, {
       id: minted.id,
@@ -177,14 +180,21 @@ export class TestGateway {
    * The end of every test: exactly these entries, in this order, and no more; nothing in flight, no connection, no tunnel, no
    * count of the limiter, no busy upstream connection is left; nothing was reported as internal.
    */
-  async finish(t: Test, expected: readonly ExpectedEntry[], options: { reports?: number } = {}): Promise<void> {
+  async finish(
+    t: Test,
+    expected: readonly ExpectedEntry[],
+    options: { reports?: number } = {},
+  ): Promise<void> {
     await this.entry(expected.length)
     await this.quiet()
     t.equal(this.handler.exchanges.size, 0, 'no exchange is left')
     for (const { socket } of this.#clients) socket.destroy()
     await until(() => this.counters.connections === 0, 'client connections to end')
-    await until(() => this.pools.stats.every(({ busy, queued }) => busy + queued === 0), 'upstream requests to end')
-    t.match(this.entries, expected as AccessEntry[])
+    await until(
+      () => this.pools.stats.every(({ busy, queued }) => busy + queued === 0),
+      'upstream requests to end',
+    )
+    t.match(this.entries, expected)
     t.equal(this.entries.length, expected.length, 'one entry per request')
     t.equal(this.counters.upgradesOpen, 0)
     t.equal(this.limiter.stats.inFlightTenants, 0)

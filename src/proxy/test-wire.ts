@@ -2,12 +2,12 @@ import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 
-/** How long a test waits for something before it fails; a bound, not a delay. */
-const PATIENCE_MS = 10_000
+/** How long a test waits for something before it fails, unless it says otherwise; a bound, not a delay. */
+const PATIENCE_MS = 6000
 
-/** Resolves once the condition holds, looked at on every turn of the event loop; rejects with `what` after ten seconds. */
-export async function until(condition: () => boolean, what: string): Promise<void> {
-  const deadline = performance.now() + PATIENCE_MS
+/** Resolves once the condition holds, looked at on every turn of the event loop; rejects with `what` after `patienceMs`. */
+export async function until(condition: () => boolean, what: string, patienceMs = PATIENCE_MS): Promise<void> {
+  const deadline = performance.now() + patienceMs
   while (!condition()) {
     if (performance.now() > deadline) throw new Error(`waited in vain for ${what}`)
     await turn()
@@ -86,7 +86,8 @@ export class Wire {
   async head(): Promise<Message> {
     await until(() => this.text.includes('\r\n\r\n') || this.isClosed, 'a head')
     const end = this.text.indexOf('\r\n\r\n')
-    if (end === -1) throw new Error(`no head before the end: ${JSON.stringify(this.text)} ${this.errorCode ?? ''}`)
+    if (end === -1)
+      throw new Error(`no head before the end: ${JSON.stringify(this.text)} ${this.errorCode ?? ''}`)
     const head = this.text.slice(0, end)
     this.text = this.text.slice(end + 4)
     return parse(head, '', '')
@@ -109,7 +110,10 @@ export class Wire {
 
   /** Takes exactly `length` bytes. */
   async take(length: number): Promise<string> {
-    await until(() => this.text.length >= length || this.isClosed, `${length} bytes, have ${this.text.length}`)
+    await until(
+      () => this.text.length >= length || this.isClosed,
+      `${length} bytes, have ${this.text.length}`,
+    )
     if (this.text.length < length) throw new Error(`cut short: ${this.text.length} of ${length} bytes`)
     const taken = this.text.slice(0, length)
     this.text = this.text.slice(length)
@@ -192,6 +196,15 @@ export class RawUpstream {
   async connection(): Promise<Wire> {
     await until(() => this.#fresh.length > 0, 'a connection to the upstream')
     return this.#fresh.shift() as Wire
+  }
+
+  /** The next whole request, on whichever connection, and that connection. */
+  async request(): Promise<{ wire: Wire; message: Message }> {
+    const find = (): Wire | undefined =>
+      this.all.find((wire) => !wire.isClosed && wire.text.includes('\r\n\r\n'))
+    await until(() => find() !== undefined, 'a request to the upstream')
+    const wire = find() as Wire
+    return { wire, message: await wire.message() }
   }
 
   stop(): void {

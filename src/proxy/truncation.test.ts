@@ -12,7 +12,11 @@ const CASES = [
   ['RST within chunks', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n', 'rst'],
   ['RST in a close-delimited body', 'HTTP/1.1 200 OK\r\n\r\nhalf', 'rst'],
   ['RST in a close-delimited body of HTTP/1.0', 'HTTP/1.0 200 OK\r\n\r\nhalf', 'rst'],
-  ['a malformed chunk', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nZZ\r\nbad\r\n', 'none'],
+  [
+    'a malformed chunk',
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nZZ\r\nbad\r\n',
+    'none',
+  ],
 ] as const
 
 for (const [name, bytes, ending] of CASES) {
@@ -100,12 +104,24 @@ void t.test('a reset of one upstream connection says nothing about another', asy
 /** Answers that are no answers: nothing of them may pass. */
 const GARBAGE = [
   ['garbage', 'SSH-2.0-OpenSSH\r\n', 'protocol'],
-  ['two Content-Lengths that differ', 'HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd', 'protocol'],
+  [
+    'two Content-Lengths that differ',
+    'HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd',
+    'protocol',
+  ],
   ['an invalid Content-Length', 'HTTP/1.1 200 OK\r\nContent-Length: +3\r\n\r\nabc', 'protocol'],
-  ['Transfer-Encoding and Content-Length', 'HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n', 'protocol'],
+  [
+    'Transfer-Encoding and Content-Length',
+    'HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n',
+    'protocol',
+  ],
   ['a coding that is not chunked', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nabc', 'protocol'],
   ['a header line without colon', 'HTTP/1.1 200 OK\r\nBroken\r\n\r\n', 'protocol'],
-  ['an unsolicited 101', 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: foo\r\n\r\n', 'protocol'],
+  [
+    'an unsolicited 101',
+    'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: foo\r\n\r\n',
+    'protocol',
+  ],
   ['an unsolicited 101 without Upgrade', 'HTTP/1.1 101 Switching Protocols\r\n\r\n', 'protocol'],
   ['a head that is too large', `HTTP/1.1 200 OK\r\nX-Large: ${'x'.repeat(80_000)}\r\n\r\n`, 'protocol'],
   ['a status below 100', 'HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n', 'protocol'],
@@ -124,7 +140,10 @@ for (const [name, bytes, reason] of GARBAGE) {
     const response = await client.message()
     t.equal(response.status, 502)
     t.equal(response.field('content-type'), 'application/problem+json')
-    t.equal(response.field('proxy-status'), `waybill; error=${reason === 'protocol' ? 'http_protocol_error' : 'connection_terminated'}`)
+    t.equal(
+      response.field('proxy-status'),
+      `waybill; error=${reason === 'protocol' ? 'http_protocol_error' : 'connection_terminated'}`,
+    )
     t.notMatch(response.body, /127\.0\.0\.1|HPE|undici|SSH/, 'nothing internal')
     await upstream.closed()
     await gateway.finish(t, [{ outcome: 'upstream_reset', reason, status: 502, upstreamUs: -1 }])
@@ -149,7 +168,9 @@ void t.test('surplus bytes after a response never answer the next request', asyn
   client.send(gateway.head(GET))
   const upstream = await gateway.upstream.connection()
   await upstream.message()
-  upstream.send('HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\naHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison')
+  upstream.send(
+    'HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\naHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison',
+  )
   t.equal((await client.message()).body, 'a')
   await upstream.closed()
   client.send(gateway.head(GET))

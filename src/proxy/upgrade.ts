@@ -25,7 +25,7 @@ export class Upgrader {
   readonly #handler: Handler
   readonly #proxy = httpProxy.createProxyServer({ ws: true, xfwd: false })
   readonly #tunnels = new Map<Exchange, Socket>()
-  readonly #pending = new WeakMap<IncomingMessage, Exchange>()
+  readonly #pending = new WeakMap<IncomingMessage, Handshake>()
 
   constructor(handler: Handler) {
     this.#handler = handler
@@ -38,7 +38,15 @@ export class Upgrader {
     const exchange = handler.open(connection, req, null)
     const readBefore = socket.bytesRead - head.length
     socket.on('error', () => {}) // 'close' follows and tells all that is needed
-    socket.once('close', () => {
+    socket.once('finish', () => {
+      if (exchange.phase === 'upgraded') return
+      // Answered, and no tunnel: what the client may still send is read and thrown away for a while.
+      handler.close(exchange)
+      connection.linger()
+      socket.resume()
+    })
+    // First among the listeners: the one that records the exchange needs the count.
+    socket.prependOnceListener('close', () => {
       if (exchange.phase === 'upgraded') exchange.bytesReceived = socket.bytesRead - readBefore
       handler.close(exchange)
     })
@@ -50,6 +58,15 @@ export class Upgrader {
       return
     }
     this.#connect(exchange, socket, head)
+  }
+
+  /** Answers a handshake that failed inside the gateway. */
+  failInternally(req: IncomingMessage, connection: Connection): void {
+    for (const exchange of connection.open) {
+      if (exchange.req !== req) continue
+      exchange.cancel?.()
+      fail(exchange, connection.socket, 'internal', null)
+    }
   }
 
   /** Ends tunnels whose key no longer authenticates. Called when the snapshot has changed, and every few seconds for expiry. */
@@ -78,22 +95,32 @@ export class Upgrader {
     req.headers.connection = 'Upgrade'
     req.headers.upgrade = 'websocket'
     req.url = request.path
-    this.#pending.set(req, exchange)
+    const handshake: Handshake = { exchange, proxyReq: null }
+    this.#pending.set(req, handshake)
     exchange.enter('head', route?.headerTimeoutMs ?? 0, performance.now())
     exchange.sentTick = performance.now()
     const options = { target, toProxy: true, prependPath: false }
     this.#proxy.ws(req, socket, head, options, (error) => {
       const failure = upstreamFailure(error)
+      if (exchange.phase === 'body') {
+        cutRefusal(exchange, socket)
+        return
+      }
       if (exchange.phase === 'upgraded') exchange.end(failure.outcome, failure.reason)
       else fail(exchange, socket, failure.outcome, failure.reason)
       socket.destroySoon()
     })
+    // http-proxy would write an answer that is no 101 without its framing.
+    handshake.proxyReq?.removeAllListeners('response')
+    handshake.proxyReq?.once('response', (response) => relayRefusal(exchange, socket, response))
   }
 
   /** http-proxy made the upstream request and has not sent it; listeners set here run before its own. */
   #onRequest(proxyReq: ClientRequest, req: IncomingMessage, socket: Socket): void {
-    const exchange = this.#pending.get(req)
-    if (exchange === undefined) return
+    const handshake = this.#pending.get(req)
+    if (handshake === undefined) return
+    handshake.proxyReq = proxyReq
+    const { exchange } = handshake
     // Verbatim: http-proxy re-joins paths and would fold slashes.
     proxyReq.path = req.url ?? '/'
     exchange.cancel = () => proxyReq.destroy()
@@ -101,10 +128,6 @@ export class Upgrader {
       fail(exchange, socket, 'upstream_timeout', 'response_timeout')
       proxyReq.destroy()
     }
-    proxyReq.once('response', (response) => {
-      ;(response as IncomingMessage & { upgrade: boolean }).upgrade = true // tells http-proxy to keep out
-      relayRefusal(exchange, socket, response)
-    })
     proxyReq.once('upgrade', (response, upstreamSocket: Socket) => {
       this.#onUpgraded(exchange, socket, response, upstreamSocket)
     })
@@ -139,6 +162,12 @@ export class Upgrader {
   }
 }
 
+/** A WebSocket handshake under way. */
+interface Handshake {
+  readonly exchange: Exchange
+  proxyReq: ClientRequest | null
+}
+
 /** Passes on an answer that is no 101, as a whole message that ends the connection; it is never a tunnel. */
 function relayRefusal(exchange: Exchange, socket: Socket, response: IncomingMessage): void {
   const status = response.statusCode ?? 502
@@ -164,13 +193,17 @@ function relayRefusal(exchange: Exchange, socket: Socket, response: IncomingMess
   })
   response.pipe(socket)
   response.once('close', () => {
-    if (response.complete) return
-    exchange.end('upstream_reset', 'truncated')
-    socket.resetAndDestroy() // without chunks only a reset says that the body is not whole
+    if (!response.complete) cutRefusal(exchange, socket)
   })
 }
 
-function fail(exchange: Exchange, socket: Socket, outcome: Outcome, reason: Reason): void {
+/** Without length or chunks only a reset says that the body is not whole. */
+function cutRefusal(exchange: Exchange, socket: Socket): void {
+  exchange.end('upstream_reset', 'truncated')
+  socket.resetAndDestroy()
+}
+
+function fail(exchange: Exchange, socket: Socket, outcome: Outcome, reason: Reason | null): void {
   if (exchange.status !== 0) return
   answer(exchange, socket, outcome, reason, problemReply(outcome, reason, exchange.requestId, null))
 }
@@ -182,8 +215,7 @@ function answer(
   reason: Reason | null,
   reply: ReturnType<typeof problemReply>,
 ): void {
-  exchange.outcome = outcome
-  exchange.reason = reason
+  exchange.end(outcome, reason)
   exchange.status = reply.status
   exchange.bytesSent = reply.body.length
   writeReply(socket, reply)
