@@ -14,5 +14,5 @@ for version in "$@"; do
   export WAYBILL_E2E_NODE
   echo "end-to-end smoke profile on Node $("$WAYBILL_E2E_NODE" --version)"
   WAYBILL_E2E_PROFILE=smoke node dist/embedded/with-postgres.js -- \
-    npx --no-install tap -j2 -t120 -o ".cache/tap/node-$version.tap" $(find dist/e2e -name '*.smoke.e2e.test.js')
+    npx --no-install tap -R terse -j2 -t120 -o ".cache/tap/node-$version.tap" $(find dist/e2e -name '*.smoke.e2e.test.js')
 done

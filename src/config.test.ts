@@ -130,11 +130,12 @@ database: { url: "mysql://u:${secret}@h/d" }
 routes:
   - { name: a, kind: npm, path: /a/, upstream: "http://u:${secret}@h/" }
   - { name: b, kind: npm, path: /b/, upstream: "http://h/", upstreamAuth: { bearer: "${secret}\\n" } }
+  - { name: d, kind: npm, path: /d/, upstream: "http://u:${secret}@h:99999/" }
   - { name: c, kind: npm, path: /c/, upstream: "http://h/", upstreamAuth: { nosuch: ${secret} } }
 `,
     { WAYBILL_DATABASE_READER_URL: secret },
   )
-  t.equal(found.length, 6, found.join('\n'))
+  t.equal(found.length, 7, found.join('\n'))
   t.notMatch(found.join('\n'), secret)
 })
 

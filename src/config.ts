@@ -57,6 +57,7 @@ export function loadConfig(input: ConfigInput): Config {
   const fileValues = flatten(optionTree, problems)
   const options: Record<string, unknown> = {}
   const sources: Record<string, ValueSource> = {}
+  const unreadable: OptionName[] = []
   for (const name of OPTION_NAMES) {
     const found = pick(name, input, fileValues)
     const row = optionRow(name)
@@ -66,13 +67,16 @@ export function loadConfig(input: ConfigInput): Config {
     try {
       options[name] = row.read(found.value)
     } catch (error) {
+      unreadable.push(name)
       const shown = row.isSecret === true ? '' : ` "${String(found.value).slice(0, 100)}"`
       problems.push(`${found.label}${shown}: ${(error as RangeError).message}`)
     }
   }
   const { routes, problems: routeProblems } = readRoutes(routesValue)
   problems.push(...routeProblems)
-  if (problems.length === 0) problems.push(...crossProblems(options as Options))
+  // A problem between options, one of which could not be read, would only repeat that.
+  const isNew = (problem: string): boolean => !unreadable.some((name) => problem.includes(name))
+  problems.push(...crossProblems(options as Options).filter(isNew))
   if (problems.length > 0) throw new ConfigError(problems)
   return {
     options: options as Options,

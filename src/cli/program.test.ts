@@ -137,7 +137,7 @@ void t.test('serve without routes says what a route looks like', async (t) => {
   t.match(stderr, 'upstream: https://repo.example.com/')
 })
 
-void t.test('the file is --config, else waybill.yaml here, else WAYBILL_CONFIG', async (t) => {
+void t.test('the file is --config, else WAYBILL_CONFIG, else waybill.yaml here', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'waybill-program-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const other = join(folder, 'other.yaml')
@@ -146,7 +146,8 @@ void t.test('the file is --config, else waybill.yaml here, else WAYBILL_CONFIG',
   const port = async (argv: readonly string[], options: { yaml?: string; env?: Io['env'] }) =>
     (await configOf(t, argv, options)).found?.config.options['listen.port']
   t.equal(await port(['serve', '--config', other], { yaml }), 7)
-  t.equal(await port(['serve'], { yaml, env: { WAYBILL_CONFIG: other } }), 5)
+  t.equal(await port(['serve'], { yaml, env: { WAYBILL_CONFIG: other } }), 7)
+  t.equal(await port(['serve'], { yaml }), 5)
   t.equal(await port(['serve'], { env: { WAYBILL_CONFIG: other } }), 7)
 })
 

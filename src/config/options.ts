@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { DURATION_FORM, parseDurationMs } from '../model/duration.ts'
+import { parseDatabaseUrl } from '../model/database-target.ts'
 import { networkProblem } from '../model/network.ts'
 
 interface Row<T> {
@@ -81,7 +82,13 @@ function networks(help: string, extra: Extra = {}): Row<readonly string[]> {
 
 const isHost = (v: string): boolean => isIP(v) !== 0 || /^[a-zA-Z0-9.-]{1,253}$/.test(v)
 const isHttpOrigin = (v: string): boolean => v === '' || /^https?:\/\/[^/?#@\s]+\/?$/.test(v)
-const isPostgresUrl = (v: string): boolean => v === '' || /^postgres(ql)?:\/\//.test(v)
+function isPostgresUrl(v: string): boolean {
+  try {
+    return v === '' || parseDatabaseUrl(v).port > 0
+  } catch {
+    return false
+  }
+}
 
 const DAY_MS = 86_400_000
 const MIB = 1024 ** 2
@@ -117,14 +124,14 @@ export const OPTIONS = {
 
   'database.url': text(
     '',
-    'a postgres:// URL',
+    'a URL such as postgres://user:password@host:5432/database?sslmode=verify-full',
     'PostgreSQL 15 or newer; empty starts the embedded one',
     isPostgresUrl,
     { isSecret: true, env: 'DATABASE_URL' },
   ),
   'database.readerUrl': text(
     '',
-    'a postgres:// URL',
+    'a URL such as postgres://user:password@host:5432/database?sslmode=verify-full',
     'Where listings and reports read from; empty for database.url',
     isPostgresUrl,
     { isSecret: true },

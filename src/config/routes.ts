@@ -106,7 +106,7 @@ export function readRoutes(value: unknown): { routes: Route[]; problems: string[
 
 function readUpstream(text: string, allowLinkLocal: boolean): { origin: string; path: string } | string {
   const probe = text.replaceAll('{tenant}', 'tenant')
-  if (!URL.canParse(probe)) return `"${text.slice(0, 200)}" is not a URL`
+  if (!URL.canParse(probe)) return 'is not an http:// or https:// URL'
   const url = new URL(probe)
   if (url.protocol !== 'http:' && url.protocol !== 'https:') return 'must be an http:// or https:// URL'
   if (url.username !== '' || url.password !== '') return 'must not hold credentials; use upstreamAuth'
@@ -116,7 +116,7 @@ function readUpstream(text: string, allowLinkLocal: boolean): { origin: string; 
     return 'is a link-local address (cloud metadata lives there); set allowLinkLocal: true if it is meant'
   }
   const match = /^(https?:\/\/[^/]+)(\/[^\s]*)?$/.exec(text)
-  if (match === null) return `"${text.slice(0, 200)}" is not a URL`
+  if (match === null) return 'is not an http:// or https:// URL'
   const path = match[2] ?? '/'
   return { origin: match[1] ?? '', path: path.endsWith('/') ? path : `${path}/` }
 }

@@ -8,12 +8,14 @@ export interface GcraBucket {
   tatMs: number
 }
 
+/** A thousandth of a request is rounding: after days of uptime a double of milliseconds is that coarse. */
+const ROUNDING = 1e-3
+
 /** Milliseconds until a request would conform; 0 when it does now. Changes nothing. */
 export function gcraWaitMs(bucket: GcraBucket, perSecond: number, burst: number, nowMs: number): number {
   const intervalMs = 1000 / perSecond
   const wait = bucket.tatMs - nowMs - (burst - 1) * intervalMs
-  // Below a nanosecond is rounding of the subtraction, not a request too many.
-  return wait > 1e-6 ? wait : 0
+  return wait > intervalMs * ROUNDING ? wait : 0
 }
 
 /** Takes one request out of the bucket; call it only after `gcraWaitMs` gave 0. */
@@ -24,5 +26,5 @@ export function gcraTake(bucket: GcraBucket, perSecond: number, nowMs: number): 
 /** Requests that would conform right now. */
 export function gcraRemaining(bucket: GcraBucket, perSecond: number, burst: number, nowMs: number): number {
   const ahead = Math.max(bucket.tatMs - nowMs, 0) / (1000 / perSecond)
-  return Math.max(0, Math.floor(burst - ahead + 1e-9))
+  return Math.max(0, Math.floor(burst - ahead + ROUNDING))
 }

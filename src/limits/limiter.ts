@@ -116,8 +116,7 @@ export class Limiter {
     if (bucket === null) return null
     const { perSecond, burst } = bucket
     const waitMs = gcraWaitMs(bucket, perSecond, burst, nowMs)
-    // A thousandth of a request is rounding: after days of uptime a double of milliseconds is that coarse.
-    if (waitMs <= 1 / perSecond) return null
+    if (waitMs === 0) return null
     this.#refusals[policy]++
     return {
       policy,

@@ -1,6 +1,6 @@
 import type { Directory } from '../model/grant.ts'
 import type { Outcome, Reason } from '../model/outcome.ts'
-import { permits } from '../model/scope.ts'
+import { accessOf, permits } from '../model/scope.ts'
 import type { LimitRefusal, Limiter } from '../limits/limiter.ts'
 import { authenticate, presentedKey } from './authenticate.ts'
 import type { Exchange } from './exchange.ts'
@@ -78,8 +78,8 @@ function findRoute(exchange: Exchange, context: DecisionContext): Refusal | null
   if (!result.ok) return refuse(result.outcome, result.reason)
   exchange.tenant = result.tenant
   context.directory.noteUse(result.key.id)
-  const method = exchange.req.method ?? ''
-  const access = method === 'GET' || method === 'HEAD' || method === 'OPTIONS' ? 'read' : 'write'
+  const rest = target?.path.slice(route.path.length - 1) ?? '/'
+  const access = accessOf(route.kind, exchange.req.method ?? '', rest)
   if (!permits(result.key.scopes, route.name, access)) return refuse('forbidden', 'scope')
   return tooLarge(exchange)
 }

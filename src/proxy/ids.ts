@@ -1,4 +1,5 @@
 import { randomBytes, randomFillSync } from 'node:crypto'
+import { KEY_IN_TEXT } from '../model/api-key.ts'
 
 const CLIENT_ID = /^[A-Za-z0-9._:@/+=-]{1,128}$/
 // version "00", trace id and parent id not all zero (W3C Trace Context §3.2)
@@ -7,9 +8,10 @@ const TRACEPARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{
 const PREFIX = randomBytes(6).toString('hex')
 let counter = 0
 
-/** The client's request id when it is harmless, else a new one: process prefix and counter. Measured: 0.02 µs against 0.08 for a UUID. */
+/** The client's request id when it is harmless (and no gateway key by mistake), else a new one: process prefix and counter. Measured: 0.02 µs against 0.08 for a UUID. */
 export function requestIdOf(fromClient: string | null): string {
-  if (fromClient !== null && CLIENT_ID.test(fromClient)) return fromClient
+  const isHarmless = fromClient !== null && CLIENT_ID.test(fromClient) && !fromClient.includes(KEY_IN_TEXT)
+  if (isHarmless) return fromClient
   counter++
   return `${PREFIX}-${counter.toString(36)}`
 }

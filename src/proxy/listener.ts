@@ -204,7 +204,8 @@ export class ProxyListener {
   /** A message that the parser refused, or a head that did not arrive in time. */
   #onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
     const connection = this.#connectionOf(socket)
-    if (connection.isMalformed) return
+    // Bytes after a request that said `Connection: close` are nobody's request (RFC 9112 §9.6).
+    if (connection.isMalformed || error.code === 'HPE_CLOSED_CONNECTION') return
     const unfinished = [...connection.open].find((exchange) => !exchange.req.complete)
     const reason = malformedReason(error.code ?? '')
     connection.isMalformed = true

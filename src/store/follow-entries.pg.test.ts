@@ -148,7 +148,7 @@ void t.test(
       VALUES (gen_random_uuid(), ${at}::text::timestamptz, 200, 'forwarded', 0, 0, 0, ${instance}, 1)`
     })
     await follower.reached([`${instance}/1`])
-  t.equal(follower.seen.filter((row) => row.instance === instance).length, 1)
+    t.equal(follower.seen.filter((row) => row.instance === instance).length, 1)
   },
 )
 
