@@ -11,7 +11,8 @@ import { until, untilTrue } from './harness/wait.ts'
 t.test('the demo prints lines that work when they are copied, and leaves no process behind', async (t) => {
   // An embedded database of its own, as for a user who has just cloned the project.
   const gateway = await startGateway(t, { mode: 'demo', env: { HOME: await testFolder(t) } })
-  t.match(gateway.stdout, /Waybill is running/)
+  // They are the last thing that is printed.
+  await untilTrue('the lines are printed', async () => /Ctrl-C stops it/.test(gateway.stdout))
   const printed = gateway.stdout.split('\n').map((line) => line.trim())
   const line = (pattern: RegExp): string => {
     const found = printed.find((text) => pattern.test(text))
