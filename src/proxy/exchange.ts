@@ -17,6 +17,14 @@ import type { Target } from './target.ts'
  */
 export type Phase = 'deciding' | 'queued' | 'head' | 'body' | 'upgraded'
 
+/** Who carries an exchange to its upstream. */
+export interface Carrier {
+  /** The exchange has closed, or is about to: ends the upstream's side. A second call does nothing. */
+  cancel(): void
+  /** The phase's limit has passed. */
+  timeOut(): void
+}
+
 /**
  * One request and its response, from the head's arrival to the record. Everything that happens to a request is written
  * here; `record` turns it into the access entry. Fixed shape: all fields are set in the constructor.
@@ -61,10 +69,8 @@ export class Exchange {
   #hasEnding = false
   /** Recorded: nothing may be written any more. */
   isClosed = false
-  /** Called once when the exchange closes before it was complete: ends the upstream's side. */
-  cancel: (() => void) | null = null
-  /** Called when the phase's limit has passed. */
-  onTimeout: (() => void) | null = null
+  /** Who carries it upstream; null before it is admitted. */
+  carrier: Carrier | null = null
 
   constructor(
     req: IncomingMessage,

@@ -4,20 +4,18 @@ import type { Directory } from '../model/grant.ts'
 import type { Outcome, Reason } from '../model/outcome.ts'
 import type { Limiter, LimitRefusal } from '../limits/limiter.ts'
 import type { Connection } from './connection.ts'
-import { decide } from './decide.ts'
+import { decide, type DecisionContext } from './decide.ts'
 import { Exchange } from './exchange.ts'
 import { clientView, type TrustPolicy } from './forwarded.ts'
-import { TooManyUpstreamsError, type UpstreamPools } from './forward.ts'
+import type { UpstreamPools } from './forward.ts'
+import { Forwarding, type Refuser } from './forwarding.ts'
 import { upstreamHeaders } from './headers.ts'
 import { newTraceparent, requestIdOf, traceIdOf } from './ids.ts'
-import { Relay } from './relay.ts'
 import { problemReply } from './replies.ts'
 import { readHead } from './request-head.ts'
 import { RouteTable, upstreamOrigin, upstreamPath } from './route-table.ts'
 import type { ProxyCounters } from './stats.ts'
 import { splitTarget } from './target.ts'
-import { Upload } from './upload.ts'
-import type { Dispatched } from './upstream-request.ts'
 
 /** The collaborators of the data plane; built and owned by the composition root. */
 export interface HandlerDependencies {
@@ -33,8 +31,11 @@ export interface HandlerDependencies {
 }
 
 /** Decides what becomes of a request. Holds what a reload replaces: the routes and the trust in forwarding fields. */
-export class Handler {
+export class Handler implements DecisionContext, Refuser {
   readonly deps: HandlerDependencies
+  readonly directory: Directory
+  readonly limiter: Limiter
+  readonly via: string
   readonly #now: () => number
   readonly exchanges = new Set<Exchange>()
   routes = new RouteTable([])
@@ -45,11 +46,10 @@ export class Handler {
 
   constructor(deps: HandlerDependencies) {
     this.deps = deps
+    this.directory = deps.directory
+    this.limiter = deps.limiter
+    this.via = deps.via
     this.#now = deps.now ?? Date.now
-  }
-
-  get via(): string {
-    return this.deps.via
   }
 
   /** The life of a request. */
@@ -57,7 +57,7 @@ export class Handler {
     const exchange = this.open(connection, req, res)
     res.once('close', () => this.close(exchange)) // the only exit; see also `Connection`
     exchange.expectsContinue = expectsContinue
-    const refusal = decide(exchange, { ...this.deps, routes: this.routes, isDraining: this.isDraining })
+    const refusal = decide(exchange, this)
     if (refusal === null) this.#forward(exchange, res)
     else this.refuse(exchange, res, refusal.outcome, refusal.reason, refusal.limit)
   }
@@ -91,7 +91,7 @@ export class Handler {
     counters.inFlight--
     if (exchange.isAdmitted && exchange.tenant !== null) limiter.release(exchange.tenant.slug)
     if (exchange.res !== null && !exchange.res.writableFinished) exchange.end('client_closed', null)
-    exchange.cancel?.()
+    exchange.carrier?.cancel()
     const entry = exchange.toEntry(performance.now())
     const route = counters.route(entry.route)
     route.count(entry.outcome, entry.status)
@@ -126,46 +126,12 @@ export class Handler {
   }
 
   #forward(exchange: Exchange, res: ServerResponse): void {
-    const { route, req } = exchange
+    const { route } = exchange
     if (route === null) throw new Error('forwarding needs a route')
     if (this.isDraining) res.shouldKeepAlive = false
-    const request = this.upstreamRequest(exchange)
-    let attempts = 0
-    let place: Dispatched | null = null
-    let relay: Relay | null = null
-    const refuse = (outcome: Outcome, reason: Reason | null): void => {
-      if (!exchange.isClosed && !res.headersSent) this.refuse(exchange, res, outcome, reason)
-    }
-    const send = (): void => {
-      attempts++
-      const upload = exchange.hasBody
-        ? new Upload(exchange, route.maxBodyBytes, () => relay?.fail('body_too_large', null))
-        : null
-      const current = new Relay(exchange, res, upload, {
-        retry: () => {
-          const isSafe = req.method === 'GET' || req.method === 'HEAD' || req.method === 'OPTIONS'
-          if (attempts > 1 || !isSafe || exchange.hasBody || exchange.isClosed) return false
-          send()
-          return true
-        },
-        refuse,
-      })
-      relay = current
-      exchange.cancel = () => {
-        place?.leave()
-        current.cancel()
-      }
-      exchange.enter('queued', route.headerTimeoutMs, performance.now())
-      exchange.onTimeout = () => timeOut(exchange, current, upload)
-      try {
-        place = this.deps.pools.dispatch(route, request.origin, { ...request, body: upload }, current)
-        if (place === null) refuse('overloaded', 'queue_full')
-      } catch (error) {
-        if (!(error instanceof TooManyUpstreamsError)) throw error
-        refuse('overloaded', 'queue_full')
-      }
-    }
-    send()
+    const { origin, ...request } = this.upstreamRequest(exchange)
+    const owners = { pools: this.deps.pools, refuser: this }
+    new Forwarding(exchange, res, { route, origin, request }, owners).send()
   }
 
   /** The request as its upstream will see it. */
@@ -183,7 +149,7 @@ export class Handler {
       client: exchange.client,
       requestId: exchange.requestId,
       traceparent: exchange.traceparent,
-      via: this.deps.via,
+      via: this.via,
       prefix: route.path.slice(0, -1),
     })
     const path = upstreamPath(route, target.path, target.query, slug)
@@ -199,26 +165,5 @@ export class Handler {
       if (!connection.socket.writable) connection.socket.destroySoon()
     })
     req.resume()
-  }
-}
-
-/** A phase lasted too long: who kept the exchange waiting decides the outcome. */
-function timeOut(exchange: Exchange, relay: Relay, upload: Upload | null): void {
-  switch (exchange.phase) {
-    case 'queued':
-      relay.fail('overloaded', 'queue_timeout')
-      return
-    case 'head':
-      if (upload !== null && !upload.isComplete && !upload.isUpstreamBlocked)
-        relay.fail('bad_request', 'body_timeout')
-      else relay.fail('upstream_timeout', 'response_timeout')
-      return
-    case 'body':
-      if (exchange.isClientBlocked) relay.fail('client_closed', 'idle_timeout')
-      else relay.fail('upstream_timeout', 'idle_timeout')
-      return
-    case 'deciding':
-    case 'upgraded':
-      return
   }
 }

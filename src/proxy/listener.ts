@@ -157,7 +157,7 @@ export class ProxyListener {
   #failInternally(connection: Connection, req: IncomingMessage, res: ServerResponse): void {
     for (const exchange of connection.open) {
       if (exchange.req !== req) continue
-      exchange.cancel?.()
+      exchange.carrier?.cancel()
       if (!res.headersSent) this.#handler.refuse(exchange, res, 'internal', null)
     }
     if (!res.writableEnded) res.destroy()
@@ -213,7 +213,7 @@ export class ProxyListener {
       socket.destroy()
     } else if (unfinished !== undefined) {
       // The body of a request that is being served: its exchange ends, upstream included.
-      unfinished.cancel?.()
+      unfinished.carrier?.cancel()
       const { res } = unfinished
       if (res !== null && !res.headersSent) this.#handler.refuse(unfinished, res, 'bad_request', 'framing')
       else unfinished.end('bad_request', 'framing')
@@ -254,7 +254,7 @@ export class ProxyListener {
     for (const exchange of exchanges) {
       if (exchange.limitMs === 0 || now - exchange.activeTick <= exchange.limitMs) continue
       exchange.activeTick = now
-      exchange.onTimeout?.()
+      exchange.carrier?.timeOut()
     }
     for (const { socket, lingerUntilTick } of this.#connections.values()) {
       if (lingerUntilTick < now) socket.destroy()

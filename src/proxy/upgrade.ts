@@ -50,8 +50,7 @@ export class Upgrader {
       if (exchange.phase === 'upgraded') exchange.bytesReceived = socket.bytesRead - readBefore
       handler.close(exchange)
     })
-    const context = { ...handler.deps, routes: handler.routes, isDraining: handler.isDraining }
-    const refusal = decide(exchange, context)
+    const refusal = decide(exchange, handler)
     if (refusal !== null) {
       const reply = problemReply(refusal.outcome, refusal.reason, exchange.requestId, refusal.limit)
       answer(exchange, socket, refusal.outcome, refusal.reason, reply)
@@ -64,7 +63,7 @@ export class Upgrader {
   failInternally(req: IncomingMessage, connection: Connection): void {
     for (const exchange of connection.open) {
       if (exchange.req !== req) continue
-      exchange.cancel?.()
+      exchange.carrier?.cancel()
       fail(exchange, connection.socket, 'internal', null)
     }
   }
@@ -123,10 +122,12 @@ export class Upgrader {
     const { exchange } = handshake
     // Verbatim: http-proxy re-joins paths and would fold slashes.
     proxyReq.path = req.url ?? '/'
-    exchange.cancel = () => proxyReq.destroy()
-    exchange.onTimeout = () => {
-      fail(exchange, socket, 'upstream_timeout', 'response_timeout')
-      proxyReq.destroy()
+    exchange.carrier = {
+      cancel: () => proxyReq.destroy(),
+      timeOut: () => {
+        fail(exchange, socket, 'upstream_timeout', 'response_timeout')
+        proxyReq.destroy()
+      },
     }
     proxyReq.once('upgrade', (response, upstreamSocket: Socket) => {
       this.#onUpgraded(exchange, socket, response, upstreamSocket)
@@ -140,8 +141,7 @@ export class Upgrader {
     exchange.outcome = 'forwarded'
     exchange.status = 101
     exchange.enter('upgraded', 0, tick)
-    exchange.onTimeout = null
-    exchange.cancel = () => upstreamSocket.destroy()
+    exchange.carrier = { cancel: () => upstreamSocket.destroy(), timeOut: () => {} } // a tunnel may be silent
     counters.upgradesOpen++
     this.#tunnels.set(exchange, socket)
     const { fields } = clientHeaders(response.rawHeaders, 200)
@@ -176,10 +176,12 @@ function relayRefusal(exchange: Exchange, socket: Socket, response: IncomingMess
   exchange.status = status
   exchange.outcome = 'forwarded'
   exchange.enter('body', exchange.route?.idleTimeoutMs ?? 0, tick)
-  exchange.cancel = () => response.destroy()
-  exchange.onTimeout = () => {
-    exchange.end('upstream_timeout', 'idle_timeout')
-    socket.resetAndDestroy()
+  exchange.carrier = {
+    cancel: () => response.destroy(),
+    timeOut: () => {
+      exchange.end('upstream_timeout', 'idle_timeout')
+      socket.resetAndDestroy()
+    },
   }
   const { fields } = clientHeaders(response.rawHeaders, status)
   writeReply(socket, {

@@ -1,0 +1,116 @@
+import type { ServerResponse } from 'node:http'
+import type { Outcome, Reason } from '../model/outcome.ts'
+import type { Route } from '../model/route.ts'
+import type { Carrier, Exchange } from './exchange.ts'
+import { TooManyUpstreamsError, type UpstreamPools } from './forward.ts'
+import { Relay, type RelayOwner } from './relay.ts'
+import { Upload } from './upload.ts'
+import type { Dispatched, UpstreamRequest } from './upstream-request.ts'
+
+/** What a forwarding needs of the handler. */
+export interface Refuser {
+  /** Ends the exchange with one of the gateway's own answers; the response head has not been sent. */
+  refuse(exchange: Exchange, res: ServerResponse, outcome: Outcome, reason: Reason | null): void
+}
+
+/**
+ * Sends an admitted request upstream, once more where that is safe, and ends it when one of its phases lasts too long. One
+ * object per exchange.
+ */
+export class Forwarding implements Carrier, RelayOwner {
+  readonly #exchange: Exchange
+  readonly #res: ServerResponse
+  readonly #route: Route
+  readonly #request: Omit<UpstreamRequest, 'body'>
+  readonly #origin: string
+  readonly #pools: UpstreamPools
+  readonly #refuser: Refuser
+  #attempts = 0
+  #upload: Upload | null = null
+  #relay: Relay | null = null
+  #place: Dispatched | null = null
+
+  constructor(
+    exchange: Exchange,
+    res: ServerResponse,
+    target: {
+      readonly route: Route
+      readonly origin: string
+      readonly request: Omit<UpstreamRequest, 'body'>
+    },
+    owners: { readonly pools: UpstreamPools; readonly refuser: Refuser },
+  ) {
+    this.#exchange = exchange
+    this.#res = res
+    this.#route = target.route
+    this.#origin = target.origin
+    this.#request = target.request
+    this.#pools = owners.pools
+    this.#refuser = owners.refuser
+  }
+
+  /** Sends the request, or queues it. */
+  send(): void {
+    const exchange = this.#exchange
+    this.#attempts++
+    exchange.carrier = this
+    this.#upload = exchange.hasBody
+      ? new Upload(exchange, this.#route.maxBodyBytes, () => this.#relay?.fail('body_too_large', null))
+      : null
+    this.#relay = new Relay(exchange, this.#res, this.#upload, this)
+    exchange.enter('queued', this.#route.headerTimeoutMs, performance.now())
+    const { method, path, headers } = this.#request
+    const request = { method, path, headers, body: this.#upload }
+    try {
+      this.#place = this.#pools.dispatch(this.#route, this.#origin, request, this.#relay)
+      if (this.#place === null) this.refuse('overloaded', 'queue_full')
+    } catch (error) {
+      if (!(error instanceof TooManyUpstreamsError)) throw error
+      this.refuse('overloaded', 'queue_full')
+    }
+  }
+
+  /** See RelayOwner: only what changes nothing and has no body, and only once (RFC 9110 §9.2.2). */
+  retry(): boolean {
+    const { method } = this.#request
+    const isSafe = method === 'GET' || method === 'HEAD' || method === 'OPTIONS'
+    if (this.#attempts > 1 || !isSafe || this.#exchange.hasBody || this.#exchange.isClosed) return false
+    this.send()
+    return true
+  }
+
+  /** See RelayOwner. */
+  refuse(outcome: Outcome, reason: Reason | null): void {
+    if (this.#exchange.isClosed || this.#res.headersSent) return
+    this.#refuser.refuse(this.#exchange, this.#res, outcome, reason)
+  }
+
+  /** See Carrier. */
+  cancel(): void {
+    this.#place?.leave()
+    this.#relay?.cancel()
+  }
+
+  /** See Carrier: who kept the exchange waiting decides the outcome. */
+  timeOut(): void {
+    const { phase, isClientBlocked } = this.#exchange
+    const upload = this.#upload
+    switch (phase) {
+      case 'queued':
+        this.#relay?.fail('overloaded', 'queue_timeout')
+        return
+      case 'head':
+        if (upload !== null && !upload.isComplete && !upload.isUpstreamBlocked)
+          this.#relay?.fail('bad_request', 'body_timeout')
+        else this.#relay?.fail('upstream_timeout', 'response_timeout')
+        return
+      case 'body':
+        if (isClientBlocked) this.#relay?.fail('client_closed', 'idle_timeout')
+        else this.#relay?.fail('upstream_timeout', 'idle_timeout')
+        return
+      case 'deciding':
+      case 'upgraded':
+        return
+    }
+  }
+}
