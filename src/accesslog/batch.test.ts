@@ -102,21 +102,25 @@ t.test('cuts out the row of a line, whatever is in the rows, and nothing else', 
   // Two characters that are stored as one (U+FFFD) would make two tenants one; slugs have neither.
   const tenant = fc.string({ unit: fc.constantFrom('a', '\n', '\\', '\t', '\0', 'é') })
   fc.assert(
-    fc.property(fc.array(fc.tuple(tenant, text), { minLength: 1, maxLength: 20 }), fc.nat(), (texts, pick) => {
-      const { batch } = build(texts.map(([tenant, path]) => entryOf({ tenant, path })))
-      const index = pick % texts.length
-      const cut = cutRow(batch, index + 1, WHY)
-      if (cut === null) return false
-      const expected = rowsOf(batch.body).filter((_, i) => i !== index)
-      const sum = [...cut.batch.tenants.values()].reduce((a, b) => a + b, 0)
-      return (
-        cut.row.seq === index + 1 &&
-        cut.row.tenant === texts[index]?.[0] &&
-        sum === texts.length - 1 &&
-        JSON.stringify(rowsOf(cut.batch.body)) === JSON.stringify(expected) &&
-        cut.batch.number === batch.number
-      )
-    }),
+    fc.property(
+      fc.array(fc.tuple(tenant, text), { minLength: 1, maxLength: 20 }),
+      fc.nat(),
+      (texts, pick) => {
+        const { batch } = build(texts.map(([tenant, path]) => entryOf({ tenant, path })))
+        const index = pick % texts.length
+        const cut = cutRow(batch, index + 1, WHY)
+        if (cut === null) return false
+        const expected = rowsOf(batch.body).filter((_, i) => i !== index)
+        const sum = [...cut.batch.tenants.values()].reduce((a, b) => a + b, 0)
+        return (
+          cut.row.seq === index + 1 &&
+          cut.row.tenant === texts[index]?.[0] &&
+          sum === texts.length - 1 &&
+          JSON.stringify(rowsOf(cut.batch.body)) === JSON.stringify(expected) &&
+          cut.batch.number === batch.number
+        )
+      },
+    ),
   )
 })
 

@@ -14,6 +14,9 @@ import type { WriterLog } from './writer-log.ts'
 const FILL_PRESSED = 1 / 2
 const FILL_URGENT = 7 / 8
 
+/** A database that has not answered for so many times `spillAfterMs` is taken for frozen, however empty the channel. */
+const FROZEN_FACTOR = 3
+
 /** How often that is looked at while something is waited for. */
 const POLL_MS = 100
 
@@ -151,14 +154,16 @@ export class Delivery {
 
   async #whileBearable<T>(call: Promise<T>): Promise<T | 'pressed'> {
     const { options, channelFill, link } = this.#parts
-    const startedAtMs = this.#clock.nowMs()
+    const startedAtMs = Math.min(this.#clock.nowMs(), this.#failedSinceMs)
     let cancel = (): void => {}
     const pressed = new Promise<'pressed'>((resolve) => {
       const look = (): void => {
         cancel()
         const fill = channelFill()
-        const isSlow = this.#clock.nowMs() - startedAtMs >= options.spillAfterMs
-        if (this.#isOverdue || fill >= FILL_URGENT || (isSlow && fill >= FILL_PRESSED)) {
+        const silentMs = this.#clock.nowMs() - startedAtMs
+        const isPressing = silentMs >= options.spillAfterMs && fill >= FILL_PRESSED
+        const isFrozen = silentMs >= options.spillAfterMs * FROZEN_FACTOR
+        if (this.#isOverdue || fill >= FILL_URGENT || isPressing || isFrozen) {
           this.#isSlow = true
           if (!this.#isOverdue) link.lost()
           resolve('pressed')

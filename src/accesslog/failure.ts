@@ -22,7 +22,7 @@ const KIND_BY_SQLSTATE: Readonly<Record<string, FailureKind>> = {
   '57P02': 'retry', // crash shutdown
   '57P03': 'retry', // cannot connect now: starting up, in recovery
   '58': 'retry', // system error outside Postgres: I/O
-  '23514': 'missing_partition', // check violation; access_log has no CHECK but its partition bounds
+  '23514': 'missing_partition', // check violation without a constraint's name: no partition takes the row
   '22': 'rejected', // data exception
   '23': 'rejected', // integrity constraint violation
   '54': 'rejected', // program limit exceeded: an index row too large
@@ -75,7 +75,8 @@ export function toStoreError(error: unknown): StoreError {
   const code = textProperty(error, 'code') || 'unknown'
   return new StoreError(`access log batch not stored: ${code}`, {
     code,
-    kind: failureKind(code),
+    // A bound of a partition has no name; a CHECK has one: it is an operator's, and the row will never be taken.
+    kind: code === '23514' && textProperty(error, 'constraint') !== '' ? 'rejected' : failureKind(code),
     line: blamedLine(textProperty(error, 'where')),
     detail: wordsWithoutValues(textProperty(error, 'message'), textProperty(error, 'where')),
     cause: error,

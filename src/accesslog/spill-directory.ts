@@ -103,6 +103,11 @@ export class SpillDirectory {
     return bytes
   }
 
+  /** Whether our directory is there, with its heartbeat. */
+  get isInUse(): boolean {
+    return this.#made !== null
+  }
+
   /** From now on what is left belongs to whoever comes. Never rejects. */
   async release(): Promise<void> {
     this.#cancelHeartbeat?.()

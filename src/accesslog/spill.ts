@@ -174,7 +174,7 @@ export class Spill {
   /** To be called when nothing is pending and nothing is expected: removes what is left, so that the disk is not touched again. */
   async rest(): Promise<void> {
     await this.#inTurn(async () => {
-      if (this.hasPending || this.#segments.length === 0) return
+      if (this.hasPending || (this.#segments.length === 0 && !this.#directory.isInUse)) return
       for (const segment of this.#segments)
         await segment.endWriting().catch((error) => this.#syncFailed(error))
       await this.#tidy()

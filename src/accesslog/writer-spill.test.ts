@@ -196,6 +196,26 @@ t.test(
   },
 )
 
+t.test(
+  'a frozen database is not waited for longer than three times spillAfterMs, however empty the channel',
+  async (t) => {
+    const world = worldOf({ capacityEntries: 100 })
+    const { clock, store } = world
+    const life = lifeOf(world)
+    store.script.push('late')
+    life.push(10)
+    await pass(clock, 2900)
+    t.equal(life.ledger.totals.buffered, 10)
+    await pass(clock, 3000)
+    t.match(life.ledger.totals, { spilled: 10, buffered: 0 })
+    await pass(clock, 60_000)
+    t.match(life.ledger.totals, { stored: 10, spilled: 0 })
+    t.equal(store.rows.length, 10)
+    t.same(brokenAccounts(life.ledger), [])
+    await life.writer.drain(1000)
+  },
+)
+
 t.test('a COPY that succeeds after its batch was spilled settles it, and the database is back', async (t) => {
   const world = worldOf({ capacityEntries: 100 })
   const { clock, store } = world

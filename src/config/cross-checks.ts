@@ -27,6 +27,10 @@ export function crossProblems(o: Options): string[] {
     `shutdown.drainTimeoutMs (${o['shutdown.drainTimeoutMs']}) and shutdown.flushTimeoutMs (${o['shutdown.flushTimeoutMs']}) must fit into shutdown.graceMs (${o['shutdown.graceMs']})`,
   )
   must(
+    o['spill.maxBytes'] === 0 || o['spill.maxBytes'] >= 2 * o['accessLog.maxBatchBytes'],
+    `spill.maxBytes (${o['spill.maxBytes']}) must be 0 or at least twice accessLog.maxBatchBytes (${o['accessLog.maxBatchBytes']})`,
+  )
+  must(
     !o['accessLog.journal'] || o['spill.maxBytes'] > 0,
     'accessLog.journal needs a spill: spill.maxBytes must not be 0',
   )

@@ -231,7 +231,7 @@ export const OPTIONS = {
     1000,
     10,
     600_000,
-    'A batch, or a half full channel, waits this long for the database before it goes to disk',
+    'A batch goes to disk this long after its first failure, or when the database has been silent for three times as long (once, with the channel half full)',
   ),
   'spill.maxBytes': bytes(
     1024 * MIB,
