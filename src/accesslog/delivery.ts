@@ -154,7 +154,7 @@ export class Delivery {
 
   async #whileBearable<T>(call: Promise<T>): Promise<T | 'pressed'> {
     const { options, channelFill, link } = this.#parts
-    const startedAtMs = Math.min(this.#clock.nowMs(), this.#failedSinceMs)
+    const startedAtMs = this.#clock.nowMs()
     let cancel = (): void => {}
     const pressed = new Promise<'pressed'>((resolve) => {
       const look = (): void => {
