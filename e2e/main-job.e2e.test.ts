@@ -126,10 +126,17 @@ t.test('no key is found in the database, the logs or the metrics', async (t) => 
     )
   }
   await assertAllStored(t, db, [gateway], ways.length)
+  const scrape = await request(`${gateway.adminUrl}/metrics`)
+  t.equal(scrape.status, 200)
   t.equal(await gateway.stop(), 0)
   const dump = await dumpAll(db)
   t.match(dump, id, 'the dump holds what it should: the id of the key')
-  const places = { database: dump, log: JSON.stringify(gateway.log), stdout: gateway.stdout }
+  const places = {
+    database: dump,
+    log: JSON.stringify(gateway.log),
+    stdout: gateway.stdout,
+    metrics: String(scrape.body),
+  }
   for (const [place, text] of Object.entries(places)) {
     const lines = text.split('\n').filter((line) => secrets.some((secret) => line.includes(secret)))
     t.strictSame(lines, [], `no key in the ${place}`)
