@@ -17,6 +17,8 @@ import { untilTrue } from './harness/wait.ts'
 const DOWNLOAD_BYTES = 64 * 1024 ** 2
 /** What is left after the flush goes to closing connections that do not answer. */
 const SHUTDOWN = { drainTimeoutMs: 1000, flushTimeoutMs: 1500, graceMs: 5000 }
+/** With a spill nothing would be lost: see spill.e2e.test.ts. */
+const MEMORY_ONLY = { maxBytes: 0 }
 /** A busy machine may end a process a little late. */
 const SLACK_MS = 1000
 
@@ -116,7 +118,7 @@ t.test('a second SIGTERM stops at once', async (t) => {
 })
 
 t.test(
-  'SIGTERM with a database that answers nothing: gone within the deadline, the loss is told',
+  'SIGTERM with a database that answers nothing and no spill: gone within the deadline, the loss is told',
   async (t) => {
     const db = await testDatabase(t)
     const forwarder = await startForwarder(t, db)
@@ -124,7 +126,7 @@ t.test(
     const upstream = await startUpstream(t)
     const gateway = await startGateway(t, {
       databaseUrl: forwarder.url,
-      config: { routes: routes(upstream.url), shutdown: SHUTDOWN },
+      config: { routes: routes(upstream.url), shutdown: SHUTDOWN, spill: MEMORY_ONLY },
     })
     const key = await gateway.mint({ tenant: 'acme', scopes: ['files:read'] })
     forwarder.mode = 'swallow'
@@ -147,10 +149,10 @@ t.test(
 )
 
 t.test(
-  'SIGTERM with the embedded Postgres frozen: gone within the deadlines, the loss is told',
+  'SIGTERM with the embedded Postgres frozen and no spill: gone within the deadlines, the loss is told',
   async (t) => {
     const upstream = await startUpstream(t)
-    const config = { routes: routes(upstream.url), shutdown: SHUTDOWN }
+    const config = { routes: routes(upstream.url), shutdown: SHUTDOWN, spill: MEMORY_ONLY }
     const gateway = await startGateway(t, { config })
     const server = await embeddedServer(t, gateway)
     const pid = await server.pid()

@@ -1,13 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { parseDocument } from 'yaml'
-import {
-  OPTION_NAMES,
-  crossProblems,
-  optionEnv,
-  optionRow,
-  type OptionName,
-  type Options,
-} from './config/options.ts'
+import { OPTION_NAMES, optionEnv, optionRow, type OptionName, type Options } from './config/options.ts'
+import { crossProblems } from './config/cross-checks.ts'
 import { readRoutes } from './config/routes.ts'
 import type { Route } from './model/route.ts'
 

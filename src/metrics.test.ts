@@ -35,7 +35,7 @@ void t.test('every family of the product moves when its source does', async (t) 
   stats.limits.refusals.key_rate = 4
   Object.assign(stats.limits, { buckets: 5, inFlightTenants: 6 })
   Object.assign(stats.channel, { size: 7, bytes: 8, capacityEntries: 9, capacityBytes: 10 })
-  Object.assign(stats.totals, { accepted: 11, stored: 12, buffered: 13 })
+  Object.assign(stats.totals, { accepted: 11, stored: 12, buffered: 13, spilled: 27, quarantined: 28 })
   stats.totals.dropped.channel_full = 14
   stats.writer.triggers.size = 15
   Object.assign(stats.writer.copyDurations, { counts: [1, 0, 2], sumMs: 5001 })
@@ -47,6 +47,14 @@ void t.test('every family of the product moves when its source does', async (t) 
     rowMismatches: 1,
   })
   Object.assign(stats.writer, { oldestUnflushedAgeMs: 1500, consecutiveFailures: 19 })
+  Object.assign(stats.writer, { replayed: 29, isAway: true })
+  Object.assign(stats.writer.spill, {
+    bytes: 30,
+    maxBytes: 2000,
+    pendingEntries: 31,
+    refused: 32,
+    damaged: 33,
+  })
   Object.assign(stats.directory, { ageMs: 250, keys: 20, tenants: 21, refreshes: 22, failures: 23 })
   Object.assign(stats.directory, { fullLoads: 1, notifications: 2, isListening: true, pendingUses: 3 })
   Object.assign(stats.pool, { busy: 24, idle: 25, queued: 26 })

@@ -46,6 +46,8 @@ export interface Overview {
     readonly writerMode: string
     readonly accepted: number
     readonly stored: number
+    readonly spilled: number
+    readonly quarantined: number
     readonly buffered: number
     readonly dropped: Readonly<Record<string, number>>
   }

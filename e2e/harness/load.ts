@@ -21,6 +21,8 @@ export interface LoadResult {
   readonly failed: ReadonlyMap<string, number>
   /** Milliseconds from start to complete answer, sorted. */
   readonly durationsMs: readonly number[]
+  /** When each complete answer came, `performance.now()`, in order. */
+  readonly answerTicks: readonly number[]
 }
 
 /** A load under way. */
@@ -38,6 +40,7 @@ export function startLoad(options: LoadOptions): Load {
   const byStatus = new Map<number, number>()
   const failed = new Map<string, number>()
   const durationsMs: number[] = []
+  const answerTicks: number[] = []
   const startTick = performance.now()
   let sent = 0
   let answered = 0
@@ -53,7 +56,9 @@ export function startLoad(options: LoadOptions): Load {
         const status = await once(agent, options.url(n), options)
         answered++
         byStatus.set(status, (byStatus.get(status) ?? 0) + 1)
-        durationsMs.push(performance.now() - tick)
+        const answerTick = performance.now()
+        durationsMs.push(answerTick - tick)
+        answerTicks.push(answerTick)
       } catch (error) {
         const code = (error as NodeJS.ErrnoException).code ?? String(error)
         failed.set(code, (failed.get(code) ?? 0) + 1)
@@ -67,7 +72,7 @@ export function startLoad(options: LoadOptions): Load {
     } finally {
       agent.destroy()
     }
-    return { sent, answered, byStatus, failed, durationsMs: durationsMs.sort((a, b) => a - b) }
+    return { sent, answered, byStatus, failed, durationsMs: durationsMs.sort((a, b) => a - b), answerTicks }
   }
 
   return {
@@ -79,6 +84,17 @@ export function startLoad(options: LoadOptions): Load {
       isStopped = true
     },
   }
+}
+
+/** Most answers that came within any `windowMs`. */
+export function mostAnswersWithin({ answerTicks }: LoadResult, windowMs: number): number {
+  let most = 0
+  let from = 0
+  for (const [i, tick] of answerTicks.entries()) {
+    while ((answerTicks[from] ?? tick) < tick - windowMs) from++
+    most = Math.max(most, i - from + 1)
+  }
+  return most
 }
 
 function waitTill(tick: number): Promise<void> {

@@ -1,11 +1,25 @@
 import fc from 'fast-check'
 import t from 'tap'
 import type { AccessEntry } from '../model/access-entry.ts'
-import { type Batch, BatchBuilder, cutRow, withoutRows } from './batch.ts'
+import { firstDigest, nextDigest, rowsDigest } from '../model/ledger-chain.ts'
+import { type Batch, cutAllRows, cutRow, quarantinedByTenant } from './batch.ts'
+import { BatchBuilder } from './batch-builder.ts'
 import { Channel } from './channel.ts'
 import { RowEncoder } from './encode.ts'
 import { Ledger } from './ledger.ts'
-import { entryOf, INSTANCE, NOON_MS, rowsOf } from './test-parts.ts'
+import { entryOf, INSTANCE, NOON_MS, rowsOf, sealedBatch } from './test-parts.ts'
+
+const WHY = { code: '22P02', detail: 'no' }
+
+const SEAL = {
+  instance: INSTANCE,
+  number: 1,
+  dropped: null,
+  acceptedSeq: 7,
+  buffered: 2,
+  isFinal: false,
+  previousDigest: firstDigest(INSTANCE),
+}
 
 function build(
   entries: AccessEntry[],
@@ -16,7 +30,7 @@ function build(
   const builder = new BatchBuilder(new RowEncoder(INSTANCE), limits)
   let unfit = 0
   while (builder.takeSlice(channel, () => unfit++) === 'more');
-  return { batch: builder.seal(INSTANCE, 1, null), left: channel.size, unfit }
+  return { batch: builder.seal(SEAL), left: channel.size, unfit }
 }
 
 t.test('describes what it holds', async (t) => {
@@ -94,7 +108,7 @@ t.test('cuts out the row of a line, whatever is in the rows, and nothing else', 
       (texts, pick) => {
         const { batch } = build(texts.map(([tenant, path]) => entryOf({ tenant, path })))
         const index = pick % texts.length
-        const cut = cutRow(batch, index + 1)
+        const cut = cutRow(batch, index + 1, WHY)
         if (cut === null) return false
         const expected = rowsOf(batch.body).filter((_, i) => i !== index)
         const sum = [...cut.batch.tenants.values()].reduce((a, b) => a + b, 0)
@@ -112,7 +126,63 @@ t.test('cuts out the row of a line, whatever is in the rows, and nothing else', 
 
 t.test('has no row beyond its ends', async (t) => {
   const { batch } = build([entryOf()])
-  t.same([cutRow(batch, 0), cutRow(batch, 2)], [null, null])
-  t.match(withoutRows(batch), { entries: 0, number: 1 })
-  t.equal(withoutRows(batch).body.length, 0)
+  t.same([cutRow(batch, 0, WHY), cutRow(batch, 2, WHY)], [null, null])
 })
+
+t.test(
+  'a cut changes no digest and no sealed figure, and the quarantined rows put back give the same digest',
+  async (t) => {
+    const { batch } = build([
+      entryOf({ tenant: 'a' }),
+      entryOf({ tenant: 'b', path: 'x\ty' }),
+      entryOf({ tenant: 'a' }),
+    ])
+    const cut = cutRow(batch, 2, WHY)?.batch
+    if (cut === undefined) throw new Error('not cut')
+    t.equal(cut.digest, batch.digest)
+    t.equal(cut.sealedBytes, batch.body.length)
+    t.same([...quarantinedByTenant(cut)], [['b', 1]])
+    t.match(cut.quarantined, [{ tenant: 'b', seq: 2, ...WHY }])
+    const lines = [...rowTexts(cut.body), ...cut.quarantined.map(({ text }) => text)]
+    const ordered = lines.sort((a, b) => Number(a.split('\t').at(-1)) - Number(b.split('\t').at(-1)))
+    t.same(rowsDigest(`${ordered.join('\n')}\n`), batch.rowsDigest)
+    const all = cutAllRows(cut, WHY)
+    t.same([all.entries, all.body.length, all.quarantined.length], [0, 0, 3])
+    t.same(
+      [...quarantinedByTenant(all)].sort(([a], [b]) => (a < b ? -1 : 1)),
+      [
+        ['a', 2],
+        ['b', 1],
+      ],
+    )
+  },
+)
+
+t.test('batches are chained: each digest covers header, rows and the digest before', async (t) => {
+  const first = sealedBatch([entryOf({ tenant: '10' }), entryOf({ tenant: '9' })])
+  const header = {
+    instance: INSTANCE,
+    batch: 1,
+    firstSeq: 1,
+    lastSeq: 2,
+    entries: 2,
+    bytes: first.body.length,
+    dropped: null,
+    tenants: { 9: 1, 10: 1 },
+    acceptedSeq: 2,
+    isFinal: false,
+  }
+  t.same(first.digest, nextDigest(firstDigest(INSTANCE), header, rowsDigest(first.body)))
+  t.same(first.minutes, [NOON_MS / 60_000])
+  const second = sealedBatch([], {
+    number: 2,
+    previousDigest: first.digest,
+    isFinal: true,
+    dropped: { a: { shutdown: 1 } },
+  })
+  t.notSame(second.digest, sealedBatch([], { number: 2, previousDigest: first.digest, isFinal: true }).digest)
+})
+
+function rowTexts(body: Buffer): string[] {
+  return body.toString().split('\n').slice(0, -1)
+}

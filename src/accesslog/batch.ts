@@ -1,10 +1,5 @@
-import type { AccessEntry } from '../model/access-entry.ts'
-import type { EntrySource } from './channel.ts'
-import { clampTime, COLUMNS, decodeRow, maxRowBytes, type RowEncoder, storableText } from './encode.ts'
+import { COLUMNS, decodeRow, storableText } from './encode.ts'
 import type { DropReport } from './ledger.ts'
-
-/** Rows encoded in one go. Measured: about 0.3 ms, the longest that the writer keeps requests from being served. */
-const SLICE_ENTRIES = 128
 
 const TENANT_FIELD = COLUMNS.indexOf('tenant')
 const SEQ_FIELD = COLUMNS.indexOf('seq')
@@ -12,7 +7,7 @@ const NEWLINE = 10
 
 /**
  * A sealed batch: all that is needed to store it, now or after any number of retries, with the same bytes under the same
- * number. Never changed; what cuts a row makes a new batch of the same number.
+ * number. Never changed; what cuts a row makes a new batch of the same number, whose digests remain those of the sealing.
  */
 export interface Batch {
   /** Process life that it belongs to, a UUID. */
@@ -28,12 +23,26 @@ export interface Batch {
     readonly firstStartedAtMs: number
     readonly lastStartedAtMs: number
   } | null
+  /** Length of the rows when the batch was sealed. */
+  readonly sealedBytes: number
   /** Drops since the previous batch. */
   readonly dropped: DropReport | null
   /** Rows by tenant; their sum is `entries`. */
   readonly tenants: ReadonlyMap<string, number>
+  /** seq of the last entry accepted when it was sealed, and the number of those that waited for a later batch. */
+  readonly acceptedSeq: number
+  readonly buffered: number
+  /** The last batch of a process life that ended in order. */
+  readonly isFinal: boolean
+  /** See model/ledger-chain.ts: of the batch as it was sealed. */
+  readonly rowsDigest: Buffer
+  readonly digest: Buffer
   /** UTC days, `YYYY-MM-DD`, whose partitions the rows need. */
   readonly days: readonly string[]
+  /** Distinct minutes since the epoch in which the rows' requests started. */
+  readonly minutes: readonly number[]
+  /** Rows that were cut out: they go to quarantine in the transaction that stores the others. */
+  readonly quarantined: readonly QuarantinedRow[]
   /** COPY text, a newline after each row. */
   readonly body: Buffer
 }
@@ -46,128 +55,43 @@ export interface StoreResult {
   readonly rows: number
 }
 
-/** Where the writer sends batches: each is stored exactly once, however often it is sent. */
+/** Where batches are sent: each is stored exactly once, however often it is sent. */
 export interface BatchStore {
   /**
-   * Resolves when the batch is committed. Rejects, within a bounded time, with a StoreError when it is not, or when that
-   * is not known. One call at a time.
+   * Resolves when the batch is committed, and with it those of `more`, all or none. Rejects, within a bounded time, with a
+   * StoreError when it is not, or when that is not known. One call at a time. With `more`, `already_stored` says it of one
+   * of them at least, and that nothing was done: the caller sends them one by one.
    */
-  store(batch: Batch): Promise<StoreResult>
+  store(batch: Batch, more?: readonly Batch[]): Promise<StoreResult>
+  /** Those of one instance's batches that are stored. Rejects as `store` does; never while another call is under way. */
+  storedAmong(batches: readonly Batch[]): Promise<ReadonlySet<Batch>>
   /** Ends the connection politely, within a bounded time. Never rejects. */
   close(): Promise<void>
   /** Ends the connection at once; a store under way rejects. */
   destroy(): void
 }
 
-/** Collects entries from a source into one batch, slice by slice, so that encoding never holds up the event loop for long. */
-export class BatchBuilder {
-  readonly #encoder: RowEncoder
-  readonly #limits: { readonly maxEntries: number; readonly maxBytes: number }
-  readonly #slices: Buffer[] = []
-  readonly #tenants = new Map<string, number>()
-  readonly #days = new Set<string>()
-  #entries = 0
-  #bytes = 0
-  #firstSeq = Infinity
-  #lastSeq = -Infinity
-  #firstStartedAtMs = Infinity
-  #lastStartedAtMs = -Infinity
-
-  constructor(
-    encoder: RowEncoder,
-    limits: {
-      readonly maxEntries: number
-      /** No batch is longer, unless a single row is. */
-      readonly maxBytes: number
-    },
-  ) {
-    this.#encoder = encoder
-    this.#limits = limits
-  }
-
-  /**
-   * Takes and encodes the next slice. Returns `more` when another call may take more, `empty` when the source has nothing
-   * left, `full` when the batch has reached a limit. An entry that cannot be encoded goes to `onUnfit` instead.
-   */
-  takeSlice(
-    source: EntrySource,
-    onUnfit: (entry: AccessEntry, error: unknown) => void,
-  ): 'more' | 'empty' | 'full' {
-    let rows = ''
-    let bound = 0
-    let verdict: 'more' | 'empty' | 'full' = 'more'
-    for (let taken = 0; taken < SLICE_ENTRIES; taken++) {
-      const next = source.peek()
-      if (next === undefined) {
-        verdict = 'empty'
-        break
-      }
-      bound += maxRowBytes(next)
-      const isOverBytes = this.#bytes + bound > this.#limits.maxBytes
-      if (this.#entries >= this.#limits.maxEntries || (isOverBytes && this.#entries > 0)) {
-        // The bound is three times the usual length: with rows in hand, look again when their true length is known.
-        verdict = isOverBytes && rows !== '' ? 'more' : 'full'
-        break
-      }
-      source.shift()
-      try {
-        rows += this.#encode(next)
-      } catch (error) {
-        onUnfit(next, error)
-      }
-    }
-    const slice = Buffer.from(rows)
-    this.#slices.push(slice)
-    this.#bytes += slice.length
-    return verdict
-  }
-
-  /** The finished batch. */
-  seal(instance: string, number: number, dropped: DropReport | null): Batch {
-    return {
-      instance,
-      number,
-      entries: this.#entries,
-      range:
-        this.#entries === 0
-          ? null
-          : {
-              firstSeq: this.#firstSeq,
-              lastSeq: this.#lastSeq,
-              firstStartedAtMs: this.#firstStartedAtMs,
-              lastStartedAtMs: this.#lastStartedAtMs,
-            },
-      dropped,
-      tenants: this.#tenants,
-      days: [...this.#days],
-      body: this.#slices.length === 1 && this.#slices[0] ? this.#slices[0] : Buffer.concat(this.#slices),
-    }
-  }
-
-  #encode(entry: AccessEntry): string {
-    const row = this.#encoder.row(entry)
-    const startedAtMs = clampTime(entry.startedAtMs)
-    this.#entries++
-    this.#tenants.set(entry.tenant, (this.#tenants.get(entry.tenant) ?? 0) + 1)
-    this.#days.add(this.#encoder.day)
-    if (entry.seq < this.#firstSeq) this.#firstSeq = entry.seq
-    if (entry.seq > this.#lastSeq) this.#lastSeq = entry.seq
-    if (startedAtMs < this.#firstStartedAtMs) this.#firstStartedAtMs = startedAtMs
-    if (startedAtMs > this.#lastStartedAtMs) this.#lastStartedAtMs = startedAtMs
-    return row
-  }
-}
-
-/** A row that was cut out of a batch. */
-export interface CutRow {
+/** A row that Postgres refused, and why. */
+export interface QuarantinedRow {
   readonly tenant: string
   readonly seq: number
   /** The row as it was sent, without its newline. */
   readonly text: string
+  /** SQLSTATE. */
+  readonly code: string
+  /** The server's words, without a value. */
+  readonly detail: string
 }
 
-/** The batch without its row `line`, counted from 1 as Postgres does, and that row; null when it has no such row. */
-export function cutRow(batch: Batch, line: number): { batch: Batch; row: CutRow } | null {
+/** Why a row is refused. */
+export type Refusal = Pick<QuarantinedRow, 'code' | 'detail'>
+
+/** The batch with its row `line`, counted from 1 as Postgres does, in quarantine, and that row; null when it has no such row. */
+export function cutRow(
+  batch: Batch,
+  line: number,
+  { code, detail }: Refusal,
+): { batch: Batch; row: QuarantinedRow } | null {
   if (line < 1 || line > batch.entries) return null
   // A newline within a value is escaped, so every raw newline ends a row.
   let start = 0
@@ -178,20 +102,41 @@ export function cutRow(batch: Batch, line: number): { batch: Batch; row: CutRow 
   const tenant = tenantKey(batch.tenants, fields[TENANT_FIELD] ?? '')
   const tenants = new Map(batch.tenants)
   tenants.set(tenant, (tenants.get(tenant) ?? 0) - 1)
+  const row = { tenant, seq: Number(fields[SEQ_FIELD] ?? 0), text, code, detail }
   return {
     batch: {
       ...batch,
       entries: batch.entries - 1,
       tenants,
+      quarantined: [...batch.quarantined, row],
       body: Buffer.concat([batch.body.subarray(0, start), batch.body.subarray(end)]),
     },
-    row: { tenant, seq: Number(fields[SEQ_FIELD] ?? 0), text },
+    row,
   }
 }
 
-/** The batch without any row: its ledger row, with its drops, is still to be written. */
-export function withoutRows(batch: Batch): Batch {
-  return { ...batch, entries: 0, tenants: new Map(), body: Buffer.alloc(0) }
+/** The batch with all its rows in quarantine; its ledger row is still to be written. */
+export function cutAllRows(batch: Batch, { code, detail }: Refusal): Batch {
+  const texts = batch.body.toString().split('\n').slice(0, -1)
+  const rows = texts.map((text) => {
+    const fields = decodeRow(text)
+    const tenant = tenantKey(batch.tenants, fields[TENANT_FIELD] ?? '')
+    return { tenant, seq: Number(fields[SEQ_FIELD] ?? 0), text, code, detail }
+  })
+  return {
+    ...batch,
+    entries: 0,
+    tenants: new Map(),
+    quarantined: [...batch.quarantined, ...rows],
+    body: Buffer.alloc(0),
+  }
+}
+
+/** Rows of the batch in quarantine, by tenant. */
+export function quarantinedByTenant(batch: Batch): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const { tenant } of batch.quarantined) counts.set(tenant, (counts.get(tenant) ?? 0) + 1)
+  return counts
 }
 
 /** The tenant whose rows bear this text: the same, but for texts that Postgres cannot hold as they are. */

@@ -10,14 +10,14 @@ function channelOf(capacityEntries: number, capacityBytes = 1e6): { channel: Cha
 }
 
 t.test(
-  'drops the entry that arrives when full, counts it by tenant, and numbers it all the same',
+  'drops an entry that arrives when full, counts it by tenant, and numbers it all the same',
   async (t) => {
     const { channel, ledger } = channelOf(2)
     t.equal(channel.push(entryOf({ tenant: 'a' })), true)
-    t.equal(channel.push(entryOf({ tenant: '' })), true)
+    t.equal(channel.push(entryOf({ tenant: 'b' })), true)
     t.equal(channel.push(entryOf({ tenant: 'a' })), false)
     t.match(ledger.account('a'), { accepted: 2, buffered: 1, dropped: { channel_full: 1 } })
-    t.match(ledger.account(''), { accepted: 1, buffered: 1 })
+    t.match(ledger.account('b'), { accepted: 1, buffered: 1 })
     t.equal(channel.lastSeq, 3)
     t.equal(channel.shift()?.seq, 1)
     t.equal(channel.push(entryOf()), true, 'room again')

@@ -1,6 +1,6 @@
-import { Ring } from '../lib/ring.ts'
 import type { AccessEntry, EntrySink } from '../model/access-entry.ts'
 import type { ChannelStats as PublicStats } from '../model/stats.ts'
+import { FairQueue, type Share } from './fair-queue.ts'
 import type { DropReason, Ledger } from './ledger.ts'
 
 /** Heap of an entry without its texts, and of its slot. Measured: an entry with typical texts takes about 900 bytes. */
@@ -55,13 +55,11 @@ export interface ChannelStats extends PublicStats {
 
 /**
  * The meeting point of data plane and background: a first-in-first-out queue of access entries, bounded in entries and in
- * estimated bytes. When full it drops the entry that arrives, and counts it.
+ * estimated bytes. When full it drops an entry, and counts it: whose, the queue decides (see FairQueue).
  */
 export class Channel implements EntrySink, EntrySource {
-  readonly #ring: Ring<AccessEntry>
+  readonly #queue: FairQueue
   readonly #ledger: Ledger
-  readonly #capacityBytes: number
-  #bytes = 0
   #lastSeq = 0
   #isClosed = false
   #threshold = Infinity
@@ -73,37 +71,38 @@ export class Channel implements EntrySink, EntrySource {
     readonly capacityBytes: number
     readonly ledger: Ledger
   }) {
-    this.#ring = new Ring(options.capacityEntries)
-    this.#capacityBytes = options.capacityBytes
-    this.#ledger = options.ledger
+    const { ledger, ...bounds } = options
+    this.#ledger = ledger
+    this.#queue = new FairQueue({
+      ...bounds,
+      shareOf: (tenant) => ledger.account(tenant).share,
+      shares: () => sharesOf(ledger),
+      onEvicted: (entry) => ledger.dropBuffered(entry.tenant, 1, 'channel_full'),
+    })
   }
 
   /** See EntrySink: the entry belongs to the channel afterwards. Its cost is measured by writer.bench.ts. */
   push(entry: AccessEntry): boolean {
-    let bytes: number
     try {
-      bytes = entryBytes(entry)
+      entry.bytes = ENTRY_OVERHEAD_BYTES + textUnits(entry)
     } catch {
-      bytes = Number.NaN
+      entry.bytes = Number.NaN
     }
     entry.seq = ++this.#lastSeq
     // Not a number: a text is missing, a bug of the caller's. It costs the entry, never the request.
-    if (!(bytes >= 0)) return this.#drop('', 'rejected')
+    if (!(entry.bytes >= 0)) return this.#drop('', 'rejected')
     if (this.#isClosed) return this.#drop(entry.tenant, 'shutdown')
-    if (this.#bytes + bytes > this.#capacityBytes || !this.#ring.push(entry)) {
-      return this.#drop(entry.tenant, 'channel_full')
-    }
-    this.#bytes += bytes
     const account = this.#ledger.account(entry.tenant)
+    if (!this.#queue.push(entry, account.share)) return this.#drop(entry.tenant, 'channel_full')
     account.accepted++
     account.buffered++
-    const size = this.#ring.size
+    const { size } = this.#queue
     if (size === 1 || size === this.#threshold) this.#onWaiting(size)
     return true
   }
 
   get size(): number {
-    return this.#ring.size
+    return this.#queue.size
   }
 
   get lastSeq(): number {
@@ -111,19 +110,15 @@ export class Channel implements EntrySink, EntrySource {
   }
 
   get oldestSeq(): number {
-    return this.#ring.peek()?.seq ?? Infinity
+    return this.#queue.peek()?.seq ?? Infinity
   }
 
   peek(): AccessEntry | undefined {
-    return this.#ring.peek()
+    return this.#queue.peek()
   }
 
   shift(): AccessEntry | undefined {
-    const entry = this.#ring.shift()
-    if (entry !== undefined) this.#bytes -= entryBytes(entry)
-    // Should somebody have changed an entry after its push, the estimate is right again here.
-    if (this.#ring.size === 0) this.#bytes = 0
-    return entry
+    return this.#queue.shift()
   }
 
   onWaiting(threshold: number, listener: (size: number) => void): void {
@@ -133,17 +128,16 @@ export class Channel implements EntrySink, EntrySource {
 
   close(): void {
     this.#isClosed = true
-    while (this.#ring.shift() !== undefined);
-    this.#bytes = 0
+    while (this.#queue.shift() !== undefined);
   }
 
   /** A copy of the numbers at this moment. */
   get stats(): ChannelStats {
     return {
-      size: this.#ring.size,
-      capacityEntries: this.#ring.capacity,
-      bytes: this.#bytes,
-      capacityBytes: this.#capacityBytes,
+      size: this.#queue.size,
+      capacityEntries: this.#queue.capacityEntries,
+      bytes: this.#queue.bytes,
+      capacityBytes: this.#queue.capacityBytes,
       lastSeq: this.#lastSeq,
       isClosed: this.#isClosed,
     }
@@ -157,6 +151,6 @@ export class Channel implements EntrySink, EntrySource {
   }
 }
 
-function entryBytes(entry: AccessEntry): number {
-  return ENTRY_OVERHEAD_BYTES + textUnits(entry)
+function* sharesOf(ledger: Ledger): IterableIterator<Share> {
+  for (const account of ledger.accounts()) yield account.share
 }

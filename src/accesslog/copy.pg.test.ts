@@ -5,21 +5,15 @@ import t from 'tap'
 import type { AccessEntry } from '../model/access-entry.ts'
 import { ensurePartitions } from '../store/partitions.ts'
 import { testDatabase } from '../store/test-database.ts'
-import { type Batch, BatchBuilder } from './batch.ts'
-import { Channel } from './channel.ts'
+import type { Batch } from './batch.ts'
 import { CopyConnection } from './copy.ts'
-import { RowEncoder, storableText } from './encode.ts'
-import { Ledger } from './ledger.ts'
-import { entryOf, INSTANCE } from './test-parts.ts'
+import { storableText } from './encode.ts'
+import { entryOf, INSTANCE, sealedBatch } from './test-parts.ts'
 
 let lastBatch = 0
 
 function batchOf(entries: AccessEntry[], dropped: Batch['dropped'] = null): Batch {
-  const channel = new Channel({ capacityEntries: 1e5, capacityBytes: 1e9, ledger: new Ledger() })
-  for (const entry of entries) channel.push(entry)
-  const builder = new BatchBuilder(new RowEncoder(INSTANCE), { maxEntries: 1e5, maxBytes: 1e9 })
-  while (builder.takeSlice(channel, () => t.fail('unfit')) === 'more');
-  return builder.seal(INSTANCE, ++lastBatch, dropped)
+  return sealedBatch(entries, { number: ++lastBatch, dropped })
 }
 
 t.test('COPY', async (t) => {

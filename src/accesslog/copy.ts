@@ -1,16 +1,13 @@
 import { Socket } from 'node:net'
-import { Client, type ClientConfig, escapeLiteral } from 'pg'
+import { Client, type ClientConfig } from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import type { DatabaseTarget } from '../model/database-target.ts'
 import type { Batch, BatchStore, StoreResult } from './batch.ts'
-import { COLUMNS, storableText } from './encode.ts'
+import { batchStatement } from './batch-statement.ts'
 import { isAlreadyStored, StoreError, toStoreError } from './failure.ts'
 
 /** Longest wait for a polite end of the connection. */
 const CLOSE_TIMEOUT_MS = 1000
-
-const LEDGER_COLUMNS =
-  'instance, batch, first_seq, last_seq, entries, bytes, first_started_at, last_started_at, dropped'
 
 export interface CopyOptions {
   /** Longest connect, and longest COPY; then the socket is destroyed. */
@@ -34,17 +31,36 @@ export class CopyConnection implements BatchStore {
   }
 
   /** See BatchStore. */
-  async store(batch: Batch): Promise<StoreResult> {
+  async store(batch: Batch, more: readonly Batch[] = []): Promise<StoreResult> {
+    try {
+      const rows = await this.#use((session) => session.copy([batch, ...more]))
+      return { state: 'stored', rows }
+    } catch (error) {
+      if (isAlreadyStored(error)) return { state: 'already_stored', rows: batch.entries }
+      throw toStoreError(error)
+    }
+  }
+
+  /** See BatchStore. */
+  async storedAmong(batches: readonly Batch[]): Promise<ReadonlySet<Batch>> {
+    try {
+      const numbers = await this.#use((session) => session.storedNumbers(batches))
+      return new Set(batches.filter(({ number }) => numbers.has(number)))
+    } catch (error) {
+      throw toStoreError(error)
+    }
+  }
+
+  async #use<T>(act: (session: Session) => Promise<T>): Promise<T> {
     if (this.#session?.isBroken === true) this.#session = null
     const session = (this.#session ??= new Session(this.#target, this.#copyTimeoutMs))
     try {
-      return { state: 'stored', rows: await session.copy(batch) }
+      return await act(session)
     } catch (error) {
       // After an error of COPY the protocol's state is not worth guessing: never use the connection again.
       session.destroy()
       this.#session = null
-      if (isAlreadyStored(error)) return { state: 'already_stored', rows: batch.entries }
-      throw toStoreError(error)
+      throw error
     }
   }
 
@@ -86,10 +102,9 @@ class Session {
   }
 
   /** Rows that Postgres counted. Rejects with the driver's error. */
-  async copy(batch: Batch): Promise<number> {
-    this.#ready ??= this.#bounded('connect', this.#client.connect())
-    await this.#ready
-    const stream = copyFrom(batchStatement(batch))
+  async copy(batches: readonly Batch[]): Promise<number> {
+    await this.#connect()
+    const stream = copyFrom(batchStatement(batches))
     await this.#bounded(
       'COPY',
       new Promise<void>((resolve, reject) => {
@@ -97,10 +112,25 @@ class Session {
         stream.on('error', reject)
         stream.once('finish', resolve)
         this.#client.query(stream)
-        stream.end(batch.body)
+        for (const { body } of batches.slice(0, -1)) stream.write(body)
+        stream.end(batches.at(-1)?.body)
       }),
     )
     return stream.rowCount
+  }
+
+  /** Which of the batches, all of one instance, the ledger has. Rejects with the driver's error. */
+  async storedNumbers(batches: readonly Batch[]): Promise<Set<number>> {
+    await this.#connect()
+    let rows: { batch: string }[] = []
+    const asked = this.#client
+      .query<{ batch: string }>('SELECT batch FROM access_ledger WHERE instance = $1 AND batch = ANY($2)', [
+        batches[0]?.instance,
+        batches.map(({ number }) => number),
+      ])
+      .then((answer) => (rows = answer.rows))
+    await this.#bounded('SELECT', asked)
+    return new Set(rows.map(({ batch }) => Number(batch)))
   }
 
   async close(): Promise<void> {
@@ -116,6 +146,11 @@ class Session {
   destroy(): void {
     this.#isBroken = true
     this.#socket.destroy()
+  }
+
+  async #connect(): Promise<void> {
+    this.#ready ??= this.#bounded('connect', this.#client.connect())
+    await this.#ready
   }
 
   /** `work`, or a rejection after the time, or at the end of the socket, whichever comes first. */
@@ -176,28 +211,4 @@ function serverSettings(timeoutMs: number): string {
   return Object.entries(settings)
     .map(([name, value]) => `-c ${name}=${value}`)
     .join(' ')
-}
-
-const COPY_STATEMENT = `COPY access_log (${COLUMNS.join(', ')}) FROM STDIN`
-
-/** Both statements as one text: a simple query has no parameters. */
-function batchStatement(batch: Batch): string {
-  const { range } = batch
-  const values = [
-    escapeLiteral(batch.instance),
-    batch.number,
-    range?.firstSeq ?? 'NULL',
-    range?.lastSeq ?? 'NULL',
-    batch.entries,
-    batch.body.length,
-    range ? escapeLiteral(new Date(range.firstStartedAtMs).toISOString()) : 'NULL',
-    range ? escapeLiteral(new Date(range.lastStartedAtMs).toISOString()) : 'NULL',
-    batch.dropped ? escapeLiteral(storableJson(batch.dropped)) : 'NULL',
-  ]
-  return `INSERT INTO access_ledger (${LEDGER_COLUMNS}) VALUES (${values.join(', ')}); ${COPY_STATEMENT}`
-}
-
-/** JSON that jsonb takes: no NUL and no lone surrogate in its keys. */
-function storableJson(report: NonNullable<Batch['dropped']>): string {
-  return JSON.stringify(Object.fromEntries(Object.entries(report).map(([t, c]) => [storableText(t), c])))
 }

@@ -1,4 +1,4 @@
-import { isIP } from 'node:net'
+import { isIP, SocketAddress } from 'node:net'
 import type { AccessEntry } from '../model/access-entry.ts'
 import { textUnits } from './channel.ts'
 
@@ -141,10 +141,22 @@ export class RowEncoder {
     if (known !== undefined) return known
     const zone = address.indexOf('%')
     const bare = zone === -1 ? address : address.slice(0, zone)
-    const encoded = isIP(bare) === 0 ? '\\N' : bare
+    const encoded = canonicalAddress(bare)
     if (this.#addresses.size >= MAX_KNOWN_ADDRESSES) this.#addresses.clear()
     this.#addresses.set(address, encoded)
     return encoded
+  }
+}
+
+/** The address as Postgres' inet prints it, so that a row read back is the row that was sealed; `\\N` for what is none. */
+function canonicalAddress(address: string): string {
+  switch (isIP(address)) {
+    case 4:
+      return address
+    case 6:
+      return new SocketAddress({ address, family: 'ipv6' }).address
+    default:
+      return '\\N'
   }
 }
 

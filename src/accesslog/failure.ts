@@ -1,3 +1,5 @@
+import { COLUMNS } from './encode.ts'
+
 /**
  * What a failed attempt calls for.
  * `retry`: the same again, later. `missing_partition`: make it, then the same again. `rejected`: a row that will never be taken;
@@ -20,7 +22,7 @@ const KIND_BY_SQLSTATE: Readonly<Record<string, FailureKind>> = {
   '57P02': 'retry', // crash shutdown
   '57P03': 'retry', // cannot connect now: starting up, in recovery
   '58': 'retry', // system error outside Postgres: I/O
-  '23514': 'missing_partition', // check violation; access_log has no CHECK but its partition bounds
+  '23514': 'missing_partition', // check violation without a constraint's name: no partition takes the row
   '22': 'rejected', // data exception
   '23': 'rejected', // integrity constraint violation
   '54': 'rejected', // program limit exceeded: an index row too large
@@ -30,6 +32,9 @@ const KIND_BY_SQLSTATE: Readonly<Record<string, FailureKind>> = {
   '0A': 'unusable', // not supported: COPY into a table with row level security
   '25006': 'unusable', // read-only transaction: a standby
 }
+
+/** Longest text of the server that is kept. */
+const MAX_DETAIL = 200
 
 /** Name of the constraint that a batch meets when it is stored already. */
 const LEDGER_KEY = 'access_ledger_pkey'
@@ -42,15 +47,18 @@ export class StoreError extends Error {
   readonly kind: FailureKind
   /** Row of the batch, counted from 1, that Postgres blames; null when it names none. */
   readonly line: number | null
+  /** What Postgres says of it, without any value. */
+  readonly detail: string
 
   constructor(
     message: string,
-    details: { code: string; kind: FailureKind; line?: number | null; cause?: unknown },
+    details: { code: string; kind: FailureKind; line?: number | null; detail?: string; cause?: unknown },
   ) {
     super(message, { cause: details.cause })
     this.code = details.code
     this.kind = details.kind
     this.line = details.line ?? null
+    this.detail = details.detail ?? ''
   }
 }
 
@@ -67,8 +75,10 @@ export function toStoreError(error: unknown): StoreError {
   const code = textProperty(error, 'code') || 'unknown'
   return new StoreError(`access log batch not stored: ${code}`, {
     code,
-    kind: failureKind(code),
+    // A bound of a partition has no name; a CHECK has one: it is an operator's, and the row will never be taken.
+    kind: code === '23514' && textProperty(error, 'constraint') !== '' ? 'rejected' : failureKind(code),
     line: blamedLine(textProperty(error, 'where')),
+    detail: wordsWithoutValues(textProperty(error, 'message'), textProperty(error, 'where')),
     cause: error,
   })
 }
@@ -82,6 +92,14 @@ export function isAlreadyStored(error: unknown): boolean {
 function blamedLine(where: string): number | null {
   const line = /^COPY access_log\D+(\d+)/m.exec(where)?.[1]
   return line === undefined ? null : Number(line)
+}
+
+/** `invalid input syntax for type integer, column status`: values stand in quotes, or after a colon. */
+function wordsWithoutValues(message: string, where: string): string {
+  const words = (/^[^"'“”«»„:(\d]*/.exec(message)?.[0] ?? '').trim().slice(0, MAX_DETAIL)
+  const name = /^COPY access_log\D+\d+\W+\p{L}+\W+([a-z_]+)/mu.exec(where)?.[1]
+  const column = COLUMNS.find((each) => each === name)
+  return column === undefined ? words : `${words}, column ${column}`
 }
 
 function textProperty(error: unknown, name: string): string {

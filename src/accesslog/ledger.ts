@@ -1,3 +1,5 @@
+import { Share } from './fair-queue.ts'
+
 /**
  * Why an entry was not stored. `channel_full`: the channel's bound in entries or bytes was reached. `rejected`: it could
  * not be encoded, or Postgres refused it. `shutdown`: it was still waiting at the end of the drain, or came after it.
@@ -33,10 +35,12 @@ export interface Account {
   readonly dropped: DropCounts
   /** The part of `dropped` that is in no ledger row, and in no batch in hand, yet. */
   readonly unreported: DropCounts
+  /** The tenant's part of the channel's queue; the channel's own. */
+  readonly share: Share
 }
 
 /** The sums over all tenants, plain numbers. */
-export type LedgerTotals = Omit<Account, 'tenant' | 'unreported'>
+export type LedgerTotals = Omit<Account, 'tenant' | 'unreported' | 'share'>
 
 /**
  * Who accepted, stored and lost how many entries, by tenant; shared by the channel (accepts, drops) and the writer (settles).
@@ -73,6 +77,18 @@ export class Ledger {
     const account = this.account(tenant)
     account.buffered -= count
     account.stored += count
+  }
+
+  /** Moves `count` entries of a tenant from one state to another. */
+  move(
+    tenant: string,
+    count: number,
+    from: 'buffered' | 'spilled',
+    to: 'stored' | 'spilled' | 'quarantined',
+  ): void {
+    const account = this.account(tenant)
+    account[from] -= count
+    account[to] += count
   }
 
   /** Moves `count` buffered entries of a tenant to dropped. */
@@ -157,5 +173,6 @@ function openAccount(tenant: string): Account {
     buffered: 0,
     dropped: { channel_full: 0, rejected: 0, shutdown: 0 },
     unreported: { channel_full: 0, rejected: 0, shutdown: 0 },
+    share: new Share(),
   }
 }

@@ -1,6 +1,6 @@
 import { unreachable } from '../lib/unreachable.ts'
 import type { AccessEntry } from '../model/access-entry.ts'
-import { type Batch, cutRow, withoutRows } from './batch.ts'
+import { type Batch, cutAllRows, cutRow } from './batch.ts'
 import type { Clock } from './clock.ts'
 import type { StoreError } from './failure.ts'
 import type { Ledger } from './ledger.ts'
@@ -13,12 +13,15 @@ const PARTITION_TIMEOUT_MS = 10_000
 /** Rows cut out of one batch before the next back-off: when more are refused, it is hardly the rows that are wrong. */
 const MAX_CUTS = 64
 
-/** Attempts of a batch that Postgres rejects without naming a row; then all its rows are dropped, or nothing would follow. */
+/** Attempts of a batch that Postgres rejects without naming a row; then all its rows go to quarantine, or nothing would follow. */
 const MAX_BLIND_REJECTIONS = 8
+
+/** Attempts to make the partitions of a replayed batch; then likewise. */
+const MAX_PARTITION_FAILURES = 8
 
 /**
  * Removes the cause of a failure where that can be done: makes the missing partition, cuts out the rejected row. Its work on
- * one batch between two back-offs is bounded. A rejected entry is dropped and counted; a quarantine would take it here.
+ * one batch between two back-offs is bounded. A rejected row goes to quarantine with the batch that it was in.
  */
 export class Mender {
   readonly #ensurePartitions: (days: readonly string[]) => Promise<void>
@@ -26,6 +29,8 @@ export class Mender {
   readonly #counters: WriterCounters
   readonly #clock: Clock
   readonly #log: WriterLog
+  readonly #isReplay: boolean
+  #partitionFailures = 0
   #arePartitionsMade = false
   #cuts = 0
   #blindRejections = 0
@@ -36,19 +41,24 @@ export class Mender {
     readonly counters: WriterCounters
     readonly clock: Clock
     readonly log: WriterLog
+    /** Batches behind this one are not kept waiting for ever. */
+    readonly isReplay?: boolean
   }) {
     this.#ensurePartitions = parts.ensurePartitions
     this.#ledger = parts.ledger
     this.#counters = parts.counters
     this.#clock = parts.clock
     this.#log = parts.log
+    this.#isReplay = parts.isReplay ?? false
   }
 
   /** The batch to send at once in place of the failed one, of the same number; null when only waiting is left. */
   async mend(batch: Batch, failure: StoreError): Promise<Batch | null> {
     switch (failure.kind) {
       case 'missing_partition':
-        return (await this.#makePartitions(batch.days)) ? batch : null
+        if (await this.#makePartitions(batch.days)) return batch
+        if (!this.#isReplay || ++this.#partitionFailures < MAX_PARTITION_FAILURES) return null
+        return this.#cutAll(batch, failure)
       case 'rejected':
         return this.#cut(batch, failure)
       case 'retry':
@@ -62,6 +72,7 @@ export class Mender {
   /** To be called when a batch is begun. */
   begin(): void {
     this.#blindRejections = 0
+    this.#partitionFailures = 0
     this.renew()
   }
 
@@ -101,18 +112,20 @@ export class Mender {
 
   #cut(batch: Batch, failure: StoreError): Batch | null {
     if (this.#cuts >= MAX_CUTS) return null
-    const cut = failure.line === null ? null : cutRow(batch, failure.line)
+    const cut = failure.line === null ? null : cutRow(batch, failure.line, failure)
     if (cut !== null) {
       this.#cuts++
       this.#counters.rejected++
-      this.#ledger.dropBuffered(cut.row.tenant, 1, 'rejected')
       this.#log.rejected(cut.row, failure.code)
       return cut.batch
     }
     if (batch.entries === 0 || ++this.#blindRejections < MAX_BLIND_REJECTIONS) return null
-    for (const [tenant, entries] of batch.tenants) this.#ledger.dropBuffered(tenant, entries, 'rejected')
+    return this.#cutAll(batch, failure)
+  }
+
+  #cutAll(batch: Batch, failure: StoreError): Batch {
     this.#counters.rejected += batch.entries
     this.#log.rejectedWhole(batch, failure.code)
-    return withoutRows(batch)
+    return cutAllRows(batch, failure)
   }
 }

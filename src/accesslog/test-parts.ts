@@ -1,10 +1,13 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { AccessEntry } from '../model/access-entry.ts'
+import { firstDigest } from '../model/ledger-chain.ts'
 import type { Batch, BatchStore, StoreResult } from './batch.ts'
 import type { Clock } from './clock.ts'
-import { COLUMNS, decodeRow } from './encode.ts'
+import { BatchBuilder, type SealParts } from './batch-builder.ts'
+import { Channel } from './channel.ts'
+import { COLUMNS, decodeRow, RowEncoder } from './encode.ts'
 import { type FailureKind, StoreError } from './failure.ts'
-import { DROP_REASONS, type Ledger } from './ledger.ts'
+import { DROP_REASONS, Ledger } from './ledger.ts'
 
 /** For tests: an instance id. */
 export const INSTANCE = '0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b'
@@ -69,8 +72,12 @@ export type Behaviour = 'ok' | 'refuse' | 'lost_ack' | 'hang' | 'late'
 /** For tests: Postgres in memory: a ledger with a key, rows, days that have a partition, and rows that it rejects. */
 export class FakeStore implements BatchStore {
   readonly #clock: FakeClock
+  /** By number; of the last instance that stored it. */
   readonly batches = new Map<number, Batch>()
-  readonly rows: { seq: number; tenant: string }[] = []
+  /** By instance and number. */
+  readonly ledger = new Map<string, Batch>()
+  readonly rows: { seq: number; tenant: string; instance: string }[] = []
+  readonly quarantine: { seq: number; instance: string }[] = []
   readonly days = new Set<string>(['2026-11-21'])
   /** Behaviour of the coming attempts; `ok` when there is none left. */
   readonly script: Behaviour[] = []
@@ -78,6 +85,10 @@ export class FakeStore implements BatchStore {
   readonly sent: { number: number; body: string }[] = []
   /** Answers every attempt with this, when set. */
   failure: StoreError | null = null
+  /** Answers every attempt with rows with this, when set. */
+  refusal: StoreError | null = null
+  /** Each attempt takes this long before it does what it does. */
+  slowMs = 0
   isDestroyed = false
   isClosed = false
 
@@ -85,20 +96,32 @@ export class FakeStore implements BatchStore {
     this.#clock = clock
   }
 
-  async store(batch: Batch): Promise<StoreResult> {
-    const behaviour = this.script.shift() ?? 'ok'
-    this.sent.push({ number: batch.number, body: batch.body.toString() })
+  async store(batch: Batch, more: readonly Batch[] = []): Promise<StoreResult> {
+    return await this.#store([batch, ...more])
+  }
+
+  async storedAmong(batches: readonly Batch[]): Promise<ReadonlySet<Batch>> {
     await nextTurn()
     if (this.failure) throw this.failure
+    return new Set(batches.filter((batch) => this.ledger.has(keyOf(batch))))
+  }
+
+  async #store(batches: readonly Batch[]): Promise<StoreResult> {
+    const behaviour = this.script.shift() ?? 'ok'
+    for (const { number, body } of batches) this.sent.push({ number, body: body.toString() })
+    await nextTurn()
+    if (this.slowMs > 0) await new Promise<void>((resolve) => void this.#clock.after(this.slowMs, resolve))
+    if (this.failure) throw this.failure
+    if (this.refusal && batches.some(({ entries }) => entries > 0)) throw this.refusal
     if (behaviour === 'refuse') throw failureOf('retry', 'ECONNREFUSED')
     if (behaviour === 'hang' || behaviour === 'late') {
       await new Promise<void>((resolve) => {
         this.#clock.after(10_000, resolve)
       })
-      if (behaviour === 'late') this.#clock.after(50, () => this.#commitLate(batch))
+      if (behaviour === 'late') this.#clock.after(50, () => this.#commitLate(batches))
       throw failureOf('retry', 'timeout')
     }
-    const result = this.#commit(batch)
+    const result = this.#commit(batches)
     if (behaviour === 'lost_ack') throw failureOf('retry', 'ECONNRESET')
     return result
   }
@@ -111,25 +134,35 @@ export class FakeStore implements BatchStore {
     this.isDestroyed = true
   }
 
-  #commitLate(batch: Batch): void {
+  #commitLate(batches: readonly Batch[]): void {
     try {
-      this.#commit(batch)
+      this.#commit(batches)
     } catch (error) {
       if (!(error instanceof StoreError)) throw error
     }
   }
 
-  #commit(batch: Batch): StoreResult {
-    if (this.batches.has(batch.number)) return { state: 'already_stored', rows: batch.entries }
-    const rows = rowsOf(batch.body)
+  #commit(batches: readonly Batch[]): StoreResult {
+    const rows = rowsOf(Buffer.concat(batches.map(({ body }) => body)))
+    if (batches.some((batch) => this.ledger.has(keyOf(batch)))) {
+      return { state: 'already_stored', rows: batches[0]?.entries ?? 0 }
+    }
     rows.forEach((row, i) => {
       if (row.path === '/poison') throw failureOf('rejected', '22021', i + 1)
       if (!this.days.has(row.day)) throw failureOf('missing_partition', '23514')
     })
-    this.batches.set(batch.number, batch)
+    for (const batch of batches) {
+      this.ledger.set(keyOf(batch), batch)
+      this.batches.set(batch.number, batch)
+      this.quarantine.push(...batch.quarantined.map(({ seq }) => ({ instance: batch.instance, seq })))
+    }
     this.rows.push(...rows)
     return { state: 'stored', rows: rows.length }
   }
+}
+
+function keyOf({ instance, number }: Batch): string {
+  return `${instance} ${number}`
 }
 
 /** For tests: a failed attempt. */
@@ -138,7 +171,9 @@ export function failureOf(kind: FailureKind, code: string, line: number | null =
 }
 
 /** For tests: what COPY text says. */
-export function rowsOf(body: Buffer): { seq: number; tenant: string; path: string; day: string }[] {
+export function rowsOf(
+  body: Buffer,
+): { seq: number; tenant: string; path: string; day: string; instance: string }[] {
   const lines = body.toString().split('\n').slice(0, -1)
   return lines.map((line) => {
     const fields = decodeRow(line)
@@ -147,6 +182,7 @@ export function rowsOf(body: Buffer): { seq: number; tenant: string; path: strin
       seq: Number(field('seq')),
       tenant: field('tenant'),
       path: field('path'),
+      instance: field('instance'),
       day: field('started_at').slice(0, 10),
     }
   })
@@ -161,4 +197,23 @@ export function brokenAccounts(ledger: Ledger): string[] {
       return accepted !== stored + spilled + quarantined + buffered + lost || buffered < 0
     })
     .map(({ tenant }) => tenant)
+}
+
+/** For tests: a batch of these entries as a writer seals it, the first of its instance unless said otherwise. */
+export function sealedBatch(entries: readonly AccessEntry[], parts: Partial<SealParts> = {}): Batch {
+  const channel = new Channel({ capacityEntries: 1e5, capacityBytes: 1e9, ledger: new Ledger() })
+  for (const entry of entries) channel.push(entry)
+  const instance = parts.instance ?? INSTANCE
+  const builder = new BatchBuilder(new RowEncoder(instance), { maxEntries: 1e5, maxBytes: 1e9 })
+  while (builder.takeSlice(channel, () => {}) === 'more');
+  return builder.seal({
+    instance,
+    number: 1,
+    dropped: null,
+    acceptedSeq: channel.lastSeq,
+    buffered: 0,
+    isFinal: false,
+    previousDigest: firstDigest(instance),
+    ...parts,
+  })
 }

@@ -1,4 +1,4 @@
-import type { Batch, CutRow } from './batch.ts'
+import type { Batch, QuarantinedRow } from './batch.ts'
 import type { Clock } from './clock.ts'
 import type { StoreError } from './failure.ts'
 import { DROP_REASONS, type DropReport } from './ledger.ts'
@@ -10,7 +10,7 @@ export interface Logger {
   error(fields: object, message: string): void
 }
 
-type Line = 'failing' | 'partitions' | 'rejected' | 'dropped' | 'mismatch'
+type Line = 'failing' | 'unread' | 'partitions' | 'rejected' | 'dropped' | 'mismatch'
 
 /** One kind of line is repeated no sooner than this. */
 const REPEAT_MS = 30_000
@@ -55,6 +55,12 @@ export class WriterLog {
     this.#logger.info({ batch }, 'access log: stored again')
   }
 
+  /** The spill could not be read; tried again later. */
+  unread(code: string): void {
+    if (this.#may('unread'))
+      this.#logger.error({ code }, 'access log: spilled entries cannot be read, will retry')
+  }
+
   partitionsMade(days: readonly string[]): void {
     this.#logger.warn({ days: days.slice(0, 10) }, 'access log: missing partitions made')
   }
@@ -67,11 +73,14 @@ export class WriterLog {
 
   /** Postgres rejects a batch again and again and names no row. */
   rejectedWhole(batch: Batch, code: string): void {
-    this.#logger.error({ batch: batch.number, entries: batch.entries, code }, 'access log: batch rejected')
+    this.#logger.error(
+      { batch: batch.number, entries: batch.entries, code },
+      'access log: all rows of a batch refused, they go to quarantine',
+    )
   }
 
   /** A row was cut out of its batch, or could not be encoded. */
-  rejected(row: Omit<CutRow, 'text'>, code: string): void {
+  rejected(row: Pick<QuarantinedRow, 'tenant' | 'seq'>, code: string): void {
     this.#rejected++
     if (!this.#may('rejected')) return
     this.#logger.error(
@@ -93,6 +102,12 @@ export class WriterLog {
   /** Postgres counted other rows than were sent: a fault of the encoding. */
   mismatch(fields: { batch: number; sent: number; counted: number }): void {
     if (this.#may('mismatch')) this.#logger.error(fields, 'access log: Postgres counted other rows than sent')
+  }
+
+  /** The deadline of the shutdown has come; what is left goes to the spill directory. */
+  overdue(entries: number): void {
+    if (entries > 0)
+      this.#logger.warn({ entries }, 'access log: deadline of the shutdown reached, entries spilled')
   }
 
   /** `inHand`: entries of a batch that was on its way, some or all of which may have been stored. */

@@ -1,11 +1,17 @@
 import { randomUUID } from 'node:crypto'
-import t from 'tap'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
 import { AccessEntry } from '../model/access-entry.ts'
+import type { DatabaseTarget } from '../model/database-target.ts'
 import { ensurePartitions } from '../store/partitions.ts'
 import { testDatabase } from '../store/test-database.ts'
 import { Channel } from './channel.ts'
 import { CopyConnection } from './copy.ts'
+import { StoreError } from './failure.ts'
 import { Ledger } from './ledger.ts'
+import { Spill } from './spill.ts'
 import { Writer } from './writer.ts'
 
 // Pushes 200,000 entries at once and tells how fast they reach Postgres, and what a push costs:
@@ -56,51 +62,144 @@ t.test('a push of an entry that was just made, into a channel that is emptied by
   }
 })
 
-t.test('200,000 entries at once', { timeout: 120_000 }, async (t) => {
+/** `outage`: all of it is spilled first, and then replayed. */
+const MODES = ['live', 'journal', 'outage'] as const
+
+t.test(
+  '200,000 entries at once: live, with a journal, and through the spill',
+  { timeout: 180_000 },
+  async (t) => {
+    const { sql, target } = await testDatabase(t)
+    await ensurePartitions(sql, new Date(Date.now() - 86_400_000), 3)
+    let rows = 0
+    for (const mode of MODES) {
+      for (let round = 1; round <= ROUNDS; round++) {
+        t.comment(`${mode}, round ${round}: ${await run(t, target, mode)}`)
+        rows += ENTRIES
+      }
+    }
+    const [row] = await sql<{ n: number }[]>`SELECT count(*)::int AS n FROM access_log`
+    t.equal(row?.n, rows)
+  },
+)
+
+async function run(t: Test, target: DatabaseTarget, mode: (typeof MODES)[number]): Promise<string> {
+  const directory = mkdtempSync(join(tmpdir(), 'waybill-bench-'))
+  const ledger = new Ledger()
+  const channel = new Channel({ capacityEntries: ENTRIES, capacityBytes: 1e9, ledger })
+  const connection = new CopyConnection(target, { copyTimeoutMs: 10_000 })
+  let isAway = mode === 'outage'
+  const away = async (): Promise<never> => {
+    throw new StoreError('away', { code: 'ECONNREFUSED', kind: 'retry' })
+  }
+  const logger = { info: () => {}, warn: () => {}, error: () => {} }
+  const instance = randomUUID()
+  const writer = new Writer({
+    channel,
+    ledger,
+    store: {
+      store: (batch, more) => (isAway ? away() : connection.store(batch, more)),
+      storedAmong: (batches) => connection.storedAmong(batches),
+      close: () => connection.close(),
+      destroy: () => connection.destroy(),
+    },
+    ensurePartitions: async () => {},
+    spill:
+      mode === 'live' ? null : new Spill({ directory, instance, maxBytes: 1e9, syncIntervalMs: 100, logger }),
+    channelFill: () => (isAway ? 1 : 0),
+    instance,
+    options: {
+      flushEntries: 128,
+      flushIntervalMs: 2000,
+      maxBatchEntries: 4096,
+      maxBatchBytes: 4 * 1024 * 1024,
+      backoffMinMs: 10,
+      backoffMaxMs: 100,
+      isJournal: mode === 'journal',
+    },
+    logger,
+  })
+  writer.start()
+  const entries = Array.from({ length: ENTRIES }, (_, i) => bareEntry(i))
+  for (const entry of entries) channel.push(entry)
+  entries.length = 0
+  const lap = lapOf()
+  await writer.flush()
+  const results = [lap(mode === 'live' ? 'stored' : 'on disk')]
+  isAway = false
+  while (ledger.totals.stored < ENTRIES) await new Promise((resolve) => void setTimeout(resolve, 5))
+  if (mode !== 'live') results.push(lap('stored'))
+  const { batches, bytes, copyDurations } = writer.stats
+  await writer.drain(5000)
+  rmSync(directory, { recursive: true, force: true })
+  t.equal(writer.stats.retries > 0 && mode === 'live', false)
+  const copyMs = (copyDurations.sumMs / batches).toFixed(1)
+  return `${results.join('; ')}; ${batches} batches, ${Math.round(bytes / ENTRIES)} bytes a row, COPY ${copyMs} ms`
+}
+
+t.test('a steady flow, with and without a journal', { timeout: 180_000 }, async (t) => {
   const { sql, target } = await testDatabase(t)
   await ensurePartitions(sql, new Date(Date.now() - 86_400_000), 3)
-  for (let round = 1; round <= ROUNDS; round++) {
-    const ledger = new Ledger()
-    const channel = new Channel({ capacityEntries: ENTRIES, capacityBytes: 1e9, ledger })
-    const writer = new Writer({
-      channel,
-      ledger,
-      store: new CopyConnection(target, { copyTimeoutMs: 10_000 }),
-      ensurePartitions: async () => {},
-      instance: randomUUID(),
-      options: {
-        flushEntries: 128,
-        flushIntervalMs: 2000,
-        maxBatchEntries: 4096,
-        maxBatchBytes: 4 * 1024 * 1024,
-        backoffMinMs: 100,
-        backoffMaxMs: 5000,
-      },
-      logger: {
-        info: () => {},
-        warn: (fields, message) => t.fail(message, fields),
-        error: (fields, message) => t.fail(message, fields),
-      },
-    })
-    writer.start()
-    const entries = Array.from({ length: ENTRIES }, (_, i) => bareEntry(i))
-    const pushedAt = performance.now()
-    for (const entry of entries) channel.push(entry)
-    const pushUs = ((performance.now() - pushedAt) * 1000) / ENTRIES
-    entries.length = 0
-    const cpu = process.cpuUsage()
-    const startedAt = performance.now()
-    await writer.flush()
-    const seconds = (performance.now() - startedAt) / 1000
-    const used = process.cpuUsage(cpu)
-    const { batches, bytes, copyDurations } = writer.stats
-    await writer.drain(5000)
-    t.comment(
-      `round ${round}: ${Math.round(ENTRIES / seconds)} rows/s, ${((used.user + used.system) / ENTRIES).toFixed(2)} µs CPU of Node a row, ` +
-        `push ${pushUs.toFixed(3)} µs, ${batches} batches, ${Math.round(bytes / ENTRIES)} bytes a row, ` +
-        `COPY ${(copyDurations.sumMs / batches).toFixed(1)} ms`,
-    )
+  for (const perSecond of [1000, 10_000]) {
+    for (const isJournal of [false, true]) {
+      const directory = mkdtempSync(join(tmpdir(), 'waybill-bench-'))
+      const ledger = new Ledger()
+      const channel = new Channel({ capacityEntries: 65_536, capacityBytes: 1e9, ledger })
+      const logger = { info: () => {}, warn: () => {}, error: () => {} }
+      const instance = randomUUID()
+      const writer = new Writer({
+        channel,
+        ledger,
+        store: new CopyConnection(target, { copyTimeoutMs: 10_000 }),
+        ensurePartitions: async () => {},
+        spill: new Spill({ directory, instance, maxBytes: 1e9, syncIntervalMs: 100, logger }),
+        channelFill: () => channel.size / 65_536,
+        instance,
+        options: {
+          flushEntries: 128,
+          flushIntervalMs: 2000,
+          maxBatchEntries: 4096,
+          maxBatchBytes: 4 * 1024 * 1024,
+          backoffMinMs: 100,
+          backoffMaxMs: 5000,
+          isJournal,
+        },
+        logger,
+      })
+      writer.start()
+      const seconds = 4
+      const cpu = process.cpuUsage()
+      const startedAt = performance.now()
+      let pushed = 0
+      let worstMs = 0
+      while (pushed < perSecond * seconds) {
+        await new Promise((resolve) => void setTimeout(resolve, 1))
+        const dueNow = Math.min(((performance.now() - startedAt) / 1000) * perSecond, perSecond * seconds)
+        while (pushed < dueNow) channel.push(bareEntry(pushed++))
+        worstMs = Math.max(worstMs, writer.stats.oldestUnflushedAgeMs)
+      }
+      const used = process.cpuUsage(cpu)
+      await writer.drain(5000)
+      rmSync(directory, { recursive: true, force: true })
+      t.equal(ledger.totals.stored, pushed)
+      t.comment(
+        `${perSecond} entries/s ${isJournal ? 'with a journal' : 'without'}: ` +
+          `${((used.user + used.system) / pushed).toFixed(1)} µs CPU of Node an entry, the push of it and its making included; ` +
+          `${writer.stats.batches} batches, in memory alone for ${worstMs.toFixed(1)} ms at most`,
+      )
+    }
   }
-  const [row] = await sql<{ n: number }[]>`SELECT count(*)::int AS n FROM access_log`
-  t.equal(row?.n, ENTRIES * ROUNDS)
 })
+
+function lapOf(): (what: string) => string {
+  let cpu = process.cpuUsage()
+  let startedAt = performance.now()
+  return (what) => {
+    const used = process.cpuUsage(cpu)
+    const seconds = (performance.now() - startedAt) / 1000
+    cpu = process.cpuUsage()
+    startedAt = performance.now()
+    const us = (used.user + used.system) / ENTRIES
+    return `${what} at ${Math.round(ENTRIES / seconds)} rows/s, ${us.toFixed(2)} µs CPU of Node a row`
+  }
+}

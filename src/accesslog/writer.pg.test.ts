@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { DatabaseTarget } from '../model/database-target.ts'
 import { ensurePartitionFor, ensurePartitions } from '../store/partitions.ts'
@@ -8,6 +11,8 @@ import { type TestDatabase, testDatabase } from '../store/test-database.ts'
 import { Channel } from './channel.ts'
 import { CopyConnection } from './copy.ts'
 import { Ledger } from './ledger.ts'
+import { Spill } from './spill.ts'
+import { assertChain } from './test-database-chain.ts'
 import { brokenAccounts, entryOf } from './test-parts.ts'
 import { Writer, type WriterOptions } from './writer.ts'
 
@@ -23,11 +28,14 @@ function rigOf(
   database: TestDatabase,
   target: DatabaseTarget,
   options: Partial<WriterOptions> = {},
+  spillDirectory?: string,
 ): Rig {
   const ledger = new Ledger()
   const channel = new Channel({ capacityEntries: 250_000, capacityBytes: 1e9, ledger })
   const instance = randomUUID()
   const ignore = (): void => {}
+  const logger = { info: ignore, warn: ignore, error: ignore }
+  const spilling = { directory: spillDirectory ?? '', instance, maxBytes: 1e9, syncIntervalMs: 100, logger }
   const writer = new Writer({
     channel,
     ledger,
@@ -43,7 +51,9 @@ function rigOf(
       backoffMaxMs: 100,
       ...options,
     },
-    logger: { info: ignore, warn: ignore, error: ignore },
+    logger,
+    spill: spillDirectory === undefined ? null : new Spill(spilling),
+    channelFill: () => channel.size / 250_000,
   })
   t.teardown(() => writer.drain(2000))
   writer.start()
@@ -64,19 +74,33 @@ async function assertExactlyOnce(
     FROM access_ledger WHERE instance = ${instance}`
   const { stored } = ledger.totals
   t.same(rows, { n: stored, seqs: stored, ids: stored })
-  t.equal(batches?.['n'], stored)
+  t.equal(batches?.['n'], stored + ledger.totals.quarantined)
   t.equal(batches?.['batches'], batches?.['last'] ?? 0, 'batch numbers have no holes')
   t.equal(ledger.totals.accepted, channel.lastSeq)
   t.same(brokenAccounts(ledger), [])
+}
+
+/** Resolves when that is so; the test's own time limit bounds it. */
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise((resolve) => void setImmediate(resolve))
 }
 
 /** A relay to the database, so that a test may cut its connections or have it absent. */
 async function relayTo(
   t: Test,
   target: DatabaseTarget,
-): Promise<{ target: DatabaseTarget; cut: () => void; open: Set<Socket> }> {
+): Promise<{
+  target: DatabaseTarget
+  cut: () => void
+  /** From now on it cuts, and each new connection at once. */
+  pause: () => void
+  resume: () => void
+  open: Set<Socket>
+}> {
+  let isPaused = false
   const open = new Set<Socket>()
   const server = createServer((client) => {
+    if (isPaused) return void client.destroy()
     const upstream = target.host.startsWith('/')
       ? connect(`${target.host}/.s.PGSQL.${target.port}`)
       : connect(target.port, target.host)
@@ -102,7 +126,14 @@ async function relayTo(
   })
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('no port')
-  return { target: { ...target, host: '127.0.0.1', port: address.port }, cut, open }
+  const pause = (): void => {
+    isPaused = true
+    cut()
+  }
+  const resume = (): void => {
+    isPaused = false
+  }
+  return { target: { ...target, host: '127.0.0.1', port: address.port }, cut, pause, resume, open }
 }
 
 t.test('the access log in PostgreSQL', async (t) => {
@@ -221,14 +252,90 @@ t.test('the access log in PostgreSQL', async (t) => {
       )
     }
     await rig.writer.flush()
-    t.match(rig.ledger.account('evil'), { stored: 0, dropped: { rejected: 3 } })
+    t.match(rig.ledger.account('evil'), { stored: 0, quarantined: 3 })
     t.equal(rig.ledger.totals.stored, 3997)
     t.equal(rig.writer.stats.rowMismatches, 0)
-    t.same(await rig.writer.drain(5000), { stored: true, lost: 0 })
-    const dropped = await sql`
-      SELECT sum((dropped -> 'evil' ->> 'rejected')::int)::int AS n FROM access_ledger WHERE instance = ${rig.instance}`
-    t.same([...dropped], [{ n: 3 }], 'each drop is told once')
+    t.same(await rig.writer.drain(5000), { stored: true, lost: 0, spilled: 0 })
+    const quarantined = await sql`
+      SELECT tenant, code, detail, seq::int, convert_from(row, 'UTF8') LIKE '%/poison%' AS is_row FROM quarantine
+      WHERE instance = ${rig.instance} ORDER BY seq`
+    const refused = (seq: number) => ({ tenant: 'evil', code: '22P02', detail: 'no', is_row: true, seq })
+    t.same([...quarantined], [3, 2001, 4000].map(refused))
+    const [row] =
+      await sql`SELECT sum((quarantined ->> 'evil')::int)::int AS n FROM access_ledger WHERE instance = ${rig.instance}`
+    t.equal(row?.['n'], 3)
+    await assertChain(t, database, rig.instance)
     await assertExactlyOnce(t, database, rig)
+  })
+
+  t.test('an outage: spilled, replayed once, poisoned rows in quarantine, the chain whole', async (t) => {
+    for (const isJournal of [false, true]) {
+      await sql.unsafe(`CREATE FUNCTION refuse_poison() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN IF NEW.path = '/poison' THEN RAISE EXCEPTION 'no' USING ERRCODE = '22P02'; END IF; RETURN NEW; END $$`)
+      await sql.unsafe(
+        `CREATE TRIGGER refuse_poison BEFORE INSERT ON access_log FOR EACH ROW EXECUTE FUNCTION refuse_poison()`,
+      )
+      const relay = await relayTo(t, target)
+      const directory = mkdtempSync(join(tmpdir(), 'waybill-spill-'))
+      t.teardown(() => rmSync(directory, { recursive: true, force: true }))
+      const options = { maxBatchEntries: 500, spillAfterMs: 50, isJournal, flushIntervalMs: 100 }
+      const rig = rigOf(t, database, relay.target, options, directory)
+      const push = (n: number, path = '/'): void => {
+        for (let i = 0; i < n; i++)
+          rig.channel.push(entryOf({ startedAtMs: now(), path, tenant: `t${i % 3}` }))
+      }
+      push(1000)
+      await until(() => rig.ledger.totals.stored === 1000)
+      relay.pause()
+      for (let round = 0; round < 20; round++) {
+        push(300)
+        push(1, '/poison')
+        await rig.writer.flush()
+      }
+      t.equal(rig.ledger.totals.spilled, 6020)
+      t.same(brokenAccounts(rig.ledger), [])
+      relay.resume()
+      // Cut again and again while it is replayed.
+      for (let cut = 0; cut < 10; cut++) {
+        await new Promise((resolve) => void setTimeout(resolve, 20))
+        relay.cut()
+      }
+      push(500)
+      await until(() => rig.ledger.totals.spilled === 0 && rig.ledger.totals.buffered === 0)
+      t.match(rig.ledger.totals, {
+        accepted: 7520,
+        stored: 7500,
+        quarantined: 20,
+        dropped: { channel_full: 0 },
+      })
+      await assertExactlyOnce(t, database, rig)
+      t.same(await rig.writer.drain(5000), { stored: true, lost: 0, spilled: 0 })
+      await assertChain(t, database, rig.instance)
+      const [row] = await sql`SELECT count(*)::int AS n FROM quarantine WHERE instance = ${rig.instance}`
+      t.equal(row?.['n'], 20)
+      t.same(readdirSync(directory), [], 'nothing is left on disk')
+      await sql.unsafe('DROP FUNCTION refuse_poison() CASCADE')
+    }
+  })
+
+  t.test('what a stopped process left on disk is stored by the next, and its chain is whole', async (t) => {
+    const relay = await relayTo(t, target)
+    const directory = mkdtempSync(join(tmpdir(), 'waybill-spill-'))
+    t.teardown(() => rmSync(directory, { recursive: true, force: true }))
+    const first = rigOf(t, database, relay.target, { spillAfterMs: 50 }, directory)
+    relay.pause()
+    for (let i = 0; i < 5000; i++) first.channel.push(entryOf({ startedAtMs: now() }))
+    t.same(await first.writer.drain(300), { stored: true, lost: 0, spilled: 5000 })
+    const second = rigOf(t, database, target, {}, directory)
+    await until(() => second.writer.stats.replayed === 5000)
+    t.match(second.ledger.totals, { accepted: 0, stored: 0, spilled: 0 })
+    await assertChain(t, database, first.instance)
+    const [row] = await sql`
+      SELECT count(*)::int AS n, bool_or(is_final) AS is_final FROM access_ledger WHERE instance = ${first.instance}`
+    t.match(row, { is_final: true })
+    const [rows] = await sql`
+      SELECT count(*)::int AS n, count(DISTINCT seq)::int AS seqs FROM access_log WHERE instance = ${first.instance}`
+    t.same(rows, { n: 5000, seqs: 5000 })
   })
 
   t.test('a database that is absent at the start gets everything when it comes', async (t) => {

@@ -171,23 +171,27 @@ t.test('a partition that cannot be made is tried again after each back-off, not 
 })
 
 t.test(
-  'cuts out rejected rows, stores the others under the same number, and reports the loss later',
+  'rejected rows go to quarantine with their batch, the others are stored under the same number',
   async (t) => {
-    const { clock, store, writer, ledger, lines, push } = rigOf()
+    const { store, writer, ledger, lines, push } = rigOf()
     push(4)
     push(1, { path: '/poison', tenant: 'evil' })
     push(4)
     push(1, { path: '/poison', tenant: '' })
     await settle()
     await settle()
-    t.equal(store.batches.get(1)?.entries, 8)
-    t.match(ledger.account('evil'), { accepted: 1, stored: 0, buffered: 0, dropped: { rejected: 1 } })
-    t.match(ledger.account(''), { dropped: { rejected: 1 } })
-    t.equal(writer.stats.mode, 'collecting', 'the drops are yet to be written')
-    await clock.advance(2000)
-    t.match(store.batches.get(2), { entries: 0, range: null })
-    t.equal(JSON.stringify(store.batches.get(2)?.dropped), '{"evil":{"rejected":1},"":{"rejected":1}}')
+    t.match(store.batches.get(1), {
+      entries: 8,
+      quarantined: [
+        { seq: 5, tenant: 'evil' },
+        { seq: 10, tenant: '' },
+      ],
+    })
+    t.match(ledger.account('evil'), { accepted: 1, stored: 0, buffered: 0, quarantined: 1 })
+    t.match(ledger.account(''), { quarantined: 1 })
+    t.same(brokenAccounts(ledger), [])
     t.equal(writer.stats.mode, 'idle')
+    t.equal(writer.stats.quarantined, 2)
     t.notMatch(JSON.stringify(lines), 'poison', 'no content of a row in the log')
     t.equal(writer.stats.rejected, 2)
   },
@@ -197,13 +201,13 @@ t.test(
   'a batch that is rejected again and again without a row being named does not stop the log',
   async (t) => {
     const { clock, store, ledger, push } = rigOf()
-    store.failure = failureOf('rejected', '22P02')
+    store.refusal = failureOf('rejected', '22P02')
     push(10)
     await clock.advance(10_000)
     t.equal(ledger.totals.buffered, 10)
     await clock.advance(20_000)
-    t.match(ledger.totals, { buffered: 0, dropped: { rejected: 10 } })
-    store.failure = null
+    t.match(ledger.totals, { buffered: 0, quarantined: 10 })
+    store.refusal = null
     push(10)
     await clock.advance(10_000)
     t.equal(store.rows.length, 10)
@@ -228,10 +232,12 @@ t.test('drain stores all that is left, closes the channel, and is the same promi
   push(120)
   const drained = writer.drain(5000)
   t.equal(writer.drain(1), drained)
-  t.same(await drained, { stored: true, lost: 0 })
+  t.same(await drained, { stored: true, lost: 0, spilled: 0 })
   t.equal(store.rows.length, 100)
   const reported = [...store.batches.values()].map(({ dropped }) => JSON.stringify(dropped ?? {})).join('')
   t.match(reported, '{"acme":{"channel_full":20}}')
+  t.match(store.batches.get(store.batches.size), { isFinal: true, entries: 0, acceptedSeq: 120 })
+  t.equal([...store.batches.values()].filter(({ isFinal }) => isFinal).length, 1)
   t.equal(store.isClosed, true)
   t.equal(clock.timers, 0)
   t.equal(writer.stats.mode, 'stopped')
@@ -247,7 +253,7 @@ t.test('drain retries at once when it finds the writer backing off', async (t) =
   await clock.advance(30_000)
   t.equal(writer.stats.mode, 'backing_off')
   store.failure = null
-  t.same(await writer.drain(1000), { stored: true, lost: 0 })
+  t.same(await writer.drain(1000), { stored: true, lost: 0, spilled: 0 })
 })
 
 t.test('at the deadline what is left is counted as dropped, whatever the store is doing', async (t) => {
@@ -261,7 +267,7 @@ t.test('at the deadline what is left is counted as dropped, whatever the store i
     await settle()
     const drained = writer.drain(3000)
     await clock.advance(3000)
-    t.same(await drained, { stored: false, lost: 65 }, behaviour)
+    t.same(await drained, { stored: false, lost: 65, spilled: 0 }, behaviour)
     t.match(ledger.totals, { accepted: 65, buffered: 0, dropped: { shutdown: 65 } })
     t.match(lines.at(-1), { level: 'error', fields: { entries: 65, tenants: { a: 60, b: 5 } } })
     t.equal(store.isDestroyed, true)
@@ -290,7 +296,7 @@ t.test('a drain before the start stores what was pushed', async (t) => {
     clock,
   })
   channel.push(entryOf())
-  t.same(await writer.drain(1000), { stored: true, lost: 0 })
+  t.same(await writer.drain(1000), { stored: true, lost: 0, spilled: 0 })
   t.equal(store.rows.length, 1)
 })
 
@@ -338,6 +344,7 @@ t.test('law 3 and law 4 hold through any sequence of pushes and failures', async
         totals.buffered === 0 &&
         seqs.size === store.rows.length &&
         totals.stored === store.rows.length &&
+        totals.quarantined === store.quarantine.length &&
         totals.accepted === channel.lastSeq &&
         JSON.stringify(reported) === JSON.stringify(totals.dropped) &&
         numbers.every((number, i) => number === i + 1) &&

@@ -1,14 +1,18 @@
-import { backoffMs } from '../lib/backoff.ts'
+import { firstDigest } from '../model/ledger-chain.ts'
 import type { FlushTrigger, WriterMode } from '../model/stats.ts'
-import { type Batch, BatchBuilder, type BatchStore, type StoreResult } from './batch.ts'
+import type { Batch, BatchStore } from './batch.ts'
+import { BatchBuilder } from './batch-builder.ts'
 import type { EntrySource } from './channel.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { Collector } from './collector.ts'
+import { Delivery } from './delivery.ts'
 import { RowEncoder } from './encode.ts'
-import { type StoreError, toStoreError } from './failure.ts'
 import { FlushWaiters } from './flush-waiters.ts'
 import type { Ledger } from './ledger.ts'
+import { Link } from './link.ts'
 import { Mender } from './mender.ts'
+import { Replayer } from './replayer.ts'
+import type { Spill } from './spill.ts'
 import { type Logger, WriterLog } from './writer-log.ts'
 import { WriterCounters, type WriterStats } from './writer-stats.ts'
 
@@ -21,6 +25,10 @@ export interface WriterOptions {
   readonly maxBatchBytes: number
   readonly backoffMinMs: number
   readonly backoffMaxMs: number
+  /** With a spill: how long a batch, or a half full channel, waits for the database. 1000 when not given. */
+  readonly spillAfterMs?: number
+  /** With a spill: every batch is on disk before its COPY, at most 10 ms after its entries were accepted. */
+  readonly isJournal?: boolean
 }
 
 export interface WriterParts {
@@ -29,6 +37,10 @@ export interface WriterParts {
   readonly store: BatchStore
   /** Makes the partitions of these UTC days, `YYYY-MM-DD`, where they are missing. */
   readonly ensurePartitions: (days: readonly string[]) => Promise<void>
+  /** Where batches go while the database is away; the writer starts and closes it. Without, they wait in the channel. */
+  readonly spill?: Spill | null
+  /** How full the channel is, 0 to 1, in entries or bytes, whichever is more; needed with a spill. */
+  readonly channelFill?: () => number
   /** UUID of this process life. */
   readonly instance: string
   readonly options: WriterOptions
@@ -38,84 +50,145 @@ export interface WriterParts {
   readonly random?: () => number
 }
 
-/** Result of a drain: whether nothing was lost by it, and how many entries were dropped at its deadline. */
+/** Result of a drain: whether nothing was lost by it, how many entries were dropped at its end, and how many are on disk. */
 export interface DrainResult {
   readonly stored: boolean
   readonly lost: number
+  readonly spilled: number
 }
+
+/** A journal's batch is begun this long after its first entry at the latest; encoding and writing take their time too. */
+const JOURNAL_INTERVAL_MS = 3
+const JOURNAL_ENTRIES = 512
+
+/** How long after the drain's deadline the disk may take for what is left. */
+const SPILL_GRACE_MS = 2000
+
+const SPILL_AFTER_MS = 1000
 
 const STOPPED = 'the writer stopped before all was stored'
 
 /**
- * Takes entries out of the channel and stores them, batch by batch, one at a time, in order. A state machine:
+ * Takes entries out of the channel and brings them, batch by batch, one at a time, in order, to where they are safe. A state machine:
  *
- *   idle ──first entry──► collecting ──trigger──► copying ──stored, nothing due──► idle, collecting
- *                                                 │  ▲ ▲└──stored, more due (a backlog)──► copying, the next batch
+ *   idle ──first entry──► collecting ──trigger──► copying ──stored or spilled, nothing due──► idle, collecting
+ *                                                 │  ▲ ▲└──stored or spilled, more due (a backlog)──► copying, the next batch
  *                                          failed ▼  │ └────row cut out, partition made: the same number, at once
- *                                             backing_off    (the same bytes, after the wait; for ever)
- *   any ──drain()──► draining ──all stored, or the deadline──► stopped
+ *                                             backing_off    (the same bytes, after the wait, or to the spill: see Delivery)
+ *   any ──drain()──► draining ──all stored or spilled, or the deadline──► stopped
  *
  * idle         The channel is empty, nothing is in hand, no timer runs.
  * collecting   Entries, or drops that are in no ledger row, wait; the interval timer runs.
- * copying      A batch is in hand: being encoded, sent or mended. The channel fills behind it.
- * backing_off  A batch is in hand and waits for its next attempt; the channel fills, and drops when full.
- * draining     As copying and backing_off, but nothing waits for a trigger; the deadline runs.
- * stopped      Nothing is in hand, nothing waits: all is stored or counted as dropped. The channel drops what comes.
+ * copying      A batch is in hand: being encoded, sent, mended or spilled. The channel fills behind it.
+ * backing_off  A batch is in hand and waits for its next attempt; the channel fills, and drops when full. With a spill it waits
+ *              for a second at most, unless the disk refuses too.
+ * draining     As copying and backing_off, but nothing waits for a trigger; the deadline runs. A last batch, without rows,
+ *              ends the chain; what is spilled is replayed as long as the database is there.
+ * stopped      Nothing is in hand, nothing waits: all is stored, on disk, or counted as dropped. The channel drops what comes.
  *
- * Law 3: an entry is `buffered` in the ledger from its push until its batch is known to be stored, or it is dropped.
+ * Beside it the replay (see Replayer), which shares the way to the database (see Link). Without failure there is nothing
+ * to replay and no file is touched. With a journal the writer's batches go to disk, and the replay is what stores them.
+ *
+ * The digest of each batch is chained to that of the one before it, stored or not: it is fixed when the batch is sealed.
+ *
+ * Law 3: an entry is `buffered` in the ledger from its push until its batch is known to be stored, or on disk (`spilled`), or it
+ * is dropped; `spilled` until its batch is known to be stored.
  */
 export class Writer {
   readonly #source: EntrySource
   readonly #collector: Collector
   readonly #ledger: Ledger
-  readonly #store: BatchStore
+  readonly #link: Link
+  readonly #spill: Spill | null
   readonly #instance: string
   readonly #options: WriterOptions
   readonly #clock: Clock
-  readonly #random: () => number
   readonly #encoder: RowEncoder
   readonly #log: WriterLog
   readonly #mender: Mender
+  readonly #delivery: Delivery
+  readonly #replayer: Replayer | null
   readonly #counters = new WriterCounters()
 
   #mode: WriterMode = 'collecting'
   #running: Promise<void> | null = null
+  #replaying: Promise<void> = Promise.resolve()
   #drained: Promise<DrainResult> | null = null
   readonly #flushes = new FlushWaiters()
-  #endBackOff: (() => void) | null = null
   #lastBatch = 0
-  /** Of the batch in hand, or the last. */
-  #trigger: FlushTrigger = 'size'
+  #lastDigest: Buffer
   /** From the first entry taken to the batch's end: what is in neither channel nor `#inHand` is being encoded. */
   #isBusy = false
   #inHand: Batch | null = null
   #inHandSinceMs = Infinity
   #lost = 0
+  /** The drain's deadline has come. */
+  #isOverdue = false
+  #endReplay: (() => void) | null = null
 
   constructor(parts: WriterParts) {
+    const { ledger, instance, options, spill = null, ensurePartitions } = parts
+    const clock = parts.clock ?? systemClock
+    const random = parts.random ?? Math.random
+    const log = new WriterLog(parts.logger, clock)
+    const counters = this.#counters
+    const channelFill = parts.channelFill ?? (() => 0)
+    const isJournal = spill !== null && options.isJournal === true
     this.#source = parts.channel
-    this.#ledger = parts.ledger
-    this.#store = parts.store
-    this.#instance = parts.instance
-    this.#options = parts.options
-    this.#clock = parts.clock ?? systemClock
-    this.#random = parts.random ?? Math.random
-    this.#encoder = new RowEncoder(parts.instance)
-    this.#log = new WriterLog(parts.logger, this.#clock)
-    const { ledger, ensurePartitions } = parts
-    const [clock, log, counters] = [this.#clock, this.#log, this.#counters]
-    this.#mender = new Mender({ ensurePartitions, ledger, counters, clock, log })
-    this.#collector = new Collector({ source: parts.channel, ledger, clock, options: parts.options })
+    this.#ledger = ledger
+    this.#spill = spill
+    this.#instance = instance
+    this.#lastDigest = firstDigest(instance)
+    this.#options = options
+    this.#clock = clock
+    this.#log = log
+    this.#encoder = new RowEncoder(instance)
+    const link = (this.#link = new Link(parts.store))
+    const mending = { ensurePartitions, ledger, counters, clock, log }
+    this.#mender = new Mender(mending)
+    const shared = { link, ledger, counters, log, clock, random }
+    this.#replayer =
+      spill === null
+        ? null
+        : new Replayer({
+            ...shared,
+            spill,
+            instance,
+            mender: new Mender({ ...mending, isReplay: true }),
+            options: { ...options, journal: isJournal ? options : null },
+            isPressed: () => channelFill() >= 1 / 2,
+          })
+    this.#collector = new Collector({
+      source: parts.channel,
+      ledger,
+      clock,
+      options: isJournal ? { flushEntries: JOURNAL_ENTRIES, flushIntervalMs: JOURNAL_INTERVAL_MS } : options,
+    })
+    this.#delivery = new Delivery({
+      ...shared,
+      spill,
+      mender: this.#mender,
+      settleSpilled: (spilled, batch) => this.#replayer?.settle(spilled, batch),
+      options: { ...options, spillAfterMs: options.spillAfterMs ?? SPILL_AFTER_MS, isJournal },
+      channelFill,
+      waitingSinceMs: () => this.#collector.waitingSinceMs,
+      onAttempt: () => this.#enter('copying'),
+      onBackOff: () => this.#enter('backing_off'),
+    })
   }
 
   /** Begins to store what is pushed. The database need not be there yet. A second call does nothing. */
   start(): void {
-    this.#running ??= this.#run()
+    if (this.#running !== null) return
+    this.#running = this.#run()
+    if (this.#spill === null || this.#replayer === null) return
+    void this.#spill.start()
+    this.#replaying = this.#replayer.run()
   }
 
   /**
-   * Resolves when everything accepted before the call is stored, or dropped for its own sake; waits as long as the database
-   * is away. Rejects when the drain's deadline came first.
+   * Resolves when everything accepted before the call is stored, or spilled, or dropped for its own sake; without a spill it
+   * waits as long as the database is away. Rejects when the drain's deadline came first.
    */
   async flush(): Promise<void> {
     const upTo = this.#source.lastSeq
@@ -127,8 +200,8 @@ export class Writer {
   }
 
   /**
-   * Stores all that is left, then stops; at the deadline, in ms from now, what is still left is counted as dropped, reason
-   * `shutdown`. Never rejects. A second call returns the same promise: the first deadline counts.
+   * Stores all that is left, or spills it, then stops; at the deadline, in ms from now, what is still left is spilled, for which
+   * the disk has two seconds more. What is neither is counted as dropped, reason `shutdown`. Never rejects. A second call returns the same promise: the first deadline counts.
    */
   drain(deadlineMs: number): Promise<DrainResult> {
     return (this.#drained ??= this.#drain(deadlineMs))
@@ -137,12 +210,15 @@ export class Writer {
   /** A copy of the numbers at this moment. */
   get stats(): WriterStats {
     const sinceMs = Math.min(this.#inHandSinceMs, this.#collector.waitingSinceMs)
-    return this.#counters.read({
+    const state = {
       // The loop waits in the same place for the first entry and for the next.
       mode: this.#mode === 'collecting' && !this.#collector.isPending ? 'idle' : this.#mode,
       oldestUnflushedAgeMs: sinceMs === Infinity ? 0 : Math.max(0, this.#clock.nowMs() - sinceMs),
       inHandEntries: this.#inHand?.entries ?? 0,
-    })
+      isAway: this.#link.isAway,
+      spill: this.#spill?.stats ?? null,
+    }
+    return this.#counters.read(state, this.#clock.nowMs())
   }
 
   /** The one loop: never two batches in hand. */
@@ -161,19 +237,17 @@ export class Writer {
     await this.#collector.wait()
   }
 
-  /** → copying, until the batch is stored or the writer stopped. */
-  async #copy(trigger: FlushTrigger): Promise<void> {
+  /** → copying, until the batch is safe or the writer stopped. */
+  async #copy(trigger: FlushTrigger, isFinal = false): Promise<void> {
     this.#enter('copying')
-    this.#trigger = trigger
     this.#inHandSinceMs = this.#collector.waitingSinceMs
     this.#isBusy = true
-    this.#mender.begin()
-    let next = await this.#seal()
-    while (next !== null) {
-      this.#inHand = next
-      next = await this.#attempt(next)
-    }
+    const batch = await this.#seal(isFinal)
+    if (batch === null) return
+    this.#inHand = batch
+    const isSafe = await this.#delivery.deliver(batch, trigger)
     if (this.#isStopped) return
+    if (!isSafe) return this.#abandon()
     this.#isBusy = false
     this.#inHand = null
     this.#inHandSinceMs = Infinity
@@ -181,7 +255,7 @@ export class Writer {
   }
 
   /** Takes everything that waits, up to the limits of a batch. Null when stopped meanwhile. */
-  async #seal(): Promise<Batch | null> {
+  async #seal(isFinal: boolean): Promise<Batch | null> {
     const { maxBatchEntries: maxEntries, maxBatchBytes: maxBytes } = this.#options
     const builder = new BatchBuilder(this.#encoder, { maxEntries, maxBytes })
     for (;;) {
@@ -193,93 +267,83 @@ export class Writer {
       this.#collector.taken(verdict === 'full')
       const dropped = this.#ledger.takeUnreportedDrops()
       if (dropped !== null) this.#log.dropped(dropped)
-      return builder.seal(this.#instance, ++this.#lastBatch, dropped)
+      const batch = builder.seal({
+        instance: this.#instance,
+        number: ++this.#lastBatch,
+        dropped,
+        acceptedSeq: this.#source.lastSeq,
+        buffered: this.#source.size,
+        isFinal,
+        previousDigest: this.#lastDigest,
+      })
+      this.#lastDigest = batch.digest
+      this.#counters.sealed(batch.sealedBytes, this.#clock.nowMs())
+      return batch
     }
   }
 
-  /** Sends the batch once. Returns what to send next under its number, null when it is stored or the writer stopped. */
-  async #attempt(batch: Batch): Promise<Batch | null> {
-    this.#enter('copying')
-    const startedAtMs = this.#clock.nowMs()
-    const outcome = await this.#store.store(batch).catch(toStoreError)
-    if (this.#isStopped) return null
-    if ('state' in outcome) {
-      this.#stored(batch, outcome, this.#clock.nowMs() - startedAtMs)
-      return null
-    }
-    this.#counters.lastErrorCode = outcome.code
-    const mended = await this.#mender.mend(batch, outcome)
-    if (this.#isStopped) return null
-    if (mended === null) await this.#backOff(outcome, batch)
-    if (this.#isStopped) return null
-    this.#counters.retries++
-    return mended ?? batch
-  }
-
-  #stored(batch: Batch, result: StoreResult, durationMs: number): void {
-    for (const [tenant, entries] of batch.tenants) this.#ledger.settle(tenant, entries)
-    this.#counters.stored(batch, result, this.#trigger, durationMs)
-    if (result.rows !== batch.entries) {
-      this.#log.mismatch({ batch: batch.number, sent: batch.entries, counted: result.rows })
-    }
-    this.#log.stored(batch.number)
-  }
-
-  /** → backing_off, until the wait is over or the drain begins. */
-  async #backOff(failure: StoreError, batch: Batch): Promise<void> {
-    const { backoffMinMs, backoffMaxMs } = this.#options
-    const attempt = this.#counters.consecutiveFailures++
-    const waitMs = backoffMs(attempt, backoffMinMs, backoffMaxMs, this.#random)
-    this.#enter('backing_off')
-    this.#log.failing(failure, { batch: batch.number, attempt: attempt + 1, waitMs })
-    await new Promise<void>((resolve) => {
-      const cancel = this.#clock.after(waitMs, resolve)
-      this.#endBackOff = () => {
-        cancel()
-        resolve()
-      }
-    })
-    this.#endBackOff = null
-    this.#mender.renew()
-  }
-
-  /** → draining, until all is stored or the deadline has come. */
+  /** → draining, until all is safe, or the deadline has come and the disk has had its time too. */
   async #drain(deadlineMs: number): Promise<DrainResult> {
     this.#collector.request('drain')
     this.#enter('draining')
-    this.#endBackOff?.()
+    this.#delivery.hurry()
     this.start()
+    const done = this.#running ?? Promise.resolve()
+    if (!(await this.#isInTime(done, deadlineMs)) && this.#spill !== null && !this.#isStopped) {
+      this.#log.overdue(this.#ledger.totals.buffered)
+      this.#isOverdue = true
+      this.#delivery.overdue()
+      this.#replayer?.stop()
+      this.#endReplay?.()
+      await this.#isInTime(done, SPILL_GRACE_MS)
+    }
+    if (!this.#isStopped) this.#abandon()
+    if (this.#spill !== null) await this.#isInTime(this.#spill.close(), SPILL_GRACE_MS)
+    return { stored: this.#lost === 0, lost: this.#lost, spilled: this.#ledger.totals.spilled }
+  }
+
+  async #isInTime(work: Promise<void>, ms: number): Promise<boolean> {
     let cancel = (): void => {}
-    const deadline = new Promise<void>((resolve) => {
-      cancel = this.#clock.after(deadlineMs, () => {
-        this.#abandon()
-        resolve()
-      })
+    const late = new Promise<false>((resolve) => {
+      cancel = this.#clock.after(ms, () => resolve(false))
     })
-    await Promise.race([this.#running, deadline])
+    const isDone = await Promise.race([work.then(() => true), late])
     cancel()
-    return { stored: this.#lost === 0, lost: this.#lost }
+    return isDone
   }
 
-  /** draining → stopped: everything is stored. In one go, so that nothing is pushed in between. */
+  /** draining → stopped: everything is safe. Closes the channel in one go with the look at it: nothing is pushed in between. */
   async #finish(): Promise<void> {
+    this.#source.close()
+    if (this.#source.lastSeq > 0) await this.#copy('drain', true)
+    if (this.#isStopped) return
+    if (this.#replayer !== null && !this.#isOverdue && !this.#link.isAway) {
+      this.#replayer.finish()
+      const ended = new Promise<void>((resolve) => {
+        this.#endReplay = resolve
+      })
+      await Promise.race([this.#replaying, ended])
+    }
+    if (this.#isStopped) return
     this.#stop()
-    await this.#store.close()
+    if (this.#link.isAway || this.#isOverdue) this.#link.destroy()
+    else await this.#link.close()
   }
 
-  /** draining → stopped: the deadline. What is left is dropped; a spill to disk would take it here. */
+  /** draining → stopped: the deadline. What is left, and the disk has not taken, is dropped. */
   #abandon(): void {
     const tenants = this.#ledger.dropAllBuffered('shutdown')
     for (const entries of tenants.values()) this.#lost += entries
     this.#log.lost(this.#lost, tenants, this.#inHand?.entries ?? 0)
     this.#stop()
-    this.#store.destroy()
-    this.#endBackOff?.()
+    this.#link.destroy()
   }
 
   #stop(): void {
     this.#mode = 'stopped'
     this.#collector.stop()
+    this.#delivery.stop()
+    this.#replayer?.stop()
     this.#inHand = null
     this.#inHandSinceMs = Infinity
     if (this.#lost > 0) this.#flushes.reject(new Error(STOPPED))

@@ -164,3 +164,78 @@ void t.test('usage is collected over its chunks and says when it is cut', async 
   t.equal(asked[0]?.tenant, 'acme')
   t.equal((asked[1]?.until.getTime() ?? 0) - (asked[1]?.since.getTime() ?? 0), 30 * 86_400_000)
 })
+
+void t.test(
+  'an audit covers a bounded window, a day unless told, and says when its lists are cut',
+  async (t) => {
+    const asked: { tenant?: string; since: Date; until: Date }[] = []
+    const gap = {
+      kind: 'dropped',
+      instance: 'i',
+      tenant: 'acme',
+      entries: 1,
+      entriesAtMost: null,
+      batches: null,
+      line: 'x',
+    } as const
+    const instance = {
+      id: 'i',
+      host: 'gw-1',
+      version: '0.1.0',
+      startedAt: null,
+      lastSeenAt: null,
+      endedAt: null,
+      capacityEntries: 1,
+      journalMs: null,
+      acceptedSeq: null,
+      spilledEntries: null,
+    }
+    const account = {
+      tenant: 'acme',
+      accepted: 3,
+      stored: 2,
+      expired: 0,
+      quarantined: 0,
+      dropped: { channel_full: 1 },
+    }
+    const { ask } = await startAdmin(t, {
+      queries: {
+        ...EMPTY_QUERIES,
+        audit: async function* (filter) {
+          asked.push(filter)
+          const gaps = Array.from({ length: 700 }, () => gap)
+          for (let i = 0; i < 2; i++) {
+            yield {
+              instance,
+              state: 'live',
+              batches: 1,
+              accounts: [account],
+              waiting: 2,
+              gaps,
+              gapsOmitted: 5,
+            }
+          }
+        },
+      },
+    })
+    const answer = (await ask('/api/audit?tenant=acme')).json()
+    t.match(answer, {
+      isComplete: false,
+      gapCount: 1410,
+      instanceCount: 2,
+      batches: 2,
+      waiting: 4,
+      total: { accepted: 6, stored: 4, dropped: { channel_full: 2 } },
+      tenants: [{ tenant: 'acme' }],
+      instances: [{ id: 'i', host: 'gw-1', state: 'live', accounts: [{ tenant: 'acme' }] }, {}],
+      gaps: { length: 1000 },
+      isTruncated: true,
+    })
+    const [filter] = asked
+    t.equal(filter?.tenant, 'acme')
+    t.equal(Number(filter?.until) - Number(filter?.since), 86_400_000)
+    const late = await ask('/api/audit?since=2026-11-01&until=2026-11-09')
+    t.match(late, { status: 400, text: /at most 7 days/ })
+    t.equal((await ask('/api/audit?since=2026-11-01&until=2026-11-08')).status, 200)
+  },
+)

@@ -1,3 +1,4 @@
+import { AuditSum, type AuditGap } from '../model/audit.ts'
 import type { EntryCursor } from '../store/entries.ts'
 import type { UsageRow } from '../store/usage.ts'
 import {
@@ -23,6 +24,12 @@ const USAGE_DEFAULT_DAYS = 30
 const USAGE_MAX_DAYS = 366
 /** Beyond, the answer says that it is cut; the CLI streams all of it. */
 const USAGE_MAX_ROWS = 10_000
+const AUDIT_DEFAULT_DAYS = 1
+/** A day of 50 million entries is audited in seconds; the CLI does any window. */
+const AUDIT_MAX_DAYS = 7
+/** Beyond, the answer says that it is cut. */
+const AUDIT_MAX_GAPS = 1000
+const AUDIT_MAX_INSTANCES = 1000
 
 /** The endpoints that read the database, by path. */
 export function apiHandlers(queries: AdminQueries): ReadonlyMap<string, ApiHandler> {
@@ -30,6 +37,7 @@ export function apiHandlers(queries: AdminQueries): ReadonlyMap<string, ApiHandl
     ['/api/entries', (query) => entries(queries, query)],
     ['/api/tenants', (query) => tenants(queries, query)],
     ['/api/usage', (query, signal) => usage(queries, query, signal)],
+    ['/api/audit', (query, signal) => audit(queries, query, signal)],
   ])
 }
 
@@ -64,23 +72,55 @@ async function tenants(queries: AdminQueries, query: URLSearchParams): Promise<u
 }
 
 async function usage(queries: AdminQueries, query: URLSearchParams, signal: AbortSignal): Promise<unknown> {
-  const given = readParameters(query, { tenant: SLUG, since: TIME, until: TIME })
-  const until = given.until ?? new Date()
-  const since = given.since ?? new Date(until.getTime() - USAGE_DEFAULT_DAYS * DAY_MS)
-  requireOrder(since, until)
-  if (until.getTime() - since.getTime() > USAGE_MAX_DAYS * DAY_MS) {
-    throw new ParameterError([
-      { parameter: 'since', detail: `must be at most ${USAGE_MAX_DAYS} days before until` },
-    ])
-  }
+  const filter = readWindow(query, { defaultDays: USAGE_DEFAULT_DAYS, maxDays: USAGE_MAX_DAYS })
+  const { since, until } = filter
   const rows: UsageRow[] = []
-  const filter = { ...(given.tenant === undefined ? {} : { tenant: given.tenant }), since, until }
   for await (const chunk of queries.usage(filter)) {
     signal.throwIfAborted()
     rows.push(...chunk.slice(0, USAGE_MAX_ROWS + 1 - rows.length))
     if (rows.length > USAGE_MAX_ROWS) break
   }
   return { since, until, usage: rows.slice(0, USAGE_MAX_ROWS), isTruncated: rows.length > USAGE_MAX_ROWS }
+}
+
+/** Exactly the figures of `waybill audit`, for a window of days. `isComplete` and the sums cover all, the lists may be cut. */
+async function audit(queries: AdminQueries, query: URLSearchParams, signal: AbortSignal): Promise<unknown> {
+  const filter = readWindow(query, { defaultDays: AUDIT_DEFAULT_DAYS, maxDays: AUDIT_MAX_DAYS })
+  const sum = new AuditSum()
+  const instances: unknown[] = []
+  const gaps: AuditGap[] = []
+  for await (const one of queries.audit(filter, signal)) {
+    signal.throwIfAborted()
+    sum.add(one)
+    const { instance, state, batches, accounts, waiting } = one
+    if (instances.length < AUDIT_MAX_INSTANCES)
+      instances.push({ ...instance, state, batches, waiting, accounts })
+    gaps.push(...one.gaps.slice(0, AUDIT_MAX_GAPS - gaps.length))
+  }
+  const { summary } = sum
+  const isTruncated = summary.gapCount > gaps.length || summary.instanceCount > instances.length
+  return { ...filter, ...summary, instances, gaps, isTruncated }
+}
+
+interface WindowFilter {
+  readonly tenant?: string
+  readonly since: Date
+  readonly until: Date
+}
+
+/** A tenant and a window of bounded length, up to now unless told. */
+function readWindow(
+  query: URLSearchParams,
+  { defaultDays, maxDays }: { readonly defaultDays: number; readonly maxDays: number },
+): WindowFilter {
+  const given = readParameters(query, { tenant: SLUG, since: TIME, until: TIME })
+  const until = given.until ?? new Date()
+  const since = given.since ?? new Date(until.getTime() - defaultDays * DAY_MS)
+  requireOrder(since, until)
+  if (until.getTime() - since.getTime() > maxDays * DAY_MS) {
+    throw new ParameterError([{ parameter: 'since', detail: `must be at most ${maxDays} days before until` }])
+  }
+  return { ...(given.tenant === undefined ? {} : { tenant: given.tenant }), since, until }
 }
 
 function requireOrder(since: Date | undefined, until: Date | undefined): void {

@@ -25,6 +25,8 @@ export interface Overview {
     readonly writerMode: WriterMode
     readonly accepted: number
     readonly stored: number
+    readonly spilled: number
+    readonly quarantined: number
     readonly buffered: number
     readonly dropped: Readonly<Record<string, number>>
     readonly channelEntries: number
@@ -44,7 +46,7 @@ export function readOverview(
 ): Overview {
   const limits = sources.limits()
   const channel = sources.channel()
-  const { accepted, stored, buffered, dropped } = sources.ledger().totals
+  const { accepted, stored, spilled, quarantined, buffered, dropped } = sources.ledger().totals
   const writer = sources.writer()
   const { ageMs, keys, tenants } = sources.directory()
   return {
@@ -57,6 +59,8 @@ export function readOverview(
       writerMode: writer.mode,
       accepted,
       stored,
+      spilled,
+      quarantined,
       buffered,
       dropped,
       channelEntries: channel.size,

@@ -70,6 +70,16 @@ void t.test('tenants and usage are read', async (t) => {
   t.strictSame([requests, errors, received], [125, 5, 125 * BIG])
 })
 
+void t.test('the audit of an empty ledger is complete', async (t) => {
+  const { ask } = await startAdmin(t, { queries: queriesOf(reader) })
+  t.match((await ask('/api/audit')).json(), {
+    isComplete: true,
+    instanceCount: 0,
+    gaps: [],
+    isTruncated: false,
+  })
+})
+
 void t.test('a database that cannot be reached is 503', async (t) => {
   const away = openReader({ ...target, host: '/nonexistent' }, { statementTimeoutMs: 1000 })
   t.teardown(() => closeSql(away, 0))
@@ -77,7 +87,7 @@ void t.test('a database that cannot be reached is 503', async (t) => {
   t.teardown(() => closeSql(missing, 0))
   for (const sql of [away, missing]) {
     const { ask } = await startAdmin(t, { queries: queriesOf(sql) })
-    for (const path of ['/api/tenants', '/api/entries', '/api/usage']) {
+    for (const path of ['/api/tenants', '/api/entries', '/api/usage', '/api/audit']) {
       const reply = await ask(path)
       t.match(reply, {
         status: 503,

@@ -1,3 +1,5 @@
+import type { InstanceAudit } from '../model/audit.ts'
+import { auditInstances } from '../store/audit.ts'
 import {
   decodeCursor,
   encodeCursor,
@@ -26,6 +28,11 @@ export interface AdminQueries {
   tenants(after: string, limit: number): Promise<readonly Tenant[]>
   /** Usage by day, tenant and route, a chunk at a time. */
   usage(filter: { tenant?: string; since: Date; until: Date }): AsyncIterable<readonly UsageRow[]>
+  /** The audit of each instance that may have entries of the window; ends with the signal. */
+  audit(
+    filter: { tenant?: string; since: Date; until: Date },
+    signal: AbortSignal,
+  ): AsyncIterable<InstanceAudit>
 }
 
 /** The queries over a reader handle (`openReader`), whose statement timeout bounds each of them. */
@@ -38,5 +45,6 @@ export function queriesOf(reader: Sql): AdminQueries {
     },
     tenants: (after, limit) => listTenants(reader, { after, limit }),
     usage: (filter) => usageByDay(reader, filter),
+    audit: (filter, signal) => auditInstances(reader, filter, { signal }),
   }
 }

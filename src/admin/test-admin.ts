@@ -28,6 +28,9 @@ export const EMPTY_QUERIES: AdminQueries = {
   usage: async function* () {
     yield* []
   },
+  audit: async function* () {
+    yield* []
+  },
 }
 
 /** For tests: an admin listener on a loopback port, not started, closed on teardown; and what it logs. */

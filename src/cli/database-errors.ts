@@ -49,6 +49,12 @@ export function databaseError(error: unknown, target: DatabaseTarget): CommandEr
       { cause: error },
     )
   }
+  if (code === '42501' && (error as Error).message.includes('row-level security')) {
+    return new CommandError(
+      `the database at ${at} refused: the role of this connection sees single tenants only; it must own the tables or have BYPASSRLS`,
+      { cause: error },
+    )
+  }
   // Every SQLSTATE holds a digit; EPERM and its like do not.
   if (!/^(?=.*\d)[0-9A-Z]{5}$/.test(code)) return null
   return new CommandError(`the database at ${at} refused: ${(error as Error).message} (SQLSTATE ${code})`, {

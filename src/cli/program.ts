@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { ConfigError } from '../config.ts'
 import { EmbeddedPostgresError } from '../embedded/postgres-errors.ts'
 import { StoreError } from '../store/errors.ts'
+import { addAuditCommand } from './audit.ts'
 import type { Cli } from './cli.ts'
 import { addConfigCommands } from './config-commands.ts'
 import { CommandError, OutputClosedError, UsageError } from './errors.ts'
@@ -9,6 +10,7 @@ import type { ExitCode, Io } from './io.ts'
 import { addKeyCommands } from './keys.ts'
 import { addLogsCommand } from './logs.ts'
 import { addMigrateCommand } from './migrate.ts'
+import { addQuarantineCommands } from './quarantine.ts'
 import { addServeCommands } from './serve.ts'
 import { addTenantCommands } from './tenants.ts'
 import { escapeUnsafe } from './text.ts'
@@ -54,6 +56,8 @@ export function buildProgram(cli: Cli): Command {
   addKeyCommands(program, cli)
   addLogsCommand(program, cli)
   addUsageCommand(program, cli)
+  addAuditCommand(program, cli)
+  addQuarantineCommands(program, cli)
   addConfigCommands(program, cli)
   return program
 }

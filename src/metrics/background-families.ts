@@ -1,6 +1,6 @@
 import type { HistogramReading } from '../lib/histogram.ts'
 import { WRITER_MODES, type WriterStats } from '../model/stats.ts'
-import { byKey, histogramSamples, single, type Family, type TenantCounts } from './family.ts'
+import { byKey, histogramSamples, single, type Family, type Reading, type TenantCounts } from './family.ts'
 
 /** The access log's way to Postgres, the directory, the build. */
 export const BACKGROUND_FAMILIES: readonly Family[] = [
@@ -98,6 +98,63 @@ export const BACKGROUND_FAMILIES: readonly Family[] = [
     (r) => r.writer.consecutiveFailures,
   ),
   single(
+    'counter',
+    'waybill_writer_quarantined_total',
+    'Access entries that Postgres refused and that wait in the quarantine table',
+    (r) => r.totals.quarantined,
+  ),
+  single(
+    'counter',
+    'waybill_writer_replayed_total',
+    'Access entries stored from the spill, those of dead processes included',
+    (r) => r.writer.replayed,
+  ),
+  single('gauge', 'waybill_writer_database_away', '1 while batches go to the spill', (r) =>
+    r.writer.isAway ? 1 : 0,
+  ),
+  single(
+    'gauge',
+    'waybill_spill_entries',
+    'Access entries of this process on disk, not yet in Postgres',
+    (r) => r.totals.spilled,
+  ),
+  single(
+    'gauge',
+    'waybill_spill_pending_entries',
+    'Access entries that wait for their replay, those of dead processes included; absent without a spill',
+    (r) => r.writer.spill?.pendingEntries ?? null,
+  ),
+  single(
+    'gauge',
+    'waybill_spill_bytes',
+    'Bytes of segments on disk, those of other processes included; absent without a spill',
+    (r) => (r.writer.spill === null ? null : r.writer.spill.bytes + r.writer.spill.foreignBytes),
+  ),
+  single(
+    'gauge',
+    'waybill_spill_capacity_bytes',
+    'Bytes that the spill may take; absent without one',
+    (r) => r.writer.spill?.maxBytes ?? null,
+  ),
+  single(
+    'gauge',
+    'waybill_spill_room_seconds',
+    'How long an outage the remaining room can take at the present rate; absent without a spill or without traffic',
+    roomSeconds,
+  ),
+  single(
+    'counter',
+    'waybill_spill_refused_total',
+    'Batches that the disk or the bound refused; absent without a spill',
+    (r) => r.writer.spill?.refused ?? null,
+  ),
+  single(
+    'counter',
+    'waybill_spill_damaged_total',
+    'Damaged places met in segments; absent without a spill',
+    (r) => r.writer.spill?.damaged ?? null,
+  ),
+  single(
     'gauge',
     'waybill_directory_age_seconds',
     'Since the last successful look at the database; absent before the first load',
@@ -167,4 +224,10 @@ function inSeconds({ boundsMs, counts, sumMs }: WriterStats['copyDurations']): H
     counts: Float64Array.from(counts),
     sumSeconds: sumMs / 1000,
   }
+}
+
+function roomSeconds({ writer }: Reading): number | null {
+  const { spill, sealedBytesPerSecond } = writer
+  if (spill === null || sealedBytesPerSecond <= 0) return null
+  return Math.max(0, spill.maxBytes - spill.bytes - spill.foreignBytes) / sealedBytesPerSecond
 }

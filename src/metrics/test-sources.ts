@@ -25,6 +25,8 @@ export function restingStats() {
     totals: {
       accepted: 0,
       stored: 0,
+      spilled: 0,
+      quarantined: 0,
       buffered: 0,
       dropped: { channel_full: 0, rejected: 0, shutdown: 0 },
     },
@@ -38,6 +40,18 @@ export function restingStats() {
       copyDurations: { boundsMs: [2.5, 100], counts: [0, 0, 0], sumMs: 0 },
       oldestUnflushedAgeMs: 0,
       consecutiveFailures: 0,
+      replayed: 0,
+      isAway: false,
+      sealedBytesPerSecond: 10,
+      spill: {
+        bytes: 0,
+        foreignBytes: 0,
+        maxBytes: 1000,
+        segments: 0,
+        pendingEntries: 0,
+        refused: 0,
+        damaged: 0,
+      },
     },
     directory: {
       ageMs: null as number | null,

@@ -48,6 +48,14 @@ export class AccessEntry {
   ecosystem = ''
   package = ''
   version = ''
+
+  /* The channel's own; nobody else touches them. */
+  /** Estimated bytes on the heap. */
+  bytes = 0
+  /** Lost its place in the queue to another entry. */
+  isEvicted = false
+  /** Next entry of the same tenant in the queue. */
+  next: AccessEntry | null = null
 }
 
 /** The data plane's end of the channel. */

@@ -67,7 +67,12 @@ export interface AccountStats {
 
 /** Who accepted and lost how many entries. accepted = stored + spilled + quarantined + buffered + the sum of dropped. */
 export interface LedgerStats {
-  readonly totals: Omit<AccountStats, 'tenant'> & { readonly stored: number; readonly buffered: number }
+  readonly totals: Omit<AccountStats, 'tenant'> & {
+    readonly stored: number
+    readonly spilled: number
+    readonly quarantined: number
+    readonly buffered: number
+  }
   /** Tenants that had an entry; one stays where it is for as long as the process lives. */
   accounts(): Iterable<AccountStats>
 }
@@ -104,6 +109,25 @@ export interface WriterStats {
   readonly oldestUnflushedAgeMs: number
   /** Failed attempts since the last success. */
   readonly consecutiveFailures: number
+  /** Rows stored from the spill, those of dead processes included. */
+  readonly replayed: number
+  /** Whether the database is taken for away: batches go to the spill. */
+  readonly isAway: boolean
+  /** What is sealed at present, bytes a second: what an outage would spill. */
+  readonly sealedBytesPerSecond: number
+  /** null without a spill. */
+  readonly spill: {
+    /** Segments of this process and those taken over; in segments of other live processes. */
+    readonly bytes: number
+    readonly foreignBytes: number
+    readonly maxBytes: number
+    readonly segments: number
+    /** Rows that wait for their replay. */
+    readonly pendingEntries: number
+    /** Batches that the disk or the bound refused; damaged places met. */
+    readonly refused: number
+    readonly damaged: number
+  } | null
 }
 
 /** The directory of tenants and keys. */

@@ -1,9 +1,5 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Channel } from '../accesslog/channel.ts'
-import { CopyConnection } from '../accesslog/copy.ts'
-import { Ledger } from '../accesslog/ledger.ts'
-import { Writer } from '../accesslog/writer.ts'
 import type { StateReason } from '../admin/handlers.ts'
 import { AdminListener } from '../admin/listener.ts'
 import { readOverview } from '../admin/overview.ts'
@@ -22,10 +18,12 @@ import { ProxyListener } from '../proxy/listener.ts'
 import { RouteTable } from '../proxy/route-table.ts'
 import { ProxyCounters } from '../proxy/stats.ts'
 import { openDirectorySource } from '../store/directory-source.ts'
-import { ensurePartitionFor } from '../store/partitions.ts'
 import { closeSql, openControl, openReader, type Sql } from '../store/sql.ts'
+import { isTenantScopeEnforced } from '../store/tenant-scope.ts'
 import { packageVersion } from '../version.ts'
+import { AccessLog } from './access-log.ts'
 import { DatabaseUpkeep, type GatewayDatabase } from './database.ts'
+import { RollUpJob } from './roll-up-job.ts'
 
 /** Where the gateway's listeners are. */
 export interface Addresses {
@@ -53,9 +51,8 @@ export class Gateway {
   readonly #limiter: Limiter
   readonly #pools: UpstreamPools
   readonly #counters = new ProxyCounters()
-  readonly #ledger = new Ledger()
-  readonly #channel: Channel
-  readonly #writer: Writer
+  readonly #log: AccessLog
+  readonly #rollUps: RollUpJob
   readonly #handler: Handler
   readonly #proxy: ProxyListener
   readonly #admin: AdminListener
@@ -88,34 +85,17 @@ export class Gateway {
       },
       log: logger,
     })
-    this.#channel = new Channel({
-      capacityEntries: o['accessLog.capacityEntries'],
-      capacityBytes: o['accessLog.capacityBytes'],
-      ledger: this.#ledger,
-    })
-    this.#writer = new Writer({
-      channel: this.#channel,
-      ledger: this.#ledger,
-      store: new CopyConnection(database.target, { copyTimeoutMs: o['accessLog.copyTimeoutMs'] }),
-      ensurePartitions: (days) => ensurePartitionFor(this.#control, days),
-      instance: this.instance,
-      options: {
-        flushEntries: o['accessLog.flushEntries'],
-        flushIntervalMs: o['accessLog.flushIntervalMs'],
-        maxBatchEntries: o['accessLog.maxBatchEntries'],
-        maxBatchBytes: o['accessLog.maxBatchBytes'],
-        backoffMinMs: o['accessLog.backoffMinMs'],
-        backoffMaxMs: o['accessLog.backoffMaxMs'],
-      },
-      logger,
-    })
+    const { instance } = this
+    const { target } = database
+    this.#log = new AccessLog({ instance, target, control: this.#control, options: o, logger })
+    this.#rollUps = new RollUpJob({ target, intervalMs: o['rollUps.intervalMs'], logger })
     this.#limiter = new Limiter({ idleBucketMs: o['limits.idleBucketMs'] })
     this.#pools = new UpstreamPools({ maxPools: o['proxy.maxUpstreamPools'] })
     this.#handler = new Handler({
       directory: this.#directory,
       limiter: this.#limiter,
       pools: this.#pools,
-      sink: this.#channel,
+      sink: this.#log.channel,
       counters: this.#counters,
       via: `waybill-${this.instance.slice(0, 8)}`,
     })
@@ -156,8 +136,10 @@ export class Gateway {
    */
   async start(onProgress: (message: string) => void): Promise<Addresses> {
     const { options } = this.#config
-    if (!(await this.#upkeep.start(onProgress))) onProgress('the database is away; starting without it')
-    this.#writer.start()
+    if (await this.#upkeep.start(onProgress)) void this.#checkTenantScope()
+    else onProgress('the database is away; starting without it')
+    this.#log.start()
+    this.#rollUps.start()
     await this.#directory.start()
     const admin = await this.#admin.start()
     const proxy = await this.#proxy.start(options['listen.host'], options['listen.port'])
@@ -194,7 +176,8 @@ export class Gateway {
         run: async () => {
           // No request needs it any more; with the database away its end would come on top. Its phase sees how it ends.
           this.#directory.stop().catch(() => {})
-          const { stored, lost } = await this.#writer.drain(options['shutdown.flushTimeoutMs'])
+          const { stored, lost, spilled } = await this.#log.drain(options['shutdown.flushTimeoutMs'])
+          if (spilled > 0) this.#logger.warn({ spilled }, 'entries are on disk; the next start replays them')
           if (stored) return
           isClean = false
           this.#logger.error({ lost }, 'the access log could not be stored before the deadline')
@@ -202,7 +185,7 @@ export class Gateway {
       },
       { name: 'upstream connections', run: () => this.#pools.destroy() },
       { name: 'directory', run: () => this.#directory.stop() },
-      { name: 'upkeep', run: () => this.#upkeep.stop() },
+      { name: 'upkeep', run: () => Promise.all([this.#upkeep.stop(), this.#rollUps.stop()]) },
       { name: 'admin listener', run: () => this.#admin.close() },
       {
         name: 'database handles',
@@ -224,7 +207,7 @@ export class Gateway {
 
   /** Entries accepted and neither stored nor dropped yet. */
   get unstored(): number {
-    return this.#ledger.totals.buffered
+    return this.#log.ledger.totals.buffered
   }
 
   /** Whether the data plane knows the key with this digest already. */
@@ -243,14 +226,25 @@ export class Gateway {
     return { ready: reasons.length === 0, reasons }
   }
 
+  async #checkTenantScope(): Promise<void> {
+    try {
+      if (await isTenantScopeEnforced(this.#reader)) return
+      this.#logger.warn(
+        'row level security is not in force: the role waybill_reader is missing (see README, Roles)',
+      )
+    } catch (error) {
+      this.#logger.debug({ err: error }, 'row level security not checked')
+    }
+  }
+
   #makeAdmin(): AdminListener {
     const { options } = this.#config
     const sources: StatsSources = {
       proxy: () => this.#counters,
       limits: () => this.#limiter.stats,
-      channel: () => this.#channel.stats,
-      ledger: () => this.#ledger,
-      writer: () => this.#writer.stats,
+      channel: () => this.#log.channel.stats,
+      ledger: () => this.#log.ledger,
+      writer: () => this.#log.writer.stats,
       directory: () => this.#directory.stats,
       pools: () => this.#pools.stats,
     }

@@ -8,7 +8,8 @@ import {
   takeCursor,
 } from './entry-filter.ts'
 import { oldestPartitionMs } from './partitions.ts'
-import type { Sql } from './sql.ts'
+import type { Sql, TransactionSql } from './sql.ts'
+import { readScoped } from './tenant-scope.ts'
 
 export { decodeCursor, encodeCursor } from './entry-filter.ts'
 export { followEntries } from './follow-entries.ts'
@@ -36,7 +37,8 @@ export async function listEntries(
   const wanted = options.limit + 1 // one more shows whether there is a next page
   const rows: CursoredRow[] = []
   for (const window of await windowsBackwards(sql, filter, before)) {
-    rows.push(...(await readWindow(sql, filter, { ...window, before, limit: wanted - rows.length })))
+    const part = { ...window, before, limit: wanted - rows.length }
+    rows.push(...(await readScoped(sql, filter.tenant, (tx) => readWindow(tx, filter, part))))
     if (rows.length >= wanted) break
   }
   const entries = rows.slice(0, options.limit)
@@ -61,7 +63,8 @@ export async function* streamEntries(
   let from = first
   while (from < last) {
     const to = Math.min(from + widthMs, last)
-    const rows = await readForward(sql, filter, position, new Date(to))
+    const after = position
+    const rows = await readScoped(sql, filter.tenant, (tx) => readForward(tx, filter, after, new Date(to)))
     for (let i = 0; i < rows.length; i += CHUNK_ROWS) {
       const chunk = rows.slice(i, i + CHUNK_ROWS)
       for (const row of chunk) position = takeCursor(row)
@@ -108,8 +111,9 @@ async function windowsBackwards(
   }
 }
 
-async function readWindow(
-  sql: Sql,
+/** One page of `listEntries`. Reads what the handle may see: within `asTenant`, one tenant's. */
+export async function readWindow(
+  sql: Sql | TransactionSql,
   filter: EntryFilter,
   window: Window & { readonly before: EntryCursor | null; readonly limit: number },
 ): Promise<CursoredRow[]> {
@@ -130,8 +134,9 @@ async function readWindow(
     LIMIT ${limit}`
 }
 
-async function readForward(
-  sql: Sql,
+/** One page of `streamEntries`. Reads what the handle may see: within `asTenant`, one tenant's. */
+export async function readForward(
+  sql: Sql | TransactionSql,
   filter: EntryFilter,
   after: EntryCursor,
   to: Date,

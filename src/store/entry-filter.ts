@@ -1,4 +1,4 @@
-import type { Sql } from './sql.ts'
+import type { Sql, TransactionSql } from './sql.ts'
 
 /** Which access entries are asked for; what is undefined does not restrict. */
 export interface EntryFilter {
@@ -74,7 +74,7 @@ export function decodeCursor(text: string): EntryCursor | null {
 }
 
 /** The columns of an `EntryRow` of table `e`, and `cursor_at`, the exact time. */
-export function entryColumns(sql: Sql) {
+export function entryColumns(sql: Sql | TransactionSql) {
   return sql`
     e.id, e.started_at, e.tenant, e.key_id, e.route, e.kind, e.method, e.host, e.path, e.status, e.outcome, e.reason,
     e.bytes_received, e.bytes_sent, e.duration_us, e.upstream_us, e.upstream, host(e.client_ip) AS client_ip, e.user_agent,
@@ -96,7 +96,7 @@ export function takeCursor(row: CursoredRow): EntryCursor {
  * All of the filter but its times, as a condition on table `e`; every value is a parameter. The path is matched by `^@`
  * (starts with): no wildcards to escape. Throws a RangeError for a status that is neither a code nor a class.
  */
-export function entryCondition(sql: Sql, filter: EntryFilter) {
+export function entryCondition(sql: Sql | TransactionSql, filter: EntryFilter) {
   const { tenant, route, keyId, status, outcome, method, pathPrefix, clientIp, requestId } = filter
   return sql`
     true
@@ -111,7 +111,7 @@ export function entryCondition(sql: Sql, filter: EntryFilter) {
     ${requestId === undefined ? sql`` : sql`AND e.request_id = ${requestId}`}`
 }
 
-function statusCondition(sql: Sql, status: string) {
+function statusCondition(sql: Sql | TransactionSql, status: string) {
   if (/^[1-5]xx$/i.test(status)) {
     const first = Number(status[0]) * 100
     return sql`AND e.status BETWEEN ${first} AND ${first + 99}`

@@ -15,6 +15,7 @@ export type StoreErrorCode =
   | 'database_newer'
   | 'postgres_too_old'
   | 'partition_failed'
+  | 'quarantine_not_found'
 
 /** A refusal of the store. `message` is fit to be shown to the operator; matched by `code`, never by message. */
 export class StoreError extends Error {

@@ -7,7 +7,8 @@ import {
   type EntryRow,
   takeCursor,
 } from './entry-filter.ts'
-import type { Sql } from './sql.ts'
+import type { Sql, TransactionSql } from './sql.ts'
+import { readScoped } from './tenant-scope.ts'
 
 /** Entries fetched at once, unless a single batch holds more. */
 const ROUND_ENTRIES = 4096
@@ -16,7 +17,8 @@ const CHUNK_ROWS = 500
 /** Ledger rows read at once. */
 const LEDGER_PAGE = 1000
 
-interface Batch {
+/** A stored batch, as the ledger describes it; times exact to the microsecond. */
+export interface Batch {
   instance: string
   batch: number
   first_seq: number
@@ -62,7 +64,7 @@ export async function* followEntries(
     for await (const batches of readLedger(sql, position, since)) {
       for (const round of rounds(batches)) {
         if (signal.aborted) return
-        const rows = await readBatches(sql, filter, round)
+        const rows = await readScoped(sql, filter.tenant, (tx) => readBatches(tx, filter, round))
         for (let i = 0; i < rows.length; i += CHUNK_ROWS) yield rows.slice(i, i + CHUNK_ROWS)
       }
     }
@@ -156,7 +158,12 @@ function* rounds(batches: readonly Batch[]): Generator<Batch[], void, undefined>
   if (round.length > 0) yield round
 }
 
-async function readBatches(sql: Sql, filter: EntryFilter, round: readonly Batch[]): Promise<EntryRow[]> {
+/** The entries of some batches. Reads what the handle may see: within `asTenant`, one tenant's. */
+export async function readBatches(
+  sql: Sql | TransactionSql,
+  filter: EntryFilter,
+  round: readonly Batch[],
+): Promise<EntryRow[]> {
   // As text first: a parameter of the type timestamptz goes through the driver's Date and loses its microseconds.
   // The time bounds over all batches prune partitions and let BRIN or (tenant, started_at) serve the scan.
   const rows = await sql<CursoredRow[]>`

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { backoffMs } from '../lib/backoff.ts'
 import { StoreError } from './errors.ts'
+import { finishMinutesBefore } from './roll-ups.ts'
 import { type Sql, sqlStateOf } from './sql.ts'
 
 const DAY_MS = 86_400_000
@@ -54,15 +55,19 @@ export async function ensurePartitionFor(sql: Sql, days: readonly string[]): Pro
 /**
  * Drops the partitions of days that ended more than `retentionDays` days before `now` and returns their names. DETACH
  * CONCURRENTLY, then DROP: neither waits in front of writers. A partition that a long reader holds is left to the next run,
- * which also completes what an interrupted one left. Rejects with StoreError `partition_failed` when any was left.
+ * which also completes what an interrupted one left. The roll-ups of
+ * these days are final from then on: run `rollUp` before. Rejects with StoreError `partition_failed` when any was left.
  */
 export async function dropExpiredPartitions(sql: Sql, retentionDays: number, now: Date): Promise<string[]> {
-  const keptFrom = partitionName(new Date(now.getTime() - retentionDays * DAY_MS).toISOString().slice(0, 10))
+  const keptDay = new Date(now.getTime() - retentionDays * DAY_MS).toISOString().slice(0, 10)
+  const keptFrom = partitionName(keptDay)
   const dropped: string[] = []
   const left: string[] = []
   let cause: unknown
-  for (const partition of await listPartitions(sql)) {
-    if (partition.name >= keptFrom) continue
+  const expired = (await listPartitions(sql)).filter((partition) => partition.name < keptFrom)
+  // Or a late entry would have the roll-ups of such a day computed from what is left of it.
+  if (expired.length > 0) await finishMinutesBefore(sql, new Date(keptDay))
+  for (const partition of expired) {
     try {
       if (await retried(() => dropPartition(sql, partition.name))) dropped.push(partition.name)
     } catch (error) {

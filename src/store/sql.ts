@@ -9,6 +9,9 @@ export type Sql = postgres.Sql
 /** A transaction on one connection of an `Sql`. */
 export type TransactionSql = postgres.TransactionSql
 
+/** A part of a statement, to be put into a tagged template. */
+export type SqlFragment = postgres.Fragment
+
 /** Short statements of the control plane; nothing there may hold a connection longer. */
 const CONTROL_STATEMENT_TIMEOUT_MS = 10_000
 
@@ -136,6 +139,9 @@ function open(target: DatabaseTarget, settings: OpenSettings): Sql {
       lock_timeout: LOCK_TIMEOUT_MS,
       idle_in_transaction_session_timeout: 60_000,
       default_transaction_read_only: settings.isReadOnly,
+      // A role that row level security restricts would read nothing where it means to read all, and believe it: it gets an
+      // error (42501) instead. Reads on a tenant's behalf turn it on (tenant-scope.ts).
+      row_security: 'off',
     },
     // "already exists, skipping" and the like: postgres.js would print them.
     onnotice: () => {},

@@ -1,6 +1,9 @@
 import { oldestPartitionMs } from './partitions.ts'
-import type { Sql } from './sql.ts'
+import { readRollUpCover, type RollUpCover } from './roll-ups.ts'
+import type { Sql, SqlFragment, TransactionSql } from './sql.ts'
+import { asTenant } from './tenant-scope.ts'
 
+const MINUTE_MS = 60_000
 const DAY_MS = 86_400_000
 
 /** What a tenant did on a route in one UTC day. */
@@ -17,28 +20,101 @@ export interface UsageRow {
   readonly bytes_sent: number
 }
 
+/** Which usage is asked for. */
+export interface UsageFilter {
+  readonly tenant?: string
+  /** Inclusive. */
+  readonly since: Date
+  /** Exclusive. */
+  readonly until: Date
+}
+
+interface Range {
+  readonly from: Date
+  readonly to: Date
+}
+
 /**
- * Usage from `since` (inclusive) until `until` (exclusive) per day, tenant and route, summed over the entries themselves, so that
- * it agrees with them. Oldest day first, one chunk and one statement for each day that has entries.
+ * Usage from `since` (inclusive) until `until` (exclusive) per day, tenant and route. It agrees with the entries exactly, as of
+ * one moment for each day: minutes that are rolled up come from the roll-ups, those that a batch has touched since, and
+ * those that the range cuts, from their rows. Days whose rows have expired come from the roll-ups alone, in whole minutes.
+ * Oldest day first, one chunk and one transaction for each day that has entries.
  */
 export async function* usageByDay(
   sql: Sql,
-  filter: { readonly tenant?: string; readonly since: Date; readonly until: Date },
+  filter: UsageFilter,
 ): AsyncGenerator<UsageRow[], void, undefined> {
   const { tenant, since, until } = filter
-  for (let from = Math.max(since.getTime(), await oldestPartitionMs(sql)); from < until.getTime();) {
+  for (let from = Math.max(since.getTime(), await oldestMs(sql)); from < until.getTime();) {
     const midnight = (Math.floor(from / DAY_MS) + 1) * DAY_MS
     const to = Math.min(midnight, until.getTime())
-    const rows = await sql<UsageRow[]>`
-      SELECT ${new Date(from).toISOString().slice(0, 10)}::text AS day, e.tenant, e.route, count(*) AS requests,
-        count(*) FILTER (WHERE e.status BETWEEN 400 AND 499) AS errors_4xx,
-        count(*) FILTER (WHERE e.status >= 500) AS errors_5xx,
-        sum(e.bytes_received)::bigint AS bytes_received, sum(e.bytes_sent)::bigint AS bytes_sent
-      FROM access_log e
-      WHERE e.started_at >= ${new Date(from)} AND e.started_at < ${new Date(to)}
-        ${tenant === undefined ? sql`` : sql`AND e.tenant = ${tenant}`}
-      GROUP BY e.tenant, e.route ORDER BY e.tenant, e.route`
+    const range = { from: new Date(from), to: new Date(to) }
+    const cover = (tx: TransactionSql): Promise<RollUpCover | null> =>
+      readRollUpCover(tx, Math.floor(from / MINUTE_MS), Math.floor((to - 1) / MINUTE_MS))
+    const rows =
+      tenant === undefined
+        ? await sql.begin('isolation level repeatable read read only', async (tx) =>
+            readUsage(tx, range, await cover(tx)),
+          )
+        : await asTenant(sql, tenant, (tx, found) => readUsage(tx, range, found, tenant), cover)
     if (rows.length > 0) yield rows
     from = to
   }
+}
+
+/** Usage of at most a day. Reads what the transaction may see: within `asTenant`, one tenant's. */
+export async function readUsage(
+  tx: TransactionSql,
+  range: Range,
+  cover: RollUpCover | null,
+  tenant?: string,
+): Promise<UsageRow[]> {
+  const onlyTenant = tenant === undefined ? tx`` : tx`AND r.tenant = ${tenant}`
+  return await tx<UsageRow[]>`
+    SELECT ${range.from.toISOString().slice(0, 10)}::text AS day, r.tenant, r.route, sum(r.n)::bigint AS requests,
+      coalesce(sum(r.n) FILTER (WHERE r.status_class = 4), 0)::bigint AS errors_4xx,
+      coalesce(sum(r.n) FILTER (WHERE r.status_class >= 5), 0)::bigint AS errors_5xx,
+      sum(r.bytes_received)::bigint AS bytes_received, sum(r.bytes_sent)::bigint AS bytes_sent
+    FROM (${cover === null ? readRows(tx, range, onlyTenant) : readBoth(tx, range, cover, onlyTenant)}) r
+    GROUP BY r.tenant, r.route ORDER BY r.tenant, r.route`
+}
+
+/** Sums over the rows alone. */
+function readRows(tx: TransactionSql, { from, to }: Range, onlyTenant: SqlFragment): SqlFragment {
+  return tx`
+    SELECT r.tenant, r.route, r.status / 100 AS status_class, count(*) AS n, sum(r.bytes_received) AS bytes_received,
+      sum(r.bytes_sent) AS bytes_sent
+    FROM access_log r WHERE r.started_at >= ${from} AND r.started_at < ${to} ${onlyTenant}
+    GROUP BY 1, 2, 3`
+}
+
+/** Roll-ups, and the rows of the minutes that they do not hold, or hold only as a whole. */
+function readBoth(
+  tx: TransactionSql,
+  range: Range,
+  cover: RollUpCover,
+  onlyTenant: SqlFragment,
+): SqlFragment {
+  const [first, end] = [range.from.getTime() / MINUTE_MS, range.to.getTime() / MINUTE_MS]
+  const cut = [first, end].filter((minute) => !Number.isInteger(minute)).map(Math.floor)
+  const fresh = [...new Set([...cover.freshMinutes, ...cut])].filter((minute) => minute >= cover.firstMinute)
+  return tx`
+    SELECT nullif(r.tenant, '') AS tenant, nullif(r.route, '') AS route, r.status_class, r.n, r.bytes_received, r.bytes_sent
+    FROM access_minutes r
+    WHERE r.minute >= ${Math.floor(first)} AND r.minute < ${Math.ceil(end)} AND r.minute <> ALL (${fresh}::bigint[])
+      ${onlyTenant}
+    UNION ALL
+    SELECT f.* FROM unnest(${fresh}::bigint[]) m CROSS JOIN LATERAL (
+      SELECT r.tenant, r.route, r.status / 100 AS status_class, count(*) AS n, sum(r.bytes_received) AS bytes_received,
+        sum(r.bytes_sent) AS bytes_sent
+      FROM access_log r
+      WHERE r.started_at >= greatest(to_timestamp(m * 60), ${range.from})
+        AND r.started_at < least(to_timestamp(m * 60 + 60), ${range.to}) ${onlyTenant}
+      GROUP BY 1, 2, 3) f`
+}
+
+/** Where the oldest entries or roll-ups are, epoch milliseconds. */
+async function oldestMs(sql: Sql): Promise<number> {
+  const [row] = await sql<{ minute: number | null }[]>`SELECT min(minute) AS minute FROM access_minutes`
+  return Math.min(await oldestPartitionMs(sql), (row?.minute ?? Infinity) * MINUTE_MS)
 }

@@ -1,0 +1,71 @@
+import { type Batch, quarantinedByTenant } from './batch.ts'
+import { COLUMNS, storableText } from './encode.ts'
+import { storableCounts, storableDrops } from './storable-counts.ts'
+
+const LEDGER_COLUMNS =
+  'instance, batch, first_seq, last_seq, entries, bytes, first_started_at, last_started_at, dropped, tenants, ' +
+  'accepted_seq, buffered, quarantined, minutes, rows_digest, digest, is_final'
+
+const COPY_STATEMENT = `COPY access_log (${COLUMNS.join(', ')}) FROM STDIN`
+
+/**
+ * All that stores the batches, as one text, for a simple query has no parameters: ledger rows, rows in quarantine, COPY. The
+ * ledger first: a batch that is stored already is refused before anything else is looked at.
+ */
+export function batchStatement(batches: readonly Batch[]): string {
+  const quarantined = batches.flatMap((batch) => quarantineRows(batch))
+  const quarantine =
+    quarantined.length === 0
+      ? ''
+      : `INSERT INTO quarantine (instance, seq, tenant, code, detail, row) VALUES ${quarantined.join(', ')}; `
+  const ledger = `INSERT INTO access_ledger (${LEDGER_COLUMNS}) VALUES ${batches.map(ledgerRow).join(', ')}; `
+  return `${ledger}${quarantine}${COPY_STATEMENT}`
+}
+
+function ledgerRow(batch: Batch): string {
+  const { range } = batch
+  const quarantined = quarantinedByTenant(batch)
+  const values = [
+    literal(batch.instance),
+    batch.number,
+    range?.firstSeq ?? 'NULL',
+    range?.lastSeq ?? 'NULL',
+    // As sealed, like the digests: those in quarantine included.
+    batch.entries + batch.quarantined.length,
+    batch.sealedBytes,
+    range ? literal(new Date(range.firstStartedAtMs).toISOString()) : 'NULL',
+    range ? literal(new Date(range.lastStartedAtMs).toISOString()) : 'NULL',
+    json(storableDrops(batch.dropped)),
+    json(storableCounts([...batch.tenants, ...quarantined])),
+    batch.acceptedSeq,
+    batch.buffered,
+    quarantined.size === 0 ? 'NULL' : json(storableCounts(quarantined)),
+    `'{${batch.minutes.join(',')}}'`,
+    bytea(batch.rowsDigest),
+    bytea(batch.digest),
+    batch.isFinal,
+  ]
+  return `(${values.join(', ')})`
+}
+
+function quarantineRows(batch: Batch): string[] {
+  return batch.quarantined.map(({ tenant, seq, code, detail, text }) => {
+    const texts = [batch.instance, tenant, code, detail].map((value) => literal(storableText(value)))
+    const [instance, ...others] = texts
+    return `(${instance}, ${seq}, ${others.join(', ')}, ${bytea(Buffer.from(text))})`
+  })
+}
+
+function json(value: object | null): string {
+  return value === null ? 'NULL' : literal(JSON.stringify(value))
+}
+
+/** A string constant that means the same whatever standard_conforming_strings is (PostgreSQL manual §4.1.2). */
+function literal(text: string): string {
+  const quoted = text.replaceAll("'", "''")
+  return quoted.includes('\\') ? ` E'${quoted.replaceAll('\\', '\\\\')}'` : `'${quoted}'`
+}
+
+function bytea(bytes: Buffer): string {
+  return ` E'\\\\x${bytes.toString('hex')}'`
+}

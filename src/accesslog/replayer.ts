@@ -1,0 +1,233 @@
+import { backoffMs } from '../lib/backoff.ts'
+import { type Batch, quarantinedByTenant, type StoreResult } from './batch.ts'
+import type { Clock } from './clock.ts'
+import { errorCode } from './spill-files.ts'
+import type { StoreError } from './failure.ts'
+import type { Ledger } from './ledger.ts'
+import type { Link } from './link.ts'
+import type { Mender } from './mender.ts'
+import type { Spill, Spilled } from './spill.ts'
+import type { WriterCounters } from './writer-stats.ts'
+import type { WriterLog } from './writer-log.ts'
+
+/** While there is nothing to be done, but there will be, replay looks again this often. */
+const POLL_MS = 50
+
+export interface ReplayParts {
+  readonly spill: Spill
+  readonly link: Link
+  readonly ledger: Ledger
+  readonly mender: Mender
+  readonly counters: WriterCounters
+  readonly log: WriterLog
+  readonly clock: Clock
+  readonly random: () => number
+  readonly instance: string
+  readonly options: {
+    readonly maxBatchEntries: number
+    readonly maxBatchBytes: number
+    readonly backoffMinMs: number
+    readonly backoffMaxMs: number
+    /** With a journal all batches come this way, and a COPY is due as it is without: by number or by age. */
+    readonly journal: { readonly flushEntries: number; readonly flushIntervalMs: number } | null
+  }
+  /** Live batches need all the room there is. */
+  readonly isPressed: () => boolean
+}
+
+/**
+ * Stores what is spilled, oldest first, several batches in one transaction where they are small, whenever the link is free. While
+ * the database is away it is the probe: the oldest batches are sent again and again, with back-off, until they are stored.
+ * A batch that is stored already, by us or by another process, is settled just so.
+ */
+export class Replayer {
+  readonly #parts: ReplayParts
+  readonly #spill: Spill
+  readonly #clock: Clock
+  #isStopped = false
+  #isHurried = false
+  #failures = 0
+  /** Since when the oldest batch of the journal waits. */
+  #pendingSinceMs = Infinity
+  #endWait: (() => void) | null = null
+  #isBackingOff = false
+
+  constructor(parts: ReplayParts) {
+    this.#parts = parts
+    this.#spill = parts.spill
+    this.#clock = parts.clock
+    this.#spill.onPending(() => this.#wake())
+    // Somebody else was the probe.
+    parts.link.onBack(() => this.#endWait?.())
+  }
+
+  /** Until `stop` or `finish`. Never rejects. */
+  async run(): Promise<void> {
+    while (!this.#isStopped) {
+      if (this.#isHurried && (!this.#spill.hasPending || this.#parts.link.isAway)) return
+      if (!this.#spill.hasPending) await this.#rest()
+      else if (this.#parts.options.journal === null && this.#parts.isPressed()) await this.#wait(POLL_MS)
+      else if (this.#journalDueMs() > 0) await this.#wait(this.#journalDueMs())
+      else await this.#replayOldest()
+    }
+  }
+
+  /** Ends `run` when the call under way has ended; what is pending stays on disk. */
+  stop(): void {
+    this.#isStopped = true
+    this.#endWait?.()
+  }
+
+  /** From now on `run` ends when nothing is pending, or the database is away. */
+  finish(): void {
+    this.#isHurried = true
+    this.#endWait?.()
+  }
+
+  /** A batch is stored, in this form: settles its frame, and in the books its rows. A second call changes nothing. */
+  settle(spilled: Spilled, batch: Batch): void {
+    if (!this.#spill.settle(spilled)) return
+    const { ledger, counters, instance } = this.#parts
+    counters.replayed += batch.entries
+    counters.quarantined += batch.quarantined.length
+    // Those of a dead process were never in our books.
+    if (batch.instance !== instance) return
+    for (const [tenant, count] of batch.tenants) ledger.move(tenant, count, 'spilled', 'stored')
+    for (const [tenant, count] of quarantinedByTenant(batch)) {
+      ledger.move(tenant, count, 'spilled', 'quarantined')
+    }
+  }
+
+  async #rest(): Promise<void> {
+    this.#pendingSinceMs = Infinity
+    if (this.#parts.options.journal === null) await this.#spill.rest()
+    if (!this.#spill.hasPending && !this.#isStopped) await this.#wait(Infinity)
+  }
+
+  async #replayOldest(): Promise<void> {
+    const { maxBatchEntries: entries, maxBatchBytes: bytes } = this.#parts.options
+    // A COPY under way may be that of the oldest batch, spilled because it took too long: its outcome first.
+    await this.#parts.link.passed()
+    await this.#clock.turn()
+    if (this.#isStopped) return
+    let group: Spilled[]
+    try {
+      group = await this.#spill.oldest({ entries, bytes })
+    } catch (error) {
+      // No file, no descriptor, a disk that cannot be read: later, perhaps.
+      this.#parts.log.unread(errorCode(error))
+      await this.#backOff()
+      return
+    }
+    this.#pendingSinceMs = Infinity
+    const [first, ...more] = group
+    if (this.#isStopped) return
+    if (first === undefined) return await this.#wait(POLL_MS)
+    if (more.length === 0) await this.#storeOne(first)
+    else await this.#storeGroup(first, more)
+  }
+
+  /** All in one transaction, or else one by one. */
+  async #storeGroup(first: Spilled, more: readonly Spilled[]): Promise<void> {
+    const group = [first, ...more]
+    const batches = more.map(({ frame }) => frame.batch)
+    const startedAtMs = this.#clock.nowMs()
+    const outcome = await this.#parts.link.store('replay', first.frame.batch, batches)
+    if (!('state' in outcome)) {
+      if (isOfTheDatabase(outcome)) await this.#failed(outcome, first.frame.batch)
+      else for (const each of group) await this.#storeOne(each)
+      return
+    }
+    if (outcome.state === 'stored') {
+      const rows = group.reduce((sum, { frame }) => sum + frame.batch.entries, 0)
+      this.#count({ ...first.frame.batch, entries: rows }, outcome, startedAtMs)
+      for (const each of group) this.settle(each, each.frame.batch)
+      return
+    }
+    const stored = await this.#parts.link.storedAmong([first.frame.batch, ...batches])
+    if (!('has' in stored)) return await this.#failed(stored, first.frame.batch)
+    this.#parts.counters.alreadyStored += stored.size
+    for (const each of group) if (stored.has(each.frame.batch)) this.settle(each, each.frame.batch)
+  }
+
+  /** Until it is stored, whatever has to be mended for that, or the replay is stopped. */
+  async #storeOne(spilled: Spilled): Promise<void> {
+    const { mender, link } = this.#parts
+    let { batch } = spilled.frame
+    mender.begin()
+    while (!this.#isStopped) {
+      const startedAtMs = this.#clock.nowMs()
+      const outcome = await link.store('replay', batch)
+      if ('state' in outcome) {
+        this.#count(batch, outcome, startedAtMs)
+        this.settle(spilled, batch)
+        return
+      }
+      const mended = await mender.mend(batch, outcome)
+      if (mended === null) {
+        await this.#failed(outcome, batch)
+        mender.renew()
+      }
+      this.#parts.counters.retries++
+      batch = mended ?? batch
+    }
+  }
+
+  #count(batch: Batch, result: StoreResult, startedAtMs: number): void {
+    this.#failures = 0
+    this.#parts.counters.replay(batch, result, this.#clock.nowMs() - startedAtMs)
+    this.#parts.log.stored(batch.number)
+    if (result.rows !== batch.entries) {
+      this.#parts.log.mismatch({ batch: batch.number, sent: batch.entries, counted: result.rows })
+    }
+  }
+
+  async #failed(failure: StoreError, batch: Batch): Promise<void> {
+    const { counters, link, log } = this.#parts
+    counters.consecutiveFailures++
+    counters.lastErrorCode = failure.code
+    if (isOfTheDatabase(failure)) link.lost()
+    await this.#backOff((waitMs) => {
+      log.failing(failure, { batch: batch.number, attempt: this.#failures, waitMs })
+    })
+  }
+
+  async #backOff(tell: (waitMs: number) => void = () => {}): Promise<void> {
+    const { options, random } = this.#parts
+    const waitMs = backoffMs(this.#failures++, options.backoffMinMs, options.backoffMaxMs, random)
+    tell(waitMs)
+    this.#isBackingOff = true
+    await this.#wait(waitMs)
+    this.#isBackingOff = false
+  }
+
+  /** How long until the journal's batches are due; 0 without a journal. */
+  #journalDueMs(): number {
+    const { journal } = this.#parts.options
+    if (journal === null || this.#isHurried) return 0
+    if (this.#spill.stats.pendingEntries >= journal.flushEntries) return 0
+    const nowMs = this.#clock.nowMs()
+    this.#pendingSinceMs = Math.min(this.#pendingSinceMs, nowMs)
+    return Math.max(0, this.#pendingSinceMs + journal.flushIntervalMs - nowMs)
+  }
+
+  #wake(): void {
+    if (!this.#isBackingOff) this.#endWait?.()
+  }
+
+  async #wait(ms: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const cancel = ms === Infinity ? () => {} : this.#clock.after(ms, resolve)
+      this.#endWait = () => {
+        cancel()
+        resolve()
+      }
+    })
+    this.#endWait = null
+  }
+}
+
+/** Not of the batch: nothing else can be stored either. */
+function isOfTheDatabase({ kind }: StoreError): boolean {
+  return kind === 'retry' || kind === 'unusable'
+}

@@ -1,0 +1,166 @@
+import { join } from 'node:path'
+import type { Clock } from './clock.ts'
+import { errorCode, type SpillFiles } from './spill-files.ts'
+import { HEARTBEAT_MS, type Owner, OWNER_FILE, type Owners, systemOwners } from './spill-owner.ts'
+
+const SEGMENT = '.seg'
+/** What is put aside ends in this. */
+const DAMAGED = '.damaged'
+
+/**
+ * The directories of all processes that spill into the same place, one for each:
+ *
+ *   <directory>/<instance>/owner.json           whose it is: there as long as that process lives and uses the directory
+ *                         /<n>.seg              its own segments, and those that it has taken over:
+ *                         /<instance>-<n>.seg   (renamed into its directory, which can succeed once)
+ *                         /….seg.damaged        segments in which something could not be read
+ */
+export class SpillDirectory {
+  readonly #root: string
+  readonly #own: string
+  readonly #instance: string
+  readonly #files: SpillFiles
+  readonly #clock: Clock
+  readonly #owners: Owners
+  #us: Owner | null = null
+  #made: Promise<void> | null = null
+  #cancelHeartbeat: (() => void) | null = null
+  #lastNumber = 0
+
+  constructor(parts: {
+    readonly directory: string
+    readonly instance: string
+    readonly files: SpillFiles
+    readonly clock: Clock
+    readonly owners?: Owners
+  }) {
+    this.#root = parts.directory
+    this.#instance = parts.instance
+    this.#own = join(parts.directory, parts.instance)
+    this.#files = parts.files
+    this.#clock = parts.clock
+    this.#owners = parts.owners ?? systemOwners
+  }
+
+  /** Path of a segment that does not exist yet, in our directory, which does from now on. Rejects with the system's error. */
+  async newSegmentPath(): Promise<string> {
+    await this.#make()
+    return join(this.#own, `${++this.#lastNumber}${SEGMENT}`)
+  }
+
+  /** Makes the names of our directory durable. Rejects with the system's error. */
+  async sync(): Promise<void> {
+    await this.#files.syncDirectory(this.#own)
+  }
+
+  async remove(path: string): Promise<void> {
+    await this.#files.remove(path)
+    await this.sync()
+  }
+
+  /** Keeps a segment out of the way, for people to look at. */
+  async putAside(path: string): Promise<void> {
+    await this.#files.rename(path, `${path}${DAMAGED}`)
+    await this.sync()
+  }
+
+  /**
+   * Takes over the segments of processes that are dead; returns their paths, each instance's in order. Of several processes that
+   * do so at once each segment falls to one. Rejects with the system's error.
+   */
+  async adopt(): Promise<string[]> {
+    const adopted: string[] = []
+    for (const instance of (await this.#files.list(this.#root)).sort()) {
+      const directory = join(this.#root, instance)
+      if (instance === this.#instance || !/^[0-9a-f-]{36}$/.test(instance)) continue
+      const names = (await this.#files.list(directory)).filter((name) => name.endsWith(SEGMENT))
+      this.#us ??= await this.#owners.us()
+      const ownerFile = join(directory, OWNER_FILE)
+      if (await this.#owners.isAlive(this.#files, ownerFile, this.#us, this.#clock.nowMs())) continue
+      for (const name of names.sort(byNumber)) {
+        await this.#make()
+        const path = join(this.#own, name.length < instance.length ? `${instance}-${name}` : name)
+        if (await this.#attempt(() => this.#files.rename(join(directory, name), path))) adopted.push(path)
+      }
+      await this.#attempt(() => this.#files.remove(join(directory, OWNER_FILE)))
+      await this.#attempt(() => this.#files.removeDirectory(directory))
+    }
+    if (adopted.length > 0) await this.sync()
+    return adopted
+  }
+
+  /** Bytes in the directories of others, and of what was put aside. */
+  async foreignBytes(): Promise<number> {
+    let bytes = 0
+    for (const instance of await this.#files.list(this.#root)) {
+      const isOwn = instance === this.#instance
+      for (const name of await this.#files.list(join(this.#root, instance)).catch(() => [])) {
+        if (!name.endsWith(DAMAGED) && (isOwn || !name.endsWith(SEGMENT))) continue
+        const stat = await this.#files.stat(join(this.#root, instance, name)).catch(() => null)
+        bytes += stat?.size ?? 0
+      }
+    }
+    return bytes
+  }
+
+  /** Whether our directory is there, with its heartbeat. */
+  get isInUse(): boolean {
+    return this.#made !== null
+  }
+
+  /** From now on what is left belongs to whoever comes. Never rejects. */
+  async release(): Promise<void> {
+    this.#cancelHeartbeat?.()
+    this.#cancelHeartbeat = null
+    if (this.#made === null) return
+    this.#made = null
+    await this.#attempt(() => this.#files.remove(join(this.#own, OWNER_FILE)))
+    await this.#attempt(() => this.#files.removeDirectory(this.#own))
+  }
+
+  /** Once; after a failure again. */
+  async #make(): Promise<void> {
+    this.#made ??= this.#makeOwn()
+    try {
+      await this.#made
+    } catch (error) {
+      this.#made = null
+      throw error
+    }
+  }
+
+  async #makeOwn(): Promise<void> {
+    await this.#files.makeDirectory(this.#own)
+    this.#us ??= await this.#owners.us()
+    await this.#files.writeText(join(this.#own, OWNER_FILE), JSON.stringify(this.#us))
+    await this.#files.syncDirectory(this.#root)
+    this.#cancelHeartbeat?.()
+    this.#beat()
+  }
+
+  #beat(): void {
+    this.#cancelHeartbeat = this.#clock.after(HEARTBEAT_MS, () => {
+      void this.#attempt(() => this.#files.touch(join(this.#own, OWNER_FILE)))
+      this.#beat()
+    })
+  }
+
+  /** Whether it worked. What does not has been done by somebody else, or is found again. */
+  async #attempt(act: () => Promise<void>): Promise<boolean> {
+    try {
+      await act()
+      return true
+    } catch (error) {
+      if (errorCode(error) === 'unknown') throw error
+      return false
+    }
+  }
+}
+
+/** Own segments and taken ones, each instance's by its numbers. */
+function byNumber(a: string, b: string): number {
+  const [, instanceA = '', numberA = '0'] = /^(.{36}-)?(\d+)/.exec(a) ?? []
+  const [, instanceB = '', numberB = '0'] = /^(.{36}-)?(\d+)/.exec(b) ?? []
+  if (instanceA !== instanceB) return instanceA < instanceB ? 1 : -1
+  return Number(numberA) - Number(numberB)
+}

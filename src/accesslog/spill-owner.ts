@@ -1,0 +1,86 @@
+import { readFile, readlink } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { errorCode, type SpillFiles } from './spill-files.ts'
+
+/** A live owner touches its file this often … */
+export const HEARTBEAT_MS = 5000
+/** … and one that cannot be looked at, being elsewhere, is taken for dead after this long without. */
+const DEAD_AFTER_MS = 30_000
+
+/** Name of the file that says whose a directory is. */
+export const OWNER_FILE = 'owner.json'
+
+/** Who a process is, so that nobody is taken for it: not the next one of its pid, nor one in another container. */
+export interface Owner {
+  readonly pid: number
+  readonly host: string
+  /** Boot of the machine and pid name space; '' where that cannot be known. */
+  readonly space: string
+  /** Start of the process, clock ticks since boot; '' where that cannot be known. */
+  readonly started: string
+}
+
+/** Who owns directories; injected, for tests cannot die. */
+export interface Owners {
+  /** This process. Never rejects. */
+  us(): Promise<Owner>
+  /** See isOwnerAlive. */
+  isAlive(files: SpillFiles, path: string, us: Owner, nowMs: number): Promise<boolean>
+}
+
+/** The real thing. */
+export const systemOwners: Owners = { us: thisOwner, isAlive: isOwnerAlive }
+
+/** This process. */
+async function thisOwner(): Promise<Owner> {
+  const boot = (await orEmpty(readFile('/proc/sys/kernel/random/boot_id', 'utf8'))).trim()
+  const pids = await orEmpty(readlink('/proc/self/ns/pid'))
+  const space = boot === '' || pids === '' ? '' : `${boot} ${pids}`
+  return { pid: process.pid, host: hostname(), space, started: await startOf(process.pid) }
+}
+
+/**
+ * Whether the owner of a directory lives. One in our pid name space can be looked at; of one elsewhere only the age of its last
+ * heartbeat is known. A directory without the file has no owner: it is made before any segment, and removed at an orderly end.
+ */
+async function isOwnerAlive(files: SpillFiles, path: string, us: Owner, nowMs: number): Promise<boolean> {
+  let owner: Owner
+  let touchedAtMs: number
+  try {
+    touchedAtMs = (await files.stat(path)).mtimeMs
+    owner = JSON.parse(await files.readText(path)) as Owner
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return false
+    if (!(error instanceof SyntaxError)) throw error
+    // Killed while writing it, or just writing it.
+    return nowMs - (await files.stat(path)).mtimeMs < DEAD_AFTER_MS
+  }
+  if (us.space !== '' && owner.space === us.space) return (await startOf(owner.pid)) === owner.started
+  if (us.space === '' && owner.space === '' && owner.host === us.host) return hasProcess(owner.pid)
+  return nowMs - touchedAtMs < DEAD_AFTER_MS
+}
+
+/** proc(5): field 22 of `stat`, counted from the end of the name, which may contain anything; '' for no such process. */
+async function startOf(pid: number): Promise<string> {
+  const stat = await orEmpty(readFile(`/proc/${pid}/stat`, 'utf8'))
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+}
+
+function hasProcess(pid: number): boolean {
+  // A restarted container has the pid that it had before: an earlier life of ours.
+  if (pid === process.pid) return false
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return errorCode(error) === 'EPERM'
+  }
+}
+
+async function orEmpty(text: Promise<string>): Promise<string> {
+  try {
+    return await text
+  } catch {
+    return ''
+  }
+}

@@ -1,0 +1,144 @@
+import type { Command } from 'commander'
+import { AuditSum, type AuditAccount, type AuditSummary, type InstanceAudit } from '../model/audit.ts'
+import { auditInstances, type AuditFilter } from '../store/audit.ts'
+import type { Cli } from './cli.ts'
+import { DATABASE_OPTIONS, addConfigFlags } from './configuration.ts'
+import { withDatabase } from './context.ts'
+import type { ExitCode, Io } from './io.ts'
+import { openListing, type RowShape } from './listing.ts'
+import { writeOut } from './output.ts'
+import { Problems, TIME_FORM } from './problems.ts'
+import { escapeUnsafe, safeJson } from './text.ts'
+
+/** The flags of `waybill audit`. */
+export interface AuditFlags {
+  readonly tenant?: string
+  readonly since?: string
+  readonly until?: string
+  readonly deep?: boolean
+  readonly json?: boolean
+}
+
+/** Adds `waybill audit`. */
+export function addAuditCommand(program: Command, cli: Cli): void {
+  const command = program
+    .command('audit')
+    .description('prove that every accepted entry is stored, or name each gap; exit 0 complete, 1 gaps')
+    .option('--tenant <slug>', 'only the books of this tenant')
+    .option('--since <time>', `requests from this time on: ${TIME_FORM}`)
+    .option('--until <time>', 'requests before this time')
+    .option('--deep', 'also read every row again, and compare it with what was sealed')
+    .option('--json', 'print one JSON object')
+  addConfigFlags(command, DATABASE_OPTIONS).action(async (flags: AuditFlags) =>
+    cli.finish(await audit(cli.io, flags)),
+  )
+}
+
+/** Reads the flags; collects what is wrong with them. */
+export function readAuditFilter(flags: AuditFlags, nowMs: number, problems: Problems): AuditFilter {
+  const since = flags.since === undefined ? undefined : problems.time('--since', flags.since, nowMs)
+  const until = flags.until === undefined ? undefined : problems.time('--until', flags.until, nowMs)
+  if (since !== undefined && until !== undefined && since >= until)
+    problems.add('--since must be before --until')
+  return {
+    ...(flags.tenant === undefined ? {} : { tenant: problems.slug('--tenant', flags.tenant) }),
+    ...(since === undefined ? {} : { since }),
+    ...(until === undefined ? {} : { until }),
+  }
+}
+
+async function audit(io: Io, flags: AuditFlags): Promise<ExitCode> {
+  const problems = new Problems()
+  const filter = readAuditFilter(flags, io.now(), problems)
+  problems.throwIfAny()
+  return await withDatabase(io, flags, 'reader', async ({ sql }) => {
+    const audits = auditInstances(sql, filter, { isDeep: flags.deep === true })
+    const summary = await (flags.json === true ? printJson(io, filter, audits) : printTable(io, audits))
+    return summary.isComplete ? 0 : 1
+  })
+}
+
+/** One document, written instance by instance. */
+async function printJson(
+  io: Io,
+  filter: AuditFilter,
+  audits: AsyncIterable<InstanceAudit>,
+): Promise<AuditSummary> {
+  const sum = new AuditSum()
+  const { since = null, until = null, tenant = null } = filter
+  let before = `{"since":${safeJson(since)},"until":${safeJson(until)},"tenant":${safeJson(tenant)},"instances":[\n`
+  for await (const one of audits) {
+    sum.add(one)
+    await writeOut(io.stdout, before + safeJson(one))
+    before = ',\n'
+  }
+  const rest = safeJson(sum.summary).slice(1)
+  await writeOut(io.stdout, `${before === ',\n' ? '\n' : before}],${rest}\n`)
+  return sum.summary
+}
+
+interface AccountRow {
+  readonly account: AuditAccount
+  readonly host: string
+  readonly instance: string
+  readonly state: string
+}
+
+const ACCOUNT_SHAPE: RowShape<AccountRow> = {
+  toOutput: (row) => ({ ...row }),
+  csvColumns: [],
+  columns: [
+    { title: 'INSTANCE', minWidth: 8, cell: (row) => row.instance.slice(0, 8) },
+    { title: 'HOST', minWidth: 8, dropOrder: 1, cell: (row) => row.host },
+    { title: 'STATE', minWidth: 5, cell: (row) => row.state },
+    { title: 'TENANT', minWidth: 8, cell: (row) => (row.account.tenant === '' ? '-' : row.account.tenant) },
+    { title: 'ACCEPTED', isRight: true, cell: (row) => String(row.account.accepted) },
+    { title: 'STORED', isRight: true, cell: (row) => String(row.account.stored) },
+    { title: 'EXPIRED', isRight: true, dropOrder: 2, cell: (row) => String(row.account.expired) },
+    { title: 'QUARANTINED', isRight: true, cell: (row) => String(row.account.quarantined) },
+    { title: 'DROPPED', isRight: true, cell: (row) => String(droppedOf(row.account)) },
+  ],
+}
+
+async function printTable(io: Io, audits: AsyncIterable<InstanceAudit>): Promise<AuditSummary> {
+  const sum = new AuditSum()
+  const listing = openListing(io, 'table', ACCOUNT_SHAPE)
+  const gaps: string[] = []
+  let omitted = 0
+  for await (const one of audits) {
+    sum.add(one)
+    const { id, host } = one.instance
+    const accounts = [...one.accounts].sort((a, b) => (a.tenant < b.tenant ? -1 : 1))
+    await listing.write(
+      accounts.map((account) => ({ account, instance: id, host: host ?? '?', state: one.state })),
+    )
+    const room = MAX_LINES - gaps.length
+    gaps.push(...one.gaps.slice(0, room).map(({ line }) => line))
+    omitted += Math.max(0, one.gaps.length - room) + one.gapsOmitted
+  }
+  await listing.end()
+  const { summary } = sum
+  const lines = gaps.map((line) => `gap: ${escapeUnsafe(line)}\n`)
+  if (omitted > 0) lines.push(`gap: ${omitted} more; --json names up to 10000 of each instance\n`)
+  await writeOut(io.stdout, `\n${lines.join('')}${verdict(summary)}\n`)
+  return summary
+}
+
+/** Gaps held to be printed below the table. */
+const MAX_LINES = 100_000
+
+/** The last line: what the numbers come to. */
+function verdict({ total, instanceCount, batches, gapCount, waiting }: AuditSummary): string {
+  const books = `${total.accepted} accepted = ${total.stored} stored + ${total.quarantined} quarantined + ${droppedOf(total)} dropped`
+  const parts = [
+    books,
+    `${instanceCount} ${instanceCount === 1 ? 'instance' : 'instances'}, ${batches} batches`,
+  ]
+  if (total.expired > 0) parts.push(`${total.expired} of the stored have expired`)
+  if (waiting > 0) parts.push(`${waiting} on their way`)
+  return `${gapCount === 0 ? 'complete' : `INCOMPLETE, ${gapCount} ${gapCount === 1 ? 'gap' : 'gaps'}`}: ${parts.join('; ')}`
+}
+
+function droppedOf({ dropped }: Pick<AuditAccount, 'dropped'>): number {
+  return Object.values(dropped).reduce((sum, n) => sum + n, 0)
+}

@@ -1,0 +1,47 @@
+import type { Options } from './options.ts'
+
+/** Problems between options that are each valid alone; quotes their names. */
+export function crossProblems(o: Options): string[] {
+  const problems: string[] = []
+  const must = (isMet: boolean, problem: string): void => {
+    if (!isMet) problems.push(problem)
+  }
+  must(
+    o['accessLog.flushEntries'] <= o['accessLog.maxBatchEntries'],
+    `accessLog.flushEntries (${o['accessLog.flushEntries']}) must not exceed accessLog.maxBatchEntries (${o['accessLog.maxBatchEntries']})`,
+  )
+  must(
+    o['accessLog.maxBatchEntries'] <= o['accessLog.capacityEntries'],
+    `accessLog.maxBatchEntries (${o['accessLog.maxBatchEntries']}) must not exceed accessLog.capacityEntries (${o['accessLog.capacityEntries']})`,
+  )
+  must(
+    o['accessLog.maxBatchBytes'] <= o['accessLog.capacityBytes'],
+    `accessLog.maxBatchBytes (${o['accessLog.maxBatchBytes']}) must not exceed accessLog.capacityBytes (${o['accessLog.capacityBytes']})`,
+  )
+  must(
+    o['accessLog.backoffMinMs'] <= o['accessLog.backoffMaxMs'],
+    `accessLog.backoffMinMs (${o['accessLog.backoffMinMs']}) must not exceed accessLog.backoffMaxMs (${o['accessLog.backoffMaxMs']})`,
+  )
+  must(
+    o['shutdown.drainTimeoutMs'] + o['shutdown.flushTimeoutMs'] <= o['shutdown.graceMs'],
+    `shutdown.drainTimeoutMs (${o['shutdown.drainTimeoutMs']}) and shutdown.flushTimeoutMs (${o['shutdown.flushTimeoutMs']}) must fit into shutdown.graceMs (${o['shutdown.graceMs']})`,
+  )
+  must(
+    o['spill.maxBytes'] === 0 || o['spill.maxBytes'] >= 2 * o['accessLog.maxBatchBytes'],
+    `spill.maxBytes (${o['spill.maxBytes']}) must be 0 or at least twice accessLog.maxBatchBytes (${o['accessLog.maxBatchBytes']})`,
+  )
+  must(
+    !o['accessLog.journal'] || o['spill.maxBytes'] > 0,
+    'accessLog.journal needs a spill: spill.maxBytes must not be 0',
+  )
+  must(
+    isLoopback(o['admin.host']) || o['admin.token'] !== '',
+    `admin.token is required because admin.host (${o['admin.host']}) is not a loopback address`,
+  )
+  return problems
+}
+
+/** Whether an address or host name can only be reached from this machine. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
+}

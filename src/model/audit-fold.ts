@@ -1,0 +1,338 @@
+import {
+  addDropped,
+  type AuditAccount,
+  type AuditedInstance,
+  type AuditGap,
+  type AuditGapKind,
+  type InstanceAudit,
+  type InstanceState,
+  openAuditAccount,
+} from './audit.ts'
+import { firstDigest, nextDigest, type TenantCounts, type TenantDrops } from './ledger-chain.ts'
+
+/** A row of `access_ledger`, and what the auditor asks about it. */
+export interface AuditedBatch {
+  readonly batch: number
+  readonly firstSeq: number | null
+  readonly lastSeq: number | null
+  /** As sealed: stored and quarantined. */
+  readonly entries: number
+  readonly bytes: number
+  readonly dropped: TenantDrops | null
+  /** As sealed. */
+  readonly tenants: TenantCounts | null
+  readonly quarantined: TenantCounts | null
+  /** Quarantined rows of the batch that an operator has decided on since: tenant, `stored` or `dropped`, number. */
+  readonly resolved: readonly (readonly [string, string, number])[]
+  readonly acceptedSeq: number | null
+  readonly buffered: number | null
+  readonly rowsDigest: Buffer | null
+  readonly digest: Buffer | null
+  readonly isFinal: boolean
+  /** Whether it holds entries of the window that is audited. */
+  readonly isInWindow: boolean
+  /** Whether all its rows have been dropped by retention. */
+  readonly isExpired: boolean
+}
+
+/** What an audit is restricted to, and what the caller knows beside the database. */
+export interface AuditScope {
+  /** Only accounts, drops and quarantined rows of this tenant; whatever may concern any tenant is reported all the same. */
+  readonly tenant?: string
+  /** By instance, the numbers of batches in the spill segments that the caller can see. */
+  readonly spilled?: ReadonlyMap<string, ReadonlySet<number>>
+}
+
+/** Gaps listed for one instance; more are counted. */
+const MAX_GAPS = 10_000
+
+/**
+ * Audits one instance: its batches come in ascending order, beginning with the last one before the window, or with the first
+ * of all. Holds one batch, the tenants' accounts, and the gaps. Each batch is checked against its predecessor:
+ *
+ *   number = its + 1      accepted − buffered = its (accepted − buffered) + entries + drops      digest = f(its digest, all figures)
+ */
+export class AuditFold {
+  readonly #instance: AuditedInstance
+  readonly #scope: AuditScope
+  readonly #accounts = new Map<string, AuditAccount>()
+  readonly #gaps: AuditGap[] = []
+  #gapsOmitted = 0
+  #batches = 0
+  #previous: AuditedBatch | null = null
+  #unproven: [number, number] | null = null
+  #unprovenEntries = 0
+
+  constructor(instance: AuditedInstance, scope: AuditScope) {
+    this.#instance = instance
+    this.#scope = scope
+  }
+
+  /** Takes the last batch before the window: known, but no part of the audit. */
+  anchor(batch: AuditedBatch): void {
+    this.#previous = batch
+  }
+
+  /** Takes the next batch. */
+  add(batch: AuditedBatch): void {
+    const previous = this.#previous
+    const expected = (previous?.batch ?? 0) + 1
+    if (batch.batch > expected) this.#reportHole(expected, batch)
+    else {
+      this.#checkSum(previous, batch)
+      this.#checkChain(previous, batch)
+    }
+    if (batch.isInWindow) this.#count(batch)
+    // Drops are told with the next batch: those of the window's last moments with the one after it.
+    else if (previous?.isInWindow === true) this.#countDrops(batch)
+    this.#previous = batch
+  }
+
+  /** Notes rows that are not those of the ledger. */
+  reportRows(batch: AuditedBatch, found: number, why: string): void {
+    const missing = storedRows(batch) - found
+    this.#report('rows_differ', `batch ${batch.batch}: ${why}`, {
+      entries: missing === 0 ? null : missing,
+      batches: [batch.batch, batch.batch],
+    })
+  }
+
+  /**
+   * The result. `isAtEnd`: the instance has no batch beyond those added, and its end lies in the window if it has one: then
+   * what was accepted last must have been stored.
+   */
+  finish(state: InstanceState, isAtEnd: boolean): InstanceAudit {
+    const waiting = isAtEnd ? this.#checkEnd(state) : 0
+    if (this.#unproven !== null) {
+      const [first, last] = this.#unproven
+      this.#report('unproven', `batches ${first} to ${last} bear no digest: they cannot be checked`, {
+        entries: this.#unprovenEntries,
+        batches: this.#unproven,
+      })
+    }
+    this.#reportAccounts()
+    return {
+      instance: this.#instance,
+      state,
+      batches: this.#batches,
+      accounts: [...this.#accounts.values()],
+      waiting,
+      gaps: this.#gaps,
+      gapsOmitted: this.#gapsOmitted,
+    }
+  }
+
+  /** Splits the hole into runs of batches that lie in a segment, and runs that do not. */
+  #reportHole(from: number, next: AuditedBatch): void {
+    const before = this.#previous === null ? 0 : settledSeq(this.#previous)
+    const after = settledSeq(next)
+    const entries =
+      before === null || after === null ? null : after - next.entries - droppedOf(next.dropped) - before
+    const to = next.batch - 1
+    const spilled = countBetween(this.#scope.spilled?.get(this.#instance.id), from, to)
+    const batches = from === to ? `batch ${from} is` : `batches ${from} to ${to} are`
+    const options = { entries, batches: [from, to] as const }
+    if (spilled === to - from + 1) this.#report('spilled', `${batches} in a spill segment here`, options)
+    else if (spilled > 0) {
+      const detail = `${batches} not stored; ${spilled} of them are in a spill segment here`
+      this.#report('missing_batches', detail, options)
+    } else {
+      const where = `in a spill segment of ${this.#instance.host ?? 'its host'}, or lost`
+      this.#report('missing_batches', `${batches} not stored: ${where}`, options)
+    }
+  }
+
+  #checkSum(previous: AuditedBatch | null, batch: AuditedBatch): void {
+    const before = previous === null ? 0 : settledSeq(previous)
+    const after = settledSeq(batch)
+    const options = { batches: [batch.batch, batch.batch] as const }
+    if (before !== null && after !== null) {
+      const missing = after - before - batch.entries - droppedOf(batch.dropped)
+      if (missing !== 0) {
+        const detail =
+          missing > 0
+            ? `accepted before batch ${batch.batch}, but in no batch and no drop`
+            : `batch ${batch.batch} has more entries than were accepted`
+        this.#report('unaccounted', detail, { ...options, entries: missing })
+      }
+    }
+    if (batch.isFinal && (batch.buffered ?? 0) !== 0) {
+      this.#report('unaccounted', `still waiting at the last batch, ${batch.batch}`, {
+        ...options,
+        entries: batch.buffered,
+      })
+    }
+  }
+
+  #checkChain(previous: AuditedBatch | null, batch: AuditedBatch): void {
+    const { digest, rowsDigest, acceptedSeq, tenants } = batch
+    if (digest === null || rowsDigest === null || acceptedSeq === null || tenants === null) {
+      this.#unproven = [this.#unproven?.[0] ?? batch.batch, batch.batch]
+      this.#unprovenEntries += batch.entries
+      return
+    }
+    const { id: instance } = this.#instance
+    const before = previous === null ? firstDigest(instance) : previous.digest
+    // Its predecessor has been told as unproven.
+    if (before === null) return
+    const expected = nextDigest(before, { ...batch, instance, acceptedSeq, tenants }, rowsDigest)
+    if (expected.equals(digest) && sumOf(tenants) === batch.entries) return
+    const detail = `the digest of batch ${batch.batch} does not fit its figures and batch ${batch.batch - 1}: one of them was changed`
+    this.#report('chain_broken', detail, { entries: batch.entries, batches: [batch.batch, batch.batch] })
+  }
+
+  #count(batch: AuditedBatch): void {
+    this.#batches++
+    this.#countDrops(batch)
+    for (const [tenant, n] of Object.entries(batch.tenants ?? { '': batch.entries })) {
+      const account = this.#account(tenant)
+      account.accepted += n
+      account.stored += n
+      if (batch.isExpired) account.expired += n
+    }
+    for (const [tenant, n] of Object.entries(batch.quarantined ?? {})) {
+      const account = this.#account(tenant)
+      account.stored -= n
+      if (batch.isExpired) account.expired -= n
+      account.quarantined += n
+    }
+    for (const [tenant, resolution, n] of batch.resolved) {
+      const account = this.#account(tenant)
+      account.quarantined -= n
+      if (resolution === 'stored') account.stored += n
+      else addDropped(account.dropped, 'quarantine', n)
+    }
+  }
+
+  #countDrops(batch: AuditedBatch): void {
+    for (const [tenant, reasons] of Object.entries(batch.dropped ?? {})) {
+      const account = this.#account(tenant)
+      for (const [reason, n] of Object.entries(reasons)) {
+        account.accepted += n
+        addDropped(account.dropped, reason, n)
+      }
+    }
+  }
+
+  /** Returns the entries that are on their way. */
+  #checkEnd(state: InstanceState): number {
+    const last = this.#previous
+    const { acceptedSeq, capacityEntries, journalMs, lastSeenAt, spilledEntries } = this.#instance
+    const settled = last === null ? 0 : settledSeq(last)
+    const accepted = Math.max(acceptedSeq ?? 0, last?.acceptedSeq ?? 0)
+    const waiting = settled === null ? 0 : Math.max(0, accepted - settled)
+    if (last?.isFinal === true) return 0
+    switch (state) {
+      case 'live':
+        return Math.max(waiting, spilledEntries ?? 0)
+      case 'ended':
+        if (waiting > 0) {
+          this.#report('missing_batches', 'it stopped in order, but its last batches are not stored', {
+            entries: waiting,
+          })
+        }
+        return waiting
+      case 'died': {
+        const journal =
+          journalMs === null ? '' : `; with its journal on disk, only those of its last ${journalMs} ms`
+        const spilled =
+          spilledEntries === null || spilledEntries === 0
+            ? ''
+            : `; ${spilledEntries} more were in spill segments on ${this.#instance.host ?? 'its host'}`
+        const detail = `it died after ${lastSeenAt?.toISOString() ?? 'its start'}: what it had in memory is lost${journal}${spilled}`
+        this.#report('died', detail, { entriesAtMost: capacityEntries })
+        return waiting
+      }
+      case 'unregistered':
+        this.#report(
+          'unregistered',
+          'it is not registered and has no last batch: how it ended is not known',
+          {},
+        )
+        return waiting
+    }
+  }
+
+  #reportAccounts(): void {
+    for (const { tenant, quarantined, dropped } of this.#accounts.values()) {
+      if (this.#scope.tenant !== undefined && this.#scope.tenant !== tenant) continue
+      for (const [reason, entries] of Object.entries(dropped)) {
+        const detail =
+          reason === 'quarantine' ? 'dropped from quarantine by an operator' : `dropped, ${reason}`
+        this.#report('dropped', detail, { tenant, entries })
+      }
+      if (quarantined !== 0) {
+        const detail = 'in quarantine: "waybill quarantine list" tells why'
+        this.#report('quarantined', detail, { tenant, entries: quarantined })
+      }
+    }
+  }
+
+  #account(tenant: string): AuditAccount {
+    let account = this.#accounts.get(tenant)
+    if (account === undefined) {
+      account = openAuditAccount(tenant)
+      // Accounts of other tenants are kept out of the result, not out of the checks.
+      if (this.#scope.tenant === undefined || this.#scope.tenant === tenant)
+        this.#accounts.set(tenant, account)
+    }
+    return account
+  }
+
+  #report(
+    kind: AuditGapKind,
+    detail: string,
+    options: {
+      readonly tenant?: string
+      readonly entries?: number | null
+      readonly entriesAtMost?: number | null
+      readonly batches?: readonly [number, number]
+    },
+  ): void {
+    if (this.#gaps.length >= MAX_GAPS) {
+      this.#gapsOmitted++
+      return
+    }
+    const { tenant = null, entries = null, entriesAtMost = null, batches = null } = options
+    const line = `${who(this.#instance, tenant)}: ${howMany(entries, entriesAtMost)}${detail}`
+    this.#gaps.push({ kind, instance: this.#instance.id, tenant, entries, entriesAtMost, batches, line })
+  }
+}
+
+function who({ id, host }: AuditedInstance, tenant: string | null): string {
+  const where = host === null ? `instance ${id}` : `instance ${id} on ${host}`
+  if (tenant === null) return where
+  return tenant === '' ? `unattributed requests, ${where}` : `tenant ${tenant}, ${where}`
+}
+
+function howMany(entries: number | null, atMost: number | null): string {
+  if (entries !== null) return `${entries} ${Math.abs(entries) === 1 ? 'entry' : 'entries'}: `
+  return atMost === null ? '' : `at most ${atMost} entries: `
+}
+
+/** Entries that had been settled, as a row or a drop, when the batch was sealed, it included; null when not known. */
+function settledSeq(batch: AuditedBatch): number | null {
+  if (batch.acceptedSeq === null) return null
+  if (batch.isFinal) return batch.acceptedSeq - (batch.buffered ?? 0)
+  return batch.buffered === null ? null : batch.acceptedSeq - batch.buffered
+}
+
+/** Rows of the batch that must be in the table: all that were sealed, but for those in quarantine. */
+export function storedRows(batch: AuditedBatch): number {
+  const back = batch.resolved.reduce((sum, [, resolution, n]) => sum + (resolution === 'stored' ? n : 0), 0)
+  return batch.entries - sumOf(batch.quarantined ?? {}) + back
+}
+
+function droppedOf(dropped: TenantDrops | null): number {
+  return Object.values(dropped ?? {}).reduce((sum, reasons) => sum + sumOf(reasons), 0)
+}
+
+function sumOf(counts: TenantCounts): number {
+  return Object.values(counts).reduce((sum, n) => sum + n, 0)
+}
+
+function countBetween(numbers: ReadonlySet<number> | undefined, from: number, to: number): number {
+  let count = 0
+  for (const n of numbers ?? []) if (n >= from && n <= to) count++
+  return count
+}

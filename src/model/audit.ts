@@ -1,0 +1,155 @@
+/** Books of one tenant within an audit: accepted = stored + quarantined + the sum of dropped. */
+export interface AuditAccount {
+  /** '' for requests that could not be attributed. */
+  readonly tenant: string
+  accepted: number
+  stored: number
+  /** The part of `stored` whose partition retention has dropped since. */
+  expired: number
+  /** Waiting for an operator. */
+  quarantined: number
+  /** By reason; `quarantine` for rows that an operator dropped there. */
+  readonly dropped: Record<string, number>
+}
+
+/** One thing that keeps a log from being complete and proven. */
+export interface AuditGap {
+  readonly kind: AuditGapKind
+  readonly instance: string
+  /** Null when it is not known, or may be any. */
+  readonly tenant: string | null
+  /** Entries concerned, when exactly known. */
+  readonly entries: number | null
+  /** Most entries concerned, when only that is known. */
+  readonly entriesAtMost: number | null
+  /** Batches concerned, both ends included. */
+  readonly batches: readonly [number, number] | null
+  /** Who, what, how many, why: one line. */
+  readonly line: string
+}
+
+/**
+ * `dropped`, `quarantined`: not stored, as the ledger says itself. `spilled`: on a disk, still to be stored.
+ * `missing_batches`: a hole in the numbers of batches. `unaccounted`: accepted entries that are in no batch and no drop.
+ * `chain_broken`: the ledger was changed afterwards. `unproven`: written without digests. `died`: an instance ended without
+ * a last batch. `unregistered`: nothing tells how an instance ended. `rows_differ`: rows are not those of the ledger.
+ */
+export type AuditGapKind =
+  | 'dropped'
+  | 'quarantined'
+  | 'spilled'
+  | 'missing_batches'
+  | 'unaccounted'
+  | 'chain_broken'
+  | 'unproven'
+  | 'died'
+  | 'unregistered'
+  | 'rows_differ'
+
+/** `live`: seen lately. `ended`: stopped in order. `died`: neither. `unregistered`: only its batches are known. */
+export type InstanceState = 'live' | 'ended' | 'died' | 'unregistered'
+
+/** What is known of an instance apart from its batches. */
+export interface AuditedInstance {
+  /** UUID, lower case. */
+  readonly id: string
+  /** Null for an unregistered one, as are the others. */
+  readonly host: string | null
+  readonly version: string | null
+  readonly startedAt: Date | null
+  readonly lastSeenAt: Date | null
+  readonly endedAt: Date | null
+  readonly capacityEntries: number | null
+  readonly journalMs: number | null
+  readonly acceptedSeq: number | null
+  readonly spilledEntries: number | null
+}
+
+/** The audit of one instance. */
+export interface InstanceAudit {
+  readonly instance: AuditedInstance
+  readonly state: InstanceState
+  /** Batches that hold entries of the window. */
+  readonly batches: number
+  /** By tenant, in no order. */
+  readonly accounts: readonly AuditAccount[]
+  /** Accepted entries that were on their way when last heard of: in memory, or spilled. */
+  readonly waiting: number
+  readonly gaps: readonly AuditGap[]
+  /** Gaps beyond those listed. */
+  readonly gapsOmitted: number
+}
+
+/** The sums of an audit. */
+export interface AuditSummary {
+  /** True when every accepted entry of the window is stored, or has been and has expired, and the ledger proves it. */
+  readonly isComplete: boolean
+  readonly instanceCount: number
+  readonly batches: number
+  readonly waiting: number
+  readonly gapCount: number
+  /** Over all instances, by tenant's name. */
+  readonly tenants: readonly AuditAccount[]
+  readonly total: Omit<AuditAccount, 'tenant'>
+}
+
+/** A tenant's books, empty. */
+export function openAuditAccount(tenant: string): AuditAccount {
+  return { tenant, accepted: 0, stored: 0, expired: 0, quarantined: 0, dropped: {} }
+}
+
+/** Adds `n` to the drops for a reason. */
+export function addDropped(dropped: Record<string, number>, reason: string, n: number): void {
+  // A reason comes out of the database: `constructor` must be a key like any other.
+  const before = Object.hasOwn(dropped, reason) ? (dropped[reason] ?? 0) : 0
+  Object.defineProperty(dropped, reason, {
+    value: before + n,
+    enumerable: true,
+    writable: true,
+    configurable: true,
+  })
+}
+
+/** Sums audits of instances. Holds one account for each tenant, and no instance. */
+export class AuditSum {
+  readonly #accounts = new Map<string, AuditAccount>()
+  readonly #total = openAuditAccount('')
+  #instances = 0
+  #batches = 0
+  #waiting = 0
+  #gaps = 0
+
+  add(audit: InstanceAudit): void {
+    this.#instances++
+    this.#batches += audit.batches
+    this.#waiting += audit.waiting
+    this.#gaps += audit.gaps.length + audit.gapsOmitted
+    for (const account of audit.accounts) {
+      let sum = this.#accounts.get(account.tenant)
+      if (sum === undefined) this.#accounts.set(account.tenant, (sum = openAuditAccount(account.tenant)))
+      addAccount(sum, account)
+      addAccount(this.#total, account)
+    }
+  }
+
+  get summary(): AuditSummary {
+    const { tenant: _, ...total } = this.#total
+    return {
+      isComplete: this.#gaps === 0,
+      instanceCount: this.#instances,
+      batches: this.#batches,
+      waiting: this.#waiting,
+      gapCount: this.#gaps,
+      tenants: [...this.#accounts.values()].sort((a, b) => (a.tenant < b.tenant ? -1 : 1)),
+      total,
+    }
+  }
+}
+
+function addAccount(sum: AuditAccount, account: AuditAccount): void {
+  sum.accepted += account.accepted
+  sum.stored += account.stored
+  sum.expired += account.expired
+  sum.quarantined += account.quarantined
+  for (const [reason, n] of Object.entries(account.dropped)) addDropped(sum.dropped, reason, n)
+}

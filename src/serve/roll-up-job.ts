@@ -1,0 +1,59 @@
+import type { Logger } from '../logger.ts'
+import type { DatabaseTarget } from '../model/database-target.ts'
+import { rollUp } from '../store/roll-ups.ts'
+import { closeSql, openControl, type Sql } from '../store/sql.ts'
+
+const CLOSE_SQL_MS = 1000
+
+/**
+ * Brings the counts per minute up to date, on a handle of its own: catching up after an outage takes longer than the control
+ * plane's statements may. Any number of gateways may run it; one at a time does the work.
+ */
+export class RollUpJob {
+  readonly #sql: Sql
+  readonly #intervalMs: number
+  readonly #logger: Logger
+  #timer: NodeJS.Timeout | null = null
+  #isStopped = false
+  #isFailing = false
+
+  constructor(parts: { target: DatabaseTarget; intervalMs: number; logger: Logger }) {
+    this.#sql = openControl(parts.target, {
+      applicationName: 'waybill roll-ups',
+      max: 1,
+      hasLongStatements: true,
+    })
+    this.#intervalMs = parts.intervalMs
+    this.#logger = parts.logger
+  }
+
+  start(): void {
+    this.#schedule(this.#intervalMs)
+  }
+
+  /** Ends the run under way with its connection; its transaction rolls back and the next run does it again. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    await closeSql(this.#sql, CLOSE_SQL_MS)
+  }
+
+  #schedule(waitMs: number): void {
+    if (this.#isStopped) return
+    this.#timer = setTimeout(() => void this.#run(), waitMs)
+    this.#timer.unref()
+  }
+
+  async #run(): Promise<void> {
+    try {
+      const { state } = await rollUp(this.#sql)
+      this.#isFailing = false
+      this.#schedule(state === 'more' ? 0 : this.#intervalMs)
+    } catch (error) {
+      if (!this.#isFailing && !this.#isStopped)
+        this.#logger.warn({ err: error }, 'roll-ups failed; trying again')
+      this.#isFailing = true
+      this.#schedule(this.#intervalMs)
+    }
+  }
+}

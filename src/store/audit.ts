@@ -1,0 +1,251 @@
+import type { AuditedInstance, InstanceAudit, InstanceState } from '../model/audit.ts'
+import { AuditFold, type AuditedBatch, type AuditScope } from '../model/audit-fold.ts'
+import { type DeepBatch, verifyRows } from './audit-rows.ts'
+import { oldestPartitionMs } from './partitions.ts'
+import type { Sql } from './sql.ts'
+
+/** Ledger rows read at once: a statement of some 20 ms. */
+const PAGE_BATCHES = 4000
+
+/** An instance not seen for this long is taken for dead: heartbeats are written every few seconds. */
+const DEAD_AFTER_MS = 60_000
+
+/** What is audited: entries that started from `since` (inclusive) until `until` (exclusive); all when undefined. */
+export interface AuditFilter extends AuditScope {
+  readonly since?: Date
+  readonly until?: Date
+}
+
+/** How an audit is made. */
+export interface AuditOptions {
+  /** Also reads all rows again, and compares them with the digests. */
+  readonly isDeep?: boolean
+  /** Ends the audit early: it rejects with the signal's reason. */
+  readonly signal?: AbortSignal
+}
+
+interface InstanceRow {
+  id: string
+  host: string | null
+  version: string | null
+  started_at: Date | null
+  last_seen_at: Date | null
+  ended_at: Date | null
+  capacity_entries: number | null
+  journal_ms: number | null
+  accepted_seq: number | null
+  spilled_entries: number | null
+  /** First and last batch with entries of the window. */
+  first_batch: number | null
+  last_batch: number | null
+  now: Date
+}
+
+interface BatchRow {
+  batch: number
+  first_seq: number | null
+  last_seq: number | null
+  entries: number
+  bytes: number
+  first_started_at: Date | null
+  last_started_at: Date | null
+  dropped: AuditedBatch['dropped']
+  tenants: AuditedBatch['tenants']
+  quarantined: AuditedBatch['quarantined']
+  resolved: [string, string, number][] | null
+  accepted_seq: number | null
+  buffered: number | null
+  rows_digest: Buffer | null
+  digest: Buffer | null
+  is_final: boolean
+  is_in_window: boolean
+}
+
+/**
+ * Audits the instances that have, or may have, entries of the window, one after the other. It reads the ledger, in pages
+ * by primary key, never a row of `access_log` unless it is `isDeep`; memory does not grow with the number of
+ * batches. Measured: 400,000 batches (a day of 50 million entries) in some seconds.
+ *
+ * A batch belongs to the window when one of its entries may have started in it; the books are those of whole batches. The
+ * batches before the first and after the last of them are read as well, so that a hole at the edge is seen.
+ */
+export async function* auditInstances(
+  sql: Sql,
+  filter: AuditFilter,
+  options: AuditOptions = {},
+): AsyncGenerator<InstanceAudit, void, undefined> {
+  const oldestMs = await oldestPartitionMs(sql)
+  for (const row of await findInstances(sql, filter)) {
+    options.signal?.throwIfAborted()
+    yield await auditInstance(sql, row, { filter, options, oldestMs })
+  }
+}
+
+interface Context {
+  readonly filter: AuditFilter
+  readonly options: AuditOptions
+  readonly oldestMs: number
+}
+
+async function auditInstance(sql: Sql, row: InstanceRow, context: Context): Promise<InstanceAudit> {
+  const { filter, options } = context
+  const instance = instanceOf(row)
+  const fold = new AuditFold(instance, filter)
+  const state = stateOf(row)
+  const { before, after } = await neighbours(sql, row, filter)
+  let from = before ?? 0
+  let isAtEnd = true
+  for (;;) {
+    options.signal?.throwIfAborted()
+    const page = await readBatches(sql, row.id, { from, to: after, filter })
+    const deep: DeepBatch[] = []
+    for (const batchRow of page) {
+      const batch = batchOf(batchRow, context.oldestMs)
+      if (batch.batch === before) fold.anchor(batch)
+      else fold.add(batch)
+      const range = rangeOf(batchRow, context.oldestMs)
+      if (options.isDeep === true && range !== null && batch.isInWindow) deep.push({ batch, range })
+    }
+    for await (const { batch, found, why } of verifyRows(sql, row.id, deep)) {
+      options.signal?.throwIfAborted()
+      fold.reportRows(batch, found, why)
+    }
+    const last = page.at(-1)
+    if (last !== undefined) from = last.batch + 1
+    if (last !== undefined && last.batch === after) isAtEnd = false
+    if (page.length < PAGE_BATCHES) break
+  }
+  return fold.finish(state, isAtEnd && isEndInWindow(row, state, filter))
+}
+
+/** An instance that died is a matter of the window in which it was last seen. */
+function isEndInWindow(row: InstanceRow, state: InstanceState, { since, until }: AuditFilter): boolean {
+  const end = row.ended_at ?? row.last_seen_at
+  if (end === null || state === 'live') return true
+  // It lived on for as long as it takes to be seen again.
+  const latest = end.getTime() + DEAD_AFTER_MS
+  return (since === undefined || latest >= since.getTime()) && (until === undefined || end < until)
+}
+
+function stateOf(row: InstanceRow): InstanceState {
+  if (row.last_seen_at === null) return 'unregistered'
+  if (row.ended_at !== null) return 'ended'
+  return row.now.getTime() - row.last_seen_at.getTime() <= DEAD_AFTER_MS ? 'live' : 'died'
+}
+
+/** Those with a batch in the window, and those that lived in it; oldest first. */
+async function findInstances(sql: Sql, filter: AuditFilter): Promise<InstanceRow[]> {
+  const { since, until } = filter
+  return await sql<InstanceRow[]>`
+    SELECT coalesce(i.id, t.instance) AS id, i.host, i.version, i.started_at, i.last_seen_at, i.ended_at,
+      i.capacity_entries, i.journal_ms, i.accepted_seq, i.spilled_entries, t.first_batch, t.last_batch,
+      clock_timestamp() AS now
+    FROM (
+      SELECT l.instance, min(l.batch) AS first_batch, max(l.batch) AS last_batch FROM access_ledger l
+      WHERE ${inWindow(sql, filter)} GROUP BY l.instance
+    ) t FULL JOIN instances i ON i.id = t.instance
+    WHERE t.instance IS NOT NULL OR (
+      true
+      ${until === undefined ? sql`` : sql`AND i.started_at < ${until}`}
+      ${
+        since === undefined ? sql`` : sql`AND i.last_seen_at >= ${new Date(since.getTime() - DEAD_AFTER_MS)}`
+      })
+    ORDER BY i.started_at NULLS FIRST, 1`
+}
+
+/**
+ * Whether batch `l` may have entries, or drops, of the window. A batch without rows has no times of its own: that of its
+ * writing stands in.
+ */
+function inWindow(sql: Sql, { since, until }: AuditFilter) {
+  if (since === undefined && until === undefined) return sql`true`
+  const from = since ?? new Date(-62_135_596_800_000)
+  const to = until ?? new Date(253_402_300_799_000)
+  return sql`(
+    (l.last_started_at >= ${from} AND l.first_started_at < ${to})
+    OR (l.first_started_at IS NULL AND l.written_at >= ${from} AND l.written_at < ${to}))`
+}
+
+/** The batches next to the window: a hole may be between them and it, or be all of it. */
+async function neighbours(
+  sql: Sql,
+  row: InstanceRow,
+  { since, until }: AuditFilter,
+): Promise<{ before: number | null; after: number | null }> {
+  const { id, first_batch: first, last_batch: last } = row
+  if (since === undefined && until === undefined) return { before: null, after: null }
+  const [found] = await sql<{ before: number | null; after: number | null }[]>`
+    WITH b AS (
+      SELECT max(l.batch) AS before FROM access_ledger l WHERE l.instance = ${id}
+        AND ${first === null ? sql`coalesce(l.last_started_at, l.written_at) < ${since ?? new Date(0)}` : sql`l.batch < ${first}`}
+    )
+    SELECT b.before, (
+      SELECT min(l.batch) FROM access_ledger l WHERE l.instance = ${id} AND l.batch > coalesce(${last}, b.before, 0)
+    ) AS after FROM b`
+  return found ?? { before: null, after: null }
+}
+
+async function readBatches(
+  sql: Sql,
+  instance: string,
+  range: { readonly from: number; readonly to: number | null; readonly filter: AuditFilter },
+): Promise<BatchRow[]> {
+  return await sql<BatchRow[]>`
+    SELECT l.batch, l.first_seq, l.last_seq, l.entries, l.bytes, l.first_started_at, l.last_started_at, l.dropped, l.tenants,
+      l.quarantined, l.accepted_seq, l.buffered, l.rows_digest, l.digest, l.is_final, ${inWindow(sql, range.filter)} AS is_in_window,
+      CASE WHEN l.quarantined IS NOT NULL THEN (
+        SELECT jsonb_agg(jsonb_build_array(r.tenant, r.resolution, r.n)) FROM (
+          SELECT q.tenant, q.resolution, count(*) AS n FROM quarantine q
+          WHERE q.instance = l.instance AND q.seq BETWEEN l.first_seq AND l.last_seq AND q.resolution IS NOT NULL
+          GROUP BY q.tenant, q.resolution) r
+      ) END AS resolved
+    FROM access_ledger l
+    WHERE l.instance = ${instance} AND l.batch >= ${range.from} ${range.to === null ? sql`` : sql`AND l.batch <= ${range.to}`}
+    ORDER BY l.batch
+    LIMIT ${PAGE_BATCHES}`
+}
+
+function instanceOf(row: InstanceRow): AuditedInstance {
+  return {
+    id: row.id,
+    host: row.host,
+    version: row.version,
+    startedAt: row.started_at,
+    lastSeenAt: row.last_seen_at,
+    endedAt: row.ended_at,
+    capacityEntries: row.capacity_entries,
+    journalMs: row.journal_ms,
+    acceptedSeq: row.accepted_seq,
+    spilledEntries: row.spilled_entries,
+  }
+}
+
+function batchOf(row: BatchRow, oldestMs: number): AuditedBatch {
+  return {
+    batch: row.batch,
+    firstSeq: row.first_seq,
+    lastSeq: row.last_seq,
+    entries: row.entries,
+    bytes: row.bytes,
+    dropped: row.dropped,
+    tenants: row.tenants,
+    quarantined: row.quarantined,
+    resolved: row.resolved ?? [],
+    acceptedSeq: row.accepted_seq,
+    buffered: row.buffered,
+    rowsDigest: row.rows_digest,
+    digest: row.digest,
+    isFinal: row.is_final,
+    isInWindow: row.is_in_window,
+    isExpired: row.last_started_at !== null && row.last_started_at.getTime() < oldestMs,
+  }
+}
+
+/** Where the rows of a batch are; null when it has none, or retention has dropped some of them. */
+function rangeOf(row: BatchRow, oldestMs: number): DeepBatch['range'] | null {
+  const { first_seq, last_seq, first_started_at, last_started_at } = row
+  if (first_seq === null || last_seq === null || first_started_at === null || last_started_at === null)
+    return null
+  if (first_started_at.getTime() < oldestMs) return null
+  return { firstSeq: first_seq, lastSeq: last_seq, from: first_started_at, to: last_started_at }
+}
