@@ -18,7 +18,7 @@ export interface DatabaseSocketsOptions {
  * Opens and remembers the sockets of one handle. It can destroy them, which postgres.js never does: it waits for the server to
  * close. And it bounds their silence: a server that is frozen, or gone without a FIN, would keep a query pending for ever;
  * a connection without work is closed before that. With TLS it does the handshake too, because postgres.js would remove these
- * guards on the way.
+ * guards on the way. And it tells postgres.js of a connection's end in two steps (see `closeInSteps`).
  */
 export class DatabaseSockets {
   readonly #target: DatabaseTarget
@@ -76,6 +76,7 @@ export class DatabaseSockets {
   }
 
   #guard(socket: Socket): Socket {
+    closeInSteps(socket)
     if (this.#options.maxSilenceMs > 0) {
       socket.setTimeout(this.#options.maxSilenceMs, () => {
         socket.destroy(timeoutError('the database has been silent for too long'))
@@ -87,6 +88,30 @@ export class DatabaseSockets {
   #remember(socket: Socket): void {
     this.#sockets.add(socket)
     socket.once('close', () => this.#sockets.delete(socket))
+  }
+}
+
+/**
+ * postgres.js 3.4.9 forgets the socket at its `close`, and at the same moment rejects what was under way. A transaction answers
+ * with a ROLLBACK, whose write then has no socket: an exception out of a timer, which ends the process; or the write stays
+ * scheduled, and that connection never writes again (its issues 1133, 1154, 1208). So an established connection's end comes as
+ * `error`, which rejects what is under way, and as `close` two turns later, when what that led to has been written to nowhere:
+ * `close` without an error rejects that as well.
+ */
+function closeInSteps(socket: Socket): void {
+  const emit = socket.emit.bind(socket) as (event: string | symbol, ...args: unknown[]) => boolean
+  let hasFailed = false
+  socket.emit = (event: string | symbol, ...args: unknown[]): boolean => {
+    if (event === 'error') hasFailed = true
+    if (event !== 'close' || socket.bytesRead === 0) return emit(event, ...args)
+    if (!hasFailed && socket.listenerCount('error') > 0) {
+      emit(
+        'error',
+        Object.assign(new Error('the database closed the connection'), { code: 'CONNECTION_CLOSED' }),
+      )
+    }
+    setImmediate(() => setImmediate(() => emit('close', false)))
+    return true
   }
 }
 
