@@ -191,3 +191,36 @@ void t.test(
     t.same(faults, [])
   },
 )
+
+void t.test('a server that refuses as one that is starting does is not asked without a pause', async (t) => {
+  // ErrorResponse (PostgreSQL manual §55.7): severity, SQLSTATE, message.
+  const fields = Buffer.from('SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0')
+  const refusal = Buffer.concat([Buffer.from([0x45, 0, 0, 0, fields.length + 4]), fields])
+  let connections = 0
+  const server = createServer((socket) => {
+    connections++
+    socket.on('error', () => {})
+    socket.once('data', () => socket.end(refusal))
+  })
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  t.teardown(() => server.close())
+  const sockets = new DatabaseSockets(
+    { ...target, host: '127.0.0.1', port: (server.address() as AddressInfo).port },
+    { connectTimeoutMs: 1000, maxSilenceMs: 0 },
+  )
+  t.teardown(() => sockets.destroy())
+  const waitsMs: number[] = []
+  for (let i = 0; i < 5; i++) {
+    const startedTick = performance.now()
+    const socket = await sockets.open()
+    waitsMs.push(performance.now() - startedTick)
+    socket.on('error', () => {}).resume()
+    socket.write('startup')
+    await new Promise((resolve) => socket.once('close', resolve))
+  }
+  t.equal(connections, 5)
+  // Timers may be early by a millisecond.
+  for (const [i, atLeastMs] of [0, 24, 49, 99, 199].entries()) t.ok((waitsMs[i] ?? 0) >= atLeastMs)
+})
