@@ -103,21 +103,20 @@ async function countReplayed(sql: Awaited<ReturnType<typeof testDatabase>>['sql'
 /** Requests at a steady rate, until it is stopped: resolves then with their number. */
 function startLoad(url: string): { stop: () => Promise<number> } {
   const agent = new Agent({ keepAlive: true, maxSockets: 32 })
-  let sent = 0
-  let isStopped = false
+  const state = { sent: 0, isStopped: false }
   const send = (): Promise<void> =>
     new Promise((resolve, reject) => {
-      sent++
+      state.sent++
       const req = request(url, { agent }, (res) => res.resume().once('end', resolve))
       req.once('error', reject).end()
     })
   const run = async (): Promise<void> => {
     const startedTick = performance.now()
     const pending: Promise<void>[] = []
-    while (!isStopped) {
+    while (!state.isStopped) {
       await sleep(1)
-      const due = ((performance.now() - startedTick) / 1000) * PER_SECOND
-      while (sent < due) pending.push(send())
+      const missing = ((performance.now() - startedTick) / 1000) * PER_SECOND - state.sent
+      for (let i = 0; i < missing; i++) pending.push(send())
     }
     await Promise.all(pending)
     agent.destroy()
@@ -125,9 +124,9 @@ function startLoad(url: string): { stop: () => Promise<number> } {
   const running = run()
   return {
     stop: async () => {
-      isStopped = true
+      state.isStopped = true
       await running
-      return sent
+      return state.sent
     },
   }
 }
