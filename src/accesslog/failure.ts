@@ -26,6 +26,7 @@ const KIND_BY_SQLSTATE: Readonly<Record<string, FailureKind>> = {
   '22': 'rejected', // data exception
   '23': 'rejected', // integrity constraint violation
   '54': 'rejected', // program limit exceeded: an index row too large
+  P0: 'rejected', // raised by a trigger: somebody's rule for rows
   '42': 'unusable', // no such table or column, no privilege
   '28': 'unusable', // invalid authorization
   '3D': 'unusable', // no such database
