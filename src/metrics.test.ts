@@ -4,7 +4,7 @@ import { DROP_REASONS } from './accesslog/ledger.ts'
 import { Metrics } from './metrics.ts'
 import { restingStats } from './metrics/test-sources.ts'
 import { OUTCOME_NAMES } from './model/outcome.ts'
-import { FLUSH_TRIGGERS, LIMIT_POLICIES, WRITER_MODES } from './model/stats.ts'
+import { FLUSH_TRIGGERS, LIMIT_POLICIES, WATCHED_LOOPS, WRITER_MODES } from './model/stats.ts'
 
 const VERSION = '1.2.3'
 
@@ -47,6 +47,8 @@ void t.test('every family of the product moves when its source does', async (t) 
     rowMismatches: 1,
   })
   Object.assign(stats.writer, { oldestUnflushedAgeMs: 1500, consecutiveFailures: 19 })
+  Object.assign(stats.vitals.canary, { sent: 34, lost: 35, roundTripMs: 36, ageMs: 37 })
+  stats.vitals.stuckLoops.push('replay')
   Object.assign(stats.writer, { replayed: 29, isAway: true })
   Object.assign(stats.writer.spill, {
     bytes: 30,
@@ -159,6 +161,7 @@ void t.test(
       policy: LIMIT_POLICIES,
       reason: DROP_REASONS,
       mode: WRITER_MODES,
+      loop: WATCHED_LOOPS,
       trigger: FLUSH_TRIGGERS,
       state: ['busy', 'idle'],
       status_class: ['1xx', '2xx', '3xx', '4xx', '5xx'],

@@ -1,3 +1,4 @@
+import type { WATCHED_LOOPS } from '../model/stats.ts'
 import type { Clock } from './clock.ts'
 
 /** How many looks without a step make a loop stuck. */
@@ -5,7 +6,7 @@ const LOOKS = 12
 
 /** What is watched: a loop that takes steps as long as it has something to do, be it only the next vain attempt. */
 export interface WatchedLoop {
-  readonly name: string
+  readonly name: (typeof WATCHED_LOOPS)[number]
   /** Whether something waits for it. */
   readonly isPending: () => boolean
   /** How many steps it has taken: attempts begun and ended, batches sealed, waits ended. */

@@ -53,6 +53,10 @@ export function restingStats() {
         damaged: 0,
       },
     },
+    vitals: {
+      canary: { sent: 0, arrived: 0, lost: 0, roundTripMs: null as number | null, ageMs: 0 },
+      stuckLoops: [] as string[],
+    },
     directory: {
       ageMs: null as number | null,
       keys: 0,
@@ -72,6 +76,7 @@ export function restingStats() {
     channel: () => stats.channel,
     ledger: () => ({ totals: stats.totals, accounts: () => accounts }),
     writer: () => stats.writer,
+    vitals: () => stats.vitals,
     directory: () => stats.directory,
     pools: () => [stats.pool],
   }

@@ -130,6 +130,30 @@ export interface WriterStats {
   } | null
 }
 
+/** The canary: entries that the gateway puts into the channel itself, to measure the way into the database. */
+export interface CanaryStats {
+  /** Since the process started; one is on its way at most. */
+  readonly sent: number
+  readonly arrived: number
+  /** Dropped, or refused by the database. */
+  readonly lost: number
+  /** From push to commit, of the newest one that arrived; null before the first. */
+  readonly roundTripMs: number | null
+  /** Since the newest one that arrived was sent; before the first, since the start. */
+  readonly ageMs: number
+}
+
+/** Loops of the access log that a watchdog watches. */
+export const WATCHED_LOOPS = ['writer', 'replay'] as const
+
+/** Whether the access log works, as it finds itself. */
+export interface VitalsStats {
+  /** null when it is turned off. */
+  readonly canary: CanaryStats | null
+  /** Names of the loops that take no step although something waits for them. */
+  readonly stuckLoops: readonly string[]
+}
+
 /** The directory of tenants and keys. */
 export interface DirectoryStats {
   /** Since the last successful look at the database; null before the first load. */
@@ -165,6 +189,7 @@ export interface StatsSources {
   readonly channel: () => ChannelStats
   readonly ledger: () => LedgerStats
   readonly writer: () => WriterStats
+  readonly vitals: () => VitalsStats
   readonly directory: () => DirectoryStats
   readonly pools: () => Iterable<PoolStats>
 }

@@ -245,6 +245,7 @@ export class Gateway {
       channel: () => this.#log.channel.stats,
       ledger: () => this.#log.ledger,
       writer: () => this.#log.writer.stats,
+      vitals: () => this.#log.vitals,
       directory: () => this.#directory.stats,
       pools: () => this.#pools.stats,
     }
@@ -255,7 +256,7 @@ export class Gateway {
       port: options['admin.port'],
       token: options['admin.token'],
       logger: this.#logger,
-      health: () => ({ healthy: true, reasons: [] }),
+      health: () => this.#log.health,
       readiness: () => this.readiness(),
       metrics: () => metrics.expose(),
       overview: () => {
