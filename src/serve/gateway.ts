@@ -18,7 +18,7 @@ import { ProxyListener } from '../proxy/listener.ts'
 import { RouteTable } from '../proxy/route-table.ts'
 import { ProxyCounters } from '../proxy/stats.ts'
 import { openDirectorySource } from '../store/directory-source.ts'
-import { closeSql, openControl, openReader, type Sql } from '../store/sql.ts'
+import { areSettingsInForce, closeSql, openControl, openReader, type Sql } from '../store/sql.ts'
 import { isTenantScopeEnforced } from '../store/tenant-scope.ts'
 import { packageVersion } from '../version.ts'
 import { AccessLog } from './access-log.ts'
@@ -228,6 +228,9 @@ export class Gateway {
 
   async #checkTenantScope(): Promise<void> {
     try {
+      if (!(await areSettingsInForce(this.#reader))) {
+        this.#logger.warn('a pooler drops the settings of the session (see README, PgBouncer)')
+      }
       if (await isTenantScopeEnforced(this.#reader)) return
       this.#logger.warn(
         'row level security is not in force: the role waybill_reader is missing (see README, Roles)',

@@ -41,7 +41,7 @@ t.test('arrays come back as they were sent', async (t) => {
             cardinality(${texts}::text[]) AS n`
         const zero = (value: number): number => value + 0
         t.same(
-          { ...row, doubles: (row?.['doubles'] as number[]).map(zero) },
+          { ...row, doubles: ((row?.['doubles'] ?? []) as number[]).map(zero) },
           { texts, numbers, ids, doubles: doubles.map(zero), n: texts.length },
         )
       },
