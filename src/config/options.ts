@@ -267,6 +267,13 @@ export const OPTIONS = {
     'How often the counts per minute are brought up to date; usage is exact at any time',
   ),
 
+  'audit.intervalMs': milliseconds(
+    300_000,
+    0,
+    DAY_MS,
+    'How often the last hour is audited for the metrics; 0 turns it off',
+  ),
+
   'metrics.tenantLabels': integer(
     0,
     0,

@@ -120,6 +120,19 @@ export const BACKGROUND_FAMILIES: readonly Family[] = [
     (r) =>
       Object.fromEntries(WATCHED_LOOPS.map((loop) => [loop, r.vitals.stuckLoops.includes(loop) ? 1 : 0])),
   ),
+  byKey(
+    'gauge',
+    'waybill_audit_gaps',
+    'kind',
+    'Gaps that the newest audit of the last hour found, over all gateways; absent before the first and when it is off',
+    (r) => r.vitals.audit?.gaps ?? {},
+  ),
+  single(
+    'gauge',
+    'waybill_audit_age_seconds',
+    'Since the newest audit; absent before the first and when it is off',
+    (r) => (r.vitals.audit === null ? null : r.vitals.audit.ageMs / 1000),
+  ),
   single(
     'gauge',
     'waybill_canary_round_trip_seconds',

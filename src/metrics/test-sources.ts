@@ -1,6 +1,6 @@
 import { HistogramCounts } from '../lib/histogram.ts'
 import { OUTCOME_NAMES, type Outcome } from '../model/outcome.ts'
-import type { AccountStats, StatsSources } from '../model/stats.ts'
+import type { AccountStats, AuditStats, StatsSources } from '../model/stats.ts'
 
 /** Numbers for tests of what reads them: writable, and all at rest to begin with. */
 export function restingStats() {
@@ -56,6 +56,7 @@ export function restingStats() {
     vitals: {
       canary: { sent: 0, arrived: 0, lost: 0, roundTripMs: null as number | null, ageMs: 0 },
       stuckLoops: [] as string[],
+      audit: null as AuditStats | null,
     },
     directory: {
       ageMs: null as number | null,

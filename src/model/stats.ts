@@ -1,4 +1,5 @@
 import type { HistogramReading } from '../lib/histogram.ts'
+import type { AuditGapKind } from './audit.ts'
 
 /*
  * What each part of the gateway lets others see of itself: plain numbers that only grow, or are true right now. Read at
@@ -146,12 +147,22 @@ export interface CanaryStats {
 /** Loops of the access log that a watchdog watches. */
 export const WATCHED_LOOPS = ['writer', 'replay'] as const
 
+/** The newest audit of the last hour, over all gateways of the database. */
+export interface AuditStats {
+  /** Number of gaps by kind. */
+  readonly gaps: Readonly<Record<AuditGapKind, number>>
+  /** Since it was made. */
+  readonly ageMs: number
+}
+
 /** Whether the access log works, as it finds itself. */
 export interface VitalsStats {
   /** null when it is turned off. */
   readonly canary: CanaryStats | null
   /** Names of the loops that take no step although something waits for them. */
   readonly stuckLoops: readonly string[]
+  /** null before the first, and when it is turned off. */
+  readonly audit: AuditStats | null
 }
 
 /** The directory of tenants and keys. */

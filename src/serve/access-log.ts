@@ -109,7 +109,7 @@ export class AccessLog {
   }
 
   /** Whether the access log works, as it finds itself. */
-  get vitals(): VitalsStats {
+  get vitals(): Omit<VitalsStats, 'audit'> {
     const stuckLoops = this.#watchdog?.stuck.map(({ name }) => name) ?? []
     return { canary: this.#canary?.stats ?? null, stuckLoops }
   }
