@@ -22,16 +22,6 @@ export function crossProblems(o: Options): string[] {
     o['accessLog.backoffMinMs'] <= o['accessLog.backoffMaxMs'],
     `accessLog.backoffMinMs (${o['accessLog.backoffMinMs']}) must not exceed accessLog.backoffMaxMs (${o['accessLog.backoffMaxMs']})`,
   )
-  for (const name of [
-    'accessLog.copyTimeoutMs',
-    'accessLog.backoffMaxMs',
-    'accessLog.flushIntervalMs',
-  ] as const) {
-    must(
-      o['accessLog.stuckAfterMs'] === 0 || o['accessLog.stuckAfterMs'] >= 2 * o[name],
-      `accessLog.stuckAfterMs (${o['accessLog.stuckAfterMs']}) must be 0 or at least twice ${name} (${o[name]})`,
-    )
-  }
   must(
     o['shutdown.drainTimeoutMs'] + o['shutdown.flushTimeoutMs'] <= o['shutdown.graceMs'],
     `shutdown.drainTimeoutMs (${o['shutdown.drainTimeoutMs']}) and shutdown.flushTimeoutMs (${o['shutdown.flushTimeoutMs']}) must fit into shutdown.graceMs (${o['shutdown.graceMs']})`,

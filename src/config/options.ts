@@ -255,7 +255,7 @@ export const OPTIONS = {
     60_000,
     0,
     DAY_MS,
-    '/healthz answers 503 when the access log has taken no step for this long although entries wait; 0 turns it off',
+    '/healthz answers 503 when the access log has taken no step for this long, or twice its longest permitted wait if that is more, although entries wait; 0 turns it off',
   ),
   'accessLog.retentionDays': integer(30, 1, 36_500, 'Daily partitions older than this are dropped'),
   'accessLog.partitionsAheadDays': integer(7, 1, 365, 'Daily partitions are made this many days ahead'),

@@ -78,7 +78,14 @@ export class AccessLog {
       logger,
     })
     const clock = systemClock
-    const { 'accessLog.canaryIntervalMs': intervalMs, 'accessLog.stuckAfterMs': stuckAfterMs } = o
+    const { 'accessLog.canaryIntervalMs': intervalMs } = o
+    // What is permitted is no reason to restart.
+    const longestWaitMs = Math.max(
+      o['accessLog.copyTimeoutMs'],
+      o['accessLog.backoffMaxMs'],
+      o['accessLog.flushIntervalMs'],
+    )
+    const stuckAfterMs = Math.max(o['accessLog.stuckAfterMs'], 2 * longestWaitMs)
     this.#canary = intervalMs === 0 ? null : new Canary({ sink: channel, ledger, intervalMs, clock })
     const onChange = (stuck: readonly object[]): void => {
       if (stuck.length > 0)
@@ -86,7 +93,9 @@ export class AccessLog {
       else logger.warn({}, 'the access log goes on')
     }
     this.#watchdog =
-      stuckAfterMs === 0 ? null : new Watchdog({ loops: this.writer.loops, stuckAfterMs, clock, onChange })
+      o['accessLog.stuckAfterMs'] === 0
+        ? null
+        : new Watchdog({ loops: this.writer.loops, stuckAfterMs, clock, onChange })
     this.#record = new InstanceRecord({
       sql: control,
       identity: {
