@@ -1,6 +1,6 @@
 # Every target does its own set-up on a machine with Node >= 20.19, npm, git and curl, as root or not.
 .DEFAULT_GOAL := help
-.PHONY: help run test check pg e2e e2e-nodes build build-e2e clean
+.PHONY: help run test check pg e2e e2e-nodes e2e-deps e2e-poolers build build-e2e clean
 
 ARGS ?=
 
@@ -26,6 +26,12 @@ e2e: build-e2e ## the black-box suite against the built product
 
 e2e-nodes: build-e2e ## the smoke profile of e2e with the product on Node 24 and 26 (Linux)
 	@npm run -s test:nodes
+
+e2e-deps: ## what e2e-poolers needs and npm does not have (Debian, as root)
+	@test -x /usr/sbin/pgbouncer || { apt-get update -q && apt-get install -q -y --no-install-recommends pgbouncer; }
+
+e2e-poolers: build-e2e ## end-to-end tests behind a real PgBouncer (see e2e-deps)
+	@npm run -s test:poolers
 
 build: node_modules/.installed
 	@npm run -s build

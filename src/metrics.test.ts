@@ -2,9 +2,10 @@ import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { DROP_REASONS } from './accesslog/ledger.ts'
 import { Metrics } from './metrics.ts'
+import { AUDIT_GAP_KINDS, type AuditGapKind } from './model/audit.ts'
 import { restingStats } from './metrics/test-sources.ts'
 import { OUTCOME_NAMES } from './model/outcome.ts'
-import { FLUSH_TRIGGERS, LIMIT_POLICIES, WRITER_MODES } from './model/stats.ts'
+import { FLUSH_TRIGGERS, LIMIT_POLICIES, WATCHED_LOOPS, WRITER_MODES } from './model/stats.ts'
 
 const VERSION = '1.2.3'
 
@@ -47,6 +48,10 @@ void t.test('every family of the product moves when its source does', async (t) 
     rowMismatches: 1,
   })
   Object.assign(stats.writer, { oldestUnflushedAgeMs: 1500, consecutiveFailures: 19 })
+  Object.assign(stats.vitals.canary, { sent: 34, lost: 35, roundTripMs: 36, ageMs: 37 })
+  stats.vitals.stuckLoops.push('replay')
+  const noGaps = Object.fromEntries(AUDIT_GAP_KINDS.map((kind) => [kind, 0])) as Record<AuditGapKind, number>
+  stats.vitals.audit = { gaps: { ...noGaps, died: 1 }, ageMs: 38 }
   Object.assign(stats.writer, { replayed: 29, isAway: true })
   Object.assign(stats.writer.spill, {
     bytes: 30,
@@ -159,6 +164,8 @@ void t.test(
       policy: LIMIT_POLICIES,
       reason: DROP_REASONS,
       mode: WRITER_MODES,
+      loop: WATCHED_LOOPS,
+      kind: AUDIT_GAP_KINDS,
       trigger: FLUSH_TRIGGERS,
       state: ['busy', 'idle'],
       status_class: ['1xx', '2xx', '3xx', '4xx', '5xx'],

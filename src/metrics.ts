@@ -3,6 +3,7 @@ import { Registry, collectDefaultMetrics, type Metric } from 'prom-client'
 import { BACKGROUND_FAMILIES, TENANT_FAMILIES } from './metrics/background-families.ts'
 import { NONE_LABEL, OTHER_LABEL, type Family, type Reading, type TenantCounts } from './metrics/family.ts'
 import { TRAFFIC_FAMILIES } from './metrics/traffic-families.ts'
+import { CANARY_TENANT } from './model/canary.ts'
 import type { AccountStats, StatsSources } from './model/stats.ts'
 
 export interface MetricsOptions {
@@ -80,7 +81,7 @@ export class Metrics {
   }
 
   #read(): Reading {
-    const { proxy, limits, channel, ledger, writer, directory, pools } = this.#sources
+    const { proxy, limits, channel, ledger, writer, vitals, directory, pools } = this.#sources
     const proxyStats = proxy()
     const books = ledger()
     return {
@@ -90,6 +91,7 @@ export class Metrics {
       channel: channel(),
       totals: books.totals,
       writer: writer(),
+      vitals: vitals(),
       directory: directory(),
       pools: [...pools()],
       tenants: this.#tenantsByLabel(books.accounts()),
@@ -102,6 +104,7 @@ export class Metrics {
     if (this.#options.tenantLabels === 0) return byLabel
     const other = { requests: 0, dropped: 0 }
     for (const { tenant, accepted, dropped } of accounts) {
+      if (tenant === CANARY_TENANT) continue
       const lost = Object.values(dropped).reduce((sum, count) => sum + count, 0)
       if (this.#hasLabel(tenant)) {
         byLabel.set(tenant === '' ? NONE_LABEL : tenant, { requests: accepted, dropped: lost })

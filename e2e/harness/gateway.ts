@@ -221,6 +221,8 @@ export async function startGateway(t: Test, options: GatewayOptions): Promise<Te
   await writeConfig(configFile, options.config ?? {})
   const env = {
     WAYBILL_CONFIG: configFile,
+    // Tests compare the table with the requests that they made, row by row; canary.e2e.test.ts turns it on.
+    WAYBILL_ACCESS_LOG_CANARY_INTERVAL_MS: '0',
     ...(options.databaseUrl === undefined ? {} : { DATABASE_URL: options.databaseUrl }),
     ...options.env,
   }

@@ -167,7 +167,7 @@ async function spillBacklog(directory: string): Promise<void> {
   const writer = new Writer({
     channel,
     ledger,
-    store: { store: away, storedAmong: away, close: async () => {}, destroy: () => {} },
+    store: { store: away, storedAmong: away, probe: away, close: async () => {}, destroy: () => {} },
     ensurePartitions: async () => {},
     spill: new Spill({ directory, instance, maxBytes: 1e10, syncIntervalMs: 100, logger }),
     channelFill: () => 1,

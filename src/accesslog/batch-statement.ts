@@ -6,7 +6,8 @@ const LEDGER_COLUMNS =
   'instance, batch, first_seq, last_seq, entries, bytes, first_started_at, last_started_at, dropped, tenants, ' +
   'accepted_seq, buffered, quarantined, minutes, rows_digest, digest, is_final'
 
-const COPY_STATEMENT = `COPY access_log (${COLUMNS.join(', ')}) FROM STDIN`
+/** What the rows of a batch are sent to. */
+export const COPY_STATEMENT = `COPY access_log (${COLUMNS.join(', ')}) FROM STDIN`
 
 /**
  * All that stores the batches, as one text, for a simple query has no parameters: ledger rows, rows in quarantine, COPY. The

@@ -65,6 +65,11 @@ export interface BatchStore {
   store(batch: Batch, more?: readonly Batch[]): Promise<StoreResult>
   /** Those of one instance's batches that are stored. Rejects as `store` does; never while another call is under way. */
   storedAmong(batches: readonly Batch[]): Promise<ReadonlySet<Batch>>
+  /**
+   * Resolves when the rows of the batch would be stored if they were sent alone, without a ledger row; nothing is. Rejects as
+   * `store` does; never while another call is under way.
+   */
+  probe(batch: Batch): Promise<void>
   /** Ends the connection politely, within a bounded time. Never rejects. */
   close(): Promise<void>
   /** Ends the connection at once; a store under way rejects. */
@@ -113,6 +118,13 @@ export function cutRow(
     },
     row,
   }
+}
+
+/** A batch of the first `entries` rows alone, to try out; of its other fields only `body` and `entries` are its own. */
+export function firstRows(batch: Batch, entries: number): Batch {
+  let end = 0
+  for (let i = 0; i < entries; i++) end = batch.body.indexOf(NEWLINE, end) + 1
+  return { ...batch, entries, body: batch.body.subarray(0, end) }
 }
 
 /** The batch with all its rows in quarantine; its ledger row is still to be written. */

@@ -26,7 +26,10 @@ export function textUnits(entry: AccessEntry): number {
   )
 }
 
-/** The writer's end of the channel: who decides which entry comes next. */
+/**
+ * The writer's end of the channel. Entries come in the order of their acceptance: `shift` returns ever larger seqs, with holes
+ * where entries were dropped. Digests, `oldestSeq` and the batches' ranges rely on it.
+ */
 export interface EntrySource {
   /** Entries waiting. */
   readonly size: number

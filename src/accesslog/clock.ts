@@ -19,3 +19,19 @@ export const systemClock: Clock = {
   },
   turn: () => nextTurn(),
 }
+
+/** The same clock; `onStep` is called whenever one of its waits has ended. */
+export function steppingClock(clock: Clock, onStep: () => void): Clock {
+  return {
+    nowMs: () => clock.nowMs(),
+    after: (ms, fn) =>
+      clock.after(ms, () => {
+        onStep()
+        fn()
+      }),
+    async turn() {
+      await clock.turn()
+      onStep()
+    },
+  }
+}

@@ -3,7 +3,7 @@ import { Client, type ClientConfig } from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import type { DatabaseTarget } from '../model/database-target.ts'
 import type { Batch, BatchStore, StoreResult } from './batch.ts'
-import { batchStatement } from './batch-statement.ts'
+import { batchStatement, COPY_STATEMENT } from './batch-statement.ts'
 import { isAlreadyStored, StoreError, toStoreError } from './failure.ts'
 
 /** Longest wait for a polite end of the connection. */
@@ -46,6 +46,15 @@ export class CopyConnection implements BatchStore {
     try {
       const numbers = await this.#use((session) => session.storedNumbers(batches))
       return new Set(batches.filter(({ number }) => numbers.has(number)))
+    } catch (error) {
+      throw toStoreError(error)
+    }
+  }
+
+  /** See BatchStore. */
+  async probe(batch: Batch): Promise<void> {
+    try {
+      await this.#use((session) => session.tryOut(batch))
     } catch (error) {
       throw toStoreError(error)
     }
@@ -104,7 +113,20 @@ class Session {
   /** Rows that Postgres counted. Rejects with the driver's error. */
   async copy(batches: readonly Batch[]): Promise<number> {
     await this.#connect()
-    const stream = copyFrom(batchStatement(batches))
+    return await this.#copy(batchStatement(batches), batches)
+  }
+
+  /** Copies in a transaction that is rolled back, after what a commit would check. Rejects with the driver's error. */
+  async tryOut(batch: Batch): Promise<void> {
+    await this.#connect()
+    await this.#bounded('BEGIN', this.#client.query('BEGIN'))
+    await this.#copy(COPY_STATEMENT, [batch])
+    await this.#bounded('SET CONSTRAINTS', this.#client.query('SET CONSTRAINTS ALL IMMEDIATE'))
+    await this.#bounded('ROLLBACK', this.#client.query('ROLLBACK'))
+  }
+
+  async #copy(statement: string, batches: readonly Batch[]): Promise<number> {
+    const stream = copyFrom(statement)
     await this.#bounded(
       'COPY',
       new Promise<void>((resolve, reject) => {

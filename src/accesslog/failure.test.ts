@@ -19,8 +19,8 @@ t.test('every class of SQLSTATE has its answer, and the unknown is transient', a
       '',
     ],
     missing_partition: ['23514'],
-    rejected: ['22021', '22P02', '22003', '23502', '23505', '54000'],
-    unusable: ['42P01', '42501', '28P01', '3D000', '25006', '0A000'],
+    rejected: ['P0001', '22021', '22P02', '22003', '23502', '23505', '54000'],
+    unusable: ['08P01', '42P01', '42501', '28P01', '3D000', '25006', '0A000'],
   }
   for (const [kind, codes] of Object.entries(cases)) {
     for (const code of codes) t.equal(failureKind(code), kind, code)

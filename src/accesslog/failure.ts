@@ -14,6 +14,7 @@ export type FailureKind = 'retry' | 'missing_partition' | 'rejected' | 'unusable
  */
 const KIND_BY_SQLSTATE: Readonly<Record<string, FailureKind>> = {
   '08': 'retry', // connection exception
+  '08P01': 'unusable', // protocol violation: a pooler that refuses the session's settings
   '40': 'retry', // transaction rollback: deadlock, serialization
   '53': 'retry', // insufficient resources: disk full, out of memory, too many connections
   '55P03': 'retry', // lock not available
@@ -26,6 +27,7 @@ const KIND_BY_SQLSTATE: Readonly<Record<string, FailureKind>> = {
   '22': 'rejected', // data exception
   '23': 'rejected', // integrity constraint violation
   '54': 'rejected', // program limit exceeded: an index row too large
+  P0: 'rejected', // raised by a trigger: somebody's rule for rows
   '42': 'unusable', // no such table or column, no privilege
   '28': 'unusable', // invalid authorization
   '3D': 'unusable', // no such database

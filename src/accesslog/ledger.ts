@@ -53,6 +53,8 @@ export class Ledger {
   readonly #maxTenants: number
   /** Accounts with unreported drops, so that a report need not look at all of them. */
   readonly #dirty = new Set<Account>()
+  #watched: Account | null = null
+  #onWatched: () => void = () => {}
 
   /** `maxTenants`: accounts held, besides '' and `__other__`. */
   constructor(options?: { readonly maxTenants?: number }) {
@@ -63,6 +65,12 @@ export class Ledger {
   account(tenant: string): Account {
     if (tenant === '') return this.#unattributed
     return this.#accounts.get(tenant) ?? this.#open(tenant)
+  }
+
+  /** Names the one account that is watched: the listener is called after each change of its state by the writer; it must be quick. */
+  watch(account: Account, listener: () => void): void {
+    this.#watched = account
+    this.#onWatched = listener
   }
 
   /** Counts the drop of an entry that was accepted and never buffered. */
@@ -77,6 +85,7 @@ export class Ledger {
     const account = this.account(tenant)
     account.buffered -= count
     account.stored += count
+    if (account === this.#watched) this.#onWatched()
   }
 
   /** Moves `count` entries of a tenant from one state to another. */
@@ -89,6 +98,7 @@ export class Ledger {
     const account = this.account(tenant)
     account[from] -= count
     account[to] += count
+    if (account === this.#watched) this.#onWatched()
   }
 
   /** Moves `count` buffered entries of a tenant to dropped. */
@@ -98,6 +108,7 @@ export class Ledger {
     account.dropped[reason] += count
     account.unreported[reason] += count
     this.#dirty.add(account)
+    if (account === this.#watched) this.#onWatched()
   }
 
   /** Moves all that is buffered, of every tenant, to dropped. Returns the numbers by tenant, of those that lost something. */

@@ -11,6 +11,7 @@ export type Sender = 'live' | 'replay'
  */
 export class Link {
   readonly #store: BatchStore
+  readonly #onStep: (sender: Sender) => void
   readonly #waiting = new Map<Sender, (() => void)[]>([
     ['live', []],
     ['replay', []],
@@ -21,8 +22,10 @@ export class Link {
   readonly #onBack: (() => void)[] = []
   #onPassed: (() => void)[] = []
 
-  constructor(store: BatchStore) {
+  /** `onStep` is called when a sender gets its turn, and when it has ended. */
+  constructor(store: BatchStore, onStep: (sender: Sender) => void = () => {}) {
     this.#store = store
+    this.#onStep = onStep
   }
 
   get isAway(): boolean {
@@ -42,6 +45,14 @@ export class Link {
   /** Waits for its turn, and sends. Never rejects. See BatchStore. */
   async store(sender: Sender, batch: Batch, more: readonly Batch[] = []): Promise<StoreResult | StoreError> {
     return await this.#inTurn(sender, () => this.#store.store(batch, more))
+  }
+
+  /** Waits for its turn, and tries the rows out; null when they would be stored. Never rejects. See BatchStore. */
+  async probe(sender: Sender, batch: Batch): Promise<StoreError | null> {
+    return await this.#inTurn(sender, async () => {
+      await this.#store.probe(batch)
+      return null
+    })
   }
 
   /** Resolves when nothing is under way, or what is has ended: then its sender knows the outcome already. */
@@ -66,6 +77,7 @@ export class Link {
     if (this.#isBusy) await new Promise<void>((resolve) => this.#waiting.get(sender)?.push(resolve))
     this.#isBusy = true
     this.#last = sender
+    this.#onStep(sender)
     try {
       const result = await act()
       if (this.#isAway) {
@@ -76,6 +88,7 @@ export class Link {
     } catch (error) {
       return toStoreError(error)
     } finally {
+      this.#onStep(sender)
       this.#passOn()
     }
   }

@@ -1,9 +1,10 @@
 import { unreachable } from '../lib/unreachable.ts'
 import type { AccessEntry } from '../model/access-entry.ts'
-import { type Batch, cutAllRows, cutRow } from './batch.ts'
+import { type Batch, cutAllRows, cutRow, firstRows, type QuarantinedRow } from './batch.ts'
 import type { Clock } from './clock.ts'
 import type { StoreError } from './failure.ts'
 import type { Ledger } from './ledger.ts'
+import type { Link } from './link.ts'
 import type { WriterCounters } from './writer-stats.ts'
 import type { WriterLog } from './writer-log.ts'
 
@@ -13,7 +14,11 @@ const PARTITION_TIMEOUT_MS = 10_000
 /** Rows cut out of one batch before the next back-off: when more are refused, it is hardly the rows that are wrong. */
 const MAX_CUTS = 64
 
-/** Attempts of a batch that Postgres rejects without naming a row; then all its rows go to quarantine, or nothing would follow. */
+/** Rows tried out between two back-offs, and rows found that way in one batch: a refusal of all rows is not worth a longer search. */
+const MAX_PROBES = 64
+const MAX_FOUND = 64
+
+/** Attempts of a batch that Postgres rejects although no row is found guilty; then all its rows go to quarantine, or nothing would follow. */
 const MAX_BLIND_REJECTIONS = 8
 
 /** Attempts to make the partitions of a replayed batch; then likewise. */
@@ -22,6 +27,11 @@ const MAX_PARTITION_FAILURES = 8
 /**
  * Removes the cause of a failure where that can be done: makes the missing partition, cuts out the rejected row. Its work on
  * one batch between two back-offs is bounded. A rejected row goes to quarantine with the batch that it was in.
+ *
+ * The row is the one that Postgres names. Where it names none (a deferred constraint speaks at the commit, of no line), it is
+ * found by trying out ever shorter beginnings of the batch, each in a transaction that is rolled back: the first row with which
+ * the beginning is refused is the one. That takes 1 + log2(rows) attempts for each such row, and is right also when a row is
+ * refused only because of another one before it.
  */
 export class Mender {
   readonly #ensurePartitions: (days: readonly string[]) => Promise<void>
@@ -30,9 +40,12 @@ export class Mender {
   readonly #clock: Clock
   readonly #log: WriterLog
   readonly #isReplay: boolean
+  readonly #link: Link
   #partitionFailures = 0
   #arePartitionsMade = false
   #cuts = 0
+  #probes = 0
+  #found = 0
   #blindRejections = 0
 
   constructor(parts: {
@@ -41,6 +54,7 @@ export class Mender {
     readonly counters: WriterCounters
     readonly clock: Clock
     readonly log: WriterLog
+    readonly link: Link
     /** Batches behind this one are not kept waiting for ever. */
     readonly isReplay?: boolean
   }) {
@@ -49,6 +63,7 @@ export class Mender {
     this.#counters = parts.counters
     this.#clock = parts.clock
     this.#log = parts.log
+    this.#link = parts.link
     this.#isReplay = parts.isReplay ?? false
   }
 
@@ -60,7 +75,7 @@ export class Mender {
         if (!this.#isReplay || ++this.#partitionFailures < MAX_PARTITION_FAILURES) return null
         return this.#cutAll(batch, failure)
       case 'rejected':
-        return this.#cut(batch, failure)
+        return await this.#cut(batch, failure)
       case 'retry':
       case 'unusable':
         return null
@@ -73,6 +88,7 @@ export class Mender {
   begin(): void {
     this.#blindRejections = 0
     this.#partitionFailures = 0
+    this.#found = 0
     this.renew()
   }
 
@@ -80,6 +96,7 @@ export class Mender {
   renew(): void {
     this.#arePartitionsMade = false
     this.#cuts = 0
+    this.#probes = 0
   }
 
   /** An entry that could not be encoded: a fault elsewhere, which costs that entry. */
@@ -110,17 +127,47 @@ export class Mender {
     }
   }
 
-  #cut(batch: Batch, failure: StoreError): Batch | null {
+  async #cut(batch: Batch, failure: StoreError): Promise<Batch | null> {
     if (this.#cuts >= MAX_CUTS) return null
-    const cut = failure.line === null ? null : cutRow(batch, failure.line, failure)
+    const named = failure.line === null ? null : cutRow(batch, failure.line, failure)
+    if (named !== null) return this.#afterCut(named, failure)
+    if (batch.entries === 0) return null
+    const culprit = this.#found < MAX_FOUND ? await this.#find(batch) : 'none'
+    if (culprit === 'unknown') return null
+    const cut = culprit === 'none' ? null : cutRow(batch, culprit.line, culprit.refusal)
     if (cut !== null) {
-      this.#cuts++
-      this.#counters.rejected++
-      this.#log.rejected(cut.row, failure.code)
-      return cut.batch
+      this.#found++
+      return this.#afterCut(cut, failure)
     }
-    if (batch.entries === 0 || ++this.#blindRejections < MAX_BLIND_REJECTIONS) return null
-    return this.#cutAll(batch, failure)
+    return ++this.#blindRejections < MAX_BLIND_REJECTIONS ? null : this.#cutAll(batch, failure)
+  }
+
+  #afterCut(cut: { batch: Batch; row: QuarantinedRow }, { code }: StoreError): Batch {
+    this.#cuts++
+    this.#counters.rejected++
+    this.#log.rejected(cut.row, code)
+    return cut.batch
+  }
+
+  /** The first row that is refused together with those before it; `none`: all are taken, so it is not a row's fault. */
+  async #find(batch: Batch): Promise<{ line: number; refusal: StoreError } | 'none' | 'unknown'> {
+    // All before `taken` are taken, not all before `refused` are.
+    let taken = 0
+    let refused = batch.entries
+    if (this.#probes + 1 + Math.ceil(Math.log2(refused)) > MAX_PROBES) return 'unknown'
+    let refusal: StoreError | null = null
+    for (let tried = refused; refusal === null || refused - taken > 1; tried = (taken + refused) >> 1) {
+      this.#probes++
+      const outcome = await this.#link.probe(this.#isReplay ? 'replay' : 'live', firstRows(batch, tried))
+      if (outcome === null && tried === batch.entries) return 'none'
+      if (outcome === null) taken = tried
+      else if (outcome.kind === 'rejected') {
+        refused = Math.min(outcome.line ?? tried, tried)
+        refusal = outcome
+        if (outcome.line !== null) break
+      } else return 'unknown'
+    }
+    return { line: refused, refusal }
   }
 
   #cutAll(batch: Batch, failure: StoreError): Batch {

@@ -101,7 +101,8 @@ export class Replayer {
   async #rest(): Promise<void> {
     this.#pendingSinceMs = Infinity
     if (this.#parts.options.journal === null) await this.#spill.rest()
-    if (!this.#spill.hasPending && !this.#isStopped) await this.#wait(Infinity)
+    // Whoever called meanwhile found no wait to end.
+    if (!this.#spill.hasPending && !this.#isStopped && !this.#isHurried) await this.#wait(Infinity)
   }
 
   async #replayOldest(): Promise<void> {

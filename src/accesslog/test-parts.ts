@@ -85,10 +85,14 @@ export class FakeStore implements BatchStore {
   readonly sent: { number: number; body: string }[] = []
   /** Answers every attempt with this, when set. */
   failure: StoreError | null = null
-  /** Answers every attempt with rows with this, when set. */
+  /** Answers every attempt with rows with this, when set, though nothing is wrong with them when they are tried out. */
   refusal: StoreError | null = null
   /** Each attempt takes this long before it does what it does. */
   slowMs = 0
+  /** Refuses a poisoned row without saying which it is. */
+  isBlind = false
+  /** How many rows were tried out, each time. */
+  readonly probes: number[] = []
   isDestroyed = false
   isClosed = false
 
@@ -104,6 +108,13 @@ export class FakeStore implements BatchStore {
     await nextTurn()
     if (this.failure) throw this.failure
     return new Set(batches.filter((batch) => this.ledger.has(keyOf(batch))))
+  }
+
+  async probe(batch: Batch): Promise<void> {
+    this.probes.push(batch.entries)
+    await nextTurn()
+    if (this.failure) throw this.failure
+    this.#check(rowsOf(batch.body))
   }
 
   async #store(batches: readonly Batch[]): Promise<StoreResult> {
@@ -147,10 +158,7 @@ export class FakeStore implements BatchStore {
     if (batches.some((batch) => this.ledger.has(keyOf(batch)))) {
       return { state: 'already_stored', rows: batches[0]?.entries ?? 0 }
     }
-    rows.forEach((row, i) => {
-      if (row.path === '/poison') throw failureOf('rejected', '22021', i + 1)
-      if (!this.days.has(row.day)) throw failureOf('missing_partition', '23514')
-    })
+    this.#check(rows)
     for (const batch of batches) {
       this.ledger.set(keyOf(batch), batch)
       this.batches.set(batch.number, batch)
@@ -158,6 +166,16 @@ export class FakeStore implements BatchStore {
     }
     this.rows.push(...rows)
     return { state: 'stored', rows: rows.length }
+  }
+
+  #check(rows: readonly { path: string; day: string }[]): void {
+    const seen = new Set<string>()
+    rows.forEach(({ path, day }, i) => {
+      const isTwin = path.startsWith('/unique') && seen.has(path)
+      seen.add(path)
+      if (path === '/poison' || isTwin) throw failureOf('rejected', '22021', this.isBlind ? null : i + 1)
+      if (!this.days.has(day)) throw failureOf('missing_partition', '23514')
+    })
   }
 }
 

@@ -80,6 +80,7 @@ function lifeOf(parts: Life) {
         }
       },
       storedAmong: (batches) => store.storedAmong(batches),
+      probe: (batch) => store.probe(batch),
       close: () => store.close(),
       destroy: () => store.destroy(),
     },

@@ -73,6 +73,7 @@ async function run(t: Test, target: DatabaseTarget, mode: (typeof MODES)[number]
     store: {
       store: (batch, more) => (isAway ? away() : connection.store(batch, more)),
       storedAmong: (batches) => connection.storedAmong(batches),
+      probe: (batch) => connection.probe(batch),
       close: () => connection.close(),
       destroy: () => connection.destroy(),
     },

@@ -198,7 +198,7 @@ t.test(
 )
 
 t.test(
-  'a batch that is rejected again and again without a row being named does not stop the log',
+  'a batch that is rejected again and again, though none of its rows is, does not stop the log',
   async (t) => {
     const { clock, store, ledger, push } = rigOf()
     store.refusal = failureOf('rejected', '22P02')

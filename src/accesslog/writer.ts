@@ -3,16 +3,17 @@ import type { FlushTrigger, WriterMode } from '../model/stats.ts'
 import type { Batch, BatchStore } from './batch.ts'
 import { BatchBuilder } from './batch-builder.ts'
 import type { EntrySource } from './channel.ts'
-import { type Clock, systemClock } from './clock.ts'
+import { type Clock, steppingClock, systemClock } from './clock.ts'
 import { Collector } from './collector.ts'
 import { Delivery } from './delivery.ts'
 import { RowEncoder } from './encode.ts'
 import { FlushWaiters } from './flush-waiters.ts'
 import type { Ledger } from './ledger.ts'
-import { Link } from './link.ts'
+import { Link, type Sender } from './link.ts'
 import { Mender } from './mender.ts'
 import { Replayer } from './replayer.ts'
 import type { Spill } from './spill.ts'
+import type { WatchedLoop } from './watchdog.ts'
 import { type Logger, WriterLog } from './writer-log.ts'
 import { WriterCounters, type WriterStats } from './writer-stats.ts'
 
@@ -109,6 +110,8 @@ export class Writer {
   readonly #delivery: Delivery
   readonly #replayer: Replayer | null
   readonly #counters = new WriterCounters()
+  /** Of each loop: what a watchdog judges. */
+  readonly #steps: Record<Sender, number> = { live: 0, replay: 0 }
 
   #mode: WriterMode = 'collecting'
   #running: Promise<void> | null = null
@@ -128,7 +131,9 @@ export class Writer {
 
   constructor(parts: WriterParts) {
     const { ledger, instance, options, spill = null, ensurePartitions } = parts
-    const clock = parts.clock ?? systemClock
+    const onStep = (sender: Sender): void => void this.#steps[sender]++
+    const time = parts.clock ?? systemClock
+    const clock = steppingClock(time, () => onStep('live'))
     const random = parts.random ?? Math.random
     const log = new WriterLog(parts.logger, clock)
     const counters = this.#counters
@@ -143,8 +148,8 @@ export class Writer {
     this.#clock = clock
     this.#log = log
     this.#encoder = new RowEncoder(instance)
-    const link = (this.#link = new Link(parts.store))
-    const mending = { ensurePartitions, ledger, counters, clock, log }
+    const link = (this.#link = new Link(parts.store, onStep))
+    const mending = { ensurePartitions, ledger, counters, clock, log, link }
     this.#mender = new Mender(mending)
     const shared = { link, ledger, counters, log, clock, random }
     this.#replayer =
@@ -152,6 +157,7 @@ export class Writer {
         ? null
         : new Replayer({
             ...shared,
+            clock: steppingClock(time, () => onStep('replay')),
             spill,
             instance,
             mender: new Mender({ ...mending, isReplay: true }),
@@ -219,6 +225,22 @@ export class Writer {
       spill: this.#spill?.stats ?? null,
     }
     return this.#counters.read(state, this.#clock.nowMs())
+  }
+
+  /** The two loops, for a watchdog. */
+  get loops(): readonly WatchedLoop[] {
+    return [
+      {
+        name: 'writer',
+        isPending: () => !this.#isStopped && (this.#isBusy || this.#collector.isPending),
+        steps: () => this.#steps.live,
+      },
+      {
+        name: 'replay',
+        isPending: () => !this.#isStopped && this.#spill?.hasPending === true,
+        steps: () => this.#steps.replay,
+      },
+    ]
   }
 
   /** The one loop: never two batches in hand. */

@@ -1,5 +1,5 @@
 import { DURATION_FORM, parseDurationMs } from '../model/duration.ts'
-import { OUTCOME_NAMES, type Outcome } from '../model/outcome.ts'
+import { ENTRY_OUTCOMES } from '../model/canary.ts'
 import { SLUG_PATTERN } from '../model/slug.ts'
 import { ParameterError, type ParameterProblem } from './problem.ts'
 
@@ -51,9 +51,9 @@ export const STATUS: Parameter<string> = {
   parse: (text) => (/^[1-5](?:\d\d|xx)$/.test(text) ? text : null),
 }
 
-export const OUTCOME: Parameter<Outcome> = {
-  form: `one of ${OUTCOME_NAMES.join(', ')}`,
-  parse: (text) => OUTCOME_NAMES.find((name) => name === text) ?? null,
+export const OUTCOME: Parameter<(typeof ENTRY_OUTCOMES)[number]> = {
+  form: `one of ${ENTRY_OUTCOMES.join(', ')}`,
+  parse: (text) => ENTRY_OUTCOMES.find((name) => name === text) ?? null,
 }
 
 /** A request method (RFC 9110 §9.1: case-sensitive). */

@@ -27,6 +27,10 @@ void t.test('an unreachable database is one line with host and port and without 
 void t.test('a refusal of the server passes its message and SQLSTATE on', async (t) => {
   t.match(databaseError(failure('28P01'), TARGET)?.message, 'refused: boom (SQLSTATE 28P01)')
   t.match(databaseError(failure('57014'), TARGET)?.message, 'database.statementTimeoutMs')
+  t.match(
+    databaseError(failure('08P01'), TARGET)?.message,
+    'refused: boom (SQLSTATE 08P01); is it a pooler? See README, PgBouncer',
+  )
   t.ok(isSchemaError(failure('42P01')))
 })
 

@@ -55,6 +55,12 @@ export function databaseError(error: unknown, target: DatabaseTarget): CommandEr
       { cause: error },
     )
   }
+  if (code === '08P01') {
+    return new CommandError(
+      `the database at ${at} refused: ${(error as Error).message} (SQLSTATE 08P01); is it a pooler? See README, PgBouncer`,
+      { cause: error },
+    )
+  }
   // Every SQLSTATE holds a digit; EPERM and its like do not.
   if (!/^(?=.*\d)[0-9A-Z]{5}$/.test(code)) return null
   return new CommandError(`the database at ${at} refused: ${(error as Error).message} (SQLSTATE ${code})`, {

@@ -1,4 +1,4 @@
-import { OUTCOME_NAMES } from '../model/outcome.ts'
+import { ENTRY_OUTCOMES } from '../model/canary.ts'
 import type { EntryFilter } from '../store/entries.ts'
 import { readFormat, type FormatFlags } from './flags.ts'
 import type { Format } from './listing.ts'
@@ -75,7 +75,7 @@ function requestFilter(flags: LogFlags, problems: Problems): Partial<EntryFilter
     problems.add('--path: must be the beginning of a path, starting with /')
   }
   const outcome =
-    flags.outcome === undefined ? undefined : problems.choice('--outcome', flags.outcome, OUTCOME_NAMES)
+    flags.outcome === undefined ? undefined : problems.choice('--outcome', flags.outcome, ENTRY_OUTCOMES)
   return {
     ...(status === undefined ? {} : { status }),
     ...(outcome === undefined ? {} : { outcome }),

@@ -245,6 +245,18 @@ export const OPTIONS = {
     60_000,
     'What was spilled or journalled is forced onto the medium after this long; only a crash of the machine can lose it',
   ),
+  'accessLog.canaryIntervalMs': milliseconds(
+    10_000,
+    0,
+    3_600_000,
+    "How often an entry of the gateway's own measures the way into the database; 0 turns it off",
+  ),
+  'accessLog.stuckAfterMs': milliseconds(
+    60_000,
+    0,
+    DAY_MS,
+    '/healthz answers 503 when the access log has taken no step for this long, or twice its longest permitted wait if that is more, although entries wait; 0 turns it off',
+  ),
   'accessLog.retentionDays': integer(30, 1, 36_500, 'Daily partitions older than this are dropped'),
   'accessLog.partitionsAheadDays': integer(7, 1, 365, 'Daily partitions are made this many days ahead'),
 
@@ -253,6 +265,13 @@ export const OPTIONS = {
     1000,
     DAY_MS,
     'How often the counts per minute are brought up to date; usage is exact at any time',
+  ),
+
+  'audit.intervalMs': milliseconds(
+    300_000,
+    0,
+    DAY_MS,
+    'How often the last hour is audited for the metrics; 0 turns it off',
   ),
 
   'metrics.tenantLabels': integer(

@@ -1,5 +1,5 @@
 import type { HistogramReading } from '../lib/histogram.ts'
-import { WRITER_MODES, type WriterStats } from '../model/stats.ts'
+import { WATCHED_LOOPS, WRITER_MODES, type WriterStats } from '../model/stats.ts'
 import { byKey, histogramSamples, single, type Family, type Reading, type TenantCounts } from './family.ts'
 
 /** The access log's way to Postgres, the directory, the build. */
@@ -26,7 +26,7 @@ export const BACKGROUND_FAMILIES: readonly Family[] = [
   single(
     'counter',
     'waybill_channel_accepted_total',
-    'Access entries that reached the channel, kept or dropped: one for each request that ended',
+    'Access entries that reached the channel, kept or dropped: one for each request that ended, and the canaries',
     (r) => r.totals.accepted,
   ),
   byKey(
@@ -111,6 +111,54 @@ export const BACKGROUND_FAMILIES: readonly Family[] = [
   ),
   single('gauge', 'waybill_writer_database_away', '1 while batches go to the spill', (r) =>
     r.writer.isAway ? 1 : 0,
+  ),
+  byKey(
+    'gauge',
+    'waybill_writer_stuck',
+    'loop',
+    '1 while a loop of the access log takes no step although entries wait for it; then /healthz answers 503',
+    (r) =>
+      Object.fromEntries(WATCHED_LOOPS.map((loop) => [loop, r.vitals.stuckLoops.includes(loop) ? 1 : 0])),
+  ),
+  byKey(
+    'gauge',
+    'waybill_audit_gaps',
+    'kind',
+    'Gaps that the newest audit of the last hour found, over all gateways; absent before the first and when it is off',
+    (r) => r.vitals.audit?.gaps ?? {},
+  ),
+  single(
+    'gauge',
+    'waybill_audit_age_seconds',
+    'Since the newest audit; absent before the first and when it is off',
+    (r) => (r.vitals.audit === null ? null : r.vitals.audit.ageMs / 1000),
+  ),
+  single(
+    'gauge',
+    'waybill_canary_round_trip_seconds',
+    'From push to commit, of the newest canary entry that arrived; absent before the first and when it is off',
+    (r) => {
+      const roundTripMs = r.vitals.canary?.roundTripMs ?? null
+      return roundTripMs === null ? null : roundTripMs / 1000
+    },
+  ),
+  single(
+    'gauge',
+    'waybill_canary_age_seconds',
+    'Since the newest canary entry that arrived was sent, before the first since the start; absent when it is off',
+    (r) => (r.vitals.canary === null ? null : r.vitals.canary.ageMs / 1000),
+  ),
+  single(
+    'counter',
+    'waybill_canary_sent_total',
+    'Canary entries, which are accepted like any other entry; absent when it is off',
+    (r) => r.vitals.canary?.sent ?? null,
+  ),
+  single(
+    'counter',
+    'waybill_canary_lost_total',
+    'Canary entries that were dropped or refused; absent when it is off',
+    (r) => r.vitals.canary?.lost ?? null,
   ),
   single(
     'gauge',

@@ -7,6 +7,7 @@ import type {
   PoolStats,
   ProxyStats,
   RouteStats,
+  VitalsStats,
   WriterStats,
 } from '../model/stats.ts'
 
@@ -18,6 +19,7 @@ export interface Reading {
   readonly channel: ChannelStats
   readonly totals: LedgerStats['totals']
   readonly writer: WriterStats
+  readonly vitals: VitalsStats
   readonly directory: DirectoryStats
   readonly pools: readonly PoolStats[]
   /** Tenants by label, at most as many as the option allows, the others summed up. */

@@ -1,6 +1,6 @@
 import { HistogramCounts } from '../lib/histogram.ts'
 import { OUTCOME_NAMES, type Outcome } from '../model/outcome.ts'
-import type { AccountStats, StatsSources } from '../model/stats.ts'
+import type { AccountStats, AuditStats, StatsSources } from '../model/stats.ts'
 
 /** Numbers for tests of what reads them: writable, and all at rest to begin with. */
 export function restingStats() {
@@ -53,6 +53,11 @@ export function restingStats() {
         damaged: 0,
       },
     },
+    vitals: {
+      canary: { sent: 0, arrived: 0, lost: 0, roundTripMs: null as number | null, ageMs: 0 },
+      stuckLoops: [] as string[],
+      audit: null as AuditStats | null,
+    },
     directory: {
       ageMs: null as number | null,
       keys: 0,
@@ -72,6 +77,7 @@ export function restingStats() {
     channel: () => stats.channel,
     ledger: () => ({ totals: stats.totals, accounts: () => accounts }),
     writer: () => stats.writer,
+    vitals: () => stats.vitals,
     directory: () => stats.directory,
     pools: () => [stats.pool],
   }

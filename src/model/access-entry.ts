@@ -1,3 +1,4 @@
+import type { CANARY_OUTCOME } from './canary.ts'
 import type { Outcome, Reason } from './outcome.ts'
 import type { RouteKind } from './route.ts'
 
@@ -30,7 +31,7 @@ export class AccessEntry {
   path = ''
   /** Status that the client saw, 499 when it left first, 101 for an upgraded connection. */
   status = 0
-  outcome: Outcome = 'internal'
+  outcome: Outcome | typeof CANARY_OUTCOME = 'internal'
   reason: Reason | null = null
   /** Body bytes from the client; for an upgraded connection all bytes after the handshake. */
   bytesReceived = 0

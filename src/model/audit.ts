@@ -34,17 +34,21 @@ export interface AuditGap {
  * `chain_broken`: the ledger was changed afterwards. `unproven`: written without digests. `died`: an instance ended without
  * a last batch. `unregistered`: nothing tells how an instance ended. `rows_differ`: rows are not those of the ledger.
  */
-export type AuditGapKind =
-  | 'dropped'
-  | 'quarantined'
-  | 'spilled'
-  | 'missing_batches'
-  | 'unaccounted'
-  | 'chain_broken'
-  | 'unproven'
-  | 'died'
-  | 'unregistered'
-  | 'rows_differ'
+export const AUDIT_GAP_KINDS = [
+  'dropped',
+  'quarantined',
+  'spilled',
+  'missing_batches',
+  'unaccounted',
+  'chain_broken',
+  'unproven',
+  'died',
+  'unregistered',
+  'rows_differ',
+] as const
+
+/** One of the closed set of gaps. */
+export type AuditGapKind = (typeof AUDIT_GAP_KINDS)[number]
 
 /** `live`: seen lately. `ended`: stopped in order. `died`: neither. `unregistered`: only its batches are known. */
 export type InstanceState = 'live' | 'ended' | 'died' | 'unregistered'

@@ -1,4 +1,5 @@
 import type { HistogramReading } from '../lib/histogram.ts'
+import type { AuditGapKind } from './audit.ts'
 
 /*
  * What each part of the gateway lets others see of itself: plain numbers that only grow, or are true right now. Read at
@@ -130,6 +131,40 @@ export interface WriterStats {
   } | null
 }
 
+/** The canary: entries that the gateway puts into the channel itself, to measure the way into the database. */
+export interface CanaryStats {
+  /** Since the process started; one is on its way at most. */
+  readonly sent: number
+  readonly arrived: number
+  /** Dropped, or refused by the database. */
+  readonly lost: number
+  /** From push to commit, of the newest one that arrived; null before the first. */
+  readonly roundTripMs: number | null
+  /** Since the newest one that arrived was sent; before the first, since the start. */
+  readonly ageMs: number
+}
+
+/** Loops of the access log that a watchdog watches. */
+export const WATCHED_LOOPS = ['writer', 'replay'] as const
+
+/** The newest audit of the last hour, over all gateways of the database. */
+export interface AuditStats {
+  /** Number of gaps by kind. */
+  readonly gaps: Readonly<Record<AuditGapKind, number>>
+  /** Since it was made. */
+  readonly ageMs: number
+}
+
+/** Whether the access log works, as it finds itself. */
+export interface VitalsStats {
+  /** null when it is turned off. */
+  readonly canary: CanaryStats | null
+  /** Names of the loops that take no step although something waits for them. */
+  readonly stuckLoops: readonly string[]
+  /** null before the first, and when it is turned off. */
+  readonly audit: AuditStats | null
+}
+
 /** The directory of tenants and keys. */
 export interface DirectoryStats {
   /** Since the last successful look at the database; null before the first load. */
@@ -165,6 +200,7 @@ export interface StatsSources {
   readonly channel: () => ChannelStats
   readonly ledger: () => LedgerStats
   readonly writer: () => WriterStats
+  readonly vitals: () => VitalsStats
   readonly directory: () => DirectoryStats
   readonly pools: () => Iterable<PoolStats>
 }

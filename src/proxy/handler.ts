@@ -94,7 +94,7 @@ export class Handler implements DecisionContext, Refuser {
     exchange.carrier?.cancel()
     const entry = exchange.toEntry(performance.now())
     const route = counters.route(entry.route)
-    route.count(entry.outcome, entry.status)
+    route.count(exchange.outcome, entry.status)
     route.bytesReceived += entry.bytesReceived
     route.bytesSent += entry.bytesSent
     route.durationBuckets.observe(entry.durationUs / 1e6)

@@ -1,12 +1,17 @@
 import { resolve, join } from 'node:path'
+import { Canary } from '../accesslog/canary.ts'
 import { Channel } from '../accesslog/channel.ts'
+import { systemClock } from '../accesslog/clock.ts'
 import { CopyConnection } from '../accesslog/copy.ts'
 import { Ledger } from '../accesslog/ledger.ts'
 import { Spill } from '../accesslog/spill.ts'
+import { Watchdog } from '../accesslog/watchdog.ts'
 import { type DrainResult, Writer } from '../accesslog/writer.ts'
+import type { StateReason } from '../admin/handlers.ts'
 import type { Options } from '../config/options.ts'
 import type { Logger } from '../logger.ts'
 import type { DatabaseTarget } from '../model/database-target.ts'
+import type { VitalsStats } from '../model/stats.ts'
 import { ensurePartitionFor } from '../store/partitions.ts'
 import type { Sql } from '../store/sql.ts'
 import { packageVersion } from '../version.ts'
@@ -21,6 +26,8 @@ export class AccessLog {
   readonly channel: Channel
   readonly writer: Writer
   readonly #record: InstanceRecord
+  readonly #canary: Canary | null
+  readonly #watchdog: Watchdog | null
 
   constructor(parts: {
     readonly instance: string
@@ -70,6 +77,25 @@ export class AccessLog {
       },
       logger,
     })
+    const clock = systemClock
+    const { 'accessLog.canaryIntervalMs': intervalMs } = o
+    // What is permitted is no reason to restart.
+    const longestWaitMs = Math.max(
+      o['accessLog.copyTimeoutMs'],
+      o['accessLog.backoffMaxMs'],
+      o['accessLog.flushIntervalMs'],
+    )
+    const stuckAfterMs = Math.max(o['accessLog.stuckAfterMs'], 2 * longestWaitMs)
+    this.#canary = intervalMs === 0 ? null : new Canary({ sink: channel, ledger, intervalMs, clock })
+    const onChange = (stuck: readonly object[]): void => {
+      if (stuck.length > 0)
+        logger.error({ stuck }, 'the access log is stuck; only a restart of the gateway helps')
+      else logger.warn({}, 'the access log goes on')
+    }
+    this.#watchdog =
+      o['accessLog.stuckAfterMs'] === 0
+        ? null
+        : new Watchdog({ loops: this.writer.loops, stuckAfterMs, clock, onChange })
     this.#record = new InstanceRecord({
       sql: control,
       identity: {
@@ -87,10 +113,29 @@ export class AccessLog {
   start(): void {
     this.writer.start()
     this.#record.start()
+    this.#canary?.start()
+    this.#watchdog?.start()
+  }
+
+  /** Whether the access log works, as it finds itself. */
+  get vitals(): Omit<VitalsStats, 'audit'> {
+    const stuckLoops = this.#watchdog?.stuck.map(({ name }) => name) ?? []
+    return { canary: this.#canary?.stats ?? null, stuckLoops }
+  }
+
+  /** Whether the process is worth keeping, and why not. */
+  get health(): { readonly healthy: boolean; readonly reasons: readonly StateReason[] } {
+    const reasons = (this.#watchdog?.stuck ?? []).map(({ name, stuckMs }) => ({
+      code: `${name}_stuck`,
+      detail: `the access log's ${name} has taken no step for ${Math.round(stuckMs / 1000)} s although entries wait for it`,
+    }))
+    return { healthy: reasons.length === 0, reasons }
   }
 
   /** Stores what is left, spills what cannot be stored by the deadline, and writes the end of the instance. */
   async drain(deadlineMs: number): Promise<DrainResult> {
+    this.#canary?.stop()
+    this.#watchdog?.stop()
     const result = await this.writer.drain(deadlineMs)
     await this.#record.stop()
     return result

@@ -38,10 +38,13 @@ const UPKEEP_INTERVAL_MS = 3_600_000
 const RETRY_MIN_MS = 200
 const RETRY_MAX_MS = 10_000
 
-/** A refusal that waiting does not mend: a wrong password or database name (SQLSTATE class 28, 3D000), a schema that is not ours. */
+/**
+ * A refusal that waiting does not mend: a wrong password or database name (SQLSTATE class 28, 3D000), a pooler that does not take
+ * the session's settings (08P01), a schema that is not ours.
+ */
 export function isFatalDatabaseError(error: unknown): boolean {
   const state = sqlStateOf(error)
-  if (state !== null) return state.startsWith('28') || state === '3D000'
+  if (state !== null) return state.startsWith('28') || state === '3D000' || state === '08P01'
   return error instanceof StoreError && error.code !== 'partition_failed' && error.code !== 'migration_locked'
 }
 
@@ -82,6 +85,8 @@ export class DatabaseUpkeep {
       this.#schedule(UPKEEP_INTERVAL_MS)
       return true
     } catch (error) {
+      if (sqlStateOf(error) === '08P01')
+        this.#logger.error({}, 'is the database a pooler? See README, PgBouncer')
       if (isFatalDatabaseError(error)) throw error
       this.#failed(error)
       return false

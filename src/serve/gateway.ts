@@ -18,10 +18,11 @@ import { ProxyListener } from '../proxy/listener.ts'
 import { RouteTable } from '../proxy/route-table.ts'
 import { ProxyCounters } from '../proxy/stats.ts'
 import { openDirectorySource } from '../store/directory-source.ts'
-import { closeSql, openControl, openReader, type Sql } from '../store/sql.ts'
+import { areSettingsInForce, closeSql, openControl, openReader, type Sql } from '../store/sql.ts'
 import { isTenantScopeEnforced } from '../store/tenant-scope.ts'
 import { packageVersion } from '../version.ts'
 import { AccessLog } from './access-log.ts'
+import { AuditJob } from './audit-job.ts'
 import { DatabaseUpkeep, type GatewayDatabase } from './database.ts'
 import { RollUpJob } from './roll-up-job.ts'
 
@@ -53,6 +54,7 @@ export class Gateway {
   readonly #counters = new ProxyCounters()
   readonly #log: AccessLog
   readonly #rollUps: RollUpJob
+  readonly #audit: AuditJob
   readonly #handler: Handler
   readonly #proxy: ProxyListener
   readonly #admin: AdminListener
@@ -89,6 +91,7 @@ export class Gateway {
     const { target } = database
     this.#log = new AccessLog({ instance, target, control: this.#control, options: o, logger })
     this.#rollUps = new RollUpJob({ target, intervalMs: o['rollUps.intervalMs'], logger })
+    this.#audit = new AuditJob({ sql: this.#reader, intervalMs: o['audit.intervalMs'], logger })
     this.#limiter = new Limiter({ idleBucketMs: o['limits.idleBucketMs'] })
     this.#pools = new UpstreamPools({ maxPools: o['proxy.maxUpstreamPools'] })
     this.#handler = new Handler({
@@ -140,6 +143,7 @@ export class Gateway {
     else onProgress('the database is away; starting without it')
     this.#log.start()
     this.#rollUps.start()
+    if (options['audit.intervalMs'] > 0) this.#audit.start()
     await this.#directory.start()
     const admin = await this.#admin.start()
     const proxy = await this.#proxy.start(options['listen.host'], options['listen.port'])
@@ -160,6 +164,7 @@ export class Gateway {
   async #stop(): Promise<boolean> {
     const { options } = this.#config
     this.#phase = 'draining'
+    this.#audit.stop()
     const startedTick = performance.now()
     const leftMs = (): number =>
       Math.max(0, options['shutdown.graceMs'] - EXIT_MARGIN_MS - (performance.now() - startedTick))
@@ -228,6 +233,9 @@ export class Gateway {
 
   async #checkTenantScope(): Promise<void> {
     try {
+      if (!(await areSettingsInForce(this.#reader))) {
+        this.#logger.warn('a pooler drops the settings of the session (see README, PgBouncer)')
+      }
       if (await isTenantScopeEnforced(this.#reader)) return
       this.#logger.warn(
         'row level security is not in force: the role waybill_reader is missing (see README, Roles)',
@@ -245,6 +253,7 @@ export class Gateway {
       channel: () => this.#log.channel.stats,
       ledger: () => this.#log.ledger,
       writer: () => this.#log.writer.stats,
+      vitals: () => ({ ...this.#log.vitals, audit: this.#audit.stats }),
       directory: () => this.#directory.stats,
       pools: () => this.#pools.stats,
     }
@@ -255,7 +264,7 @@ export class Gateway {
       port: options['admin.port'],
       token: options['admin.token'],
       logger: this.#logger,
-      health: () => ({ healthy: true, reasons: [] }),
+      health: () => this.#log.health,
       readiness: () => this.readiness(),
       metrics: () => metrics.expose(),
       overview: () => {

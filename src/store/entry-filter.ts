@@ -1,3 +1,4 @@
+import { CANARY_OUTCOME, CANARY_TENANT } from '../model/canary.ts'
 import type { Sql, TransactionSql } from './sql.ts'
 
 /** Which access entries are asked for; what is undefined does not restrict. */
@@ -94,13 +95,13 @@ export function takeCursor(row: CursoredRow): EntryCursor {
 
 /**
  * All of the filter but its times, as a condition on table `e`; every value is a parameter. The path is matched by `^@`
- * (starts with): no wildcards to escape. Throws a RangeError for a status that is neither a code nor a class.
+ * (starts with): no wildcards to escape. Canaries are left out unless they are asked for. Throws a RangeError for a status that is neither a code nor a class.
  */
 export function entryCondition(sql: Sql | TransactionSql, filter: EntryFilter) {
   const { tenant, route, keyId, status, outcome, method, pathPrefix, clientIp, requestId } = filter
   return sql`
     true
-    ${tenant === undefined ? sql`` : sql`AND e.tenant = ${tenant}`}
+    ${tenant === undefined ? withoutCanaries(sql, filter) : sql`AND e.tenant = ${tenant}`}
     ${route === undefined ? sql`` : sql`AND e.route = ${route}`}
     ${keyId === undefined ? sql`` : sql`AND e.key_id = ${keyId}`}
     ${status === undefined ? sql`` : statusCondition(sql, status)}
@@ -109,6 +110,10 @@ export function entryCondition(sql: Sql | TransactionSql, filter: EntryFilter) {
     ${pathPrefix === undefined ? sql`` : sql`AND e.path ^@ ${pathPrefix}`}
     ${clientIp === undefined ? sql`` : sql`AND e.client_ip <<= ${clientIp}::inet`}
     ${requestId === undefined ? sql`` : sql`AND e.request_id = ${requestId}`}`
+}
+
+function withoutCanaries(sql: Sql | TransactionSql, { outcome }: EntryFilter) {
+  return outcome === CANARY_OUTCOME ? sql`` : sql`AND e.tenant IS DISTINCT FROM ${CANARY_TENANT}`
 }
 
 function statusCondition(sql: Sql | TransactionSql, status: string) {

@@ -1,4 +1,5 @@
 import { REQUEST_BOUNDS_SECONDS } from '../lib/histogram.ts'
+import { CANARY_TENANT } from '../model/canary.ts'
 import type { Sql, TransactionSql } from './sql.ts'
 
 /** One gateway at a time keeps the roll-ups; the lock ends with its transaction. */
@@ -119,6 +120,7 @@ async function computeMinutes(tx: TransactionSql, minutes: readonly number[]): P
           sum(e.bytes_received) AS bytes_received, sum(e.bytes_sent) AS bytes_sent
         FROM access_log e
         WHERE e.started_at >= to_timestamp(w.minute * 60) AND e.started_at < to_timestamp(w.minute * 60 + 60)
+          AND e.tenant IS DISTINCT FROM ${CANARY_TENANT}
         GROUP BY 1, 2, 3, 4) r
     ), fresh AS (
       SELECT minute, tenant, route, status_class, sum(n) AS n, sum(bytes_received) AS bytes_received,

@@ -88,6 +88,17 @@ export function sqlStateOf(error: unknown): string | null {
   return error instanceof postgres.PostgresError ? error.code : null
 }
 
+/**
+ * Whether the settings that this file gives to each session are in force. A pooler that was told to ignore them drops them; then
+ * the role has to bring them along (README, PgBouncer). Rejects with the driver's error.
+ */
+export async function areSettingsInForce(sql: Sql): Promise<boolean> {
+  const rows = await sql`
+    SELECT WHERE current_setting('row_security') = 'off' AND current_setting('lock_timeout') <> '0'
+      AND current_setting('statement_timeout') <> '0' AND current_setting('idle_in_transaction_session_timeout') <> '0'`
+  return rows.length > 0
+}
+
 interface OpenSettings {
   readonly applicationName: string
   readonly max: number

@@ -1,3 +1,4 @@
+import { CANARY_TENANT } from '../model/canary.ts'
 import { oldestPartitionMs } from './partitions.ts'
 import { readRollUpCover, type RollUpCover } from './roll-ups.ts'
 import type { Sql, SqlFragment, TransactionSql } from './sql.ts'
@@ -69,7 +70,8 @@ export async function readUsage(
   cover: RollUpCover | null,
   tenant?: string,
 ): Promise<UsageRow[]> {
-  const onlyTenant = tenant === undefined ? tx`` : tx`AND r.tenant = ${tenant}`
+  const onlyTenant =
+    tenant === undefined ? tx`AND r.tenant IS DISTINCT FROM ${CANARY_TENANT}` : tx`AND r.tenant = ${tenant}`
   return await tx<UsageRow[]>`
     SELECT ${range.from.toISOString().slice(0, 10)}::text AS day, r.tenant, r.route, sum(r.n)::bigint AS requests,
       coalesce(sum(r.n) FILTER (WHERE r.status_class = 4), 0)::bigint AS errors_4xx,

@@ -1,0 +1,151 @@
+import t from 'tap'
+import { Channel } from './channel.ts'
+import { Ledger } from './ledger.ts'
+import { Spill } from './spill.ts'
+import type { SpillFiles } from './spill-files.ts'
+import { MemoryFiles } from './test-files.ts'
+import { entryOf, failureOf, FakeClock, FakeStore, INSTANCE, settle } from './test-parts.ts'
+import { Watchdog } from './watchdog.ts'
+import { Writer } from './writer.ts'
+
+const MINUTE_MS = 60_000
+
+t.test(
+  'a loop that takes no step although something waits is stuck, and no longer when it goes on',
+  async (t) => {
+    const clock = new FakeClock()
+    let steps = 0
+    let isPending = false
+    const told: string[][] = []
+    const watchdog = new Watchdog({
+      loops: [{ name: 'writer', isPending: () => isPending, steps: () => steps }],
+      stuckAfterMs: MINUTE_MS,
+      clock,
+      onChange: (stuck) => void told.push(stuck.map(({ name }) => name)),
+    })
+    watchdog.start()
+    await clock.advance(10 * MINUTE_MS)
+    t.same(watchdog.stuck, [], 'nothing to do, nothing done')
+    isPending = true
+    await clock.advance(MINUTE_MS - 1)
+    t.same(watchdog.stuck, [], 'what has begun to wait is given the whole time')
+    await clock.advance(1000)
+    t.match(watchdog.stuck, [{ name: 'writer', stuckMs: MINUTE_MS }])
+    await clock.advance(MINUTE_MS)
+    t.match(watchdog.stuck, [{ name: 'writer', stuckMs: 2 * MINUTE_MS }])
+    steps++
+    await clock.advance(5000)
+    t.same(watchdog.stuck, [])
+    t.same(told, [['writer'], []], 'each change is told once')
+    for (let i = 0; i < 100; i++) {
+      await clock.advance(MINUTE_MS * 0.9)
+      steps++
+    }
+    t.same(watchdog.stuck, [], 'steps count, however few')
+    watchdog.stop()
+    t.equal(clock.timers, 0)
+  },
+)
+
+/** A writer whose parts hang when they are told to. */
+function rigOf({ hasSpill = true } = {}) {
+  const clock = new FakeClock()
+  const store = new FakeStore(clock)
+  const hung = { store: false, storeOfDead: false, disk: false }
+  const never = new Promise<never>(() => {})
+  const files: SpillFiles = new MemoryFiles(() => clock.nowMs())
+  const open = files.open.bind(files)
+  files.open = async (path, flags) => (hung.disk ? await never : await open(path, flags))
+  const owners = { us: async () => ({ pid: 1, host: '', space: '', started: '' }), isAlive: async () => true }
+  const logger = { info() {}, warn() {}, error() {} }
+  const bounds = { maxBytes: 1e6, syncIntervalMs: 100 }
+  const spill = { directory: '/spill', instance: INSTANCE, ...bounds, logger, clock, files, owners }
+  const ledger = new Ledger()
+  const channel = new Channel({ capacityEntries: 1000, capacityBytes: 1e7, ledger })
+  const writer = new Writer({
+    channel,
+    ledger,
+    store: {
+      store: async (batch, more) => (hung.store ? await never : await store.store(batch, more)),
+      storedAmong: (batches) => store.storedAmong(batches),
+      probe: (batch) => store.probe(batch),
+      close: () => store.close(),
+      destroy: () => store.destroy(),
+    },
+    ensurePartitions: async () => {},
+    spill: hasSpill ? new Spill(spill) : null,
+    channelFill: () => channel.size / 1000,
+    instance: INSTANCE,
+    options: {
+      flushEntries: 10,
+      flushIntervalMs: 2000,
+      maxBatchEntries: 50,
+      maxBatchBytes: 1e6,
+      backoffMinMs: 100,
+      backoffMaxMs: 5000,
+    },
+    logger,
+    clock,
+    random: () => 0.999,
+  })
+  writer.start()
+  const watchdog = new Watchdog({
+    loops: writer.loops,
+    stuckAfterMs: MINUTE_MS,
+    clock,
+    onChange: () => {},
+  })
+  watchdog.start()
+  /** Lets so many minutes pass, with traffic. Returns what was stuck at any look. */
+  const pass = async (minutes: number): Promise<string[]> => {
+    const stuck = new Set<string>()
+    for (let i = 0; i < minutes * 12; i++) {
+      channel.push(entryOf({ startedAtMs: clock.nowMs() }))
+      await settle()
+      await clock.advance(5000)
+      for (const { name } of watchdog.stuck) stuck.add(name)
+    }
+    return [...stuck].sort()
+  }
+  return { clock, store, hung, writer, pass, ledger }
+}
+
+t.test('a database that is there, away, slow, refusing, or full is no reason', async (t) => {
+  for (const hasSpill of [true, false]) {
+    const { store, pass, ledger } = rigOf({ hasSpill })
+    t.same(await pass(5), [], 'there')
+    store.failure = failureOf('retry', 'ECONNREFUSED')
+    t.same(await pass(20), [], 'away')
+    store.failure = failureOf('unusable', '42501')
+    t.same(await pass(5), [], 'refusing')
+    store.failure = null
+    store.slowMs = 9000
+    t.same(await pass(5), [], 'slow')
+    store.slowMs = 0
+    store.script.push('hang', 'hang', 'hang')
+    t.same(await pass(5), [], 'silent until the time is up')
+    t.match(ledger.totals, { buffered: 0, spilled: 0 })
+  }
+})
+
+t.test('a call of the database that never ends makes the writer stuck', async (t) => {
+  const { hung, pass } = rigOf({ hasSpill: false })
+  t.same(await pass(1), [])
+  hung.store = true
+  t.same(await pass(3), ['writer'])
+})
+
+t.test('with a spill the writer goes on, and it is the replay that is stuck', async (t) => {
+  const { hung, pass, ledger } = rigOf()
+  t.same(await pass(1), [])
+  hung.store = true
+  t.same(await pass(3), ['replay'])
+  t.ok(ledger.totals.spilled > 30)
+})
+
+t.test('a disk that never answers makes the writer stuck', async (t) => {
+  const { store, hung, pass } = rigOf()
+  store.failure = failureOf('retry', 'ECONNREFUSED')
+  hung.disk = true
+  t.same(await pass(3), ['writer'])
+})
