@@ -44,6 +44,7 @@ export class AccessLog {
             instance,
             maxBytes: o['spill.maxBytes'],
             syncIntervalMs: o['spill.syncIntervalMs'],
+            timeoutMs: o['spill.timeoutMs'],
             logger,
           })
     this.channel = channel
@@ -70,6 +71,7 @@ export class AccessLog {
       },
       logger,
     })
+    channel.blockedWhen(() => this.writer.isBlocked)
     this.#record = new InstanceRecord({
       sql: control,
       identity: {
