@@ -23,6 +23,7 @@ import { isTenantScopeEnforced } from '../store/tenant-scope.ts'
 import { packageVersion } from '../version.ts'
 import { AccessLog } from './access-log.ts'
 import { DatabaseUpkeep, type GatewayDatabase } from './database.ts'
+import { readinessOf } from './readiness.ts'
 import { RollUpJob } from './roll-up-job.ts'
 
 /** Where the gateway's listeners are. */
@@ -217,13 +218,8 @@ export class Gateway {
 
   /** Whether a balancer should send traffic here, and why not. */
   readiness(): { ready: boolean; reasons: StateReason[] } {
-    const reasons: StateReason[] = []
-    if (this.#phase !== 'ready') reasons.push({ code: this.#phase, detail: `the gateway is ${this.#phase}` })
-    if (this.#directory.snapshot === null) {
-      const detail = 'tenants and keys have not been loaded: the database has not been reached yet'
-      reasons.push({ code: 'no_snapshot', detail })
-    }
-    return { ready: reasons.length === 0, reasons }
+    const { reserveRefusal } = this.#log.channel
+    return readinessOf({ phase: this.#phase, snapshot: this.#directory.snapshot, reserveRefusal })
   }
 
   async #checkTenantScope(): Promise<void> {
