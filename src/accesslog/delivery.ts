@@ -200,7 +200,10 @@ export class Delivery {
       }
       // Not before the first poll: on the happy path the call has ended by then.
       cancel = this.#clock.after(POLL_MS, look)
-      this.#endWait = look
+      // Not when the database is back: then the outcome is on its way, and taking it for lost again would outlast it.
+      this.#endWait = () => {
+        if (this.#isOverdue) look()
+      }
     })
     try {
       return await Promise.race([call, pressed])

@@ -92,7 +92,11 @@ t.test('places are promised in bytes as well', async (t) => {
 
 t.test('the longest entry needs no more than is set aside for it', async (t) => {
   const { channel } = channelOf(10)
-  const fields: Partial<AccessEntry> = { tenant: 'x'.repeat(63), keyId: 'x'.repeat(12), route: 'x'.repeat(63) }
+  const fields: Partial<AccessEntry> = {
+    tenant: 'x'.repeat(63),
+    keyId: 'x'.repeat(12),
+    route: 'x'.repeat(63),
+  }
   for (const [name, max] of Object.entries(ENTRY_TEXT_MAX)) Object.assign(fields, { [name]: 'x'.repeat(max) })
   Object.assign(fields, { upstream: 'x'.repeat(259), clientIp: 'x'.repeat(45), ecosystem: 'x'.repeat(11) })
   channel.push(entryOf(fields))
@@ -103,7 +107,10 @@ t.test('while nothing gets out, no place is promised', async (t) => {
   const { channel } = channelOf(10)
   let isBlocked = true
   channel.blockedWhen(() => isBlocked)
-  t.same([channel.reserve('a'), channel.reserveRefusal, channel.stats.isBlocked], ['log_blocked', 'log_blocked', true])
+  t.same(
+    [channel.reserve('a'), channel.reserveRefusal, channel.stats.isBlocked],
+    ['log_blocked', 'log_blocked', true],
+  )
   t.equal(channel.stats.reserved, 0)
   isBlocked = false
   t.same([channel.reserve('a'), channel.reserveRefusal], [null, null])
@@ -120,76 +127,84 @@ t.test('an entry that is a bug, or comes too late, gives its place back', async 
   t.equal(ledger.account('a').dropped.shutdown, 1)
 })
 
-t.test('held entries are never lost, bounds hold and books balance, whatever happens in whatever order', async () => {
-  const step = fc.record({
-    tenant: fc.constantFrom('', 'a', 'b', 'c'),
-    act: fc.constantFrom('firm', 'loose', 'reserve', 'finish', 'shift'),
-    method: fc.constantFrom('GET', 'PUT'),
-    length: fc.integer({ min: 0, max: 3000 }),
-  })
-  fc.assert(
-    fc.property(
-      fc.array(step, { maxLength: 300 }),
-      fc.integer({ min: 4, max: 40 }),
-      fc.integer({ min: 5, max: 20 }),
-      (steps, capacityEntries, capacityKb) => {
-        const capacityBytes = capacityKb * 1024
-        const { channel, ledger } = channelOf(capacityEntries, capacityBytes)
-        const inFlight: string[] = []
-        const held = new Set<number>()
-        const out: AccessEntry[] = []
-        for (const { tenant, act, method, length } of steps) {
-          const fields = { method, path: 'x'.repeat(length) }
-          if (act === 'firm') channel.push(entry(tenant, 'firm', fields))
-          else if (act === 'loose' && tenant !== '') channel.push(entry(tenant, 'loose', fields))
-          else if (act === 'reserve' && tenant !== '') {
-            if (channel.reserve(tenant) === null) inFlight.push(tenant)
-          } else if (act === 'finish') {
-            const owner = inFlight.pop()
-            if (owner === undefined) continue
-            if (!channel.push(entry(owner, 'held', fields))) throw new Error('a promise was broken')
-            held.add(channel.lastSeq)
-          } else {
-            const next = channel.shift()
-            if (next !== undefined) {
-              out.push(next)
-              ledger.settle(next.tenant, 1)
+t.test(
+  'held entries are never lost, bounds hold and books balance, whatever happens in whatever order',
+  async () => {
+    const step = fc.record({
+      tenant: fc.constantFrom('', 'a', 'b', 'c'),
+      act: fc.constantFrom('firm', 'loose', 'reserve', 'finish', 'shift'),
+      method: fc.constantFrom('GET', 'PUT'),
+      length: fc.integer({ min: 0, max: 3000 }),
+    })
+    fc.assert(
+      fc.property(
+        fc.array(step, { maxLength: 300 }),
+        fc.integer({ min: 4, max: 40 }),
+        fc.integer({ min: 5, max: 20 }),
+        (steps, capacityEntries, capacityKb) => {
+          const capacityBytes = capacityKb * 1024
+          const { channel, ledger } = channelOf(capacityEntries, capacityBytes)
+          const inFlight: string[] = []
+          const held = new Set<number>()
+          const out: AccessEntry[] = []
+          for (const { tenant, act, method, length } of steps) {
+            const fields = { method, path: 'x'.repeat(length) }
+            if (act === 'firm') channel.push(entry(tenant, 'firm', fields))
+            else if (act === 'loose' && tenant !== '') channel.push(entry(tenant, 'loose', fields))
+            else if (act === 'reserve' && tenant !== '') {
+              if (channel.reserve(tenant) === null) inFlight.push(tenant)
+            } else if (act === 'finish') {
+              const owner = inFlight.pop()
+              if (owner === undefined) continue
+              if (!channel.push(entry(owner, 'held', fields))) throw new Error('a promise was broken')
+              held.add(channel.lastSeq)
+            } else {
+              const next = channel.shift()
+              if (next !== undefined) {
+                out.push(next)
+                ledger.settle(next.tenant, 1)
+              }
             }
+            if (channel.size > capacityEntries || channel.stats.bytes > capacityBytes)
+              throw new Error('bound')
+            if (channel.stats.reserved > capacityEntries / 2) throw new Error('more than half is claimed')
+            if (brokenAccounts(ledger).length > 0)
+              throw new Error(`books of ${brokenAccounts(ledger).join()}`)
           }
-          if (channel.size > capacityEntries || channel.stats.bytes > capacityBytes) throw new Error('bound')
-          if (channel.stats.reserved > capacityEntries / 2) throw new Error('more than half is claimed')
-          if (brokenAccounts(ledger).length > 0) throw new Error(`books of ${brokenAccounts(ledger).join()}`)
-        }
-        out.push(...drain(channel))
-        for (const { seq } of out) held.delete(seq)
-        if (held.size > 0) throw new Error(`held entries lost: ${[...held].join()}`)
-        if (channel.stats.reserved !== inFlight.length) throw new Error('claims are left')
-        if (channel.stats.bytes !== 0) throw new Error('bytes are left')
-        if (out.some(({ seq }, i) => i > 0 && seq <= (out[i - 1]?.seq ?? 0))) throw new Error('order')
-      },
-    ),
-    { numRuns: 500 },
-  )
-})
+          out.push(...drain(channel))
+          for (const { seq } of out) held.delete(seq)
+          if (held.size > 0) throw new Error(`held entries lost: ${[...held].join()}`)
+          if (channel.stats.reserved !== inFlight.length) throw new Error('claims are left')
+          if (channel.stats.bytes !== 0) throw new Error('bytes are left')
+          if (out.some(({ seq }, i) => i > 0 && seq <= (out[i - 1]?.seq ?? 0))) throw new Error('order')
+        },
+      ),
+      { numRuns: 500 },
+    )
+  },
+)
 
-t.test('ten thousand equal tenants are searched once for each round of evictions, not for each eviction', async (t) => {
-  let looks = 0
-  const shares = Array.from({ length: 10_000 }, () => new Share())
-  for (const share of shares) for (let i = 0; i < 6; i++) share.loose.add(entryOf())
-  const heaviest = new HeaviestShare(
-    function* () {
-      for (const share of shares) {
-        looks++
-        yield share
-      }
-    },
-    (share) => share.loose.size,
-  )
-  let evicted = 0
-  for (let share = heaviest.find(); share !== null; share = heaviest.find()) {
-    share.loose.evict()
-    evicted++
-  }
-  t.equal(evicted, 60_000)
-  t.ok(looks <= 14 * 10_000, `${looks} looks`)
-})
+t.test(
+  'ten thousand equal tenants are searched once for each round of evictions, not for each eviction',
+  async (t) => {
+    let looks = 0
+    const shares = Array.from({ length: 10_000 }, () => new Share())
+    for (const share of shares) for (let i = 0; i < 6; i++) share.loose.add(entryOf())
+    const heaviest = new HeaviestShare(
+      function* () {
+        for (const share of shares) {
+          looks++
+          yield share
+        }
+      },
+      (share) => share.loose.size,
+    )
+    let evicted = 0
+    for (let share = heaviest.find(); share !== null; share = heaviest.find()) {
+      share.loose.evict()
+      evicted++
+    }
+    t.equal(evicted, 60_000)
+    t.ok(looks <= 14 * 10_000, `${looks} looks`)
+  },
+)

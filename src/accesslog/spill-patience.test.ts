@@ -25,39 +25,42 @@ function spillOn(clock: FakeClock, files: MemoryFiles, instance = INSTANCE): Spi
   })
 }
 
-t.test('a disk that hangs refuses after the time-out, and at once from then on, until it answers', async (t) => {
-  const clock = new FakeClock()
-  const files = new MemoryFiles(() => clock.nowMs())
-  const spill = spillOn(clock, files)
-  t.not(await spill.append(batch(1)), null)
-  const answer = files.hang()
-  let isEnded = false
-  const hanging = spill.append(batch(2)).finally(() => (isEnded = true))
-  await clock.advance(499)
-  t.equal(isEnded, false)
-  await clock.advance(1)
-  t.equal(await hanging, null)
-  const { writes } = files
-  t.equal(await spill.append(batch(3)), null, 'at once: no time has passed')
-  t.match(spill.stats, { refused: 2, lastErrorCode: 'timeout', pendingEntries: 2 })
-  t.equal(files.writes, writes, 'nothing more is asked of it')
+t.test(
+  'a disk that hangs refuses after the time-out, and at once from then on, until it answers',
+  async (t) => {
+    const clock = new FakeClock()
+    const files = new MemoryFiles(() => clock.nowMs())
+    const spill = spillOn(clock, files)
+    t.not(await spill.append(batch(1)), null)
+    const answer = files.hang()
+    let isEnded = false
+    const hanging = spill.append(batch(2)).finally(() => (isEnded = true))
+    await clock.advance(499)
+    t.equal(isEnded, false)
+    await clock.advance(1)
+    t.equal(await hanging, null)
+    const { writes } = files
+    t.equal(await spill.append(batch(3)), null, 'at once: no time has passed')
+    t.match(spill.stats, { refused: 2, lastErrorCode: 'timeout', pendingEntries: 2 })
+    t.equal(files.writes, writes, 'nothing more is asked of it')
 
-  answer()
-  await settle()
-  t.match(spill.stats, { batches: 1, pendingEntries: 2 }, 'what it wrote too late was never here')
-  t.not(await spill.append(batch(4)), null, 'it takes batches again')
-  const pending = await spill.oldest(ALL)
-  t.same(
-    pending.map(({ frame }) => frame.batch.number),
-    [1, 4],
-  )
-  for (const each of pending) spill.settle(each)
-  t.equal(spill.hasPending, false)
-  await spill.rest()
-  t.same(files.paths, [])
-  await spill.close()
-  t.equal(clock.timers, 0)
-})
+    answer()
+    await settle()
+    t.match(spill.stats, { batches: 1, pendingEntries: 2 }, 'what it wrote too late was never here')
+    t.not(await spill.append(batch(4)), null, 'it takes batches again')
+    const pending = await spill.oldest(ALL)
+    t.same(
+      pending.map(({ frame }) => frame.batch.number),
+      [1, 4],
+    )
+    for (const each of pending) spill.settle(each)
+    t.equal(spill.hasPending, false)
+    await spill.rest()
+    t.same(files.paths, [])
+    await spill.close()
+    t.equal(clock.timers, 0)
+  },
+)
 
 t.test('a batch that only waited behind something that hangs is not written any more', async (t) => {
   const clock = new FakeClock()
@@ -146,28 +149,34 @@ async function outage(first: 'database' | 'disk'): Promise<TestLog> {
 }
 
 for (const first of ['database', 'disk'] as const) {
-  t.test(`an outage with a hanging disk: all is stored once and the books are exact, ${first} first`, async (t) => {
-    const { ledger, store, disk, writer, clock } = await outage(first)
-    t.match(ledger.totals, { accepted: 500, stored: 500, spilled: 0, buffered: 0 })
-    t.same(
-      store.rows.map(({ seq }) => seq).sort((a, b) => a - b),
-      Array.from({ length: 500 }, (_, i) => i + 1),
-    )
-    t.same(disk.paths, [], 'the disk is left clean')
-    t.same(await writer.drain(1000), { stored: true, lost: 0, spilled: 0 })
-    t.equal(clock.timers, 0)
-  })
+  t.test(
+    `an outage with a hanging disk: all is stored once and the books are exact, ${first} first`,
+    async (t) => {
+      const { ledger, store, disk, writer, clock } = await outage(first)
+      t.match(ledger.totals, { accepted: 500, stored: 500, spilled: 0, buffered: 0 })
+      t.same(
+        store.rows.map(({ seq }) => seq).sort((a, b) => a - b),
+        Array.from({ length: 500 }, (_, i) => i + 1),
+      )
+      t.same(disk.paths, [], 'the disk is left clean')
+      t.same(await writer.drain(1000), { stored: true, lost: 0, spilled: 0 })
+      t.equal(clock.timers, 0)
+    },
+  )
 }
 
-t.test('a shutdown with the database away and a hanging disk ends in time, and says what is lost', async (t) => {
-  const log = new TestLog()
-  log.store.failure = failureOf('retry', 'ECONNREFUSED')
-  log.disk.hang()
-  for (let i = 0; i < 100; i++) log.channel.push(entryOf({ startedAtMs: log.clock.nowMs() }))
-  await log.pass(5000)
-  t.equal(log.writer.isBlocked, true)
-  const draining = log.writer.drain(1000)
-  await log.pass(10_000)
-  t.same(await draining, { stored: false, lost: 100, spilled: 0 })
-  t.same(brokenAccounts(log.ledger), [])
-})
+t.test(
+  'a shutdown with the database away and a hanging disk ends in time, and says what is lost',
+  async (t) => {
+    const log = new TestLog()
+    log.store.failure = failureOf('retry', 'ECONNREFUSED')
+    log.disk.hang()
+    for (let i = 0; i < 100; i++) log.channel.push(entryOf({ startedAtMs: log.clock.nowMs() }))
+    await log.pass(5000)
+    t.equal(log.writer.isBlocked, true)
+    const draining = log.writer.drain(1000)
+    await log.pass(10_000)
+    t.same(await draining, { stored: false, lost: 100, spilled: 0 })
+    t.same(brokenAccounts(log.ledger), [])
+  },
+)

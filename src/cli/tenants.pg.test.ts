@@ -40,25 +40,28 @@ void t.test('create, set and show agree; set changes only what was given', async
   t.same((await show('acme'))['routeRateLimits'], { pip: { perSecond: 1, burst: 2 } })
 })
 
-void t.test('the log policy is set, kept and shown; one that does not exist is refused with those that do', async (t) => {
-  const created = await waybill.run('tenants', 'create', 'audited', '--log-policy', 'strict')
-  t.match(created, { code: 0, stdout: /^TENANT .* LOG POLICY .*\naudited +active +none +none +strict/ })
-  await waybill.run('tenants', 'set', 'audited', '--concurrency', '4')
-  t.match(await show('audited'), { logPolicy: 'strict', maxConcurrency: 4 })
-  t.match(await waybill.run('tenants', 'set', 'audited', '--log-policy', 'best_effort'), { code: 0 })
-  const { stdout } = await waybill.run('tenants', 'list', '--json')
-  t.match(
-    (JSON.parse(stdout) as { slug: string; logPolicy: string }[]).find(({ slug }) => slug === 'audited'),
-    { logPolicy: 'best_effort' },
-  )
-  for (const command of ['create', 'set']) {
-    t.match(await waybill.run('tenants', command, 'audited', '--log-policy', 'lax', '--rate', 'x'), {
-      code: 2,
-      stdout: '',
-      stderr: /--log-policy: "lax" is not one of best_effort, spill, strict/,
-    })
-  }
-})
+void t.test(
+  'the log policy is set, kept and shown; one that does not exist is refused with those that do',
+  async (t) => {
+    const created = await waybill.run('tenants', 'create', 'audited', '--log-policy', 'strict')
+    t.match(created, { code: 0, stdout: /^TENANT .* LOG POLICY .*\naudited +active +none +none +strict/ })
+    await waybill.run('tenants', 'set', 'audited', '--concurrency', '4')
+    t.match(await show('audited'), { logPolicy: 'strict', maxConcurrency: 4 })
+    t.match(await waybill.run('tenants', 'set', 'audited', '--log-policy', 'best_effort'), { code: 0 })
+    const { stdout } = await waybill.run('tenants', 'list', '--json')
+    t.match(
+      (JSON.parse(stdout) as { slug: string; logPolicy: string }[]).find(({ slug }) => slug === 'audited'),
+      { logPolicy: 'best_effort' },
+    )
+    for (const command of ['create', 'set']) {
+      t.match(await waybill.run('tenants', command, 'audited', '--log-policy', 'lax', '--rate', 'x'), {
+        code: 2,
+        stdout: '',
+        stderr: /--log-policy: "lax" is not one of best_effort, spill, strict/,
+      })
+    }
+  },
+)
 
 void t.test('a stale update, a second creation and an unknown tenant are refused with 1', async (t) => {
   await waybill.run('tenants', 'create', 'beta')

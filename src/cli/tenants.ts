@@ -85,9 +85,7 @@ export function readTenantSettings(flags: SettingFlags, problems: Problems): Ten
     ...(flags.concurrency === undefined
       ? {}
       : { maxConcurrency: problems.integerOrNone('--concurrency', flags.concurrency, 1, MAX_CONCURRENCY) }),
-    ...(flags.logPolicy === undefined
-      ? {}
-      : { logPolicy: readLogPolicy(flags.logPolicy, problems) }),
+    ...(flags.logPolicy === undefined ? {} : { logPolicy: readLogPolicy(flags.logPolicy, problems) }),
   }
 }
 

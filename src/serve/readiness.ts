@@ -11,8 +11,10 @@ export interface ReadinessFacts {
 }
 
 const LOG_DETAILS: Readonly<Record<ReserveRefusal, string>> = {
-  log_blocked: 'neither the database nor the disk takes access entries: requests of strict tenants are refused',
-  log_full: 'no place in the channel of access entries can be promised: requests of strict tenants are refused',
+  log_blocked:
+    'neither the database nor the disk takes access entries: requests of strict tenants are refused',
+  log_full:
+    'no place in the channel of access entries can be promised: requests of strict tenants are refused',
 }
 
 /**
