@@ -239,17 +239,17 @@ export const OPTIONS = {
     64 * 1024 * 1024 * MIB,
     'Bytes of access entries on disk, in stateDir/spill, while the database is away; 0 turns the spill off',
   ),
-  'spill.syncIntervalMs': milliseconds(
-    100,
-    1,
-    60_000,
-    'What was spilled or journalled is forced onto the medium after this long; only a crash of the machine can lose it',
-  ),
   'spill.timeoutMs': milliseconds(
     2000,
     10,
     600_000,
     'A disk that has not taken a batch after this long counts as full until it answers',
+  ),
+  'spill.syncIntervalMs': milliseconds(
+    100,
+    1,
+    60_000,
+    'What was spilled or journalled is forced onto the medium after this long; only a crash of the machine can lose it',
   ),
   'accessLog.retentionDays': integer(30, 1, 36_500, 'Daily partitions older than this are dropped'),
   'accessLog.partitionsAheadDays': integer(7, 1, 365, 'Daily partitions are made this many days ahead'),

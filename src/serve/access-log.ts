@@ -48,6 +48,7 @@ export class AccessLog {
             logger,
           })
     this.channel = channel
+    channel.blockedWhen(() => this.writer.isBlocked)
     this.writer = new Writer({
       channel,
       ledger,
@@ -71,7 +72,6 @@ export class AccessLog {
       },
       logger,
     })
-    channel.blockedWhen(() => this.writer.isBlocked)
     this.#record = new InstanceRecord({
       sql: control,
       identity: {

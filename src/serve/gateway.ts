@@ -23,8 +23,8 @@ import { isTenantScopeEnforced } from '../store/tenant-scope.ts'
 import { packageVersion } from '../version.ts'
 import { AccessLog } from './access-log.ts'
 import { DatabaseUpkeep, type GatewayDatabase } from './database.ts'
-import { readinessOf } from './readiness.ts'
 import { RollUpJob } from './roll-up-job.ts'
+import { readinessOf } from './readiness.ts'
 
 /** Where the gateway's listeners are. */
 export interface Addresses {
