@@ -83,11 +83,11 @@ t.test(
   'a database that answers late, while the channel is nearly full, is not taken for away afterwards',
   async (t) => {
     // Its answer ended the wait for it as if it were too slow, which said again that the database is away.
-    const log = new TestLog({ capacityEntries: 100, spillMaxBytes: 1, options: { maxBatchEntries: 10 } })
-    log.store.slowMs = 500
-    for (let i = 0; i < 40; i++) {
-      push(log, 20)
-      await log.pass(250)
+    const log = new TestLog({ capacityEntries: 200, spillMaxBytes: 1 })
+    log.store.slowMs = 2000
+    for (let i = 0; i < 200; i++) {
+      push(log, 10)
+      await log.pass(100)
       if (log.writer.isBlocked) return t.fail('blocked, although batch after batch is stored')
     }
     log.store.slowMs = 0
