@@ -18,6 +18,10 @@ CREATE TABLE instances (
   spilled_entries  bigint
 );
 
+-- What becomes of the tenant's entries, and requests, when the log has no room: docs/log-policies.md.
+ALTER TABLE tenants
+  ADD COLUMN log_policy text NOT NULL DEFAULT 'spill' CHECK (log_policy IN ('best_effort', 'spill', 'strict'));
+
 ALTER TABLE access_ledger
   -- Rows of the batch by tenant: {"<tenant>": n}, '' for none.
   ADD COLUMN tenants      jsonb,

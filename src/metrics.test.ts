@@ -36,6 +36,7 @@ void t.test('every family of the product moves when its source does', async (t) 
   stats.limits.refusals.key_rate = 4
   Object.assign(stats.limits, { buckets: 5, inFlightTenants: 6 })
   Object.assign(stats.channel, { size: 7, bytes: 8, capacityEntries: 9, capacityBytes: 10 })
+  Object.assign(stats.channel, { reserved: 34, isBlocked: true })
   Object.assign(stats.totals, { accepted: 11, stored: 12, buffered: 13, spilled: 27, quarantined: 28 })
   stats.totals.dropped.channel_full = 14
   stats.writer.triggers.size = 15

@@ -1,7 +1,8 @@
-import type { AccessEntry, EntrySink } from '../model/access-entry.ts'
+import type { AccessEntry, EntrySink, ReserveRefusal } from '../model/access-entry.ts'
 import type { ChannelStats as PublicStats } from '../model/stats.ts'
-import { FairQueue, type Share } from './fair-queue.ts'
+import { FairQueue } from './fair-queue.ts'
 import type { DropReason, Ledger } from './ledger.ts'
+import type { Share } from './share.ts'
 
 /** Heap of an entry without its texts, and of its slot. Measured: an entry with typical texts takes about 900 bytes. */
 const ENTRY_OVERHEAD_BYTES = 512
@@ -67,6 +68,7 @@ export class Channel implements EntrySink, EntrySource {
   #isClosed = false
   #threshold = Infinity
   #onWaiting: (size: number) => void = () => {}
+  #isBlocked: () => boolean = () => false
 
   /** `capacityBytes` counts one byte per code unit, as V8 keeps latin1 header texts, and a constant per entry. */
   constructor(options: {
@@ -93,7 +95,10 @@ export class Channel implements EntrySink, EntrySource {
     }
     entry.seq = ++this.#lastSeq
     // Not a number: a text is missing, a bug of the caller's. It costs the entry, never the request.
-    if (!(entry.bytes >= 0)) return this.#drop('', 'rejected')
+    if (!(entry.bytes >= 0)) {
+      if (entry.standing === 'held') this.#queue.forgo(this.#ledger.account(entry.tenant).share)
+      return this.#drop('', 'rejected')
+    }
     if (this.#isClosed) return this.#drop(entry.tenant, 'shutdown')
     const account = this.#ledger.account(entry.tenant)
     if (!this.#queue.push(entry, account.share)) return this.#drop(entry.tenant, 'channel_full')
@@ -102,6 +107,22 @@ export class Channel implements EntrySink, EntrySource {
     const { size } = this.#queue
     if (size === 1 || size === this.#threshold) this.#onWaiting(size)
     return true
+  }
+
+  reserve(tenant: string): ReserveRefusal | null {
+    if (this.#isBlocked()) return 'log_blocked'
+    return this.#queue.reserve(this.#ledger.account(tenant).share) ? null : 'log_full'
+  }
+
+  /** What `reserve` would say to a tenant that claims nothing yet. */
+  get reserveRefusal(): ReserveRefusal | null {
+    if (this.#isBlocked()) return 'log_blocked'
+    return this.#queue.isReservable ? null : 'log_full'
+  }
+
+  /** Names who knows whether what is taken out goes nowhere at present. Asked at each `reserve`, so it must be quick. */
+  blockedWhen(isBlocked: () => boolean): void {
+    this.#isBlocked = isBlocked
   }
 
   get size(): number {
@@ -141,6 +162,8 @@ export class Channel implements EntrySink, EntrySource {
       capacityEntries: this.#queue.capacityEntries,
       bytes: this.#queue.bytes,
       capacityBytes: this.#queue.capacityBytes,
+      reserved: this.#queue.claims,
+      isBlocked: this.#isBlocked(),
       lastSeq: this.#lastSeq,
       isClosed: this.#isClosed,
     }

@@ -74,6 +74,9 @@ export class Delivery {
   /** Its last failure says nothing against the batch. */
   #isFailureOfDatabase = false
   #refusedAtMs = -Infinity
+  /** Of the batch in hand: when it should be on disk at the latest, and that the disk has refused it. */
+  #unsafeFromMs = Infinity
+  #isRefused = false
 
   constructor(parts: DeliveryParts) {
     this.#parts = parts
@@ -81,9 +84,26 @@ export class Delivery {
     parts.link.onBack(() => this.#endWait?.())
   }
 
+  /**
+   * Whether the batch in hand should be on disk by now, and the disk does not take it, or there is none: nothing gets out of the
+   * channel. Asked at each request of a strict tenant. A database that is slow and stores all the same blocks nothing.
+   */
+  get isBlocked(): boolean {
+    if (this.#unsafeFromMs === Infinity || (this.#parts.spill !== null && !this.#isRefused)) return false
+    return this.#clock.nowMs() >= this.#unsafeFromMs
+  }
+
   /** Resolves to true when the batch is stored or spilled; to false when it was stopped, or is overdue and refused by the disk. */
   async deliver(sealed: Batch, trigger: FlushTrigger): Promise<boolean> {
-    const { mender, counters } = this.#parts
+    this.#isRefused = false
+    this.#unsafeFromMs = this.#parts.link.isAway ? this.#clock.nowMs() : Infinity
+    const isSafe = await this.#deliver(sealed, trigger)
+    this.#unsafeFromMs = Infinity
+    return isSafe
+  }
+
+  async #deliver(sealed: Batch, trigger: FlushTrigger): Promise<boolean> {
+    const { mender, counters, options } = this.#parts
     this.#failedSinceMs = Infinity
     this.#isSlow = false
     this.#isFailureOfDatabase = false
@@ -94,6 +114,7 @@ export class Delivery {
       if (this.#mustSpill() && (await this.#spill(batch))) return true
       if (this.#isOverdue) return false
       const startedAtMs = this.#clock.nowMs()
+      this.#unsafeFrom(startedAtMs + options.spillAfterMs * FROZEN_FACTOR)
       const outcome = await this.#attempt(batch)
       if (this.#isStopped) return false
       if (outcome === 'pressed') continue
@@ -105,6 +126,7 @@ export class Delivery {
       // Without a spill, the end of the chain is not worth waiting for a database that is away.
       if (batch.isFinal && this.#parts.spill === null) return true
       this.#failedSinceMs = Math.min(this.#failedSinceMs, this.#clock.nowMs())
+      this.#unsafeFrom(this.#failedSinceMs + options.spillAfterMs)
       const mended = await mender.mend(batch, outcome)
       if (this.#isStopped) return false
       if (mended === null && (await this.#backOff(outcome, batch))) return true
@@ -128,6 +150,11 @@ export class Delivery {
   stop(): void {
     this.#isStopped = true
     this.#endWait?.()
+  }
+
+  /** The earliest counts: a further attempt does not put it off. */
+  #unsafeFrom(ms: number): void {
+    this.#unsafeFromMs = Math.min(this.#unsafeFromMs, ms)
   }
 
   #mustSpill(): boolean {
@@ -173,7 +200,10 @@ export class Delivery {
       }
       // Not before the first poll: on the happy path the call has ended by then.
       cancel = this.#clock.after(POLL_MS, look)
-      this.#endWait = look
+      // Not when the database is back: then the outcome is on its way, and taking it for lost again would outlast it.
+      this.#endWait = () => {
+        if (this.#isOverdue) look()
+      }
     })
     try {
       return await Promise.race([call, pressed])
@@ -187,6 +217,7 @@ export class Delivery {
     const { spill, ledger, link, options, settleSpilled } = this.#parts
     const spilled = (await spill?.append(batch, options.isJournal)) ?? null
     if (spilled === null) {
+      this.#isRefused = true
       this.#refusedAtMs = this.#clock.nowMs()
       return false
     }

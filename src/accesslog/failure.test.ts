@@ -1,5 +1,17 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
-import { type FailureKind, failureKind, isAlreadyStored, toStoreError } from './failure.ts'
+import { projectFolder } from '../version.ts'
+import { type FailureKind, failureKind, isAlreadyStored, KIND_BY_SQLSTATE, toStoreError } from './failure.ts'
+
+t.test('docs/errors.md has the table of SQLSTATEs that is in force, and explains each kind', async (t) => {
+  const document = readFileSync(join(projectFolder(), 'docs/errors.md'), 'utf8')
+  const rows = [...document.matchAll(/^\| `([0-9A-Z]{2}|[0-9A-Z]{5})` \| .+ \| `(\w+)` \|$/gm)]
+  t.same(Object.fromEntries(rows.map(([, code, kind]) => [code, kind])), KIND_BY_SQLSTATE)
+  t.equal(rows.length, Object.keys(KIND_BY_SQLSTATE).length, 'none twice')
+  const kinds = [...document.matchAll(/^\| `([a-z_]+)` \|/gm)].map(([, kind]) => kind)
+  t.same(new Set(kinds), new Set(Object.values(KIND_BY_SQLSTATE)))
+})
 
 t.test('every class of SQLSTATE has its answer, and the unknown is transient', async (t) => {
   const cases: Record<FailureKind, string[]> = {

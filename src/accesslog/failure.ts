@@ -12,7 +12,7 @@ export type FailureKind = 'retry' | 'missing_partition' | 'rejected' | 'unusable
  * SQLSTATE, or its class (the first two characters), → kind; PostgreSQL manual, Appendix A. What is not in the table, driver
  * and socket errors included, is taken for transient: `retry`.
  */
-const KIND_BY_SQLSTATE: Readonly<Record<string, FailureKind>> = {
+export const KIND_BY_SQLSTATE: Readonly<Record<string, FailureKind>> = {
   '08': 'retry', // connection exception
   '08P01': 'unusable', // protocol violation: a pooler that refuses the session's settings
   '40': 'retry', // transaction rollback: deadlock, serialization

@@ -1,56 +1,31 @@
 import { Ring } from '../lib/ring.ts'
 import type { AccessEntry } from '../model/access-entry.ts'
+import { HeaviestShare } from './heaviest-share.ts'
+import { type Evictable, isBulk, type Share } from './share.ts'
 
-/** Entries of one tenant in the order of their arrival, linked through `AccessEntry.next`. */
-class EntryList {
-  #head: AccessEntry | null = null
-  #tail: AccessEntry | null = null
+/** The part of the queue's places that may be promised. The rest is for those to whom nothing was promised. */
+const RESERVABLE = 1 / 2
 
-  get isEmpty(): boolean {
-    return this.#head === null
-  }
-
-  append(entry: AccessEntry): void {
-    if (this.#tail === null) this.#head = entry
-    else this.#tail.next = entry
-    this.#tail = entry
-  }
-
-  /** Removes and returns the oldest; null when empty. */
-  shift(): AccessEntry | null {
-    const entry = this.#head
-    if (entry === null) return null
-    this.#head = entry.next
-    if (this.#head === null) this.#tail = null
-    entry.next = null
-    return entry
-  }
-}
-
-/** A tenant's part of the queue. Belongs to the tenant's account, so that a push needs one look-up and not two. */
-export class Share {
-  /** Entries in the queue. */
-  waiting = 0
-  /** Successful reads: the first to go. */
-  readonly bulk = new EntryList()
-  /** Refusals, failures and writes. */
-  readonly kept = new EntryList()
-}
-
-/** After a search for the heaviest tenant it is taken for that until it has lost a tenth of its entries. */
-const HEAVIEST_FLOOR = 0.9
+/** What is set aside for an entry that is still to come: more than the longest takes (channel.test.ts). */
+export const RESERVED_BYTES = 4096
 
 /**
  * The channel's queue: first in, first out, bounded in entries and bytes, and fair under pressure. Only a full queue looks at
  * shares; then somebody's entry goes:
  *
  *   1. the oldest of an unauthenticated request, if there is one: a flood of garbage displaces nobody
- *   2. the arriving tenant's own, when it has its fair share (capacity ÷ tenants with entries waiting) or more: a successful read
+ *   2. for an entry that is not loose itself: one of the tenant with the most loose entries, if there are any
+ *   3. the arriving tenant's own, when it has its fair share (capacity ÷ tenants with entries waiting) or more: a successful read
  *      is not taken in; anything else displaces the tenant's oldest successful read
- *   3. else one of the tenant with the most entries waiting, the oldest successful read first
+ *   4. else one of the tenant with the most entries of the same standing, the oldest successful read first
  *
- * So a tenant below nine tenths of its fair share loses nothing to others, however hard they push: that is its guaranteed
- * minimum. (The last tenth is the price of not searching for the heaviest tenant at every push: see HEAVIEST_FLOOR.)
+ * So a tenant below nine tenths of its fair share loses no firm entry to others, however hard they push: that is its guaranteed
+ * minimum. (The last tenth is the price of not searching for the heaviest tenant at every push: see HeaviestShare. While strict
+ * tenants hold their half of the queue, the fair share is that of the other half.)
+ *
+ * A held entry has its place since before its request was let through (`reserve`), and is never displaced. A tenant may claim as
+ * many places as are still free to be claimed by others, no more: whoever claims all it can get leaves as much again, and n such
+ * tenants leave 1/(n+1) to the next (the dynamic threshold of Choudhury and Hahne, IEEE/ACM Trans. Networking 6(2), 1998).
  *
  * An evicted entry keeps its slot, marked, until its turn comes or the slots are compacted: order is kept, eviction is O(1).
  */
@@ -60,14 +35,18 @@ export class FairQueue {
   readonly #slots: Ring<AccessEntry>
   readonly #unattributed: Share
   readonly #shareOf: (tenant: string) => Share
-  readonly #shares: () => Iterable<Share>
   readonly #onEvicted: (entry: AccessEntry) => void
+  readonly #heaviestFirm: HeaviestShare
+  readonly #heaviestLoose: HeaviestShare
   #size = 0
   #bytes = 0
   /** Attributed tenants with entries waiting. */
   #active = 0
-  #heaviest: Share | null = null
-  #heaviestFloor = 0
+  #loose = 0
+  /** Places promised, those whose entries wait in them included; of these, those whose entries are still to come. */
+  #claims = 0
+  #promised = 0
+  #heldBytes = 0
 
   constructor(options: {
     readonly capacityEntries: number
@@ -83,8 +62,9 @@ export class FairQueue {
     this.#slots = new Ring(options.capacityEntries * 2 + 64)
     this.#shareOf = options.shareOf
     this.#unattributed = options.shareOf('')
-    this.#shares = options.shares
     this.#onEvicted = options.onEvicted
+    this.#heaviestFirm = new HeaviestShare(options.shares, (share) => share.firm.size)
+    this.#heaviestLoose = new HeaviestShare(options.shares, (share) => share.loose.size)
   }
 
   get size(): number {
@@ -95,16 +75,51 @@ export class FairQueue {
     return this.#bytes
   }
 
+  /** Places promised to entries to come, and held by entries waiting. */
+  get claims(): number {
+    return this.#claims
+  }
+
+  /** Whether a tenant that claims nothing yet could have a place. */
+  get isReservable(): boolean {
+    return this.#mayClaim(0)
+  }
+
+  /** Promises a place for one held entry of this share, or not. The entry, or `forgo`, is owed. */
+  reserve(share: Share): boolean {
+    if (!this.#mayClaim(share.claims)) return false
+    share.claims++
+    this.#claims++
+    this.#promised++
+    return true
+  }
+
+  /** Gives a promised place back. */
+  forgo(share: Share): void {
+    this.#promised--
+    this.#release(share)
+  }
+
   /** Takes an entry of `entry.bytes` estimated bytes in, evicting others where that is fair; false when it is not taken. */
   push(entry: AccessEntry, share: Share): boolean {
+    const isHeld = entry.standing === 'held'
     while (this.#size >= this.capacityEntries || this.#bytes + entry.bytes > this.capacityBytes) {
-      if (!this.#makeRoom(entry, share)) return false
+      if (this.#makeRoom(entry, share)) continue
+      if (!isHeld) return false
+      // Nothing but held entries is left: one of them has longer texts than RESERVED_BYTES. They are bounded even so.
+      break
     }
     if (!this.#slots.push(entry)) {
       this.#compact()
       this.#slots.push(entry)
     }
-    ;(isBulk(entry) ? share.bulk : share.kept).append(entry)
+    if (isHeld) {
+      this.#promised--
+      this.#heldBytes += entry.bytes
+    } else {
+      listOf(entry, share).add(entry)
+      if (entry.standing === 'loose') this.#loose++
+    }
     if (share.waiting++ === 0 && share !== this.#unattributed) this.#active++
     this.#size++
     this.#bytes += entry.bytes
@@ -127,47 +142,59 @@ export class FairQueue {
     if (entry === undefined) return undefined
     this.#slots.shift()
     const share = this.#shareOf(entry.tenant)
-    // The oldest of the queue is the oldest of its list.
-    ;(isBulk(entry) ? share.bulk : share.kept).shift()
+    if (entry.standing === 'held') {
+      this.#heldBytes -= entry.bytes
+      this.#release(share)
+    } else {
+      listOf(entry, share).leave(entry)
+    }
     this.#leave(entry, share)
     return entry
   }
 
+  #mayClaim(claims: number): boolean {
+    const left = Math.floor(this.capacityEntries * RESERVABLE) - this.#claims
+    const bytes = this.#heldBytes + (this.#promised + 1) * RESERVED_BYTES
+    return claims < left && bytes <= this.capacityBytes
+  }
+
+  #release(share: Share): void {
+    share.claims--
+    this.#claims--
+  }
+
   #makeRoom(entry: AccessEntry, share: Share): boolean {
-    const victim = this.#victim(share)
-    if (victim === share && (share === this.#unattributed || isBulk(entry) || share.bulk.isEmpty))
-      return false
-    const evicted = victim.bulk.shift() ?? victim.kept.shift()
+    const own = listOf(entry, share)
+    const victim = this.#victim(entry, share, own)
+    const isKeeping = share === this.#unattributed || isBulk(entry) || !own.hasBulk
+    if (victim === own && isKeeping && entry.standing !== 'held') return false
+    const evicted = victim.evict()
     if (evicted === null) return false
     evicted.isEvicted = true
-    this.#leave(evicted, victim)
+    this.#leave(evicted, this.#shareOf(evicted.tenant))
     this.#onEvicted(evicted)
     return true
   }
 
-  /** Who is to lose an entry for one of this share to come in. */
-  #victim(share: Share): Share {
-    if (this.#unattributed.waiting > 0 || share === this.#unattributed) return this.#unattributed
+  /** Who is to lose an entry for this one, of this share, to come in. */
+  #victim(entry: AccessEntry, share: Share, own: Evictable): Evictable {
+    const { standing } = entry
+    if (this.#unattributed.waiting > 0 || share === this.#unattributed) return this.#unattributed.firm
+    if (standing !== 'loose' && this.#loose > 0) return this.#heaviestLoose.find()?.loose ?? own
     const tenants = this.#active + (share.waiting === 0 ? 1 : 0)
-    if (share.waiting >= this.capacityEntries / tenants) return share
-    const heaviest = this.#findHeaviest()
-    return heaviest.waiting > share.waiting ? heaviest : share
-  }
-
-  #findHeaviest(): Share {
-    let heaviest = this.#heaviest
-    if (heaviest !== null && heaviest.waiting >= this.#heaviestFloor) return heaviest
-    heaviest = this.#unattributed
-    for (const share of this.#shares()) if (share.waiting > heaviest.waiting) heaviest = share
-    this.#heaviest = heaviest
-    this.#heaviestFloor = Math.max(1, heaviest.waiting * HEAVIEST_FLOOR)
-    return heaviest
+    const isOver = share.waiting >= this.capacityEntries / tenants
+    if (isOver && (standing !== 'held' || own.size > 0)) return own
+    const heaviest =
+      standing === 'loose' ? this.#heaviestLoose.find()?.loose : this.#heaviestFirm.find()?.firm
+    if (heaviest === undefined) return own
+    return standing === 'held' || heaviest.size > share.waiting ? heaviest : own
   }
 
   #leave(entry: AccessEntry, share: Share): void {
     if (--share.waiting === 0 && share !== this.#unattributed) this.#active--
     this.#size--
     this.#bytes -= entry.bytes
+    if (entry.standing === 'loose') this.#loose--
   }
 
   /** Takes the evicted entries' slots out. At least half the slots are such when this runs: O(1) for each of them. */
@@ -179,9 +206,7 @@ export class FairQueue {
   }
 }
 
-/** What a security responder misses least: a read that succeeded. */
-function isBulk(entry: AccessEntry): boolean {
-  return (
-    entry.outcome === 'forwarded' && entry.status < 400 && (entry.method === 'GET' || entry.method === 'HEAD')
-  )
+/** Where it stands; a held entry is in no list. */
+function listOf(entry: AccessEntry, share: Share): Evictable {
+  return entry.standing === 'loose' ? share.loose : share.firm
 }

@@ -1,4 +1,4 @@
-import { Share } from './fair-queue.ts'
+import { Share } from './share.ts'
 
 /**
  * Why an entry was not stored. `channel_full`: the channel's bound in entries or bytes was reached. `rejected`: it could

@@ -1,5 +1,6 @@
 import type { Batch } from './batch.ts'
 import { type Clock, systemClock } from './clock.ts'
+import { Patience } from './patience.ts'
 import { type Frame, type Reading, Segment } from './segment.ts'
 import { encodeFrame } from './segment-format.ts'
 import { SpillDirectory } from './spill-directory.ts'
@@ -18,6 +19,8 @@ const ADOPT_INTERVAL_MS = 30_000
 /** Most bytes of frames that are held to be sent without being read back. */
 const MAX_KEPT_BYTES = 16 * 1024 * 1024
 
+const TIMEOUT_MS = 2000
+
 export interface SpillOptions {
   /** Shared by any number of processes. Made when it is first needed. */
   readonly directory: string
@@ -27,6 +30,8 @@ export interface SpillOptions {
   readonly maxBytes: number
   /** What was appended is on the medium after this long; a crash of the process alone loses nothing of it. */
   readonly syncIntervalMs: number
+  /** An append that takes longer is given up, and the disk counts as full until it answers. 2000 when not given. */
+  readonly timeoutMs?: number
   readonly logger: Logger
   readonly files?: SpillFiles
   readonly clock?: Clock
@@ -72,6 +77,7 @@ export class Spill {
   readonly #directory: SpillDirectory
   readonly #log: SpillLog
   readonly #segmentBytes: number
+  readonly #patience: Patience
   readonly #counts = { batches: 0, writtenBytes: 0, refused: 0, damaged: 0, torn: 0, syncFailures: 0 }
   /** Those taken over first, then ours in order; only the last may be open. */
   #segments: Segment[] = []
@@ -90,6 +96,7 @@ export class Spill {
     this.#files = options.files ?? systemFiles
     this.#clock = options.clock ?? systemClock
     this.#log = new SpillLog(options.logger, this.#clock)
+    this.#patience = new Patience(this.#clock, options.timeoutMs ?? TIMEOUT_MS)
     this.#directory = new SpillDirectory({ ...options, files: this.#files, clock: this.#clock })
     this.#segmentBytes = Math.min(SEGMENT_BYTES, Math.ceil(options.maxBytes / MIN_SEGMENTS))
   }
@@ -114,19 +121,19 @@ export class Spill {
 
   /**
    * Puts a batch at the end; `isKept`: it will be asked for soon, so it is held in memory too. Null when the disk, or the bound,
-   * does not take it. Never rejects; waits for the disk as long as that takes.
+   * does not take it, or not within `timeoutMs`. Never rejects.
    */
   async append(batch: Batch, isKept = false): Promise<Spilled | null> {
-    return await this.#inTurn(async () => {
-      try {
-        const spilled = await this.#append(batch, isKept)
-        if (spilled === null) this.#refused('bound')
-        return spilled
-      } catch (error) {
-        this.#refused(errorCode(error))
-        return null
-      }
-    })
+    try {
+      const spilled = await this.#patience.wait((isGivenUp) =>
+        this.#inTurn(() => this.#append(batch, isKept, isGivenUp)),
+      )
+      if (spilled === null) this.#refused('bound')
+      return spilled
+    } catch (error) {
+      this.#refused(errorCode(error))
+      return null
+    }
   }
 
   /**
@@ -198,7 +205,8 @@ export class Spill {
     })
   }
 
-  async #append(batch: Batch, isKept: boolean): Promise<Spilled | null> {
+  async #append(batch: Batch, isKept: boolean, isGivenUp: () => boolean): Promise<Spilled | null> {
+    if (isGivenUp()) return null
     const encoded = encodeFrame(batch)
     const { bytes, maxBytes } = this.stats
     if (this.#isClosed || bytes + this.#foreignBytes + encoded.bytes > maxBytes) return null
@@ -206,6 +214,12 @@ export class Spill {
     const segment = await this.#openSegment()
     const isHeld = isKept && this.#keptBytes < MAX_KEPT_BYTES
     const frame = await segment.append(batch, encoded, isHeld)
+    if (isGivenUp()) {
+      // Whoever gave it has it still, and brings it elsewhere: in the books it was never here. Read again only after a kill.
+      segment.settle(frame)
+      this.#onPending()
+      return null
+    }
     if (isHeld) this.#keptBytes += frame.bytes
     this.#counts.batches++
     this.#counts.writtenBytes += frame.bytes

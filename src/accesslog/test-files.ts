@@ -1,13 +1,15 @@
 import { dirname } from 'node:path'
 import type { SpillFile, SpillFiles } from './spill-files.ts'
 
-/** For tests: a file system in memory, whose calls end at once, and which fails when told so. */
+/** For tests: a file system in memory, whose calls end at once, and which fails, or hangs, when told so. */
 export class MemoryFiles implements SpillFiles {
   readonly #files = new Map<string, { bytes: Buffer; mtimeMs: number }>()
   readonly #directories = new Set<string>()
   readonly #nowMs: () => number
   /** Answer to all that writes data, when set. */
   error: string | null = null
+  /** All that touches the disk waits for it. */
+  #answer: Promise<void> = Promise.resolve()
   opens = 0
   writes = 0
 
@@ -19,26 +21,39 @@ export class MemoryFiles implements SpillFiles {
     return [...this.#files.keys()].sort()
   }
 
+  /** From now on the disk does not answer, until the function returned is called. */
+  hang(): () => void {
+    let release = (): void => {}
+    this.#answer = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    return release
+  }
+
   async open(path: string, flags: 'wx' | 'r'): Promise<SpillFile> {
     this.opens++
+    await this.#answer
     if (flags === 'wx') this.#write(path, Buffer.alloc(0))
     const file = this.#file(path)
     return {
       writev: async (buffers, position) => {
         this.writes++
+        await this.#answer
         this.#check()
         const added = Buffer.concat(buffers as Buffer[])
         file.bytes = Buffer.concat([file.bytes.subarray(0, position), added])
         return { bytesWritten: added.length }
       },
-      read: async (buffer, offset, length, position) => ({
-        bytesRead: file.bytes.copy(buffer, offset, position, position + length),
-      }),
-      datasync: async () => {},
+      read: async (buffer, offset, length, position) => {
+        await this.#answer
+        return { bytesRead: file.bytes.copy(buffer, offset, position, position + length) }
+      },
+      datasync: () => this.#answer,
       truncate: async (bytes) => {
+        await this.#answer
         file.bytes = file.bytes.subarray(0, bytes)
       },
-      close: async () => {},
+      close: () => this.#answer,
     }
   }
 
@@ -47,10 +62,12 @@ export class MemoryFiles implements SpillFiles {
   }
 
   async writeText(path: string, text: string): Promise<void> {
+    await this.#answer
     this.#write(path, Buffer.from(text))
   }
 
   async list(path: string): Promise<string[]> {
+    await this.#answer
     return [...this.#files.keys(), ...this.#directories]
       .filter((each) => dirname(each) === path)
       .map((each) => each.slice(path.length + 1))
@@ -62,6 +79,7 @@ export class MemoryFiles implements SpillFiles {
   }
 
   async makeDirectory(path: string): Promise<void> {
+    await this.#answer
     this.#directories.add(path)
   }
 
@@ -76,6 +94,7 @@ export class MemoryFiles implements SpillFiles {
   }
 
   async remove(path: string): Promise<void> {
+    await this.#answer
     this.#file(path)
     this.#files.delete(path)
   }
@@ -84,7 +103,9 @@ export class MemoryFiles implements SpillFiles {
     this.#file(path).mtimeMs = this.#nowMs()
   }
 
-  async syncDirectory(): Promise<void> {}
+  async syncDirectory(): Promise<void> {
+    await this.#answer
+  }
 
   #write(path: string, bytes: Buffer): void {
     this.#check()

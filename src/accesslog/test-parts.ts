@@ -76,7 +76,7 @@ export class FakeStore implements BatchStore {
   readonly batches = new Map<number, Batch>()
   /** By instance and number. */
   readonly ledger = new Map<string, Batch>()
-  readonly rows: { seq: number; tenant: string; instance: string }[] = []
+  readonly rows: { seq: number; tenant: string; path: string; instance: string }[] = []
   readonly quarantine: { seq: number; instance: string }[] = []
   readonly days = new Set<string>(['2026-11-21'])
   /** Behaviour of the coming attempts; `ok` when there is none left. */

@@ -213,6 +213,11 @@ export class Writer {
     return (this.#drained ??= this.#drain(deadlineMs))
   }
 
+  /** Whether neither the database nor the disk takes the batch in hand; see Delivery. */
+  get isBlocked(): boolean {
+    return this.#delivery.isBlocked
+  }
+
   /** A copy of the numbers at this moment. */
   get stats(): WriterStats {
     const sinceMs = Math.min(this.#inHandSinceMs, this.#collector.waitingSinceMs)

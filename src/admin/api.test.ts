@@ -113,6 +113,7 @@ void t.test('tenants come in pages that join without gap or repetition', async (
     rateLimit: null,
     routeRateLimits: {},
     maxConcurrency: null,
+    logPolicy: 'spill',
     version: 1,
     createdAt: now,
     updatedAt: now,

@@ -14,7 +14,7 @@ async function show(slug: string): Promise<Record<string, unknown>> {
 
 void t.test('create, set and show agree; set changes only what was given', async (t) => {
   const created = await waybill.run('tenants', 'create', 'acme', '--rate', '50:100', '--route-rate', 'npm=5')
-  t.match(created, { code: 0, stdout: /^TENANT .*\nacme +active +50:100 +none +npm=5:5/ })
+  t.match(created, { code: 0, stdout: /^TENANT .*\nacme +active +50:100 +none +spill +npm=5:5/ })
   t.match(await waybill.run('tenants', 'set', 'acme', '--concurrency', '4', '--route-rate', 'pip=1:2'), {
     code: 0,
   })
@@ -39,6 +39,29 @@ void t.test('create, set and show agree; set changes only what was given', async
   t.match(await show('acme'), { rateLimit: null, maxConcurrency: null, version: 3 })
   t.same((await show('acme'))['routeRateLimits'], { pip: { perSecond: 1, burst: 2 } })
 })
+
+void t.test(
+  'the log policy is set, kept and shown; one that does not exist is refused with those that do',
+  async (t) => {
+    const created = await waybill.run('tenants', 'create', 'audited', '--log-policy', 'strict')
+    t.match(created, { code: 0, stdout: /^TENANT .* LOG POLICY .*\naudited +active +none +none +strict/ })
+    await waybill.run('tenants', 'set', 'audited', '--concurrency', '4')
+    t.match(await show('audited'), { logPolicy: 'strict', maxConcurrency: 4 })
+    t.match(await waybill.run('tenants', 'set', 'audited', '--log-policy', 'best_effort'), { code: 0 })
+    const { stdout } = await waybill.run('tenants', 'list', '--json')
+    t.match(
+      (JSON.parse(stdout) as { slug: string; logPolicy: string }[]).find(({ slug }) => slug === 'audited'),
+      { logPolicy: 'best_effort' },
+    )
+    for (const command of ['create', 'set']) {
+      t.match(await waybill.run('tenants', command, 'audited', '--log-policy', 'lax', '--rate', 'x'), {
+        code: 2,
+        stdout: '',
+        stderr: /--log-policy: "lax" is not one of best_effort, spill, strict/,
+      })
+    }
+  },
+)
 
 void t.test('a stale update, a second creation and an unknown tenant are refused with 1', async (t) => {
   await waybill.run('tenants', 'create', 'beta')

@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
 import type { TenantState } from '../model/grant.ts'
+import { DEFAULT_LOG_POLICY, LOG_POLICIES, type LogPolicy } from '../model/log-policy.ts'
 import {
   createTenant,
   getTenant,
@@ -26,6 +27,7 @@ interface SettingFlags {
   readonly rate?: string
   readonly routeRate?: readonly string[]
   readonly concurrency?: string
+  readonly logPolicy?: string
   readonly ifVersion?: string
 }
 
@@ -70,6 +72,7 @@ function addSettingFlags(command: Command): Command {
     .option('--rate <rate>', `requests per second over all routes: ${RATE_FORM}`)
     .option('--route-rate <route=rate>', 'the same for one route, in place of its own; repeatable', collect)
     .option('--concurrency <n>', 'requests in flight at once, or none')
+    .option('--log-policy <policy>', `when the access log has no room: ${LOG_POLICIES.join(', ')}`)
 }
 
 /** Reads the flags of `create` and `set`; only what was given is in the result. */
@@ -82,7 +85,12 @@ export function readTenantSettings(flags: SettingFlags, problems: Problems): Ten
     ...(flags.concurrency === undefined
       ? {}
       : { maxConcurrency: problems.integerOrNone('--concurrency', flags.concurrency, 1, MAX_CONCURRENCY) }),
+    ...(flags.logPolicy === undefined ? {} : { logPolicy: readLogPolicy(flags.logPolicy, problems) }),
   }
+}
+
+function readLogPolicy(text: string, problems: Problems): LogPolicy {
+  return problems.choice('--log-policy', text, LOG_POLICIES) ?? DEFAULT_LOG_POLICY
 }
 
 async function create(io: Io, slug: string, flags: TenantFlags): Promise<ExitCode> {
@@ -134,7 +142,7 @@ async function set(io: Io, slug: string, flags: TenantFlags): Promise<ExitCode> 
       ? null
       : problems.integer('--if-version', flags.ifVersion, 1, Number.MAX_SAFE_INTEGER)
   if (Object.keys(settings).length === 0) {
-    problems.add('nothing to set: give --rate, --route-rate or --concurrency')
+    problems.add('nothing to set: give --rate, --route-rate, --concurrency or --log-policy')
   }
   problems.throwIfAny()
   return await withDatabase(io, flags, 'control', async ({ sql }) => {

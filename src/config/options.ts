@@ -239,6 +239,12 @@ export const OPTIONS = {
     64 * 1024 * 1024 * MIB,
     'Bytes of access entries on disk, in stateDir/spill, while the database is away; 0 turns the spill off',
   ),
+  'spill.timeoutMs': milliseconds(
+    2000,
+    10,
+    600_000,
+    'A disk that has not taken a batch after this long counts as full until it answers',
+  ),
   'spill.syncIntervalMs': milliseconds(
     100,
     1,

@@ -1,4 +1,5 @@
 import type { TenantState } from '../model/grant.ts'
+import type { LogPolicy } from '../model/log-policy.ts'
 import type { RateLimit } from '../model/route.ts'
 
 /** A tenant's row as the directory reads it. */
@@ -8,6 +9,7 @@ export interface TenantRecord {
   readonly rateLimit: RateLimit | null
   readonly routeRateLimits: Readonly<Record<string, RateLimit>>
   readonly maxConcurrency: number | null
+  readonly logPolicy: LogPolicy
   readonly version: number
 }
 

@@ -25,6 +25,7 @@ function tenant(slug: string, extra: Partial<TenantRecord> = {}): TenantRecord {
     rateLimit: null,
     routeRateLimits: {},
     maxConcurrency: null,
+    logPolicy: 'spill',
     version: 1,
     ...extra,
   }

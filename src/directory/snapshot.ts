@@ -86,6 +86,7 @@ export class SnapshotUpdate {
       rateLimit: record.rateLimit,
       routeRateLimits: new Map(Object.entries(record.routeRateLimits)),
       maxConcurrency: record.maxConcurrency,
+      logPolicy: record.logPolicy,
       version: record.version,
     })
   }

@@ -13,6 +13,7 @@ function tenant(changes: Partial<TenantGrant> = {}): TenantGrant {
     rateLimit: null,
     routeRateLimits: new Map(),
     maxConcurrency: null,
+    logPolicy: 'spill',
     version: 1,
     ...changes,
   }

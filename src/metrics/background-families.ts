@@ -24,6 +24,18 @@ export const BACKGROUND_FAMILIES: readonly Family[] = [
     (r) => r.channel.capacityBytes,
   ),
   single(
+    'gauge',
+    'waybill_channel_reserved_entries',
+    'Places promised to entries of strict tenants: of requests in flight, and waiting',
+    (r) => r.channel.reserved,
+  ),
+  single(
+    'gauge',
+    'waybill_channel_blocked',
+    '1 while neither Postgres nor the disk takes entries: strict tenants are refused',
+    (r) => (r.channel.isBlocked ? 1 : 0),
+  ),
+  single(
     'counter',
     'waybill_channel_accepted_total',
     'Access entries that reached the channel, kept or dropped: one for each request that ended, and the canaries',

@@ -21,7 +21,14 @@ export function restingStats() {
       buckets: 0,
       inFlightTenants: 0,
     },
-    channel: { size: 0, bytes: 0, capacityEntries: 65_536, capacityBytes: 1024 },
+    channel: {
+      size: 0,
+      bytes: 0,
+      capacityEntries: 65_536,
+      capacityBytes: 1024,
+      reserved: 0,
+      isBlocked: false,
+    },
     totals: {
       accepted: 0,
       stored: 0,

@@ -1,4 +1,5 @@
 import type { BlockList } from 'node:net'
+import type { LogPolicy } from './log-policy.ts'
 import type { RateLimit } from './route.ts'
 import type { ScopeSet } from './scope.ts'
 
@@ -14,6 +15,7 @@ export interface TenantGrant {
   readonly routeRateLimits: ReadonlyMap<string, RateLimit>
   /** Requests in flight at once, or null for no limit. */
   readonly maxConcurrency: number | null
+  readonly logPolicy: LogPolicy
   /** Grows with each change of the row. */
   readonly version: number
 }

@@ -26,6 +26,7 @@ export const OUTCOMES = {
   body_too_large: { status: 413, source: 'gateway', title: 'Request body too large' },
   not_ready: { status: 503, source: 'gateway', title: 'The gateway is not ready' },
   overloaded: { status: 503, source: 'gateway', title: 'Too many requests are waiting for this upstream' },
+  log_unavailable: { status: 503, source: 'gateway', title: 'The access log cannot take this request' },
   loop_detected: { status: 508, source: 'gateway', title: 'Loop detected' },
   upstream_refused: { status: 502, source: 'gateway', title: 'The upstream could not be reached' },
   upstream_timeout: { status: 504, source: 'gateway', title: 'The upstream did not answer in time' },
@@ -61,6 +62,8 @@ export type Reason =
   | 'route_rate'
   | 'tenant_concurrency'
   | 'no_snapshot'
+  | 'log_blocked'
+  | 'log_full'
   | 'path'
   | 'host'
   | 'target'

@@ -54,6 +54,10 @@ export interface ChannelStats {
   readonly bytes: number
   readonly capacityEntries: number
   readonly capacityBytes: number
+  /** Places promised to entries of strict tenants: of requests in flight, and waiting. */
+  readonly reserved: number
+  /** Neither Postgres nor the disk takes entries away: strict tenants are refused. */
+  readonly isBlocked: boolean
 }
 
 /** Entries of one tenant since the process started. */

@@ -1,3 +1,4 @@
+import type { EntrySink } from '../model/access-entry.ts'
 import type { Directory } from '../model/grant.ts'
 import type { Outcome, Reason } from '../model/outcome.ts'
 import { accessOf, permits } from '../model/scope.ts'
@@ -19,6 +20,7 @@ export interface DecisionContext {
   readonly routes: RouteTable
   readonly directory: Directory
   readonly limiter: Limiter
+  readonly sink: EntrySink
   readonly isDraining: boolean
   /** This gateway's pseudonym in Via. */
   readonly via: string
@@ -95,6 +97,14 @@ function admit(exchange: Exchange, context: DecisionContext): Refusal | null {
   const limit = context.limiter.admit(tenant, key, route, exchange.startedTick)
   if (limit !== null) return { outcome: 'rate_limited', reason: limit.policy, limit }
   exchange.isAdmitted = true
+  return tenant.logPolicy === 'strict' ? reservePlace(exchange, tenant.slug, context) : null
+}
+
+/** Last of all, so that no place is promised to what is refused anyway. */
+function reservePlace(exchange: Exchange, tenant: string, context: DecisionContext): Refusal | null {
+  const reason = context.sink.reserve(tenant)
+  if (reason !== null) return refuse('log_unavailable', reason)
+  exchange.isReserved = true
   return null
 }
 

@@ -101,6 +101,7 @@ void t.test('a sink that throws neither harms the response nor the count', async
       push: () => {
         throw new Error('the sink broke')
       },
+      reserve: () => null,
     },
   })
   const client = await gateway.client()

@@ -49,6 +49,8 @@ export class Exchange {
   tenant: TenantGrant | null = null
   /** The limiter counted it: a release is owed. */
   isAdmitted = false
+  /** The log has promised a place for the entry. */
+  isReserved = false
   /** The client waits for 100 before it sends the body (RFC 9110 §10.1.1). */
   expectsContinue = false
   outcome: Outcome = 'client_closed'
@@ -125,6 +127,8 @@ export class Exchange {
     entry.host = capText(this.client.host, ENTRY_TEXT_MAX.host)
     const path = target === null ? redactPath(req.url ?? '', '') : redactPath(target.path, target.query)
     entry.path = capText(path, ENTRY_TEXT_MAX.path)
+    if (this.isReserved) entry.standing = 'held'
+    else if (this.tenant?.logPolicy === 'best_effort') entry.standing = 'loose'
     entry.status = this.status === 0 ? statusOf(this.outcome, null) : this.status
     entry.outcome = this.outcome
     entry.reason = this.reason

@@ -35,6 +35,7 @@ export class Handler implements DecisionContext, Refuser {
   readonly deps: HandlerDependencies
   readonly directory: Directory
   readonly limiter: Limiter
+  readonly sink: EntrySink
   readonly via: string
   readonly #now: () => number
   readonly exchanges = new Set<Exchange>()
@@ -48,6 +49,7 @@ export class Handler implements DecisionContext, Refuser {
     this.deps = deps
     this.directory = deps.directory
     this.limiter = deps.limiter
+    this.sink = deps.sink
     this.via = deps.via
     this.#now = deps.now ?? Date.now
   }

@@ -26,6 +26,9 @@ const DETAILS: Partial<Record<Reason, string>> = {
   body_timeout: 'The request body did not arrive in time.',
   expectation: 'The only expectation supported is 100-continue.',
   no_snapshot: 'Tenants and keys have not been loaded yet.',
+  log_blocked:
+    'Every request of this tenant must be recorded, and its record can be neither stored nor put on disk now.',
+  log_full: 'Every request of this tenant must be recorded, and too many records are waiting to be stored.',
   queue_full: 'Too many requests wait for this upstream.',
   queue_timeout: 'No connection to the upstream became free in time.',
 }

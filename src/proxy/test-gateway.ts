@@ -37,6 +37,7 @@ export class TestDirectory implements Directory {
       rateLimit: null,
       routeRateLimits: new Map(),
       maxConcurrency: null,
+      logPolicy: 'spill',
       version: 1,
       ...changes,
     })
@@ -134,7 +135,7 @@ export class TestGateway {
     this.pools = new UpstreamPools({ maxPools: options.maxPools ?? 16 })
     this.directory.tenant('acme')
     this.directory.key(this.key)
-    const record: EntrySink = { push: (entry) => this.entries.push(entry) > 0 }
+    const record: EntrySink = { push: (entry) => this.entries.push(entry) > 0, reserve: () => null }
     this.handler = new Handler({
       directory: this.directory,
       limiter: this.limiter,

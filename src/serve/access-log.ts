@@ -51,9 +51,11 @@ export class AccessLog {
             instance,
             maxBytes: o['spill.maxBytes'],
             syncIntervalMs: o['spill.syncIntervalMs'],
+            timeoutMs: o['spill.timeoutMs'],
             logger,
           })
     this.channel = channel
+    channel.blockedWhen(() => this.writer.isBlocked)
     this.writer = new Writer({
       channel,
       ledger,

@@ -25,6 +25,7 @@ import { AccessLog } from './access-log.ts'
 import { AuditJob } from './audit-job.ts'
 import { DatabaseUpkeep, type GatewayDatabase } from './database.ts'
 import { RollUpJob } from './roll-up-job.ts'
+import { readinessOf } from './readiness.ts'
 
 /** Where the gateway's listeners are. */
 export interface Addresses {
@@ -222,13 +223,8 @@ export class Gateway {
 
   /** Whether a balancer should send traffic here, and why not. */
   readiness(): { ready: boolean; reasons: StateReason[] } {
-    const reasons: StateReason[] = []
-    if (this.#phase !== 'ready') reasons.push({ code: this.#phase, detail: `the gateway is ${this.#phase}` })
-    if (this.#directory.snapshot === null) {
-      const detail = 'tenants and keys have not been loaded: the database has not been reached yet'
-      reasons.push({ code: 'no_snapshot', detail })
-    }
-    return { ready: reasons.length === 0, reasons }
+    const { reserveRefusal } = this.#log.channel
+    return readinessOf({ phase: this.#phase, snapshot: this.#directory.snapshot, reserveRefusal })
   }
 
   async #checkTenantScope(): Promise<void> {

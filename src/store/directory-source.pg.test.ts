@@ -7,7 +7,7 @@ import type { DatabaseTarget } from '../model/database-target.ts'
 import { openDirectorySource } from './directory-source.ts'
 import { getKey, insertKey, revokeKey } from './keys.ts'
 import { closeSql, openControl, type Sql } from './sql.ts'
-import { createTenant, setTenantState } from './tenants.ts'
+import { createTenant, setTenantState, updateTenant } from './tenants.ts'
 import { testDatabase } from './test-database.ts'
 
 const { sql, target } = await testDatabase(t)
@@ -134,6 +134,17 @@ void t.test('a notification alone brings a revocation at once', async (t) => {
   const startedAt = performance.now()
   await revokeKey(sql, id)
   await until(() => isRevoked(digest) === true)
+  t.ok(performance.now() - startedAt < 1000, `${Math.round(performance.now() - startedAt)} ms`)
+})
+
+void t.test('a notification alone brings a change of the log policy at once', async (t) => {
+  await createTenant(sql, 'audited', {})
+  const { refresher, until } = follow(t, target, 3_600_000)
+  await refresher.start()
+  t.equal(refresher.snapshot?.tenants.get('audited')?.logPolicy, 'spill')
+  const startedAt = performance.now()
+  await updateTenant(sql, 'audited', { logPolicy: 'strict' }, null)
+  await until(() => refresher.snapshot?.tenants.get('audited')?.logPolicy === 'strict')
   t.ok(performance.now() - startedAt < 1000, `${Math.round(performance.now() - startedAt)} ms`)
 })
 

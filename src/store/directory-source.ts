@@ -7,6 +7,7 @@ import type {
 } from '../directory/directory-source.ts'
 import type { DatabaseTarget } from '../model/database-target.ts'
 import type { TenantState } from '../model/grant.ts'
+import { DEFAULT_LOG_POLICY, type LogPolicy } from '../model/log-policy.ts'
 import type { RateLimit } from '../model/route.ts'
 import { touchKeys } from './keys.ts'
 import { closeSql, openControl, type Sql, sqlStateOf } from './sql.ts'
@@ -33,6 +34,7 @@ interface DirectoryRow {
   rate_per_second: number | null
   rate_burst: number | null
   max_concurrency: number | null
+  log_policy: LogPolicy | null
   routes: Record<string, RateLimit> | null
 }
 
@@ -121,16 +123,17 @@ function selectDirectory(sql: Sql, since: string | null) {
   return sql<DirectoryRow[]>`
     SELECT 'moment' AS type, pg_snapshot_xmin(pg_current_snapshot())::text AS id, 0::bigint AS version, '' AS tenant,
       '' AS digest, 'active' AS state, '' AS scopes, '' AS networks, NULL::float8 AS expires_at_ms,
-      NULL::float8 AS rate_per_second, NULL::int AS rate_burst, NULL::int AS max_concurrency, NULL::jsonb AS routes
+      NULL::float8 AS rate_per_second, NULL::int AS rate_burst, NULL::int AS max_concurrency, NULL::text AS log_policy,
+      NULL::jsonb AS routes
     UNION ALL
     SELECT 'tenant', t.slug, t.version, '', '', t.state, '', '', NULL, t.rate_per_second, t.rate_burst,
-      t.max_concurrency, t.route_rate_limits
+      t.max_concurrency, t.log_policy, t.route_rate_limits
     FROM tenants t
     WHERE (t.state <> 'deleted' OR t.updated_at > now() - interval '90 days') ${changed('t')}
     UNION ALL
     SELECT 'key', k.id, k.version, k.tenant, k.digest, CASE WHEN k.revoked_at IS NULL THEN 'active' ELSE 'revoked' END,
       array_to_string(k.scopes, ' '), array_to_string(k.allow_networks, ' '),
-      extract(epoch FROM k.expires_at)::float8 * 1000, k.rate_per_second, k.rate_burst, NULL, NULL
+      extract(epoch FROM k.expires_at)::float8 * 1000, k.rate_per_second, k.rate_burst, NULL, NULL, NULL
     FROM api_keys k
     WHERE (k.revoked_at IS NULL OR k.revoked_at > now() - interval '90 days')
       AND (k.expires_at IS NULL OR k.expires_at > now() - interval '90 days') ${changed('k')}`
@@ -143,6 +146,7 @@ function toTenantRecord(row: DirectoryRow): TenantRecord {
     rateLimit: toRateLimit(row),
     routeRateLimits: row.routes ?? {},
     maxConcurrency: row.max_concurrency,
+    logPolicy: row.log_policy ?? DEFAULT_LOG_POLICY,
     version: row.version,
   }
 }

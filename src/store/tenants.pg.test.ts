@@ -36,6 +36,17 @@ void t.test('a tenant is created once, listed by slug and changed setting by set
   t.equal(await getTenant(sql, 'nobody'), null)
 })
 
+void t.test(
+  'a tenant spills unless it is told otherwise, and keeps its policy when other settings change',
+  async (t) => {
+    t.equal((await createTenant(sql, 'usual', {})).logPolicy, 'spill')
+    t.equal((await createTenant(sql, 'strict', { logPolicy: 'strict' })).logPolicy, 'strict')
+    t.equal((await updateTenant(sql, 'strict', { maxConcurrency: 1 }, null)).logPolicy, 'strict')
+    t.equal((await updateTenant(sql, 'strict', { logPolicy: 'best_effort' }, null)).logPolicy, 'best_effort')
+    await t.rejects(sql`UPDATE tenants SET log_policy = 'lax' WHERE slug = 'strict'`, { code: '23514' })
+  },
+)
+
 void t.test('a stale or late change is refused', async (t) => {
   await createTenant(sql, 'stale', {})
   await updateTenant(sql, 'stale', { maxConcurrency: 1 }, 1)

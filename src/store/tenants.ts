@@ -1,4 +1,5 @@
 import type { TenantState } from '../model/grant.ts'
+import { DEFAULT_LOG_POLICY, type LogPolicy } from '../model/log-policy.ts'
 import type { RateLimit } from '../model/route.ts'
 import { StoreError } from './errors.ts'
 import { type Sql, sqlStateOf, type TransactionSql } from './sql.ts'
@@ -11,6 +12,7 @@ export interface Tenant {
   readonly routeRateLimits: Readonly<Record<string, RateLimit>>
   /** Requests in flight at once; null for no limit. */
   readonly maxConcurrency: number | null
+  readonly logPolicy: LogPolicy
   /** Grows by one with each change. */
   readonly version: number
   readonly createdAt: Date
@@ -22,6 +24,7 @@ export interface TenantSettings {
   readonly rateLimit?: RateLimit | null
   readonly routeRateLimits?: Readonly<Record<string, RateLimit | null>>
   readonly maxConcurrency?: number | null
+  readonly logPolicy?: LogPolicy
 }
 
 interface TenantRow {
@@ -31,6 +34,7 @@ interface TenantRow {
   rate_burst: number | null
   route_rate_limits: Record<string, RateLimit>
   max_concurrency: number | null
+  log_policy: LogPolicy
   version: number
   created_at: Date
   updated_at: Date
@@ -40,9 +44,10 @@ interface TenantRow {
 export async function createTenant(sql: Sql, slug: string, settings: TenantSettings): Promise<Tenant> {
   const routes = mergeRoutes({}, settings.routeRateLimits)
   const rows = await sql<TenantRow[]>`
-    INSERT INTO tenants (slug, rate_per_second, rate_burst, route_rate_limits, max_concurrency)
+    INSERT INTO tenants (slug, rate_per_second, rate_burst, route_rate_limits, max_concurrency, log_policy)
     VALUES (${slug}, ${settings.rateLimit?.perSecond ?? null}, ${settings.rateLimit?.burst ?? null},
-            ${sql.json(routes)}, ${settings.maxConcurrency ?? null})
+            ${sql.json(routes)}, ${settings.maxConcurrency ?? null},
+            ${settings.logPolicy ?? DEFAULT_LOG_POLICY})
     ON CONFLICT (slug) DO NOTHING
     RETURNING *`
   const [row] = rows
@@ -92,7 +97,8 @@ export async function updateTenant(
     const routes = mergeRoutes(tenant.routeRateLimits, settings.routeRateLimits)
     const rows = await tx<TenantRow[]>`
       UPDATE tenants SET rate_per_second = ${rate?.perSecond ?? null}, rate_burst = ${rate?.burst ?? null},
-        route_rate_limits = ${tx.json(routes)}, max_concurrency = ${concurrency}
+        route_rate_limits = ${tx.json(routes)}, max_concurrency = ${concurrency},
+        log_policy = ${settings.logPolicy ?? tenant.logPolicy}
       WHERE slug = ${slug} RETURNING *`
     return toTenant(only(rows))
   })
@@ -151,6 +157,7 @@ function toTenant(row: TenantRow): Tenant {
     rateLimit: toRateLimit(row),
     routeRateLimits: row.route_rate_limits,
     maxConcurrency: row.max_concurrency,
+    logPolicy: row.log_policy,
     version: row.version,
     createdAt: row.created_at,
     updatedAt: row.updated_at,

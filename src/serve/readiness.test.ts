@@ -1,0 +1,40 @@
+import t from 'tap'
+import type { Snapshot, TenantGrant } from '../model/grant.ts'
+import type { LogPolicy } from '../model/log-policy.ts'
+import { readinessOf, type ReadinessFacts } from './readiness.ts'
+
+function snapshotOf(...tenants: (Pick<TenantGrant, 'logPolicy'> & Partial<TenantGrant>)[]): Snapshot {
+  const grants = tenants.map((tenant, i): [string, TenantGrant] => {
+    const slug = `t${i}`
+    const usual = { slug, state: 'active', rateLimit: null, maxConcurrency: null, version: 1 } as const
+    return [slug, { ...usual, routeRateLimits: new Map(), ...tenant }]
+  })
+  return { keyCount: 0, tenants: new Map(grants), keyByDigest: () => undefined }
+}
+
+function codes(facts: Partial<ReadinessFacts>): string[] {
+  const usual: ReadinessFacts = { phase: 'ready', snapshot: snapshotOf(), reserveRefusal: null }
+  const { ready, reasons } = readinessOf({ ...usual, ...facts })
+  t.equal(ready, reasons.length === 0)
+  return reasons.map(({ code }) => code)
+}
+
+t.test('draining, and without a snapshot, it is not ready, and says all the reasons', async (t) => {
+  t.same(codes({}), [])
+  t.same(codes({ phase: 'draining' }), ['draining'])
+  t.same(codes({ phase: 'starting', snapshot: null }), ['starting', 'no_snapshot'])
+})
+
+t.test('a log that promises no place makes it unready only when an active tenant is strict', async (t) => {
+  for (const reserveRefusal of ['log_blocked', 'log_full'] as const) {
+    for (const logPolicy of ['spill', 'best_effort'] satisfies LogPolicy[]) {
+      t.same(codes({ snapshot: snapshotOf({ logPolicy }), reserveRefusal }), [], logPolicy)
+    }
+    const strict = snapshotOf({ logPolicy: 'spill' }, { logPolicy: 'strict' })
+    t.same(codes({ snapshot: strict, reserveRefusal }), [reserveRefusal])
+    t.same(codes({ snapshot: strict }), [], 'with room it is ready')
+    for (const state of ['suspended', 'deleted'] as const) {
+      t.same(codes({ snapshot: snapshotOf({ logPolicy: 'strict', state }), reserveRefusal }), [], state)
+    }
+  }
+})
