@@ -4,11 +4,9 @@ import { request } from './harness/client.ts'
 import { testDatabase } from './harness/database.ts'
 import { startForwarder } from './harness/failure-forwarder.ts'
 import { startGateway } from './harness/gateway.ts'
-import { startLoad } from './harness/load.ts'
+import { directScene, FAST, loadOf } from './harness/scene.ts'
 import { startUpstream } from './harness/upstream.ts'
 import { until } from './harness/wait.ts'
-
-const FAST = { flushIntervalMs: 50, copyTimeoutMs: 1000, backoffMaxMs: 200 }
 
 const routes = (upstream: string): readonly unknown[] => [
   { name: 'files', kind: 'generic', path: '/files/', upstream },
@@ -66,21 +64,9 @@ t.test('a gateway whose database is away at the start is ready as soon as it com
 })
 
 t.test("today's partition dropped under load is made anew, and no later entry is lost", async (t) => {
-  const db = await testDatabase(t)
-  const upstream = await startUpstream(t)
-  const config = {
-    routes: routes(upstream.url),
-    accessLog: { ...FAST, retentionDays: 1 },
-  }
-  const gateway = await startGateway(t, { databaseUrl: db.url, config })
-  const key = await gateway.mint({ tenant: 'acme', scopes: ['files:read'] })
-  const load = startLoad({
-    url: () => `${gateway.proxyUrl}/files/ok`,
-    headers: { authorization: `Bearer ${key}` },
-    concurrency: 4,
-    perSecond: 300,
-  })
-  t.teardown(() => load.stop())
+  const scene = await directScene(t, { config: { accessLog: { ...FAST, retentionDays: 1 } } })
+  const { db, gateway, key } = scene
+  const load = loadOf(t, gateway, key, 300)
   await waitForEntries(db, 100)
   const [dropped] = await db.query<{ name: string; n: number }>(
     `SELECT tableoid::regclass::text AS name, count(*)::int AS n FROM access_log GROUP BY 1 ORDER BY 1 DESC LIMIT 1`,
@@ -103,7 +89,7 @@ t.test("today's partition dropped under load is made anew, and no later entry is
   await db.query(
     `CREATE TABLE access_log_20200101 PARTITION OF access_log FOR VALUES FROM ('2020-01-01 00:00:00+00') TO ('2020-01-02 00:00:00+00')`,
   )
-  const next = await startGateway(t, { databaseUrl: db.url, config })
+  const next = await scene.next()
   const line = await next.waitForLog('partitions kept', ({ msg }) => msg === 'partitions kept')
   t.strictSame(line['dropped'], ['access_log_20200101'], 'at the next start the expired partition goes')
   const [left] = await db.query<{ relation: string | null }>(

@@ -40,11 +40,15 @@ export async function killUnderLoad(
   const before = upstream.requests
   const load = loadOf(t, gateway, key, 500)
   const ages: number[] = []
-  await untilTrue('the load runs', async () => {
-    const metrics = await gateway.metrics()
-    ages.push(metrics.sum('waybill_writer_oldest_unflushed_age_seconds') * 1000)
-    return load.answered >= answers
-  })
+  await untilTrue(
+    'the load runs',
+    async () => {
+      const metrics = await gateway.metrics()
+      ages.push(metrics.sum('waybill_writer_oldest_unflushed_age_seconds') * 1000)
+      return load.answered >= answers
+    },
+    { timeoutMs: answers * 20 },
+  )
   const answered = load.answered
   const { buffered } = (await gateway.overview()).accessLog
   await gateway.kill()
