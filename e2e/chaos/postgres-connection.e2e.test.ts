@@ -1,15 +1,18 @@
 import t from 'tap'
 import { waitForEntries } from '../harness/accounting.ts'
 import { assertExact, assertServed, shortOrLong, untilPassed } from '../harness/chaos.ts'
-import { CONNECTIONS, FAST, forwardedScene, loadOf, SMALL_CHANNEL } from '../harness/scene.ts'
+import { burst } from '../harness/failure-wire.ts'
+import { CONNECTIONS, FAST, forwardedScene, loadOf, refusedRequest, SMALL_CHANNEL } from '../harness/scene.ts'
 import { untilTrue } from '../harness/wait.ts'
 
 const CUTS = shortOrLong(10, 200)
 const TERMINATIONS = shortOrLong(10, 100)
 const HOLE_MS = shortOrLong(4000, 60_000)
 const BREAKS = shortOrLong(3, 20)
-const SLOW_MS = shortOrLong(8000, 60_000)
+const SLOW_MS = shortOrLong(6000, 60_000)
 const COPY_MS = 2000
+/** Entries of a batch: 64 a second can be stored. */
+const SLOW_BATCH = 128
 
 t.test('an acknowledgement that is lost after the commit stores nothing twice', async (t) => {
   const scene = await forwardedScene(t, { config: { accessLog: FAST } })
@@ -57,27 +60,27 @@ t.test("the writer's backend terminated between COPY's end and its acknowledgeme
 })
 
 t.test('two seconds for each COPY: what the channel cannot hold is spilled, requests go on', async (t) => {
-  const perSecond = 1000
   const scene = await forwardedScene(t, {
-    // Slower than the load: 256 entries a second.
-    config: { accessLog: { ...SMALL_CHANNEL, maxBatchEntries: (256 * COPY_MS) / 1000 } },
+    config: { accessLog: { ...SMALL_CHANNEL, maxBatchEntries: SLOW_BATCH } },
   })
   const { db, forwarder, gateway, key } = scene
-  const quick = loadOf(t, gateway, key, perSecond)
+  const quick = loadOf(t, gateway, key, 200)
   await waitForEntries(db, 100)
   quick.stop()
   const first = await quick.done
   forwarder.copyDelayMs = COPY_MS
-  const load = loadOf(t, gateway, key, perSecond)
-  await untilPassed(SLOW_MS, performance.now())
+  const slowTick = performance.now()
+  const load = loadOf(t, gateway, key, 200)
+  // More than half of what the channel holds, at once.
+  const total = 3000
+  const burstOf = await burst({ origin: gateway.proxyUrl, request: () => refusedRequest(key), total })
+  t.equal(burstOf.get(403), total, 'every request of the burst is answered')
   const isSpilling = async (): Promise<boolean> => (await gateway.overview()).accessLog.spilled > 0
   await untilTrue('entries are spilled', isSpilling, { timeoutMs: 20_000 })
+  await untilPassed(SLOW_MS, slowTick)
   const { accessLog } = await gateway.overview()
-  t.ok(
-    accessLog.buffered <= SMALL_CHANNEL.capacityEntries + 512,
-    'the channel stays within its bound',
-    accessLog,
-  )
+  const bound = SMALL_CHANNEL.capacityEntries + SLOW_BATCH
+  t.ok(accessLog.buffered <= bound, 'the channel stays within its bound', accessLog)
   load.stop()
   const slow = await load.done
   forwarder.copyDelayMs = 0
@@ -86,7 +89,7 @@ t.test('two seconds for each COPY: what the channel cannot hold is spilled, requ
   t.comment(`median request ${was.toFixed(2)} ms, with slow COPYs ${is.toFixed(2)} ms`)
   t.ok(is < COPY_MS / 4, 'no request waits for a COPY')
   for (const result of [first, slow]) assertServed(t, result)
-  await assertExact(t, scene, { forwarded: first.answered + slow.answered })
+  await assertExact(t, scene, { forwarded: first.answered + slow.answered, refused: total })
 })
 
 t.test('a database behind a black hole, and one that breaks off, lose and double nothing', async (t) => {

@@ -47,7 +47,7 @@ export async function killUnderLoad(
       ages.push(metrics.sum('waybill_writer_oldest_unflushed_age_seconds') * 1000)
       return load.answered >= answers
     },
-    { timeoutMs: answers * 20 },
+    { timeoutMs: answers * 60 },
   )
   const answered = load.answered
   const { buffered } = (await gateway.overview()).accessLog

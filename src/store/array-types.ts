@@ -26,7 +26,7 @@ export function formatArray(values: unknown): string {
   // Written so already.
   if (typeof values === 'string') return values
   if (!Array.isArray(values)) throw new TypeError('not an array')
-  const elements = values.map((value: unknown) =>
+  const elements = (values as readonly (string | number | null)[]).map((value) =>
     value === null ? 'NULL' : `"${String(value).replaceAll(/["\\]/g, String.raw`\$&`)}"`,
   )
   return `{${elements.join(',')}}`
