@@ -54,41 +54,6 @@ void t.test('an error keeps its SQLSTATE; other errors have none', async (t) => 
   t.equal(sqlStateOf(new Error('x')), null)
 })
 
-// Regression: what postgres.js asks of a new connection by itself was rejected with nobody there, and the process ended.
-void t.test(
-  'a server that crashes between the start-up and the first answer costs that query only',
-  async (t) => {
-    let connections = 0
-    const server = createServer((socket) => {
-      const isRefused = ++connections === 2
-      socket.on('error', () => {})
-      socket.once('data', () => {
-        if (isRefused) socket.end(errorResponse('57P03', 'the database system is in recovery mode'))
-        // PostgreSQL manual §55.7: AuthenticationOk, ReadyForQuery.
-        else socket.write('R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I')
-        socket.once('data', () => socket.destroy())
-      })
-    })
-    await new Promise<void>((resolve) => {
-      server.listen(0, '127.0.0.1', resolve)
-    })
-    t.teardown(() => server.close())
-    const { port } = server.address() as AddressInfo
-    const control = openControl({ ...target, host: '127.0.0.1', port }, { max: 1 })
-    t.teardown(() => closeSql(control, 0))
-    await t.rejects(control`SELECT 1`, { code: 'CONNECTION_CLOSED' })
-    await t.rejects(control`SELECT 1`, { code: '57P03' })
-  },
-)
-
-/** An ErrorResponse: severity, SQLSTATE and words. */
-function errorResponse(code: string, message: string): Buffer {
-  const fields = Buffer.from(`SFATAL\0VFATAL\0C${code}\0M${message}\0\0`)
-  const head = Buffer.from('E\0\0\0\0')
-  head.writeUInt32BE(fields.length + 4, 1)
-  return Buffer.concat([head, fields])
-}
-
 void t.test('a handle on a server that never answers closes in bounded time', async (t) => {
   const control = openControl(await standIn(t, null))
   const queries = Promise.allSettled(Array.from({ length: 10 }, () => control`SELECT 1`))
