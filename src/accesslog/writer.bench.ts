@@ -3,7 +3,6 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { AccessEntry } from '../model/access-entry.ts'
 import type { DatabaseTarget } from '../model/database-target.ts'
 import { ensurePartitions } from '../store/partitions.ts'
 import { testDatabase } from '../store/test-database.ts'
@@ -12,47 +11,21 @@ import { CopyConnection } from './copy.ts'
 import { StoreError } from './failure.ts'
 import { Ledger } from './ledger.ts'
 import { Spill } from './spill.ts'
+import { benchEntry } from './test-bench.ts'
 import { Writer } from './writer.ts'
 
 // Pushes 200,000 entries at once and tells how fast they reach Postgres, and what a push costs:
 // node dist/embedded/with-postgres.js -- node dist/accesslog/writer.bench.js
 
 const ENTRIES = 200_000
-const TENANTS = 50
 const ROUNDS = 3
-
-function bareEntry(i: number): AccessEntry {
-  const entry = new AccessEntry()
-  entry.startedAtMs = Date.now() - 2000 + Math.floor(i / 100)
-  entry.tenant = `tenant-${i % TENANTS}`
-  entry.keyId = 'k7m2p9q4x1'
-  entry.route = 'npm'
-  entry.kind = 'npm'
-  entry.method = 'GET'
-  entry.host = 'artifacts.example.com'
-  entry.path = `/npm/@scope/package-${i % 1000}/-/package-${i % 1000}-1.${i % 20}.0.tgz`
-  entry.status = 200
-  entry.outcome = 'forwarded'
-  entry.bytesSent = 1024 + i
-  entry.durationUs = 1500 + (i % 977)
-  entry.upstreamUs = 1200
-  entry.upstream = 'repo.example.com:443'
-  entry.clientIp = `10.1.${(i >> 8) & 255}.${i & 255}`
-  entry.userAgent = 'npm/10.8.2 node/v20.20.2 linux x64 workspaces/false ci/github-actions'
-  entry.requestId = `req-${i.toString(36)}`
-  entry.traceId = '4bf92f3577b34da6a3ce929d0e0e4736'
-  entry.ecosystem = 'npm'
-  entry.package = `@scope/package-${i % 1000}`
-  entry.version = `1.${i % 20}.0`
-  return entry
-}
 
 t.test('a push of an entry that was just made, into a channel that is emptied by the batch', async (t) => {
   for (let round = 1; round <= ROUNDS; round++) {
     const channel = new Channel({ capacityEntries: 4096, capacityBytes: 1e9, ledger: new Ledger() })
     let us = 0
     for (let batch = 0; batch < 200; batch++) {
-      const entries = Array.from({ length: 1000 }, (_, i) => bareEntry(i))
+      const entries = Array.from({ length: 1000 }, (_, i) => benchEntry(i))
       const startedAt = performance.now()
       for (const entry of entries) channel.push(entry)
       us += (performance.now() - startedAt) * 1000
@@ -120,7 +93,7 @@ async function run(t: Test, target: DatabaseTarget, mode: (typeof MODES)[number]
     logger,
   })
   writer.start()
-  const entries = Array.from({ length: ENTRIES }, (_, i) => bareEntry(i))
+  const entries = Array.from({ length: ENTRIES }, (_, i) => benchEntry(i))
   for (const entry of entries) channel.push(entry)
   entries.length = 0
   const lap = lapOf()
@@ -175,7 +148,7 @@ t.test('a steady flow, with and without a journal', { timeout: 180_000 }, async 
       while (pushed < perSecond * seconds) {
         await new Promise((resolve) => void setTimeout(resolve, 1))
         const dueNow = Math.min(((performance.now() - startedAt) / 1000) * perSecond, perSecond * seconds)
-        while (pushed < dueNow) channel.push(bareEntry(pushed++))
+        while (pushed < dueNow) channel.push(benchEntry(pushed++))
         worstMs = Math.max(worstMs, writer.stats.oldestUnflushedAgeMs)
       }
       const used = process.cpuUsage(cpu)

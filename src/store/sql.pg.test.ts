@@ -105,3 +105,122 @@ void t.test('TLS is never given up silently', async (t) => {
   t.match(await local`SELECT 1 AS n`, [{ n: 1 }], 'a unix socket needs none')
   await closeSql(local, 1000)
 })
+
+void t.test('arrays go and come as they are', async (t) => {
+  const control = openControl(target, { max: 1 })
+  t.teardown(() => closeSql(control, 1000))
+  const texts = ['', 'NULL', 'null', 'a,b', '{}', '"', '\\', '\\"', ' x ', 'ä\n', null]
+  const ids = ['0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b']
+  const at = new Date('2026-11-21T12:00:00.123Z')
+  const [row] = await control`
+    SELECT ${texts}::text[] AS texts, ${texts}::varchar[] AS varchars, ${[1, -2, Number.MAX_SAFE_INTEGER]}::bigint[] AS bigints,
+      ${[1, 2]}::int[] AS ints, ${[7]}::int2[] AS smallints, ${[0.5, -1e300]}::float8[] AS floats, ${ids}::uuid[] AS uuids,
+      ${['10.0.0.0/8']}::cidr[] AS cidrs, ${['::1']}::inet[] AS inets, ${[at.toISOString()]}::timestamptz[] AS times,
+      ${['true', 'false']}::bool[] AS bools, ${[]}::text[] AS empty, NULL::text[] AS absent`
+  t.same(row, {
+    texts,
+    varchars: texts,
+    bigints: [1, -2, Number.MAX_SAFE_INTEGER],
+    ints: [1, 2],
+    smallints: [7],
+    floats: [0.5, -1e300],
+    uuids: ids,
+    cidrs: ['10.0.0.0/8'],
+    inets: ['::1'],
+    times: [at],
+    bools: [true, false],
+    empty: [],
+    absent: null,
+  })
+})
+
+void t.test('a server that breaks off as soon as it is ready costs the query, not the process', async (t) => {
+  // AuthenticationOk and ReadyForQuery (PostgreSQL manual §55.7), then the end at whatever comes next.
+  const ready = Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 0, 0x5a, 0, 0, 0, 5, 0x49])
+  const server = createServer((socket) => {
+    socket.on('error', () => {})
+    socket.once('data', () => {
+      socket.write(ready)
+      socket.once('data', () => socket.destroy())
+    })
+  })
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  t.teardown(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const control = openControl({ ...target, host: '127.0.0.1', port }, { max: 1 })
+  t.teardown(() => closeSql(control, 100))
+  const unhandled: unknown[] = []
+  const keep = (reason: unknown): void => void unhandled.push(reason)
+  process.on('unhandledRejection', keep)
+  t.teardown(() => process.off('unhandledRejection', keep))
+  for (let i = 0; i < 3; i++) await t.rejects(control`SELECT ${i}::int`, { code: 'CONNECTION_CLOSED' })
+  await new Promise((resolve) => setImmediate(resolve))
+  t.same(unhandled, [])
+})
+
+void t.test(
+  'backends that are terminated within a transaction cost that transaction, not the process, nor the handle',
+  async (t) => {
+    const control = openControl(target, { max: 2 })
+    const killer = openControl(target, { max: 1 })
+    t.teardown(() => Promise.all([control, killer].map((sql) => closeSql(sql, 1000))))
+    const faults: unknown[] = []
+    const keep = (reason: unknown): void => void faults.push(reason)
+    for (const event of ['unhandledRejection', 'uncaughtException']) {
+      process.on(event, keep)
+      t.teardown(() => process.off(event, keep))
+    }
+    for (let i = 0; i < 10; i++) {
+      let tell: (pid: number) => void = () => {}
+      const told = new Promise<number>((resolve) => (tell = resolve))
+      const transaction = control.begin(async (tx) => {
+        const [row] = await tx<{ pid: number }[]>`SELECT pg_backend_pid() AS pid`
+        tell(row?.pid ?? 0)
+        await tx`SELECT pg_sleep(20)`
+      })
+      const failed = t.rejects(transaction)
+      await killer`SELECT pg_terminate_backend(${await told})`
+      await failed
+      // Both connections work, at once and together: neither is stuck.
+      const [first, second] = await Promise.allSettled([control`SELECT 1 AS n`, control`SELECT 2 AS n`])
+      t.ok([first, second].some(({ status }) => status === 'fulfilled'))
+      t.match(await Promise.all([control`SELECT 1 AS n`, control`SELECT 2 AS n`]), [[{ n: 1 }], [{ n: 2 }]])
+    }
+    t.same(faults, [])
+  },
+)
+
+void t.test('a server that refuses as one that is starting does is not asked without a pause', async (t) => {
+  // ErrorResponse (PostgreSQL manual §55.7): severity, SQLSTATE, message.
+  const fields = Buffer.from('SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0')
+  const refusal = Buffer.concat([Buffer.from([0x45, 0, 0, 0, fields.length + 4]), fields])
+  let connections = 0
+  const server = createServer((socket) => {
+    connections++
+    socket.on('error', () => {})
+    socket.once('data', () => socket.end(refusal))
+  })
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  t.teardown(() => server.close())
+  const sockets = new DatabaseSockets(
+    { ...target, host: '127.0.0.1', port: (server.address() as AddressInfo).port },
+    { connectTimeoutMs: 1000, maxSilenceMs: 0 },
+  )
+  t.teardown(() => sockets.destroy())
+  const waitsMs: number[] = []
+  for (let i = 0; i < 5; i++) {
+    const startedTick = performance.now()
+    const socket = await sockets.open()
+    waitsMs.push(performance.now() - startedTick)
+    socket.on('error', () => {}).resume()
+    socket.write('startup')
+    await new Promise((resolve) => socket.once('close', resolve))
+  }
+  t.equal(connections, 5)
+  // Timers may be early by a millisecond.
+  for (const [i, atLeastMs] of [0, 24, 49, 99, 199].entries()) t.ok((waitsMs[i] ?? 0) >= atLeastMs)
+})

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import postgres from 'postgres'
 import type { DatabaseTarget } from '../model/database-target.ts'
+import { ARRAY_TYPES } from './array-types.ts'
 import { DatabaseSockets } from './database-sockets.ts'
 
 /** A pool of connections with postgres.js' tagged templates. Every value goes as a parameter. */
@@ -129,7 +130,8 @@ function open(target: DatabaseTarget, settings: OpenSettings): Sql {
     // 1 s at most between attempts to connect: callers have back-off of their own.
     backoff: (attempt: number) => Math.min(0.05 * 2 ** Math.min(attempt, 10), 1) * (0.5 + Math.random() / 2),
     // Counters and byte sums are far below 2^53.
-    types: { bigint: { to: 20, from: [20], parse: Number, serialize: String } },
+    types: { bigint: { to: 20, from: [20], parse: Number, serialize: String }, ...ARRAY_TYPES },
+    fetch_types: false, // see ARRAY_TYPES
     connection: {
       application_name: settings.applicationName,
       TimeZone: 'UTC',
