@@ -1,6 +1,6 @@
 # Every target does its own set-up on a machine with Node >= 20.19, npm, git and curl, as root or not.
 .DEFAULT_GOAL := help
-.PHONY: help run test check pg e2e e2e-nodes e2e-deps e2e-poolers build build-e2e clean
+.PHONY: help run test check pg e2e chaos e2e-nodes e2e-deps e2e-poolers build build-e2e clean
 
 ARGS ?=
 
@@ -23,6 +23,9 @@ pg: build ## tests that need PostgreSQL (the embedded one)
 
 e2e: build-e2e ## the black-box suite against the built product
 	@npm run -s test:e2e
+
+chaos: build-e2e ## the tests that break things, in their long form (see docs/chaos.md)
+	@npm run -s chaos
 
 e2e-nodes: build-e2e ## the smoke profile of e2e with the product on Node 24 and 26 (Linux)
 	@npm run -s test:nodes

@@ -1,4 +1,3 @@
-import { crc32 } from 'node:zlib'
 import t, { type Test } from 'tap'
 import { assertAllStored, assertLedger, waitForEntries } from './harness/accounting.ts'
 import { request } from './harness/client.ts'
@@ -6,6 +5,7 @@ import { testDatabase, type TestDatabase } from './harness/database.ts'
 import { untilAccounted } from './harness/failure-accounts.ts'
 import { burst, openWire } from './harness/failure-wire.ts'
 import { startGateway, type TestGateway } from './harness/gateway.ts'
+import { inventedKey } from './harness/invented-key.ts'
 import { startLoad } from './harness/load.ts'
 import { startUpstream, type TestUpstream } from './harness/upstream.ts'
 
@@ -167,21 +167,6 @@ t.test('a hundred connections that trickle a head do not keep others waiting', a
   for (const answer of answers) t.match(answer, /^HTTP\/1\.1 408 /)
   t.equal(await gateway.stop(), 0)
 })
-
-const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
-
-/** A key with a right checksum that nobody minted: `wb_<12 of 0-9a-z>_<32 of base62><CRC-32 in base62>`. */
-function inventedKey(n: number): string {
-  const id = n.toString(36).padStart(12, '0')
-  const body = `wb_${id}_${n.toString(10).padStart(32, 'x')}`
-  let rest = crc32(body)
-  let digits = ''
-  for (let i = 0; i < 6; i++) {
-    digits = (BASE62[rest % 62] ?? '') + digits
-    rest = Math.floor(rest / 62)
-  }
-  return body + digits
-}
 
 t.test('garbage keys by the thousand cost little, and cost no other tenant an entry', async (t) => {
   const { db, gateway, key } = await stage(t)

@@ -4,11 +4,9 @@ import { request } from './harness/client.ts'
 import { testDatabase } from './harness/database.ts'
 import { startForwarder } from './harness/failure-forwarder.ts'
 import { startGateway } from './harness/gateway.ts'
-import { startLoad } from './harness/load.ts'
+import { directScene, FAST, loadOf } from './harness/scene.ts'
 import { startUpstream } from './harness/upstream.ts'
-import { until, untilTrue } from './harness/wait.ts'
-
-const FAST = { flushIntervalMs: 50, copyTimeoutMs: 1000, backoffMaxMs: 200 }
+import { until } from './harness/wait.ts'
 
 const routes = (upstream: string): readonly unknown[] => [
   { name: 'files', kind: 'generic', path: '/files/', upstream },
@@ -65,141 +63,10 @@ t.test('a gateway whose database is away at the start is ready as soon as it com
   t.equal(await gateway.stop(), 0)
 })
 
-t.test('an acknowledgement that is lost after the commit stores nothing twice', async (t) => {
-  const db = await testDatabase(t)
-  const forwarder = await startForwarder(t, db)
-  await forwarder.open()
-  const upstream = await startUpstream(t)
-  const gateway = await startGateway(t, {
-    databaseUrl: forwarder.url,
-    config: { routes: routes(upstream.url), accessLog: FAST },
-  })
-  const key = await gateway.mint({ tenant: 'acme', scopes: ['files:read'] })
-  const load = startLoad({
-    url: () => `${gateway.proxyUrl}/files/ok`,
-    headers: { authorization: `Bearer ${key}` },
-    concurrency: 8,
-    perSecond: 500,
-  })
-  t.teardown(() => load.stop())
-  const cuts = 10
-  for (let i = 0; i < cuts; i++) await forwarder.cutNextAcknowledgement()
-  load.stop()
-  const { answered, byStatus } = await load.done
-  t.strictSame([...byStatus], [[200, answered]], 'clients notice nothing')
-  await assertAllStored(t, db, [gateway], answered)
-  const found = async (): Promise<number> =>
-    (await gateway.metrics()).sum('waybill_writer_already_stored_total')
-  await untilTrue('each cut batch was found stored already', async () => (await found()) >= cuts)
-  t.equal(await found(), cuts, 'each was sent again, and the ledger told that it was there')
-  t.equal(await gateway.stop(), 0)
-})
-
-t.test('a database behind a black hole, and one that breaks off, lose and double nothing', async (t) => {
-  const db = await testDatabase(t)
-  const forwarder = await startForwarder(t, db)
-  await forwarder.open()
-  const upstream = await startUpstream(t)
-  const gateway = await startGateway(t, {
-    databaseUrl: forwarder.url,
-    config: { routes: routes(upstream.url), accessLog: FAST },
-  })
-  const key = await gateway.mint({ tenant: 'acme', scopes: ['files:read'] })
-  const load = startLoad({
-    url: () => `${gateway.proxyUrl}/files/ok`,
-    headers: { authorization: `Bearer ${key}` },
-    concurrency: 8,
-    perSecond: 500,
-  })
-  t.teardown(() => load.stop())
-  await waitForEntries(db, 100)
-  forwarder.mode = 'swallow'
-  const before = forwarder.connections
-  await untilTrue(
-    'the writer gives the silent connection up and dials anew',
-    () => forwarder.connections > before + 1,
-  )
-  const atSwallow = load.answered
-  await untilTrue('requests go on', () => load.answered > atSwallow + 500)
-  forwarder.mode = 'forward'
-  const { stored } = (await gateway.overview()).accessLog
-  await untilTrue(
-    'entries are stored again',
-    async () => (await gateway.overview()).accessLog.stored > stored,
-  )
-  for (let i = 0; i < 3; i++) {
-    await forwarder.close()
-    const { accepted } = (await gateway.overview()).accessLog
-    await forwarder.open()
-    await waitForEntries(db, accepted)
-  }
-  load.stop()
-  const { answered, byStatus } = await load.done
-  t.strictSame([...byStatus], [[200, answered]], 'clients notice nothing')
-  await assertAllStored(t, db, [gateway], answered)
-  t.equal(await gateway.stop(), 0)
-})
-
-t.test(
-  'a locked table and backends that are terminated again and again lose and double nothing',
-  async (t) => {
-    const db = await testDatabase(t)
-    const upstream = await startUpstream(t)
-    const gateway = await startGateway(t, {
-      databaseUrl: db.url,
-      config: { routes: routes(upstream.url), accessLog: FAST },
-    })
-    const key = await gateway.mint({ tenant: 'acme', scopes: ['files:read'] })
-    const load = startLoad({
-      url: () => `${gateway.proxyUrl}/files/ok`,
-      headers: { authorization: `Bearer ${key}` },
-      concurrency: 8,
-      perSecond: 500,
-    })
-    t.teardown(() => load.stop())
-    await waitForEntries(db, 100)
-    // Longer than a COPY may take: the gateway gives up and comes again.
-    await db.query('BEGIN; LOCK TABLE access_log; SELECT pg_sleep(2.5); COMMIT')
-    const terminated = new Set<number>()
-    await untilTrue(
-      'ten backends of the writer were terminated at work',
-      async () => {
-        const rows = await db.query<{ pid: number }>(
-          // First found, then terminated: within one WHERE the server may do it the other way round.
-          `WITH writers AS MATERIALIZED (
-           SELECT pid FROM pg_stat_activity
-           WHERE application_name = 'waybill-writer' AND datname = current_database() AND state = 'active'
-         ) SELECT pid FROM writers WHERE pg_terminate_backend(pid)`,
-        )
-        for (const { pid } of rows) terminated.add(pid)
-        return terminated.size >= 10
-      },
-      { timeoutMs: 20_000, describe: () => terminated.size },
-    )
-    load.stop()
-    const { answered, byStatus } = await load.done
-    t.strictSame([...byStatus], [[200, answered]], 'clients notice nothing')
-    await assertAllStored(t, db, [gateway], answered)
-    t.equal(await gateway.stop(), 0)
-  },
-)
-
 t.test("today's partition dropped under load is made anew, and no later entry is lost", async (t) => {
-  const db = await testDatabase(t)
-  const upstream = await startUpstream(t)
-  const config = {
-    routes: routes(upstream.url),
-    accessLog: { ...FAST, retentionDays: 1 },
-  }
-  const gateway = await startGateway(t, { databaseUrl: db.url, config })
-  const key = await gateway.mint({ tenant: 'acme', scopes: ['files:read'] })
-  const load = startLoad({
-    url: () => `${gateway.proxyUrl}/files/ok`,
-    headers: { authorization: `Bearer ${key}` },
-    concurrency: 4,
-    perSecond: 300,
-  })
-  t.teardown(() => load.stop())
+  const scene = await directScene(t, { config: { accessLog: { ...FAST, retentionDays: 1 } } })
+  const { db, gateway, key } = scene
+  const load = loadOf(t, gateway, key, 300)
   await waitForEntries(db, 100)
   const [dropped] = await db.query<{ name: string; n: number }>(
     `SELECT tableoid::regclass::text AS name, count(*)::int AS n FROM access_log GROUP BY 1 ORDER BY 1 DESC LIMIT 1`,
@@ -222,7 +89,7 @@ t.test("today's partition dropped under load is made anew, and no later entry is
   await db.query(
     `CREATE TABLE access_log_20200101 PARTITION OF access_log FOR VALUES FROM ('2020-01-01 00:00:00+00') TO ('2020-01-02 00:00:00+00')`,
   )
-  const next = await startGateway(t, { databaseUrl: db.url, config })
+  const next = await scene.next()
   const line = await next.waitForLog('partitions kept', ({ msg }) => msg === 'partitions kept')
   t.strictSame(line['dropped'], ['access_log_20200101'], 'at the next start the expired partition goes')
   const [left] = await db.query<{ relation: string | null }>(

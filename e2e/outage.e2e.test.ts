@@ -14,7 +14,7 @@ const BURST = 60_000
 /** Steady load: few enough that the machine is not busy, so that a wait shows in the middle of the distribution. */
 const PER_SECOND = 250
 
-/** What the channel does by itself; what the disk adds is in spill.e2e.test.ts. */
+/** What the channel does by itself; what the disk adds is in chaos/postgres-process.e2e.test.ts. */
 const MEMORY_ONLY = { maxBytes: 0 }
 
 /** Makes an entry large, so that those that should have gone are seen in the memory. */
@@ -183,55 +183,6 @@ t.test('a channel too small for the outage drops, bounded, and counts each drop 
     t.strictSame(Object.keys(account.dropped), ['channel_full'], 'with its reason')
     t.equal(after.sum('waybill_tenant_dropped_total', { tenant }), account.dropped['channel_full'])
   }
-  await assertBalanced(t, gateway)
-  await assertLedger(t, server)
-  t.equal(await gateway.stop(), 0, 'the gateway stops cleanly')
-})
-
-t.test('Postgres stopped and killed under load comes back, and no entry is lost or doubled', async (t) => {
-  const upstream = await startUpstream(t)
-  const gateway = await startGateway(t, {
-    config: {
-      routes: routesTo(upstream.url),
-      accessLog: { flushIntervalMs: 50, copyTimeoutMs: 2000, backoffMaxMs: 300 },
-    },
-  })
-  const server = await embeddedServer(t, gateway)
-  const key = await gateway.mint({ tenant: 'acme', scopes: ['files:read'] })
-  const load = startLoad({
-    url: () => `${gateway.proxyUrl}/files/ok`,
-    headers: { authorization: `Bearer ${key}` },
-    concurrency: 8,
-    perSecond: 500,
-  })
-  t.teardown(() => load.stop())
-  const stored = async (): Promise<number> => (await gateway.overview()).accessLog.stored
-  // SIGINT: fast shutdown, as `pg_ctl stop` does. SIGQUIT: as a crash.
-  for (const signal of ['SIGINT', 'SIGQUIT'] as const) {
-    const [pid, before] = [await server.pid(), await stored()]
-    await untilTrue('entries are being stored', async () => (await stored()) > before)
-    await server.signal(signal)
-    // The pid file names another process only once Postgres runs again.
-    await untilTrue(
-      `Postgres is back after ${signal}`,
-      async () => (await server.pid().catch(() => pid)) !== pid,
-      {
-        timeoutMs: 20_000,
-      },
-    )
-    const atStart = await stored()
-    await untilTrue('entries are stored again', async () => (await stored()) > atStart, { timeoutMs: 20_000 })
-  }
-  load.stop()
-  const { answered, byStatus, failed } = await load.done
-  t.strictSame([...byStatus], [[200, answered]], 'every request is served meanwhile')
-  t.equal(failed.size, 0, 'and none fails')
-  const accounts = await untilAccounted(server, answered)
-  t.strictSame(
-    Object.fromEntries(accounts),
-    { acme: { stored: answered, quarantined: 0, dropped: {} } },
-    'stored exactly once',
-  )
   await assertBalanced(t, gateway)
   await assertLedger(t, server)
   t.equal(await gateway.stop(), 0, 'the gateway stops cleanly')

@@ -17,7 +17,7 @@ import { untilTrue } from './harness/wait.ts'
 const DOWNLOAD_BYTES = 64 * 1024 ** 2
 /** What is left after the flush goes to closing connections that do not answer. */
 const SHUTDOWN = { drainTimeoutMs: 1000, flushTimeoutMs: 1500, graceMs: 5000 }
-/** With a spill nothing would be lost: see spill.e2e.test.ts. */
+/** With a spill nothing would be lost: see chaos/gateway-kill.e2e.test.ts. */
 const MEMORY_ONLY = { maxBytes: 0 }
 /** A busy machine may end a process a little late. */
 const SLACK_MS = 1000

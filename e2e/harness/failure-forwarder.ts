@@ -14,6 +14,8 @@ export interface Forwarder {
   /** The database through the forwarder. */
   readonly url: string
   mode: ForwarderMode
+  /** The end of each COPY reaches the server so many milliseconds late: a database that is slow. 0 at first. */
+  copyDelayMs: number
   /** Connections taken since it first listened. */
   readonly connections: number
   /** Listens, on the same port each time. */
@@ -34,6 +36,7 @@ export async function startForwarder(t: Test, db: TestDatabase): Promise<Forward
   const host = `127.${64 + random(128)}.${random(255)}.${1 + random(254)}`
   const links = new Set<Link>()
   let mode: ForwarderMode = 'forward'
+  let copyDelayMs = 0
   let connections = 0
   let onCut: (() => void) | null = null
   const takeCut = (): (() => void) | null => {
@@ -43,7 +46,11 @@ export async function startForwarder(t: Test, db: TestDatabase): Promise<Forward
   }
   const accept = (client: Socket): void => {
     connections++
-    const link = new Link(client, connectTo(target), { takeCut, mode: () => mode })
+    const link = new Link(client, connectTo(target), {
+      takeCut,
+      mode: () => mode,
+      copyDelayMs: () => copyDelayMs,
+    })
     links.add(link)
     client.once('close', () => links.delete(link))
   }
@@ -75,6 +82,12 @@ export async function startForwarder(t: Test, db: TestDatabase): Promise<Forward
     set mode(next) {
       mode = next
     },
+    get copyDelayMs() {
+      return copyDelayMs
+    },
+    set copyDelayMs(next) {
+      copyDelayMs = next
+    },
     get connections() {
       return connections
     },
@@ -86,6 +99,7 @@ export async function startForwarder(t: Test, db: TestDatabase): Promise<Forward
 
 interface Faults {
   readonly mode: () => ForwarderMode
+  readonly copyDelayMs: () => number
   /** Takes the order to cut, if there is one. */
   readonly takeCut: () => (() => void) | null
 }
@@ -100,14 +114,18 @@ class Link {
   #rest = 0
   #header = Buffer.alloc(0)
   #isStarted = false
+  /** Runs while the end of a COPY is held back; nothing is read from the client meanwhile. */
+  #delay: NodeJS.Timeout | undefined
 
   constructor(client: Socket, server: Socket, faults: Faults) {
     this.#client = client
     this.#server = server
     client.on('data', (chunk: Buffer) => {
       if (faults.mode() === 'swallow') return
-      if (this.#endsCopy(chunk)) this.#cut = faults.takeCut()
-      server.write(chunk)
+      const isEnd = this.#endsCopy(chunk)
+      if (isEnd) this.#cut = faults.takeCut()
+      if (isEnd && faults.copyDelayMs() > 0) this.#hold(chunk, faults)
+      else server.write(chunk)
     })
     server.on('data', (chunk: Buffer) => {
       if (faults.mode() === 'swallow') return
@@ -123,7 +141,16 @@ class Link {
     }
   }
 
+  #hold(chunk: Buffer, faults: Faults): void {
+    this.#client.pause()
+    this.#delay = setTimeout(() => {
+      if (faults.mode() !== 'swallow') this.#server.write(chunk)
+      this.#client.resume()
+    }, faults.copyDelayMs())
+  }
+
   destroy(): void {
+    clearTimeout(this.#delay)
     this.#client.destroy()
     this.#server.destroy()
   }

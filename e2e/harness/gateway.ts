@@ -28,6 +28,8 @@ export interface GatewayOptions {
   readonly databaseUrl?: string
   /** Working directory, for a second gateway in the same; an own one otherwise. */
   readonly cwd?: string
+  /** A program that runs the product's command line, given to it as further arguments, and becomes it. */
+  readonly wrapper?: readonly string[]
   /** Resolve as soon as the process is spawned; then `waitReady()` is the caller's. */
   readonly shallNotWait?: boolean
 }
@@ -226,10 +228,11 @@ export async function startGateway(t: Test, options: GatewayOptions): Promise<Te
     ...(options.databaseUrl === undefined ? {} : { DATABASE_URL: options.databaseUrl }),
     ...options.env,
   }
-  const { mode = 'serve', flags = [] } = options
+  const { mode = 'serve', flags = [], wrapper = [] } = options
   // The demo reads a configuration file only when it is told to.
   const args = [MAIN, mode, ...(mode === 'demo' ? ['--config', configFile] : []), ...flags]
-  const child = spawnPlain(productNode(), args, { cwd, env })
+  const [program = '', ...rest] = [...wrapper, productNode(), ...args]
+  const child = spawnPlain(program, rest, { cwd, env })
   const gateway = new TestGateway(child, { cwd, configFile, env })
   t.teardown(async () => {
     try {
