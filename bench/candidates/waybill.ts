@@ -1,0 +1,82 @@
+import type { Candidate, Running, Surroundings } from '../candidate.ts'
+import type { Database } from '../database.ts'
+import { Gateway } from '../gateway.ts'
+import { insertKeys } from '../keys.ts'
+import { untilTrue } from '../wait.ts'
+
+const ROUTE_RATE = { perSecond: 1_000_000, burst: 1_000_000 }
+/** As many tenants as any scenario uses; all but those wait in the snapshot. */
+const TENANTS = 5000
+
+interface Features {
+  readonly name: string
+  readonly what: string
+  /** Default true: requests present keys. Without, there is no tenant and so nothing to limit. */
+  readonly hasKeys?: boolean
+  readonly hasLimits?: boolean
+  /** Default true. Without, the database is away and the spill off: entries are made, and dropped and counted. */
+  readonly isStored?: boolean
+  readonly isJournalled?: boolean
+}
+
+function waybill(features: Features): Candidate {
+  const { name, what, hasKeys = true, hasLimits = true, isStored = true, isJournalled = false } = features
+  const start = async (surroundings: Surroundings): Promise<Running> => {
+    const { folder, upstreamPort, placement } = surroundings
+    const database = await surroundings.newDatabase(name)
+    Gateway.migrate(database, folder)
+    const keys = hasKeys ? await insertKeys(database, TENANTS, hasLimits) : []
+    const gateway = await Gateway.start({
+      cpus: placement.candidate,
+      folder,
+      upstreamPort,
+      database,
+      route: { auth: hasKeys ? 'key' : 'public', ...(hasKeys && hasLimits ? { rateLimit: ROUTE_RATE } : {}) },
+      config: isStored ? { accessLog: { journal: isJournalled } } : UNSTORED,
+    })
+    const databasePid = await surroundings.databasePid()
+    if (!isStored) await surroundings.cutOff(database)
+    return {
+      port: gateway.port,
+      pid: gateway.process.pid,
+      keys,
+      log: {
+        databasePid,
+        settle: (expected) => settle(gateway, expected, isStored),
+        stored: async () => (isStored ? rows(database) : (await gateway.overview()).accessLog.accepted),
+        isStored,
+      },
+      stop: () => gateway.process.stop(),
+    }
+  }
+  return { name, what, missing: () => null, start }
+}
+
+/** The smallest channel, so that it is full at once and stays so. */
+const UNSTORED = {
+  spill: { maxBytes: 0 },
+  accessLog: { capacityEntries: 1024, maxBatchEntries: 1024, backoffMinMs: 60_000, backoffMaxMs: 60_000 },
+}
+
+async function settle(gateway: Gateway, expected: number, isStored: boolean): Promise<void> {
+  await untilTrue(`the gateway has ${expected} entries, none of them on its way`, async () => {
+    const { accessLog } = await gateway.overview()
+    return accessLog.accepted >= expected && (!isStored || accessLog.buffered === 0)
+  })
+}
+
+async function rows(database: Database): Promise<number> {
+  const [row] = await database.query<{ n: number }>('SELECT count(*)::integer AS n FROM access_log')
+  return row?.n ?? Number.NaN
+}
+
+export const everything = waybill({ name: 'waybill', what: 'keys, limits of tenant, key and route, entries by COPY' })
+
+/** Each feature switched off in turn, then all of them; and the one that is off by default. */
+export const variants: readonly Candidate[] = [
+  waybill({ name: 'waybill-no-limits', what: 'no rates, no concurrency limit', hasLimits: false }),
+  waybill({ name: 'waybill-public', what: 'auth: public: no keys, and so no limits', hasKeys: false }),
+  waybill({ name: 'waybill-unstored', what: 'database away, spill off: entries are dropped and counted', isStored: false }),
+  waybill({ name: 'waybill-off', what: 'auth: public, and entries dropped: forwarding', hasKeys: false, isStored: false }),
+  waybill({ name: 'waybill-journal', what: 'everything, and accessLog.journal', isJournalled: true }),
+]

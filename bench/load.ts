@@ -1,0 +1,50 @@
+import { once } from 'node:events'
+import { createInterface, type Interface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import type { Job, JobResult } from './load/job.ts'
+import { spawnPinned, type Spawned } from './process.ts'
+
+/** The load generator's process. One job at a time. */
+export class Load {
+  readonly #process: Spawned
+  readonly #lines: Interface
+
+  constructor(cpus: string | null) {
+    const main = fileURLToPath(new URL('load/main.js', import.meta.url))
+    this.#process = spawnPinned(cpus, [process.execPath, main], { isPiped: true })
+    const { stdout } = this.#process.child
+    if (stdout === null) throw new Error('the load generator has no output')
+    this.#lines = createInterface({ input: stdout })
+  }
+
+  async run(job: Job): Promise<JobResult> {
+    const answered = once(this.#lines, 'line') as Promise<[string]>
+    const ended = once(this.#lines, 'close').then(() => {
+      throw new Error(`the load generator ended: ${this.#process.stderr()}`)
+    })
+    this.#process.child.stdin?.write(`${JSON.stringify(job)}\n`)
+    const [line] = await Promise.race([answered, ended])
+    return JSON.parse(line) as JobResult
+  }
+
+  async stop(): Promise<void> {
+    this.#lines.removeAllListeners()
+    await this.#process.stop()
+  }
+}
+
+/** A request's head as a small client sends it. `Host` is a name that needs no look-up. */
+export function requestHead(options: {
+  readonly path: string
+  readonly key?: string | undefined
+  readonly bodyBytes?: number
+  readonly isClosing?: boolean
+}): string {
+  const { path, key, bodyBytes = 0, isClosing = false } = options
+  const lines = [`${bodyBytes > 0 ? 'POST' : 'GET'} ${path} HTTP/1.1`, 'Host: artifacts.example.com']
+  lines.push('User-Agent: waybill-bench/1', 'Accept: */*')
+  if (key !== undefined) lines.push(`Authorization: Bearer ${key}`)
+  if (bodyBytes > 0) lines.push('Content-Type: application/octet-stream', `Content-Length: ${bodyBytes}`)
+  if (isClosing) lines.push('Connection: close')
+  return `${lines.join('\r\n')}\r\n\r\n`
+}
