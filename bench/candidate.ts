@@ -10,7 +10,8 @@ export interface Surroundings {
   readonly newDatabase: (name: string) => Promise<Database>
   /** Lets nobody into the database any more and breaks off who is in it. */
   readonly cutOff: (database: Database) => Promise<void>
-  readonly databasePid: () => Promise<number>
+  /** The database server's postmaster. */
+  readonly databasePid: number
 }
 
 /** One of the things that are compared. */
@@ -38,9 +39,9 @@ export interface Running {
 export interface RequestLog {
   /** The whole database server's process, for its CPU time. */
   readonly databasePid: number
-  /** Resolves once nothing is on its way into the database any more. */
-  settle(expected: number): Promise<void>
-  /** Entries in the table, counted. */
+  /** Resolves once this many entries since the start have been dealt with, and none is on its way any more. */
+  settle(entries: number): Promise<void>
+  /** Entries since the start: rows in the table, counted. */
   stored(): Promise<number>
   /** False for a candidate that is measured with its log out of reach: then `stored` tells what it accepted. */
   readonly isStored: boolean

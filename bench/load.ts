@@ -18,12 +18,16 @@ export class Load {
   }
 
   async run(job: Job): Promise<JobResult> {
-    const answered = once(this.#lines, 'line') as Promise<[string]>
-    const ended = once(this.#lines, 'close').then(() => {
-      throw new Error(`the load generator ended: ${this.#process.stderr()}`)
-    })
+    // One signal for both, so that what did not happen leaves no listener behind.
+    const settled = new AbortController()
+    const { signal } = settled
+    const answered = once(this.#lines, 'line', { signal }).then((args) => args[0] as string)
+    const ended = once(this.#lines, 'close', { signal }).then(() => null)
     this.#process.child.stdin?.write(`${JSON.stringify(job)}\n`)
-    const [line] = await Promise.race([answered, ended])
+    const line = await Promise.race([answered, ended])
+    void Promise.allSettled([answered, ended])
+    settled.abort()
+    if (line === null) throw new Error(`the load generator ended: ${this.#process.stderr()}`)
     return JSON.parse(line) as JobResult
   }
 

@@ -21,15 +21,24 @@ export interface Cell {
   readonly accounts: Accounts
 }
 
-/** Who counted how many requests since the candidate's start. */
+/** Who counted how many requests, the cell's warm-up included. */
 export interface Accounts {
   readonly sent: number
   readonly answered: number
   readonly refused: number
-  readonly broken: number
   readonly upstream: number
-  /** Entries in the table; null without a log. */
+  /** Entries in the table, as many as were added; null without a log. */
   readonly stored: number | null
+  readonly isSettled: boolean
+}
+
+/** Another figure, measured once or several times. */
+export interface Figure {
+  readonly scenario: string
+  readonly candidate: string
+  readonly name: string
+  readonly unit: string
+  readonly values: readonly number[]
 }
 
 /** A result file. */
@@ -41,7 +50,12 @@ export interface Result {
   readonly postgres: string
   readonly upstream: string
   readonly rounds: number
-  readonly seconds: number
-  readonly missing: readonly string[]
+  readonly secondsEach: number
+  readonly tookSeconds: number
+  /** Name of a candidate → what it needs. */
+  readonly missing: Readonly<Record<string, string>>
   readonly cells: readonly Cell[]
+  readonly figures: readonly Figure[]
+  /** Why the run does not count; empty when it does. */
+  readonly problems: readonly string[]
 }

@@ -15,7 +15,7 @@ export interface Scenario {
   readonly maxRequests: number | null
   /** Body bytes that each request moves, for figures per GB. */
   readonly payloadBytes: number
-  /** Keys of as many tenants are presented in turn; null: one, and all candidates take part. Else those with keys. */
+  /** Keys of as many tenants are presented in turn, to Waybill with everything on; null: one key, and all take part. */
   readonly tenants: number | null
 }
 

@@ -78,7 +78,7 @@ export const haproxy = bare({
       join(folder, 'haproxy.cfg'),
       `global
   nbthread 1
-  maxconn 20000
+  maxconn 4000
 defaults
   mode http
   timeout connect 5s
@@ -106,7 +106,6 @@ export const caddy = bare({
       `{
   admin off
   auto_https off
-  persist_config off
   log {
     level ERROR
   }

@@ -46,7 +46,7 @@ export const naive: Candidate = {
       port,
       pid: process_.pid,
       keys: [],
-      log: { databasePid: await databasePid(), settle, stored, isStored: true },
+      log: { databasePid, settle, stored, isStored: true },
       stop: () => process_.stop(),
     }
   },

@@ -1,0 +1,107 @@
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { CANDIDATES } from './candidates.ts'
+import { EXTRAS } from './extras.ts'
+import { ROOT } from './places.ts'
+import { SCENARIOS } from './scenarios.ts'
+
+/** What a run shall do. */
+export interface BenchOptions {
+  readonly isQuick: boolean
+  readonly candidates: readonly string[]
+  /** Scenarios and extras, by name. */
+  readonly scenarios: readonly string[]
+  readonly rounds: number
+  readonly seconds: number
+  /** Folder of the result file, the plots and the tables. */
+  readonly out: string
+}
+
+const QUICK_SCENARIOS = ['1k', 'latency', 'outage', 'start']
+
+/** The command line could not be understood. */
+export class UsageError extends Error {}
+
+/** Reads the command line. Throws UsageError; null when help was asked for. */
+export function readOptions(args: readonly string[]): BenchOptions | null {
+  const { values } = parse(args)
+  if (values.help === true) return null
+  const isQuick = values.quick === true
+  const everything = [...SCENARIOS, ...EXTRAS].map(({ name }) => name)
+  const names = CANDIDATES.map(({ name }) => name)
+  const candidates = chosen('--only', values.only, names, names)
+  const scenarios = chosen('--scenario', values.scenario, everything, isQuick ? QUICK_SCENARIOS : everything)
+  const rounds = numberOf('--rounds', values.rounds, isQuick ? 3 : 5)
+  const seconds = numberOf('--seconds', values.seconds, isQuick ? 1.5 : 3)
+  const isWhole = candidates.length === names.length && scenarios.length === everything.length
+  const out = values.out ?? join(ROOT, ...(isWhole && !isQuick ? ['docs', 'bench'] : ['.cache', 'bench']))
+  return { isQuick, candidates, scenarios, rounds, seconds, out }
+}
+
+function parse(args: readonly string[]): { values: { [name: string]: string | boolean | undefined } & Strings } {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        quick: { type: 'boolean' },
+        only: { type: 'string' },
+        scenario: { type: 'string' },
+        rounds: { type: 'string' },
+        seconds: { type: 'string' },
+        out: { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    })
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error })
+  }
+}
+
+interface Strings {
+  readonly only?: string | undefined
+  readonly scenario?: string | undefined
+  readonly rounds?: string | undefined
+  readonly seconds?: string | undefined
+  readonly out?: string | undefined
+}
+
+function chosen(
+  flag: string,
+  list: string | undefined,
+  known: readonly string[],
+  otherwise: readonly string[],
+): readonly string[] {
+  if (list === undefined) return otherwise
+  const names = list.split(',')
+  const unknown = names.filter((name) => !known.includes(name))
+  if (unknown.length > 0) throw new UsageError(`${flag} knows no ${unknown.join(', ')}; it knows ${known.join(', ')}`)
+  return known.filter((name) => names.includes(name))
+}
+
+function numberOf(flag: string, text: string | undefined, otherwise: number): number {
+  if (text === undefined) return otherwise
+  const value = Number(text)
+  if (!(value > 0)) throw new UsageError(`${flag} needs a number above 0`)
+  return value
+}
+
+/** The text for --help. */
+export function help(): string {
+  const list = (items: readonly { readonly name: string; readonly what: string }[]): string =>
+    items.map(({ name, what }) => `  ${name.padEnd(20)} ${what}`).join('\n')
+  return `make bench ARGS="…", or npm run bench -- …
+
+  --quick              1 KiB, latency, outage and start only, 3 rounds of 1.5 s: a few minutes
+  --only a,b           only these candidates
+  --scenario a,b       only these scenarios
+  --rounds N           rounds of each scenario (5, quick 3)
+  --seconds N          of each measurement (3, quick 1.5)
+  --out FOLDER         where result.json, results.md and plots go (docs/bench for a whole run, else .cache/bench)
+
+candidates
+${list(CANDIDATES)}
+
+scenarios
+${list([...SCENARIOS, ...EXTRAS])}
+`
+}
