@@ -9,6 +9,9 @@ import { ROOT } from './places.ts'
 import type { Cell, Figure, Result } from './result.ts'
 import { SCENARIOS, type Scenario } from './scenarios.ts'
 
+/** Scenarios without a goal of their own are run less often: each takes two minutes a round. */
+const SHARE_OF_ROUNDS = 0.6
+
 type Tell = (line: string) => void
 
 /**
@@ -22,7 +25,7 @@ export async function runBench(options: BenchOptions, tell: Tell): Promise<Resul
   const problems: string[] = []
   const cells: Cell[] = []
   const figures: Figure[] = []
-  const field = await Field.start()
+  const field = await Field.start(options.cpu)
   try {
     const fail = (problem: string): void => {
       problems.push(problem)
@@ -91,14 +94,16 @@ async function runScenario(context: {
   const contestants = context.contestants.filter(({ candidate }) => takesPart(scenario, candidate.name))
   const cells: Cell[] = []
   tell(`${scenario.name}: ${scenario.what}`)
-  for (let round = 1; round <= options.rounds; round++) {
+  const rounds = scenario.isMain ? options.rounds : Math.max(1, Math.round(options.rounds * SHARE_OF_ROUNDS))
+  for (let round = 1; round <= rounds; round++) {
     // Another one begins in each round, so that none always has the same neighbour before it.
     const first = ((round - 1) * 5) % Math.max(1, contestants.length)
     for (const contestant of [...contestants.slice(first), ...contestants.slice(0, first)]) {
       const cell = await measure({ contestant, scenario, round, seconds: options.seconds, field })
-      for (const problem of problemsOf(cell)) fail(`${cell.candidate}, ${scenario.name}, round ${round}: ${problem}`)
+      for (const problem of problemsOf(cell))
+        fail(`${cell.candidate}, ${scenario.name}, round ${round}: ${problem}`)
       cells.push(cell)
-      tell(progress(cell, round, options.rounds))
+      tell(progress(cell, round, rounds))
     }
   }
   return cells

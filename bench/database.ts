@@ -17,7 +17,9 @@ export class DatabaseServer {
   constructor() {
     this.#url = process.env['WAYBILL_TEST_DATABASE_URL'] ?? ''
     if (this.#url === '') {
-      throw new Error('WAYBILL_TEST_DATABASE_URL is not set: run through "node dist/embedded/with-postgres.js -- …"')
+      throw new Error(
+        'WAYBILL_TEST_DATABASE_URL is not set: run through "node dist/embedded/with-postgres.js -- …"',
+      )
     }
   }
 

@@ -45,9 +45,9 @@ export class Field {
     this.#folder = options.folder
   }
 
-  /** Sets it up. The bench's own process goes to the CPUs of the load. */
-  static async start(): Promise<Field> {
-    const cpus = placement()
+  /** Sets it up, the candidates on this CPU or the first. The bench's own process goes to the CPUs of the load. */
+  static async start(cpu: number | null): Promise<Field> {
+    const cpus = placement(cpu)
     pin(process.pid, cpus.load)
     const folder = await mkdtemp(join(tmpdir(), 'waybill-bench-'))
     await chmod(folder, 0o711)

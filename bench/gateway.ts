@@ -80,7 +80,9 @@ export class Gateway {
   }
 
   async #admin(path: string): Promise<string> {
-    const response = await fetch(`http://127.0.0.1:${this.adminPort}${path}`, { headers: { connection: 'close' } })
+    const response = await fetch(`http://127.0.0.1:${this.adminPort}${path}`, {
+      headers: { connection: 'close' },
+    })
     if (!response.ok) throw new Error(`${path} answered ${response.status}`)
     return response.text()
   }

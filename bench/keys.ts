@@ -14,7 +14,9 @@ const CONCURRENCY = 1_000_000
 export async function insertKeys(database: Database, count: number, isLimited: boolean): Promise<string[]> {
   const keys = Array.from({ length: count }, newKey)
   const slugs = keys.map((_, i) => `tenant-${i}`)
-  const [rate, burst, concurrency] = isLimited ? [RATE_PER_SECOND, RATE_PER_SECOND, CONCURRENCY] : [null, null, null]
+  const [rate, burst, concurrency] = isLimited
+    ? [RATE_PER_SECOND, RATE_PER_SECOND, CONCURRENCY]
+    : [null, null, null]
   await database.query(
     `INSERT INTO tenants (slug, rate_per_second, rate_burst, max_concurrency)
      SELECT slug, $2::float8, $3::integer, $4::integer FROM unnest($1::text[]) AS t (slug)`,

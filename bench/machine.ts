@@ -26,18 +26,19 @@ export function has(program: string): boolean {
 }
 
 /**
- * The first CPU that we may use for the candidate, all others for load, upstream and PostgreSQL. With a single CPU, or without
- * taskset, nothing is pinned.
+ * One CPU for the candidate, the first that we may use if none is named, and all others for load, upstream and PostgreSQL. With a
+ * single CPU, or without taskset, nothing is pinned.
  */
-export function placement(): Placement {
+export function placement(cpu: number | null): Placement {
   const list = /^Cpus_allowed_list:\s*(\S+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0'
   const allowed = list.split(',').flatMap((range) => {
     const [from = 0, to = from] = range.split('-').map(Number)
     return Array.from({ length: to - from + 1 }, (_, i) => from + i)
   })
-  const [first, ...rest] = allowed
-  if (first === undefined || rest.length === 0 || !has('taskset')) return { candidate: null, load: null }
-  return { candidate: String(first), load: rest.join(',') }
+  const candidate = allowed.find((each) => cpu === null || each === cpu)
+  const rest = allowed.filter((each) => each !== candidate)
+  if (candidate === undefined || rest.length === 0 || !has('taskset')) return { candidate: null, load: null }
+  return { candidate: String(candidate), load: rest.join(',') }
 }
 
 /** Describes the machine and the versions of what is compared. */
@@ -73,7 +74,15 @@ function libraryVersions(): Record<string, string> {
     const lock = JSON.parse(readFileSync(new URL(file, import.meta.url), 'utf8')) as {
       packages: Record<string, { version?: string }>
     }
-    for (const name of ['http-proxy', 'http-proxy-3', 'httpxy', 'fastify', '@fastify/http-proxy', 'pg', 'undici']) {
+    for (const name of [
+      'http-proxy',
+      'http-proxy-3',
+      'httpxy',
+      'fastify',
+      '@fastify/http-proxy',
+      'pg',
+      'undici',
+    ]) {
       const version = lock.packages[`node_modules/${name}`]?.version
       if (version !== undefined) versions[name] ??= version
     }
@@ -84,7 +93,11 @@ function libraryVersions(): Record<string, string> {
 /** The commit that is measured, or "unknown" outside a clone. */
 export function commitOf(folder: string): string {
   try {
-    return execFileSync('git', ['describe', '--always', '--dirty'], { cwd: folder, encoding: 'utf8', stdio: 'pipe' }).trim()
+    return execFileSync('git', ['describe', '--always', '--dirty'], {
+      cwd: folder,
+      encoding: 'utf8',
+      stdio: 'pipe',
+    }).trim()
   } catch {
     return 'unknown'
   }

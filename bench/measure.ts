@@ -2,7 +2,7 @@ import type { Running } from './candidate.ts'
 import type { Contestant, Field } from './field.ts'
 import { requestHead } from './load.ts'
 import type { Job, JobResult } from './load/job.ts'
-import { cpuOf, residentBytesOf, type CpuUs } from './process.ts'
+import { busyUsOf, cpuOf, residentBytesOf, type CpuUs } from './process.ts'
 import type { Cell } from './result.ts'
 import type { Scenario } from './scenarios.ts'
 
@@ -23,7 +23,10 @@ export async function measure(options: {
   // Connections, buffers and branch predictors of this very load; counted, not measured.
   const warmUp = await field.load.run({ ...job, seconds: WARM_UP_SECONDS, maxRequests: job.maxRequests && 1 })
   const before = cpuTimes(running)
+  const busyBefore = busyUsOf(field.placement.candidate)
   const result = await field.load.run(job)
+  const busyUs = busyUsOf(field.placement.candidate) - busyBefore
+  const ownUs = cpuUsBetween(before, cpuTimes(running))
   const residentBytes = running.pid === null ? null : residentBytesOf(running.pid)
   const sent = warmUp.sent + result.sent
   // What is still on its way into the database has been paid for when the time is taken.
@@ -41,6 +44,7 @@ export async function measure(options: {
     latencyMs: result.latencyMs,
     residentBytes,
     generatorUs: result.cpuUsPerRequest,
+    foreignShare: Number.isNaN(busyUs) ? null : (busyUs - ownUs) / (result.seconds * 1e6),
     accounts: {
       sent,
       answered: warmUp.completed + result.completed,
@@ -74,7 +78,14 @@ interface CpuTimes {
 }
 
 function cpuTimes({ pid, log }: Running): CpuTimes {
-  return { candidate: pid === null ? null : cpuOf(pid), postgres: log === null ? null : cpuOf(log.databasePid) }
+  return {
+    candidate: pid === null ? null : cpuOf(pid),
+    postgres: log === null ? null : cpuOf(log.databasePid),
+  }
+}
+
+function cpuUsBetween({ candidate: from }: CpuTimes, { candidate: to }: CpuTimes): number {
+  return from === null || to === null ? 0 : to.user + to.system - from.user - from.system
 }
 
 function figures(before: CpuTimes, after: CpuTimes, { sent }: JobResult): Pick<Cell, 'cpuUs' | 'postgresUs'> {

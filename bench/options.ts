@@ -13,6 +13,8 @@ export interface BenchOptions {
   readonly scenarios: readonly string[]
   readonly rounds: number
   readonly seconds: number
+  /** The candidate's CPU; null: the first. */
+  readonly cpu: number | null
   /** Folder of the result file, the plots and the tables. */
   readonly out: string
 }
@@ -35,10 +37,13 @@ export function readOptions(args: readonly string[]): BenchOptions | null {
   const seconds = numberOf('--seconds', values.seconds, isQuick ? 1.5 : 3)
   const isWhole = candidates.length === names.length && scenarios.length === everything.length
   const out = values.out ?? join(ROOT, ...(isWhole && !isQuick ? ['docs', 'bench'] : ['.cache', 'bench']))
-  return { isQuick, candidates, scenarios, rounds, seconds, out }
+  const cpu = values.cpu === undefined ? null : numberOf('--cpu', values.cpu, 0, 0)
+  return { cpu, isQuick, candidates, scenarios, rounds, seconds, out }
 }
 
-function parse(args: readonly string[]): { values: { [name: string]: string | boolean | undefined } & Strings } {
+function parse(args: readonly string[]): {
+  values: { [name: string]: string | boolean | undefined } & Strings
+} {
   try {
     return parseArgs({
       args: [...args],
@@ -48,6 +53,7 @@ function parse(args: readonly string[]): { values: { [name: string]: string | bo
         scenario: { type: 'string' },
         rounds: { type: 'string' },
         seconds: { type: 'string' },
+        cpu: { type: 'string' },
         out: { type: 'string' },
         help: { type: 'boolean', short: 'h' },
       },
@@ -62,6 +68,7 @@ interface Strings {
   readonly scenario?: string | undefined
   readonly rounds?: string | undefined
   readonly seconds?: string | undefined
+  readonly cpu?: string | undefined
   readonly out?: string | undefined
 }
 
@@ -74,14 +81,20 @@ function chosen(
   if (list === undefined) return otherwise
   const names = list.split(',')
   const unknown = names.filter((name) => !known.includes(name))
-  if (unknown.length > 0) throw new UsageError(`${flag} knows no ${unknown.join(', ')}; it knows ${known.join(', ')}`)
+  if (unknown.length > 0)
+    throw new UsageError(`${flag} knows no ${unknown.join(', ')}; it knows ${known.join(', ')}`)
   return known.filter((name) => names.includes(name))
 }
 
-function numberOf(flag: string, text: string | undefined, otherwise: number): number {
+function numberOf(
+  flag: string,
+  text: string | undefined,
+  otherwise: number,
+  least = Number.MIN_VALUE,
+): number {
   if (text === undefined) return otherwise
   const value = Number(text)
-  if (!(value > 0)) throw new UsageError(`${flag} needs a number above 0`)
+  if (!(value >= least)) throw new UsageError(`${flag} needs a number${least > 0 ? ' above 0' : ''}`)
   return value
 }
 
@@ -94,8 +107,9 @@ export function help(): string {
   --quick              1 KiB, latency, outage and start only, 3 rounds of 1.5 s: a few minutes
   --only a,b           only these candidates
   --scenario a,b       only these scenarios
-  --rounds N           rounds of each scenario (5, quick 3)
+  --rounds N           rounds of the scenarios with goals (5, quick 3); of others 60 %
   --seconds N          of each measurement (3, quick 1.5)
+  --cpu N              the candidate's CPU (the first); all others are for load, upstream and PostgreSQL
   --out FOLDER         where result.json, results.md and plots go (docs/bench for a whole run, else .cache/bench)
 
 candidates

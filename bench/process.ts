@@ -34,7 +34,11 @@ export function killAll(): void {
 export function spawnPinned(
   cpus: string | null,
   command: readonly [string, ...string[]],
-  options: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>>; readonly isPiped?: boolean },
+  options: {
+    readonly cwd?: string
+    readonly env?: Readonly<Record<string, string>>
+    readonly isPiped?: boolean
+  },
 ): Spawned {
   const [program, ...args] = cpus === null ? command : (['taskset', '-c', cpus, ...command] as const)
   const child = spawn(program, args, {
@@ -71,7 +75,8 @@ async function stop(child: ChildProcess): Promise<void> {
 /** Moves a process and its children to these CPUs; what they start later follows. */
 export function pin(pid: number, cpus: string | null): void {
   if (cpus === null) return
-  for (const each of treeOf(pid)) execFileSync('taskset', ['-a', '-p', '-c', cpus, String(each)], { stdio: 'ignore' })
+  for (const each of treeOf(pid))
+    execFileSync('taskset', ['-a', '-p', '-c', cpus, String(each)], { stdio: 'ignore' })
 }
 
 /** A process and all its descendants that are alive. */
@@ -102,6 +107,18 @@ export function cpuOf(root: number): CpuUs {
     system += Number(fields[12]) + Number(fields[14])
   }
   return { user: user * usPerTick(), system: system * usPerTick() }
+}
+
+/** Time for which a CPU has not been idle so far, in microseconds; NaN for none, or where the system does not tell. */
+export function busyUsOf(cpu: string | null): number {
+  const line = new RegExp(`^cpu${cpu ?? 'none'} (.*)$`, 'm').exec(readFileSync('/proc/stat', 'utf8'))?.[1]
+  // proc(5): user nice system idle iowait irq softirq steal …
+  const [user, nice, system, , , irq, softirq, steal] = (line ?? '').split(' ').map(Number)
+  const ticks = [user, nice, system, irq, softirq, steal].reduce<number>(
+    (sum, each) => sum + (each ?? Number.NaN),
+    0,
+  )
+  return ticks * usPerTick()
 }
 
 /** Resident memory of a process and its descendants in bytes; pages that they share are counted once for each. */

@@ -18,6 +18,8 @@ export interface Cell {
   readonly residentBytes: number | null
   /** CPU time of the load generator per request, to see whether it was the bottleneck. */
   readonly generatorUs: number
+  /** Share of the candidate's CPU that went to others while it was measured; null when it is not pinned. */
+  readonly foreignShare: number | null
   readonly accounts: Accounts
 }
 

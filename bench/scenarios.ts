@@ -17,6 +17,8 @@ export interface Scenario {
   readonly payloadBytes: number
   /** Keys of as many tenants are presented in turn, to Waybill with everything on; null: one key, and all take part. */
   readonly tenants: number | null
+  /** Goals hang on it: it is run in all rounds. */
+  readonly isMain: boolean
 }
 
 const DEFAULTS = {
@@ -28,6 +30,7 @@ const DEFAULTS = {
   maxRequests: null,
   payloadBytes: 1024,
   tenants: null,
+  isMain: false,
 }
 const MIB = 1024 * 1024
 
@@ -36,13 +39,23 @@ const OPEN_RATE = 3000
 
 /** All scenarios, in the order in which they are run. */
 export const SCENARIOS: readonly Scenario[] = [
-  { ...DEFAULTS, name: '1k', what: '1 KiB responses, 64 connections' },
-  { ...DEFAULTS, name: 'latency', what: `1 KiB responses, ${OPEN_RATE} requests/s due at fixed times, 64 connections`, rate: OPEN_RATE },
+  { ...DEFAULTS, name: '1k', what: '1 KiB responses, 64 connections', isMain: true },
+  {
+    ...DEFAULTS,
+    name: 'latency',
+    what: `1 KiB responses, ${OPEN_RATE} requests/s due at fixed times, 64 connections`,
+    rate: OPEN_RATE,
+  },
   { ...DEFAULTS, name: '0', what: 'empty responses, 64 connections', path: '/0', payloadBytes: 0 },
   { ...DEFAULTS, name: '64k', what: '64 KiB responses, 64 connections', path: '/64k', payloadBytes: 65_536 },
   { ...DEFAULTS, name: '1-connection', what: '1 KiB responses, 1 connection', connections: 1 },
   { ...DEFAULTS, name: '1000-connections', what: '1 KiB responses, 1,000 connections', connections: 1000 },
-  { ...DEFAULTS, name: 'new-connections', what: '1 KiB responses, a new connection for each of 64 at a time', isNewConnections: true },
+  {
+    ...DEFAULTS,
+    name: 'new-connections',
+    what: '1 KiB responses, a new connection for each of 64 at a time',
+    isNewConnections: true,
+  },
   {
     ...DEFAULTS,
     name: 'download',
@@ -51,6 +64,7 @@ export const SCENARIOS: readonly Scenario[] = [
     connections: 1,
     maxRequests: 4,
     payloadBytes: DOWNLOAD_BYTES,
+    isMain: true,
   },
   {
     ...DEFAULTS,
@@ -60,11 +74,14 @@ export const SCENARIOS: readonly Scenario[] = [
     connections: 16,
     bodyBytes: MIB,
     payloadBytes: MIB,
+    isMain: true,
   },
-  ...[1, 100, 5000].map((tenants) => ({
-    ...DEFAULTS,
-    name: `${tenants}-tenants`,
-    what: `1 KiB responses, 64 connections, keys of ${tenants} tenants in turn`,
-    tenants,
-  })),
+  ofTenants(1),
+  ofTenants(100),
+  ofTenants(5000),
 ]
+
+function ofTenants(tenants: number): Scenario {
+  const what = `1 KiB responses, 64 connections, keys of ${tenants} tenants in turn`
+  return { ...DEFAULTS, name: `${tenants}-tenants`, what, tenants }
+}

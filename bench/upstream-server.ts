@@ -46,7 +46,8 @@ function answer(req: IncomingMessage, res: ServerResponse): void {
   const body = BODIES[path]
   if (path === '/download') download(res)
   else if (path === '/slow') slow(res)
-  else if (path === '/upload') req.resume().once('end', () => res.writeHead(200, { 'content-length': 0 }).end())
+  else if (path === '/upload')
+    req.resume().once('end', () => res.writeHead(200, { 'content-length': 0 }).end())
   else if (body === undefined) res.writeHead(404, { 'content-length': 0 }).end()
   else res.writeHead(200, { 'content-type': 'text/plain', 'content-length': body.length }).end(body)
 }

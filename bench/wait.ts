@@ -9,13 +9,13 @@ export async function wait(ms: number): Promise<void> {
 export class Hopeless extends Error {}
 
 /**
- * Resolves as soon as `isTrue` does not reject and gives true, looking every few milliseconds. Rejects after `timeoutMs`, or at
+ * Resolves as soon as `isTrue` does not reject and gives true, looking now and then. Rejects after `timeoutMs`, or at
  * once when `isTrue` throws `Hopeless`.
  */
 export async function untilTrue(
   what: string,
   isTrue: () => Promise<boolean> | boolean,
-  timeoutMs = 15_000,
+  { timeoutMs = 15_000, everyMs = 10 }: { readonly timeoutMs?: number; readonly everyMs?: number } = {},
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs
   let reason: unknown
@@ -26,7 +26,8 @@ export async function untilTrue(
       if (error instanceof Hopeless) throw error
       reason = error
     }
-    if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`, { cause: reason })
-    await pause(10)
+    if (performance.now() > deadline)
+      throw new Error(`not within ${timeoutMs} ms: ${what}`, { cause: reason })
+    await pause(everyMs)
   }
 }

@@ -32,15 +32,23 @@ function bare(options: {
   return { name, what, missing, start }
 }
 
-const needs = (program: string, debianPackage = program) => (): string | null =>
-  has(program) ? null : `${program} (Debian: ${debianPackage})`
+const needs =
+  (program: string, debianPackage = program) =>
+  (): string | null =>
+    has(program) ? null : `${program} (Debian: ${debianPackage})`
 
 /** The upstream itself: what load and upstream cost without anything between them. */
 export const direct: Candidate = {
   name: 'direct',
   what: 'the upstream without a proxy: the floor of every latency',
   missing: () => null,
-  start: async ({ upstreamPort }) => ({ port: upstreamPort, pid: null, keys: [], log: null, stop: async () => {} }),
+  start: async ({ upstreamPort }) => ({
+    port: upstreamPort,
+    pid: null,
+    keys: [],
+    log: null,
+    stop: async () => {},
+  }),
 }
 
 export const nginx = bare({
@@ -48,7 +56,9 @@ export const nginx = bare({
   what: 'proxy_pass, upstream keep-alive, one worker',
   missing: needs('nginx'),
   command: async (port, { folder, upstreamPort }) => {
-    const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((each) => `${each}_temp_path ${folder}/${each};`)
+    const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+      (each) => `${each}_temp_path ${folder}/${each};`,
+    )
     await writeFile(
       join(folder, 'nginx.conf'),
       `daemon off; worker_processes 1; pid ${folder}/pid; error_log ${folder}/error.log;
@@ -134,7 +144,12 @@ export const goReverseProxy = bare({
     const cache = join(ROOT, '.cache', 'bench')
     await mkdir(cache, { recursive: true })
     const program = join(cache, 'go-reverse-proxy')
-    const env = { PATH: process.env['PATH'] ?? '', HOME: cache, GOCACHE: join(cache, 'go'), GOFLAGS: '-mod=mod' }
+    const env = {
+      PATH: process.env['PATH'] ?? '',
+      HOME: cache,
+      GOCACHE: join(cache, 'go'),
+      GOFLAGS: '-mod=mod',
+    }
     execFileSync('go', ['build', '-o', program, '.'], { cwd: join(SOURCES, 'go'), env, stdio: 'inherit' })
     return [program, String(port), `http://127.0.0.1:${upstreamPort}`]
   },
@@ -156,6 +171,14 @@ function library(name: string, file: string, what: string): Candidate {
 }
 
 export const httpProxy = library('http-proxy', 'http-proxy.mjs', 'with a keep-alive agent, forwarding only')
-export const httpProxy3 = library('http-proxy-3', 'http-proxy-3.mjs', 'with a keep-alive agent, forwarding only')
+export const httpProxy3 = library(
+  'http-proxy-3',
+  'http-proxy-3.mjs',
+  'with a keep-alive agent, forwarding only',
+)
 export const httpxy = library('httpxy', 'httpxy.mjs', 'forwarding only')
-export const fastifyHttpProxy = library('@fastify/http-proxy', 'fastify-http-proxy.mjs', 'forwarding only, with undici')
+export const fastifyHttpProxy = library(
+  '@fastify/http-proxy',
+  'fastify-http-proxy.mjs',
+  'forwarding only, with undici',
+)

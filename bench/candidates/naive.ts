@@ -25,7 +25,12 @@ export const naive: Candidate = {
     const port = await freePort()
     const process_ = spawnPinned(
       placement.candidate,
-      [process.execPath, join(SOURCES, 'servers', 'naive.mjs'), String(port), `http://127.0.0.1:${upstreamPort}`],
+      [
+        process.execPath,
+        join(SOURCES, 'servers', 'naive.mjs'),
+        String(port),
+        `http://127.0.0.1:${upstreamPort}`,
+      ],
       { env: { DATABASE_URL: database.url } },
     )
     await waitForPort(port, process_)
@@ -40,8 +45,11 @@ export const naive: Candidate = {
       )
       return row?.n ?? 0
     }
-    const settle = (expected: number): Promise<void> =>
-      untilTrue(`${expected} INSERTs`, async () => (await inserted()) >= expected, 120_000)
+    const settle = (entries: number): Promise<void> =>
+      untilTrue(`${entries} INSERTs`, async () => (await inserted()) >= entries, {
+        timeoutMs: 120_000,
+        everyMs: 50,
+      })
     return {
       port,
       pid: process_.pid,

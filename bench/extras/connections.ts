@@ -11,7 +11,7 @@ const IDLE = 10_000
 const SLOW = 1000
 const STALLED = 200
 /** Candidates whose memory is worth comparing. HAProxy's configuration here takes fewer connections. */
-const COMPARED = ['nginx', 'go', 'caddy', 'http-proxy', 'waybill']
+const COMPARED = new Set(['nginx', 'go', 'caddy', 'http-proxy', 'waybill'])
 /** Connections opened at once: less than a listener's backlog. */
 const AT_ONCE = 200
 /** Until the kernel's and the candidate's buffers have filled up and the garbage of opening has been collected, mostly. */
@@ -24,7 +24,7 @@ export const connections: Extra = {
   run: async (context) => {
     const figures: Figure[] = []
     for (const { candidate } of context.contestants) {
-      if (COMPARED.includes(candidate.name)) figures.push(...(await memoryOf(context, candidate)))
+      if (COMPARED.has(candidate.name)) figures.push(...(await memoryOf(context, candidate)))
     }
     return figures
   },
@@ -41,16 +41,23 @@ async function memoryOf({ field, tell }: ExtraContext, candidate: Candidate): Pr
     // A fresh process for each: memory that was used once is seldom given back.
     const contestant = await field.enter(candidate)
     await field.warmUp(contestant)
-    const { port, pid, keys, stop } = contestant.running
+    const { running } = contestant
+    const { port, pid, keys } = running
     const before = residentBytesOf(pid ?? 0)
     const head = requestHead({ path: kind.path, key: keys[0] })
     const sockets = await openMany({ port, head, ...kind })
     await wait(SETTLE_MS)
     const each = (residentBytesOf(pid ?? 0) - before) / kind.count / 1024
     for (const socket of sockets) socket.destroy()
-    await stop()
+    await running.stop()
     tell(`${candidate.name}: ${each.toFixed(1)} KiB for each ${kind.name} (${kind.count} of them)`)
-    figures.push({ scenario: 'connections', candidate: candidate.name, name: kind.name, unit: 'KiB', values: [each] })
+    figures.push({
+      scenario: 'connections',
+      candidate: candidate.name,
+      name: kind.name,
+      unit: 'KiB',
+      values: [each],
+    })
   }
   return figures
 }
@@ -65,7 +72,9 @@ async function openMany(options: {
   const { port, head, count, isAnswered, isRead } = options
   const sockets: Socket[] = []
   while (sockets.length < count) {
-    const some = Array.from({ length: Math.min(AT_ONCE, count - sockets.length) }, () => connect(port, '127.0.0.1'))
+    const some = Array.from({ length: Math.min(AT_ONCE, count - sockets.length) }, () =>
+      connect(port, '127.0.0.1'),
+    )
     await Promise.all(
       some.map(async (socket) => {
         socket.on('error', () => {})

@@ -17,8 +17,9 @@ export const generatorCheck: Extra = {
     const own: number[] = []
     const wrk: number[] = []
     const address = `http://127.0.0.1:${upstream.port}/1k`
-    const pinned = placement.load === null ? [] : ['taskset', '-c', placement.load]
-    const [program = 'wrk', ...args] = [...pinned, 'wrk', '-t1', '-c64', `-d${Math.ceil(seconds)}s`, address]
+    const wrkCommand = ['wrk', '-t1', '-c64', `-d${Math.ceil(seconds)}s`, address] as const
+    const [program, ...args] =
+      placement.load === null ? wrkCommand : (['taskset', '-c', placement.load, ...wrkCommand] as const)
     for (let round = 0; round < rounds; round++) {
       const result = await load.run({
         port: upstream.port,

@@ -59,13 +59,18 @@ async function oneRound(
   // The first of a round is the first of the next one's last, so that neither always follows the other.
   for (const state of round % 2 === 1 ? STATES : STATES.toReversed()) {
     const open = { ...job, rate, seconds: Math.max(LEAST_SECONDS, seconds) }
-    const result = await (state === 'frozen' ? whileFrozen(field.databasePid, () => field.load.run(open)) : field.load.run(open))
+    const result = await (state === 'frozen'
+      ? whileFrozen(field.databasePid, () => field.load.run(open))
+      : field.load.run(open))
     results.set(state, result)
     sent += result.sent
     note(`p50 ${state}`, result.latencyMs.p50)
     note(`p99 ${state}`, result.latencyMs.p99)
-    tell(`${state}: ${rate} requests/s, p50 ${result.latencyMs.p50.toFixed(2)} ms, p99 ${result.latencyMs.p99.toFixed(2)} ms`)
-    if (result.completed !== result.sent) fail(`outage, ${state}: ${result.completed} of ${result.sent} answered`)
+    tell(
+      `${state}: ${rate} requests/s, p50 ${result.latencyMs.p50.toFixed(2)} ms, p99 ${result.latencyMs.p99.toFixed(2)} ms`,
+    )
+    if (result.completed !== result.sent)
+      fail(`outage, ${state}: ${result.completed} of ${result.sent} answered`)
   }
   const [healthy, frozen] = STATES.map((state) => results.get(state)?.latencyMs.p99 ?? Number.NaN)
   note('p99 frozen ÷ healthy', (frozen ?? Number.NaN) / (healthy ?? Number.NaN))

@@ -19,15 +19,16 @@ export const start: Extra = {
   what: 'cold start of serve to ready, with 1 and with 100,000 keys; RSS idle and after a million requests (quick: 100,000)',
   run: async (context) => {
     if (!context.contestants.some(({ candidate }) => candidate.name === 'waybill')) return []
-    const figures = new Map<string, { unit: string; values: number[] }>()
+    const figures = new Map<string, Figure & { values: number[] }>()
     const note: Note = (name, unit, value) => {
-      const { values } = figures.get(name) ?? { values: [] }
-      figures.set(name, { unit, values: [...values, value] })
+      const known = figures.get(name) ?? { scenario: 'start', candidate: 'waybill', name, unit, values: [] }
+      known.values.push(value)
+      figures.set(name, known)
       context.tell(`${name}: ${value.toFixed(1)} ${unit}`)
     }
     await coldStarts(context, note)
     await footprint(context, note)
-    return [...figures].map(([name, each]): Figure => ({ scenario: 'start', candidate: 'waybill', name, ...each }))
+    return [...figures.values()]
   },
 }
 
@@ -85,7 +86,11 @@ async function footprint({ field, isQuick, fail }: ExtraContext, note: Note): Pr
     })
     sent += result.sent
     await wait(IDLE_MS)
-    note(`RSS after ${(requests * share).toLocaleString('en')} requests`, 'MiB', residentBytesOf(gateway.process.pid) / MIB)
+    note(
+      `RSS after ${(requests * share).toLocaleString('en')} requests`,
+      'MiB',
+      residentBytesOf(gateway.process.pid) / MIB,
+    )
   }
   const { accepted, stored } = (await gateway.overview()).accessLog
   if (accepted !== sent || stored !== sent) fail(`start: ${stored} entries stored of ${sent} requests`)

@@ -14,22 +14,34 @@ export const writer: Extra = {
   run: async ({ field, tell }) => {
     const { candidate } = field.placement
     const command = [process.execPath, BENCH] as const
-    const [program, ...args] = candidate === null ? command : (['taskset', '-c', candidate, ...command] as const)
+    const [program, ...args] =
+      candidate === null ? command : (['taskset', '-c', candidate, ...command] as const)
     // PATH only: a developer's own settings shall not change it.
-    const env = { PATH: process.env['PATH'] ?? '', WAYBILL_TEST_DATABASE_URL: process.env['WAYBILL_TEST_DATABASE_URL'] ?? '' }
+    const env = {
+      PATH: process.env['PATH'] ?? '',
+      WAYBILL_TEST_DATABASE_URL: process.env['WAYBILL_TEST_DATABASE_URL'] ?? '',
+    }
     const { stdout } = await run(program, args, { env, maxBuffer: 16 * 1024 * 1024 })
     const figures: Figure[] = []
     for (const [mode, name] of [
       ['live', 'largest batches'],
       ['live in batches of 128', 'batches of 128'],
     ] as const) {
-      const lines = [...stdout.matchAll(new RegExp(`# ${mode}, round \\d+: stored at (\\d+) rows/s, ([\\d.]+) µs`, 'g'))]
+      const lines = [
+        ...stdout.matchAll(new RegExp(`# ${mode}, round \\d+: stored at (\\d+) rows/s, ([\\d.]+) µs`, 'g')),
+      ]
       const values = lines.map((line) => Number(line[1]))
       if (values.length === 0) continue
       tell(`${name}: ${values.join(', ')} rows/s`)
       figures.push({ scenario: 'writer', candidate: 'waybill', name, unit: 'rows/s', values })
       const cpu = lines.map((line) => Number(line[2]))
-      figures.push({ scenario: 'writer', candidate: 'waybill', name: `${name}, CPU of Node per row`, unit: 'µs', values: cpu })
+      figures.push({
+        scenario: 'writer',
+        candidate: 'waybill',
+        name: `${name}, CPU of Node per row`,
+        unit: 'µs',
+        values: cpu,
+      })
     }
     return figures
   },

@@ -18,7 +18,8 @@ export class Latencies {
 
   summary(): Latency {
     const sorted = this.#values.subarray(0, this.#count).sort()
-    const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0
+    const at = (share: number): number =>
+      sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0
     return { p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), max: at(1) }
   }
 }

@@ -4,6 +4,7 @@ import type { Machine } from '../machine.ts'
 import type { Result } from '../result.ts'
 import { SCENARIOS } from '../scenarios.ts'
 import { goalRows } from './goals.ts'
+import { median } from './median.ts'
 import { plotsOf } from './plots.ts'
 import { candidatesIn, figureRows, scenarioRows } from './scenario-table.ts'
 import { markdownTable, textTable } from './text-table.ts'
@@ -37,11 +38,14 @@ function report(result: Result, table: Table): string {
   const { cells, figures, problems, missing } = result
   const parts = [description(result)]
   for (const { name, what } of SCENARIOS) {
-    if (candidatesIn(cells, name).length > 0) parts.push(`## ${name}: ${what}`, table(scenarioRows(cells, name)))
+    if (candidatesIn(cells, name).length > 0)
+      parts.push(`## ${name}: ${what}`, table(scenarioRows(cells, name)))
   }
   if (figures.length > 0) parts.push('## Further figures', table(figureRows(result)))
   parts.push('## Goals', table(goalRows(result)))
-  for (const [name, what] of Object.entries(missing)) parts.push(`Not compared: ${name}, for want of ${what}.`)
+  for (const [name, what] of Object.entries(missing))
+    parts.push(`Not compared: ${name}, for want of ${what}.`)
+  parts.push(quietness(result))
   const count = cells.reduce((sum, { accounts }) => sum + accounts.sent, 0)
   parts.push(
     problems.length === 0
@@ -49,6 +53,18 @@ function report(result: Result, table: Table): string {
       : `**This run does not count:**\n\n${problems.map((problem) => `* ${problem}`).join('\n')}`,
   )
   return parts.join('\n\n')
+}
+
+/** Softirqs of the candidate's own traffic count as others' time, so a few percent are normal. */
+const QUIET_SHARE = 0.1
+
+function quietness({ cells }: Result): string {
+  const shares = cells.flatMap(({ foreignShare }) => foreignShare ?? [])
+  if (shares.length === 0)
+    return 'The candidates were not pinned to a CPU of their own: the figures mean little.'
+  const share = median(shares)
+  const text = `Others took ${(share * 100).toFixed(0)} % of the candidate's CPU (median; most ${(Math.max(...shares) * 100).toFixed(0)} %).`
+  return share < QUIET_SHARE ? text : `${text} **The machine was not quiet: repeat the run.**`
 }
 
 function description(result: Result): string {

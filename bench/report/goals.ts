@@ -39,7 +39,13 @@ const AIMS: readonly Aim[] = [
   aim('CPU per 1 KiB request ÷ bare nginx', 'at most', 2.6, ratio('waybill', 'nginx')),
   {
     ...aim('what keys, limits, entry and COPY add to the gateway with them off', 'at most', 9, ({ cells }) =>
-      paired(cells, { scenario: '1k', left: 'waybill', right: 'waybill-off', of: cpu, combine: (on, off) => on - off }),
+      paired(cells, {
+        scenario: '1k',
+        left: 'waybill',
+        right: 'waybill-off',
+        of: cpu,
+        combine: (on, off) => on - off,
+      }),
     ),
     digits: 1,
     unit: 'µs',
@@ -47,7 +53,12 @@ const AIMS: readonly Aim[] = [
   aim('p99 at 70 % load, PostgreSQL frozen ÷ healthy', 'at most', P99_NOISE, (result) =>
     extraFigure(result, 'outage', 'p99 frozen ÷ healthy'),
   ),
-  aim('INSERT per request ÷ Waybill, CPU of proxy and PostgreSQL', 'at least', 3, ratio('naive-insert', 'waybill', '1k', cpuOfAll)),
+  aim(
+    'INSERT per request ÷ Waybill, CPU of proxy and PostgreSQL',
+    'at least',
+    3,
+    ratio('naive-insert', 'waybill', '1k', cpuOfAll),
+  ),
   {
     ...aim('writer, batches of 128, one core for Node', 'at least', 80_000, (result) =>
       extraFigure(result, 'writer', 'batches of 128'),
@@ -55,19 +66,43 @@ const AIMS: readonly Aim[] = [
     digits: 0,
     unit: 'rows/s',
   },
-  aim('CPU per GB of a 256 MiB download ÷ http-proxy-3', 'at most', 1.3, ratio('waybill', 'http-proxy-3', 'download')),
+  aim(
+    'CPU per GB of a 256 MiB download ÷ http-proxy-3',
+    'at most',
+    1.3,
+    ratio('waybill', 'http-proxy-3', 'download'),
+  ),
   aim('CPU per GB of a 256 MiB download ÷ Caddy', 'at most', 1.3, ratio('waybill', 'caddy', 'download')),
-  aim('http-proxy-3 ÷ Waybill, MB/s of a 256 MiB download', 'at most', 1.3, ratio('http-proxy-3', 'waybill', 'download', throughput)),
-  aim('Caddy ÷ Waybill, MB/s of a 256 MiB download', 'at most', 1.3, ratio('caddy', 'waybill', 'download', throughput)),
-  aim('CPU per GB of 1 MiB uploads ÷ http-proxy-3', 'at most', 1.3, ratio('waybill', 'http-proxy-3', 'upload')),
+  aim(
+    'http-proxy-3 ÷ Waybill, MB/s of a 256 MiB download',
+    'at most',
+    1.3,
+    ratio('http-proxy-3', 'waybill', 'download', throughput),
+  ),
+  aim(
+    'Caddy ÷ Waybill, MB/s of a 256 MiB download',
+    'at most',
+    1.3,
+    ratio('caddy', 'waybill', 'download', throughput),
+  ),
+  aim(
+    'CPU per GB of 1 MiB uploads ÷ http-proxy-3',
+    'at most',
+    1.3,
+    ratio('waybill', 'http-proxy-3', 'upload'),
+  ),
   aim('CPU per GB of 1 MiB uploads ÷ Caddy', 'at most', 1.3, ratio('waybill', 'caddy', 'upload')),
   {
-    ...aim('cold start of serve to ready', 'at most', 500, (result) => extraFigure(result, 'start', 'cold start to ready')),
+    ...aim('cold start of serve to ready', 'at most', 500, (result) =>
+      extraFigure(result, 'start', 'cold start to ready'),
+    ),
     digits: 0,
     unit: 'ms',
   },
   {
-    ...aim('snapshot of 100,000 keys', 'at most', 2000, (result) => extraFigure(result, 'start', 'snapshot of 100,000 keys')),
+    ...aim('snapshot of 100,000 keys', 'at most', 2000, (result) =>
+      extraFigure(result, 'start', 'snapshot of 100,000 keys'),
+    ),
     digits: 0,
     unit: 'ms',
   },
@@ -83,7 +118,12 @@ export function goalsOf(result: Result): Goal[] {
     const value = of(result)
     const isMet = bound === 'at most' ? value <= goal : value >= goal
     const verdict = Number.isNaN(value) ? 'not measured' : isMet ? 'met' : 'not met'
-    return { what, wanted: `${bound === 'at most' ? '≤' : '≥'} ${number(goal, digits)}${suffix(unit)}`, value, verdict }
+    return {
+      what,
+      wanted: `${bound === 'at most' ? '≤' : '≥'} ${number(goal, digits)}${suffix(unit)}`,
+      value,
+      verdict,
+    }
   })
 }
 

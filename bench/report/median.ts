@@ -40,7 +40,12 @@ export function paired(
   return median(values)
 }
 
-function byRound(cells: readonly Cell[], scenario: string, candidate: string, of: Reading): (number | undefined)[] {
+function byRound(
+  cells: readonly Cell[],
+  scenario: string,
+  candidate: string,
+  of: Reading,
+): (number | undefined)[] {
   const values: (number | undefined)[] = []
   for (const cell of cells) {
     if (cell.scenario === scenario && cell.candidate === candidate) values[cell.round] = of(cell) ?? undefined
@@ -49,7 +54,12 @@ function byRound(cells: readonly Cell[], scenario: string, candidate: string, of
 }
 
 /** The median of a figure beside the tables; NaN where it was not measured. */
-export function extraFigure({ figures }: Result, scenario: string, name: string, candidate = 'waybill'): number {
+export function extraFigure(
+  { figures }: Result,
+  scenario: string,
+  name: string,
+  candidate = 'waybill',
+): number {
   const found = figures.find(
     (each) => each.scenario === scenario && each.name === name && each.candidate === candidate,
   )

@@ -33,7 +33,14 @@ const PLOTS: readonly Plot[] = [
     digits: 1,
     isStacked: true,
   })),
-  { file: 'latency.svg', scenario: 'latency', title: 'Latency, ms', series: PERCENTILES, digits: 2, isStacked: false },
+  {
+    file: 'latency.svg',
+    scenario: 'latency',
+    title: 'Latency, ms',
+    series: PERCENTILES,
+    digits: 2,
+    isStacked: false,
+  },
   {
     file: 'throughput.svg',
     scenario: '1k',
@@ -64,7 +71,10 @@ export function plotsOf({ cells }: Result): Map<string, string> {
 
 function drawingOf({ scenario, title, series, digits, isStacked }: Plot, cells: readonly Cell[]): BarPlot {
   const bars = candidatesIn(cells, scenario)
-    .map((label) => ({ label, values: Object.values(series).map((of) => figure(cells, scenario, label, of)) }))
+    .map((label) => ({
+      label,
+      values: Object.values(series).map((of) => figure(cells, scenario, label, of)),
+    }))
     .filter(({ values }) => values.every(Number.isFinite))
     .toSorted((a, b) => sum(a.values) - sum(b.values))
   const subtitle = `${SCENARIOS.find(({ name }) => name === scenario)?.what ?? scenario}; medians`

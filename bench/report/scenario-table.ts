@@ -29,15 +29,18 @@ export function scenarioRows(cells: readonly Cell[], scenario: string): string[]
   const baseline = names.includes('http-proxy') ? 'http-proxy' : (names.at(-1) ?? '')
   // A download costs CPU by the byte: the time of one says nothing in microseconds.
   const perGigabyte = (name: string): number =>
-    figure(cells, scenario, name, (cell) => cell.cpuUs && (cell.cpuUs.total * cell.requestsPerSecond) / cell.megabytesPerSecond / MEGA * 1000)
-  const rows = names
-    .toSorted((a, b) => (cpu(a) || 0) - (cpu(b) || 0))
-    .map((name) => [
+    figure(
+      cells,
+      scenario,
       name,
-      number(cpu(name) / cpu(baseline), 2),
-      ...COLUMNS.map(({ of, digits }) => number(figure(cells, scenario, name, of), digits)),
-      number(perGigabyte(name), 2),
-    ])
+      (cell) =>
+        cell.cpuUs && ((cell.cpuUs.total * cell.requestsPerSecond) / cell.megabytesPerSecond / MEGA) * 1000,
+    )
+  const rowOf = (name: string): string[] => {
+    const values = COLUMNS.map(({ of, digits }) => number(figure(cells, scenario, name, of), digits))
+    return [name, number(cpu(name) / cpu(baseline), 2), ...values, number(perGigabyte(name), 2)]
+  }
+  const rows = names.toSorted((a, b) => (cpu(a) || 0) - (cpu(b) || 0)).map(rowOf)
   return [['candidate', `÷ ${baseline}`, ...COLUMNS.map(({ head }) => head), 'CPU s/GB'], ...rows]
 }
 
@@ -50,7 +53,10 @@ export function candidatesIn(cells: readonly Cell[], scenario: string): string[]
 export function figureRows({ figures }: Result): string[][] {
   const rows = figures.map(({ scenario, candidate, name, unit, values }) => {
     const digits = Math.max(...values) < 100 ? 2 : 0
-    const range = values.length < 2 ? '' : `${number(Math.min(...values), digits)} to ${number(Math.max(...values), digits)}`
+    const range =
+      values.length < 2
+        ? ''
+        : `${number(Math.min(...values), digits)} to ${number(Math.max(...values), digits)}`
     return [`${scenario}: ${name}`, candidate, number(median(values), digits), unit, range]
   })
   return [['figure', 'candidate', 'median', 'unit', 'range'], ...rows]

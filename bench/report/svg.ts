@@ -49,7 +49,9 @@ function barOf({ isStacked, digits, emphasis }: BarPlot, bar: Bar, at: { y: numb
   const lines = isStacked ? 1 : bar.values.length
   const weight = bar.label.startsWith(emphasis) ? ' font-weight="700"' : ''
   const middle = at.y + (lines * LINE) / 2 + 4
-  const parts = [`<text x="${LABEL_WIDTH - 8}" y="${middle}" text-anchor="end"${weight}>${escaped(bar.label)}</text>`]
+  const parts = [
+    `<text x="${LABEL_WIDTH - 8}" y="${middle}" text-anchor="end"${weight}>${escaped(bar.label)}</text>`,
+  ]
   let x = LABEL_WIDTH
   for (const [i, value] of bar.values.entries()) {
     const width = value * at.scale
@@ -60,7 +62,8 @@ function barOf({ isStacked, digits, emphasis }: BarPlot, bar: Bar, at: { y: numb
     if (isStacked) x += width
     else parts.push(valueText(LABEL_WIDTH + width, y, value.toFixed(digits)))
   }
-  if (isStacked) parts.push(valueText(x, at.y, bar.values.reduce((sum, value) => sum + value, 0).toFixed(digits)))
+  if (isStacked)
+    parts.push(valueText(x, at.y, bar.values.reduce((sum, value) => sum + value, 0).toFixed(digits)))
   return parts.join('')
 }
 
