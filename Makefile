@@ -1,6 +1,6 @@
 # Every target does its own set-up on a machine with Node >= 20.19, npm, git and curl, as root or not.
 .DEFAULT_GOAL := help
-.PHONY: help run test check pg e2e e2e-nodes build build-e2e clean
+.PHONY: help run test check pg e2e e2e-nodes bench build build-e2e build-bench clean
 
 ARGS ?=
 
@@ -12,7 +12,7 @@ run: build ## the gateway with sample upstreams, a tenant and a key (ARGS="--por
 
 test: check pg e2e ## everything a contributor needs green
 
-check: build-e2e ## format, lint, types, unused code, unit tests
+check: build-e2e build-bench ## format, lint, types, unused code, unit tests
 	@npm run -s format:check
 	@npm run -s lint
 	@npm run -s unused
@@ -27,11 +27,18 @@ e2e: build-e2e ## the black-box suite against the built product
 e2e-nodes: build-e2e ## the smoke profile of e2e with the product on Node 24 and 26 (Linux)
 	@npm run -s test:nodes
 
+bench: build build-bench ## the measured comparison with other proxies (about an hour; ARGS="--quick" a few minutes)
+	@sh bench/install.sh
+	@npm run -s bench -- $(ARGS)
+
 build: node_modules/.installed
 	@npm run -s build
 
 build-e2e: build
 	@npm run -s build:e2e
+
+build-bench: build
+	@npm run -s build:bench
 
 node_modules/.installed: package-lock.json
 	@echo "installing dependencies (once) ..."
@@ -40,4 +47,4 @@ node_modules/.installed: package-lock.json
 	@touch $@
 
 clean: ## removes everything that was built or installed; the data in .waybill stay
-	rm -rf dist node_modules .cache .tap
+	rm -rf dist node_modules bench/node_modules .cache .tap

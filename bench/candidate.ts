@@ -39,6 +39,11 @@ export interface Running {
 export interface RequestLog {
   /** The whole database server's process, for its CPU time. */
   readonly databasePid: number
+  /**
+   * Resolves once at most one batch, which waits for its timer, is not stored of this many entries since the start. Such a rest is
+   * there before and after each measurement, and waiting for the timer would be measured with it.
+   */
+  catchUp(entries: number): Promise<void>
   /** Resolves once this many entries since the start have been dealt with, and none is on its way any more. */
   settle(entries: number): Promise<void>
   /** Entries since the start: rows in the table, counted. */

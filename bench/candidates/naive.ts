@@ -54,7 +54,7 @@ export const naive: Candidate = {
       port,
       pid: process_.pid,
       keys: [],
-      log: { databasePid, settle, stored, isStored: true },
+      log: { databasePid, catchUp: settle, settle, stored, isStored: true },
       stop: () => process_.stop(),
     }
   },

@@ -41,6 +41,7 @@ function waybill(features: Features): Candidate {
       keys,
       log: {
         databasePid: surroundings.databasePid,
+        catchUp: (entries) => (isStored ? catchUp(database, entries) : settleAccepted(gateway, entries)),
         settle: (entries) => (isStored ? settle(database, entries) : settleAccepted(gateway, entries)),
         stored: async () => (isStored ? rows(database) : (await gateway.overview()).accessLog.accepted),
         isStored,
@@ -57,18 +58,28 @@ const UNSTORED = {
   accessLog: { capacityEntries: 4096, maxBatchEntries: 4096, backoffMinMs: 60_000, backoffMaxMs: 60_000 },
 }
 
-/**
- * Asks the ledger, not the gateway, whose CPU time is being measured. The newest batch is one look at an index; only when that
- * is there are all batches added up, since a replay stores older ones later.
- */
+const NEWEST = 'SELECT last_seq::integer AS n FROM access_ledger ORDER BY instance DESC, batch DESC LIMIT 1'
+const ALL = 'SELECT sum(entries)::integer AS n FROM access_ledger'
+/** Default of `accessLog.flushEntries`. */
+const BATCH = 128
+
+async function ask(database: Database, sql: string): Promise<number> {
+  return (await database.query<{ n: number | null }>(sql))[0]?.n ?? 0
+}
+
+/** Asks the ledger, not the gateway, whose CPU time is being measured. The newest batch is one look at an index. */
+async function catchUp(database: Database, entries: number): Promise<void> {
+  if (entries <= BATCH) return
+  const isNear = async (): Promise<boolean> => (await ask(database, NEWEST)) >= entries - BATCH
+  await untilTrue(`about ${entries} entries are stored`, isNear, { everyMs: 50 })
+}
+
+/** Adds up all batches when the newest is there: a replay stores older ones later. */
 async function settle(database: Database, entries: number): Promise<void> {
-  const newest = 'SELECT last_seq::integer AS n FROM access_ledger ORDER BY instance DESC, batch DESC LIMIT 1'
-  const all = 'SELECT sum(entries)::integer AS n FROM access_ledger'
-  const ask = async (sql: string): Promise<number> =>
-    (await database.query<{ n: number | null }>(sql))[0]?.n ?? 0
+  if (entries === 0) return
   const isStored = async (): Promise<boolean> =>
-    (await ask(newest)) >= entries - 1 && (await ask(all)) >= entries
-  if (entries > 0) await untilTrue(`${entries} entries are stored`, isStored, { everyMs: 50 })
+    (await ask(database, NEWEST)) >= entries - 1 && (await ask(database, ALL)) >= entries
+  await untilTrue(`${entries} entries are stored`, isStored, { everyMs: 50 })
 }
 
 /** For a gateway whose entries go nowhere. */

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import type { Candidate } from '../candidate.ts'
+import type { Contestant, Field } from '../field.ts'
 import { requestHead } from '../load.ts'
 import { residentBytesOf } from '../process.ts'
 import type { Figure } from '../result.ts'
@@ -40,7 +41,7 @@ async function memoryOf({ field, tell }: ExtraContext, candidate: Candidate): Pr
   for (const kind of kinds) {
     // A fresh process for each: memory that was used once is seldom given back.
     const contestant = await field.enter(candidate)
-    await field.warmUp(contestant)
+    await fewRequests(field, contestant)
     const { running } = contestant
     const { port, pid, keys } = running
     const before = residentBytesOf(pid ?? 0)
@@ -60,6 +61,23 @@ async function memoryOf({ field, tell }: ExtraContext, candidate: Candidate): Pr
     })
   }
   return figures
+}
+
+/**
+ * Its code is loaded then. No more: the memory that a longer load leaves behind as garbage would take in the connections. What is
+ * measured is therefore rather too much than too little.
+ */
+async function fewRequests({ load }: Field, { running }: Contestant): Promise<void> {
+  await load.run({
+    port: running.port,
+    connections: 8,
+    seconds: 10,
+    rate: null,
+    maxRequests: 400,
+    heads: [requestHead({ path: '/1k', key: running.keys[0] })],
+    bodyBytes: 0,
+    isNewConnections: false,
+  })
 }
 
 async function openMany(options: {
