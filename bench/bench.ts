@@ -38,7 +38,12 @@ export async function runBench(options: BenchOptions, tell: Tell): Promise<Resul
     const { rounds, seconds, isQuick } = options
     for (const extra of EXTRAS.filter(({ name }) => options.scenarios.includes(name))) {
       tell(`${extra.name}: ${extra.what}`)
-      figures.push(...(await extra.run({ field, contestants, rounds, seconds, isQuick, tell, fail })))
+      try {
+        figures.push(...(await extra.run({ field, contestants, rounds, seconds, isQuick, tell, fail })))
+      } catch (error) {
+        // What was measured before is kept.
+        fail(`${extra.name}: ${error instanceof Error ? error.message : String(error)}`)
+      }
     }
     return {
       format: 1,

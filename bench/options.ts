@@ -19,7 +19,7 @@ export interface BenchOptions {
   readonly out: string
 }
 
-const QUICK_SCENARIOS = ['1k', 'latency', 'outage', 'start']
+const QUICK_SCENARIOS = ['1k', 'latency', 'outage', 'start', 'writer']
 
 /** The command line could not be understood. */
 export class UsageError extends Error {}
@@ -104,7 +104,7 @@ export function help(): string {
     items.map(({ name, what }) => `  ${name.padEnd(20)} ${what}`).join('\n')
   return `make bench ARGS="…", or npm run bench -- …
 
-  --quick              1 KiB, latency, outage and start only, 3 rounds of 1.5 s: a few minutes
+  --quick              1 KiB, latency, outage, start and writer only, 3 rounds of 1.5 s: a few minutes
   --only a,b           only these candidates
   --scenario a,b       only these scenarios
   --rounds N           rounds of the scenarios with goals (5, quick 3); of others 60 %

@@ -21,7 +21,10 @@ export const writer: Extra = {
       PATH: process.env['PATH'] ?? '',
       WAYBILL_TEST_DATABASE_URL: process.env['WAYBILL_TEST_DATABASE_URL'] ?? '',
     }
-    const { stdout } = await run(program, args, { env, maxBuffer: 16 * 1024 * 1024 })
+    const { stdout } = await run(program, args, {
+      env: { ...env, TAP_TIMEOUT: '600' },
+      maxBuffer: 16 * 1024 * 1024,
+    })
     const figures: Figure[] = []
     for (const [mode, name] of [
       ['live', 'largest batches'],
