@@ -35,7 +35,8 @@ export async function runBench(options: BenchOptions, tell: Tell): Promise<Resul
     for (const scenario of SCENARIOS.filter(({ name }) => options.scenarios.includes(name))) {
       cells.push(...(await runScenario({ field, contestants, options, scenario, tell, fail })))
     }
-    const { rounds, seconds, isQuick } = options
+    const { seconds, isQuick } = options
+    const rounds = isQuick ? Math.min(2, options.rounds) : options.rounds
     for (const extra of EXTRAS.filter(({ name }) => options.scenarios.includes(name))) {
       tell(`${extra.name}: ${extra.what}`)
       try {

@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -51,6 +52,8 @@ export class Field {
     pin(process.pid, cpus.load)
     const folder = await mkdtemp(join(tmpdir(), 'waybill-bench-'))
     await chmod(folder, 0o711)
+    // Also after an interruption.
+    process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
     const server = new DatabaseServer()
     const databasePid = await server.pid()
     pin(databasePid, cpus.load)

@@ -22,9 +22,19 @@ export interface Spawned {
 
 const running = new Set<ChildProcess>()
 
-/** Kills what is still running, when the bench ends before its time. */
+/** Kills what is still running, workers of servers included, when the bench ends before its time. */
 export function killAll(): void {
-  for (const child of running) child.kill('SIGKILL')
+  for (const { pid } of running) {
+    for (const each of pid === undefined ? [] : treeOf(pid)) killNow(each)
+  }
+}
+
+function killNow(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has ended meanwhile.
+  }
 }
 
 /**

@@ -52,8 +52,12 @@ function waybill(features: Features): Candidate {
   return { name, what, missing: () => null, start }
 }
 
-/** The smallest channel, so that it is full at once and stays so. */
+/**
+ * The smallest channel, so that it is full at once and stays so; and hardly an attempt to reach the database, which would be measured
+ * as if it were forwarding.
+ */
 const UNSTORED = {
+  directory: { pollIntervalMs: 60_000 },
   spill: { maxBytes: 0 },
   accessLog: { capacityEntries: 4096, maxBatchEntries: 4096, backoffMinMs: 60_000, backoffMaxMs: 60_000 },
 }
