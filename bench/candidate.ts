@@ -10,8 +10,8 @@ export interface Surroundings {
   readonly newDatabase: (name: string) => Promise<Database>
   /** Lets nobody into the database any more and breaks off who is in it. */
   readonly cutOff: (database: Database) => Promise<void>
-  /** The database server's postmaster. */
-  readonly databasePid: number
+  /** The database server's postmaster; null when it is not on this machine. */
+  readonly databasePid: number | null
 }
 
 /** One of the things that are compared. */
@@ -38,7 +38,7 @@ export interface Running {
 /** The log that a candidate writes, to be compared with what was sent. */
 export interface RequestLog {
   /** The whole database server's process, for its CPU time. */
-  readonly databasePid: number
+  readonly databasePid: number | null
   /**
    * Resolves once at most one batch, which waits for its timer, is not stored of this many entries since the start. Such a rest is
    * there before and after each measurement, and waiting for the timer would be measured with it.

@@ -36,16 +36,14 @@ export class DatabaseServer {
     return { url: url.href, query: async (sql, params = []) => (await pool.query(sql, [...params])).rows }
   }
 
-  /** The postmaster; 0 when the server is not on this machine. */
-  async pid(): Promise<number> {
+  /** The postmaster; null when the server does not run on this machine where we see it. */
+  async pid(): Promise<number | null> {
     return this.#onServer(async (server) => {
       const { rows } = await server.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
-      try {
-        const stat = readFileSync(`/proc/${rows[0]?.pid ?? 0}/stat`, 'utf8')
-        return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
-      } catch {
-        return 0
-      }
+      const backend = rows[0]?.pid ?? 0
+      const parent = nameOf(backend) === 'postgres' ? parentOf(backend) : 0
+      // On another machine these are numbers of other processes there, and of strangers here.
+      return nameOf(parent) === 'postgres' ? parent : null
     })
   }
 
@@ -86,5 +84,21 @@ export class DatabaseServer {
     } finally {
       await server.end()
     }
+  }
+}
+
+function nameOf(pid: number): string | null {
+  return readOr(`/proc/${pid}/comm`)?.trim() ?? null
+}
+
+function parentOf(pid: number): number {
+  return Number(/^PPid:\s+(\d+)/m.exec(readOr(`/proc/${pid}/status`) ?? '')?.[1] ?? 0)
+}
+
+function readOr(file: string): string | null {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return null
   }
 }

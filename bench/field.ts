@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Candidate, Running, Surroundings } from './candidate.ts'
 import { DatabaseServer } from './database.ts'
-import { Load, requestHead } from './load.ts'
+import { Load, closedJob } from './load.ts'
 import { placement, type Placement } from './machine.ts'
 import { pin } from './process.ts'
 import { Upstream } from './upstream.ts'
@@ -25,7 +25,7 @@ export class Field {
   readonly upstream: Upstream
   readonly load: Load
   readonly server: DatabaseServer
-  readonly databasePid: number
+  readonly databasePid: number | null
   readonly #folder: string
   readonly #running: Running[] = []
   #made = 0
@@ -35,7 +35,7 @@ export class Field {
     readonly upstream: Upstream
     readonly load: Load
     readonly server: DatabaseServer
-    readonly databasePid: number
+    readonly databasePid: number | null
     readonly folder: string
   }) {
     this.placement = options.placement
@@ -56,7 +56,7 @@ export class Field {
     process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
     const server = new DatabaseServer()
     const databasePid = await server.pid()
-    pin(databasePid, cpus.load)
+    if (databasePid !== null) pin(databasePid, cpus.load)
     const upstream = await Upstream.start(cpus.load, folder)
     return new Field({ placement: cpus, upstream, load: new Load(cpus.load), server, databasePid, folder })
   }
@@ -84,16 +84,10 @@ export class Field {
 
   /** Sends a candidate its first requests and waits for their entries. */
   async warmUp({ running }: Contestant): Promise<void> {
-    const { sent } = await this.load.run({
-      port: running.port,
-      connections: 64,
-      seconds: WARM_UP_SECONDS,
-      rate: null,
-      maxRequests: WARM_UP_REQUESTS,
-      heads: [requestHead({ path: '/1k', key: running.keys[0] })],
-      bodyBytes: 0,
-      isNewConnections: false,
-    })
+    const target = { port: running.port, key: running.keys[0] }
+    const { sent } = await this.load.run(
+      closedJob(target, { seconds: WARM_UP_SECONDS, maxRequests: WARM_UP_REQUESTS }),
+    )
     await running.log?.settle(sent)
   }
 

@@ -9,7 +9,7 @@ import { Hopeless, untilTrue } from './wait.ts'
 
 /** `GET /api/overview`, as far as the bench looks at it. */
 interface Overview {
-  readonly accessLog: { readonly accepted: number; readonly stored: number; readonly buffered: number }
+  readonly accessLog: { readonly accepted: number; readonly stored: number }
 }
 
 export interface GatewayOptions {
@@ -71,12 +71,6 @@ export class Gateway {
 
   async overview(): Promise<Overview> {
     return JSON.parse(await this.#admin('/api/overview')) as Overview
-  }
-
-  /** Value of a metric without labels. */
-  async metric(name: string): Promise<number> {
-    const text = await this.#admin('/metrics')
-    return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1] ?? Number.NaN)
   }
 
   async #admin(path: string): Promise<string> {

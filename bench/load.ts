@@ -37,6 +37,25 @@ export class Load {
   }
 }
 
+/** A job of the closed model: GET of 1 KiB over 64 connections kept alive, with this key if any. */
+export function closedJob(
+  target: { readonly port: number; readonly key: string | undefined },
+  limits: { readonly seconds: number; readonly maxRequests?: number; readonly connections?: number },
+): Job {
+  const { seconds, maxRequests = null, connections = 64 } = limits
+  const heads = [requestHead({ path: '/1k', key: target.key })]
+  return {
+    port: target.port,
+    connections,
+    seconds,
+    rate: null,
+    maxRequests,
+    heads,
+    bodyBytes: 0,
+    isNewConnections: false,
+  }
+}
+
 /** A request's head as a small client sends it. `Host` is a name that needs no look-up. */
 export function requestHead(options: {
   readonly path: string

@@ -80,9 +80,10 @@ interface CpuTimes {
 }
 
 function cpuTimes({ pid, log }: Running): CpuTimes {
+  const databasePid = log?.databasePid ?? null
   return {
     candidate: pid === null ? null : cpuOf(pid),
-    postgres: log === null ? null : cpuOf(log.databasePid),
+    postgres: databasePid === null ? null : cpuOf(databasePid),
   }
 }
 

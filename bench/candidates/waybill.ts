@@ -75,7 +75,7 @@ async function ask(database: Database, sql: string): Promise<number> {
 async function catchUp(database: Database, entries: number): Promise<void> {
   if (entries <= BATCH) return
   const isNear = async (): Promise<boolean> => (await ask(database, NEWEST)) >= entries - BATCH
-  await untilTrue(`about ${entries} entries are stored`, isNear, { everyMs: 50 })
+  await untilTrue(`about ${entries} entries are stored`, isNear, { timeoutMs: 60_000, everyMs: 50 })
 }
 
 /** Adds up all batches when the newest is there: a replay stores older ones later. */
@@ -83,7 +83,7 @@ async function settle(database: Database, entries: number): Promise<void> {
   if (entries === 0) return
   const isStored = async (): Promise<boolean> =>
     (await ask(database, NEWEST)) >= entries - 1 && (await ask(database, ALL)) >= entries
-  await untilTrue(`${entries} entries are stored`, isStored, { everyMs: 50 })
+  await untilTrue(`${entries} entries are stored`, isStored, { timeoutMs: 60_000, everyMs: 50 })
 }
 
 /** For a gateway whose entries go nowhere. */

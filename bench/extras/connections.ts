@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import type { Candidate } from '../candidate.ts'
 import type { Contestant, Field } from '../field.ts'
-import { requestHead } from '../load.ts'
+import { closedJob, requestHead } from '../load.ts'
 import { residentBytesOf } from '../process.ts'
 import type { Figure } from '../result.ts'
 import { wait } from '../wait.ts'
@@ -68,16 +68,8 @@ async function memoryOf({ field, tell }: ExtraContext, candidate: Candidate): Pr
  * measured is therefore rather too much than too little.
  */
 async function fewRequests({ load }: Field, { running }: Contestant): Promise<void> {
-  await load.run({
-    port: running.port,
-    connections: 8,
-    seconds: 10,
-    rate: null,
-    maxRequests: 400,
-    heads: [requestHead({ path: '/1k', key: running.keys[0] })],
-    bodyBytes: 0,
-    isNewConnections: false,
-  })
+  const target = { port: running.port, key: running.keys[0] }
+  await load.run(closedJob(target, { seconds: 10, maxRequests: 400, connections: 8 }))
 }
 
 async function openMany(options: {

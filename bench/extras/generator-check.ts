@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { requestHead } from '../load.ts'
+import { closedJob } from '../load.ts'
 import { has } from '../machine.ts'
 import type { Figure } from '../result.ts'
 import type { Extra } from './extra.ts'
@@ -21,16 +21,7 @@ export const generatorCheck: Extra = {
     const [program, ...args] =
       placement.load === null ? wrkCommand : (['taskset', '-c', placement.load, ...wrkCommand] as const)
     for (let round = 0; round < rounds; round++) {
-      const result = await load.run({
-        port: upstream.port,
-        connections: 64,
-        seconds,
-        rate: null,
-        maxRequests: null,
-        heads: [requestHead({ path: '/1k' })],
-        bodyBytes: 0,
-        isNewConnections: false,
-      })
+      const result = await load.run(closedJob({ port: upstream.port, key: undefined }, { seconds }))
       own.push(result.completed / result.seconds)
       const { stdout } = await run(program, args)
       wrk.push(Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1] ?? Number.NaN))

@@ -1,8 +1,8 @@
 import { Gateway } from '../gateway.ts'
 import { insertKeys } from '../keys.ts'
-import { requestHead } from '../load.ts'
+import { closedJob } from '../load.ts'
 import { residentBytesOf } from '../process.ts'
-import { wait } from '../wait.ts'
+import { untilTrue, wait } from '../wait.ts'
 import type { Figure } from '../result.ts'
 import type { Extra, ExtraContext } from './extra.ts'
 
@@ -43,14 +43,13 @@ async function coldStarts({ field, rounds }: ExtraContext, note: Note): Promise<
     databases.push(database)
   }
   for (let round = 0; round < rounds; round++) {
-    const seen: { readyMs: number; heapBytes: number }[] = []
+    const seen: { readyMs: number; residentBytes: number }[] = []
     for (const database of databases) {
       const { folder } = await field.surroundings('start')
       const { placement, upstreamPort } = surroundings
       const gateway = await Gateway.start({ cpus: placement.candidate, folder, upstreamPort, database })
       await wait(IDLE_MS)
-      const heapBytes = residentBytesOf(gateway.process.pid)
-      seen.push({ readyMs: gateway.readyMs, heapBytes })
+      seen.push({ readyMs: gateway.readyMs, residentBytes: residentBytesOf(gateway.process.pid) })
       await gateway.process.stop()
     }
     const [few, many] = seen
@@ -58,8 +57,8 @@ async function coldStarts({ field, rounds }: ExtraContext, note: Note): Promise<
     note('cold start to ready', 'ms', few.readyMs)
     note('cold start with 100,000 keys', 'ms', many.readyMs)
     note('snapshot of 100,000 keys', 'ms', many.readyMs - few.readyMs)
-    note('resident memory per key', 'bytes', (many.heapBytes - few.heapBytes) / (SNAPSHOT_KEYS - 1))
-    note('RSS idle', 'MiB', few.heapBytes / MIB)
+    note('resident memory per key', 'bytes', (many.residentBytes - few.residentBytes) / (SNAPSHOT_KEYS - 1))
+    note('RSS idle', 'MiB', few.residentBytes / MIB)
   }
 }
 
@@ -74,16 +73,8 @@ async function footprint({ field, isQuick, fail }: ExtraContext, note: Note): Pr
   const gateway = await Gateway.start({ cpus: placement.candidate, folder, upstreamPort, database })
   let sent = 0
   for (const share of [0.1, 0.5, 1]) {
-    const result = await field.load.run({
-      port: gateway.port,
-      connections: 64,
-      seconds: 300,
-      rate: null,
-      maxRequests: requests * share - sent,
-      heads: [requestHead({ path: '/1k', key })],
-      bodyBytes: 0,
-      isNewConnections: false,
-    })
+    const job = closedJob({ port: gateway.port, key }, { seconds: 300, maxRequests: requests * share - sent })
+    const result = await field.load.run(job)
     sent += result.sent
     await wait(IDLE_MS)
     note(
@@ -92,7 +83,8 @@ async function footprint({ field, isQuick, fail }: ExtraContext, note: Note): Pr
       residentBytesOf(gateway.process.pid) / MIB,
     )
   }
-  const { accepted, stored } = (await gateway.overview()).accessLog
-  if (accepted !== sent || stored !== sent) fail(`start: ${stored} entries stored of ${sent} requests`)
+  const stored = async (): Promise<number> => (await gateway.overview()).accessLog.stored
+  await untilTrue('all entries are stored', async () => (await stored()) >= sent).catch(() => {})
+  if ((await stored()) !== sent) fail(`start: ${await stored()} entries stored of ${sent} requests`)
   await gateway.process.stop()
 }
