@@ -35,7 +35,7 @@ export function printed(result: Result): string {
 }
 
 function report(result: Result, table: Table): string {
-  const { cells, figures, problems, missing } = result
+  const { cells, figures, missing } = result
   const parts = [description(result)]
   for (const { name, what } of SCENARIOS) {
     if (candidatesIn(cells, name).length > 0)
@@ -45,14 +45,17 @@ function report(result: Result, table: Table): string {
   parts.push('## Goals', table(goalRows(result)))
   for (const [name, what] of Object.entries(missing))
     parts.push(`Not compared: ${name}, for want of ${what}.`)
-  parts.push(quietness(result))
-  const count = cells.reduce((sum, { accounts }) => sum + accounts.sent, 0)
-  parts.push(
-    problems.length === 0
-      ? `All of the ${count.toLocaleString('en')} requests in the tables were answered and seen by the upstream once; where there is a log, each is in it once.`
-      : `**This run does not count:**\n\n${problems.map((problem) => `* ${problem}`).join('\n')}`,
-  )
+  if (cells.length > 0) parts.push(quietness(result))
+  parts.push(accountOf(result))
   return parts.join('\n\n')
+}
+
+function accountOf({ cells, problems }: Result): string {
+  if (problems.length > 0) {
+    return `**This run does not count:**\n\n${problems.map((problem) => `* ${problem}`).join('\n')}`
+  }
+  const count = cells.reduce((sum, { accounts }) => sum + accounts.sent, 0)
+  return `All of the ${count.toLocaleString('en')} requests in the tables were answered and seen by the upstream once; where there is a log, each is in it once.`
 }
 
 /** Softirqs of the candidate's own traffic count as others' time, so a few percent are normal. */

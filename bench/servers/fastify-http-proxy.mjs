@@ -6,5 +6,5 @@ import { argumentsOfServer } from './arguments.mjs'
 
 const { port, upstream } = argumentsOfServer
 const server = fastify({ logger: false, bodyLimit: 2 ** 40 })
-await server.register(proxy, { upstream, undici: { connections: 1024, pipelining: 1 } })
+await server.register(proxy, { upstream })
 await server.listen({ port, host: '127.0.0.1' })
