@@ -1,6 +1,6 @@
 # Every target does its own set-up on a machine with Node >= 20.19, npm, git and curl, as root or not.
 .DEFAULT_GOAL := help
-.PHONY: help run test check pg e2e chaos e2e-nodes e2e-deps e2e-poolers build build-e2e clean
+.PHONY: help run test check pg e2e chaos e2e-nodes e2e-deps e2e-poolers bench build build-e2e build-bench clean
 
 ARGS ?=
 
@@ -12,7 +12,7 @@ run: build ## the gateway with sample upstreams, a tenant and a key (ARGS="--por
 
 test: check pg e2e ## everything a contributor needs green
 
-check: build-e2e ## format, lint, types, unused code, unit tests
+check: build-e2e build-bench ## format, lint, types, unused code, unit tests
 	@npm run -s format:check
 	@npm run -s lint
 	@npm run -s unused
@@ -36,11 +36,18 @@ e2e-deps: ## what e2e-poolers needs and npm does not have (Debian, as root)
 e2e-poolers: build-e2e ## end-to-end tests behind a real PgBouncer (see e2e-deps)
 	@npm run -s test:poolers
 
+bench: build build-bench ## the measured comparison with other proxies (about an hour; ARGS="--quick" a few minutes)
+	@sh bench/install.sh
+	@npm run -s bench -- $(ARGS)
+
 build: node_modules/.installed
 	@npm run -s build
 
 build-e2e: build
 	@npm run -s build:e2e
+
+build-bench: build
+	@npm run -s build:bench
 
 node_modules/.installed: package-lock.json
 	@echo "installing dependencies (once) ..."
@@ -49,4 +56,4 @@ node_modules/.installed: package-lock.json
 	@touch $@
 
 clean: ## removes everything that was built or installed; the data in .waybill stay
-	rm -rf dist node_modules .cache .tap
+	rm -rf dist node_modules bench/node_modules .cache .tap

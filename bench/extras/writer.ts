@@ -1,0 +1,51 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import type { Figure } from '../result.ts'
+import type { Extra } from './extra.ts'
+
+const BENCH = fileURLToPath(new URL('../../accesslog/writer.bench.js', import.meta.url))
+const run = promisify(execFile)
+
+/** The writer alone, by the bench that stands beside it; its process is on the candidate's CPU, PostgreSQL on the others. */
+export const writer: Extra = {
+  name: 'writer',
+  what: 'rows per second that the writer alone stores, batches of 128, on one core for Node',
+  run: async ({ field, tell }) => {
+    const { candidate } = field.placement
+    const command = [process.execPath, BENCH] as const
+    const [program, ...args] =
+      candidate === null ? command : (['taskset', '-c', candidate, ...command] as const)
+    // PATH only: a developer's own settings shall not change it.
+    const env = {
+      PATH: process.env['PATH'] ?? '',
+      WAYBILL_TEST_DATABASE_URL: process.env['WAYBILL_TEST_DATABASE_URL'] ?? '',
+    }
+    const { stdout } = await run(program, args, {
+      env: { ...env, TAP_TIMEOUT: '600' },
+      maxBuffer: 16 * 1024 * 1024,
+    })
+    const figures: Figure[] = []
+    for (const [mode, name] of [
+      ['live', 'largest batches'],
+      ['live in batches of 128', 'batches of 128'],
+    ] as const) {
+      const lines = [
+        ...stdout.matchAll(new RegExp(`# ${mode}, round \\d+: stored at (\\d+) rows/s, ([\\d.]+) µs`, 'g')),
+      ]
+      const values = lines.map((line) => Number(line[1]))
+      if (values.length === 0) continue
+      tell(`${name}: ${values.join(', ')} rows/s`)
+      figures.push({ scenario: 'writer', candidate: 'waybill', name, unit: 'rows/s', values })
+      const cpu = lines.map((line) => Number(line[2]))
+      figures.push({
+        scenario: 'writer',
+        candidate: 'waybill',
+        name: `${name}, CPU of Node per row`,
+        unit: 'µs',
+        values: cpu,
+      })
+    }
+    return figures
+  },
+}

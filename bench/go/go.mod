@@ -1,0 +1,3 @@
+module waybill.example.com/bench
+
+go 1.19

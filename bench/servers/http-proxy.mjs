@@ -1,0 +1,10 @@
+import { createServer } from 'node:http'
+import httpProxy from 'http-proxy'
+import { argumentsOfServer, keepAliveAgent } from './arguments.mjs'
+
+// http-proxy as its README shows it, forwarding only.
+
+const { port, upstream } = argumentsOfServer
+const proxy = httpProxy.createProxyServer({ target: upstream, agent: keepAliveAgent() })
+proxy.on('error', (_error, _req, res) => res.destroy())
+createServer((req, res) => proxy.web(req, res)).listen(port, '127.0.0.1')
