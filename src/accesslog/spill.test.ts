@@ -224,9 +224,15 @@ t.test('syncs at most each syncIntervalMs, and goes on in another file when that
   )
 })
 
+/** Every place near a frame's head or end, and some within its rows, which are all alike. */
+function isTelling(at: number, offsets: readonly number[]): boolean {
+  return at % 7 === 0 || offsets.some((offset) => Math.abs(at - offset) <= 72)
+}
+
 t.test('a segment cut off at any byte gives every frame before the cut, and none of the rest', async (t) => {
   const { bytes, offsets } = await segmentOf(t, [numbered(1, 1), numbered(2, 1), numbered(3, 1)])
   for (let length = 0; length < bytes.length; length++) {
+    if (!isTelling(length, offsets)) continue
     const directory = await leftBehind(t, bytes.subarray(0, length))
     const { spill } = spillOf(t, { directory, files: UNSYNCED })
     await spill.start()
@@ -248,6 +254,7 @@ t.test('a flipped byte costs the frame that it is in, which is told and kept asi
   const second = offsets[1] ?? 0
   const third = offsets[2] ?? 0
   for (let at = second; at < third; at++) {
+    if (!isTelling(at, offsets)) continue
     const damaged = Buffer.from(bytes)
     damaged[at] = (damaged[at] ?? 0) ^ (1 << (at % 8))
     const directory = await leftBehind(t, damaged)
