@@ -59,8 +59,8 @@ export class Forwarding implements Carrier, RelayOwner {
       : null
     this.#relay = new Relay(exchange, this.#res, this.#upload, this)
     exchange.enter('queued', this.#route.headerTimeoutMs, performance.now())
-    const { method, path, headers } = this.#request
-    const request = { method, path, headers, body: this.#upload }
+    const { method, path, headers, contentLength } = this.#request
+    const request = { method, path, headers, contentLength, body: this.#upload }
     try {
       this.#place = this.#pools.dispatch(this.#route, this.#origin, request, this.#relay)
       if (this.#place === null) this.refuse('overloaded', 'queue_full')

@@ -16,6 +16,7 @@ import { readHead } from './request-head.ts'
 import { RouteTable, upstreamOrigin, upstreamPath } from './route-table.ts'
 import type { ProxyCounters } from './stats.ts'
 import { splitTarget } from './target.ts'
+import type { UpstreamRequest } from './upstream-request.ts'
 
 /** The collaborators of the data plane; built and owned by the composition root. */
 export interface HandlerDependencies {
@@ -135,7 +136,7 @@ export class Handler implements DecisionContext, Refuser {
   }
 
   /** The request as its upstream will see it. */
-  upstreamRequest(exchange: Exchange): { origin: string; method: string; path: string; headers: string[] } {
+  upstreamRequest(exchange: Exchange): { origin: string } & Omit<UpstreamRequest, 'body'> {
     const { route, target, tenant, head, credential } = exchange
     if (route === null || target === null) throw new Error('an upstream request needs a route and a target')
     const slug = tenant?.slug ?? ''
@@ -153,7 +154,7 @@ export class Handler implements DecisionContext, Refuser {
       prefix: route.path.slice(0, -1),
     })
     const path = upstreamPath(route, target.path, target.query, slug)
-    return { origin, method: exchange.req.method ?? 'GET', path, headers }
+    return { origin, method: exchange.req.method ?? 'GET', path, headers, contentLength: head.contentLength }
   }
 
   #linger(exchange: Exchange): void {
