@@ -56,7 +56,7 @@ export class Handler implements DecisionContext, Refuser {
   /** The life of a request. */
   handle(connection: Connection, req: IncomingMessage, res: ServerResponse, expectsContinue: boolean): void {
     const exchange = this.open(connection, req, res)
-    res.once('close', () => this.close(exchange)) // the only exit; see also `Connection`
+    res.on('close', () => this.close(exchange)) // the only exit; see also `Connection`
     exchange.expectsContinue = expectsContinue
     const refusal = decide(exchange, this)
     if (refusal === null) this.#forward(exchange, res)
@@ -121,7 +121,10 @@ export class Handler implements DecisionContext, Refuser {
     exchange.status = reply.status
     // A client that waits for 100 and gets a refusal may send its body or not: the connection cannot go on.
     const mustClose = exchange.expectsContinue || this.isDraining || reason === 'framing'
-    res.writeHead(reply.status, mustClose ? [...reply.fields, 'Connection', 'close'] : [...reply.fields])
+    const fields = [...reply.fields]
+    if (mustClose) fields.push('Connection', 'close')
+    else if (res.shouldKeepAlive) fields.push('Keep-Alive', exchange.connection.keepAlive)
+    res.writeHead(reply.status, fields)
     if (exchange.req.method !== 'HEAD') exchange.bytesSent = reply.body.length
     res.end(reply.body)
   }

@@ -29,8 +29,9 @@ export class OriginPool implements ConnectionOwner {
   #sweeper: NodeJS.Timeout | null = null
   #queued = 0
   #running = 0
-  #isClosing = false
   #onEmpty: () => void = () => {}
+  /** Takes no new requests. */
+  isClosing = false
   /** Monotonic milliseconds of the last request. */
   usedTick = 0
 
@@ -70,13 +71,13 @@ export class OriginPool implements ConnectionOwner {
 
   /** Ends idle connections, and the others when the requests that are on them, or wait, have ended. */
   close(): void {
-    this.#isClosing = true
+    this.isClosing = true
     this.#endIdle(Infinity)
   }
 
   /** Breaks every connection off; resolves when all have closed. */
   destroy(): Promise<void> {
-    this.#isClosing = true
+    this.isClosing = true
     for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift())
       next.hasLeft = true
     this.#queued = 0
@@ -101,7 +102,7 @@ export class OriginPool implements ConnectionOwner {
       return
     }
     if (!isReusable) return
-    if (this.#isClosing) {
+    if (this.isClosing) {
       connection.destroy()
       return
     }

@@ -69,16 +69,22 @@ export class Relay implements ResponseReceiver {
     exchange.enter('body', exchange.route?.idleTimeoutMs ?? 0, tick)
     this.#isFraming = headers.hasLength || this.#res.req.httpVersionMinor > 0
     headers.fields.push('X-Request-Id', exchange.requestId)
+    if (this.#res.shouldKeepAlive) headers.fields.push('Keep-Alive', exchange.connection.keepAlive)
     if (STATUS_TEXT.test(statusText)) this.#res.writeHead(status, statusText, headers.fields)
     else this.#res.writeHead(status, headers.fields)
-    // The head goes out with the first bytes of the body when they are here already, alone otherwise: an EventSource
-    // stays "connecting" until it sees the head.
-    process.nextTick(flushHead, this)
+  }
+
+  /**
+   * The head goes out with the first bytes of the body when they are here already, alone otherwise: an EventSource stays
+   * "connecting" until it sees the head.
+   */
+  onPause(): void {
+    if (!this.#hasWritten && !this.#isDone && this.#res.headersSent) this.#flush()
   }
 
   /** Writes the head if nothing else did. Not `flushHeaders`: that one re-encodes obs-text as UTF-8. */
-  flush(): void {
-    if (this.#hasWritten || this.#isDone) return
+  #flush(): void {
+    if (this.#hasWritten) return
     this.#hasWritten = true
     this.#res.write(NOTHING)
   }
@@ -137,7 +143,7 @@ export class Relay implements ResponseReceiver {
     if (this.#isDone) return
     // What was good of the response arrives: Node puts off writes to the end of the turn, and there would be none.
     if (this.#res.headersSent) {
-      this.flush()
+      this.#flush()
       this.#res.socket?.uncork()
     }
     this.#isDone = true
@@ -193,8 +199,4 @@ function writeWhole(res: ServerResponse, bytes: Buffer): void {
   socket?.cork()
   res.write(bytes.toString('latin1'), 'latin1')
   socket?.uncork()
-}
-
-function flushHead(relay: Relay): void {
-  relay.flush()
 }

@@ -163,6 +163,7 @@ export class UpstreamConnection implements ParsedResponse, ResponseSource {
     try {
       const verdict = parser.execute(bytes)
       if (verdict === 'done') this.#complete(parser.trailers, false, parser.consumed < bytes.length)
+      else if (verdict === 'more') this.#job?.receiver.onPause()
       else if (verdict === 'malformed') this.#fail(new UpstreamProtocolError())
     } catch (error) {
       // A receiver that throws costs its request, not the process.

@@ -31,6 +31,8 @@ export interface ResponseReceiver {
    * False asks to hold back; what one read of the socket brought may still follow.
    */
   onData(bytes: Buffer, isLast: boolean): boolean
+  /** All that has arrived was handed over; what comes next may take long. */
+  onPause(): void
   /** The response is complete. `isCut` when its end was a broken connection and not an end. */
   onEnd(trailers: string[], isCut: boolean): void
   /**
