@@ -69,7 +69,11 @@ export class ChunkedDecoder {
         case 'done':
         case 'malformed':
           return at
-        default:
+        case 'size':
+        case 'extension':
+        case 'sizeEnd':
+        case 'dataEnd':
+        case 'dataEndLf':
           this.#state = this.#next(this.#state, data[at] ?? 0)
           at++
       }

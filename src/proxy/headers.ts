@@ -97,7 +97,8 @@ export function clientHeaders(raw: readonly string[], status: number): ClientHea
     const name = raw[i] ?? ''
     const value = raw[i + 1] ?? ''
     // Most fields are told by their length: no lower case is made of them.
-    const kind = name.length < SPECIAL_LENGTHS.length && SPECIAL_LENGTHS[name.length] === 1 ? kindOf(name) : 'end-to-end'
+    const kind =
+      name.length < SPECIAL_LENGTHS.length && SPECIAL_LENGTHS[name.length] === 1 ? kindOf(name) : 'end-to-end'
     if (kind === 'end-to-end') {
       fields.push(name, value)
     } else if (kind === 'connection') {

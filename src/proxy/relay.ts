@@ -28,7 +28,7 @@ export class Relay implements ResponseReceiver {
   #source: ResponseSource | null = null
   #isFraming = false
   #hasWritten = false
-  /** Over: later callbacks of the engine change nothing. */
+  /** Over: later calls of the connection change nothing. */
   #isDone = false
 
   constructor(exchange: Exchange, res: ServerResponse, upload: Upload | null, owner: RelayOwner) {

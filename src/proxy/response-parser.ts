@@ -157,7 +157,10 @@ export class ResponseParser {
       case 'untilClose':
         this.#to.onBody(at === 0 ? data : data.subarray(at), false)
         return data.length
-      default:
+      case 'head':
+      case 'done':
+      case 'malformed':
+      case 'stopped':
         return at
     }
   }
