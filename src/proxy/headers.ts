@@ -69,7 +69,10 @@ function mayPass(input: UpstreamHeaderInput, lower: string, value: string): bool
 /** RFC 7239 §4; IPv6 addresses are bracketed and quoted. */
 function forwarded(client: ClientView): string {
   const node = client.ip.includes(':') ? `"[${client.ip}]"` : client.ip === '' ? 'unknown' : client.ip
-  return `for=${node};proto=${client.proto};host="${client.host.replaceAll(/["\\]/g, '')}"`
+  const { host } = client
+  // A valid Host holds neither; the test first, as in most of the requests there is nothing to replace.
+  const isPlain = !host.includes('"') && !host.includes('\\')
+  return `for=${node};proto=${client.proto};host="${isPlain ? host : host.replaceAll(/["\\]/g, '')}"`
 }
 
 /** A response's fields as the client may see them, and what the gateway needs to know of them. */
