@@ -25,6 +25,7 @@ export class BatchBuilder {
   readonly #slices: Buffer[] = []
   readonly #tenants = new Map<string, number>()
   readonly #days = new Set<string>()
+  #day = ''
   #entries = 0
   #bytes = 0
   #firstSeq = Infinity
@@ -123,7 +124,8 @@ export class BatchBuilder {
     if (minute !== this.#minute) this.#minutes.add((this.#minute = minute))
     this.#entries++
     this.#tenants.set(entry.tenant, (this.#tenants.get(entry.tenant) ?? 0) + 1)
-    this.#days.add(this.#encoder.day)
+    // The day's text is the same one until it changes.
+    if (this.#encoder.day !== this.#day) this.#days.add((this.#day = this.#encoder.day))
     if (entry.seq < this.#firstSeq) this.#firstSeq = entry.seq
     if (entry.seq > this.#lastSeq) this.#lastSeq = entry.seq
     if (startedAtMs < this.#firstStartedAtMs) this.#firstStartedAtMs = startedAtMs

@@ -22,6 +22,13 @@ interface Bucket extends GcraBucket {
   burst: number
 }
 
+/** What is known of a tenant. Looked up by its slug, whose hash the string keeps: no name is put together per request. */
+interface TenantUse {
+  inFlight: number
+  bucket: Bucket | null
+  readonly byRoute: Map<string, Bucket>
+}
+
 const RETRY_CONCURRENCY_SECONDS = 1
 
 /**
@@ -32,8 +39,8 @@ const RETRY_CONCURRENCY_SECONDS = 1
  * at most tenants + keys + tenants × routes buckets, and those not used for `idleBucketMs` are evicted.
  */
 export class Limiter {
-  readonly #buckets = new Map<string, Bucket>()
-  readonly #inFlight = new Map<string, number>()
+  readonly #tenants = new Map<string, TenantUse>()
+  readonly #byKey = new Map<string, Bucket>()
   readonly #refusals: Record<LimitPolicy, number> = {
     tenant_rate: 0,
     key_rate: 0,
@@ -48,7 +55,13 @@ export class Limiter {
 
   /** Read-only view for metrics. */
   get stats(): LimitsStats {
-    return { buckets: this.#buckets.size, inFlightTenants: this.#inFlight.size, refusals: this.#refusals }
+    let buckets = this.#byKey.size
+    let inFlightTenants = 0
+    for (const { inFlight, bucket, byRoute } of this.#tenants.values()) {
+      buckets += byRoute.size + (bucket === null ? 0 : 1)
+      if (inFlight > 0) inFlightTenants++
+    }
+    return { buckets, inFlightTenants, refusals: this.#refusals }
   }
 
   /**
@@ -56,8 +69,8 @@ export class Limiter {
    * All rules are asked before any is charged. `nowMs` must be monotonic.
    */
   admit(tenant: TenantGrant, key: KeyGrant, route: Route, nowMs: number): LimitRefusal | null {
-    const inFlight = this.#inFlight.get(tenant.slug) ?? 0
-    if (tenant.maxConcurrency !== null && inFlight >= tenant.maxConcurrency) {
+    const use = this.#useOf(tenant.slug)
+    if (tenant.maxConcurrency !== null && use.inFlight >= tenant.maxConcurrency) {
       this.#refusals.tenant_concurrency++
       return {
         policy: 'tenant_concurrency',
@@ -68,9 +81,9 @@ export class Limiter {
       }
     }
     const routeLimit = tenant.routeRateLimits.get(route.name) ?? route.rateLimit
-    const ofTenant = tenant.rateLimit && this.#bucket(`t ${tenant.slug}`, tenant.rateLimit, nowMs)
-    const ofKey = key.rateLimit && this.#bucket(`k ${key.id}`, key.rateLimit, nowMs)
-    const ofRoute = routeLimit && this.#bucket(`r ${tenant.slug} ${route.name}`, routeLimit, nowMs)
+    const ofTenant = tenant.rateLimit && (use.bucket = bucketFor(use.bucket, tenant.rateLimit, nowMs))
+    const ofKey = key.rateLimit && bucketIn(this.#byKey, key.id, key.rateLimit, nowMs)
+    const ofRoute = routeLimit && bucketIn(use.byRoute, route.name, routeLimit, nowMs)
     const refusal =
       this.#ask('tenant_rate', ofTenant, nowMs) ??
       this.#ask('key_rate', ofKey, nowMs) ??
@@ -79,37 +92,41 @@ export class Limiter {
     if (ofTenant) gcraTake(ofTenant, ofTenant.perSecond, nowMs)
     if (ofKey) gcraTake(ofKey, ofKey.perSecond, nowMs)
     if (ofRoute) gcraTake(ofRoute, ofRoute.perSecond, nowMs)
-    this.#inFlight.set(tenant.slug, inFlight + 1)
+    use.inFlight++
     return null
   }
 
   /** Ends an admitted request. */
   release(tenant: string): void {
-    const left = (this.#inFlight.get(tenant) ?? 0) - 1
-    if (left > 0) this.#inFlight.set(tenant, left)
-    else this.#inFlight.delete(tenant)
+    const use = this.#tenants.get(tenant)
+    if (use !== undefined && use.inFlight > 0) use.inFlight--
   }
 
   /** Evicts buckets that are full again and were not used for `idleBucketMs`. Called from the gateway's clock, not per request. */
   evictIdle(nowMs: number): void {
-    for (const [name, bucket] of this.#buckets) {
-      if (bucket.tatMs + this.#idleBucketMs < nowMs) this.#buckets.delete(name)
+    this.#evictFrom(this.#byKey, nowMs)
+    for (const [slug, use] of this.#tenants) {
+      this.#evictFrom(use.byRoute, nowMs)
+      if (use.bucket !== null && this.#isIdle(use.bucket, nowMs)) use.bucket = null
+      if (use.bucket === null && use.byRoute.size === 0 && use.inFlight === 0) this.#tenants.delete(slug)
     }
   }
 
-  #bucket(name: string, limit: RateLimit, nowMs: number): Bucket {
-    let bucket = this.#buckets.get(name)
-    if (bucket === undefined) {
-      bucket = { tatMs: 0, perSecond: limit.perSecond, burst: limit.burst }
-      this.#buckets.set(name, bucket)
-    } else if (bucket.perSecond !== limit.perSecond || bucket.burst !== limit.burst) {
-      // What was used stays used, in requests: the time it takes to come back is that of the new rate.
-      const used = (Math.max(bucket.tatMs - nowMs, 0) / 1000) * bucket.perSecond
-      bucket.tatMs = nowMs + (Math.min(used, limit.burst) * 1000) / limit.perSecond
-      bucket.perSecond = limit.perSecond
-      bucket.burst = limit.burst
+  #evictFrom(buckets: Map<string, Bucket>, nowMs: number): void {
+    for (const [name, bucket] of buckets) if (this.#isIdle(bucket, nowMs)) buckets.delete(name)
+  }
+
+  #isIdle(bucket: Bucket, nowMs: number): boolean {
+    return bucket.tatMs + this.#idleBucketMs < nowMs
+  }
+
+  #useOf(tenant: string): TenantUse {
+    let use = this.#tenants.get(tenant)
+    if (use === undefined) {
+      use = { inFlight: 0, bucket: null, byRoute: new Map() }
+      this.#tenants.set(tenant, use)
     }
-    return bucket
+    return use
   }
 
   #ask(policy: LimitPolicy, bucket: Bucket | null, nowMs: number): LimitRefusal | null {
@@ -126,4 +143,24 @@ export class Limiter {
       retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1000)),
     }
   }
+}
+
+/** The bucket with this limit applied; a new, full one for null. */
+function bucketFor(bucket: Bucket | null, limit: RateLimit, nowMs: number): Bucket {
+  if (bucket === null) return { tatMs: 0, perSecond: limit.perSecond, burst: limit.burst }
+  if (bucket.perSecond !== limit.perSecond || bucket.burst !== limit.burst) {
+    // What was used stays used, in requests: the time it takes to come back is that of the new rate.
+    const used = (Math.max(bucket.tatMs - nowMs, 0) / 1000) * bucket.perSecond
+    bucket.tatMs = nowMs + (Math.min(used, limit.burst) * 1000) / limit.perSecond
+    bucket.perSecond = limit.perSecond
+    bucket.burst = limit.burst
+  }
+  return bucket
+}
+
+function bucketIn(buckets: Map<string, Bucket>, name: string, limit: RateLimit, nowMs: number): Bucket {
+  const known = buckets.get(name)
+  const bucket = bucketFor(known ?? null, limit, nowMs)
+  if (known === undefined) buckets.set(name, bucket)
+  return bucket
 }

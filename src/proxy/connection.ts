@@ -12,14 +12,19 @@ export class Connection {
   readonly socket: Socket
   /** Peer address as the socket gave it; kept, because a closed socket forgets it. */
   readonly peer: string
+  readonly keepAlive: string
   readonly open = new Set<Exchange>()
   /** Monotonic ms at which the connection is broken off unless the rest of an upload has arrived by then. */
   lingerUntilTick = Infinity
+  #idleBytes = -1
+  #idleSinceTick = 0
   /** Its input made no sense any more: what else comes is ignored. */
   isMalformed = false
 
-  constructor(socket: Socket) {
+  /** `keepAlive`: value of the Keep-Alive field that tells clients how long an idle connection stays. */
+  constructor(socket: Socket, keepAlive: string) {
     this.socket = socket
+    this.keepAlive = keepAlive
     this.peer = socket.remoteAddress ?? ''
     const destroySoon = socket.destroySoon.bind(socket)
     // Node calls this right after the end of a last response. With input unread the kernel makes a reset of it, which can
@@ -37,6 +42,18 @@ export class Connection {
   /** The rest of an upload is welcome for a while and no longer. */
   linger(): void {
     this.lingerUntilTick = Math.min(this.lingerUntilTick, performance.now() + LINGER_MS)
+  }
+
+  /**
+   * Whether nothing was open on it and not a byte came for longer than `limitMs`. Asked by the listener's clock: measured, a
+   * timer of the socket, set and cleared for each request, costs 0.8 µs.
+   */
+  isIdleLongerThan(limitMs: number, nowTick: number): boolean {
+    const bytes = this.open.size > 0 ? -1 : this.socket.bytesRead
+    if (bytes !== -1 && bytes === this.#idleBytes) return nowTick - this.#idleSinceTick > limitMs
+    this.#idleBytes = bytes
+    this.#idleSinceTick = nowTick
+    return false
   }
 
   #hasInput(): boolean {

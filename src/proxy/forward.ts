@@ -11,6 +11,8 @@ export class TooManyUpstreamsError extends Error {
 /** All upstream connections of the gateway, by route and origin. A changed route gets new pools; the old ones finish. */
 export class UpstreamPools {
   readonly #pools = new Map<string, { route: Route; pool: OriginPool }>()
+  /** The pool last used of a route, found without putting a name together; only those that are in `#pools` count. */
+  readonly #last = new WeakMap<Route, { origin: string; pool: OriginPool }>()
   readonly #maxPools: number
 
   constructor(options: { maxPools: number }) {
@@ -31,15 +33,19 @@ export class UpstreamPools {
     return [...byRoute.values()]
   }
 
-  /** Sends or queues a request; null when the route's queue is full. Throws `TooManyUpstreamsError`. */
+  /** Sends or queues a request; `tick` is now. null when the route's queue is full. Throws `TooManyUpstreamsError`. */
   dispatch(
     route: Route,
     origin: string,
     request: UpstreamRequest,
     receiver: ResponseReceiver,
+    tick: number,
   ): Dispatched | null {
-    const pool = this.#poolOf(route, origin)
-    pool.usedTick = performance.now()
+    const last = this.#last.get(route)
+    const isCurrent = last !== undefined && last.origin === origin && !last.pool.isClosing
+    const pool = isCurrent ? last.pool : this.#poolOf(route, origin)
+    if (!isCurrent) this.#last.set(route, { origin, pool })
+    pool.usedTick = tick
     return pool.dispatch(request, receiver, route.maxQueued)
   }
 

@@ -58,11 +58,13 @@ export class Forwarding implements Carrier, RelayOwner {
       ? new Upload(exchange, this.#route.maxBodyBytes, () => this.#relay?.fail('body_too_large', null))
       : null
     this.#relay = new Relay(exchange, this.#res, this.#upload, this)
-    exchange.enter('queued', this.#route.headerTimeoutMs, performance.now())
-    const { method, path, headers } = this.#request
-    const request = { method, path, headers, body: this.#upload }
+    // The first attempt comes in the turn of the arrival.
+    const tick = this.#attempts === 1 ? exchange.startedTick : performance.now()
+    exchange.enter('queued', this.#route.headerTimeoutMs, tick)
+    const { method, path, headers, contentLength } = this.#request
+    const request = { method, path, headers, contentLength, body: this.#upload }
     try {
-      this.#place = this.#pools.dispatch(this.#route, this.#origin, request, this.#relay)
+      this.#place = this.#pools.dispatch(this.#route, this.#origin, request, this.#relay, tick)
       if (this.#place === null) this.refuse('overloaded', 'queue_full')
     } catch (error) {
       if (!(error instanceof TooManyUpstreamsError)) throw error

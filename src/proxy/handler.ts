@@ -16,6 +16,7 @@ import { readHead } from './request-head.ts'
 import { RouteTable, upstreamOrigin, upstreamPath } from './route-table.ts'
 import type { ProxyCounters } from './stats.ts'
 import { splitTarget } from './target.ts'
+import type { UpstreamRequest } from './upstream-request.ts'
 
 /** The collaborators of the data plane; built and owned by the composition root. */
 export interface HandlerDependencies {
@@ -57,7 +58,7 @@ export class Handler implements DecisionContext, Refuser {
   /** The life of a request. */
   handle(connection: Connection, req: IncomingMessage, res: ServerResponse, expectsContinue: boolean): void {
     const exchange = this.open(connection, req, res)
-    res.once('close', () => this.close(exchange)) // the only exit; see also `Connection`
+    res.on('close', () => this.close(exchange)) // the only exit; see also `Connection`
     exchange.expectsContinue = expectsContinue
     const refusal = decide(exchange, this)
     if (refusal === null) this.#forward(exchange, res)
@@ -122,7 +123,10 @@ export class Handler implements DecisionContext, Refuser {
     exchange.status = reply.status
     // A client that waits for 100 and gets a refusal may send its body or not: the connection cannot go on.
     const mustClose = exchange.expectsContinue || this.isDraining || reason === 'framing'
-    res.writeHead(reply.status, mustClose ? [...reply.fields, 'Connection', 'close'] : [...reply.fields])
+    const fields = [...reply.fields]
+    if (mustClose) fields.push('Connection', 'close')
+    else if (res.shouldKeepAlive) fields.push('Keep-Alive', exchange.connection.keepAlive)
+    res.writeHead(reply.status, fields)
     if (exchange.req.method !== 'HEAD') exchange.bytesSent = reply.body.length
     res.end(reply.body)
   }
@@ -137,7 +141,7 @@ export class Handler implements DecisionContext, Refuser {
   }
 
   /** The request as its upstream will see it. */
-  upstreamRequest(exchange: Exchange): { origin: string; method: string; path: string; headers: string[] } {
+  upstreamRequest(exchange: Exchange): { origin: string } & Omit<UpstreamRequest, 'body'> {
     const { route, target, tenant, head, credential } = exchange
     if (route === null || target === null) throw new Error('an upstream request needs a route and a target')
     const slug = tenant?.slug ?? ''
@@ -155,7 +159,7 @@ export class Handler implements DecisionContext, Refuser {
       prefix: route.path.slice(0, -1),
     })
     const path = upstreamPath(route, target.path, target.query, slug)
-    return { origin, method: exchange.req.method ?? 'GET', path, headers }
+    return { origin, method: exchange.req.method ?? 'GET', path, headers, contentLength: head.contentLength }
   }
 
   #linger(exchange: Exchange): void {

@@ -69,7 +69,10 @@ function mayPass(input: UpstreamHeaderInput, lower: string, value: string): bool
 /** RFC 7239 §4; IPv6 addresses are bracketed and quoted. */
 function forwarded(client: ClientView): string {
   const node = client.ip.includes(':') ? `"[${client.ip}]"` : client.ip === '' ? 'unknown' : client.ip
-  return `for=${node};proto=${client.proto};host="${client.host.replaceAll(/["\\]/g, '')}"`
+  const { host } = client
+  // A valid Host holds neither; the test first, as in most of the requests there is nothing to replace.
+  const isPlain = !host.includes('"') && !host.includes('\\')
+  return `for=${node};proto=${client.proto};host="${isPlain ? host : host.replaceAll(/["\\]/g, '')}"`
 }
 
 /** A response's fields as the client may see them, and what the gateway needs to know of them. */
@@ -87,30 +90,32 @@ export interface ClientHeaders {
  * anything else of framing by being named there), a Content-Length that a 204 or 1xx may not bear is gone.
  * `raw` holds names and values in turn.
  */
-export function clientHeaders(raw: readonly (Buffer | string)[], status: number): ClientHeaders {
+export function clientHeaders(raw: readonly string[], status: number): ClientHeaders {
   const fields: string[] = []
-  const named: string[] = []
+  let named: string[] | null = null
   let length: string | null = null
   let isChunked = false
   let isAmbiguous = false
   for (let i = 0; i < raw.length; i += 2) {
-    const name = latin1(raw[i])
-    const lower = name.toLowerCase()
-    const value = latin1(raw[i + 1])
-    if (lower === 'connection') {
-      named.push(...connectionTokens(value))
-    } else if (lower === 'transfer-encoding') {
+    const name = raw[i] ?? ''
+    const value = raw[i + 1] ?? ''
+    // Most fields are told by their length: no lower case is made of them.
+    const kind =
+      name.length < SPECIAL_LENGTHS.length && SPECIAL_LENGTHS[name.length] === 1 ? kindOf(name) : 'end-to-end'
+    if (kind === 'end-to-end') {
+      fields.push(name, value)
+    } else if (kind === 'connection') {
+      named = [...(named ?? []), ...connectionTokens(value)]
+    } else if (kind === 'transfer-encoding') {
       // Another coding was not asked for (no TE was sent), and without it the body would be passed on garbled.
       isAmbiguous ||= isChunked || value.toLowerCase() !== 'chunked'
       isChunked = true
-    } else if (lower === 'content-length') {
+    } else if (kind === 'content-length') {
       isAmbiguous ||= (length !== null && length !== value) || !/^\d+$/.test(value)
       length = value
-    } else if (!isHopByHop(lower)) {
-      fields.push(name, value)
     }
   }
-  if (named.some((token) => token !== 'close' && token !== 'keep-alive')) removeNamed(fields, named)
+  if (named?.some((token) => token !== 'close' && token !== 'keep-alive') === true) removeNamed(fields, named)
   const mayHaveLength = status !== 204 && status >= 200
   if (length !== null && mayHaveLength && !isChunked) fields.push('Content-Length', length)
   return {
@@ -121,21 +126,31 @@ export function clientHeaders(raw: readonly (Buffer | string)[], status: number)
   }
 }
 
-function latin1(value: Buffer | string | undefined): string {
-  return typeof value === 'string' ? value : (value?.toString('latin1') ?? '')
+/** What becomes of a response's field. */
+type Kind = 'end-to-end' | 'connection' | 'transfer-encoding' | 'content-length' | 'hop-by-hop'
+
+const KINDS = new Map<string, Kind>([
+  ['connection', 'connection'],
+  ['transfer-encoding', 'transfer-encoding'],
+  ['content-length', 'content-length'],
+  ['keep-alive', 'hop-by-hop'],
+  ['proxy-connection', 'hop-by-hop'],
+  ['proxy-authenticate', 'hop-by-hop'],
+  ['te', 'hop-by-hop'],
+  ['upgrade', 'hop-by-hop'],
+  ['http2-settings', 'hop-by-hop'],
+])
+/** 1 at each length that a name above has. */
+const SPECIAL_LENGTHS = lengthsOf(KINDS.keys())
+
+function lengthsOf(names: Iterable<string>): Uint8Array {
+  const lengths = new Uint8Array(32)
+  for (const name of names) lengths[name.length] = 1
+  return lengths
 }
 
-const HOP_BY_HOP = new Set([
-  'keep-alive',
-  'proxy-connection',
-  'proxy-authenticate',
-  'te',
-  'upgrade',
-  'http2-settings',
-])
-
-function isHopByHop(lower: string): boolean {
-  return HOP_BY_HOP.has(lower)
+function kindOf(name: string): Kind {
+  return KINDS.get(name.toLowerCase()) ?? 'end-to-end'
 }
 
 function removeNamed(fields: string[], named: readonly string[]): void {
@@ -149,11 +164,11 @@ const FORBIDDEN_TRAILERS =
   /^(?:content-length|transfer-encoding|host|connection|authorization|set-cookie|content-encoding|content-type|content-range|trailer|te|upgrade|via|x-request-id|www-authenticate|cache-control|x-forwarded-.*)$/i
 
 /** Trailers that may be passed on, as pairs for `addTrailers`; null when none is left. */
-export function clientTrailers(raw: readonly (Buffer | string)[]): [string, string][] | null {
+export function clientTrailers(raw: readonly string[]): [string, string][] | null {
   const trailers: [string, string][] = []
   for (let i = 0; i < raw.length; i += 2) {
-    const name = latin1(raw[i])
-    if (!FORBIDDEN_TRAILERS.test(name)) trailers.push([name, latin1(raw[i + 1])])
+    const name = raw[i] ?? ''
+    if (!FORBIDDEN_TRAILERS.test(name)) trailers.push([name, raw[i + 1] ?? ''])
   }
   return trailers.length === 0 ? null : trailers
 }

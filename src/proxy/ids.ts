@@ -1,4 +1,4 @@
-import { randomBytes, randomFillSync } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { KEY_IN_TEXT } from '../model/api-key.ts'
 
 const CLIENT_ID = /^[A-Za-z0-9._:@/+=-]{1,128}$/
@@ -22,17 +22,19 @@ export function traceIdOf(traceparent: string | null): string | null {
   return TRACEPARENT.exec(traceparent)?.[1] ?? null
 }
 
-const POOL_BYTES = 24 * 256
-const pool = Buffer.alloc(POOL_BYTES)
-let poolAt = POOL_BYTES
+/** Hex digits of a trace id and a parent id. */
+const ID_DIGITS = 48
+const POOL_IDS = 64
+let pool = ''
+let poolAt = 0
 
 /** A new traceparent with random ids, not sampled: the gateway records no spans itself. */
 export function newTraceparent(): string {
-  if (poolAt === POOL_BYTES) {
-    randomFillSync(pool)
+  if (poolAt === pool.length) {
+    pool = randomBytes((ID_DIGITS / 2) * POOL_IDS).toString('hex')
     poolAt = 0
   }
-  const hex = pool.toString('hex', poolAt, poolAt + 24)
-  poolAt += 24
-  return `00-${hex.slice(0, 32)}-${hex.slice(32)}-00`
+  const at = poolAt
+  poolAt += ID_DIGITS
+  return `00-${pool.slice(at, at + 32)}-${pool.slice(at + 32, at + ID_DIGITS)}-00`
 }

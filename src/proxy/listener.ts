@@ -37,6 +37,7 @@ export type ReportInternal = (error: unknown) => void
 /** How often phases are held against their limits: a limit is exact to this. */
 const TICK_MS = 250
 const RECHECK_TUNNELS_TICKS = 20
+const CHECK_IDLE_TICKS = 4
 
 /** The proxy listener: connections, framing errors, the clock of all time limits, drain. */
 export class ProxyListener {
@@ -45,6 +46,8 @@ export class ProxyListener {
   readonly #server: Server
   readonly #report: ReportInternal
   readonly #connections = new Map<Socket, Connection>()
+  readonly #keepAliveMs: number
+  readonly #keepAlive: string
   #timer: NodeJS.Timeout | null = null
   #ticks = 0
   #snapshot: unknown = null
@@ -55,11 +58,13 @@ export class ProxyListener {
     this.#report = report
     handler.report = report
     this.#upgrader = new Upgrader(handler)
+    this.#keepAliveMs = options.keepAliveTimeoutMs
+    this.#keepAlive = `timeout=${Math.floor(options.keepAliveTimeoutMs / 1000)}`
     const server = createServer({
       maxHeaderSize: options.maxHeaderBytes,
       headersTimeout: options.headersTimeoutMs,
       requestTimeout: 0, // a body may be 5 GB; its silences are bounded per route
-      keepAliveTimeout: options.keepAliveTimeoutMs,
+      keepAliveTimeout: 0, // see `#endIdle`
       connectionsCheckingInterval: Math.min(1000, options.headersTimeoutMs),
       requireHostHeader: false, // Node would answer by itself, and that request would have no entry
       insecureHTTPParser: false,
@@ -128,7 +133,7 @@ export class ProxyListener {
 
   #onConnection(socket: Socket): void {
     if (this.#connections.has(socket)) return // re-injected after an ignored Upgrade
-    const connection = new Connection(socket)
+    const connection = new Connection(socket, this.#keepAlive)
     this.#connections.set(socket, connection)
     this.#handler.deps.counters.connections++
     socket.once('close', () => {
@@ -140,7 +145,7 @@ export class ProxyListener {
   }
 
   #connectionOf(socket: Socket): Connection {
-    return this.#connections.get(socket) ?? new Connection(socket)
+    return this.#connections.get(socket) ?? new Connection(socket, this.#keepAlive)
   }
 
   #onRequest(req: IncomingMessage, res: ServerResponse, expectsContinue: boolean): void {
@@ -248,6 +253,13 @@ export class ProxyListener {
     connection.socket.destroySoon()
   }
 
+  /** Ends connections that ask for nothing more, not before the time that `Keep-Alive` told their clients. */
+  #endIdle(now: number): void {
+    for (const connection of this.#connections.values()) {
+      if (connection.isIdleLongerThan(this.#keepAliveMs, now)) connection.socket.destroy()
+    }
+  }
+
   #tick(): void {
     const now = performance.now()
     const { exchanges, deps } = this.#handler
@@ -260,6 +272,7 @@ export class ProxyListener {
       if (lingerUntilTick < now) socket.destroy()
     }
     this.#ticks++
+    if (this.#ticks % CHECK_IDLE_TICKS === 0) this.#endIdle(now)
     const { snapshot } = deps.directory
     if (snapshot === this.#snapshot && this.#ticks % RECHECK_TUNNELS_TICKS !== 0) return
     this.#snapshot = snapshot

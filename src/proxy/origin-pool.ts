@@ -1,9 +1,8 @@
-import type { Socket } from 'node:net'
-import { Client, Pool, buildConnector, type Dispatcher } from 'undici'
 import { Ring } from '../lib/ring.ts'
 import type { Route } from '../model/route.ts'
-import { UpstreamProtocolError } from './upstream-failure.ts'
+import { UpstreamConnection, type ConnectionOwner } from './upstream-connection.ts'
 import type { Dispatched, ResponseReceiver, UpstreamRequest } from './upstream-request.ts'
+import { upstreamTarget, type UpstreamTarget } from './upstream-socket.ts'
 
 interface Waiting {
   readonly request: UpstreamRequest
@@ -11,162 +10,35 @@ interface Waiting {
   hasLeft: boolean
 }
 
-/**
- * undici's client for one connection, and what undici 7 does not offer: the socket, and back pressure that is safe. Its own
- * (pausing the parser) throws an assertion out of an event, and with it the process down, when an upstream ends a response
- * without length while its client does not read. So the parser is never paused: the socket holds its bytes back instead,
- * beyond the at most 64 KiB that were read already.
- */
-class Link extends Client {
-  readonly #place: { socket: Socket | null; isHeld: boolean }
-
-  constructor(origin: URL, options: Client.Options, countOpen: (change: 1 | -1) => void) {
-    const place: { socket: Socket | null; isHeld: boolean } = { socket: null, isHeld: false }
-    const connector = options.connect as buildConnector.connector
-    const connect: buildConnector.connector = (to, callback) => {
-      connector(to, (...result) => {
-        const socket = result[1] ?? null // undici leaves it out when it could not connect
-        place.socket = socket
-        if (socket !== null) {
-          countOpen(1)
-          socket.once('close', () => countOpen(-1))
-          const read = socket.read.bind(socket)
-          // Not for read(0), with which the socket itself looks for the end.
-          socket.read = (size?: number): unknown => (place.isHeld && size === undefined ? null : read(size))
-        }
-        callback(...result)
-      })
-    }
-    super(origin, { ...options, connect })
-    this.#place = place
-  }
-
-  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatch): boolean {
-    handler.link = this
-    return super.dispatch(options, handler)
-  }
-
-  /** The connection, also when it has just ended; null before there was one. */
-  get socket(): Socket | null {
-    return this.#place.socket
-  }
-
-  /** Gives the parser nothing more to read. */
-  hold(): void {
-    this.#place.isHeld = true
-  }
-
-  /** Ends a hold. */
-  letGo(): void {
-    const { isHeld, socket } = this.#place
-    if (!isHeld) return
-    this.#place.isHeld = false
-    socket?.emit('readable')
-  }
-}
-
-/** A request on the engine: undici's callback handler, one object and no closures. */
-class Dispatch {
-  readonly #pool: OriginPool
-  readonly #receiver: ResponseReceiver
-  #hasStarted = false
-  #isAnswered = false
-  #isOver = false
-  link: Link | null = null
-
-  constructor(pool: OriginPool, receiver: ResponseReceiver) {
-    this.#pool = pool
-    this.#receiver = receiver
-  }
-
-  onConnect(abort: (error: Error) => void): void {
-    this.#receiver.onConnect(abort)
-  }
-
-  onResponseStarted(): void {
-    this.#hasStarted = true
-  }
-
-  onHeaders(status: number, raw: Buffer[], _resume: () => void, statusText: string): boolean {
-    this.#receiver.onHeaders(status, raw, this, statusText)
-    if (status === 204 || status === 304) {
-      // Over with its head (RFC 9112 §6.3). undici takes the Content-Length that a 304 may bear for a body that is missing.
-      this.#isAnswered = true
-      this.#receiver.onEnd([], false)
-    }
-    return true
-  }
-
-  onData(chunk: Buffer): boolean {
-    if (!this.#receiver.onData(chunk)) this.link?.hold()
-    return true
-  }
-
-  /** The receiver takes data again. */
-  resume(): void {
-    if (!this.#isOver) this.link?.letGo()
-  }
-
-  onComplete(trailers: string[] | null): void {
-    const isCut = isReset(this.link?.socket ?? null)
-    this.#end()
-    if (!this.#isAnswered) this.#receiver.onEnd(trailers ?? [], isCut)
-  }
-
-  onError(error: NodeJS.ErrnoException): void {
-    const socket = this.link?.socket ?? null
-    this.#end()
-    if (this.#isAnswered) return
-    // The engine gave the connection up, not the peer: an answer that it does not accept, such as a 101 unasked for.
-    const isProtocol = error.code === 'UND_ERR_SOCKET' && this.#hasStarted && socket?.readableEnded === false
-    const isUnheard = !this.#hasStarted && socket !== null && socket.bytesRead > 0
-    this.#receiver.onError(isProtocol ? new UpstreamProtocolError(error) : error, isUnheard)
-  }
-
-  #end(): void {
-    this.#isOver = true
-    this.link?.letGo()
-    this.#pool.release()
-  }
-}
+/** Already on a connection: there is no queue to leave. */
+const ON_ITS_WAY: Dispatched = { leave: () => false }
+/** How often idle connections are looked at; their time is also held against each request that takes one. */
+const SWEEP_MS = 1000
 
 /**
  * Connections to one upstream origin for one route: at most `maxConnections`, kept alive, one request at a time on each; at most
- * `maxQueued` requests wait for a free one, first come first served.
- *
- * The engine is undici's `dispatch` with callback handlers. Measured on 1 KiB responses, CPU per request: 28-33 µs against
- * 43 for a tuned `http.request` and 58 for http-proxy. Its own timers are off: the listener's clock watches each phase.
+ * `maxQueued` requests wait for a free one, first come first served. Of the idle ones the last used is taken first, so that
+ * those too many run out.
  */
-export class OriginPool {
-  readonly #pool: Pool
+export class OriginPool implements ConnectionOwner {
+  readonly #target: UpstreamTarget
   readonly #waiting: Ring<Waiting>
+  readonly #open = new Set<UpstreamConnection>()
+  readonly #idle: UpstreamConnection[] = []
+  readonly #maxConnections: number
+  #sweeper: NodeJS.Timeout | null = null
   #queued = 0
   #running = 0
-  #open = 0
-  #isClosing = false
-  readonly #maxConnections: number
+  #onEmpty: () => void = () => {}
+  /** Takes no new requests. */
+  isClosing = false
   /** Monotonic milliseconds of the last request. */
   usedTick = 0
 
   constructor(origin: string, route: Route) {
     this.#maxConnections = route.maxConnections
     this.#waiting = new Ring(Math.max(1, route.maxQueued))
-    const connector = buildConnector({ timeout: route.connectTimeoutMs })
-    this.#pool = new Pool(origin, {
-      connections: route.maxConnections,
-      pipelining: 1,
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      keepAliveTimeout: 30_000,
-      keepAliveMaxTimeout: 300_000,
-      maxHeaderSize: 65_536,
-      connect: connector,
-      factory: (origin, options: Client.Options) => {
-        return new Link(origin, options, (change) => {
-          this.#open += change
-        })
-      },
-    })
+    this.#target = upstreamTarget(origin, route.connectTimeoutMs)
   }
 
   get busy(): number {
@@ -174,7 +46,7 @@ export class OriginPool {
   }
 
   get idle(): number {
-    return Math.max(0, this.#open - this.#running)
+    return this.#idle.length
   }
 
   get queued(): number {
@@ -185,7 +57,7 @@ export class OriginPool {
   dispatch(request: UpstreamRequest, receiver: ResponseReceiver, maxQueued: number): Dispatched | null {
     if (this.#running < this.#maxConnections) {
       this.#send(request, receiver)
-      return { leave: () => false }
+      return ON_ITS_WAY
     }
     if (this.#queued >= maxQueued) return null
     const waiting: Waiting = { request, receiver, hasLeft: false }
@@ -197,14 +69,57 @@ export class OriginPool {
     return { leave: () => this.#leave(waiting) }
   }
 
-  /** Ends idle connections when the requests that are on the others, or wait, have ended. */
+  /** Ends idle connections, and the others when the requests that are on them, or wait, have ended. */
   close(): void {
-    this.#isClosing = true
-    if (this.#running === 0) void this.#pool.close()
+    this.isClosing = true
+    this.#endIdle(Infinity)
   }
 
+  /** Breaks every connection off; resolves when all have closed. */
   destroy(): Promise<void> {
-    return this.#pool.destroy()
+    this.isClosing = true
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift())
+      next.hasLeft = true
+    this.#queued = 0
+    for (const connection of this.#open) connection.destroy()
+    if (this.#open.size === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#onEmpty = resolve
+    })
+  }
+
+  /** See ConnectionOwner: the connection goes to who waits longest. */
+  onFree(connection: UpstreamConnection, isReusable: boolean): void {
+    this.#running--
+    let next = this.#waiting.shift()
+    while (next !== undefined && next.hasLeft) next = this.#waiting.shift()
+    if (next !== undefined) {
+      next.hasLeft = true
+      this.#queued--
+      this.#running++
+      const taken = isReusable ? connection : this.#connect()
+      taken.send(next.request, next.receiver)
+      return
+    }
+    if (!isReusable) return
+    if (this.isClosing) {
+      connection.destroy()
+      return
+    }
+    this.#idle.push(connection)
+    this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS).unref()
+  }
+
+  /** See ConnectionOwner. */
+  onLost(connection: UpstreamConnection): void {
+    const at = this.#idle.lastIndexOf(connection)
+    if (at !== -1) this.#idle.splice(at, 1)
+  }
+
+  /** See ConnectionOwner. */
+  onClose(connection: UpstreamConnection): void {
+    this.#open.delete(connection)
+    if (this.#open.size === 0) this.#onEmpty()
   }
 
   #leave(waiting: Waiting): boolean {
@@ -224,41 +139,35 @@ export class OriginPool {
 
   #send(request: UpstreamRequest, receiver: ResponseReceiver): void {
     this.#running++
-    this.#pool.dispatch(
-      {
-        path: request.path,
-        method: request.method as 'GET',
-        headers: request.headers,
-        body: request.body,
-        // A HEAD would cost its connection: undici closes it for fear of servers that send a body. If one does, the
-        // surplus bytes end that connection anyway (RFC 9112 §9.2).
-        reset: request.method === 'HEAD' ? false : null,
-      } as Parameters<Pool['dispatch']>[0],
-      new Dispatch(this, receiver),
-    )
+    this.#take().send(request, receiver)
   }
 
-  /** Gives the connection to who waits longest. */
-  release(): void {
-    this.#running--
-    let next = this.#waiting.shift()
-    while (next !== undefined && next.hasLeft) next = this.#waiting.shift()
-    if (next === undefined) {
-      if (this.#isClosing) void this.#pool.close()
-      return
+  #take(): UpstreamConnection {
+    const connection = this.#idle.at(-1)
+    if (connection === undefined) return this.#connect()
+    if (connection.idleUntilTick < this.usedTick) {
+      connection.destroy() // and leaves the list
+      return this.#take()
     }
-    next.hasLeft = true
-    this.#queued--
-    this.#send(next.request, next.receiver)
+    this.#idle.pop()
+    return connection
   }
-}
 
-/**
- * Whether a response that its connection's end completed was cut. undici takes a reset for an end there, as it cannot tell
- * on macOS, and libuv reports an end itself when a reset follows data closely (POLLHUP after a partial read). A client must not
- * take it so: RFC 9112 §8. A connection that was reset has no peer any more, one that was ended still has.
- */
-function isReset(socket: Socket | null): boolean {
-  if (socket === null) return false
-  return socket.errored !== null || (socket.readableEnded && socket.remoteAddress === undefined)
+  #connect(): UpstreamConnection {
+    const connection = new UpstreamConnection(this.#target, this)
+    this.#open.add(connection)
+    return connection
+  }
+
+  #sweep(): void {
+    this.#endIdle(performance.now())
+    if (this.#idle.length > 0 || this.#sweeper === null) return
+    clearInterval(this.#sweeper)
+    this.#sweeper = null
+  }
+
+  /** Ends connections that may be idle no longer than until `tick`. */
+  #endIdle(tick: number): void {
+    for (const connection of this.#idle.slice()) if (connection.idleUntilTick < tick) connection.destroy()
+  }
 }

@@ -15,6 +15,8 @@ export interface RelayOwner {
 }
 
 const NOTHING = Buffer.alloc(0)
+/** A whole body up to this goes out in one write with its head: together they fit into what Node writes without a detour. */
+const MAX_TEXT_BYTES = 8192
 const STATUS_TEXT = /^[\t\x20-\x7e\x80-\xff]*$/
 
 /** Carries one upstream response to the client, with back pressure, honest about its end. One object per attempt. */
@@ -23,11 +25,10 @@ export class Relay implements ResponseReceiver {
   readonly #res: ServerResponse
   readonly #owner: RelayOwner
   readonly #upload: Upload | null
-  #abort: ((error: Error) => void) | null = null
   #source: ResponseSource | null = null
   #isFraming = false
   #hasWritten = false
-  /** Over: later callbacks of the engine change nothing. */
+  /** Over: later calls of the connection change nothing. */
   #isDone = false
 
   constructor(exchange: Exchange, res: ServerResponse, upload: Upload | null, owner: RelayOwner) {
@@ -37,62 +38,69 @@ export class Relay implements ResponseReceiver {
     this.#owner = owner
   }
 
-  onConnect(abort: (error: Error) => void): void {
-    if (this.#isDone) throw new RequestGoneError()
-    this.#abort = abort
+  onConnect(source: ResponseSource): boolean {
+    if (this.#isDone) return false
+    this.#source = source
     const exchange = this.#exchange
     const { route } = exchange
     const isUploading = this.#upload !== null && !this.#upload.isComplete
     const tick = performance.now()
     exchange.sentTick = tick
     exchange.enter('head', (isUploading ? route?.idleTimeoutMs : route?.headerTimeoutMs) ?? 0, tick)
+    return true
   }
 
-  onHeaders(status: number, raw: Buffer[], source: ResponseSource, statusText: string): void {
+  onHeaders(status: number, upstreamFields: string[], statusText: string): void {
     if (this.#isDone) return
-    if (status < 100 || status === 101) {
-      this.fail('upstream_reset', 'protocol') // nobody asked for an upgrade
-      return
-    }
     if (status < 200) {
-      this.#relayInterim(status, raw, statusText)
+      this.#relayInterim(status, upstreamFields, statusText)
       return
     }
     const exchange = this.#exchange
-    const headers = clientHeaders(raw, status)
+    const headers = clientHeaders(upstreamFields, status)
     if (headers.isAmbiguous) {
       this.fail('upstream_reset', 'protocol')
       return
     }
     const tick = performance.now()
-    this.#source = source
     exchange.respondedTick = tick
     exchange.status = status
     exchange.outcome = 'forwarded'
     exchange.enter('body', exchange.route?.idleTimeoutMs ?? 0, tick)
     this.#isFraming = headers.hasLength || this.#res.req.httpVersionMinor > 0
     headers.fields.push('X-Request-Id', exchange.requestId)
+    if (this.#res.shouldKeepAlive) headers.fields.push('Keep-Alive', exchange.connection.keepAlive)
     if (STATUS_TEXT.test(statusText)) this.#res.writeHead(status, statusText, headers.fields)
     else this.#res.writeHead(status, headers.fields)
-    // The head goes out with the first bytes of the body when they are here already, alone otherwise: an EventSource
-    // stays "connecting" until it sees the head.
-    process.nextTick(flushHead, this)
+  }
+
+  /**
+   * The head goes out with the first bytes of the body when they are here already, alone otherwise: an EventSource stays
+   * "connecting" until it sees the head.
+   */
+  onPause(): void {
+    if (!this.#hasWritten && !this.#isDone && this.#res.headersSent) this.#flush()
   }
 
   /** Writes the head if nothing else did. Not `flushHeaders`: that one re-encodes obs-text as UTF-8. */
-  flush(): void {
-    if (this.#hasWritten || this.#isDone) return
+  #flush(): void {
+    if (this.#hasWritten) return
     this.#hasWritten = true
     this.#res.write(NOTHING)
   }
 
-  onData(chunk: Buffer): boolean {
+  onData(bytes: Buffer, isLast: boolean): boolean {
     if (this.#isDone) return true
     const exchange = this.#exchange
-    exchange.bytesSent += chunk.length
-    exchange.touch()
-    const isTaken = this.#res.write(chunk)
+    exchange.bytesSent += bytes.length
+    const isWhole = isLast && !this.#hasWritten && bytes.length <= MAX_TEXT_BYTES
     this.#hasWritten = true
+    if (isWhole) {
+      writeWhole(this.#res, bytes)
+      return true
+    }
+    exchange.touch()
+    const isTaken = this.#res.write(Buffer.from(bytes)) // the bytes are only lent
     if (isTaken) return true
     if (!exchange.isClientBlocked) {
       exchange.isClientBlocked = true
@@ -101,14 +109,14 @@ export class Relay implements ResponseReceiver {
     return false
   }
 
-  onEnd(rawTrailers: (Buffer | string)[], isCut: boolean): void {
+  onEnd(rawTrailers: string[], isCut: boolean): void {
     if (this.#isDone) return
     if (isCut) {
       this.fail('upstream_reset', 'truncated')
       return
     }
     this.#isDone = true
-    this.#abort = null
+    this.#source = null
     if (rawTrailers.length > 0 && this.#exchange.head.acceptsTrailers) {
       const trailers = clientTrailers(rawTrailers)
       if (trailers !== null) this.#res.addTrailers(trailers)
@@ -133,8 +141,13 @@ export class Relay implements ResponseReceiver {
    */
   fail(outcome: Outcome, reason: Reason | null): void {
     if (this.#isDone) return
+    // What was good of the response arrives: Node puts off writes to the end of the turn, and there would be none.
+    if (this.#res.headersSent) {
+      this.#flush()
+      this.#res.socket?.uncork()
+    }
     this.#isDone = true
-    this.#abort?.(new RequestGoneError())
+    this.#source?.abort(new RequestGoneError())
     const exchange = this.#exchange
     if (!this.#res.headersSent) {
       this.#owner.refuse(outcome, reason)
@@ -150,7 +163,7 @@ export class Relay implements ResponseReceiver {
   cancel(): void {
     if (this.#isDone) return
     this.#isDone = true
-    this.#abort?.(new RequestGoneError())
+    this.#source?.abort(new RequestGoneError())
   }
 
   #onDrain(): void {
@@ -160,9 +173,13 @@ export class Relay implements ResponseReceiver {
     if (!this.#isDone) this.#source?.resume()
   }
 
-  /** 102 and 103 are passed on, to clients of HTTP/1.1 only, and only while no other response is on the wire. */
-  #relayInterim(status: number, raw: Buffer[], statusText: string): void {
+  /**
+   * 102 and 103 are passed on, to clients of HTTP/1.1 only, and only while no other response is on the wire. A 100 is not:
+   * the gateway answers `Expect` itself, and a client that sent none would only wonder.
+   */
+  #relayInterim(status: number, raw: string[], statusText: string): void {
     const res = this.#res
+    if (status === 100) return
     if (res.req.httpVersionMinor === 0 || res.socket === null || res.headersSent) return
     const { fields } = clientHeaders(raw, status)
     let head = `HTTP/1.1 ${status} ${STATUS_TEXT.test(statusText) ? statusText : ''}\r\n`
@@ -172,6 +189,14 @@ export class Relay implements ResponseReceiver {
   }
 }
 
-function flushHead(relay: Relay): void {
-  relay.flush()
+/**
+ * Writes head and whole body in one go: a latin1 text holds any bytes, and Node joins it to the head. Measured, against a
+ * Buffer, which goes out beside the head by `writev` at the end of the turn: 4 µs less per 1 KiB response.
+ */
+function writeWhole(res: ServerResponse, bytes: Buffer): void {
+  const { socket } = res
+  // Corked by us, Node does not put off the write; null while an earlier response of the connection is under way.
+  socket?.cork()
+  res.write(bytes.toString('latin1'), 'latin1')
+  socket?.uncork()
 }

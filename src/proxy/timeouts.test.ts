@@ -203,3 +203,20 @@ void t.test('a plain upstream behind https is answered 502', async (t) => {
   t.equal(response.status, 502)
   await gateway.finish(t, [{ outcome: 'upstream_refused', reason: 'tls', status: 502 }])
 })
+
+void t.test('an idle client connection is told how long it stays, and ends after that', async (t) => {
+  const gateway = await startGateway(t, { listener: { keepAliveTimeoutMs: 1000 } })
+  const [idle, other] = [await gateway.client(), await gateway.client()] as const
+  const sinceTick = performance.now()
+  idle.send(gateway.head(GET))
+  ;(await gateway.upstream.request()).wire.send(OK)
+  t.equal((await idle.message()).field('keep-alive'), 'timeout=1')
+  other.send(gateway.head(GET))
+  const { wire } = await gateway.upstream.request()
+  await idle.closed()
+  t.ok(performance.now() - sinceTick >= 1000)
+  t.equal(other.isClosed || other.hasEnded, false, 'one that waits for its answer is not idle')
+  wire.send(OK)
+  t.equal((await other.message()).status, 200)
+  await gateway.finish(t, [{ status: 200 }, { status: 200 }])
+})

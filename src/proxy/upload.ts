@@ -26,7 +26,7 @@ export class Upload extends Readable {
         exchange.enter('head', exchange.route?.headerTimeoutMs ?? 0, performance.now())
       this.push(null)
     })
-    // Destroyed by the engine when the upstream answers early or goes: the exchange hears of that from its relay.
+    // Destroyed by its connection when the upstream answers early or goes: the exchange hears of that from its relay.
     this.on('error', () => {})
   }
 

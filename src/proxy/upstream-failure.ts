@@ -10,13 +10,33 @@ export class RequestGoneError extends Error {
   }
 }
 
-/** The engine refused what an upstream sent. */
+/** What an upstream sent is no response, or not a single one. */
 export class UpstreamProtocolError extends Error {
   readonly code = 'WAYBILL_UPSTREAM_PROTOCOL'
 
-  constructor(cause: Error) {
-    super('the upstream broke the protocol', { cause })
+  constructor() {
+    super('the upstream broke the protocol')
     this.name = 'UpstreamProtocolError'
+  }
+}
+
+/** An upstream ended its connection before the response was complete. */
+export class UpstreamClosedError extends Error {
+  readonly code = 'WAYBILL_UPSTREAM_CLOSED'
+
+  constructor() {
+    super('the upstream ended the connection')
+    this.name = 'UpstreamClosedError'
+  }
+}
+
+/** No connection to an upstream, TLS included, within `connectTimeoutMs` of its route. */
+export class UpstreamConnectTimeoutError extends Error {
+  readonly code = 'WAYBILL_CONNECT_TIMEOUT'
+
+  constructor() {
+    super('the upstream took too long to connect to')
+    this.name = 'UpstreamConnectTimeoutError'
   }
 }
 
@@ -29,7 +49,7 @@ const CONNECT_TIMEOUT: Failure = { outcome: 'upstream_timeout', reason: 'connect
 const RESET: Failure = { outcome: 'upstream_reset', reason: 'connection_reset' }
 const PROTOCOL: Failure = { outcome: 'upstream_reset', reason: 'protocol' }
 
-/** Error code of the operating system, TLS or the engine → how the request ends. Matched by code, never by message. */
+/** Error code of the operating system, TLS or our own → how the request ends. Matched by code, never by message. */
 const FAILURES: Readonly<Record<string, Failure>> = {
   ECONNREFUSED: REFUSED,
   EHOSTUNREACH: REFUSED,
@@ -42,17 +62,12 @@ const FAILURES: Readonly<Record<string, Failure>> = {
   ENOTFOUND: DNS,
   EAI_AGAIN: DNS,
   EAI_FAIL: DNS,
-  UND_ERR_CONNECT_TIMEOUT: CONNECT_TIMEOUT,
+  WAYBILL_CONNECT_TIMEOUT: CONNECT_TIMEOUT,
   ETIMEDOUT: CONNECT_TIMEOUT,
   ECONNRESET: RESET,
   EPIPE: RESET,
-  UND_ERR_SOCKET: RESET,
-  UND_ERR_CLOSED: RESET,
-  UND_ERR_DESTROYED: RESET,
+  WAYBILL_UPSTREAM_CLOSED: RESET,
   WAYBILL_UPSTREAM_PROTOCOL: PROTOCOL,
-  UND_ERR_HEADERS_OVERFLOW: PROTOCOL,
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: { outcome: 'upstream_reset', reason: 'truncated' },
-  UND_ERR_INVALID_ARG: { outcome: 'bad_request', reason: 'framing' },
   EPROTO: TLS,
 }
 
@@ -65,8 +80,7 @@ export function upstreamFailure(error: NodeJS.ErrnoException): Failure {
   const code = error.code ?? ''
   const known = FAILURES[code]
   if (known !== undefined) return known
-  // undici 7 leaves the code of a parser's error empty.
-  if (code.startsWith('HPE_') || error.name === 'HTTPParserError') return PROTOCOL
+  if (code.startsWith('HPE_')) return PROTOCOL // of Node's parser, for upgrades
   if (TLS_CODE.test(code)) return TLS
   // An aggregate of attempts on several addresses bears the code of the first.
   const first: unknown = error instanceof AggregateError ? error.errors[0] : undefined

@@ -1,10 +1,14 @@
 import type { Readable } from 'node:stream'
 
-/** A request for an upstream, ready to be sent. `path` starts with '/', `headers` is a flat list. */
+/** A request for an upstream, ready to be sent. */
 export interface UpstreamRequest {
   readonly method: string
+  /** Starts with '/'. */
   readonly path: string
-  readonly headers: string[]
+  /** Flat list: name, value, …; a Content-Length, if there is one, is in it. */
+  readonly headers: readonly string[]
+  /** Declared length of the body; -1 when there is none: then a body goes in chunks. */
+  readonly contentLength: number
   readonly body: Readable | null
 }
 
@@ -12,18 +16,25 @@ export interface UpstreamRequest {
 export interface ResponseSource {
   /** More data is welcome after an `onData` that returned false. */
   resume(): void
+  /** Destroys the connection with the request on it. `onError` follows, with this error. */
+  abort(error: Error): void
 }
 
 /** Who hears of the response. Calls come in this order; `onError` may come at any point and is the last. */
 export interface ResponseReceiver {
-  /** A connection was found; `abort` destroys it with the request. A throw gives the connection back unused. */
-  onConnect(abort: (error: Error) => void): void
-  /** A response head, 1xx ones included. `raw` holds names and values in turn. */
-  onHeaders(status: number, raw: Buffer[], source: ResponseSource, statusText: string): void
-  /** False asks to hold back; up to one read of the socket may still follow. */
-  onData(chunk: Buffer): boolean
+  /** A connection was found. False gives it back unused: nothing else is called then. */
+  onConnect(source: ResponseSource): boolean
+  /** A response head, 1xx ones but 101 included. `fields` holds names and values in turn, latin1. */
+  onHeaders(status: number, fields: string[], statusText: string): void
+  /**
+   * Bytes of the body, valid only during the call. `isLast` when they are known to be its last: `onEnd` follows at once.
+   * False asks to hold back; what one read of the socket brought may still follow.
+   */
+  onData(bytes: Buffer, isLast: boolean): boolean
+  /** All that has arrived was handed over; what comes next may take long. */
+  onPause(): void
   /** The response is complete. `isCut` when its end was a broken connection and not an end. */
-  onEnd(rawTrailers: (Buffer | string)[], isCut: boolean): void
+  onEnd(trailers: string[], isCut: boolean): void
   /**
    * It failed. `isUnheard`: a kept-alive connection ended before a byte of the response came, as happens when the
    * upstream closes it at that very moment; such a request may be sent once more (RFC 9112 §9.3.1).
@@ -33,6 +44,22 @@ export interface ResponseReceiver {
 
 /** A place taken in an upstream's queue, or on one of its connections. */
 export interface Dispatched {
-  /** Leaves the queue. Returns false when the request is no longer in it: then `abort` of `onConnect` ends it. */
+  /** Leaves the queue. Returns false when the request is no longer in it: then `abort` of its source ends it. */
   leave(): boolean
+}
+
+/**
+ * The head of a request on the wire. `host` is the origin's. A body without length goes in chunks; a method that has a body
+ * by its nature says so when there is none (RFC 9110 §8.6). Names and values were checked by the client's parser or by the
+ * configuration.
+ */
+export function requestHead(request: UpstreamRequest, host: string): string {
+  const { method, headers } = request
+  let head = `${method} ${request.path} HTTP/1.1\r\nhost: ${host}\r\nconnection: keep-alive\r\n`
+  for (let i = 0; i < headers.length; i += 2) head += `${headers[i] ?? ''}: ${headers[i + 1] ?? ''}\r\n`
+  if (request.contentLength === -1) {
+    if (request.body !== null) head += 'transfer-encoding: chunked\r\n'
+    else if (method === 'POST' || method === 'PUT' || method === 'PATCH') head += 'content-length: 0\r\n'
+  }
+  return `${head}\r\n`
 }

@@ -1,0 +1,84 @@
+import { readFieldLines } from './field-lines.ts'
+import { connectionTokens } from './request-head.ts'
+
+/** A response's head as its connection needs to know it. */
+export interface ResponseHead {
+  status: number
+  /** Reason phrase, latin1. */
+  statusText: string
+  /** Names and values in turn, latin1, as received. */
+  readonly fields: string[]
+  /** Declared length of the body; -1 when there is none. */
+  contentLength: number
+  isChunked: boolean
+  /** The connection may serve another request (RFC 9112 §9.3). */
+  isPersistent: boolean
+  /** What `Keep-Alive: timeout=` says, in ms; -1 when it says nothing. */
+  keepAliveMs: number
+}
+
+// RFC 9112 §4, but for the space before an empty reason phrase, which many a server leaves out.
+const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n/
+const LENGTH = /^\d{1,15}$/
+const KEEP_ALIVE_TIMEOUT = /(?:^|[,\s])timeout=(\d{1,9})(?:$|[,\s])/i
+const SWITCHING_PROTOCOLS = 101
+
+/**
+ * Parses a response head, its last line's CRLF included. null for what is none, and for what two readers could end in two
+ * places (RFC 9112 §6.3): a length that is no number or stands twice, a coding but chunked, both, chunks in HTTP/1.0; and for
+ * a 101, as nobody asked for it (RFC 9110 §7.8).
+ */
+export function parseResponseHead(text: string): ResponseHead | null {
+  const line = STATUS_LINE.exec(text)
+  if (line === null) return null
+  const status = Number(line[2])
+  const isOld = line[1] === '0'
+  const head: ResponseHead = {
+    status,
+    statusText: line[3] ?? '',
+    fields: [],
+    contentLength: -1,
+    isChunked: false,
+    isPersistent: !isOld,
+    keepAliveMs: -1,
+  }
+  if (status === SWITCHING_PROTOCOLS || !readFieldLines(text, line[0].length, head.fields)) return null
+  const { fields } = head
+  for (let i = 0; i < fields.length; i += 2) {
+    if (!readFraming(head, fields[i] ?? '', fields[i + 1] ?? '')) return null
+  }
+  if (head.isChunked && (isOld || head.contentLength !== -1)) return null
+  return head
+}
+
+/** Reads a field of framing or connection; told by length first, as most are neither. False when it makes the head invalid. */
+function readFraming(head: ResponseHead, name: string, value: string): boolean {
+  switch (name.length) {
+    case 10:
+      readConnection(head, name.toLowerCase(), value)
+      return true
+    case 14:
+      if (name.toLowerCase() !== 'content-length') return true
+      if (head.contentLength !== -1 || !LENGTH.test(value)) return false
+      head.contentLength = Number(value)
+      return true
+    case 17:
+      if (name.toLowerCase() !== 'transfer-encoding') return true
+      if (head.isChunked || value.toLowerCase() !== 'chunked') return false
+      head.isChunked = true
+      return true
+    default:
+      return true
+  }
+}
+
+function readConnection(head: ResponseHead, name: string, value: string): void {
+  if (name === 'connection') {
+    const tokens = connectionTokens(value)
+    if (tokens.includes('close')) head.isPersistent = false
+    else if (tokens.includes('keep-alive')) head.isPersistent = true
+  } else if (name === 'keep-alive') {
+    const timeout = KEEP_ALIVE_TIMEOUT.exec(value)?.[1]
+    if (timeout !== undefined) head.keepAliveMs = Number(timeout) * 1000
+  }
+}
