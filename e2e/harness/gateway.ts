@@ -245,7 +245,8 @@ export async function startGateway(t: Test, options: GatewayOptions): Promise<Te
 
 /** Puts a configuration file, with free ports on loopback, in the place of the old one at once: never half of it is seen. */
 export async function writeConfig(file: string, config: GatewayConfig): Promise<void> {
-  const listen = { listen: { host: '127.0.0.1', port: 0 }, admin: { host: '127.0.0.1', port: 0 } }
+  // One process: most tests look at the numbers of one, and kill it. Those of several ask for several.
+  const listen = { workers: 1, listen: { host: '127.0.0.1', port: 0 }, admin: { host: '127.0.0.1', port: 0 } }
   await writeFile(`${file}.new`, stringify({ ...listen, ...config }))
   await rename(`${file}.new`, file)
 }

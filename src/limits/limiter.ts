@@ -16,16 +16,32 @@ export interface LimitRefusal {
   readonly retryAfterSeconds: number
 }
 
-interface Bucket extends GcraBucket {
+/** One bucket. */
+export interface Bucket extends GcraBucket {
+  /** `t <tenant>`, `k <key>` or `r <tenant> <route>`. */
+  readonly name: string
   /** The limit last applied: tells when the bucket is full again. */
   perSecond: number
   burst: number
+  /** Requests taken here that the other workers have not been told of; the peers' own. */
+  untold: number
+}
+
+/** Hears what is used here, to tell the other workers of this gateway. Called on the hot path: notes, and returns. */
+export interface LimitPeers {
+  /** A request was taken out of the bucket. */
+  took(bucket: Bucket): void
+  /** A tenant with a limit of requests at once has so many in flight here, one more than before. */
+  admitted(tenant: string, inFlight: number): void
+  /** A tenant, with or without such a limit, has so many in flight here, one less than before. */
+  released(tenant: string, inFlight: number): void
 }
 
 const RETRY_CONCURRENCY_SECONDS = 1
 
 /**
- * Rates and concurrency of one gateway process, in memory. Limits come with each request from the snapshot and the route, so
+ * Rates and concurrency, in memory. With peers the buckets also hold what the gateway's other workers took, a moment later:
+ * see `LimitPeer` for the bound. Limits come with each request from the snapshot and the route, so
  * a change acts on the next request; the buckets keep only what was used. A refused request takes nothing from any bucket.
  *
  * Memory is bounded by what is registered, not by what clients send: only authenticated requests get here, so there are
@@ -34,6 +50,9 @@ const RETRY_CONCURRENCY_SECONDS = 1
 export class Limiter {
   readonly #buckets = new Map<string, Bucket>()
   readonly #inFlight = new Map<string, number>()
+  /** Requests in flight in other workers, of tenants with a limit of them; empty without peers. */
+  readonly #elsewhere = new Map<string, number>()
+  readonly #peers: LimitPeers | null
   readonly #refusals: Record<LimitPolicy, number> = {
     tenant_rate: 0,
     key_rate: 0,
@@ -42,8 +61,9 @@ export class Limiter {
   }
   readonly #idleBucketMs: number
 
-  constructor(options: { idleBucketMs: number }) {
+  constructor(options: { idleBucketMs: number; peers?: LimitPeers | null }) {
     this.#idleBucketMs = options.idleBucketMs
+    this.#peers = options.peers ?? null
   }
 
   /** Read-only view for metrics. */
@@ -57,7 +77,10 @@ export class Limiter {
    */
   admit(tenant: TenantGrant, key: KeyGrant, route: Route, nowMs: number): LimitRefusal | null {
     const inFlight = this.#inFlight.get(tenant.slug) ?? 0
-    if (tenant.maxConcurrency !== null && inFlight >= tenant.maxConcurrency) {
+    if (
+      tenant.maxConcurrency !== null &&
+      inFlight + this.#elsewhereOf(tenant.slug) >= tenant.maxConcurrency
+    ) {
       this.#refusals.tenant_concurrency++
       return {
         policy: 'tenant_concurrency',
@@ -76,10 +99,11 @@ export class Limiter {
       this.#ask('key_rate', ofKey, nowMs) ??
       this.#ask('route_rate', ofRoute, nowMs)
     if (refusal !== null) return refusal
-    if (ofTenant) gcraTake(ofTenant, ofTenant.perSecond, nowMs)
-    if (ofKey) gcraTake(ofKey, ofKey.perSecond, nowMs)
-    if (ofRoute) gcraTake(ofRoute, ofRoute.perSecond, nowMs)
+    if (ofTenant) this.#take(ofTenant, nowMs)
+    if (ofKey) this.#take(ofKey, nowMs)
+    if (ofRoute) this.#take(ofRoute, nowMs)
     this.#inFlight.set(tenant.slug, inFlight + 1)
+    if (tenant.maxConcurrency !== null) this.#peers?.admitted(tenant.slug, inFlight + 1)
     return null
   }
 
@@ -88,6 +112,19 @@ export class Limiter {
     const left = (this.#inFlight.get(tenant) ?? 0) - 1
     if (left > 0) this.#inFlight.set(tenant, left)
     else this.#inFlight.delete(tenant)
+    this.#peers?.released(tenant, Math.max(0, left))
+  }
+
+  /** Takes requests that another worker admitted out of the bucket, beyond its burst if need be: that debt is paid back first. */
+  charge(name: string, limit: RateLimit, requests: number, nowMs: number): void {
+    const bucket = this.#bucket(name, limit, nowMs)
+    bucket.tatMs = Math.max(bucket.tatMs, nowMs) + (requests * 1000) / bucket.perSecond
+  }
+
+  /** What a tenant has in flight in all other workers. */
+  setElsewhere(tenant: string, requests: number): void {
+    if (requests > 0) this.#elsewhere.set(tenant, requests)
+    else this.#elsewhere.delete(tenant)
   }
 
   /** Evicts buckets that are full again and were not used for `idleBucketMs`. Called from the gateway's clock, not per request. */
@@ -100,7 +137,7 @@ export class Limiter {
   #bucket(name: string, limit: RateLimit, nowMs: number): Bucket {
     let bucket = this.#buckets.get(name)
     if (bucket === undefined) {
-      bucket = { tatMs: 0, perSecond: limit.perSecond, burst: limit.burst }
+      bucket = { name, tatMs: 0, perSecond: limit.perSecond, burst: limit.burst, untold: 0 }
       this.#buckets.set(name, bucket)
     } else if (bucket.perSecond !== limit.perSecond || bucket.burst !== limit.burst) {
       // What was used stays used, in requests: the time it takes to come back is that of the new rate.
@@ -110,6 +147,15 @@ export class Limiter {
       bucket.burst = limit.burst
     }
     return bucket
+  }
+
+  #take(bucket: Bucket, nowMs: number): void {
+    gcraTake(bucket, bucket.perSecond, nowMs)
+    this.#peers?.took(bucket)
+  }
+
+  #elsewhereOf(tenant: string): number {
+    return this.#peers === null ? 0 : (this.#elsewhere.get(tenant) ?? 0)
   }
 
   #ask(policy: LimitPolicy, bucket: Bucket | null, nowMs: number): LimitRefusal | null {

@@ -49,6 +49,7 @@ export class ProxyListener {
   #ticks = 0
   #snapshot: unknown = null
   #draining: Promise<boolean> | null = null
+  #onEmpty: (() => void) | null = null
 
   constructor(handler: Handler, options: ListenerOptions, report: ReportInternal) {
     this.#handler = handler
@@ -90,9 +91,38 @@ export class ProxyListener {
       })
     })
     this.#server.on('error', this.#report) // out of descriptors while accepting: the listener goes on
+    this.#startClock()
+    return this.#server.address() as AddressInfo
+  }
+
+  /** Serves connections that another process accepted, see `take`, instead of listening. */
+  startHanded(): void {
+    this.#server.emit('listening') // starts Node's watch over `headersTimeoutMs`, and nothing else
+    this.#startClock()
+  }
+
+  /** Serves a connection that was accepted elsewhere and of which nothing has been read. */
+  take(socket: Socket): void {
+    // As Node's HTTP server makes its own: a client that has sent all may close its side and wait for the answer.
+    socket.allowHalfOpen = true
+    socket.setNoDelay(true)
+    this.#server.emit('connection', socket)
+  }
+
+  /** From now on each answer is the last on its connection; requests are served as before. Idle connections stay open. */
+  retire(): void {
+    this.#handler.isRetiring = true
+    for (const { connection, res } of this.#handler.exchanges) if (res !== null) endAfter(connection, res)
+  }
+
+  /** Open client connections. */
+  get connections(): number {
+    return this.#connections.size
+  }
+
+  #startClock(): void {
     this.#timer = setInterval(() => this.#tick(), TICK_MS)
     this.#timer.unref()
-    return this.#server.address() as AddressInfo
   }
 
   /**
@@ -119,11 +149,19 @@ export class ProxyListener {
       for (const socket of this.#connections.keys()) socket.destroy()
     }, timeoutMs)
     await closed
+    await this.#whenEmpty() // handed connections are none of the server's
     clearTimeout(deadline)
     if (this.#timer !== null) clearInterval(this.#timer)
     // Every exchange has recorded itself at its connection's close; this makes it certain.
     for (const exchange of this.#handler.exchanges) this.#handler.close(exchange)
     return isClean
+  }
+
+  #whenEmpty(): Promise<void> {
+    if (this.#connections.size === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#onEmpty = resolve
+    })
   }
 
   #onConnection(socket: Socket): void {
@@ -136,6 +174,7 @@ export class ProxyListener {
       this.#handler.deps.counters.connections--
       // Pipelined responses whose turn had not come hear nothing from Node.
       for (const exchange of connection.open) this.#handler.close(exchange)
+      if (this.#connections.size === 0) this.#onEmpty?.()
     })
   }
 
@@ -146,6 +185,7 @@ export class ProxyListener {
   #onRequest(req: IncomingMessage, res: ServerResponse, expectsContinue: boolean): void {
     const connection = this.#connectionOf(req.socket)
     try {
+      if (this.#handler.isRetiring) res.shouldKeepAlive = false
       this.#handler.handle(connection, req, res, expectsContinue)
       if (this.#handler.isDraining) endAfter(connection, res)
     } catch (error) {

@@ -8,6 +8,7 @@ import { MIGRATIONS_DIR, migrate, pendingMigrations } from '../store/migrate.ts'
 import { dropExpiredPartitions, ensurePartitions } from '../store/partitions.ts'
 import { closeSql, openControl, sqlStateOf, type Sql } from '../store/sql.ts'
 import { StoreError } from '../store/errors.ts'
+import { isTenantScopeEnforced } from '../store/tenant-scope.ts'
 
 /** The database that the configuration names, or the embedded one, started. */
 export interface GatewayDatabase {
@@ -137,4 +138,26 @@ export class DatabaseUpkeep {
     }, waitMs)
     this.#timer.unref()
   }
+}
+
+/** Says so in the log when the database does not keep tenants apart by itself. Never rejects. */
+export async function checkTenantScope(reader: Sql, logger: Logger): Promise<void> {
+  try {
+    if (await isTenantScopeEnforced(reader)) return
+    logger.warn('row level security is not in force: the role waybill_reader is missing (see README, Roles)')
+  } catch (error) {
+    logger.debug({ err: error }, 'row level security not checked')
+  }
+}
+
+/** The upkeep as the configuration wants it. */
+export function upkeepOf(
+  { options }: Config,
+  target: DatabaseTarget,
+  control: Sql,
+  logger: Logger,
+): DatabaseUpkeep {
+  const retentionDays = options['accessLog.retentionDays']
+  const partitionsAheadDays = options['accessLog.partitionsAheadDays']
+  return new DatabaseUpkeep({ target, control, options: { retentionDays, partitionsAheadDays }, logger })
 }

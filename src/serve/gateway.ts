@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto'
+import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { StateReason } from '../admin/handlers.ts'
 import { AdminListener } from '../admin/listener.ts'
-import { readOverview } from '../admin/overview.ts'
+import { readOverview, type Overview } from '../admin/overview.ts'
 import { queriesOf } from '../admin/queries.ts'
 import type { Config } from '../config.ts'
 import { DirectoryRefresher } from '../directory/refresher.ts'
 import { runPhases, type Phase } from '../lib/phases.ts'
-import { Limiter } from '../limits/limiter.ts'
+import { Limiter, type LimitPeers } from '../limits/limiter.ts'
 import type { RootLogger } from '../logger.ts'
 import { Metrics } from '../metrics.ts'
 import { compileNetworks } from '../model/network.ts'
@@ -19,10 +20,9 @@ import { RouteTable } from '../proxy/route-table.ts'
 import { ProxyCounters } from '../proxy/stats.ts'
 import { openDirectorySource } from '../store/directory-source.ts'
 import { closeSql, openControl, openReader, type Sql } from '../store/sql.ts'
-import { isTenantScopeEnforced } from '../store/tenant-scope.ts'
 import { packageVersion } from '../version.ts'
 import { AccessLog } from './access-log.ts'
-import { DatabaseUpkeep, type GatewayDatabase } from './database.ts'
+import { checkTenantScope, upkeepOf, type DatabaseUpkeep, type GatewayDatabase } from './database.ts'
 import { RollUpJob } from './roll-up-job.ts'
 
 /** Where the gateway's listeners are. */
@@ -38,6 +38,13 @@ const CLOSE_SQL_MS = 2000
 /** Kept back of the grace, for the process to end in. */
 const EXIT_MARGIN_MS = 500
 
+/** What a gateway is as one of several workers, whose primary has the admin listener and keeps the database. */
+export interface WorkerRole {
+  /** Pseudonym in Via, shared by all workers. */
+  readonly via: string
+  readonly peers: LimitPeers
+}
+
 /** One gateway process: every object, its collaborators, and the order of start, drain and stop. */
 export class Gateway {
   readonly instance = randomUUID()
@@ -45,37 +52,35 @@ export class Gateway {
   readonly #config: Config
   readonly #database: GatewayDatabase
   readonly #control: Sql
-  readonly #reader: Sql
-  readonly #upkeep: DatabaseUpkeep
+  readonly #reader: Sql | null
+  readonly #upkeep: DatabaseUpkeep | null
   readonly #directory: DirectoryRefresher
-  readonly #limiter: Limiter
+  /** For the messages of other workers. */
+  readonly limiter: Limiter
   readonly #pools: UpstreamPools
   readonly #counters = new ProxyCounters()
   readonly #log: AccessLog
-  readonly #rollUps: RollUpJob
+  readonly #rollUps: RollUpJob | null
   readonly #handler: Handler
   readonly #proxy: ProxyListener
-  readonly #admin: AdminListener
+  readonly #sources: StatsSources
+  /** For the primary, when there is one. */
+  readonly metrics: Metrics
+  readonly #admin: AdminListener | null
   readonly #startedTick = performance.now()
   #phase: GatewayPhase = 'starting'
   #stopped: Promise<boolean> | null = null
 
-  constructor(config: Config, database: GatewayDatabase, logger: RootLogger) {
+  constructor(config: Config, database: GatewayDatabase, logger: RootLogger, role: WorkerRole | null = null) {
     const o = config.options
     this.#config = config
     this.#database = database
     this.#logger = logger
     this.#control = openControl(database.target)
-    this.#reader = openReader(database.readerTarget, { statementTimeoutMs: o['database.statementTimeoutMs'] })
-    this.#upkeep = new DatabaseUpkeep({
-      target: database.target,
-      control: this.#control,
-      options: {
-        retentionDays: o['accessLog.retentionDays'],
-        partitionsAheadDays: o['accessLog.partitionsAheadDays'],
-      },
-      logger,
-    })
+    const isAlone = role === null
+    const statementTimeoutMs = o['database.statementTimeoutMs']
+    this.#reader = isAlone ? openReader(database.readerTarget, { statementTimeoutMs }) : null
+    this.#upkeep = isAlone ? upkeepOf(config, database.target, this.#control, logger) : null
     this.#directory = new DirectoryRefresher({
       source: openDirectorySource(database.target, this.#control),
       options: {
@@ -88,16 +93,16 @@ export class Gateway {
     const { instance } = this
     const { target } = database
     this.#log = new AccessLog({ instance, target, control: this.#control, options: o, logger })
-    this.#rollUps = new RollUpJob({ target, intervalMs: o['rollUps.intervalMs'], logger })
-    this.#limiter = new Limiter({ idleBucketMs: o['limits.idleBucketMs'] })
+    this.#rollUps = isAlone ? new RollUpJob({ target, intervalMs: o['rollUps.intervalMs'], logger }) : null
+    this.limiter = new Limiter({ idleBucketMs: o['limits.idleBucketMs'], peers: role?.peers ?? null })
     this.#pools = new UpstreamPools({ maxPools: o['proxy.maxUpstreamPools'] })
     this.#handler = new Handler({
       directory: this.#directory,
-      limiter: this.#limiter,
+      limiter: this.limiter,
       pools: this.#pools,
       sink: this.#log.channel,
       counters: this.#counters,
-      via: `waybill-${this.instance.slice(0, 8)}`,
+      via: role?.via ?? viaOf(this.instance),
     })
     this.#proxy = new ProxyListener(
       this.#handler,
@@ -109,7 +114,10 @@ export class Gateway {
       },
       (error) => logger.error({ err: error }, 'request failed inside the gateway; this is a bug'),
     )
-    this.#admin = this.#makeAdmin()
+    this.#sources = this.#makeSources()
+    const tenantLabels = o['metrics.tenantLabels']
+    this.metrics = new Metrics(this.#sources, { tenantLabels, version: packageVersion() })
+    this.#admin = this.#reader === null ? null : this.#makeAdmin(this.#reader)
     this.apply(config)
   }
 
@@ -136,15 +144,40 @@ export class Gateway {
    */
   async start(onProgress: (message: string) => void): Promise<Addresses> {
     const { options } = this.#config
-    if (await this.#upkeep.start(onProgress)) void this.#checkTenantScope()
+    if (this.#upkeep === null || this.#admin === null || this.#reader === null)
+      throw new Error('a worker is started by its primary')
+    if (await this.#upkeep.start(onProgress)) void checkTenantScope(this.#reader, this.#logger)
     else onProgress('the database is away; starting without it')
     this.#log.start()
-    this.#rollUps.start()
+    this.#rollUps?.start()
     await this.#directory.start()
     const admin = await this.#admin.start()
     const proxy = await this.#proxy.start(options['listen.host'], options['listen.port'])
     this.#phase = 'ready'
     return { proxy: { host: proxy.address, port: proxy.port }, admin }
+  }
+
+  /** As `start`, in a worker: its connections come by `take`. Never rejects. */
+  async startAsWorker(): Promise<void> {
+    this.#log.start()
+    await this.#directory.start()
+    this.#proxy.startHanded()
+    this.#phase = 'ready'
+  }
+
+  /** Serves a connection that the primary accepted. */
+  take(socket: Socket): void {
+    this.#proxy.take(socket)
+  }
+
+  /** Ends each connection after its next answer, while another worker takes the new ones; `stop` is still owed. */
+  retire(): void {
+    this.#proxy.retire()
+  }
+
+  /** Open client connections. */
+  get connections(): number {
+    return this.#proxy.connections
   }
 
   /**
@@ -185,13 +218,13 @@ export class Gateway {
       },
       { name: 'upstream connections', run: () => this.#pools.destroy() },
       { name: 'directory', run: () => this.#directory.stop() },
-      { name: 'upkeep', run: () => Promise.all([this.#upkeep.stop(), this.#rollUps.stop()]) },
-      { name: 'admin listener', run: () => this.#admin.close() },
+      { name: 'upkeep', run: () => Promise.all([this.#upkeep?.stop(), this.#rollUps?.stop()]) },
+      { name: 'admin listener', run: () => this.#admin?.close() },
       {
         name: 'database handles',
         run: () => {
           const closeMs = Math.min(CLOSE_SQL_MS, leftMs())
-          return Promise.all([closeSql(this.#control, closeMs), closeSql(this.#reader, closeMs)])
+          return Promise.all([this.#control, this.#reader].map((sql) => sql && closeSql(sql, closeMs)))
         },
       },
       // The embedded server stops by itself once we have gone; one that is frozen takes its supervisor 15 s.
@@ -226,44 +259,47 @@ export class Gateway {
     return { ready: reasons.length === 0, reasons }
   }
 
-  async #checkTenantScope(): Promise<void> {
-    try {
-      if (await isTenantScopeEnforced(this.#reader)) return
-      this.#logger.warn(
-        'row level security is not in force: the role waybill_reader is missing (see README, Roles)',
-      )
-    } catch (error) {
-      this.#logger.debug({ err: error }, 'row level security not checked')
-    }
+  /** Whether the process is well, as `/healthz` tells. */
+  health(): { healthy: boolean; reasons: StateReason[] } {
+    return { healthy: true, reasons: [] }
   }
 
-  #makeAdmin(): AdminListener {
-    const { options } = this.#config
-    const sources: StatsSources = {
+  /** The live numbers, as `/api/overview` tells them. */
+  overview(): Overview {
+    const uptimeMs = performance.now() - this.#startedTick
+    return readOverview(this.#sources, { version: packageVersion(), instance: this.instance, uptimeMs })
+  }
+
+  #makeSources(): StatsSources {
+    return {
       proxy: () => this.#counters,
-      limits: () => this.#limiter.stats,
+      limits: () => this.limiter.stats,
       channel: () => this.#log.channel.stats,
       ledger: () => this.#log.ledger,
       writer: () => this.#log.writer.stats,
       directory: () => this.#directory.stats,
       pools: () => this.#pools.stats,
     }
-    const version = packageVersion()
-    const metrics = new Metrics(sources, { tenantLabels: options['metrics.tenantLabels'], version })
+  }
+
+  #makeAdmin(reader: Sql): AdminListener {
+    const { options } = this.#config
     return new AdminListener({
       host: options['admin.host'],
       port: options['admin.port'],
       token: options['admin.token'],
       logger: this.#logger,
-      health: () => ({ healthy: true, reasons: [] }),
+      health: () => this.health(),
       readiness: () => this.readiness(),
-      metrics: () => metrics.expose(),
-      overview: () => {
-        const uptimeMs = performance.now() - this.#startedTick
-        return readOverview(sources, { version, instance: this.instance, uptimeMs })
-      },
-      queries: queriesOf(this.#reader),
+      metrics: () => this.metrics.expose(),
+      overview: () => this.overview(),
+      queries: queriesOf(reader),
       queryTimeoutMs: options['database.statementTimeoutMs'],
     })
   }
+}
+
+/** Pseudonym in Via fields of a gateway with this id. */
+export function viaOf(id: string): string {
+  return `waybill-${id.slice(0, 8)}`
 }
