@@ -52,6 +52,19 @@ export interface Overview {
     readonly dropped: Readonly<Record<string, number>>
   }
   readonly directory: { readonly ageMs: number | null; readonly keys: number; readonly tenants: number }
+  /** Of a gateway of several processes. */
+  readonly workers?: readonly WorkerLine[]
+}
+
+/** One worker process in `GET /api/overview`. */
+export interface WorkerLine {
+  readonly worker: number
+  readonly pid: number
+  readonly instance: string | null
+  readonly state: string
+  readonly isReady: boolean
+  readonly connections: number
+  readonly requests: number | null
 }
 
 export interface MintOptions {

@@ -1,10 +1,5 @@
-import { gcraTake, type GcraBucket } from '../lib/gcra.ts'
 import type { BucketTakes, LimitNews, TenantInFlight } from './limit-news.ts'
-
-interface HubBucket extends GcraBucket {
-  perSecond: number
-  burst: number
-}
+import { Limiter } from './limiter.ts'
 
 /** What one worker has not been told yet, and what it told. */
 interface Peer {
@@ -20,23 +15,18 @@ interface Peer {
  */
 export class LimitHub<P> {
   readonly #peers = new Map<P, Peer>()
-  readonly #buckets = new Map<string, HubBucket>()
-
-  /** Buckets remembered. */
-  get size(): number {
-    return this.#buckets.size
-  }
+  /** Admits nothing: what all workers took, for those to come. */
+  readonly #buckets = new Limiter({ idleBucketMs: 0 })
 
   /** Adds a worker; returns what it has to know from the start. From now on `newsFor` has the rest. */
   join(worker: P, nowMs: number): LimitNews {
     this.#peers.set(worker, { takes: new Map(), changedTenants: new Set(), inFlight: new Map() })
-    const takes: BucketTakes[] = []
-    for (const [name, { tatMs, perSecond, burst }] of this.#buckets) {
-      const used = ((tatMs - nowMs) / 1000) * perSecond
-      if (used > 0) takes.push([name, perSecond, burst, used])
+    const tenants = new Set<string>()
+    for (const { inFlight } of this.#peers.values()) for (const tenant of inFlight.keys()) tenants.add(tenant)
+    return {
+      takes: this.#buckets.taken(nowMs),
+      inFlight: Array.from(tenants, (tenant) => [tenant, this.#elsewhere(worker, tenant)]),
     }
-    const tenants = new Set([...this.#peers.values()].flatMap((peer) => [...peer.inFlight.keys()]))
-    return { takes, inFlight: [...tenants].map((tenant) => [tenant, this.#elsewhere(worker, tenant)]) }
   }
 
   /** Forgets a worker and what it had in flight; what it took stays taken. */
@@ -51,7 +41,7 @@ export class LimitHub<P> {
     const told = this.#peers.get(worker)
     if (told === undefined) return
     for (const [name, perSecond, burst, requests] of news.takes) {
-      this.#charge(name, { perSecond, burst }, requests, nowMs)
+      this.#buckets.charge(name, { perSecond, burst }, requests, nowMs)
       for (const [other, peer] of this.#peers) {
         if (other === worker) continue
         const untold = peer.takes.get(name)?.requests ?? 0
@@ -85,15 +75,7 @@ export class LimitHub<P> {
 
   /** Forgets buckets that are full again. To be called now and then. */
   evictIdle(nowMs: number): void {
-    for (const [name, bucket] of this.#buckets) if (bucket.tatMs <= nowMs) this.#buckets.delete(name)
-  }
-
-  #charge(name: string, limit: { perSecond: number; burst: number }, requests: number, nowMs: number): void {
-    const bucket = this.#buckets.get(name) ?? { tatMs: 0, ...limit }
-    bucket.perSecond = limit.perSecond
-    bucket.burst = limit.burst
-    gcraTake(bucket, limit.perSecond / requests, nowMs)
-    this.#buckets.set(name, bucket)
+    this.#buckets.evictIdle(nowMs)
   }
 
   #mark(source: P, tenant: string): void {

@@ -2,6 +2,7 @@ import { gcraRemaining, gcraTake, gcraWaitMs, type GcraBucket } from '../lib/gcr
 import type { KeyGrant, TenantGrant } from '../model/grant.ts'
 import type { RateLimit, Route } from '../model/route.ts'
 import type { LimitPolicy, LimitsStats } from '../model/stats.ts'
+import type { BucketTakes } from './limit-news.ts'
 
 /** Why a request was refused, as the client is told (draft-ietf-httpapi-ratelimit-headers-10). */
 export interface LimitRefusal {
@@ -119,6 +120,15 @@ export class Limiter {
   charge(name: string, limit: RateLimit, requests: number, nowMs: number): void {
     const bucket = this.#bucket(name, limit, nowMs)
     bucket.tatMs = Math.max(bucket.tatMs, nowMs) + (requests * 1000) / bucket.perSecond
+  }
+
+  /** What is taken out of the buckets and has not come back, as `charge` takes it. */
+  taken(nowMs: number): BucketTakes[] {
+    const takes: BucketTakes[] = []
+    for (const { name, tatMs, perSecond, burst } of this.#buckets.values()) {
+      if (tatMs > nowMs) takes.push([name, perSecond, burst, ((tatMs - nowMs) / 1000) * perSecond])
+    }
+    return takes
   }
 
   /** What a tenant has in flight in all other workers. */

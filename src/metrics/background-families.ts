@@ -90,12 +90,14 @@ export const BACKGROUND_FAMILIES: readonly Family[] = [
     'waybill_writer_oldest_unflushed_age_seconds',
     'Age of the oldest access entry that is not in Postgres',
     (r) => r.writer.oldestUnflushedAgeMs / 1000,
+    'max',
   ),
   single(
     'gauge',
     'waybill_writer_consecutive_failures',
     'Failed attempts since the last success',
     (r) => r.writer.consecutiveFailures,
+    'max',
   ),
   single(
     'counter',
@@ -109,8 +111,12 @@ export const BACKGROUND_FAMILIES: readonly Family[] = [
     'Access entries stored from the spill, those of dead processes included',
     (r) => r.writer.replayed,
   ),
-  single('gauge', 'waybill_writer_database_away', '1 while batches go to the spill', (r) =>
-    r.writer.isAway ? 1 : 0,
+  single(
+    'gauge',
+    'waybill_writer_database_away',
+    '1 while batches go to the spill',
+    (r) => (r.writer.isAway ? 1 : 0),
+    'max',
   ),
   single(
     'gauge',
@@ -129,18 +135,21 @@ export const BACKGROUND_FAMILIES: readonly Family[] = [
     'waybill_spill_bytes',
     'Bytes of segments on disk, those of other processes included; absent without a spill',
     (r) => (r.writer.spill === null ? null : r.writer.spill.bytes + r.writer.spill.foreignBytes),
+    'max',
   ),
   single(
     'gauge',
     'waybill_spill_capacity_bytes',
     'Bytes that the spill may take; absent without one',
     (r) => r.writer.spill?.maxBytes ?? null,
+    'max',
   ),
   single(
     'gauge',
     'waybill_spill_room_seconds',
     'How long an outage the remaining room can take at the present rate; absent without a spill or without traffic',
     roomSeconds,
+    'parallel',
   ),
   single(
     'counter',
@@ -159,9 +168,10 @@ export const BACKGROUND_FAMILIES: readonly Family[] = [
     'waybill_directory_age_seconds',
     'Since the last successful look at the database; absent before the first load',
     (r) => (r.directory.ageMs === null ? null : r.directory.ageMs / 1000),
+    'max',
   ),
-  single('gauge', 'waybill_directory_keys', 'Keys in the snapshot', (r) => r.directory.keys),
-  single('gauge', 'waybill_directory_tenants', 'Tenants in the snapshot', (r) => r.directory.tenants),
+  single('gauge', 'waybill_directory_keys', 'Keys in the snapshot', (r) => r.directory.keys, 'min'),
+  single('gauge', 'waybill_directory_tenants', 'Tenants in the snapshot', (r) => r.directory.tenants, 'min'),
   single(
     'counter',
     'waybill_directory_refreshes_total',
@@ -186,8 +196,12 @@ export const BACKGROUND_FAMILIES: readonly Family[] = [
     'Notifications of a change',
     (r) => r.directory.notifications,
   ),
-  single('gauge', 'waybill_directory_listening', '1 while notifications can arrive', (r) =>
-    r.directory.isListening ? 1 : 0,
+  single(
+    'gauge',
+    'waybill_directory_listening',
+    '1 while notifications can arrive',
+    (r) => (r.directory.isListening ? 1 : 0),
+    'min',
   ),
   single(
     'gauge',
@@ -195,9 +209,16 @@ export const BACKGROUND_FAMILIES: readonly Family[] = [
     'Keys whose last use is yet to be written',
     (r) => r.directory.pendingUses,
   ),
-  byKey('gauge', 'waybill_build_info', 'version', 'Always 1; the label tells the version that runs', (r) => ({
-    [r.version]: 1,
-  })),
+  byKey(
+    'gauge',
+    'waybill_build_info',
+    'version',
+    'Always 1; the label tells the version that runs',
+    (r) => ({
+      [r.version]: 1,
+    }),
+    'max',
+  ),
 ]
 
 /** Only there when `metrics.tenantLabels` is not 0. */

@@ -103,11 +103,13 @@ export function byKey(
   label: string,
   help: string,
   read: (reading: Reading) => Readonly<Record<string, number>>,
+  merge: Merge = 'sum',
 ): Family {
   return {
     type,
     name,
     help,
+    merge,
     labels: [label],
     read: (reading) =>
       Object.entries(read(reading)).map(([key, value]) => ({ value, labels: { [label]: key } })),

@@ -29,7 +29,13 @@ export function mergeFamilies(processes: readonly (readonly FamilySamples[])[]):
       }
     }
   }
-  return [...merged.values()].map(({ family, values }) => ({ ...family, values: [...values.values()] }))
+  return Array.from(merged.values(), ({ family, values }) => ({
+    name: family.name,
+    type: family.type,
+    help: family.help,
+    merge: family.merge,
+    values: [...values.values()],
+  }))
 }
 
 /** What of a process that has gone stays true: what it counted. Its levels went with it. */

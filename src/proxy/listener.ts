@@ -103,7 +103,7 @@ export class ProxyListener {
 
   /** Serves a connection that was accepted elsewhere and of which nothing has been read. */
   take(socket: Socket): void {
-    // As Node's HTTP server makes its own: a client that has sent all may close its side and wait for the answer.
+    // As Node's HTTP server makes its own: what becomes of a half-closed connection is its decision.
     socket.allowHalfOpen = true
     socket.setNoDelay(true)
     this.#server.emit('connection', socket)

@@ -224,7 +224,8 @@ export class Gateway {
         name: 'database handles',
         run: () => {
           const closeMs = Math.min(CLOSE_SQL_MS, leftMs())
-          return Promise.all([this.#control, this.#reader].map((sql) => sql && closeSql(sql, closeMs)))
+          const handles = [this.#control, ...(this.#reader === null ? [] : [this.#reader])]
+          return Promise.all(handles.map((sql) => closeSql(sql, closeMs)))
         },
       },
       // The embedded server stops by itself once we have gone; one that is frozen takes its supervisor 15 s.

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { unreachable } from '../../lib/unreachable.ts'
 import { LimitPeer } from '../../limits/limit-peer.ts'
 import type { LimitNews } from '../../limits/limit-news.ts'
-import { Limiter } from '../../limits/limiter.ts'
+import type { Limiter } from '../../limits/limiter.ts'
 import { createLogger, type RootLogger } from '../../logger.ts'
 import { Gateway } from '../gateway.ts'
 import { hideSecrets } from '../secrets.ts'
@@ -79,8 +79,8 @@ class Worker {
     await this.#gateway.startAsWorker()
     const { instance } = this.#gateway
     this.#logger.info({ instance }, 'worker started')
-    this.#tellState()
     this.#send({ type: 'started', instance })
+    this.#tellState()
   }
 
   onMessage(message: Exclude<ToWorker, WorkerStart>, handle: unknown): void {

@@ -42,7 +42,7 @@ export class Workers {
   readonly #hub = new LimitHub<WorkerProcess>()
   readonly #evicting: NodeJS.Timeout
   #config: Config
-  #newsTimer: NodeJS.Timeout | null = null
+  #isNewsDue = false
   #isStopping = false
   #isClean = true
   #restarts = 0
@@ -148,7 +148,7 @@ export class Workers {
         onRoom: () => this.#parts.onRoom(),
         onLimits: (news) => {
           this.#hub.hear(worker, news, performance.now())
-          this.#newsTimer ??= setTimeout(() => this.#spread(), LIMIT_NEWS_INTERVAL_MS)
+          this.#scheduleNews()
         },
         onLeaving: () => this.#onLeaving(slot, worker),
         onEnd: (end) => this.#onEnd(slot, worker, end),
@@ -159,8 +159,14 @@ export class Workers {
     return worker
   }
 
+  #scheduleNews(): void {
+    if (this.#isNewsDue) return
+    this.#isNewsDue = true
+    setTimeout(() => this.#spread(), LIMIT_NEWS_INTERVAL_MS).unref()
+  }
+
   #spread(): void {
-    this.#newsTimer = null
+    this.#isNewsDue = false
     for (const worker of this.#live) {
       const news = this.#hub.newsFor(worker)
       if (news !== null) worker.apply({ type: 'limits', news })
@@ -177,7 +183,7 @@ export class Workers {
     const { logger, onEnd } = this.#parts
     this.#live.delete(worker)
     this.#hub.leave(worker)
-    this.#spread()
+    this.#scheduleNews()
     if (this.#isStopping && end.isClean !== true) this.#isClean = false
     onEnd(end)
     const { code, signal, livedMs } = end
