@@ -11,6 +11,10 @@ export function mergeOverviews(
   const requests = parts.map((part) => part.requests)
   const logs = parts.map(({ accessLog }) => accessLog)
   const directories = parts.map(({ directory }) => directory)
+  const least = (counts: readonly number[]): number => {
+    const known = Math.min(...counts)
+    return Number.isFinite(known) ? known : 0
+  }
   const ages = directories.flatMap(({ ageMs }) => (ageMs === null ? [] : [ageMs]))
   return {
     ...identity,
@@ -45,8 +49,8 @@ export function mergeOverviews(
     directory: {
       ageMs: ages.length === 0 ? null : Math.max(...ages),
       // What all of them know.
-      keys: directories.length === 0 ? 0 : Math.min(...directories.map(({ keys }) => keys)),
-      tenants: directories.length === 0 ? 0 : Math.min(...directories.map(({ tenants }) => tenants)),
+      keys: least(directories.map(({ keys }) => keys)),
+      tenants: least(directories.map(({ tenants }) => tenants)),
     },
   }
 }

@@ -6,6 +6,7 @@ import { plainAddress } from '../model/network.ts'
 import { Connection } from './connection.ts'
 import type { Handler } from './handler.ts'
 import { requestIdOf } from './ids.ts'
+import { listen } from './listen.ts'
 import { reinject } from './reinject.ts'
 import { problemReply, writeReply } from './replies.ts'
 import { Upgrader } from './upgrade.ts'
@@ -16,19 +17,6 @@ export interface ListenerOptions {
   readonly keepAliveTimeoutMs: number
   readonly maxHeaderBytes: number
   readonly maxConnections: number
-}
-
-/** The proxy listener could not take its address; the cause says why. */
-export class ProxyListenError extends Error {
-  readonly code = 'WAYBILL_PROXY_LISTEN'
-
-  constructor(host: string, port: number, cause: NodeJS.ErrnoException) {
-    const why = cause.code === 'EADDRINUSE' ? 'the port is in use' : (cause.code ?? cause.message)
-    super(`proxy listener cannot listen on ${host}:${port} (options listen.host, listen.port): ${why}`, {
-      cause,
-    })
-    this.name = 'ProxyListenError'
-  }
 }
 
 /** Told of what should never happen. One call per event; the listener goes on. */
@@ -82,17 +70,10 @@ export class ProxyListener {
 
   /** Listens; resolves with the address. Rejects with a `ProxyListenError` when it cannot. */
   async start(host: string, port: number): Promise<AddressInfo> {
-    await new Promise<void>((resolve, reject) => {
-      const onError = (error: Error): void => reject(new ProxyListenError(host, port, error))
-      this.#server.once('error', onError)
-      this.#server.listen(port, host, () => {
-        this.#server.off('error', onError)
-        resolve()
-      })
-    })
+    const address = await listen(this.#server, host, port)
     this.#server.on('error', this.#report) // out of descriptors while accepting: the listener goes on
     this.#startClock()
-    return this.#server.address() as AddressInfo
+    return address
   }
 
   /** Serves connections that another process accepted, see `take`, instead of listening. */

@@ -35,6 +35,8 @@ export interface Addresses {
 type GatewayPhase = 'starting' | 'ready' | 'draining' | 'stopped'
 
 const CLOSE_SQL_MS = 2000
+/** Phases of a stop that a worker leaves to its primary. */
+const OF_THE_PRIMARY: ReadonlySet<string> = new Set(['upkeep', 'admin listener', 'database'])
 /** Kept back of the grace, for the process to end in. */
 const EXIT_MARGIN_MS = 500
 
@@ -231,7 +233,8 @@ export class Gateway {
       // The embedded server stops by itself once we have gone; one that is frozen takes its supervisor 15 s.
       { name: 'database', run: () => Promise.race([this.#database.release(), sleep(leftMs())]) },
     ]
-    const results = await runPhases(phases, ({ name, ms, error }) => {
+    const owed = this.#admin === null ? phases.filter(({ name }) => !OF_THE_PRIMARY.has(name)) : phases
+    const results = await runPhases(owed, ({ name, ms, error }) => {
       if (error === null) this.#logger.info({ phase: name, ms }, 'stopped')
       else this.#logger.error({ phase: name, ms, err: error }, 'stop failed')
     })

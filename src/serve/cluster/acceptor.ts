@@ -1,5 +1,5 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
-import { ProxyListenError } from '../../proxy/listener.ts'
+import { listen } from '../../proxy/listen.ts'
 
 /** Who takes connections. */
 export interface Taker {
@@ -34,16 +34,9 @@ export class Acceptor {
 
   /** Listens; resolves with the address. Rejects with a `ProxyListenError` when it cannot. */
   async start(host: string, port: number): Promise<AddressInfo> {
-    await new Promise<void>((resolve, reject) => {
-      const onError = (error: Error): void => reject(new ProxyListenError(host, port, error))
-      this.#server.once('error', onError)
-      this.#server.listen(port, host, () => {
-        this.#server.off('error', onError)
-        resolve()
-      })
-    })
+    const address = await listen(this.#server, host, port)
     this.#server.on('error', () => {}) // out of descriptors while accepting: it goes on
-    return this.#server.address() as AddressInfo
+    return address
   }
 
   /** Connections that no worker has been found for. */
