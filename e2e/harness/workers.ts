@@ -14,7 +14,7 @@ export async function startWorkers(
   const routes = [{ name: 'files', kind: 'generic', path: '/files/', upstream: parts.upstream.url }]
   const config = { workers: parts.workers, routes, ...parts.config }
   const gateway = await startGateway(t, { databaseUrl: parts.db.url, config })
-  await untilServing(gateway, parts.workers)
+  if (parts.workers > 1) await untilServing(gateway, parts.workers)
   return gateway
 }
 
