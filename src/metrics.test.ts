@@ -151,7 +151,7 @@ void t.test(
     )
     const { sources } = restingStats()
     const families = new Metrics(sources, { tenantLabels: 1, version: VERSION }).families
-    const ofPrimary = workerFamilies({ workers: [], taken: new Map([[1, 0]]), restarts: 0, waiting: 0 })
+    const ofPrimary = workerFamilies({ workers: [], taken: new Map([[1, 0]]), restarts: 0 })
     t.strictSame(
       documented.sort(),
       [

@@ -12,14 +12,13 @@ export interface WorkerReading {
 /** What the primary tells of itself and its workers. */
 export interface PrimaryReading {
   readonly workers: readonly WorkerReading[]
-  /** Connections handed over, by slot. */
+  /** Connections accepted, by slot. */
   readonly taken: ReadonlyMap<number, number>
   readonly restarts: number
-  readonly waiting: number
 }
 
 /** The primary's own families; a gateway of one process has none of them. */
-export function workerFamilies({ workers, taken, restarts, waiting }: PrimaryReading): FamilySamples[] {
+export function workerFamilies({ workers, taken, restarts }: PrimaryReading): FamilySamples[] {
   const states = {
     starting: workers.filter(({ state }) => state === 'starting').length,
     ready: workers.filter(({ state, isReady }) => state === 'serving' && isReady).length,
@@ -47,22 +46,15 @@ export function workerFamilies({ workers, taken, restarts, waiting }: PrimaryRea
     {
       type: 'counter',
       name: 'waybill_workers_connections_taken_total',
-      help: 'Client connections handed to workers',
+      help: 'Client connections that workers accepted',
       values: byWorker(taken),
       merge: 'sum',
     },
     {
       type: 'gauge',
       name: 'waybill_workers_connections',
-      help: 'Client connections open in workers, or on their way to one',
+      help: 'Client connections open in workers',
       values: byWorker(connections),
-      merge: 'sum',
-    },
-    {
-      type: 'gauge',
-      name: 'waybill_workers_waiting_connections',
-      help: 'Client connections that wait for a worker',
-      values: [{ value: waiting, labels: {} }],
       merge: 'sum',
     },
   ]

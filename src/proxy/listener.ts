@@ -82,11 +82,8 @@ export class ProxyListener {
     this.#startClock()
   }
 
-  /** Serves a connection that was accepted elsewhere and of which nothing has been read. */
+  /** Serves a connection that a `net.Server` accepted, with `allowHalfOpen` and `noDelay` as Node's HTTP server has them. */
   take(socket: Socket): void {
-    // As Node's HTTP server makes its own: what becomes of a half-closed connection is its decision.
-    socket.allowHalfOpen = true
-    socket.setNoDelay(true)
     this.#server.emit('connection', socket)
   }
 

@@ -1,96 +1,73 @@
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
-import { listen } from '../../proxy/listen.ts'
+import type { AddressInfo } from 'node:net'
+import { shareOut } from './acceptance.ts'
+import { bindProxyAddress, listenError, type BoundHandle } from './listening-socket.ts'
+import type { WorkerProcess } from './worker-process.ts'
 
-/** Who takes connections. */
-export interface Taker {
-  readonly canTake: boolean
-  /** Those that are get connections before those that are not. */
-  readonly isReady: boolean
-  /** Connections that it has. */
-  readonly connections: number
-  hand(socket: Socket): void
-}
-
-/** Connections that wait while no worker can take one; the kernel's own queue is of that order. */
-const MAX_WAITING = 1024
+/** Also looked at without news: a worker may have fallen silent. */
+const LOOK_INTERVAL_MS = 1000
 
 /**
- * The listening socket. It belongs to the primary, so that it outlives any worker: a connection that comes while workers are
- * replaced, or all of them have died, waits instead of being refused. Reads nothing: each goes unread to the worker with
- * the fewest connections, in turn among equals, and to another one when that died before it took it.
+ * The listening socket. It belongs to the primary, which does not accept from it, and is lent to the workers, which do. So it
+ * outlives any worker: what comes while workers are replaced, or when all have died, waits in the kernel.
  */
 export class Acceptor {
-  readonly #server: Server
-  readonly #takers: () => readonly Taker[]
+  readonly #workers: () => readonly WorkerProcess[]
   readonly #maxConnections: number
-  readonly #waiting: Socket[] = []
-  #turn = 0
+  #handle: BoundHandle | null = null
+  #timer: NodeJS.Timeout | null = null
+  #onAccepting: () => void = () => {}
+  #onFailed: (errno: number) => void = () => {}
 
-  constructor(parts: { takers: () => readonly Taker[]; maxConnections: number }) {
-    this.#takers = parts.takers
+  constructor(parts: { workers: () => readonly WorkerProcess[]; maxConnections: number }) {
+    this.#workers = parts.workers
     this.#maxConnections = parts.maxConnections
-    this.#server = createServer({ pauseOnConnect: true }, (socket) => this.#onConnection(socket))
   }
 
-  /** Listens; resolves with the address. Rejects with a `ProxyListenError` when it cannot. */
+  /**
+   * Takes the address and lends it out; resolves with it once a worker listens. Rejects with a `ProxyListenError` when it is
+   * taken.
+   */
   async start(host: string, port: number): Promise<AddressInfo> {
-    const address = await listen(this.#server, host, port)
-    this.#server.on('error', () => {}) // out of descriptors while accepting: it goes on
+    const { handle, address } = await bindProxyAddress(host, port)
+    this.#handle = handle
+    this.#timer = setInterval(() => this.balance(), LOOK_INTERVAL_MS)
+    await new Promise<void>((resolve, reject) => {
+      this.#onAccepting = resolve
+      // Another process may have bound the port in the same moment: whoever listens first has it.
+      this.#onFailed = (errno) => reject(listenError(host, port, errno))
+      this.balance()
+    })
     return address
   }
 
-  /** Connections that no worker has been found for. */
-  get waiting(): number {
-    return this.#waiting.length
+  /** Shares out anew who accepts. To be called whenever a worker's state has changed. */
+  balance(): void {
+    const handle = this.#handle
+    if (handle === null) return
+    const workers = this.#workers()
+    const able = workers.filter(({ canAccept }) => canAccept)
+    const ready = able.filter(({ isReady }) => isReady)
+    // With none ready they are asked all the same, and say why not.
+    const chosen = ready.length > 0 ? ready : able
+    const others = workers.filter((worker) => !chosen.includes(worker))
+    const room = others.reduce((left, { connections }) => left - connections, this.#maxConnections)
+    const shares = shareOut(chosen, room)
+    for (const worker of workers) worker.accept(shares.get(worker) ?? 0, handle)
+    if (workers.some(({ isAccepting }) => isAccepting)) this.#onAccepting()
   }
 
-  /** Hands on what waits, as far as there is room. To be called whenever there may be. */
-  pump(): void {
-    while (this.#waiting.length > 0) {
-      const taker = this.#next()
-      if (taker === null) return
-      const socket = this.#waiting.shift()
-      if (socket !== undefined) taker.hand(socket)
-    }
+  /** A worker could not listen. */
+  fail(errno: number): void {
+    this.#onFailed(errno)
   }
 
-  /** Takes back connections that a worker did not take before it died. */
-  takeBack(sockets: readonly Socket[]): void {
-    this.#waiting.unshift(...sockets)
-    this.pump()
-  }
-
-  /** Stops listening; what waits is closed. Idempotent. */
+  /** Takes the socket back from all; the port is closed when the last worker has let go. Idempotent. */
   stop(): void {
-    this.#server.close(() => {})
-    for (const socket of this.#waiting.splice(0)) socket.destroy()
+    const handle = this.#handle
+    this.#handle = null
+    if (this.#timer !== null) clearInterval(this.#timer)
+    if (handle === null) return
+    for (const worker of this.#workers()) worker.accept(0, handle)
+    handle.close()
   }
-
-  #onConnection(socket: Socket): void {
-    // A connection that breaks while it waits or is on its way is the worker's to notice.
-    socket.on('error', () => {})
-    const open = this.#takers().reduce((sum, { connections }) => sum + connections, this.#waiting.length)
-    if (this.#waiting.length >= MAX_WAITING || open >= this.#maxConnections) {
-      socket.destroy()
-      return
-    }
-    this.#waiting.push(socket)
-    this.pump()
-  }
-
-  #next(): Taker | null {
-    const takers = this.#takers()
-    let found: Taker | null = null
-    for (let i = 0; i < takers.length; i++) {
-      const taker = takers[(this.#turn + i) % takers.length]
-      if (taker === undefined || !taker.canTake) continue
-      if (found === null || isBetter(taker, found)) found = taker
-    }
-    this.#turn = (this.#turn + 1) % Math.max(1, takers.length)
-    return found
-  }
-}
-
-function isBetter(a: Taker, b: Taker): boolean {
-  return a.isReady === b.isReady ? a.connections < b.connections : a.isReady
 }

@@ -1,10 +1,13 @@
 import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
-import t, { type Test } from 'tap'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { array, assert, integer, property, record } from 'fast-check'
+import t from 'tap'
 import { loadConfig } from '../../config.ts'
 import { OPTION_NAMES } from '../../config/options.ts'
-import { Acceptor, type Taker } from './acceptor.ts'
+import { shareOut } from './acceptance.ts'
+import { BorrowedSocket } from './borrowed-socket.ts'
 import { availableCores } from './cores.ts'
+import { bindProxyAddress } from './listening-socket.ts'
 import { RestartDelay } from './restart-delay.ts'
 import { actsOnNewWorkers, workerConfig, workerCount } from './worker-config.ts'
 
@@ -63,132 +66,139 @@ void t.test('every option acts at once, on new workers, or is one of the primary
   t.ok(actsOnNewWorkers('accessLog.flushEntries') && actsOnNewWorkers('proxy.keepAliveTimeoutMs'))
 })
 
-/** Takes connections until it is full, and holds them. */
-class TestTaker implements Taker {
-  readonly taken: Socket[] = []
-  isReady = true
-  room = Infinity
-  onTake: () => void = () => {}
-  readonly base: number
+/** Workers that accept as they are told, one event loop; `take` is a connection that somebody gets. */
+class TestWorker {
+  connections: number
+  acceptsUpTo = 0
 
-  constructor(base = 0) {
-    this.base = base
+  constructor(connections = 0) {
+    this.connections = connections
   }
 
-  get connections(): number {
-    return this.base + this.taken.length
-  }
-
-  get canTake(): boolean {
-    return this.taken.length < this.room
-  }
-
-  hand(socket: Socket): void {
-    this.taken.push(socket)
-    this.onTake()
+  take(): void {
+    this.connections++
+    if (this.connections >= this.acceptsUpTo) this.acceptsUpTo = 0
   }
 }
 
-/** An acceptor with clients that connect one after the other, each seen by the acceptor before the next. */
-async function acceptor(t: Test, takers: TestTaker[], maxConnections = 1000) {
-  const listener = new Acceptor({ takers: () => takers, maxConnections })
-  const { port } = await listener.start('127.0.0.1', 0)
-  t.teardown(() => {
-    listener.stop()
-    for (const { taken } of takers) for (const socket of taken) socket.destroy()
+function share(workers: readonly TestWorker[], maxConnections = 16_384): void {
+  for (const [worker, upTo] of shareOut(workers, maxConnections)) worker.acceptsUpTo = upTo
+}
+
+void t.test('whoever wakes first, no worker gets far ahead, and somebody always accepts', async () => {
+  assert(
+    property(
+      array(integer({ min: 0, max: 400 }), { minLength: 1, maxLength: 12 }),
+      array(record({ first: integer({ min: 0, max: 11 }), burst: integer({ min: 1, max: 40 }) }), {
+        minLength: 20,
+        maxLength: 60,
+      }),
+      (have, steps) => {
+        const workers = have.map((connections) => new TestWorker(connections))
+        share(workers)
+        for (const { first, burst } of steps) {
+          for (let i = 0; i < burst; i++) {
+            let accepting = workers.filter(({ acceptsUpTo }) => acceptsUpTo > 0)
+            if (accepting.length === 0) {
+              share(workers)
+              accepting = workers.filter(({ acceptsUpTo }) => acceptsUpTo > 0)
+            }
+            if (accepting.length === 0 || accepting.length > 8) return false
+            const worker = accepting[first % accepting.length]
+            const before = worker?.connections ?? 0
+            worker?.take()
+            const fewest = Math.min(...workers.map(({ connections }) => connections))
+            // It takes none at a distance; and those that were ahead at the start take none until the others are there.
+            if (before >= fewest + Math.max(8, fewest * 0.1) + 1) return false
+          }
+          share(workers)
+        }
+        return true
+      },
+    ),
+  )
+})
+
+void t.test('one that stopped at its number goes on when there is room for more than one', async (t) => {
+  const [a, b] = [new TestWorker(8), new TestWorker(2)]
+  share([a, b])
+  t.strictSame([a.acceptsUpTo, b.acceptsUpTo], [0, 10])
+  b.connections = 4
+  share([a, b])
+  t.strictSame([a.acceptsUpTo, b.acceptsUpTo], [0, 12], 'four is not more than half of the slack')
+  b.connections = 5
+  share([a, b])
+  t.strictSame([a.acceptsUpTo, b.acceptsUpTo], [13, 13])
+})
+
+void t.test('the bound of the gateway is kept, and lone workers are given connections', async (t) => {
+  const workers = [new TestWorker(), new TestWorker()]
+  for (let i = 0; i < 100; i++) {
+    share(workers, 11)
+    workers.find(({ acceptsUpTo }) => acceptsUpTo > 0)?.take()
+  }
+  t.strictSame(
+    workers.map(({ connections }) => connections),
+    [5, 5],
+  )
+  const lone = new TestWorker(500)
+  share([lone])
+  t.equal(lone.acceptsUpTo, 550)
+  t.equal(shareOut([], 10).size, 0)
+})
+
+void t.test('a borrowed socket is let go at the number that was said, and when it is told so', async (t) => {
+  const { handle, address } = await bindProxyAddress('localhost', 0)
+  const taken: Socket[] = []
+  let onTake = (): void => {}
+  let stops = 0
+  const borrowed = new BorrowedSocket({
+    take: (socket) => {
+      taken.push(socket)
+      onTake()
+    },
+    open: () => taken.length,
+    onStopped: () => stops++,
+    onFailed: () => t.fail('it listens'),
   })
-  const dial = async (): Promise<Socket> => {
-    const client = connect(port, '127.0.0.1').on('error', () => {})
-    t.teardown(() => client.destroy())
-    await once(client, 'connect')
-    return client
-  }
-  return { listener, dial, port }
-}
-
-/** Resolves at the n-th connection that any of them takes. */
-function takenBy(takers: readonly TestTaker[], count: number): Promise<void> {
-  return new Promise((resolve) => {
-    for (const taker of takers) {
-      taker.onTake = () => {
-        if (takers.reduce((sum, { taken }) => sum + taken.length, 0) === count) resolve()
-      }
+  const two = new Promise<void>((resolve) => {
+    onTake = () => {
+      if (taken.length === 2) resolve()
     }
   })
-}
-
-void t.test('connections go to whoever has the fewest', async (t) => {
-  const takers = [new TestTaker(), new TestTaker(), new TestTaker(6)]
-  const { dial } = await acceptor(t, takers)
-  const all = takenBy(takers, 12)
-  for (let i = 0; i < 12; i++) await dial()
-  await all
-  t.strictSame(
-    takers.map(({ connections }) => connections),
-    [6, 6, 6],
-  )
-})
-
-void t.test('connections go to those that are ready, as long as there are any', async (t) => {
-  const takers = [new TestTaker(), new TestTaker()]
-  const [first, second] = takers
-  if (first === undefined || second === undefined) throw new Error('two')
-  first.isReady = false
-  const { dial } = await acceptor(t, takers)
-  let all = takenBy(takers, 4)
-  for (let i = 0; i < 4; i++) await dial()
-  await all
-  t.equal(second.taken.length, 4)
-  second.isReady = false
-  all = takenBy(takers, 6)
-  for (let i = 0; i < 2; i++) await dial()
-  await all
-  t.equal(first.taken.length, 2, 'with none ready, they are asked all the same')
-})
-
-void t.test(
-  'connections that nobody can take wait, in order, also those of a worker that died',
-  async (t) => {
-    const taker = new TestTaker()
-    taker.room = 1
-    const { dial, listener } = await acceptor(t, [taker])
-    const first = takenBy([taker], 1)
-    const clients = [await dial(), await dial(), await dial()]
-    await first
-    while (listener.waiting < 2) await new Promise((resolve) => void setImmediate(resolve))
-    const ports = (): unknown[] => taker.taken.map(({ remotePort }) => remotePort)
-    t.strictSame(ports(), [clients[0]?.localPort])
-    listener.takeBack(taker.taken.splice(0))
-    t.strictSame(ports(), [clients[0]?.localPort], 'what was taken back comes first')
-    taker.room = 3
-    listener.pump()
-    t.strictSame(
-      ports(),
-      clients.map(({ localPort }) => localPort),
-    )
-  },
-)
-
-void t.test('connections beyond the bound of the gateway are refused', async (t) => {
-  const takers = [new TestTaker(2), new TestTaker(1)]
-  const { dial } = await acceptor(t, takers, 5)
-  const two = takenBy(takers, 2)
-  await dial()
-  await dial()
+  borrowed.accept(9, handle)
+  t.ok(borrowed.isAccepting)
+  borrowed.accept(2, null)
+  for (let i = 0; i < 2; i++) {
+    const client = connect(address.port, address.address)
+    t.teardown(() => client.destroy())
+    await once(client, 'connect')
+  }
   await two
-  await once((await dial()).resume(), 'close')
-  t.equal(
-    takers.reduce((sum, { taken }) => sum + taken.length, 0),
-    2,
-  )
+  t.teardown(() => {
+    for (const socket of taken) socket.destroy()
+  })
+  t.strictSame([stops, borrowed.isAccepting, borrowed.taken], [1, false, 2], 'it stopped by itself')
+  borrowed.accept(5, null)
+  t.notOk(borrowed.isAccepting, 'and needs the socket to go on')
+  const again = await bindProxyAddress('localhost', 0)
+  borrowed.accept(5, again.handle)
+  t.ok(borrowed.isAccepting)
+  borrowed.accept(0, null)
+  t.strictSame([stops, borrowed.isAccepting], [1, false], 'who is told to stop need not say so')
 })
 
 void t.test('a port that is taken is refused with the words of a single process', async (t) => {
-  const { port } = await acceptor(t, [new TestTaker()])
-  const second = new Acceptor({ takers: () => [], maxConnections: 1 })
-  await t.rejects(second.start('127.0.0.1', port), {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const { port } = server.address() as AddressInfo
+  await t.rejects(bindProxyAddress('127.0.0.1', port), {
     code: 'WAYBILL_PROXY_LISTEN',
     message: /port is in use/,
   })
-  second.stop()
+  await t.rejects(bindProxyAddress('192.0.2.1', 0), {
+    code: 'WAYBILL_PROXY_LISTEN',
+    message: /EADDRNOTAVAIL/,
+  })
 })

@@ -15,8 +15,6 @@ const METRICS_TIMEOUT_MS = 3000
 
 export interface FiguresParts {
   readonly workers: Workers
-  /** Connections that no worker could take yet. */
-  readonly waiting: () => number
   readonly phase: () => string
   readonly tenantLabels: number
   readonly identity: { readonly version: string; readonly instance: string }
@@ -118,13 +116,13 @@ export class Figures {
   }
 
   async #expose(): Promise<Exposition> {
-    const { workers, waiting, tenantLabels } = this.#parts
+    const { workers, tenantLabels } = this.#parts
     const { live, restarts } = workers
     const told = await Promise.all(live.map((worker) => worker.metrics(METRICS_TIMEOUT_MS)))
     const taken = new Map(Array.from({ length: workers.count }, (_, i) => [i + 1, 0]))
     for (const [worker, count] of this.#takenByGone) taken.set(worker, count)
     for (const worker of live) taken.set(worker.worker, (taken.get(worker.worker) ?? 0) + worker.taken)
-    const own = workerFamilies({ workers: live, taken, restarts, waiting: waiting() })
+    const own = workerFamilies({ workers: live, taken, restarts })
     // One that ended meanwhile is among the gone by now, with what it has just told.
     const present = told.filter((_, i) => live[i]?.state !== 'ended')
     const merged = mergeFamilies([...present, this.#goneFamilies, await this.#process.samples(), own])

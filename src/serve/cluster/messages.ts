@@ -23,16 +23,30 @@ export interface WorkerStart {
   readonly limits: LimitNews
 }
 
-/** To a worker. `connection` comes with a socket; `retire` serves what comes on open connections and ends them one by one. */
+/**
+ * To a worker. `accept` comes with the listening socket unless it has it: take connections until it has `upTo`; 0 is to stop.
+ * `retire` serves what comes on open connections and ends them one by one.
+ */
 export type ToWorker =
   | WorkerStart
-  | { readonly type: 'connection' }
+  | { readonly type: 'accept'; readonly upTo: number; readonly ask: number }
   | { readonly type: 'apply'; readonly config: Config }
   | { readonly type: 'limits'; readonly news: LimitNews }
   | { readonly type: 'report'; readonly id: number; readonly digest: string | null }
   | { readonly type: 'metrics'; readonly id: number }
   | { readonly type: 'retire' }
   | { readonly type: 'stop' }
+
+/** What connections are shared out by. */
+export interface WorkerState {
+  readonly isReady: boolean
+  /** Connections that are open, and all that it has taken. */
+  readonly open: number
+  readonly taken: number
+  /** Whether it takes more, after the last `accept` that it heard, whose number is `ask`. */
+  readonly isAccepting: boolean
+  readonly ask: number
+}
 
 /** How a worker is. */
 export interface WorkerReport {
@@ -43,12 +57,12 @@ export interface WorkerReport {
   readonly knowsKey: boolean
 }
 
-/** From a worker. `taken` acknowledges one connection, before a byte of it was read. */
+/** From a worker. `state` comes when it has changed, at once when the worker stopped accepting by itself, and once a second. */
 export type FromWorker =
   | { readonly type: 'online' }
   | { readonly type: 'started'; readonly instance: string }
-  | { readonly type: 'taken' }
-  | { readonly type: 'state'; readonly open: number; readonly isReady: boolean }
+  | ({ readonly type: 'state' } & WorkerState)
+  | { readonly type: 'listen_failed'; readonly errno: number }
   | { readonly type: 'limits'; readonly news: LimitNews }
   | { readonly type: 'report'; readonly id: number; readonly report: WorkerReport }
   | { readonly type: 'metrics'; readonly id: number; readonly family: FamilySamples }

@@ -54,17 +54,19 @@ export class Primary {
       target: database.target,
       via: viaOf(this.instance),
       logger,
-      onRoom: () => this.#acceptor.pump(),
+      onState: () => this.#acceptor.balance(),
+      onListenFailed: (errno) => this.#acceptor.fail(errno),
       onEnd: (end) => {
         this.#figures.keep(end)
-        this.#acceptor.takeBack(end.untaken)
+        this.#acceptor.balance()
       },
     })
-    const takers = (): Workers['live'] => this.#workers.live
-    this.#acceptor = new Acceptor({ takers, maxConnections: o['proxy.maxConnections'] })
+    this.#acceptor = new Acceptor({
+      workers: () => this.#workers.live,
+      maxConnections: o['proxy.maxConnections'],
+    })
     this.#figures = new Figures({
       workers: this.#workers,
-      waiting: () => this.#acceptor.waiting,
       phase: () => this.#phase,
       tenantLabels: o['metrics.tenantLabels'],
       identity: { version: packageVersion(), instance: this.instance },

@@ -1,15 +1,15 @@
 import { fork, type ChildProcess } from 'node:child_process'
-import type { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { LimitNews } from '../../limits/limit-news.ts'
 import type { FamilySamples } from '../../metrics/family.ts'
 import { unreachable } from '../../lib/unreachable.ts'
-import type { FromWorker, ToWorker, WorkerReport, WorkerStart } from './messages.ts'
+import type { BoundHandle } from './listening-socket.ts'
+import type { FromWorker, ToWorker, WorkerReport, WorkerStart, WorkerState } from './messages.ts'
 
 const WORKER_FILE = fileURLToPath(new URL('../../worker.js', import.meta.url))
 
-/** Connections that may be on their way to one worker; further ones go to others, or wait. */
-const MAX_UNDERWAY = 64
+/** A worker that has said nothing for so long hangs: the others do not wait for it when connections are shared out. */
+const SILENT_MS = 3000
 
 /**
  *   starting   spawned; takes no connections. Exit: `started`, its end.
@@ -17,7 +17,7 @@ const MAX_UNDERWAY = 64
  *   leaving    takes no new connections, ends those that it has. Exit: its end.
  *   ended      gone, however.
  */
-export type WorkerState = 'starting' | 'serving' | 'leaving' | 'ended'
+export type WorkerPhase = 'starting' | 'serving' | 'leaving' | 'ended'
 
 /** How a worker's process ended. */
 export interface WorkerEnd {
@@ -32,16 +32,16 @@ export interface WorkerEnd {
   readonly report: WorkerReport | null
   readonly samples: readonly FamilySamples[]
   readonly livedMs: number
-  /** Connections handed to it that it never took. */
-  readonly untaken: readonly Socket[]
 }
 
 /** Who hears of a worker. */
 export interface WorkerEvents {
   /** Asked when it begins to listen to us: what it has to know of the limits. */
   readonly limits: () => LimitNews
-  /** It could take a connection that it could not take before. */
-  readonly onRoom: () => void
+  /** Its connections, its readiness or its state are not what they were. */
+  readonly onState: () => void
+  /** It could not listen on the socket it was given. */
+  readonly onListenFailed: (errno: number) => void
   readonly onLimits: (news: LimitNews) => void
   /** It stops, and nobody here had asked for that. */
   readonly onLeaving: () => void
@@ -64,12 +64,12 @@ export class WorkerProcess {
     number,
     { families: FamilySamples[]; answer: (families: readonly FamilySamples[]) => void }
   >()
-  #underway: Socket[] = []
-  #state: WorkerState = 'starting'
+  #state: WorkerPhase = 'starting'
   #isBegun = false
-  #isReady = false
-  #open = 0
-  #taken = 0
+  #told: WorkerState = { isReady: false, open: 0, taken: 0, isAccepting: false, ask: 0 }
+  #toldTick = 0
+  #acceptsUpTo = 0
+  #lastAsk = 0
   #lastId = 0
   #instance: string | null = null
   #isClean: boolean | null = null
@@ -108,7 +108,7 @@ export class WorkerProcess {
     return this.#child.pid ?? 0
   }
 
-  get state(): WorkerState {
+  get state(): WorkerPhase {
     return this.#state
   }
 
@@ -117,19 +117,19 @@ export class WorkerProcess {
     return this.#instance
   }
 
-  /** Connections open in it or on their way to it; never less than there are. */
+  /** Connections open in it, as it told last. */
   get connections(): number {
-    return this.#open + this.#underway.length
+    return this.#told.open
   }
 
   /** Connections that it took since its start. */
   get taken(): number {
-    return this.#taken
+    return this.#told.taken
   }
 
   /** Whether it says that it is ready for traffic. */
   get isReady(): boolean {
-    return this.#isReady
+    return this.#told.isReady
   }
 
   /** What it said of itself last. */
@@ -137,14 +137,29 @@ export class WorkerProcess {
     return this.#report
   }
 
-  get canTake(): boolean {
-    return this.#state === 'serving' && this.#underway.length < MAX_UNDERWAY && this.#child.connected
+  /** Whether it can be given connections: it serves, and is heard of. */
+  get canAccept(): boolean {
+    return this.#state === 'serving' && performance.now() - this.#toldTick < SILENT_MS
   }
 
-  /** Hands a connection over. Ours stays open until the worker has it, so that it survives the worker's death. */
-  hand(socket: Socket): void {
-    this.#underway.push(socket)
-    this.#child.send({ type: 'connection' } satisfies ToWorker, socket, { keepOpen: true }, () => {})
+  /** Whether it takes connections, as it told last. */
+  get isAccepting(): boolean {
+    return this.#told.isAccepting
+  }
+
+  /** Up to how many connections it accepts; 0 when it does not. */
+  get acceptsUpTo(): number {
+    return this.#acceptsUpTo
+  }
+
+  /** Has it accept from the socket until it has so many connections; 0 to stop. */
+  accept(upTo: number, handle: BoundHandle): void {
+    if (upTo === this.#acceptsUpTo || !this.#child.connected) return
+    const message: ToWorker = { type: 'accept', upTo, ask: ++this.#lastAsk }
+    // It lets go of the socket when it stops. Ours stays open.
+    if (upTo > 0 && this.#acceptsUpTo === 0) this.#child.send(message, handle as never, {}, () => {})
+    else this.#send(message)
+    this.#acceptsUpTo = upTo
   }
 
   apply(message: Extract<ToWorker, { type: 'apply' | 'limits' }>): void {
@@ -233,15 +248,18 @@ export class WorkerProcess {
         this.#instance = message.instance
         if (this.#state === 'starting') this.#state = 'serving'
         this.#resolveStarted()
-        this.#events.onRoom()
-        return
-      case 'taken':
-        this.#onTaken()
         return
       case 'state':
-        this.#open = message.open
-        this.#isReady = message.isReady
-        if (this.#isReady) this.#resolveReady()
+        this.#told = message
+        this.#toldTick = performance.now()
+        // It stopped by itself, at its number, and has let go of the socket; unless it had not heard us yet.
+        if (!message.isAccepting && message.ask === this.#lastAsk) this.#acceptsUpTo = 0
+        if (this.isReady) this.#resolveReady()
+        this.#events.onState()
+        return
+      case 'listen_failed':
+        this.#acceptsUpTo = 0
+        this.#events.onListenFailed(message.errno)
         return
       case 'limits':
         this.#events.onLimits(message.news)
@@ -272,30 +290,20 @@ export class WorkerProcess {
     }
   }
 
-  #onTaken(): void {
-    // Only our descriptor is closed: the connection lives on in the worker.
-    this.#underway.shift()?.destroy()
-    this.#taken++
-    this.#open++
-    this.#events.onRoom()
-  }
-
   #onEnd(): void {
     if (this.#state === 'ended') return
     this.#state = 'ended'
     const { exitCode: code, signalCode: signal } = this.#child
     const end: WorkerEnd = {
       worker: this.worker,
-      taken: this.#taken,
+      taken: this.taken,
       isClean: this.#isClean,
       code,
       signal,
       report: this.#report,
       samples: this.#samples,
       livedMs: performance.now() - this.#startedTick,
-      untaken: this.#underway,
     }
-    this.#underway = []
     this.#resolveStarted()
     this.#resolveReady()
     this.#resolveEnded(end)

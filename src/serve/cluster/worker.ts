@@ -1,4 +1,3 @@
-import { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { unreachable } from '../../lib/unreachable.ts'
 import { LimitPeer } from '../../limits/limit-peer.ts'
@@ -7,7 +6,8 @@ import type { Limiter } from '../../limits/limiter.ts'
 import { createLogger, type RootLogger } from '../../logger.ts'
 import { Gateway } from '../gateway.ts'
 import { hideSecrets } from '../secrets.ts'
-import type { FromWorker, ToWorker, WorkerReport, WorkerStart } from './messages.ts'
+import { BorrowedSocket } from './borrowed-socket.ts'
+import type { FromWorker, ToWorker, WorkerReport, WorkerStart, WorkerState } from './messages.ts'
 
 /** What a worker knows of the process that it runs in. */
 export interface WorkerChannel {
@@ -21,6 +21,8 @@ export interface WorkerChannel {
 
 /** How often the primary is told of connections and readiness, when they have changed. */
 const STATE_INTERVAL_MS = 50
+/** It is told at least so often, as a sign of life. */
+const HEARTBEAT_MS = 1000
 /** How often a worker that retires looks whether its last connection has gone. */
 const RETIRE_LOOK_MS = 50
 /** Longest wait for the last words to be on their way. */
@@ -54,8 +56,10 @@ class Worker {
   readonly #start: WorkerStart
   readonly #end: (code: number) => void
   readonly #timer: NodeJS.Timeout
-  #toldOpen = 0
-  #toldReady = false
+  readonly #lending: BorrowedSocket
+  #told: WorkerState = { isReady: false, open: 0, taken: 0, isAccepting: false, ask: 0 }
+  #toldTick = 0
+  #ask = 0
   #isStopping = false
 
   constructor(start: WorkerStart, channel: WorkerChannel, end: (code: number) => void) {
@@ -70,7 +74,13 @@ class Worker {
     const database = { target, readerTarget: target, release: () => Promise.resolve() }
     this.#gateway = new Gateway(config, database, this.#logger, { via, peers })
     charge(this.#gateway.limiter, start.limits)
-    this.#timer = setInterval(() => this.#tellState(), STATE_INTERVAL_MS)
+    this.#lending = new BorrowedSocket({
+      take: (socket) => this.#gateway.take(socket),
+      open: () => this.#gateway.connections,
+      onStopped: () => this.#tellState(true),
+      onFailed: (errno) => this.#send({ type: 'listen_failed', errno }),
+    })
+    this.#timer = setInterval(() => this.#tellState(false), STATE_INTERVAL_MS)
     this.#timer.unref()
     void this.#run()
   }
@@ -80,15 +90,15 @@ class Worker {
     const { instance } = this.#gateway
     this.#logger.info({ instance }, 'worker started')
     this.#send({ type: 'started', instance })
-    this.#tellState()
+    this.#tellState(true)
   }
 
   onMessage(message: Exclude<ToWorker, WorkerStart>, handle: unknown): void {
     switch (message.type) {
-      case 'connection':
-        // Said before anything is read: a connection of which nothing was said may be served by another worker.
-        this.#send({ type: 'taken' })
-        if (handle instanceof Socket) this.#gateway.take(handle)
+      case 'accept':
+        this.#lending.accept(message.upTo, handle)
+        this.#ask = message.ask
+        this.#tellState(true)
         return
       case 'apply':
         hideSecrets(this.#logger, message.config)
@@ -118,6 +128,7 @@ class Worker {
   stop(why: string): void {
     if (this.#isStopping) return
     this.#isStopping = true
+    this.#lending.accept(0, null)
     this.#send({ type: 'draining' })
     this.#logger.info({ why }, 'worker stopping')
     void this.#stop()
@@ -137,6 +148,7 @@ class Worker {
   /** Ends connections one by one as they are answered, for as long as a drain may take, and then stops. */
   async #retire(): Promise<void> {
     this.#logger.info('worker retiring')
+    this.#lending.accept(0, null)
     this.#gateway.retire()
     const deadline = performance.now() + this.#start.config.options['shutdown.drainTimeoutMs']
     while (this.#gateway.connections > 0 && performance.now() < deadline && !this.#isStopping) {
@@ -150,13 +162,20 @@ class Worker {
     this.#send({ type: 'metrics_end', id })
   }
 
-  #tellState(): void {
-    const { connections: open } = this.#gateway
-    const isReady = this.#gateway.readiness().ready
-    if (open === this.#toldOpen && isReady === this.#toldReady) return
-    this.#toldOpen = open
-    this.#toldReady = isReady
-    this.#send({ type: 'state', open, isReady })
+  #tellState(isUrgent: boolean): void {
+    const state: WorkerState = {
+      isReady: this.#gateway.readiness().ready,
+      open: this.#gateway.connections,
+      taken: this.#lending.taken,
+      isAccepting: this.#lending.isAccepting,
+      ask: this.#ask,
+    }
+    const isSame = state.isReady === this.#told.isReady && state.open === this.#told.open
+    const isFresh = performance.now() - this.#toldTick < HEARTBEAT_MS
+    if (isSame && isFresh && !isUrgent) return
+    this.#told = state
+    this.#toldTick = performance.now()
+    this.#send({ type: 'state', ...state })
   }
 
   #report(digest: string | null): WorkerReport {

@@ -22,8 +22,10 @@ export interface WorkersParts {
   readonly target: DatabaseTarget
   readonly via: string
   readonly logger: Logger
-  /** Some worker can take more connections than before. */
-  readonly onRoom: () => void
+  /** A worker's connections or readiness are not what they were. */
+  readonly onState: () => void
+  /** A worker could not listen on the socket. */
+  readonly onListenFailed: (errno: number) => void
   /** A worker has ended. */
   readonly onEnd: (end: WorkerEnd) => void
 }
@@ -145,7 +147,8 @@ export class Workers {
       { worker: slot.number, config, target, via },
       {
         limits: () => this.#hub.join(worker, performance.now()),
-        onRoom: () => this.#parts.onRoom(),
+        onState: () => this.#parts.onState(),
+        onListenFailed: (errno) => this.#parts.onListenFailed(errno),
         onLimits: (news) => {
           this.#hub.hear(worker, news, performance.now())
           this.#scheduleNews()
