@@ -23,15 +23,16 @@ t.test('two workers take an even share, and their figures are the sums', async (
   const load = startLoad({
     url: () => `${gateway.proxyUrl}/files/ok`,
     headers: { authorization: `Bearer ${key}` },
-    concurrency: 16,
+    concurrency: 64,
     total: 2000,
   })
   await untilTrue('the load runs', () => load.answered > 300)
   const during = await workersOf(gateway)
-  t.strictSame(
-    during.map(({ connections }) => connections),
-    [8, 8],
-    'each has as many connections as the other',
+  const connections = during.map((worker) => worker.connections)
+  t.ok(
+    Math.min(...connections) >= 28 && Math.max(...connections) <= 36,
+    'each has half of the connections, give or take the slack of 8 between them',
+    { connections },
   )
   const result = await load.done
   t.strictSame([...result.byStatus], [[200, 2000]])
@@ -56,7 +57,7 @@ t.test('two workers take an even share, and their figures are the sums', async (
   t.equal(metrics.sum('waybill_channel_capacity_entries'), 65_536, 'the bound is that of the gateway')
   t.ok(metrics.sum('process_resident_memory_bytes') > 100e6, 'three processes')
   for (const worker of ['1', '2']) {
-    t.ok(metrics.sum('waybill_workers_connections_taken_total', { worker }) >= 8)
+    t.ok(metrics.sum('waybill_workers_connections_taken_total', { worker }) >= 28)
   }
   t.ok(
     gateway.log.some((line) => line['worker'] === 1 && line['pid'] === workers[0]?.pid),
@@ -74,7 +75,7 @@ t.test('a worker that is killed under load takes only its own connections with i
     config: { accessLog: { flushIntervalMs: 200 } },
   })
   const key = await gateway.mint({ tenant: 'acme', scopes: ['files:read'] })
-  const callers = startCallers(t, { gateway, key, count: 8, perSecond: 60 })
+  const callers = startCallers(t, { gateway, key, count: 16, perSecond: 30 })
   await untilTrue('all callers run', () => callers.every(({ load }) => load.answered > 40))
   const before = await gateway.metrics()
   const [victim, survivor] = await workersOf(gateway)
@@ -101,7 +102,9 @@ t.test('a worker that is killed under load takes only its own connections with i
     [survivor?.instance],
   )
   const hadSurvivor = new Set(onSurvivor.map(({ name }) => name))
-  t.ok(hadSurvivor.size >= 4, 'half of the callers were on the survivor', { hadSurvivor: [...hadSurvivor] })
+  t.ok(hadSurvivor.size >= 4, 'a quarter of the callers at least were on the survivor', {
+    hadSurvivor: [...hadSurvivor],
+  })
   for (const [i, { failed }] of results.entries()) {
     const failures = [...failed.values()].reduce((sum, n) => sum + n, 0)
     t.ok(failures <= 1, `caller-${i} lost at most the request under way`, { failed: [...failed] })
@@ -152,10 +155,12 @@ t.test('what a killed worker had on disk is stored by the others', async (t) => 
   for (const { status } of await Promise.all(answers)) t.equal(status, 200)
   await untilTrue('the entries are on disk', async () => (await gateway.overview()).accessLog.spilled >= 40)
   const [victim] = await workersOf(gateway)
+  const had = victim?.requests ?? 0
   process.kill(victim?.pid ?? 0, 'SIGKILL')
   await untilServing(gateway, 2)
   const where = `instance = '${victim?.instance}'`
-  t.equal(await waitForEntries(db, 20, { where, timeoutMs: 30_000 }), 20)
+  t.ok(had > 0, 'it had served', { had })
+  t.equal(await waitForEntries(db, had, { where, timeoutMs: 30_000 }), had)
   t.equal(await gateway.stop(), 0)
   const rows = await db.query<{ n: number }>('SELECT count(*)::int AS n FROM access_log')
   t.equal(rows[0]?.n, 40)
@@ -310,7 +315,7 @@ t.test('a rate and a limit of requests at once hold over all workers', async (t)
   const seconds = (performance.now() - tick) / 1000
   t.strictSame([...failed], [])
   const passed = byStatus.get(200) ?? 0
-  // The delay of the news is 40 ms and what a busy machine adds: a second here.
+  // The delay of the news is 100 ms and what a busy machine adds: a second here.
   const most = burst + perSecond * seconds + (burst + perSecond * 1)
   const apart = 2 * (burst + perSecond * seconds)
   t.ok(passed <= most, 'at most what the README states', { passed, most })
@@ -328,22 +333,22 @@ t.test('a rate and a limit of requests at once hold over all workers', async (t)
     await open(`${gateway.proxyUrl}/files/endless`, { key: narrow }),
   ]
   for (const download of held) download.on('error', () => {}).pause()
-  // Each new connection is the other worker's: both refuse.
+  // New connections go to either.
   let refused = 0
   await untilTrue('both workers refuse', async () => {
     refused = (await statusOf()) === 429 ? refused + 1 : 0
-    return refused >= 4
+    return refused >= 12
   })
   for (const download of held) download.destroy()
   let admitted = 0
   await untilTrue('both workers admit again', async () => {
     admitted = (await statusOf()) === 200 ? admitted + 1 : 0
-    return admitted >= 4
+    return admitted >= 12
   })
   t.equal(await gateway.stop(), 0)
 })
 
-t.test('a connection that was handed over is served as one that was accepted here', async (t) => {
+t.test('connections of workers keep their time limits, their peers and their worker', async (t) => {
   const [db, upstream] = [await testDatabase(t), await startUpstream(t)]
   const config = { proxy: { headersTimeoutMs: 500 } }
   const gateway = await startWorkers(t, { db, upstream, workers: 2, config })

@@ -14,4 +14,4 @@ export interface LimitNews {
 }
 
 /** How long each side gathers before it tells; the way from one worker to another is twice that and two event loop turns. */
-export const LIMIT_NEWS_INTERVAL_MS = 20
+export const LIMIT_NEWS_INTERVAL_MS = 50

@@ -125,7 +125,7 @@ export class Workers {
     const worker = this.#spawn(slot)
     const isReady = await Promise.race([
       worker.ready.then(() => worker.isReady),
-      sleep(READY_TIMEOUT_MS, false),
+      sleep(READY_TIMEOUT_MS, false, { ref: false }),
     ])
     if (this.#isStopping) return
     if (isReady && worker.state === 'serving') {
