@@ -12,6 +12,9 @@ import { startUpstream } from './harness/upstream.ts'
 import { untilTrue } from './harness/wait.ts'
 import { startCallers, startWorkers, untilEnded, untilServing, workersOf } from './harness/workers.ts'
 
+/** A machine that is busy with other tests starts and serves slowly. */
+const PATIENT = { timeoutMs: 30_000 }
+
 t.test('a worker that is killed under load takes only its own connections with it', async (t) => {
   const [db, upstream] = [await testDatabase(t), await startUpstream(t)]
   const gateway = await startWorkers(t, {
@@ -22,14 +25,16 @@ t.test('a worker that is killed under load takes only its own connections with i
   })
   const key = await gateway.mint({ tenant: 'acme', scopes: ['files:read'] })
   const callers = startCallers(t, { gateway, key, count: 16, perSecond: 30 })
-  await untilTrue('all callers run', () => callers.every(({ load }) => load.answered > 40))
+  await untilTrue('all callers run', () => callers.every(({ load }) => load.answered > 15), PATIENT)
   const before = await gateway.metrics()
   const [victim, survivor] = await workersOf(gateway)
   process.kill(victim?.pid ?? 0, 'SIGKILL')
   const answered = callers.map(({ load }) => load.answered)
   const after = await untilServing(gateway, 2)
-  await untilTrue('all callers go on', () =>
-    callers.every(({ load }, i) => load.answered > (answered[i] ?? 0) + 40),
+  await untilTrue(
+    'all callers go on',
+    () => callers.every(({ load }, i) => load.answered > (answered[i] ?? 0) + 15),
+    PATIENT,
   )
   for (const { load } of callers) load.stop()
   const results = await Promise.all(callers.map(({ load }) => load.done))
@@ -99,14 +104,18 @@ t.test('what a killed worker had on disk is stored by the others', async (t) => 
   const key = await gateway.mint({ tenant: 'acme', scopes: ['files:read'] })
   const answers = Array.from({ length: 40 }, () => request(`${gateway.proxyUrl}/files/ok`, { key }))
   for (const { status } of await Promise.all(answers)) t.equal(status, 200)
-  await untilTrue('the entries are on disk', async () => (await gateway.overview()).accessLog.spilled >= 40)
+  await untilTrue(
+    'the entries are on disk',
+    async () => (await gateway.overview()).accessLog.spilled >= 40,
+    PATIENT,
+  )
   const [victim] = await workersOf(gateway)
   const had = victim?.requests ?? 0
   process.kill(victim?.pid ?? 0, 'SIGKILL')
   await untilServing(gateway, 2)
   const where = `instance = '${victim?.instance}'`
   t.ok(had > 0, 'it had served', { had })
-  t.equal(await waitForEntries(db, had, { where, timeoutMs: 30_000 }), had)
+  t.equal(await waitForEntries(db, had, { where, timeoutMs: 60_000 }), had)
   t.equal(await gateway.stop(), 0)
   const rows = await db.query<{ n: number }>('SELECT count(*)::int AS n FROM access_log')
   t.equal(rows[0]?.n, 40)
@@ -148,7 +157,7 @@ t.test('all workers are replaced under load, and no request fails', async (t) =>
   t.teardown(() => fresh.stop())
   const callers = startCallers(t, { gateway, key, count: 4, perSecond: 50 })
   const slow = open(`${gateway.proxyUrl}/files/slow?ms=3000`, { key })
-  await untilTrue('the load runs', () => fresh.answered > 100)
+  await untilTrue('the load runs', () => fresh.answered > 100, PATIENT)
   const first = await workersOf(gateway)
 
   gateway.child.kill('SIGUSR2')
@@ -186,6 +195,8 @@ t.test('all workers are replaced under load, and no request fails', async (t) =>
   }
   const total = 1 + results.reduce((sum, { answered }) => sum + answered, 0)
   t.equal((await gateway.overview()).requests.total, total, 'the sums keep what those that went had counted')
+  const scraped = (await gateway.metrics()).sum('waybill_proxy_requests_total')
+  t.equal(scraped, total, 'and so do the metrics')
   await assertBalanced(t, gateway)
   t.equal(await gateway.stop(), 0)
   const rows = await db.query<{ n: number; instances: number }>(

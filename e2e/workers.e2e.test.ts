@@ -12,6 +12,9 @@ import { startUpstream } from './harness/upstream.ts'
 import { untilTrue } from './harness/wait.ts'
 import { startCallers, startWorkers, untilEnded, workersOf } from './harness/workers.ts'
 
+/** A machine that is busy with other tests starts and serves slowly. */
+const PATIENT = { timeoutMs: 30_000 }
+
 t.test('two workers take an even share, and their figures are the sums', async (t) => {
   const [db, upstream] = [await testDatabase(t), await startUpstream(t)]
   const gateway = await startWorkers(t, { db, upstream, workers: 2 })
@@ -22,7 +25,7 @@ t.test('two workers take an even share, and their figures are the sums', async (
     concurrency: 64,
     total: 2000,
   })
-  await untilTrue('the load runs', () => load.answered > 300)
+  await untilTrue('the load runs', () => load.answered > 300, PATIENT)
   const during = await workersOf(gateway)
   const connections = during.map((worker) => worker.connections)
   t.ok(
@@ -67,7 +70,7 @@ t.test('SIGTERM under load: what was answered is stored, by all workers', async 
   const gateway = await startWorkers(t, { db, upstream, workers: 2 })
   const key = await gateway.mint({ tenant: 'acme', scopes: ['files:read'] })
   const callers = startCallers(t, { gateway, key, count: 8, perSecond: 100 })
-  await untilTrue('all callers run', () => callers.every(({ load }) => load.answered > 50))
+  await untilTrue('all callers run', () => callers.every(({ load }) => load.answered > 20), PATIENT)
   const pids = (await workersOf(gateway)).map(({ pid }) => pid)
   t.equal(await gateway.stop(), 0)
   t.notOk(pids.some(isAlive), 'the workers have gone first')

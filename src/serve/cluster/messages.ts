@@ -57,6 +57,9 @@ export interface WorkerReport {
   readonly knowsKey: boolean
 }
 
+/** Id of the metrics that nobody asked for: a worker's last, before its end. */
+export const LAST_METRICS = 0
+
 /** From a worker. `state` comes when it has changed, at once when the worker stopped accepting by itself, and once a second. */
 export type FromWorker =
   | { readonly type: 'online' }

@@ -4,7 +4,15 @@ import type { LimitNews } from '../../limits/limit-news.ts'
 import type { FamilySamples } from '../../metrics/family.ts'
 import { unreachable } from '../../lib/unreachable.ts'
 import type { BoundHandle } from './listening-socket.ts'
-import type { FromWorker, ToWorker, WorkerReport, WorkerStart, WorkerState } from './messages.ts'
+import { Questions } from './questions.ts'
+import {
+  LAST_METRICS,
+  type FromWorker,
+  type ToWorker,
+  type WorkerReport,
+  type WorkerStart,
+  type WorkerState,
+} from './messages.ts'
 
 const WORKER_FILE = fileURLToPath(new URL('../../worker.js', import.meta.url))
 
@@ -59,18 +67,17 @@ export class WorkerProcess {
   readonly #child: ChildProcess
   readonly #events: WorkerEvents
   readonly #startedTick = performance.now()
-  readonly #asked = new Map<number, (report: WorkerReport) => void>()
-  readonly #gathering = new Map<
-    number,
-    { families: FamilySamples[]; answer: (families: readonly FamilySamples[]) => void }
-  >()
+  readonly #reports = new Questions<WorkerReport | null>()
+  readonly #scrapes = new Questions<readonly FamilySamples[]>()
+  /** Families that have come of answers that are not complete yet, by question. */
+  readonly #families = new Map<number, FamilySamples[]>()
   #state: WorkerPhase = 'starting'
   #isBegun = false
   #told: WorkerState = { isReady: false, open: 0, taken: 0, isAccepting: false, ask: 0 }
   #toldTick = 0
   #acceptsUpTo = 0
   #lastAsk = 0
-  #lastId = 0
+  #lastId = LAST_METRICS
   #instance: string | null = null
   #isClean: boolean | null = null
   #report: WorkerReport | null = null
@@ -169,21 +176,16 @@ export class WorkerProcess {
   /** Asks how it is; null when it does not say within `timeoutMs`. */
   ask(digest: string | null, timeoutMs: number): Promise<WorkerReport | null> {
     const id = ++this.#lastId
-    return this.#await<WorkerReport | null>(timeoutMs, null, (answer) => {
-      this.#asked.set(id, answer)
-      this.#send({ type: 'report', id, digest })
-      return () => this.#asked.delete(id)
-    })
+    const send = (): void => this.#send({ type: 'report', id, digest })
+    return this.#reports.ask(id, send, { timeoutMs, ended: this.ended, late: null })
   }
 
   /** Asks for its metrics; those it gave last when it does not answer within `timeoutMs`. */
   async metrics(timeoutMs: number): Promise<readonly FamilySamples[]> {
     const id = ++this.#lastId
-    this.#samples = await this.#await(timeoutMs, this.#samples, (answer) => {
-      this.#gathering.set(id, { families: [], answer })
-      this.#send({ type: 'metrics', id })
-      return () => this.#gathering.delete(id)
-    })
+    const send = (): void => this.#send({ type: 'metrics', id })
+    const bounds = { timeoutMs, ended: this.ended, late: this.#samples }
+    this.#samples = await this.#scrapes.ask(id, send, bounds)
     return this.#samples
   }
 
@@ -219,24 +221,6 @@ export class WorkerProcess {
     if (this.#child.connected) this.#child.send(message, () => {})
   }
 
-  async #await<T>(timeoutMs: number, late: T, ask: (answer: (value: T) => void) => () => void): Promise<T> {
-    let forget = (): unknown => null
-    let timer: NodeJS.Timeout | undefined
-    const answered = new Promise<T>((resolve) => {
-      forget = ask(resolve)
-    })
-    const isLate = new Promise<T>((resolve) => {
-      timer = setTimeout(() => resolve(late), timeoutMs)
-      void this.ended.then(() => resolve(late))
-    })
-    try {
-      return await Promise.race([answered, isLate])
-    } finally {
-      clearTimeout(timer)
-      forget()
-    }
-  }
-
   #onMessage(message: FromWorker, start: Omit<WorkerStart, 'type' | 'limits'>): void {
     switch (message.type) {
       case 'online':
@@ -266,16 +250,17 @@ export class WorkerProcess {
         return
       case 'report':
         this.#report = message.report
-        this.#asked.get(message.id)?.(message.report)
+        this.#reports.answer(message.id, message.report)
         return
-      case 'metrics':
-        this.#gathering.get(message.id)?.families.push(message.family)
-        return
-      case 'metrics_end': {
-        const gathered = this.#gathering.get(message.id)
-        gathered?.answer(gathered.families)
+      case 'metrics': {
+        const families = this.#families.get(message.id) ?? []
+        families.push(message.family)
+        this.#families.set(message.id, families)
         return
       }
+      case 'metrics_end':
+        this.#onMetrics(message.id)
+        return
       case 'draining':
         if (this.#state === 'leaving') return
         this.#state = 'leaving'
@@ -288,6 +273,13 @@ export class WorkerProcess {
       default:
         unreachable(message)
     }
+  }
+
+  #onMetrics(id: number): void {
+    const families = this.#families.get(id) ?? []
+    this.#families.delete(id)
+    if (id === LAST_METRICS) this.#samples = families
+    else this.#scrapes.answer(id, families)
   }
 
   #onEnd(): void {

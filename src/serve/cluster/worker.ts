@@ -7,7 +7,14 @@ import { createLogger, type RootLogger } from '../../logger.ts'
 import { Gateway } from '../gateway.ts'
 import { hideSecrets } from '../secrets.ts'
 import { BorrowedSocket } from './borrowed-socket.ts'
-import type { FromWorker, ToWorker, WorkerReport, WorkerStart, WorkerState } from './messages.ts'
+import {
+  LAST_METRICS,
+  type FromWorker,
+  type ToWorker,
+  type WorkerReport,
+  type WorkerStart,
+  type WorkerState,
+} from './messages.ts'
 
 /** What a worker knows of the process that it runs in. */
 export interface WorkerChannel {
@@ -138,6 +145,7 @@ class Worker {
     const isClean = await this.#gateway.stop()
     clearInterval(this.#timer)
     this.#logger.info({ isClean }, 'worker stopped')
+    await this.#tellMetrics(LAST_METRICS)
     const told = new Promise<void>((resolve) => {
       this.#send({ type: 'ended', isClean, report: this.#report(null) }, resolve)
     })
