@@ -40,6 +40,8 @@ export interface LoggerOptions {
   readonly level: LogLevel
   /** Where the lines go; stderr when absent. */
   readonly destination?: DestinationStream
+  /** On every line. */
+  readonly fields?: Readonly<Record<string, unknown>>
 }
 
 /** Most bytes that wait when stderr's reader has stopped reading; beyond, lines are lost rather than memory. */
@@ -56,7 +58,7 @@ export function createLogger(options: LoggerOptions): RootLogger {
     {
       // Filtering is done below: a pino child keeps a level of its own, and ours must all follow the root's.
       level: 'trace',
-      base: null,
+      base: options.fields ?? null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       // Errors are plain data by then.

@@ -4,6 +4,7 @@ import { DROP_REASONS } from './accesslog/ledger.ts'
 import { Metrics } from './metrics.ts'
 import { AUDIT_GAP_KINDS, type AuditGapKind } from './model/audit.ts'
 import { restingStats } from './metrics/test-sources.ts'
+import { workerFamilies } from './metrics/worker-families.ts'
 import { OUTCOME_NAMES } from './model/outcome.ts'
 import { FLUSH_TRIGGERS, LIMIT_POLICIES, WATCHED_LOOPS, WRITER_MODES } from './model/stats.ts'
 
@@ -156,9 +157,15 @@ void t.test(
     )
     const { sources } = restingStats()
     const families = new Metrics(sources, { tenantLabels: 1, version: VERSION }).families
+    const ofPrimary = workerFamilies({ workers: [], taken: new Map([[1, 0]]), restarts: 0 })
     t.strictSame(
       documented.sort(),
-      families.map(({ name, type, labels }) => `${name} ${type} ${labels.join(',')}`).sort(),
+      [
+        ...families.map(({ name, type, labels }) => `${name} ${type} ${labels.join(',')}`),
+        ...ofPrimary.map(({ name, type, values }) => {
+          return `${name} ${type} ${Object.keys(values[0]?.labels ?? {}).join(',')}`
+        }),
+      ].sort(),
     )
     const values: Record<string, readonly string[]> = {
       outcome: OUTCOME_NAMES,
@@ -168,7 +175,7 @@ void t.test(
       loop: WATCHED_LOOPS,
       kind: AUDIT_GAP_KINDS,
       trigger: FLUSH_TRIGGERS,
-      state: ['busy', 'idle'],
+      state: ['busy', 'idle', 'starting', 'ready', 'not_ready', 'leaving'],
       status_class: ['1xx', '2xx', '3xx', '4xx', '5xx'],
     }
     for (const [label, expected] of Object.entries(values)) {

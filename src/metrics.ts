@@ -1,7 +1,15 @@
 import { setImmediate } from 'node:timers/promises'
 import { Registry, collectDefaultMetrics, type Metric } from 'prom-client'
 import { BACKGROUND_FAMILIES, TENANT_FAMILIES } from './metrics/background-families.ts'
-import { NONE_LABEL, OTHER_LABEL, type Family, type Reading, type TenantCounts } from './metrics/family.ts'
+import {
+  NONE_LABEL,
+  OTHER_LABEL,
+  type Family,
+  type FamilySamples,
+  type Reading,
+  type Sample,
+  type TenantCounts,
+} from './metrics/family.ts'
 import { TRAFFIC_FAMILIES } from './metrics/traffic-families.ts'
 import { CANARY_TENANT } from './model/canary.ts'
 import type { AccountStats, StatsSources } from './model/stats.ts'
@@ -11,6 +19,53 @@ export interface MetricsOptions {
   readonly tenantLabels: number
   /** Version of the product. */
   readonly version: string
+}
+
+/** Node's and the system's own numbers of a process that has no others. */
+export class ProcessMetrics {
+  readonly #registry = new Registry()
+
+  /** Starts monitors that end with the process: make only one. */
+  constructor() {
+    collectDefaultMetrics({ register: this.#registry })
+  }
+
+  samples(): Promise<FamilySamples[]> {
+    return Promise.all(this.#registry.getMetricsAsArray().map((metric) => samplesOf(metric)))
+  }
+}
+
+/** The exposition of families that were read elsewhere. */
+export function exposeFamilies(families: readonly FamilySamples[]): Promise<Exposition> {
+  const registry = new Registry()
+  for (const family of families) {
+    registry.registerMetric({ ...family, get: () => Promise.resolve(family) } as unknown as Metric)
+  }
+  return exposeRegistry(registry)
+}
+
+async function exposeRegistry(registry: Registry): Promise<Exposition> {
+  const parts: string[] = []
+  for (const { name } of registry.getMetricsAsArray()) {
+    parts.push(await registry.getSingleMetricAsString(name))
+    await setImmediate()
+  }
+  return { contentType: registry.contentType, body: `${parts.join('\n\n')}\n` }
+}
+
+async function samplesOf(metric: unknown): Promise<FamilySamples> {
+  // prom-client's types hide what its own AggregatorRegistry sends between processes.
+  const { name, help, type, aggregator, values } = await (metric as { get(): Promise<Raw> | Raw }).get()
+  return { name, help, type, merge: aggregator ?? 'sum', values }
+}
+
+/** What a metric of prom-client gives. */
+interface Raw {
+  readonly name: string
+  readonly type: string
+  readonly help: string
+  readonly aggregator?: string | undefined
+  readonly values: readonly Sample[]
 }
 
 /** A scrape's answer. */
@@ -58,23 +113,27 @@ export class Metrics {
     return this.#exposing
   }
 
-  async #expose(): Promise<Exposition> {
+  /** The same numbers one family at a time, for a process that puts those of several together. */
+  async *samples(): AsyncGenerator<FamilySamples> {
     this.#reading = this.#read()
-    const parts: string[] = []
-    for (const { name } of this.#registry.getMetricsAsArray()) {
-      parts.push(await this.#registry.getSingleMetricAsString(name))
+    for (const metric of this.#registry.getMetricsAsArray()) {
+      yield await samplesOf(metric)
       await setImmediate()
     }
-    return { contentType: this.#registry.contentType, body: `${parts.join('\n\n')}\n` }
+  }
+
+  async #expose(): Promise<Exposition> {
+    this.#reading = this.#read()
+    return exposeRegistry(this.#registry)
   }
 
   #register(family: Family): void {
-    const { name, type, help } = family
+    const { name, type, help, merge: aggregator } = family
     const metric = {
       name,
       type,
       help,
-      get: async () => ({ name, type, help, values: [...family.read(this.#reading)] }),
+      get: async () => ({ name, type, help, aggregator, values: [...family.read(this.#reading)] }),
     }
     // The registry asks no more of a metric than a name and a get() (prom-client 15, lib/registry.js); its type does.
     this.#registry.registerMetric(metric as unknown as Metric)

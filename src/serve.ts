@@ -4,8 +4,11 @@ import { createLogger, type RootLogger } from './logger.ts'
 import type { DatabaseTarget } from './model/database-target.ts'
 import { openGatewayDatabase } from './serve/database.ts'
 import { announce, prepareDemo, type Demo } from './serve/demo.ts'
+import { Primary } from './serve/cluster/primary.ts'
+import { actsOnNewWorkers, workerCount } from './serve/cluster/worker-config.ts'
 import { Gateway } from './serve/gateway.ts'
 import { ConfigReloader } from './serve/reload.ts'
+import { hideSecrets } from './serve/secrets.ts'
 
 /** What the gateway is run with. `loadConfig` is called again on each reload and throws `ConfigError`. */
 export interface ServeInput {
@@ -16,7 +19,7 @@ export interface ServeInput {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly isTty: { readonly stderr: boolean }
   /** Calls the listener on each such signal until the returned function is called. */
-  readonly onSignal: (signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP', listener: () => void) => () => void
+  readonly onSignal: (signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGUSR2', listener: () => void) => () => void
 }
 
 /**
@@ -37,12 +40,17 @@ export async function serve(input: ServeInput): Promise<number> {
   hideSecrets(logger, config)
   try {
     const database = await openGatewayDatabase(config, progress)
-    const gateway = new Gateway(config, database, logger)
+    const workers = workerCount(config)
+    const gateway =
+      workers === 1
+        ? new Gateway(config, database, logger)
+        : new Primary(config, database, { logger, workers })
     const forced = signals.forced.then((code) => {
       logger.error(
         { unstored: gateway.unstored },
         'second signal: stopped at once, entries not stored are lost',
       )
+      if (gateway instanceof Primary) gateway.destroy()
       return code
     })
     return await Promise.race([
@@ -59,7 +67,7 @@ export async function serve(input: ServeInput): Promise<number> {
 }
 
 interface Running {
-  readonly gateway: Gateway
+  readonly gateway: Gateway | Primary
   readonly target: DatabaseTarget
   readonly config: Config
   readonly demo: Demo | null
@@ -87,13 +95,19 @@ async function run(input: ServeInput, running: Running): Promise<number> {
       gateway.apply(next)
     },
     logger,
+    ...(gateway instanceof Primary ? { replaces: actsOnNewWorkers, replace: () => gateway.roll() } : {}),
   })
   reloader.start()
+  const ignoreRoll = input.onSignal('SIGUSR2', () => {
+    if (gateway instanceof Primary) void gateway.roll()
+    else logger.warn('SIGUSR2 replaces workers, and this gateway is one process')
+  })
   const ignoreHup = input.onSignal('SIGHUP', () => reloader.reload('signal'))
   await signals.stop
   logger.info({}, 'stopping')
   reloader.stop()
   ignoreHup()
+  ignoreRoll()
   const isClean = await gateway.stop()
   logger.info({ isClean }, 'stopped')
   return isClean ? 0 : 1
@@ -126,15 +140,5 @@ class StopSignals {
 
   ignore(): void {
     for (const ignore of this.#ignores) ignore()
-  }
-}
-
-function hideSecrets(logger: RootLogger, config: Config): void {
-  logger.addSecret(config.options['admin.token'])
-  for (const url of [config.options['database.url'], config.options['database.readerUrl']]) {
-    if (URL.canParse(url)) logger.addSecret(decodeURIComponent(new URL(url).password))
-  }
-  for (const { upstream } of config.routes) {
-    if (upstream.authorization !== null) logger.addSecret(upstream.authorization)
   }
 }

@@ -54,6 +54,19 @@ export interface Overview {
     readonly dropped: Readonly<Record<string, number>>
   }
   readonly directory: { readonly ageMs: number | null; readonly keys: number; readonly tenants: number }
+  /** Of a gateway of several processes. */
+  readonly workers?: readonly WorkerLine[]
+}
+
+/** One worker process in `GET /api/overview`. */
+export interface WorkerLine {
+  readonly worker: number
+  readonly pid: number
+  readonly instance: string | null
+  readonly state: string
+  readonly isReady: boolean
+  readonly connections: number
+  readonly requests: number | null
 }
 
 export interface MintOptions {
@@ -250,7 +263,8 @@ export async function startGateway(t: Test, options: GatewayOptions): Promise<Te
 
 /** Puts a configuration file, with free ports on loopback, in the place of the old one at once: never half of it is seen. */
 export async function writeConfig(file: string, config: GatewayConfig): Promise<void> {
-  const listen = { listen: { host: '127.0.0.1', port: 0 }, admin: { host: '127.0.0.1', port: 0 } }
+  // One process: most tests look at the numbers of one, and kill it. Those of several ask for several.
+  const listen = { workers: 1, listen: { host: '127.0.0.1', port: 0 }, admin: { host: '127.0.0.1', port: 0 } }
   await writeFile(`${file}.new`, stringify({ ...listen, ...config }))
   await rename(`${file}.new`, file)
 }

@@ -11,6 +11,8 @@ export interface LoadOptions {
   /** Open loop: starts this many per second, whatever the answers do; `concurrency` still bounds it. */
   readonly perSecond?: number
   readonly timeoutMs?: number
+  /** Each request on a connection of its own. */
+  readonly isFresh?: boolean
 }
 
 /** What came back; `failed` are those without a complete answer, by error code. */
@@ -36,7 +38,7 @@ export interface Load {
 
 /** Starts a bounded load over keep-alive connections. Never rejects: what fails is counted. */
 export function startLoad(options: LoadOptions): Load {
-  const agent = new Agent({ keepAlive: true, maxSockets: options.concurrency })
+  const agent = new Agent({ keepAlive: options.isFresh !== true, maxSockets: options.concurrency })
   const byStatus = new Map<number, number>()
   const failed = new Map<string, number>()
   const durationsMs: number[] = []

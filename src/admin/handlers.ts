@@ -10,12 +10,15 @@ export interface StateReason {
   readonly detail: string
 }
 
-/** Where the answers come from. Functions are called for each request; all but `metrics` answer from memory. */
+/** From memory, or from the memory of workers within a second. */
+type Soon<T> = T | Promise<T>
+
+/** Where the answers come from. Functions are called for each request. */
 export interface AdminSources {
-  readonly health: () => { readonly healthy: boolean; readonly reasons: readonly StateReason[] }
-  readonly readiness: () => { readonly ready: boolean; readonly reasons: readonly StateReason[] }
+  readonly health: () => Soon<{ readonly healthy: boolean; readonly reasons: readonly StateReason[] }>
+  readonly readiness: () => Soon<{ readonly ready: boolean; readonly reasons: readonly StateReason[] }>
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>
-  readonly overview: () => Overview
+  readonly overview: () => Soon<Overview>
   readonly queries: AdminQueries
   /** Longest wait for an answer from the database. */
   readonly queryTimeoutMs: number
@@ -39,7 +42,10 @@ export function adminHandlers(sources: AdminSources): ReadonlyMap<string, Handle
     ['/healthz', () => healthAnswer(sources)],
     ['/readyz', () => readinessAnswer(sources)],
     ['/metrics', async () => ({ status: 200, ...(await sources.metrics()) })],
-    ['/api/overview', () => json(200, { ...sources.readiness(), ...sources.overview() })],
+    [
+      '/api/overview',
+      async () => json(200, { ...(await sources.readiness()), ...(await sources.overview()) }),
+    ],
   ])
   for (const [path, handler] of apiHandlers(sources.queries)) {
     handlers.set(path, async (query, gone) => {
@@ -50,15 +56,15 @@ export function adminHandlers(sources: AdminSources): ReadonlyMap<string, Handle
   return handlers
 }
 
-function healthAnswer(sources: AdminSources): Answer {
-  const health = sources.health()
+async function healthAnswer(sources: AdminSources): Promise<Answer> {
+  const health = await sources.health()
   return health.healthy
     ? { status: 200, contentType: 'text/plain; charset=utf-8', body: 'ok\n' }
     : json(503, health)
 }
 
-function readinessAnswer(sources: AdminSources): Answer {
-  const readiness = sources.readiness()
+async function readinessAnswer(sources: AdminSources): Promise<Answer> {
+  const readiness = await sources.readiness()
   return json(readiness.ready ? 200 : 503, readiness)
 }
 

@@ -37,6 +37,22 @@ export interface Overview {
     readonly consecutiveFailures: number
   }
   readonly directory: Pick<DirectoryStats, 'ageMs' | 'keys' | 'tenants'>
+  /** Of a gateway of several processes: each of them; the figures above are their sums. */
+  readonly workers?: readonly WorkerOverview[]
+}
+
+/** One worker process. */
+export interface WorkerOverview {
+  /** Slot; two have the same while one replaces the other. */
+  readonly worker: number
+  readonly pid: number
+  /** Id of its run, under which its entries are stored; null until it serves. */
+  readonly instance: string | null
+  readonly state: 'starting' | 'serving' | 'leaving' | 'ended'
+  readonly isReady: boolean
+  readonly connections: number
+  /** Requests that ended; null when it does not answer. */
+  readonly requests: number | null
 }
 
 /** Reads the live numbers now. */

@@ -1,7 +1,7 @@
 import type { Readable, Writable } from 'node:stream'
 
 /** The signals that a command may want to hear. */
-export type Signal = 'SIGINT' | 'SIGTERM' | 'SIGHUP'
+export type Signal = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGUSR2'
 
 /** 0 done; 1 the answer is "no" or a failure at run time; 2 usage or configuration error. */
 export type ExitCode = 0 | 1 | 2

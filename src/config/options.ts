@@ -127,6 +127,12 @@ export const OPTIONS = {
     'Folder of the embedded PostgreSQL and other local state',
     (v) => v !== '',
   ),
+  workers: integer(
+    0,
+    0,
+    1024,
+    'Processes that serve the proxy listener; 0 for one per core available, 1 for everything in one process',
+  ),
 
   'database.url': text(
     '',

@@ -1,5 +1,6 @@
 import type { HistogramReading } from '../lib/histogram.ts'
 import { WATCHED_LOOPS, WRITER_MODES, type WriterStats } from '../model/stats.ts'
+import { AUDIT_FAMILIES } from './audit-families.ts'
 import { byKey, histogramSamples, single, type Family, type Reading, type TenantCounts } from './family.ts'
 
 /** The access log's way to Postgres, the directory, the build. */
@@ -34,6 +35,7 @@ export const BACKGROUND_FAMILIES: readonly Family[] = [
     'waybill_channel_blocked',
     '1 while neither Postgres nor the disk takes entries: strict tenants are refused',
     (r) => (r.channel.isBlocked ? 1 : 0),
+    'max',
   ),
   single(
     'counter',
@@ -102,12 +104,14 @@ export const BACKGROUND_FAMILIES: readonly Family[] = [
     'waybill_writer_oldest_unflushed_age_seconds',
     'Age of the oldest access entry that is not in Postgres',
     (r) => r.writer.oldestUnflushedAgeMs / 1000,
+    'max',
   ),
   single(
     'gauge',
     'waybill_writer_consecutive_failures',
     'Failed attempts since the last success',
     (r) => r.writer.consecutiveFailures,
+    'max',
   ),
   single(
     'counter',
@@ -121,8 +125,12 @@ export const BACKGROUND_FAMILIES: readonly Family[] = [
     'Access entries stored from the spill, those of dead processes included',
     (r) => r.writer.replayed,
   ),
-  single('gauge', 'waybill_writer_database_away', '1 while batches go to the spill', (r) =>
-    r.writer.isAway ? 1 : 0,
+  single(
+    'gauge',
+    'waybill_writer_database_away',
+    '1 while batches go to the spill',
+    (r) => (r.writer.isAway ? 1 : 0),
+    'max',
   ),
   byKey(
     'gauge',
@@ -131,20 +139,9 @@ export const BACKGROUND_FAMILIES: readonly Family[] = [
     '1 while a loop of the access log takes no step although entries wait for it; then /healthz answers 503',
     (r) =>
       Object.fromEntries(WATCHED_LOOPS.map((loop) => [loop, r.vitals.stuckLoops.includes(loop) ? 1 : 0])),
+    'max',
   ),
-  byKey(
-    'gauge',
-    'waybill_audit_gaps',
-    'kind',
-    'Gaps that the newest audit of the last hour found, over all gateways; absent before the first and when it is off',
-    (r) => r.vitals.audit?.gaps ?? {},
-  ),
-  single(
-    'gauge',
-    'waybill_audit_age_seconds',
-    'Since the newest audit; absent before the first and when it is off',
-    (r) => (r.vitals.audit === null ? null : r.vitals.audit.ageMs / 1000),
-  ),
+  ...AUDIT_FAMILIES,
   single(
     'gauge',
     'waybill_canary_round_trip_seconds',
@@ -153,12 +150,14 @@ export const BACKGROUND_FAMILIES: readonly Family[] = [
       const roundTripMs = r.vitals.canary?.roundTripMs ?? null
       return roundTripMs === null ? null : roundTripMs / 1000
     },
+    'max',
   ),
   single(
     'gauge',
     'waybill_canary_age_seconds',
     'Since the newest canary entry that arrived was sent, before the first since the start; absent when it is off',
     (r) => (r.vitals.canary === null ? null : r.vitals.canary.ageMs / 1000),
+    'max',
   ),
   single(
     'counter',
@@ -189,18 +188,21 @@ export const BACKGROUND_FAMILIES: readonly Family[] = [
     'waybill_spill_bytes',
     'Bytes of segments on disk, those of other processes included; absent without a spill',
     (r) => (r.writer.spill === null ? null : r.writer.spill.bytes + r.writer.spill.foreignBytes),
+    'max',
   ),
   single(
     'gauge',
     'waybill_spill_capacity_bytes',
     'Bytes that the spill may take; absent without one',
     (r) => r.writer.spill?.maxBytes ?? null,
+    'max',
   ),
   single(
     'gauge',
     'waybill_spill_room_seconds',
     'How long an outage the remaining room can take at the present rate; absent without a spill or without traffic',
     roomSeconds,
+    'parallel',
   ),
   single(
     'counter',
@@ -219,9 +221,10 @@ export const BACKGROUND_FAMILIES: readonly Family[] = [
     'waybill_directory_age_seconds',
     'Since the last successful look at the database; absent before the first load',
     (r) => (r.directory.ageMs === null ? null : r.directory.ageMs / 1000),
+    'max',
   ),
-  single('gauge', 'waybill_directory_keys', 'Keys in the snapshot', (r) => r.directory.keys),
-  single('gauge', 'waybill_directory_tenants', 'Tenants in the snapshot', (r) => r.directory.tenants),
+  single('gauge', 'waybill_directory_keys', 'Keys in the snapshot', (r) => r.directory.keys, 'min'),
+  single('gauge', 'waybill_directory_tenants', 'Tenants in the snapshot', (r) => r.directory.tenants, 'min'),
   single(
     'counter',
     'waybill_directory_refreshes_total',
@@ -246,8 +249,12 @@ export const BACKGROUND_FAMILIES: readonly Family[] = [
     'Notifications of a change',
     (r) => r.directory.notifications,
   ),
-  single('gauge', 'waybill_directory_listening', '1 while notifications can arrive', (r) =>
-    r.directory.isListening ? 1 : 0,
+  single(
+    'gauge',
+    'waybill_directory_listening',
+    '1 while notifications can arrive',
+    (r) => (r.directory.isListening ? 1 : 0),
+    'min',
   ),
   single(
     'gauge',
@@ -255,9 +262,16 @@ export const BACKGROUND_FAMILIES: readonly Family[] = [
     'Keys whose last use is yet to be written',
     (r) => r.directory.pendingUses,
   ),
-  byKey('gauge', 'waybill_build_info', 'version', 'Always 1; the label tells the version that runs', (r) => ({
-    [r.version]: 1,
-  })),
+  byKey(
+    'gauge',
+    'waybill_build_info',
+    'version',
+    'Always 1; the label tells the version that runs',
+    (r) => ({
+      [r.version]: 1,
+    }),
+    'max',
+  ),
 ]
 
 /** Only there when `metrics.tenantLabels` is not 0. */

@@ -43,6 +43,12 @@ export interface Sample {
   readonly metricName?: string
 }
 
+/**
+ * How the values of several workers become the gateway's. `parallel` is for times that a common room lasts: half as long
+ * with two that use it up alike.
+ */
+export type Merge = 'sum' | 'max' | 'min' | 'parallel'
+
 /** One metric family: what `# HELP`, `# TYPE` and the lines below say. */
 export interface Family {
   readonly name: string
@@ -51,6 +57,18 @@ export interface Family {
   /** Label names, `le` of a histogram not included. */
   readonly labels: readonly string[]
   readonly read: (reading: Reading) => Iterable<Sample>
+  /** `sum` where it is left out: right for all that is counted. */
+  readonly merge?: Merge
+}
+
+/** A family as one worker tells it to the primary. */
+export interface FamilySamples {
+  readonly name: string
+  readonly type: string
+  readonly help: string
+  /** A `Merge`, or prom-client's word for its own families. */
+  readonly merge: string
+  readonly values: readonly Sample[]
 }
 
 /** Stands for a route or tenant that there is none of: slugs have no underscore, and an empty label means "absent". */
@@ -65,11 +83,13 @@ export function single(
   name: string,
   help: string,
   read: (reading: Reading) => number | null,
+  merge: Merge = 'sum',
 ): Family {
   return {
     type,
     name,
     help,
+    merge,
     labels: [],
     read: (reading) => {
       const value = read(reading)
@@ -85,11 +105,13 @@ export function byKey(
   label: string,
   help: string,
   read: (reading: Reading) => Readonly<Record<string, number>>,
+  merge: Merge = 'sum',
 ): Family {
   return {
     type,
     name,
     help,
+    merge,
     labels: [label],
     read: (reading) =>
       Object.entries(read(reading)).map(([key, value]) => ({ value, labels: { [label]: key } })),

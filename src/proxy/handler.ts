@@ -43,6 +43,8 @@ export class Handler implements DecisionContext, Refuser {
   routes = new RouteTable([])
   trust: TrustPolicy = { trustedProxies: null, publicProto: null, publicHost: null }
   isDraining = false
+  /** Serves on; each answer ends its connection. */
+  isRetiring = false
   /** Told of what should never happen; set by the listener. */
   report: (error: unknown) => void = () => {}
 

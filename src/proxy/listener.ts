@@ -6,6 +6,7 @@ import { plainAddress } from '../model/network.ts'
 import { Connection } from './connection.ts'
 import type { Handler } from './handler.ts'
 import { requestIdOf } from './ids.ts'
+import { listen } from './listen.ts'
 import { reinject } from './reinject.ts'
 import { problemReply, writeReply } from './replies.ts'
 import { Upgrader } from './upgrade.ts'
@@ -16,19 +17,6 @@ export interface ListenerOptions {
   readonly keepAliveTimeoutMs: number
   readonly maxHeaderBytes: number
   readonly maxConnections: number
-}
-
-/** The proxy listener could not take its address; the cause says why. */
-export class ProxyListenError extends Error {
-  readonly code = 'WAYBILL_PROXY_LISTEN'
-
-  constructor(host: string, port: number, cause: NodeJS.ErrnoException) {
-    const why = cause.code === 'EADDRINUSE' ? 'the port is in use' : (cause.code ?? cause.message)
-    super(`proxy listener cannot listen on ${host}:${port} (options listen.host, listen.port): ${why}`, {
-      cause,
-    })
-    this.name = 'ProxyListenError'
-  }
 }
 
 /** Told of what should never happen. One call per event; the listener goes on. */
@@ -52,6 +40,7 @@ export class ProxyListener {
   #ticks = 0
   #snapshot: unknown = null
   #draining: Promise<boolean> | null = null
+  #onEmpty: (() => void) | null = null
 
   constructor(handler: Handler, options: ListenerOptions, report: ReportInternal) {
     this.#handler = handler
@@ -86,18 +75,37 @@ export class ProxyListener {
 
   /** Listens; resolves with the address. Rejects with a `ProxyListenError` when it cannot. */
   async start(host: string, port: number): Promise<AddressInfo> {
-    await new Promise<void>((resolve, reject) => {
-      const onError = (error: Error): void => reject(new ProxyListenError(host, port, error))
-      this.#server.once('error', onError)
-      this.#server.listen(port, host, () => {
-        this.#server.off('error', onError)
-        resolve()
-      })
-    })
+    const address = await listen(this.#server, host, port)
     this.#server.on('error', this.#report) // out of descriptors while accepting: the listener goes on
+    this.#startClock()
+    return address
+  }
+
+  /** Serves connections that another process accepted, see `take`, instead of listening. */
+  startHanded(): void {
+    this.#server.emit('listening') // starts Node's watch over `headersTimeoutMs`, and nothing else
+    this.#startClock()
+  }
+
+  /** Serves a connection that a `net.Server` accepted, with `allowHalfOpen` and `noDelay` as Node's HTTP server has them. */
+  take(socket: Socket): void {
+    this.#server.emit('connection', socket)
+  }
+
+  /** From now on each answer is the last on its connection; requests are served as before. Idle connections stay open. */
+  retire(): void {
+    this.#handler.isRetiring = true
+    for (const { connection, res } of this.#handler.exchanges) if (res !== null) endAfter(connection, res)
+  }
+
+  /** Open client connections. */
+  get connections(): number {
+    return this.#connections.size
+  }
+
+  #startClock(): void {
     this.#timer = setInterval(() => this.#tick(), TICK_MS)
     this.#timer.unref()
-    return this.#server.address() as AddressInfo
   }
 
   /**
@@ -124,11 +132,19 @@ export class ProxyListener {
       for (const socket of this.#connections.keys()) socket.destroy()
     }, timeoutMs)
     await closed
+    await this.#whenEmpty() // handed connections are none of the server's
     clearTimeout(deadline)
     if (this.#timer !== null) clearInterval(this.#timer)
     // Every exchange has recorded itself at its connection's close; this makes it certain.
     for (const exchange of this.#handler.exchanges) this.#handler.close(exchange)
     return isClean
+  }
+
+  #whenEmpty(): Promise<void> {
+    if (this.#connections.size === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#onEmpty = resolve
+    })
   }
 
   #onConnection(socket: Socket): void {
@@ -141,6 +157,7 @@ export class ProxyListener {
       this.#handler.deps.counters.connections--
       // Pipelined responses whose turn had not come hear nothing from Node.
       for (const exchange of connection.open) this.#handler.close(exchange)
+      if (this.#connections.size === 0) this.#onEmpty?.()
     })
   }
 
@@ -151,6 +168,7 @@ export class ProxyListener {
   #onRequest(req: IncomingMessage, res: ServerResponse, expectsContinue: boolean): void {
     const connection = this.#connectionOf(req.socket)
     try {
+      if (this.#handler.isRetiring) res.shouldKeepAlive = false
       this.#handler.handle(connection, req, res, expectsContinue)
       if (this.#handler.isDraining) endAfter(connection, res)
     } catch (error) {

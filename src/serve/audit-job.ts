@@ -1,3 +1,4 @@
+import type { Config } from '../config.ts'
 import type { Logger } from '../logger.ts'
 import { AUDIT_GAP_KINDS, type AuditGapKind } from '../model/audit.ts'
 import type { AuditStats } from '../model/stats.ts'
@@ -60,6 +61,12 @@ export class AuditJob {
     if (this.#gaps === null) return null
     return { gaps: this.#gaps, ageMs: performance.now() - this.#auditedTick }
   }
+}
+
+/** The job as the configuration wants it; null when it is turned off. */
+export function auditJobOf({ options }: Config, sql: Sql, logger: Logger): AuditJob | null {
+  const intervalMs = options['audit.intervalMs']
+  return intervalMs === 0 ? null : new AuditJob({ sql, intervalMs, logger })
 }
 
 function noGaps(): Record<AuditGapKind, number> {

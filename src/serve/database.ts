@@ -6,8 +6,9 @@ import type { Logger } from '../logger.ts'
 import { parseDatabaseUrl, type DatabaseTarget } from '../model/database-target.ts'
 import { MIGRATIONS_DIR, migrate, pendingMigrations } from '../store/migrate.ts'
 import { dropExpiredPartitions, ensurePartitions } from '../store/partitions.ts'
-import { closeSql, openControl, sqlStateOf, type Sql } from '../store/sql.ts'
+import { areSettingsInForce, closeSql, openControl, sqlStateOf, type Sql } from '../store/sql.ts'
 import { StoreError } from '../store/errors.ts'
+import { isTenantScopeEnforced } from '../store/tenant-scope.ts'
 
 /** The database that the configuration names, or the embedded one, started. */
 export interface GatewayDatabase {
@@ -142,4 +143,29 @@ export class DatabaseUpkeep {
     }, waitMs)
     this.#timer.unref()
   }
+}
+
+/** Says so in the log when a pooler drops the settings of the session, or the database does not keep tenants apart by itself. Never rejects. */
+export async function checkReader(reader: Sql, logger: Logger): Promise<void> {
+  try {
+    if (!(await areSettingsInForce(reader))) {
+      logger.warn('a pooler drops the settings of the session (see README, PgBouncer)')
+    }
+    if (await isTenantScopeEnforced(reader)) return
+    logger.warn('row level security is not in force: the role waybill_reader is missing (see README, Roles)')
+  } catch (error) {
+    logger.debug({ err: error }, 'row level security not checked')
+  }
+}
+
+/** The upkeep as the configuration wants it. */
+export function upkeepOf(
+  { options }: Config,
+  target: DatabaseTarget,
+  control: Sql,
+  logger: Logger,
+): DatabaseUpkeep {
+  const retentionDays = options['accessLog.retentionDays']
+  const partitionsAheadDays = options['accessLog.partitionsAheadDays']
+  return new DatabaseUpkeep({ target, control, options: { retentionDays, partitionsAheadDays }, logger })
 }

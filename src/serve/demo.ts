@@ -2,6 +2,7 @@ import { relative, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Writable } from 'node:stream'
 import type { Config } from '../config.ts'
+import type { Options } from '../config/options.ts'
 import { startSamples, type Samples } from '../embedded/samples/samples.ts'
 import { mintKey } from '../model/api-key.ts'
 import type { DatabaseTarget } from '../model/database-target.ts'
@@ -11,12 +12,17 @@ import { insertKey } from '../store/keys.ts'
 import { closeSql, openControl } from '../store/sql.ts'
 import { createTenant } from '../store/tenants.ts'
 import { projectFolder } from '../version.ts'
-import type { Addresses, Gateway } from './gateway.ts'
+import type { Addresses } from './gateway.ts'
 
 const DEMO_TENANT = 'demo'
 const KEY_LIFE_MS = 7 * 86_400_000
 /** A new key is known to a gateway within its poll interval; this is for a slow machine. */
 const KEY_KNOWN_TIMEOUT_MS = 10_000
+
+/** Tells whether the data plane knows a key yet. */
+interface KeyKnower {
+  knowsKey(digest: string): boolean | Promise<boolean>
+}
 
 /** The sample upstreams, running, and the configuration that routes to them. */
 export interface Demo {
@@ -26,12 +32,20 @@ export interface Demo {
   close(): Promise<void>
 }
 
-/** Starts the sample upstreams. Listens on loopback unless told otherwise: a demo is nobody else's business. */
+/**
+ * Starts the sample upstreams. Unless told otherwise the demo listens on loopback, being nobody else's business, and is one
+ * process, so that it starts in a second.
+ */
 export async function prepareDemo(fileConfig: Config): Promise<Demo> {
   const samples = await startSamples()
   const configOf = (config: Config): Config => {
     const isHostGiven = config.sources['listen.host'] !== 'default'
-    const options = isHostGiven ? config.options : { ...config.options, 'listen.host': '127.0.0.1' }
+    const isCountGiven = config.sources.workers !== 'default'
+    const options: Options = {
+      ...config.options,
+      ...(isHostGiven ? {} : { 'listen.host': '127.0.0.1' }),
+      ...(isCountGiven ? {} : { workers: 1 }),
+    }
     return { ...config, options, routes: [...demoRoutes(samples), ...config.routes] }
   }
   return { config: configOf(fileConfig), configOf, close: () => samples.close() }
@@ -62,7 +76,7 @@ function demoRoutes(samples: Samples): Route[] {
 
 /** Makes the tenant `demo` and a key for it, waits until the gateway knows the key, and prints what to copy. */
 export async function announce(
-  parts: { gateway: Gateway; target: DatabaseTarget; config: Config },
+  parts: { gateway: KeyKnower; target: DatabaseTarget; config: Config },
   addresses: Addresses,
   stdout: Writable,
 ): Promise<void> {
@@ -80,7 +94,7 @@ export async function announce(
     await closeSql(sql, 1000)
   }
   const deadline = Date.now() + KEY_KNOWN_TIMEOUT_MS
-  while (!gateway.knowsKey(key.digest) && Date.now() < deadline) await sleep(10)
+  while (!(await gateway.knowsKey(key.digest)) && Date.now() < deadline) await sleep(10)
   stdout.write(instructions(key.text, addresses, config))
 }
 

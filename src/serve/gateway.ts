@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto'
+import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { StateReason } from '../admin/handlers.ts'
 import { AdminListener } from '../admin/listener.ts'
-import { readOverview } from '../admin/overview.ts'
+import { readOverview, type Overview } from '../admin/overview.ts'
 import { queriesOf } from '../admin/queries.ts'
 import type { Config } from '../config.ts'
 import { DirectoryRefresher } from '../directory/refresher.ts'
 import { runPhases, type Phase } from '../lib/phases.ts'
-import { Limiter } from '../limits/limiter.ts'
+import { Limiter, type LimitPeers } from '../limits/limiter.ts'
 import type { RootLogger } from '../logger.ts'
 import { Metrics } from '../metrics.ts'
 import { compileNetworks } from '../model/network.ts'
@@ -18,12 +19,11 @@ import { ProxyListener } from '../proxy/listener.ts'
 import { RouteTable } from '../proxy/route-table.ts'
 import { ProxyCounters } from '../proxy/stats.ts'
 import { openDirectorySource } from '../store/directory-source.ts'
-import { areSettingsInForce, closeSql, openControl, openReader, type Sql } from '../store/sql.ts'
-import { isTenantScopeEnforced } from '../store/tenant-scope.ts'
+import { closeSql, openControl, openReader, type Sql } from '../store/sql.ts'
 import { packageVersion } from '../version.ts'
 import { AccessLog } from './access-log.ts'
-import { AuditJob } from './audit-job.ts'
-import { DatabaseUpkeep, type GatewayDatabase } from './database.ts'
+import { auditJobOf, type AuditJob } from './audit-job.ts'
+import { checkReader, upkeepOf, type DatabaseUpkeep, type GatewayDatabase } from './database.ts'
 import { RollUpJob } from './roll-up-job.ts'
 import { readinessOf } from './readiness.ts'
 
@@ -37,8 +37,17 @@ export interface Addresses {
 type GatewayPhase = 'starting' | 'ready' | 'draining' | 'stopped'
 
 const CLOSE_SQL_MS = 2000
+/** Phases of a stop that a worker leaves to its primary. */
+const OF_THE_PRIMARY: ReadonlySet<string> = new Set(['upkeep', 'admin listener', 'database'])
 /** Kept back of the grace, for the process to end in. */
 const EXIT_MARGIN_MS = 500
+
+/** What a gateway is as one of several workers, whose primary has the admin listener and keeps the database. */
+export interface WorkerRole {
+  /** Pseudonym in Via, shared by all workers. */
+  readonly via: string
+  readonly peers: LimitPeers
+}
 
 /** One gateway process: every object, its collaborators, and the order of start, drain and stop. */
 export class Gateway {
@@ -47,38 +56,36 @@ export class Gateway {
   readonly #config: Config
   readonly #database: GatewayDatabase
   readonly #control: Sql
-  readonly #reader: Sql
-  readonly #upkeep: DatabaseUpkeep
+  readonly #reader: Sql | null
+  readonly #upkeep: DatabaseUpkeep | null
   readonly #directory: DirectoryRefresher
-  readonly #limiter: Limiter
+  /** For the messages of other workers. */
+  readonly limiter: Limiter
   readonly #pools: UpstreamPools
   readonly #counters = new ProxyCounters()
   readonly #log: AccessLog
-  readonly #rollUps: RollUpJob
-  readonly #audit: AuditJob
+  readonly #rollUps: RollUpJob | null
+  readonly #audit: AuditJob | null
   readonly #handler: Handler
   readonly #proxy: ProxyListener
-  readonly #admin: AdminListener
+  readonly #sources: StatsSources
+  /** For the primary, when there is one. */
+  readonly metrics: Metrics
+  readonly #admin: AdminListener | null
   readonly #startedTick = performance.now()
   #phase: GatewayPhase = 'starting'
   #stopped: Promise<boolean> | null = null
 
-  constructor(config: Config, database: GatewayDatabase, logger: RootLogger) {
+  constructor(config: Config, database: GatewayDatabase, logger: RootLogger, role: WorkerRole | null = null) {
     const o = config.options
     this.#config = config
     this.#database = database
     this.#logger = logger
     this.#control = openControl(database.target)
-    this.#reader = openReader(database.readerTarget, { statementTimeoutMs: o['database.statementTimeoutMs'] })
-    this.#upkeep = new DatabaseUpkeep({
-      target: database.target,
-      control: this.#control,
-      options: {
-        retentionDays: o['accessLog.retentionDays'],
-        partitionsAheadDays: o['accessLog.partitionsAheadDays'],
-      },
-      logger,
-    })
+    const isAlone = role === null
+    const statementTimeoutMs = o['database.statementTimeoutMs']
+    this.#reader = isAlone ? openReader(database.readerTarget, { statementTimeoutMs }) : null
+    this.#upkeep = isAlone ? upkeepOf(config, database.target, this.#control, logger) : null
     this.#directory = new DirectoryRefresher({
       source: openDirectorySource(database.target, this.#control),
       options: {
@@ -91,17 +98,17 @@ export class Gateway {
     const { instance } = this
     const { target } = database
     this.#log = new AccessLog({ instance, target, control: this.#control, options: o, logger })
-    this.#rollUps = new RollUpJob({ target, intervalMs: o['rollUps.intervalMs'], logger })
-    this.#audit = new AuditJob({ sql: this.#reader, intervalMs: o['audit.intervalMs'], logger })
-    this.#limiter = new Limiter({ idleBucketMs: o['limits.idleBucketMs'] })
+    this.#rollUps = isAlone ? new RollUpJob({ target, intervalMs: o['rollUps.intervalMs'], logger }) : null
+    this.#audit = this.#reader === null ? null : auditJobOf(config, this.#reader, logger)
+    this.limiter = new Limiter({ idleBucketMs: o['limits.idleBucketMs'], peers: role?.peers ?? null })
     this.#pools = new UpstreamPools({ maxPools: o['proxy.maxUpstreamPools'] })
     this.#handler = new Handler({
       directory: this.#directory,
-      limiter: this.#limiter,
+      limiter: this.limiter,
       pools: this.#pools,
       sink: this.#log.channel,
       counters: this.#counters,
-      via: `waybill-${this.instance.slice(0, 8)}`,
+      via: role?.via ?? viaOf(this.instance),
     })
     this.#proxy = new ProxyListener(
       this.#handler,
@@ -113,7 +120,10 @@ export class Gateway {
       },
       (error) => logger.error({ err: error }, 'request failed inside the gateway; this is a bug'),
     )
-    this.#admin = this.#makeAdmin()
+    this.#sources = this.#makeSources()
+    const tenantLabels = o['metrics.tenantLabels']
+    this.metrics = new Metrics(this.#sources, { tenantLabels, version: packageVersion() })
+    this.#admin = this.#reader === null ? null : this.#makeAdmin(this.#reader)
     this.apply(config)
   }
 
@@ -140,16 +150,41 @@ export class Gateway {
    */
   async start(onProgress: (message: string) => void): Promise<Addresses> {
     const { options } = this.#config
-    if (await this.#upkeep.start(onProgress)) void this.#checkTenantScope()
+    if (this.#upkeep === null || this.#admin === null || this.#reader === null)
+      throw new Error('a worker is started by its primary')
+    if (await this.#upkeep.start(onProgress)) void checkReader(this.#reader, this.#logger)
     else onProgress('the database is away; starting without it')
     this.#log.start()
-    this.#rollUps.start()
-    if (options['audit.intervalMs'] > 0) this.#audit.start()
+    this.#rollUps?.start()
+    this.#audit?.start()
     await this.#directory.start()
     const admin = await this.#admin.start()
     const proxy = await this.#proxy.start(options['listen.host'], options['listen.port'])
     this.#phase = 'ready'
     return { proxy: { host: proxy.address, port: proxy.port }, admin }
+  }
+
+  /** As `start`, in a worker: its connections come by `take`. Never rejects. */
+  async startAsWorker(): Promise<void> {
+    this.#log.start()
+    await this.#directory.start()
+    this.#proxy.startHanded()
+    this.#phase = 'ready'
+  }
+
+  /** Serves a connection that the primary accepted. */
+  take(socket: Socket): void {
+    this.#proxy.take(socket)
+  }
+
+  /** Ends each connection after its next answer, while another worker takes the new ones; `stop` is still owed. */
+  retire(): void {
+    this.#proxy.retire()
+  }
+
+  /** Open client connections. */
+  get connections(): number {
+    return this.#proxy.connections
   }
 
   /**
@@ -165,7 +200,7 @@ export class Gateway {
   async #stop(): Promise<boolean> {
     const { options } = this.#config
     this.#phase = 'draining'
-    this.#audit.stop()
+    this.#audit?.stop()
     const startedTick = performance.now()
     const leftMs = (): number =>
       Math.max(0, options['shutdown.graceMs'] - EXIT_MARGIN_MS - (performance.now() - startedTick))
@@ -191,19 +226,21 @@ export class Gateway {
       },
       { name: 'upstream connections', run: () => this.#pools.destroy() },
       { name: 'directory', run: () => this.#directory.stop() },
-      { name: 'upkeep', run: () => Promise.all([this.#upkeep.stop(), this.#rollUps.stop()]) },
-      { name: 'admin listener', run: () => this.#admin.close() },
+      { name: 'upkeep', run: () => Promise.all([this.#upkeep?.stop(), this.#rollUps?.stop()]) },
+      { name: 'admin listener', run: () => this.#admin?.close() },
       {
         name: 'database handles',
         run: () => {
           const closeMs = Math.min(CLOSE_SQL_MS, leftMs())
-          return Promise.all([closeSql(this.#control, closeMs), closeSql(this.#reader, closeMs)])
+          const handles = [this.#control, ...(this.#reader === null ? [] : [this.#reader])]
+          return Promise.all(handles.map((sql) => closeSql(sql, closeMs)))
         },
       },
       // The embedded server stops by itself once we have gone; one that is frozen takes its supervisor 15 s.
       { name: 'database', run: () => Promise.race([this.#database.release(), sleep(leftMs())]) },
     ]
-    const results = await runPhases(phases, ({ name, ms, error }) => {
+    const owed = this.#admin === null ? phases.filter(({ name }) => !OF_THE_PRIMARY.has(name)) : phases
+    const results = await runPhases(owed, ({ name, ms, error }) => {
       if (error === null) this.#logger.info({ phase: name, ms }, 'stopped')
       else this.#logger.error({ phase: name, ms, err: error }, 'stop failed')
     })
@@ -227,48 +264,48 @@ export class Gateway {
     return readinessOf({ phase: this.#phase, snapshot: this.#directory.snapshot, reserveRefusal })
   }
 
-  async #checkTenantScope(): Promise<void> {
-    try {
-      if (!(await areSettingsInForce(this.#reader))) {
-        this.#logger.warn('a pooler drops the settings of the session (see README, PgBouncer)')
-      }
-      if (await isTenantScopeEnforced(this.#reader)) return
-      this.#logger.warn(
-        'row level security is not in force: the role waybill_reader is missing (see README, Roles)',
-      )
-    } catch (error) {
-      this.#logger.debug({ err: error }, 'row level security not checked')
-    }
+  /** Whether the process is well, as `/healthz` tells. */
+  health(): { healthy: boolean; reasons: readonly StateReason[] } {
+    return this.#log.health
   }
 
-  #makeAdmin(): AdminListener {
-    const { options } = this.#config
-    const sources: StatsSources = {
+  /** The live numbers, as `/api/overview` tells them. */
+  overview(): Overview {
+    const uptimeMs = performance.now() - this.#startedTick
+    return readOverview(this.#sources, { version: packageVersion(), instance: this.instance, uptimeMs })
+  }
+
+  #makeSources(): StatsSources {
+    return {
       proxy: () => this.#counters,
-      limits: () => this.#limiter.stats,
+      limits: () => this.limiter.stats,
       channel: () => this.#log.channel.stats,
       ledger: () => this.#log.ledger,
       writer: () => this.#log.writer.stats,
-      vitals: () => ({ ...this.#log.vitals, audit: this.#audit.stats }),
+      vitals: () => ({ ...this.#log.vitals, audit: this.#audit?.stats ?? null }),
       directory: () => this.#directory.stats,
       pools: () => this.#pools.stats,
     }
-    const version = packageVersion()
-    const metrics = new Metrics(sources, { tenantLabels: options['metrics.tenantLabels'], version })
+  }
+
+  #makeAdmin(reader: Sql): AdminListener {
+    const { options } = this.#config
     return new AdminListener({
       host: options['admin.host'],
       port: options['admin.port'],
       token: options['admin.token'],
       logger: this.#logger,
-      health: () => this.#log.health,
+      health: () => this.health(),
       readiness: () => this.readiness(),
-      metrics: () => metrics.expose(),
-      overview: () => {
-        const uptimeMs = performance.now() - this.#startedTick
-        return readOverview(sources, { version, instance: this.instance, uptimeMs })
-      },
-      queries: queriesOf(this.#reader),
+      metrics: () => this.metrics.expose(),
+      overview: () => this.overview(),
+      queries: queriesOf(reader),
       queryTimeoutMs: options['database.statementTimeoutMs'],
     })
   }
+}
+
+/** Pseudonym in Via fields of a gateway with this id. */
+export function viaOf(id: string): string {
+  return `waybill-${id.slice(0, 8)}`
 }

@@ -1,6 +1,6 @@
 import { unwatchFile, watchFile } from 'node:fs'
 import { ConfigError, type Config } from '../config.ts'
-import { OPTION_NAMES, optionRow } from '../config/options.ts'
+import { OPTION_NAMES, optionRow, type OptionName } from '../config/options.ts'
 import type { Logger } from '../logger.ts'
 
 /** How often the file is looked at. Polling its status sees editors that replace files and swapped symbolic links alike. */
@@ -11,6 +11,8 @@ export class ConfigReloader {
   #current: Config
   readonly #load: () => Config
   readonly #apply: (config: Config) => void
+  readonly #replaces: (name: OptionName) => boolean
+  readonly #replace: () => unknown
   readonly #logger: Logger
   readonly #onFileChange = (): void => this.reload('file')
 
@@ -18,11 +20,17 @@ export class ConfigReloader {
     current: Config
     load: () => Config
     apply: (config: Config) => void
+    /** Whether `replace` makes a change of this option act. */
+    replaces?: (name: OptionName) => boolean
+    /** Replaces the processes that serve; may take its time. */
+    replace?: () => unknown
     logger: Logger
   }) {
     this.#current = parts.current
     this.#load = parts.load
     this.#apply = parts.apply
+    this.#replaces = parts.replaces ?? (() => false)
+    this.#replace = parts.replace ?? (() => {})
     this.#logger = parts.logger
   }
 
@@ -47,13 +55,15 @@ export class ConfigReloader {
       this.#logger.error({ cause, problems }, 'configuration not reloaded: it is invalid, the old one stays')
       return
     }
-    const waiting = OPTION_NAMES.filter((name) => {
+    const changed = OPTION_NAMES.filter((name) => {
       const isSame = JSON.stringify(next.options[name]) === JSON.stringify(this.#current.options[name])
       return !isSame && optionRow(name).isLive !== true
     })
     this.#current = next
     this.#apply(next)
     this.#logger.info({ cause, routes: next.routes.length }, 'configuration reloaded')
+    const waiting = changed.filter((name) => !this.#replaces(name))
+    if (waiting.length < changed.length) this.#replace()
     if (waiting.length > 0) this.#logger.warn({ options: waiting }, 'changed options that need a restart')
   }
 }

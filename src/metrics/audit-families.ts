@@ -1,0 +1,44 @@
+import type { AuditStats } from '../model/stats.ts'
+import type { Family, FamilySamples, Sample } from './family.ts'
+
+/** What the newest audit found. Of several processes only one audits. */
+const FAMILIES: readonly {
+  readonly name: string
+  readonly help: string
+  readonly labels: readonly string[]
+  readonly read: (audit: AuditStats) => readonly Sample[]
+}[] = [
+  {
+    name: 'waybill_audit_gaps',
+    help: 'Gaps that the newest audit of the last hour found, over all gateways; absent before the first and when it is off',
+    labels: ['kind'],
+    read: ({ gaps }) => Object.entries(gaps).map(([kind, value]) => ({ value, labels: { kind } })),
+  },
+  {
+    name: 'waybill_audit_age_seconds',
+    help: 'Since the newest audit; absent before the first and when it is off',
+    labels: [],
+    read: ({ ageMs }) => [{ value: ageMs / 1000, labels: {} }],
+  },
+]
+
+/** For a process that audits itself. */
+export const AUDIT_FAMILIES: readonly Family[] = FAMILIES.map(({ name, help, labels, read }) => ({
+  type: 'gauge',
+  merge: 'max',
+  name,
+  help,
+  labels,
+  read: ({ vitals: { audit } }) => (audit === null ? [] : read(audit)),
+}))
+
+/** For a primary, which audits for its workers. */
+export function auditSamples(audit: AuditStats | null): FamilySamples[] {
+  return FAMILIES.map(({ name, help, read }) => ({
+    type: 'gauge',
+    merge: 'max',
+    name,
+    help,
+    values: audit === null ? [] : read(audit),
+  }))
+}

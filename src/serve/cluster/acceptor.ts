@@ -1,0 +1,73 @@
+import type { AddressInfo } from 'node:net'
+import { shareOut } from './acceptance.ts'
+import { bindProxyAddress, listenError, type BoundHandle } from './listening-socket.ts'
+import type { WorkerProcess } from './worker-process.ts'
+
+/** Also looked at without news: a worker may have fallen silent. */
+const LOOK_INTERVAL_MS = 1000
+
+/**
+ * The listening socket. It belongs to the primary, which does not accept from it, and is lent to the workers, which do. So it
+ * outlives any worker: what comes while workers are replaced, or when all have died, waits in the kernel.
+ */
+export class Acceptor {
+  readonly #workers: () => readonly WorkerProcess[]
+  readonly #maxConnections: number
+  #handle: BoundHandle | null = null
+  #timer: NodeJS.Timeout | null = null
+  #onAccepting: () => void = () => {}
+  #onFailed: (errno: number) => void = () => {}
+
+  constructor(parts: { workers: () => readonly WorkerProcess[]; maxConnections: number }) {
+    this.#workers = parts.workers
+    this.#maxConnections = parts.maxConnections
+  }
+
+  /**
+   * Takes the address and lends it out; resolves with it once a worker listens. Rejects with a `ProxyListenError` when it is
+   * taken.
+   */
+  async start(host: string, port: number): Promise<AddressInfo> {
+    const { handle, address } = await bindProxyAddress(host, port)
+    this.#handle = handle
+    this.#timer = setInterval(() => this.balance(), LOOK_INTERVAL_MS)
+    await new Promise<void>((resolve, reject) => {
+      this.#onAccepting = resolve
+      // Another process may have bound the port in the same moment: whoever listens first has it.
+      this.#onFailed = (errno) => reject(listenError(host, port, errno))
+      this.balance()
+    })
+    return address
+  }
+
+  /** Shares out anew who accepts. To be called whenever a worker's state has changed. */
+  balance(): void {
+    const handle = this.#handle
+    if (handle === null) return
+    const workers = this.#workers()
+    const able = workers.filter(({ canAccept }) => canAccept)
+    const ready = able.filter(({ isReady }) => isReady)
+    // With none ready they are asked all the same, and say why not.
+    const chosen = ready.length > 0 ? ready : able
+    const others = workers.filter((worker) => !chosen.includes(worker))
+    const room = others.reduce((left, { connections }) => left - connections, this.#maxConnections)
+    const shares = shareOut(chosen, room)
+    for (const worker of workers) worker.accept(shares.get(worker) ?? 0, handle)
+    if (workers.some(({ isAccepting }) => isAccepting)) this.#onAccepting()
+  }
+
+  /** A worker could not listen. */
+  fail(errno: number): void {
+    this.#onFailed(errno)
+  }
+
+  /** Takes the socket back from all; the port is closed when the last worker has let go. Idempotent. */
+  stop(): void {
+    const handle = this.#handle
+    this.#handle = null
+    if (this.#timer !== null) clearInterval(this.#timer)
+    if (handle === null) return
+    for (const worker of this.#workers()) worker.accept(0, handle)
+    handle.close()
+  }
+}

@@ -1,0 +1,74 @@
+import type { StateReason } from '../../admin/handlers.ts'
+import type { Overview } from '../../admin/overview.ts'
+import type { Config } from '../../config.ts'
+import type { LimitNews } from '../../limits/limit-news.ts'
+import type { FamilySamples } from '../../metrics/family.ts'
+import type { DatabaseTarget } from '../../model/database-target.ts'
+
+/*
+ * What the primary and its workers tell each other, as JSON over the pipe between them. Messages arrive in the order in
+ * which they were sent, those with a connection included.
+ */
+
+/** What a worker is started with. Its share of the bounds is worked out already. */
+export interface WorkerStart {
+  readonly type: 'start'
+  /** Slot from 1 on; a successor has its predecessor's. */
+  readonly worker: number
+  readonly config: Config
+  readonly target: DatabaseTarget
+  /** Pseudonym in Via, one for all workers: a request that comes back to another worker is a loop as well. */
+  readonly via: string
+  /** What the others have used of the limits. */
+  readonly limits: LimitNews
+}
+
+/**
+ * To a worker. `accept` comes with the listening socket unless it has it: take connections until it has `upTo`; 0 is to stop.
+ * `retire` serves what comes on open connections and ends them one by one.
+ */
+export type ToWorker =
+  | WorkerStart
+  | { readonly type: 'accept'; readonly upTo: number; readonly ask: number }
+  | { readonly type: 'apply'; readonly config: Config }
+  | { readonly type: 'limits'; readonly news: LimitNews }
+  | { readonly type: 'report'; readonly id: number; readonly digest: string | null }
+  | { readonly type: 'metrics'; readonly id: number }
+  | { readonly type: 'retire' }
+  | { readonly type: 'stop' }
+
+/** What connections are shared out by. */
+export interface WorkerState {
+  readonly isReady: boolean
+  /** Connections that are open, and all that it has taken. */
+  readonly open: number
+  readonly taken: number
+  /** Whether it takes more, after the last `accept` that it heard, whose number is `ask`. */
+  readonly isAccepting: boolean
+  readonly ask: number
+}
+
+/** How a worker is. */
+export interface WorkerReport {
+  readonly health: { readonly healthy: boolean; readonly reasons: readonly StateReason[] }
+  readonly readiness: { readonly ready: boolean; readonly reasons: readonly StateReason[] }
+  readonly overview: Overview
+  /** Whether its snapshot has the key that was asked for. */
+  readonly knowsKey: boolean
+}
+
+/** Id of the metrics that nobody asked for: a worker's last, before its end. */
+export const LAST_METRICS = 0
+
+/** From a worker. `state` comes when it has changed, at once when the worker stopped accepting by itself, and once a second. */
+export type FromWorker =
+  | { readonly type: 'online' }
+  | { readonly type: 'started'; readonly instance: string }
+  | ({ readonly type: 'state' } & WorkerState)
+  | { readonly type: 'listen_failed'; readonly errno: number }
+  | { readonly type: 'limits'; readonly news: LimitNews }
+  | { readonly type: 'report'; readonly id: number; readonly report: WorkerReport }
+  | { readonly type: 'metrics'; readonly id: number; readonly family: FamilySamples }
+  | { readonly type: 'metrics_end'; readonly id: number }
+  | { readonly type: 'draining' }
+  | { readonly type: 'ended'; readonly isClean: boolean; readonly report: WorkerReport }

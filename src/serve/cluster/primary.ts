@@ -1,0 +1,178 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { AdminListener } from '../../admin/listener.ts'
+import { queriesOf } from '../../admin/queries.ts'
+import type { Config } from '../../config.ts'
+import { runPhases, type Phase } from '../../lib/phases.ts'
+import type { RootLogger } from '../../logger.ts'
+import { closeSql, openControl, openReader, type Sql } from '../../store/sql.ts'
+import { packageVersion } from '../../version.ts'
+import { auditJobOf, type AuditJob } from '../audit-job.ts'
+import { checkReader, upkeepOf, type DatabaseUpkeep, type GatewayDatabase } from '../database.ts'
+import { viaOf, type Addresses } from '../gateway.ts'
+import { RollUpJob } from '../roll-up-job.ts'
+import { Acceptor } from './acceptor.ts'
+import { Figures } from './figures.ts'
+import { Workers } from './workers.ts'
+
+const CLOSE_SQL_MS = 2000
+/** Kept back of the grace, for the process to end in. */
+const EXIT_MARGIN_MS = 500
+
+/**
+ * A gateway of several processes. This one has what there is one of: the listening socket, the admin listener, the database's
+ * schema, partitions and roll-ups, and the order of start and stop. The workers have the data plane and an access log each.
+ */
+export class Primary {
+  readonly instance = randomUUID()
+  readonly #config: Config
+  readonly #database: GatewayDatabase
+  readonly #logger: RootLogger
+  readonly #control: Sql
+  readonly #reader: Sql
+  readonly #upkeep: DatabaseUpkeep
+  readonly #rollUps: RollUpJob
+  readonly #audit: AuditJob | null
+  readonly #workers: Workers
+  readonly #acceptor: Acceptor
+  readonly #figures: Figures
+  readonly #admin: AdminListener
+  #phase: 'starting' | 'ready' | 'draining' | 'stopped' = 'starting'
+  #stopped: Promise<boolean> | null = null
+
+  constructor(config: Config, database: GatewayDatabase, parts: { logger: RootLogger; workers: number }) {
+    const { options: o } = config
+    const { logger } = parts
+    this.#config = config
+    this.#database = database
+    this.#logger = logger
+    this.#control = openControl(database.target)
+    this.#reader = openReader(database.readerTarget, { statementTimeoutMs: o['database.statementTimeoutMs'] })
+    this.#upkeep = upkeepOf(config, database.target, this.#control, logger)
+    this.#rollUps = new RollUpJob({ target: database.target, intervalMs: o['rollUps.intervalMs'], logger })
+    this.#audit = auditJobOf(config, this.#reader, logger)
+    this.#workers = new Workers({
+      count: parts.workers,
+      config,
+      target: database.target,
+      via: viaOf(this.instance),
+      logger,
+      onState: () => this.#acceptor.balance(),
+      onListenFailed: (errno) => this.#acceptor.fail(errno),
+      onEnd: (end) => {
+        this.#figures.keep(end)
+        this.#acceptor.balance()
+      },
+    })
+    this.#acceptor = new Acceptor({
+      workers: () => this.#workers.live,
+      maxConnections: o['proxy.maxConnections'],
+    })
+    this.#figures = new Figures({
+      workers: this.#workers,
+      phase: () => this.#phase,
+      audit: () => this.#audit?.stats ?? null,
+      tenantLabels: o['metrics.tenantLabels'],
+      identity: { version: packageVersion(), instance: this.instance },
+    })
+    this.#admin = new AdminListener({
+      host: o['admin.host'],
+      port: o['admin.port'],
+      token: o['admin.token'],
+      logger,
+      health: () => this.#figures.health(),
+      readiness: () => this.#figures.readiness(),
+      metrics: () => this.#figures.metrics(),
+      overview: () => this.#figures.overview(),
+      queries: queriesOf(this.#reader),
+      queryTimeoutMs: o['database.statementTimeoutMs'],
+    })
+  }
+
+  /** Takes over what a reload may change, here and in all workers. */
+  apply(config: Config): void {
+    this.#logger.level = config.options['log.level']
+    this.#workers.apply(config)
+  }
+
+  /** Replaces all workers, one after the other, without a refused connection. */
+  async roll(): Promise<void> {
+    this.#logger.info({ workers: this.#workers.count }, 'replacing all workers')
+    await this.#workers.roll()
+    this.#logger.info({ workers: this.#workers.count }, 'all workers replaced')
+  }
+
+  /**
+   * Database, workers, admin listener, proxy listener. Rejects when a port is taken or the database refuses for good; then
+   * `stop` is still owed. A worker that dies at its start is started again, and does not keep the gateway from starting.
+   */
+  async start(onProgress: (message: string) => void): Promise<Addresses> {
+    const { options } = this.#config
+    if (await this.#upkeep.start(onProgress)) void checkReader(this.#reader, this.#logger)
+    else onProgress('the database is away; starting without it')
+    this.#rollUps.start()
+    this.#audit?.start()
+    const admin = await this.#admin.start()
+    await this.#workers.start()
+    const proxy = await this.#acceptor.start(options['listen.host'], options['listen.port'])
+    this.#phase = 'ready'
+    return { proxy: { host: proxy.address, port: proxy.port }, admin }
+  }
+
+  /** As a single process stops: see `Gateway`. The workers drain and flush at the same time. A second call returns the same promise. */
+  stop(): Promise<boolean> {
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
+  /** Ends all workers at once: what they had not stored is lost. */
+  destroy(): void {
+    this.#workers.kill()
+  }
+
+  /** Entries that were in the workers' memory when they were asked last. */
+  get unstored(): number {
+    return this.#figures.unstored
+  }
+
+  /** Whether all workers know the key with this digest already. */
+  knowsKey(digest: string): Promise<boolean> {
+    return this.#figures.knowsKey(digest)
+  }
+
+  async #stop(): Promise<boolean> {
+    this.#phase = 'draining'
+    this.#audit?.stop()
+    const { options } = this.#config
+    const startedTick = performance.now()
+    const leftMs = (): number =>
+      Math.max(0, options['shutdown.graceMs'] - EXIT_MARGIN_MS - (performance.now() - startedTick))
+    let isClean = true
+    const phases: Phase[] = [
+      { name: 'proxy listener', run: () => this.#acceptor.stop() },
+      {
+        name: 'workers',
+        run: async () => {
+          if (!(await this.#workers.stop(leftMs()))) isClean = false
+        },
+      },
+      { name: 'upkeep', run: () => Promise.all([this.#upkeep.stop(), this.#rollUps.stop()]) },
+      { name: 'admin listener', run: () => this.#admin.close() },
+      {
+        name: 'database handles',
+        run: () => {
+          const closeMs = Math.min(CLOSE_SQL_MS, leftMs())
+          return Promise.all([closeSql(this.#control, closeMs), closeSql(this.#reader, closeMs)])
+        },
+      },
+      // The embedded server stops by itself once we have gone; one that is frozen takes its supervisor 15 s.
+      { name: 'database', run: () => Promise.race([this.#database.release(), sleep(leftMs())]) },
+    ]
+    const results = await runPhases(phases, ({ name, ms, error }) => {
+      if (error === null) this.#logger.info({ phase: name, ms }, 'stopped')
+      else this.#logger.error({ phase: name, ms, err: error }, 'stop failed')
+    })
+    this.#phase = 'stopped'
+    return isClean && results.every(({ error }) => error === null)
+  }
+}

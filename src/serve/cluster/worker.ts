@@ -1,0 +1,210 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { unreachable } from '../../lib/unreachable.ts'
+import { LimitPeer } from '../../limits/limit-peer.ts'
+import type { LimitNews } from '../../limits/limit-news.ts'
+import type { Limiter } from '../../limits/limiter.ts'
+import { createLogger, type RootLogger } from '../../logger.ts'
+import { Gateway } from '../gateway.ts'
+import { hideSecrets } from '../secrets.ts'
+import { BorrowedSocket } from './borrowed-socket.ts'
+import {
+  LAST_METRICS,
+  type FromWorker,
+  type ToWorker,
+  type WorkerReport,
+  type WorkerStart,
+  type WorkerState,
+} from './messages.ts'
+
+/** What a worker knows of the process that it runs in. */
+export interface WorkerChannel {
+  readonly pid: number
+  /** `done` is called when the message is on its way, or cannot be sent. */
+  readonly send: (message: FromWorker, done: () => void) => void
+  readonly onMessage: (listener: (message: unknown, handle: unknown) => void) => void
+  readonly onDisconnect: (listener: () => void) => void
+  readonly onSignal: (signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGUSR2', listener: () => void) => void
+}
+
+/** How often the primary is told of connections and readiness, when they have changed. */
+const STATE_INTERVAL_MS = 50
+/** It is told at least so often, as a sign of life. */
+const HEARTBEAT_MS = 1000
+/** How often a worker that retires looks whether its last connection has gone. */
+const RETIRE_LOOK_MS = 50
+/** Longest wait for the last words to be on their way. */
+const FAREWELL_MS = 1000
+
+/**
+ * Runs one worker to its end: what the primary tells, and its death, decide when that is. Resolves with the exit code, 0
+ * after a clean stop.
+ */
+export async function runWorker(channel: WorkerChannel): Promise<number> {
+  return new Promise((resolve) => {
+    let worker: Worker | null = null
+    channel.onMessage((raw, handle) => {
+      const message = raw as ToWorker
+      if (message.type === 'start') worker = new Worker(message, channel, resolve)
+      else worker?.onMessage(message, handle)
+    })
+    // The primary is gone: nobody hands over connections any more, and what there is gets finished.
+    channel.onDisconnect(() => (worker === null ? resolve(1) : worker.stop('the primary has gone')))
+    // Whoever signals a whole process group means the primary, which tells us; SIGTERM for one worker stops that one.
+    for (const signal of ['SIGINT', 'SIGHUP', 'SIGUSR2'] as const) channel.onSignal(signal, () => {})
+    channel.onSignal('SIGTERM', () => (worker === null ? resolve(1) : worker.stop('signal')))
+    channel.send({ type: 'online' }, () => {})
+  })
+}
+
+class Worker {
+  readonly #channel: WorkerChannel
+  readonly #gateway: Gateway
+  readonly #logger: RootLogger
+  readonly #start: WorkerStart
+  readonly #end: (code: number) => void
+  readonly #timer: NodeJS.Timeout
+  readonly #lending: BorrowedSocket
+  #told: WorkerState = { isReady: false, open: 0, taken: 0, isAccepting: false, ask: 0 }
+  #toldTick = 0
+  #ask = 0
+  #isStopping = false
+
+  constructor(start: WorkerStart, channel: WorkerChannel, end: (code: number) => void) {
+    const { config, target, via } = start
+    this.#start = start
+    this.#channel = channel
+    this.#end = end
+    const fields = { worker: start.worker, pid: channel.pid }
+    this.#logger = createLogger({ level: config.options['log.level'], fields })
+    hideSecrets(this.#logger, config)
+    const peers = new LimitPeer((news) => this.#send({ type: 'limits', news }))
+    const database = { target, readerTarget: target, release: () => Promise.resolve() }
+    this.#gateway = new Gateway(config, database, this.#logger, { via, peers })
+    charge(this.#gateway.limiter, start.limits)
+    this.#lending = new BorrowedSocket({
+      take: (socket) => this.#gateway.take(socket),
+      open: () => this.#gateway.connections,
+      onStopped: () => this.#tellState(true),
+      onFailed: (errno) => this.#send({ type: 'listen_failed', errno }),
+    })
+    this.#timer = setInterval(() => this.#tellState(false), STATE_INTERVAL_MS)
+    this.#timer.unref()
+    void this.#run()
+  }
+
+  async #run(): Promise<void> {
+    await this.#gateway.startAsWorker()
+    const { instance } = this.#gateway
+    this.#logger.info({ instance }, 'worker started')
+    this.#send({ type: 'started', instance })
+    this.#tellState(true)
+  }
+
+  onMessage(message: Exclude<ToWorker, WorkerStart>, handle: unknown): void {
+    switch (message.type) {
+      case 'accept':
+        this.#lending.accept(message.upTo, handle)
+        this.#ask = message.ask
+        this.#tellState(true)
+        return
+      case 'apply':
+        hideSecrets(this.#logger, message.config)
+        this.#gateway.apply(message.config)
+        return
+      case 'limits':
+        charge(this.#gateway.limiter, message.news)
+        return
+      case 'report':
+        this.#send({ type: 'report', id: message.id, report: this.#report(message.digest) })
+        return
+      case 'metrics':
+        void this.#tellMetrics(message.id)
+        return
+      case 'retire':
+        void this.#retire()
+        return
+      case 'stop':
+        this.stop('the gateway stops')
+        return
+      default:
+        unreachable(message)
+    }
+  }
+
+  /** Finishes what runs, stores what there is, and ends. A second call does nothing. */
+  stop(why: string): void {
+    if (this.#isStopping) return
+    this.#isStopping = true
+    this.#lending.accept(0, null)
+    this.#send({ type: 'draining' })
+    this.#logger.info({ why }, 'worker stopping')
+    void this.#stop()
+  }
+
+  async #stop(): Promise<void> {
+    const isClean = await this.#gateway.stop()
+    clearInterval(this.#timer)
+    this.#logger.info({ isClean }, 'worker stopped')
+    await this.#tellMetrics(LAST_METRICS)
+    const told = new Promise<void>((resolve) => {
+      this.#send({ type: 'ended', isClean, report: this.#report(null) }, resolve)
+    })
+    await Promise.race([told, sleep(FAREWELL_MS)])
+    this.#end(isClean ? 0 : 1)
+  }
+
+  /** Ends connections one by one as they are answered, for as long as a drain may take, and then stops. */
+  async #retire(): Promise<void> {
+    this.#logger.info('worker retiring')
+    this.#lending.accept(0, null)
+    this.#gateway.retire()
+    const deadline = performance.now() + this.#start.config.options['shutdown.drainTimeoutMs']
+    while (this.#gateway.connections > 0 && performance.now() < deadline && !this.#isStopping) {
+      await sleep(RETIRE_LOOK_MS)
+    }
+    this.stop('replaced')
+  }
+
+  async #tellMetrics(id: number): Promise<void> {
+    for await (const family of this.#gateway.metrics.samples()) this.#send({ type: 'metrics', id, family })
+    this.#send({ type: 'metrics_end', id })
+  }
+
+  #tellState(isUrgent: boolean): void {
+    const state: WorkerState = {
+      isReady: this.#gateway.readiness().ready,
+      open: this.#gateway.connections,
+      taken: this.#lending.taken,
+      isAccepting: this.#lending.isAccepting,
+      ask: this.#ask,
+    }
+    const isSame = state.isReady === this.#told.isReady && state.open === this.#told.open
+    const isFresh = performance.now() - this.#toldTick < HEARTBEAT_MS
+    if (isSame && isFresh && !isUrgent) return
+    this.#told = state
+    this.#toldTick = performance.now()
+    this.#send({ type: 'state', ...state })
+  }
+
+  #report(digest: string | null): WorkerReport {
+    const gateway = this.#gateway
+    return {
+      health: gateway.health(),
+      readiness: gateway.readiness(),
+      overview: gateway.overview(),
+      knowsKey: digest !== null && gateway.knowsKey(digest),
+    }
+  }
+
+  #send(message: FromWorker, done: () => void = () => {}): void {
+    this.#channel.send(message, done)
+  }
+}
+
+function charge(limiter: Limiter, news: LimitNews): void {
+  const nowMs = performance.now()
+  for (const [name, perSecond, burst, requests] of news.takes) {
+    limiter.charge(name, { perSecond, burst }, requests, nowMs)
+  }
+  for (const [tenant, requests] of news.inFlight) limiter.setElsewhere(tenant, requests)
+}

@@ -1,0 +1,205 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Config } from '../../config.ts'
+import { LimitHub } from '../../limits/limit-hub.ts'
+import { LIMIT_NEWS_INTERVAL_MS } from '../../limits/limit-news.ts'
+import type { Logger } from '../../logger.ts'
+import type { DatabaseTarget } from '../../model/database-target.ts'
+import { RestartDelay } from './restart-delay.ts'
+import { workerConfig } from './worker-config.ts'
+import { WorkerProcess, type WorkerEnd } from './worker-process.ts'
+
+/** One place for a worker: the one that serves now, and how it is replaced when it dies. */
+interface Slot {
+  readonly number: number
+  readonly delay: RestartDelay
+  current: WorkerProcess | null
+  timer: NodeJS.Timeout | null
+}
+
+export interface WorkersParts {
+  readonly count: number
+  readonly config: Config
+  readonly target: DatabaseTarget
+  readonly via: string
+  readonly logger: Logger
+  /** A worker's connections or readiness are not what they were. */
+  readonly onState: () => void
+  /** A worker could not listen on the socket. */
+  readonly onListenFailed: (errno: number) => void
+  /** A worker has ended. */
+  readonly onEnd: (end: WorkerEnd) => void
+}
+
+/** Longest wait for a new worker that shall replace one that serves. */
+const READY_TIMEOUT_MS = 30_000
+/** How often buckets that are full again are forgotten. */
+const EVICT_INTERVAL_MS = 10_000
+
+/** Starts the workers, replaces those that die or shall be replaced, and carries what they tell each other of limits. */
+export class Workers {
+  readonly #parts: WorkersParts
+  readonly #slots: readonly Slot[]
+  /** All that live, predecessors that are leaving included. */
+  readonly #live = new Set<WorkerProcess>()
+  readonly #hub = new LimitHub<WorkerProcess>()
+  readonly #evicting: NodeJS.Timeout
+  #config: Config
+  #isNewsDue = false
+  #isStopping = false
+  #isClean = true
+  #restarts = 0
+  #rolling: Promise<void> = Promise.resolve()
+
+  constructor(parts: WorkersParts) {
+    this.#parts = parts
+    this.#config = parts.config
+    this.#slots = Array.from({ length: parts.count }, (_, i) => {
+      return { number: i + 1, delay: new RestartDelay(), current: null, timer: null }
+    })
+    this.#evicting = setInterval(() => this.#hub.evictIdle(performance.now()), EVICT_INTERVAL_MS)
+    this.#evicting.unref()
+  }
+
+  /** All workers that live. */
+  get live(): readonly WorkerProcess[] {
+    return [...this.#live]
+  }
+
+  /** Workers wanted. */
+  get count(): number {
+    return this.#slots.length
+  }
+
+  /** Workers started again after their predecessor died. */
+  get restarts(): number {
+    return this.#restarts
+  }
+
+  /** Starts all; resolves when each of the first ones serves or has died. Never rejects. */
+  async start(): Promise<void> {
+    await Promise.all(this.#slots.map((slot) => this.#spawn(slot).started))
+  }
+
+  /** Gives all workers, and those to come, another configuration. */
+  apply(config: Config): void {
+    this.#config = config
+    const message = { type: 'apply', config: workerConfig(config, this.count) } as const
+    for (const worker of this.#live) worker.apply(message)
+  }
+
+  /**
+   * Replaces all workers, one slot after the other: a new one serves before the old one takes no more. Resolves when all new
+   * ones serve; the old ones may still be busy with what they have. Calls one after the other.
+   */
+  roll(): Promise<void> {
+    this.#rolling = this.#rolling.then(async () => {
+      for (const slot of this.#slots) await this.#replace(slot)
+    })
+    return this.#rolling
+  }
+
+  /** Stops all in order; what has not ended by the deadline is killed. Resolves true when nothing was broken off or lost. */
+  async stop(deadlineMs: number): Promise<boolean> {
+    this.#isStopping = true
+    clearInterval(this.#evicting)
+    for (const slot of this.#slots) if (slot.timer !== null) clearTimeout(slot.timer)
+    const live = this.live
+    const timer = setTimeout(() => this.kill(), deadlineMs)
+    for (const worker of live) worker.stop()
+    await Promise.all(live.map(({ ended }) => ended))
+    clearTimeout(timer)
+    return this.#isClean
+  }
+
+  /** Ends all at once. */
+  kill(): void {
+    this.#isStopping = true
+    for (const worker of this.#live) worker.kill()
+  }
+
+  async #replace(slot: Slot): Promise<void> {
+    if (this.#isStopping) return
+    const old = slot.current
+    // None there: it has died, and its successor is on its way with the configuration as it is now.
+    if (old === null) return
+    const worker = this.#spawn(slot)
+    const isReady = await Promise.race([
+      worker.ready.then(() => worker.isReady),
+      sleep(READY_TIMEOUT_MS, false, { ref: false }),
+    ])
+    if (this.#isStopping) return
+    if (isReady && worker.state === 'serving') {
+      old.retire()
+      return
+    }
+    if (old.state !== 'serving') return
+    this.#parts.logger.error({ worker: slot.number }, 'the new worker is not ready, the old one goes on')
+    if (slot.timer !== null) clearTimeout(slot.timer)
+    slot.timer = null
+    slot.current = old
+    worker.stop()
+  }
+
+  #spawn(slot: Slot): WorkerProcess {
+    const { target, via } = this.#parts
+    const config = workerConfig(this.#config, this.count)
+    const worker: WorkerProcess = new WorkerProcess(
+      { worker: slot.number, config, target, via },
+      {
+        limits: () => this.#hub.join(worker, performance.now()),
+        onState: () => this.#parts.onState(),
+        onListenFailed: (errno) => this.#parts.onListenFailed(errno),
+        onLimits: (news) => {
+          this.#hub.hear(worker, news, performance.now())
+          this.#scheduleNews()
+        },
+        onLeaving: () => this.#onLeaving(slot, worker),
+        onEnd: (end) => this.#onEnd(slot, worker, end),
+      },
+    )
+    slot.current = worker
+    this.#live.add(worker)
+    return worker
+  }
+
+  #scheduleNews(): void {
+    if (this.#isNewsDue) return
+    this.#isNewsDue = true
+    setTimeout(() => this.#spread(), LIMIT_NEWS_INTERVAL_MS).unref()
+  }
+
+  #spread(): void {
+    this.#isNewsDue = false
+    for (const worker of this.#live) {
+      const news = this.#hub.newsFor(worker)
+      if (news !== null) worker.apply({ type: 'limits', news })
+    }
+  }
+
+  /** A worker that was signalled by itself ends by its own will: its successor need not wait for that. */
+  #onLeaving(slot: Slot, worker: WorkerProcess): void {
+    if (this.#isStopping || slot.current !== worker) return
+    this.#spawn(slot)
+  }
+
+  #onEnd(slot: Slot, worker: WorkerProcess, end: WorkerEnd): void {
+    const { logger, onEnd } = this.#parts
+    this.#live.delete(worker)
+    this.#hub.leave(worker)
+    this.#scheduleNews()
+    if (this.#isStopping && end.isClean !== true) this.#isClean = false
+    onEnd(end)
+    const { code, signal, livedMs } = end
+    const fields = { worker: slot.number, pid: worker.pid, instance: worker.instance, code, signal }
+    if (end.isClean === null) logger.error(fields, 'worker died')
+    if (slot.current !== worker || this.#isStopping) return
+    slot.current = null
+    const waitMs = slot.delay.after(livedMs)
+    this.#restarts++
+    logger.warn({ worker: slot.number, waitMs }, 'worker is started again')
+    slot.timer = setTimeout(() => {
+      slot.timer = null
+      this.#spawn(slot)
+    }, waitMs)
+  }
+}

@@ -1,0 +1,13 @@
+import type { Config } from '../config.ts'
+import type { RootLogger } from '../logger.ts'
+
+/** Has the configuration's secrets censored in everything that is logged from now on. */
+export function hideSecrets(logger: RootLogger, config: Config): void {
+  logger.addSecret(config.options['admin.token'])
+  for (const url of [config.options['database.url'], config.options['database.readerUrl']]) {
+    if (URL.canParse(url)) logger.addSecret(decodeURIComponent(new URL(url).password))
+  }
+  for (const { upstream } of config.routes) {
+    if (upstream.authorization !== null) logger.addSecret(upstream.authorization)
+  }
+}

@@ -1,0 +1,19 @@
+import { runWorker } from './serve/cluster/worker.ts'
+
+// The process that the primary forks for each worker. Beside main.ts the only file that touches process.*
+if (process.send === undefined) {
+  process.stderr.write('waybill: a worker is started by "waybill serve", not by hand\n')
+  process.exit(2)
+}
+
+const code = await runWorker({
+  pid: process.pid,
+  send: (message, done) => {
+    if (process.connected) process.send?.(message, undefined, {}, done)
+    else done()
+  },
+  onMessage: (listener) => void process.on('message', listener),
+  onDisconnect: (listener) => void process.on('disconnect', listener),
+  onSignal: (signal, listener) => void process.on(signal, listener),
+})
+process.exit(code)
