@@ -13,7 +13,8 @@ export class Connection {
   /** Peer address as the socket gave it; kept, because a closed socket forgets it. */
   readonly peer: string
   readonly keepAlive: string
-  readonly open = new Set<Exchange>()
+  /** In the order of their arrival. No Set: see Roster. */
+  #open: Exchange[] = []
   /** Monotonic ms at which the connection is broken off unless the rest of an upload has arrived by then. */
   lingerUntilTick = Infinity
   #idleBytes = -1
@@ -39,6 +40,20 @@ export class Connection {
     }
   }
 
+  /** The exchanges open at this moment, in the order of their arrival; a copy when there are several. */
+  get open(): readonly Exchange[] {
+    return this.#open.length > 1 ? this.#open.slice() : this.#open
+  }
+
+  opened(exchange: Exchange): void {
+    this.#open.push(exchange)
+  }
+
+  closed(exchange: Exchange): void {
+    if (this.#open.length === 1 && this.#open[0] === exchange) this.#open.pop()
+    else this.#open = this.#open.filter((other) => other !== exchange)
+  }
+
   /** The rest of an upload is welcome for a while and no longer. */
   linger(): void {
     this.lingerUntilTick = Math.min(this.lingerUntilTick, performance.now() + LINGER_MS)
@@ -49,7 +64,7 @@ export class Connection {
    * timer of the socket, set and cleared for each request, costs 0.8 µs.
    */
   isIdleLongerThan(limitMs: number, nowTick: number): boolean {
-    const bytes = this.open.size > 0 ? -1 : this.socket.bytesRead
+    const bytes = this.#open.length > 0 ? -1 : this.socket.bytesRead
     if (bytes !== -1 && bytes === this.#idleBytes) return nowTick - this.#idleSinceTick > limitMs
     this.#idleBytes = bytes
     this.#idleSinceTick = nowTick
@@ -58,7 +73,7 @@ export class Connection {
 
   #hasInput(): boolean {
     if (this.isMalformed || this.lingerUntilTick !== Infinity) return true
-    for (const { req, res } of this.open) if (res !== null && !req.complete) return true
+    for (const { req, res } of this.#open) if (res !== null && !req.complete) return true
     return false
   }
 }

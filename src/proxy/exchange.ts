@@ -71,6 +71,8 @@ export class Exchange {
   #hasEnding = false
   /** Recorded: nothing may be written any more. */
   isClosed = false
+  /** In the roster of all exchanges; the roster's own. */
+  place = -1
   /** Who carries it upstream; null before it is admitted. */
   carrier: Carrier | null = null
 

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Roster } from '../lib/roster.ts'
 import type { EntrySink } from '../model/access-entry.ts'
 import type { Directory } from '../model/grant.ts'
 import type { Outcome, Reason } from '../model/outcome.ts'
@@ -39,7 +40,7 @@ export class Handler implements DecisionContext, Refuser {
   readonly sink: EntrySink
   readonly via: string
   readonly #now: () => number
-  readonly exchanges = new Set<Exchange>()
+  readonly exchanges = new Roster<Exchange>()
   routes = new RouteTable([])
   trust: TrustPolicy = { trustedProxies: null, publicProto: null, publicHost: null }
   isDraining = false
@@ -81,7 +82,7 @@ export class Handler implements DecisionContext, Refuser {
     exchange.traceparent = traceId === null ? newTraceparent() : (head.traceparent ?? '')
     exchange.traceId = traceId ?? exchange.traceparent.slice(3, 35)
     this.exchanges.add(exchange)
-    connection.open.add(exchange)
+    connection.opened(exchange)
     this.deps.counters.inFlight++
     return exchange
   }
@@ -91,7 +92,7 @@ export class Handler implements DecisionContext, Refuser {
     if (exchange.isClosed) return
     exchange.isClosed = true
     this.exchanges.delete(exchange)
-    exchange.connection.open.delete(exchange)
+    exchange.connection.closed(exchange)
     const { counters, limiter, sink } = this.deps
     counters.inFlight--
     if (exchange.isAdmitted && exchange.tenant !== null) limiter.release(exchange.tenant.slug)

@@ -229,7 +229,7 @@ export class ProxyListener {
     const connection = this.#connectionOf(socket)
     // Bytes after a request that said `Connection: close` are nobody's request (RFC 9112 §9.6).
     if (connection.isMalformed || error.code === 'HPE_CLOSED_CONNECTION') return
-    const unfinished = [...connection.open].find((exchange) => !exchange.req.complete)
+    const unfinished = connection.open.find((exchange) => !exchange.req.complete)
     const reason = malformedReason(error.code ?? '')
     connection.isMalformed = true
     if (reason === null || socket.destroyed) {
@@ -243,11 +243,11 @@ export class ProxyListener {
       socket.destroySoon()
     } else if (socket.bytesRead === 0) {
       socket.destroy() // nothing was asked
-    } else if (connection.open.size > 0) {
+    } else if (connection.open.length > 0) {
       // Pipelined: the answers under way come first.
       for (const { res } of connection.open) {
         res?.once('close', () => {
-          if (connection.open.size === 0 && !socket.destroyed) this.#refuseMalformed(connection, reason)
+          if (connection.open.length === 0 && !socket.destroyed) this.#refuseMalformed(connection, reason)
         })
       }
     } else {
@@ -303,7 +303,7 @@ export class ProxyListener {
 function endAfter(connection: Connection, res: ServerResponse): void {
   if (!res.headersSent) res.shouldKeepAlive = false
   res.once('close', () => {
-    if (connection.open.size === 0) connection.socket.destroySoon()
+    if (connection.open.length === 0) connection.socket.destroySoon()
   })
 }
 
