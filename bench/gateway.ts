@@ -60,7 +60,9 @@ export class Gateway {
     // YAML 1.2 contains JSON.
     await writeFile(file, JSON.stringify(config, null, 2))
     const startedAt = performance.now()
-    const env = { WAYBILL_CONFIG: file, DATABASE_URL: database.url }
+    // Its own entries, one each 10 s, would be among those that are counted against the requests.
+    const canary = { WAYBILL_ACCESS_LOG_CANARY_INTERVAL_MS: '0' }
+    const env = { WAYBILL_CONFIG: file, DATABASE_URL: database.url, ...canary }
     const process_ = spawnPinned(cpus, [process.execPath, PRODUCT, 'serve'], { cwd: folder, env })
     await untilTrue('the gateway is ready', async () => {
       if (hasEnded(process_.child)) throw new Hopeless(`the gateway ended: ${process_.stderr()}`)
