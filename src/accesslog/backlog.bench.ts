@@ -55,7 +55,12 @@ else
     writeFileSync(config, JSON.stringify({ listen: listener, admin: listener, stateDir, routes: [route] }))
     const startedTick = performance.now()
     const gateway = spawn(process.execPath, [join(FILE, '../../main.js'), 'serve', '--config', config], {
-      env: { PATH: process.env['PATH'], DATABASE_URL: url, WAYBILL_WORKERS: '1' },
+      env: {
+        PATH: process.env['PATH'],
+        DATABASE_URL: url,
+        WAYBILL_WORKERS: '1',
+        WAYBILL_ACCESS_LOG_CANARY_INTERVAL_MS: '0',
+      },
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     t.teardown(() => gateway.kill('SIGKILL'))
