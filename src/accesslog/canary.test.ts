@@ -1,46 +1,14 @@
 import t from 'tap'
 import { CANARY_TENANT } from '../model/canary.ts'
 import { Canary } from './canary.ts'
-import { Channel } from './channel.ts'
-import { Ledger } from './ledger.ts'
-import { Spill } from './spill.ts'
-import { MemoryFiles } from './test-files.ts'
-import { brokenAccounts, entryOf, failureOf, FakeClock, FakeStore, INSTANCE, settle } from './test-parts.ts'
-import { Writer } from './writer.ts'
+import { TestLog } from './test-log.ts'
+import { brokenAccounts, entryOf, failureOf, settle } from './test-parts.ts'
 
 const INTERVAL_MS = 10_000
 
 function rigOf({ hasSpill = false, capacityEntries = 1000 } = {}) {
-  const clock = new FakeClock()
-  const store = new FakeStore(clock)
-  const ledger = new Ledger()
-  const channel = new Channel({ capacityEntries, capacityBytes: 1e7, ledger })
-  const logger = { info() {}, warn() {}, error() {} }
-  const files = new MemoryFiles(() => clock.nowMs())
-  const owners = { us: async () => ({ pid: 1, host: '', space: '', started: '' }), isAlive: async () => true }
-  const bounds = { maxBytes: 1e6, syncIntervalMs: 100 }
-  const spill = { directory: '/spill', instance: INSTANCE, ...bounds, logger, clock, files, owners }
-  const writer = new Writer({
-    channel,
-    ledger,
-    store,
-    ensurePartitions: async () => {},
-    spill: hasSpill ? new Spill(spill) : null,
-    channelFill: () => channel.size / capacityEntries,
-    instance: INSTANCE,
-    options: {
-      flushEntries: 10,
-      flushIntervalMs: 2000,
-      maxBatchEntries: 50,
-      maxBatchBytes: 1e6,
-      backoffMinMs: 100,
-      backoffMaxMs: 5000,
-    },
-    logger,
-    clock,
-    random: () => 0.5,
-  })
-  writer.start()
+  const log = new TestLog({ capacityEntries, spillMaxBytes: hasSpill ? 1e6 : 0 })
+  const { clock, store, ledger, channel, writer } = log
   const canary = new Canary({ sink: channel, ledger, intervalMs: INTERVAL_MS, clock })
   return { clock, store, ledger, channel, writer, canary }
 }

@@ -1,12 +1,7 @@
 import t from 'tap'
-import { Channel } from './channel.ts'
-import { Ledger } from './ledger.ts'
-import { Spill } from './spill.ts'
-import type { SpillFiles } from './spill-files.ts'
-import { MemoryFiles } from './test-files.ts'
-import { entryOf, failureOf, FakeClock, FakeStore, INSTANCE, settle } from './test-parts.ts'
+import { TestLog } from './test-log.ts'
+import { entryOf, failureOf, FakeClock, settle } from './test-parts.ts'
 import { Watchdog } from './watchdog.ts'
-import { Writer } from './writer.ts'
 
 const MINUTE_MS = 60_000
 
@@ -49,46 +44,14 @@ t.test(
 
 /** A writer whose parts hang when they are told to. */
 function rigOf({ hasSpill = true } = {}) {
-  const clock = new FakeClock()
-  const store = new FakeStore(clock)
-  const hung = { store: false, storeOfDead: false, disk: false }
+  const log = new TestLog({ spillMaxBytes: hasSpill ? 1e6 : 0 })
+  const { clock, store, disk, channel, ledger, writer } = log
+  const hung = { store: false, disk: false }
   const never = new Promise<never>(() => {})
-  const files: SpillFiles = new MemoryFiles(() => clock.nowMs())
-  const open = files.open.bind(files)
-  files.open = async (path, flags) => (hung.disk ? await never : await open(path, flags))
-  const owners = { us: async () => ({ pid: 1, host: '', space: '', started: '' }), isAlive: async () => true }
-  const logger = { info() {}, warn() {}, error() {} }
-  const bounds = { maxBytes: 1e6, syncIntervalMs: 100 }
-  const spill = { directory: '/spill', instance: INSTANCE, ...bounds, logger, clock, files, owners }
-  const ledger = new Ledger()
-  const channel = new Channel({ capacityEntries: 1000, capacityBytes: 1e7, ledger })
-  const writer = new Writer({
-    channel,
-    ledger,
-    store: {
-      store: async (batch, more) => (hung.store ? await never : await store.store(batch, more)),
-      storedAmong: (batches) => store.storedAmong(batches),
-      probe: (batch) => store.probe(batch),
-      close: () => store.close(),
-      destroy: () => store.destroy(),
-    },
-    ensurePartitions: async () => {},
-    spill: hasSpill ? new Spill(spill) : null,
-    channelFill: () => channel.size / 1000,
-    instance: INSTANCE,
-    options: {
-      flushEntries: 10,
-      flushIntervalMs: 2000,
-      maxBatchEntries: 50,
-      maxBatchBytes: 1e6,
-      backoffMinMs: 100,
-      backoffMaxMs: 5000,
-    },
-    logger,
-    clock,
-    random: () => 0.999,
-  })
-  writer.start()
+  const storeBatch = store.store.bind(store)
+  store.store = async (batch, more) => (hung.store ? await never : await storeBatch(batch, more))
+  const open = disk.open.bind(disk)
+  disk.open = async (path, flags) => (hung.disk ? await never : await open(path, flags))
   const watchdog = new Watchdog({
     loops: writer.loops,
     stuckAfterMs: MINUTE_MS,

@@ -20,7 +20,7 @@ type CreateServerHandle = (
 
 /**
  * Takes an address without accepting from it: public functions of `node:net` only listen and accept in one. Node's cluster
- * module has used this one since 0.6; there in 20, 24 and 26. Rejects with a `ProxyListenError` when the address is taken.
+ * module uses this one; it is there in 20, 24 and 26. Rejects with a `ProxyListenError` when the address is taken.
  */
 export async function bindProxyAddress(
   host: string,

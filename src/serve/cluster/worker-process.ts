@@ -144,9 +144,14 @@ export class WorkerProcess {
     return this.#report
   }
 
+  /** Whether it was heard of lately: what is sent to one that hangs waits in our memory. */
+  get isHeard(): boolean {
+    return performance.now() - this.#toldTick < SILENT_MS
+  }
+
   /** Whether it can be given connections: it serves, and is heard of. */
   get canAccept(): boolean {
-    return this.#state === 'serving' && performance.now() - this.#toldTick < SILENT_MS
+    return this.#state === 'serving' && this.isHeard
   }
 
   /** Whether it takes connections, as it told last. */

@@ -147,7 +147,10 @@ export class Workers {
       { worker: slot.number, config, target, via },
       {
         limits: () => this.#hub.join(worker, performance.now()),
-        onState: () => this.#parts.onState(),
+        onState: () => {
+          this.#scheduleNews()
+          this.#parts.onState()
+        },
         onListenFailed: (errno) => this.#parts.onListenFailed(errno),
         onLimits: (news) => {
           this.#hub.hear(worker, news, performance.now())
@@ -171,6 +174,8 @@ export class Workers {
   #spread(): void {
     this.#isNewsDue = false
     for (const worker of this.#live) {
+      // For one that hangs the hub adds up what it has to know; sent, it would be queued without a bound.
+      if (!worker.isHeard) continue
       const news = this.#hub.newsFor(worker)
       if (news !== null) worker.apply({ type: 'limits', news })
     }
