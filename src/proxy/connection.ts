@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { Exchange } from './exchange.ts'
+import type { PlainConnection } from './plain-connection.ts'
 
 /** How long what is left of an upload is read and thrown away after an early answer, so that the answer gets through. */
 const LINGER_MS = 2000
@@ -13,6 +14,8 @@ export class Connection {
   /** Peer address as the socket gave it; kept, because a closed socket forgets it. */
   readonly peer: string
   readonly keepAlive: string
+  /** Who reads it at first; null when Node's server always has. */
+  readonly plain: PlainConnection | null
   /** In the order of their arrival. No Set: see Roster. */
   #open: Exchange[] = []
   /** Monotonic ms at which the connection is broken off unless the rest of an upload has arrived by then. */
@@ -21,11 +24,14 @@ export class Connection {
   #idleSinceTick = 0
   /** Its input made no sense any more: what else comes is ignored. */
   isMalformed = false
+  /** An answer of ours said that it was the last: requests that came meanwhile are refused. */
+  isEnding = false
 
   /** `keepAlive`: value of the Keep-Alive field that tells clients how long an idle connection stays. */
-  constructor(socket: Socket, keepAlive: string) {
+  constructor(socket: Socket, parts: { readonly keepAlive: string; readonly plain: PlainConnection | null }) {
     this.socket = socket
-    this.keepAlive = keepAlive
+    this.keepAlive = parts.keepAlive
+    this.plain = parts.plain
     this.peer = socket.remoteAddress ?? ''
     const destroySoon = socket.destroySoon.bind(socket)
     // Node calls this right after the end of a last response. With input unread the kernel makes a reset of it, which can
@@ -69,6 +75,11 @@ export class Connection {
     this.#idleBytes = bytes
     this.#idleSinceTick = nowTick
     return false
+  }
+
+  /** Not a byte has come yet. */
+  get isSilent(): boolean {
+    return this.socket.bytesRead === 0
   }
 
   #hasInput(): boolean {

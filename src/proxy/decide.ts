@@ -32,7 +32,7 @@ export interface DecisionContext {
  */
 export function decide(exchange: Exchange, context: DecisionContext): Refusal | null {
   return (
-    (context.isDraining ? refuse('draining', null) : null) ??
+    (context.isDraining || exchange.connection.isEnding ? refuse('draining', null) : null) ??
     readTarget(exchange, context) ??
     findRoute(exchange, context) ??
     admit(exchange, context)

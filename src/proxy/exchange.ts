@@ -1,8 +1,9 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { IncomingMessage } from 'node:http'
 import { AccessEntry, ENTRY_TEXT_MAX, capText } from '../model/access-entry.ts'
 import type { KeyGrant, TenantGrant } from '../model/grant.ts'
 import { statusOf, type Outcome, type Reason } from '../model/outcome.ts'
 import type { Route } from '../model/route.ts'
+import type { ClientRequest, ClientResponse } from './client-side.ts'
 import type { Connection } from './connection.ts'
 import type { ClientView } from './forwarded.ts'
 import { redactPath, redactText } from './redact.ts'
@@ -30,9 +31,11 @@ export interface Carrier {
  * here; `record` turns it into the access entry. Fixed shape: all fields are set in the constructor.
  */
 export class Exchange {
-  readonly req: IncomingMessage
+  readonly req: ClientRequest
+  /** The request as a stream of its body; null for one that was read as a plain request and has none. */
+  readonly message: IncomingMessage | null
   /** null for an upgrade. */
-  readonly res: ServerResponse | null
+  readonly res: ClientResponse | null
   readonly connection: Connection
   readonly head: RequestHead
   /** Epoch milliseconds and monotonic milliseconds of the arrival. */
@@ -77,11 +80,12 @@ export class Exchange {
   carrier: Carrier | null = null
 
   constructor(
-    req: IncomingMessage,
-    res: ServerResponse | null,
+    req: ClientRequest,
+    res: ClientResponse | null,
     context: { connection: Connection; head: RequestHead; client: ClientView; atMs: number; tick: number },
   ) {
     this.req = req
+    this.message = req instanceof IncomingMessage ? req : null
     this.res = res
     this.connection = context.connection
     this.head = context.head

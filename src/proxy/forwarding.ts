@@ -1,6 +1,7 @@
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Outcome, Reason } from '../model/outcome.ts'
 import type { Route } from '../model/route.ts'
+import type { ClientResponse } from './client-side.ts'
 import type { Carrier, Exchange } from './exchange.ts'
 import { TooManyUpstreamsError, type UpstreamPools } from './forward.ts'
 import { Relay, type RelayOwner } from './relay.ts'
@@ -10,7 +11,7 @@ import type { Dispatched, UpstreamRequest } from './upstream-request.ts'
 /** What a forwarding needs of the handler. */
 export interface Refuser {
   /** Ends the exchange with one of the gateway's own answers; the response head has not been sent. */
-  refuse(exchange: Exchange, res: ServerResponse, outcome: Outcome, reason: Reason | null): void
+  refuse(exchange: Exchange, res: ClientResponse, outcome: Outcome, reason: Reason | null): void
 }
 
 /**
@@ -19,7 +20,7 @@ export interface Refuser {
  */
 export class Forwarding implements Carrier, RelayOwner {
   readonly #exchange: Exchange
-  readonly #res: ServerResponse
+  readonly #res: ClientResponse
   readonly #route: Route
   readonly #request: Omit<UpstreamRequest, 'body'>
   readonly #origin: string
@@ -32,7 +33,7 @@ export class Forwarding implements Carrier, RelayOwner {
 
   constructor(
     exchange: Exchange,
-    res: ServerResponse,
+    res: ClientResponse,
     target: {
       readonly route: Route
       readonly origin: string
@@ -54,9 +55,8 @@ export class Forwarding implements Carrier, RelayOwner {
     const exchange = this.#exchange
     this.#attempts++
     exchange.carrier = this
-    this.#upload = exchange.hasBody
-      ? new Upload(exchange, this.#route.maxBodyBytes, () => this.#relay?.fail('body_too_large', null))
-      : null
+    const { message } = exchange
+    this.#upload = message !== null && exchange.hasBody ? this.#uploadOf(message) : null
     this.#relay = new Relay(exchange, this.#res, this.#upload, this)
     // The first attempt comes in the turn of the arrival.
     const tick = this.#attempts === 1 ? exchange.startedTick : performance.now()
@@ -70,6 +70,11 @@ export class Forwarding implements Carrier, RelayOwner {
       if (!(error instanceof TooManyUpstreamsError)) throw error
       this.refuse('overloaded', 'queue_full')
     }
+  }
+
+  #uploadOf(message: IncomingMessage): Upload {
+    const onTooLarge = (): void => this.#relay?.fail('body_too_large', null)
+    return new Upload(this.#exchange, message, { maxBytes: this.#route.maxBodyBytes, onTooLarge })
   }
 
   /** See RelayOwner: only what changes nothing and has no body, and only once (RFC 9110 §9.2.2). */

@@ -1,9 +1,9 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Roster } from '../lib/roster.ts'
 import type { EntrySink } from '../model/access-entry.ts'
 import type { Directory } from '../model/grant.ts'
 import type { Outcome, Reason } from '../model/outcome.ts'
 import type { Limiter, LimitRefusal } from '../limits/limiter.ts'
+import type { ClientRequest, ClientResponse } from './client-side.ts'
 import type { Connection } from './connection.ts'
 import { decide, type DecisionContext } from './decide.ts'
 import { Exchange } from './exchange.ts'
@@ -59,9 +59,9 @@ export class Handler implements DecisionContext, Refuser {
   }
 
   /** The life of a request. */
-  handle(connection: Connection, req: IncomingMessage, res: ServerResponse, expectsContinue: boolean): void {
+  handle(connection: Connection, req: ClientRequest, res: ClientResponse, expectsContinue: boolean): void {
     const exchange = this.open(connection, req, res)
-    res.on('close', () => this.close(exchange)) // the only exit; see also `Connection`
+    res.once('close', () => this.close(exchange)) // the only exit; see also `Connection`
     exchange.expectsContinue = expectsContinue
     const refusal = decide(exchange, this)
     if (refusal === null) this.#forward(exchange, res)
@@ -69,7 +69,7 @@ export class Handler implements DecisionContext, Refuser {
   }
 
   /** Begins an exchange; whoever calls this registers the exit. `res` is null for an upgrade. */
-  open(connection: Connection, req: IncomingMessage, res: ServerResponse | null): Exchange {
+  open(connection: Connection, req: ClientRequest, res: ClientResponse | null): Exchange {
     const head = readHead(req.rawHeaders)
     const target = splitTarget(req.url ?? '')
     // An absolute target's authority replaces Host (RFC 9112 §3.2.2).
@@ -116,7 +116,7 @@ export class Handler implements DecisionContext, Refuser {
   /** Answers with a problem document. */
   refuse(
     exchange: Exchange,
-    res: ServerResponse,
+    res: ClientResponse,
     outcome: Outcome,
     reason: Reason | null,
     limit: LimitRefusal | null = null,
@@ -125,16 +125,18 @@ export class Handler implements DecisionContext, Refuser {
     const reply = problemReply(outcome, reason, exchange.requestId, limit)
     exchange.status = reply.status
     // A client that waits for 100 and gets a refusal may send its body or not: the connection cannot go on.
-    const mustClose = exchange.expectsContinue || this.isDraining || reason === 'framing'
+    const { connection } = exchange
+    const mustClose =
+      exchange.expectsContinue || this.isDraining || connection.isEnding || reason === 'framing'
+    if (mustClose) res.shouldKeepAlive = false
     const fields = [...reply.fields]
-    if (mustClose) fields.push('Connection', 'close')
-    else if (res.shouldKeepAlive) fields.push('Keep-Alive', exchange.connection.keepAlive)
+    if (res.shouldKeepAlive) fields.push('Keep-Alive', connection.keepAlive)
     res.writeHead(reply.status, fields)
     if (exchange.req.method !== 'HEAD') exchange.bytesSent = reply.body.length
     res.end(reply.body)
   }
 
-  #forward(exchange: Exchange, res: ServerResponse): void {
+  #forward(exchange: Exchange, res: ClientResponse): void {
     const { route } = exchange
     if (route === null) throw new Error('forwarding needs a route')
     if (this.isDraining) res.shouldKeepAlive = false
@@ -166,13 +168,13 @@ export class Handler implements DecisionContext, Refuser {
   }
 
   #linger(exchange: Exchange): void {
-    const { req, connection } = exchange
-    if (exchange.res === null || req.complete || connection.socket.destroyed) return
+    const { message, connection } = exchange
+    if (message === null || exchange.res === null || message.complete || connection.socket.destroyed) return
     connection.linger()
-    req.once('end', () => {
+    message.once('end', () => {
       connection.lingerUntilTick = Infinity
       if (!connection.socket.writable) connection.socket.destroySoon()
     })
-    req.resume()
+    message.resume()
   }
 }

@@ -56,7 +56,7 @@ export class Upgrader {
       answer(exchange, socket, refusal.outcome, refusal.reason, reply)
       return
     }
-    this.#connect(exchange, socket, head)
+    this.#connect(exchange, req, socket, head)
   }
 
   /** Answers a handshake that failed inside the gateway. */
@@ -86,8 +86,8 @@ export class Upgrader {
     for (const socket of this.#tunnels.values()) socket.destroy()
   }
 
-  #connect(exchange: Exchange, socket: Socket, head: Buffer): void {
-    const { req, route } = exchange
+  #connect(exchange: Exchange, req: IncomingMessage, socket: Socket, head: Buffer): void {
+    const { route } = exchange
     const request = this.#handler.upstreamRequest(exchange)
     const target = new URL(request.origin)
     req.headers = toHeaderObject([...request.headers, 'host', target.host])

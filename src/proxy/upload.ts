@@ -1,3 +1,4 @@
+import { ServerResponse, type IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import type { Exchange } from './exchange.ts'
 
@@ -8,19 +9,24 @@ import type { Exchange } from './exchange.ts'
  */
 export class Upload extends Readable {
   readonly #exchange: Exchange
+  readonly #message: IncomingMessage
   readonly #onTooLarge: () => void
   readonly #maxBytes: number
   /** All of the client's body has arrived. */
   isComplete = false
 
-  constructor(exchange: Exchange, maxBytes: number, onTooLarge: () => void) {
+  constructor(
+    exchange: Exchange,
+    message: IncomingMessage,
+    limit: { readonly maxBytes: number; readonly onTooLarge: () => void },
+  ) {
     super({ highWaterMark: 65_536 })
     this.#exchange = exchange
-    this.#maxBytes = maxBytes
-    this.#onTooLarge = onTooLarge
-    const { req } = exchange
-    req.on('data', (chunk: Buffer) => this.#take(chunk))
-    req.on('end', () => {
+    this.#message = message
+    this.#maxBytes = limit.maxBytes
+    this.#onTooLarge = limit.onTooLarge
+    message.on('data', (chunk: Buffer) => this.#take(chunk))
+    message.on('end', () => {
       this.isComplete = true
       if (exchange.phase === 'head')
         exchange.enter('head', exchange.route?.headerTimeoutMs ?? 0, performance.now())
@@ -38,14 +44,15 @@ export class Upload extends Readable {
   override _read(): void {
     if (this.#exchange.expectsContinue) {
       this.#exchange.expectsContinue = false
-      this.#exchange.res?.writeContinue()
+      const { res } = this.#exchange
+      if (res instanceof ServerResponse) res.writeContinue()
     }
-    this.#exchange.req.resume()
+    this.#message.resume()
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     // What is left of the body is read and thrown away; the linger limit ends that.
-    if (!this.isComplete) this.#exchange.req.resume()
+    if (!this.isComplete) this.#message.resume()
     callback(error)
   }
 
@@ -58,6 +65,6 @@ export class Upload extends Readable {
       this.#onTooLarge()
       return
     }
-    if (!this.push(chunk)) exchange.req.pause()
+    if (!this.push(chunk)) this.#message.pause()
   }
 }

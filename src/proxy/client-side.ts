@@ -1,0 +1,42 @@
+import type { Socket } from 'node:net'
+
+/**
+ * A request's head as the client's connection read it: by Node's HTTP server (`IncomingMessage` is one), or by the gateway
+ * itself when the request is plain, see `PlainConnection`.
+ */
+export interface ClientRequest {
+  readonly method?: string | undefined
+  /** The request target as it came. */
+  readonly url?: string | undefined
+  readonly httpVersionMajor: number
+  readonly httpVersionMinor: number
+  /** Names and values in turn, latin1, as received. */
+  readonly rawHeaders: string[]
+  /** All of the request has arrived, the body included. */
+  readonly complete: boolean
+}
+
+/** Where a response is written; what the data plane uses of Node's `ServerResponse`, see `FullResponse`, `PlainResponse`. */
+export interface ClientResponse {
+  /** Whether the connection may serve another request; counts until the head is written. */
+  shouldKeepAlive: boolean
+  readonly headersSent: boolean
+  readonly writableEnded: boolean
+  /** All of it was handed to the system. */
+  readonly writableFinished: boolean
+  /** null while an earlier response of the connection is under way. */
+  readonly socket: Socket | null
+  /** Sets the head; it goes out with the first write. `fields`: names and values in turn. */
+  writeHead(status: number, fields: string[]): unknown
+  writeHead(status: number, statusText: string, fields: string[]): unknown
+  /** Writes a part of the body, which must not be changed later; nothing of it still writes the head. False asks to wait for `drain`. */
+  write(bytes: Buffer): boolean
+  /** Writes a whole body, small and only lent, with its head in one go; `end` follows. */
+  writeWhole(bytes: Buffer): void
+  addTrailers(trailers: [string, string][]): void
+  end(body?: Buffer): unknown
+  /** Breaks the connection off. */
+  destroy(): unknown
+  /** `close`: it is finished, or can be no more. `drain`: more is welcome. */
+  once(event: 'close' | 'drain', listener: () => void): unknown
+}
