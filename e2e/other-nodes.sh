@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the smoke profile of the end-to-end suite with the product on other Node versions: sh e2e/other-nodes.sh 24 26
+# Runs the data plane's tests and the smoke profile of the end-to-end suite on other Node versions: sh e2e/other-nodes.sh 24 26
 # The binaries come from the npm packages node-<platform>-<arch>; only Linux has them under one name for all versions.
 set -eu
 target=$(node -p '`${process.platform}-${process.arch}`')
@@ -12,6 +12,8 @@ for version in "$@"; do
   fi
   WAYBILL_E2E_NODE=$(pwd)/$dir/node_modules/node-$target/bin/node
   export WAYBILL_E2E_NODE
+  echo "data plane on Node $("$WAYBILL_E2E_NODE" --version)"
+  "$WAYBILL_E2E_NODE" node_modules/.bin/tap -R terse -j2 -t120 -o ".cache/tap/proxy-$version.tap" dist/proxy/*.test.js
   echo "end-to-end smoke profile on Node $("$WAYBILL_E2E_NODE" --version)"
   WAYBILL_E2E_PROFILE=smoke node dist/embedded/with-postgres.js -- \
     npx --no-install tap -R terse -j2 -t120 -o ".cache/tap/node-$version.tap" $(find dist/e2e -name '*.smoke.e2e.test.js')

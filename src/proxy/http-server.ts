@@ -50,6 +50,7 @@ export class HttpServer {
       connectionsCheckingInterval: Math.min(1000, options.headersTimeoutMs),
       requireHostHeader: false, // Node would answer by itself, and that request would have no entry
       insecureHTTPParser: false,
+      ...UPGRADES,
     })
     server.maxHeadersCount = 0 // fields beyond a count would vanish silently; the size is bounded
     server.on('request', (req, res) => this.#onRequest(req, res, false))
@@ -93,7 +94,7 @@ export class HttpServer {
 
   #onUpgrade(req: IncomingMessage, socket: Socket, head: Buffer): void {
     try {
-      if (req.method === 'GET' && req.headers.upgrade?.toLowerCase() === 'websocket') {
+      if (isWebSocket(req)) {
         this.upgrader.upgrade(this.#owner.connectionOf(socket), req, socket, head)
       } else {
         reinject(this.#server, req, socket, head)
@@ -169,6 +170,16 @@ export class HttpServer {
     connection.socket.destroySoon()
   }
 }
+
+function isWebSocket(req: IncomingMessage): boolean {
+  return req.method === 'GET' && req.headers.upgrade?.toLowerCase() === 'websocket'
+}
+
+/**
+ * From Node 24.9 on the server asks which Upgrade to follow and serves the others as if they were not there, as it must be
+ * (RFC 9110 §7.8). Before, every Upgrade is an `upgrade` event: see `reinject`.
+ */
+const UPGRADES = { shouldUpgradeCallback: isWebSocket }
 
 /** Parser or server error code → reason; null when the client just went away. */
 function malformedReason(code: string): Reason | null {

@@ -96,6 +96,11 @@ export class ProxyListener implements HttpServerOwner, PlainOwner {
     return this.#connections.size
   }
 
+  /** The same, one by one. */
+  get open(): Iterable<Connection> {
+    return this.#connections.values()
+  }
+
   /**
    * Stops accepting, ends idle connections, refuses new requests on others, waits for those in flight up to `timeoutMs`, then
    * breaks off what is left. Resolves true when nothing had to be broken off. A second call returns the same promise.
