@@ -12,6 +12,8 @@ export interface ClientRequest {
   readonly httpVersionMinor: number
   /** Names and values in turn, latin1, as received. */
   readonly rawHeaders: string[]
+  /** The whole body, when it came with the head and is not empty. */
+  readonly content?: Buffer | null
   /** All of the request has arrived, the body included. */
   readonly complete: boolean
 }

@@ -56,13 +56,15 @@ export class Forwarding implements Carrier, RelayOwner {
     this.#attempts++
     exchange.carrier = this
     const { message } = exchange
+    const content = exchange.req.content ?? null
+    if (content !== null) exchange.bytesReceived = content.length
     this.#upload = message !== null && exchange.hasBody ? this.#uploadOf(message) : null
     this.#relay = new Relay(exchange, this.#res, this.#upload, this)
     // The first attempt comes in the turn of the arrival.
     const tick = this.#attempts === 1 ? exchange.startedTick : performance.now()
     exchange.enter('queued', this.#route.headerTimeoutMs, tick)
     const { method, path, headers, contentLength } = this.#request
-    const request = { method, path, headers, contentLength, body: this.#upload }
+    const request = { method, path, headers, contentLength, body: this.#upload ?? content }
     try {
       this.#place = this.#pools.dispatch(this.#route, this.#origin, request, this.#relay, tick)
       if (this.#place === null) this.refuse('overloaded', 'queue_full')

@@ -26,8 +26,8 @@ const ANSWERS: Readonly<Record<string, string>> = {
   '/garbage-close': 'no HTTP',
 }
 
-/** Answers what comes until the test is over. */
-async function answerAll(t: Test, gateway: TestGateway): Promise<void> {
+/** Answers what comes until the test is over; `seen` gets each request as it came. */
+async function answerAll(t: Test, gateway: TestGateway, seen: string[] = []): Promise<void> {
   let isOver = false
   t.teardown(() => (isOver = true))
   const isAsked = (): boolean =>
@@ -36,6 +36,7 @@ async function answerAll(t: Test, gateway: TestGateway): Promise<void> {
     await until(() => isOver || isAsked(), 'a request or the end', 60_000)
     if (isOver) return
     const { wire, message } = await gateway.upstream.request()
+    seen.push(`${message.head}\r\n\r\n${message.body}`)
     const [method, path = ''] = message.startLine.split(' ')
     const answer = ANSWERS[path] ?? 'HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n'
     const bodiless = path === '/early' ? EARLY : answer.slice(0, answer.indexOf('\r\n\r\n') + 4)
@@ -68,6 +69,9 @@ const raw =
   (text: string): Script =>
   () => [text]
 
+const chunkedPost: Script = (gateway) => [
+  `${gateway.head('POST /r/sized HTTP/1.1', 'Transfer-Encoding: chunked')}3\r\nabc\r\n0\r\n\r\n`,
+]
 const post: Script = (gateway) => [`${gateway.head('POST /r/sized HTTP/1.1', 'Content-Length: 3')}abc`]
 
 /** Each ends with a request that ends the connection, so that all that is written has come. */
@@ -87,6 +91,15 @@ const SCRIPTS: Readonly<Record<string, Script>> = {
   'TE: trailers': last(then(get('/chunked', 'TE: trailers'), get('/sized'))),
   'a body of no bytes': last(then(get('/sized', 'Content-Length: 0'), get('/sized'))),
   'plain, then a body, then plain': last(then(get('/sized'), post, get('/chunked'))),
+  'a body, then one in chunks, then plain': last(then(post, chunkedPost, get('/sized'))),
+  'a body without a key': raw(
+    'POST /r/sized HTTP/1.1\r\nHost: gw\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc',
+  ),
+  'a method with a body that has none': last((gateway) => [gateway.head('POST /r/sized HTTP/1.1')]),
+  'a GET with a body': last((gateway) => [
+    `${gateway.head('GET /r/sized HTTP/1.1', 'Content-Length: 3')}abc`,
+  ]),
+  'a DELETE': last((gateway) => [gateway.head('DELETE /r/none HTTP/1.1')]),
   'plain, then a bad request': then(get('/sized'), raw('BROKEN\r\n\r\n')),
   'plain, then a body with a bad length': then(
     get('/sized'),
@@ -112,9 +125,10 @@ async function play(
   t: Test,
   script: Script,
   hasPlainPath: boolean,
-): Promise<{ wire: string; entries: unknown }> {
+): Promise<{ wire: string; entries: unknown; seen: string[] }> {
   const gateway = await startGateway(t, { listener: { hasPlainPath } })
-  void answerAll(t, gateway)
+  const seen: string[] = []
+  void answerAll(t, gateway, seen)
   const client = await gateway.client()
   const requests = script(gateway)
   let wire = ''
@@ -137,7 +151,12 @@ async function play(
     .replaceAll(/"requestId":"[^"]*"/g, '')
     .replaceAll(/Content-Length: 1\d\d\r/g, 'Content-Length: of a problem\r')
     .replaceAll(/Date: \w{3}, .* GMT/g, 'Date')
-  return { wire: fieldsSorted(same), entries }
+  const withoutIds = seen.map((request) =>
+    request
+      .replaceAll(/(x-request-id|traceparent): \S+/g, '$1')
+      .replace(`127.0.0.1:${gateway.upstream.port}`, 'upstream'),
+  )
+  return { wire: fieldsSorted(same), entries, seen: withoutIds }
 }
 
 /** Fields in one order: only names that repeat have one that matters, and none does here. */
@@ -148,11 +167,12 @@ function fieldsSorted(wire: string): string {
 }
 
 for (const [name, script] of Object.entries(SCRIPTS)) {
-  void t.test(`the same bytes and entries as by way of Node's server: ${name}`, async (t) => {
+  void t.test(`the same bytes both ways and entries as by way of Node's server: ${name}`, async (t) => {
     const plain = await play(t, script, true)
     const full = await play(t, script, false)
     t.equal(plain.wire, full.wire)
     t.same(plain.entries, full.entries)
+    t.same(plain.seen, full.seen)
   })
 }
 

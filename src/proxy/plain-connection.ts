@@ -80,7 +80,7 @@ export class PlainConnection {
     const socket = this.#socket
     const connection = this.#connection
     if (socket === null || connection === null) return
-    const request = bytes.length > this.#maxHeaderBytes ? null : readPlainRequest(bytes)
+    const request = readPlainRequest(bytes, this.#maxHeaderBytes)
     if (request === null) {
       this.#handOver(socket, Buffer.from(bytes))
       return

@@ -5,13 +5,19 @@ import t from 'tap'
 import { readPlainRequest } from './plain-request.ts'
 
 const read = (text: string): ReturnType<typeof readPlainRequest> =>
-  readPlainRequest(Buffer.from(text, 'latin1'))
+  readPlainRequest(Buffer.from(text, 'latin1'), 32_768)
 
 /** The heads that Node's parser finds in these bytes, and whether it refused any of them. */
-async function nodeReads(bytes: Buffer): Promise<{ heads: IncomingMessage[]; isRefused: boolean }> {
+async function nodeReads(
+  bytes: Buffer,
+): Promise<{ heads: IncomingMessage[]; body: string; isRefused: boolean }> {
+  let body = ''
   const heads: IncomingMessage[] = []
   let isRefused = false
-  const server = createServer({ requireHostHeader: false }, (req) => void heads.push(req))
+  const server = createServer({ requireHostHeader: false }, (req) => {
+    heads.push(req)
+    req.setEncoding('latin1').on('data', (piece: string) => (body += piece))
+  })
   server.maxHeadersCount = 0
   server.on('clientError', () => (isRefused = true))
   const socket = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() })
@@ -19,7 +25,7 @@ async function nodeReads(bytes: Buffer): Promise<{ heads: IncomingMessage[]; isR
   socket.push(bytes)
   await new Promise(setImmediate)
   socket.destroy()
-  return { heads, isRefused }
+  return { heads, body, isRefused }
 }
 
 void t.test('a plain request is read as it stands', (t) => {
@@ -29,9 +35,16 @@ void t.test('a plain request is read as it stands', (t) => {
     httpVersionMajor: 1,
     httpVersionMinor: 1,
     rawHeaders: ['Host', 'gw', 'X-A', 'v', 'x-a', '\xe9'],
+    content: null,
     complete: true,
     isLast: false,
   })
+  t.match(read('POST / HTTP/1.1\r\nHost: gw\r\ncontent-length: 5\r\n\r\na\r\n\r\n'), {
+    method: 'POST',
+    content: Buffer.from('a\r\n\r\n'),
+  })
+  t.match(read('POST / HTTP/1.1\r\nHost: gw\r\n\r\n'), { method: 'POST', content: null })
+  t.match(read('PUT / HTTP/1.1\r\nHost: gw\r\nContent-Length: 0\r\n\r\n'), { content: null })
   t.match(read('HEAD / HTTP/1.1\r\nHost: gw\r\nConnection: Close\r\n\r\n'), { method: 'HEAD', isLast: true })
   t.match(read('GET / HTTP/1.1\r\nHost: gw\r\nConnection: Keep-Alive\r\n\r\n'), { isLast: false })
   t.match(read('GET / HTTP/1.1\r\n\r\n'), { rawHeaders: [] })
@@ -39,7 +52,19 @@ void t.test('a plain request is read as it stands', (t) => {
 })
 
 const MORE_THAN_PLAIN: readonly (readonly [string, string])[] = [
-  ['another method', 'POST / HTTP/1.1\r\nHost: g\r\n\r\n'],
+  ['another method', 'OPTIONS / HTTP/1.1\r\nHost: g\r\n\r\n'],
+  ['a part of a body', 'POST / HTTP/1.1\r\nHost: g\r\nContent-Length: 3\r\n\r\nab'],
+  ['a byte behind a body', 'POST / HTTP/1.1\r\nHost: g\r\nContent-Length: 3\r\n\r\nabcd'],
+  ['a byte behind no body', 'POST / HTTP/1.1\r\nHost: g\r\nContent-Length: 0\r\n\r\na'],
+  ['two lengths', 'POST / HTTP/1.1\r\nHost: g\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na'],
+  ['a list of lengths', 'POST / HTTP/1.1\r\nHost: g\r\nContent-Length: 1, 1\r\n\r\na'],
+  ['a signed length', 'POST / HTTP/1.1\r\nHost: g\r\nContent-Length: +1\r\n\r\na'],
+  ['a length in hex', 'POST / HTTP/1.1\r\nHost: g\r\nContent-Length: 0x1\r\n\r\na'],
+  ['an empty length', 'POST / HTTP/1.1\r\nHost: g\r\nContent-Length:\r\n\r\n'],
+  [
+    'a length and a coding',
+    'POST / HTTP/1.1\r\nHost: g\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\na',
+  ],
   ['a method in lower case', 'get / HTTP/1.1\r\nHost: g\r\n\r\n'],
   ['an older version', 'GET / HTTP/1.0\r\nHost: g\r\n\r\n'],
   ['an absolute target', 'GET http://g/ HTTP/1.1\r\nHost: g\r\n\r\n'],
@@ -61,7 +86,6 @@ const MORE_THAN_PLAIN: readonly (readonly [string, string])[] = [
   ['a NUL', 'GET / HTTP/1.1\r\nHost: g\0\r\n\r\n'],
   ['nothing', ''],
   ...[
-    'Content-Length: 0',
     'content-length: 5',
     'Transfer-Encoding: chunked',
     'TRANSFER-ENCODING: identity',
@@ -96,6 +120,7 @@ void t.test("what is taken for plain means the same to Node's parser, whatever t
   const valid = fc.constantFrom(
     'GET /a HTTP/1.1\r\nHost: g\r\nAccept: */*\r\n\r\n',
     'HEAD /a?b=c HTTP/1.1\r\nHost: g\r\nConnection: close\r\nX-A: b c\r\n\r\n',
+    'POST /a HTTP/1.1\r\nHost: g\r\nContent-Length: 3\r\n\r\nabc',
   )
   let taken = 0
   const property = fc.asyncProperty(valid, fc.array(mutation, { maxLength: 3 }), async (start, changes) => {
@@ -103,12 +128,14 @@ void t.test("what is taken for plain means the same to Node's parser, whatever t
     for (const { at, length, text: inserted } of changes)
       text = text.slice(0, at) + inserted + text.slice(at + length)
     const bytes = Buffer.from(text, 'latin1')
-    const plain = readPlainRequest(bytes)
+    const plain = readPlainRequest(bytes, 32_768)
     if (plain === null) return
     taken++
-    const { heads, isRefused } = await nodeReads(bytes)
+    const { heads, body, isRefused } = await nodeReads(bytes)
     t.equal(isRefused, false, JSON.stringify(text))
     t.equal(heads.length, 1, JSON.stringify(text))
+    t.equal(body, plain.content?.toString('latin1') ?? '')
+    t.equal(heads[0]?.complete, true)
     const { method, url, rawHeaders, httpVersionMinor } = heads[0] ?? {}
     t.same(
       { method, url, rawHeaders, httpVersionMinor },

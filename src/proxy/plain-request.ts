@@ -1,7 +1,7 @@
 import type { ClientRequest } from './client-side.ts'
 import { readFieldLines } from './field-lines.ts'
 
-/** A request of the common kind: GET or HEAD in HTTP/1.1 without a body, and nothing about it that asks for more. */
+/** A request of the common kind: in HTTP/1.1, with the whole of its body if it has one, and nothing about it that asks for more. */
 export interface PlainRequest extends ClientRequest {
   readonly method: string
   readonly url: string
@@ -11,47 +11,67 @@ export interface PlainRequest extends ClientRequest {
 }
 
 // RFC 9112 §3: method, origin-form target, version; single spaces, as a sender must write them.
-const REQUEST_LINE = /^(GET|HEAD) (\/[\x21-\x7e]*) HTTP\/1\.1\r\n/
+const REQUEST_LINE = /^(GET|HEAD|POST|PUT|PATCH|DELETE) (\/[\x21-\x7e]*) HTTP\/1\.1\r\n/
 const END = '\r\n\r\n'
+const LENGTH = /^\d{1,9}$/
 
-/** Fields that make a request more than plain: of framing, of the hop, of expectations. Told by length first. */
-const NOT_PLAIN = new Set([
-  'content-length',
-  'transfer-encoding',
-  'upgrade',
-  'expect',
-  'te',
-  'trailer',
-  'http2-settings',
-  'proxy-connection',
+/** What a field makes of a request: more than a plain one, by coding, hop or expectation; or read here. Told by length first. */
+const FIELDS = new Map<string, 'more' | 'length' | 'connection'>([
+  ['content-length', 'length'],
+  ['connection', 'connection'],
+  ...['transfer-encoding', 'upgrade', 'expect', 'te', 'trailer', 'http2-settings', 'proxy-connection'].map(
+    (name) => [name, 'more'] as const,
+  ),
 ])
-const NOT_PLAIN_LENGTHS = new Set([...NOT_PLAIN].map((name) => name.length))
-const CONNECTION_LENGTH = 'connection'.length
+const LENGTHS_OF_FIELDS = new Set([...FIELDS.keys()].map((name) => name.length))
 
 /**
- * Reads what one read of a connection brought. null unless it is exactly one whole head of a plain request, strictly as RFC 9112
+ * Reads what one read of a connection brought. null unless it is exactly one whole plain request, strictly as RFC 9112
  * and RFC 9110 §5 write it: all else, malformed input first of all, is for Node's parser, which also decides how it is
- * refused. So what is taken here is a small part of what that parser takes, and means the same to it.
+ * refused; a head beyond `maxHeaderBytes` as well. So what is taken here is a small part of what that parser takes, and means the same to it.
  */
-export function readPlainRequest(bytes: Buffer): PlainRequest | null {
-  const text = bytes.toString('latin1')
-  // The first empty line must be the end: what follows it would be a body or the next request.
-  if (text.indexOf(END) !== text.length - END.length) return null
-  const line = REQUEST_LINE.exec(text)
-  const rawHeaders: string[] = []
-  const [start, method, url] = line ?? []
+export function readPlainRequest(bytes: Buffer, maxHeaderBytes: number): PlainRequest | null {
+  const end = bytes.indexOf(END, 0, 'latin1')
+  if (end === -1 || end > maxHeaderBytes) return null
+  const text = bytes.toString('latin1', 0, end + 2)
+  const [start, method, url] = REQUEST_LINE.exec(text) ?? []
   if (start === undefined || method === undefined || url === undefined) return null
-  if (!readFieldLines(text.slice(0, -2), start.length, rawHeaders)) return null
+  const rawHeaders: string[] = []
+  if (!readFieldLines(text, start.length, rawHeaders)) return null
   let isLast = false
+  let length = -1
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? ''
-    if (name.length === CONNECTION_LENGTH && name.toLowerCase() === 'connection') {
-      const option = (rawHeaders[i + 1] ?? '').toLowerCase()
-      if (option === 'close') isLast = true
-      else if (option !== 'keep-alive') return null
-    } else if (NOT_PLAIN_LENGTHS.has(name.length) && NOT_PLAIN.has(name.toLowerCase())) {
-      return null
+    if (!LENGTHS_OF_FIELDS.has(name.length)) continue
+    const value = rawHeaders[i + 1] ?? ''
+    switch (FIELDS.get(name.toLowerCase())) {
+      case undefined:
+        break
+      case 'more':
+        return null
+      case 'length':
+        if (length !== -1 || !LENGTH.test(value)) return null
+        length = Number(value)
+        break
+      case 'connection': {
+        const option = value.toLowerCase()
+        if (option === 'close') isLast = true
+        else if (option !== 'keep-alive') return null
+      }
     }
   }
-  return { method, url, httpVersionMajor: 1, httpVersionMinor: 1, rawHeaders, complete: true, isLast }
+  // Less is a body that is on its way, more is the next request (RFC 9112 §6.3).
+  const body = bytes.subarray(end + END.length)
+  if (body.length !== Math.max(0, length)) return null
+  const content = body.length === 0 ? null : Buffer.from(body)
+  return {
+    method,
+    url,
+    httpVersionMajor: 1,
+    httpVersionMinor: 1,
+    rawHeaders,
+    content,
+    complete: true,
+    isLast,
+  }
 }

@@ -142,12 +142,13 @@ export class UpstreamConnection implements ParsedResponse, ResponseSource {
     const { body } = request
     this.#parser = new ResponseParser(this, request.method === 'HEAD')
     this.#isHeard = false
-    if (body === null) {
-      socket.write(requestHead(request, this.#target.host), 'latin1')
+    const head = requestHead(request, this.#target.host)
+    if (body === null || Buffer.isBuffer(body)) {
+      socket.write(body === null ? head : head + body.toString('latin1'), 'latin1')
       return
     }
     socket.cork()
-    socket.write(requestHead(request, this.#target.host), 'latin1')
+    socket.write(head, 'latin1')
     this.#body = new RequestBody(socket, body, request.contentLength === -1, (error) =>
       this.#fail(error ?? new RequestGoneError()),
     )

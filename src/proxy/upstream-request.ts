@@ -9,7 +9,8 @@ export interface UpstreamRequest {
   readonly headers: readonly string[]
   /** Declared length of the body; -1 when there is none: then a body goes in chunks. */
   readonly contentLength: number
-  readonly body: Readable | null
+  /** A Buffer is all of it. */
+  readonly body: Readable | Buffer | null
 }
 
 /** Where a response comes from. */
