@@ -16,6 +16,11 @@ export interface UpstreamRequest {
 export interface ResponseSource {
   /** More data is welcome after an `onData` that returned false. */
   resume(): void
+  /**
+   * Bytes that `onData` got, in a place where they stay: until the next `onData` if that one returns true, and otherwise until
+   * `resume`.
+   */
+  hold(bytes: Buffer): Buffer
   /** Destroys the connection with the request on it. `onError` follows, with this error. */
   abort(error: Error): void
 }
@@ -27,8 +32,8 @@ export interface ResponseReceiver {
   /** A response head, 1xx ones but 101 included. `fields` holds names and values in turn, latin1. */
   onHeaders(status: number, fields: string[], statusText: string): void
   /**
-   * Bytes of the body, valid only during the call. `isLast` when they are known to be its last: `onEnd` follows at once.
-   * False asks to hold back; what one read of the socket brought may still follow.
+   * Bytes of the body, valid only during the call; see `hold`. `isLast` when they are known to be its last: `onEnd` follows
+   * at once. False asks to hold back until `resume`; what one read of the socket brought may still follow.
    */
   onData(bytes: Buffer, isLast: boolean): boolean
   /** All that has arrived was handed over; what comes next may take long. */
