@@ -1,14 +1,14 @@
 /** What an idle connection reads into, all of them into the same. */
 const SHARED_BYTES = 65_536
 /** What a connection reads into while a large body comes on it. */
-const OWN_BYTES = 65_536
+const OWN_BYTES = 262_144
 /** A read of this size tells of a large body; one below the other limit that it trickles. */
 const LARGE_BYTES = 32_768
 const SMALL_BYTES = 4096
-/** Own buffers in use at once; other connections copy what they read. 4 MiB. */
+/** Own buffers in use at once; other connections copy what they read. 16 MiB. */
 const MAX_OWN = 64
-/** Own buffers kept for the next large body. 1 MiB. */
-const MAX_FREE = 16
+/** Own buffers kept for the next large body. 2 MiB. */
+const MAX_FREE = 8
 
 /**
  * One buffer for what idle connections and those with small responses read. What is kept of a read is copied before the next

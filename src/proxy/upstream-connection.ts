@@ -161,9 +161,8 @@ export class UpstreamConnection implements ParsedResponse, ResponseSource, Socke
     }
     socket.cork()
     socket.write(requestHead(request, this.#target.host), 'latin1')
-    this.#body = new RequestBody(socket, body, request.contentLength === -1, (error) =>
-      this.#fail(error ?? new RequestGoneError()),
-    )
+    this.#body = new RequestBody(socket, body, request.contentLength === -1)
+    body.start(this.#body)
   }
 
   /** See SocketReader. */

@@ -1,4 +1,20 @@
-import type { Readable } from 'node:stream'
+/** A request's body as it comes. */
+export interface BodySource {
+  /** Begins: `sink` gets what has come already, and then each piece as it comes. */
+  start(sink: BodySink): void
+  /** More is welcome after a `write` that returned false. */
+  resume(): void
+  /** The sink takes nothing any more. */
+  stop(): void
+}
+
+/** Where a request's body goes. */
+export interface BodySink {
+  /** The next bytes, which are the sink's from here on: it may free them. False asks to hold back until `resume`. */
+  write(bytes: Buffer): boolean
+  /** That was all. */
+  end(): void
+}
 
 /** A request for an upstream, ready to be sent. */
 export interface UpstreamRequest {
@@ -9,7 +25,7 @@ export interface UpstreamRequest {
   readonly headers: readonly string[]
   /** Declared length of the body; -1 when there is none: then a body goes in chunks. */
   readonly contentLength: number
-  readonly body: Readable | null
+  readonly body: BodySource | null
 }
 
 /** Where a response comes from. */
