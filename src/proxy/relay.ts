@@ -31,10 +31,6 @@ export class Relay implements ResponseReceiver {
   #isCorked = false
   /** Over: later calls of the connection change nothing. */
   #isDone = false
-  readonly #onWritten = (error?: Error | null): void => {
-    if (error instanceof Error || !this.#exchange.isClientBlocked || this.#isCorked) return
-    if (this.#res.socket === null || this.#res.socket.writableLength === 0) this.#onDrain()
-  }
 
   constructor(exchange: Exchange, res: ServerResponse, upload: Upload | null, owner: RelayOwner) {
     this.#exchange = exchange
@@ -112,7 +108,7 @@ export class Relay implements ResponseReceiver {
       this.#isCorked = true
       socket.cork()
     }
-    this.#res.write(this.#source?.hold(bytes) ?? Buffer.from(bytes), this.#onWritten)
+    this.#res.write(this.#source?.hold(bytes) ?? Buffer.from(bytes), (error) => this.#onWritten(error))
     exchange.isClientBlocked = true
     if (isLast) this.#uncork()
     return !exchange.isClientBlocked
@@ -184,6 +180,12 @@ export class Relay implements ResponseReceiver {
     if (this.#isDone) return
     this.#isDone = true
     this.#source?.abort(new RequestGoneError())
+  }
+
+  #onWritten(error: Error | null | undefined): void {
+    if (error instanceof Error || !this.#exchange.isClientBlocked || this.#isCorked) return
+    const { socket } = this.#res
+    if (socket === null || socket.writableLength === 0) this.#onDrain()
   }
 
   #onDrain(): void {

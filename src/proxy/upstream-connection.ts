@@ -48,7 +48,7 @@ export class UpstreamConnection implements ParsedResponse, ResponseSource, Socke
   readonly #socket: Socket
   readonly #target: UpstreamTarget
   readonly #owner: ConnectionOwner
-  readonly #reads = new ReadBuffer()
+  readonly #reads: ReadBuffer
   #job: Job | null = null
   #parser: ResponseParser | null = null
   #body: RequestBody | null = null
@@ -69,6 +69,7 @@ export class UpstreamConnection implements ParsedResponse, ResponseSource, Socke
   constructor(target: UpstreamTarget, owner: ConnectionOwner) {
     this.#target = target
     this.#owner = owner
+    this.#reads = new ReadBuffer(target.isTls)
     const socket = openUpstreamSocket(target, this)
     this.#socket = socket
     this.#connectTimer = setTimeout(
