@@ -127,8 +127,10 @@ export class UpstreamConnection implements ParsedResponse, ResponseSource, Socke
 
   /** See ParsedResponse. */
   onBody(bytes: Buffer, isLast: boolean): void {
+    const wasUnwelcome = this.#isUnwelcome
+    this.#isUnwelcome = true // also of a receiver that throws: who knows what it holds
     const isWelcome = this.#job?.receiver.onData(bytes, isLast) ?? true
-    if (!isWelcome) this.#isUnwelcome = true
+    if (isWelcome && !wasUnwelcome) this.#isUnwelcome = false
   }
 
   /** See SocketReader. */

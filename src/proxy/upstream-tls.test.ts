@@ -116,7 +116,10 @@ if (!IS_TRUSTING) {
     client.send(gateway.head('GET /r/large HTTP/1.1'))
     await until(() => [...gateway.handler.exchanges][0]?.isClientBlocked === true, 'the client to block')
     client.socket.resume()
-    t.ok(Buffer.from((await client.message()).body, 'latin1').equals(LARGE), 'a large body, with a stall in it')
+    t.ok(
+      Buffer.from((await client.message()).body, 'latin1').equals(LARGE),
+      'a large body, with a stall in it',
+    )
     t.equal(seen.connections.size, 1)
     t.same([...seen.names], ['localhost'])
     t.same([...seen.protocols], ['http/1.1'])
