@@ -31,14 +31,18 @@ export interface ClientResponse {
   /** Sets the head; it goes out with the first write. `fields`: names and values in turn. */
   writeHead(status: number, fields: string[]): unknown
   writeHead(status: number, statusText: string, fields: string[]): unknown
-  /** Writes a part of the body, which must not be changed later; nothing of it still writes the head. False asks to wait for `drain`. */
-  write(bytes: Buffer): boolean
+  /**
+   * Writes a part of the body; nothing of it still writes the head. The bytes must not change before `onWritten` was called, or
+   * the socket has nothing left to write.
+   */
+  write(bytes: Buffer, onWritten?: (error: Error | null | undefined) => void): unknown
   /** Writes a whole body, small and only lent, with its head in one go; `end` follows. */
   writeWhole(bytes: Buffer): void
   addTrailers(trailers: [string, string][]): void
+  /** Ends the body, and lets out what a corked socket held back. */
   end(body?: Buffer): unknown
   /** Breaks the connection off. */
   destroy(): unknown
-  /** `close`: it is finished, or can be no more. `drain`: more is welcome. */
-  once(event: 'close' | 'drain', listener: () => void): unknown
+  /** It is finished, or can be no more. */
+  once(event: 'close', listener: () => void): unknown
 }

@@ -59,22 +59,24 @@ export class PlainResponse implements ClientResponse {
     this.headersSent = true
   }
 
-  write(bytes: Buffer): boolean {
+  write(bytes: Buffer, onWritten?: (error: Error | null | undefined) => void): void {
     const { socket } = this
     if (bytes.length === 0 || !this.#hasBody) {
       this.#writeHeadAlone()
     } else if (this.#head === '' && !this.#isChunked) {
-      socket.write(bytes)
+      socket.write(bytes, onWritten)
     } else {
       socket.cork()
       this.#writeHeadAlone()
-      if (this.#isChunked) socket.write(`${bytes.length.toString(16)}\r\n`, 'latin1')
-      socket.write(bytes)
-      if (this.#isChunked) socket.write(CRLF, 'latin1')
+      if (this.#isChunked) {
+        socket.write(`${bytes.length.toString(16)}\r\n`, 'latin1')
+        socket.write(bytes)
+        socket.write(CRLF, 'latin1', onWritten)
+      } else {
+        socket.write(bytes, onWritten)
+      }
       socket.uncork()
     }
-    // Not what `write` returned: that was said before the system took it, and would hold the upstream back for nothing.
-    return socket.writableLength < socket.writableHighWaterMark
   }
 
   writeWhole(bytes: Buffer): void {
@@ -99,6 +101,7 @@ export class PlainResponse implements ClientResponse {
     this.writableEnded = true
     if (this.#isChunked) this.socket.write(`0\r\n${this.#trailers}\r\n`, 'latin1')
     const { socket } = this
+    while (socket.writableCorked > 0) socket.uncork()
     // Usually the system has taken all of it already: no need to be told later.
     if (socket.writableLength === 0 && socket.errored === null && !socket.destroyed) this.#finish()
     else socket.write(NOTHING, (error) => (error ? undefined : this.#finish()))
@@ -109,9 +112,8 @@ export class PlainResponse implements ClientResponse {
   }
 
   /** See ClientResponse; a connection that ends before the response does tells that by itself. */
-  once(event: 'close' | 'drain', listener: () => void): void {
-    if (event === 'drain') this.socket.once('drain', listener)
-    else this.#onClose.push(listener)
+  once(_event: 'close', listener: () => void): void {
+    this.#onClose.push(listener)
   }
 
   #writeHeadAlone(): void {

@@ -28,6 +28,7 @@ export class Relay implements ResponseReceiver {
   #source: ResponseSource | null = null
   #isFraming = false
   #hasWritten = false
+  #isCorked = false
   /** Over: later calls of the connection change nothing. */
   #isDone = false
 
@@ -80,6 +81,7 @@ export class Relay implements ResponseReceiver {
    */
   onPause(): void {
     if (!this.#hasWritten && !this.#isDone && this.#res.headersSent) this.#flush()
+    this.#uncork()
   }
 
   /** Writes the head if nothing else did. Not `flushHeaders`: that one re-encodes obs-text as UTF-8. */
@@ -100,13 +102,25 @@ export class Relay implements ResponseReceiver {
       return true
     }
     exchange.touch()
-    const isTaken = this.#res.write(Buffer.from(bytes)) // the bytes are only lent
-    if (isTaken) return true
-    if (!exchange.isClientBlocked) {
-      exchange.isClientBlocked = true
-      this.#res.once('drain', () => this.#onDrain())
+    const { socket } = this.#res
+    // Corked by us, the pieces of one read go out together, when it is over and not when the turn is.
+    if (!this.#isCorked && socket !== null) {
+      this.#isCorked = true
+      socket.cork()
     }
-    return false
+    this.#res.write(this.#source?.hold(bytes) ?? Buffer.from(bytes), (error) => this.#onWritten(error))
+    exchange.isClientBlocked = true
+    if (isLast) this.#uncork()
+    return !exchange.isClientBlocked
+  }
+
+  /** Lets out what one read brought. The upstream goes on when the client's socket has let go of it all. */
+  #uncork(): void {
+    if (!this.#isCorked) return
+    this.#isCorked = false
+    const { socket } = this.#res
+    socket?.uncork()
+    if (socket?.writableLength === 0) this.#onDrain()
   }
 
   onEnd(rawTrailers: string[], isCut: boolean): void {
@@ -116,6 +130,7 @@ export class Relay implements ResponseReceiver {
       return
     }
     this.#isDone = true
+    this.#isCorked = false // by `end`
     this.#source = null
     if (rawTrailers.length > 0 && this.#exchange.head.acceptsTrailers) {
       const trailers = clientTrailers(rawTrailers)
@@ -144,6 +159,7 @@ export class Relay implements ResponseReceiver {
     // What was good of the response arrives: Node puts off writes to the end of the turn, and there would be none.
     if (this.#res.headersSent) {
       this.#flush()
+      this.#isCorked = false
       this.#res.socket?.uncork()
     }
     this.#isDone = true
@@ -164,6 +180,12 @@ export class Relay implements ResponseReceiver {
     if (this.#isDone) return
     this.#isDone = true
     this.#source?.abort(new RequestGoneError())
+  }
+
+  #onWritten(error: Error | null | undefined): void {
+    if (error instanceof Error || !this.#exchange.isClientBlocked || this.#isCorked) return
+    const { socket } = this.#res
+    if (socket === null || socket.writableLength === 0) this.#onDrain()
   }
 
   #onDrain(): void {

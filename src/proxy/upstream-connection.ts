@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { ReadBuffer } from './read-buffer.ts'
 import { RequestBody } from './request-body.ts'
 import type { ResponseHead } from './response-head.ts'
 import { ResponseParser, type ParsedResponse } from './response-parser.ts'
@@ -14,7 +15,7 @@ import {
   type ResponseSource,
   type UpstreamRequest,
 } from './upstream-request.ts'
-import { openUpstreamSocket, type UpstreamTarget } from './upstream-socket.ts'
+import { openUpstreamSocket, type SocketReader, type UpstreamTarget } from './upstream-socket.ts'
 
 /** Who owns connections; called once for each request, and once when a connection without one has ended. */
 export interface ConnectionOwner {
@@ -43,10 +44,11 @@ const IDLE_MARGIN_MS = 2000
  *     connecting ──► busy ◄──► idle ──► gone          `#job` is set while connecting and busy; an idle connection that
  *          └──────────┴────────────────►│             hears anything, be it bytes or the end, is gone
  */
-export class UpstreamConnection implements ParsedResponse, ResponseSource {
+export class UpstreamConnection implements ParsedResponse, ResponseSource, SocketReader {
   readonly #socket: Socket
   readonly #target: UpstreamTarget
   readonly #owner: ConnectionOwner
+  readonly #reads: ReadBuffer
   #job: Job | null = null
   #parser: ResponseParser | null = null
   #body: RequestBody | null = null
@@ -57,6 +59,8 @@ export class UpstreamConnection implements ParsedResponse, ResponseSource {
   /** A byte of the response has come. */
   #isHeard = false
   #isPersistent = false
+  /** The receiver has asked to hold back; at the end of the read the socket pauses, unless it has resumed by then. */
+  #isUnwelcome = false
   #isPaused = false
   #idleMs = IDLE_MS
   /** Monotonic milliseconds until which an idle connection may be used. */
@@ -65,7 +69,8 @@ export class UpstreamConnection implements ParsedResponse, ResponseSource {
   constructor(target: UpstreamTarget, owner: ConnectionOwner) {
     this.#target = target
     this.#owner = owner
-    const socket = openUpstreamSocket(target, (bytes) => this.#onRead(bytes))
+    this.#reads = new ReadBuffer(target.isTls)
+    const socket = openUpstreamSocket(target, this)
     this.#socket = socket
     this.#connectTimer = setTimeout(
       () => this.#fail(new UpstreamConnectTimeoutError()),
@@ -89,6 +94,7 @@ export class UpstreamConnection implements ParsedResponse, ResponseSource {
 
   /** See ResponseSource. */
   resume(): void {
+    this.#isUnwelcome = false
     if (!this.#isPaused) return
     this.#isPaused = false
     this.#socket.resume()
@@ -114,12 +120,22 @@ export class UpstreamConnection implements ParsedResponse, ResponseSource {
     this.#job?.receiver.onHeaders(head.status, head.fields, head.statusText)
   }
 
+  /** See ResponseSource. */
+  hold(bytes: Buffer): Buffer {
+    return this.#reads.hold(bytes)
+  }
+
   /** See ParsedResponse. */
   onBody(bytes: Buffer, isLast: boolean): void {
+    const wasUnwelcome = this.#isUnwelcome
+    this.#isUnwelcome = true // also of a receiver that throws: who knows what it holds
     const isWelcome = this.#job?.receiver.onData(bytes, isLast) ?? true
-    if (isWelcome || this.#isPaused || this.#isGone) return
-    this.#isPaused = true
-    this.#socket.pause()
+    if (isWelcome && !wasUnwelcome) this.#isUnwelcome = false
+  }
+
+  /** See SocketReader. */
+  nextBuffer(): Buffer {
+    return this.#reads.next(!this.#isUnwelcome)
   }
 
   #onConnected(): void {
@@ -149,12 +165,13 @@ export class UpstreamConnection implements ParsedResponse, ResponseSource {
     }
     socket.cork()
     socket.write(head, 'latin1')
-    this.#body = new RequestBody(socket, body, request.contentLength === -1, (error) =>
-      this.#fail(error ?? new RequestGoneError()),
-    )
+    this.#body = new RequestBody(socket, body, request.contentLength === -1)
+    body.start(this.#body)
   }
 
-  #onRead(bytes: Buffer): void {
+  /** See SocketReader. */
+  onRead(length: number): void {
+    const bytes = this.#reads.read(length)
     const parser = this.#parser
     if (parser === null) {
       this.#fail(new UpstreamProtocolError()) // nobody asked: never the next answer (RFC 9112 §9.2)
@@ -170,6 +187,9 @@ export class UpstreamConnection implements ParsedResponse, ResponseSource {
       // A receiver that throws costs its request, not the process.
       this.#fail(error instanceof Error ? error : new Error(String(error)))
     }
+    if (!this.#isUnwelcome || this.#isPaused || this.#isGone) return
+    this.#isPaused = true
+    this.#socket.pause()
   }
 
   #complete(trailers: string[], isCut: boolean, hasSurplus: boolean): void {
@@ -178,6 +198,8 @@ export class UpstreamConnection implements ParsedResponse, ResponseSource {
     this.#job = null
     this.#parser = null
     this.#body = null
+    this.#reads.release(!this.#isUnwelcome)
+    this.#isUnwelcome = false
     // Answered before the request was whole: what is left of it cannot be taken back.
     const isWhole = body === null || body.isComplete
     if (!isWhole) body.stop()
@@ -217,6 +239,7 @@ export class UpstreamConnection implements ParsedResponse, ResponseSource {
     this.#body = null
     this.#parser?.stop()
     this.#parser = null
+    this.#reads.release(!this.#isUnwelcome)
     this.#end()
     body?.stop()
     if (job === null) {

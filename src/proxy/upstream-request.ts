@@ -1,4 +1,20 @@
-import type { Readable } from 'node:stream'
+/** A request's body as it comes. */
+export interface BodySource {
+  /** Begins: `sink` gets what has come already, and then each piece as it comes. */
+  start(sink: BodySink): void
+  /** More is welcome after a `write` that returned false. */
+  resume(): void
+  /** The sink takes nothing any more. */
+  stop(): void
+}
+
+/** Where a request's body goes. */
+export interface BodySink {
+  /** The next bytes, which are the sink's from here on: it may free them. False asks to hold back until `resume`. */
+  write(bytes: Buffer): boolean
+  /** That was all. */
+  end(): void
+}
 
 /** A request for an upstream, ready to be sent. */
 export interface UpstreamRequest {
@@ -10,13 +26,18 @@ export interface UpstreamRequest {
   /** Declared length of the body; -1 when there is none: then a body goes in chunks. */
   readonly contentLength: number
   /** A Buffer is all of it. */
-  readonly body: Readable | Buffer | null
+  readonly body: BodySource | Buffer | null
 }
 
 /** Where a response comes from. */
 export interface ResponseSource {
   /** More data is welcome after an `onData` that returned false. */
   resume(): void
+  /**
+   * Bytes that `onData` got, in a place where they stay: until the next `onData` if that one returns true, and otherwise until
+   * `resume`.
+   */
+  hold(bytes: Buffer): Buffer
   /** Destroys the connection with the request on it. `onError` follows, with this error. */
   abort(error: Error): void
 }
@@ -28,8 +49,8 @@ export interface ResponseReceiver {
   /** A response head, 1xx ones but 101 included. `fields` holds names and values in turn, latin1. */
   onHeaders(status: number, fields: string[], statusText: string): void
   /**
-   * Bytes of the body, valid only during the call. `isLast` when they are known to be its last: `onEnd` follows at once.
-   * False asks to hold back; what one read of the socket brought may still follow.
+   * Bytes of the body, valid only during the call; see `hold`. `isLast` when they are known to be its last: `onEnd` follows
+   * at once. False asks to hold back until `resume`; what one read of the socket brought may still follow.
    */
   onData(bytes: Buffer, isLast: boolean): boolean
   /** All that has arrived was handed over; what comes next may take long. */

@@ -8,6 +8,7 @@ import type { TLSSocket } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { startGateway, type TestGateway } from './test-gateway.ts'
+import { until } from './test-wire.ts'
 
 /** For `localhost`, signed by itself, valid from 2020 to 2120; made for this test and trusted nowhere else. */
 const CERTIFICATE = `-----BEGIN CERTIFICATE-----
@@ -27,6 +28,8 @@ Ttv/RbcMY08r6a+i5roDt2wve+qhRANCAASBHao7KZk8bCgHKGVCYwPLYMTlGa19
 S9tjG+L3DtA3c0NCzlfCoqaQlAm20vgB8f45JgEKsmml8GWrSpPnl2dv
 -----END PRIVATE KEY-----
 `
+/** No two of its pieces are alike. */
+const LARGE = Buffer.from(Uint32Array.from({ length: 4_000_000 }, (_, i) => i).buffer)
 const GET = 'GET /r/x HTTP/1.1'
 /** Tells the process that trusts the certificate: Node reads NODE_EXTRA_CA_CERTS once, at its start. */
 const TRUSTING = 'trusting'
@@ -53,7 +56,7 @@ async function startTls(
       let received = 0
       req.on('data', (data: Buffer) => (received += data.length))
       req.on('end', () => {
-        if (req.url === '/large') res.end(Buffer.alloc(3_000_000, 'large '))
+        if (req.url === '/large') res.end(LARGE)
         else if (req.url === '/cut') {
           res.writeHead(200, { 'Content-Length': 100 })
           res.write('half', () => socket.destroy())
@@ -109,15 +112,21 @@ if (!IS_TRUSTING) {
     t.equal((await client.message()).body, 'got 0')
     client.send(gateway.head('POST /r/x HTTP/1.1', 'Content-Length: 300000') + 'x'.repeat(300_000))
     t.equal((await client.message()).body, 'got 300000')
+    client.socket.pause()
     client.send(gateway.head('GET /r/large HTTP/1.1'))
-    t.equal((await client.message()).body.length, 3_000_000)
+    await until(() => [...gateway.handler.exchanges][0]?.isClientBlocked === true, 'the client to block')
+    client.socket.resume()
+    t.ok(
+      Buffer.from((await client.message()).body, 'latin1').equals(LARGE),
+      'a large body, with a stall in it',
+    )
     t.equal(seen.connections.size, 1)
     t.same([...seen.names], ['localhost'])
     t.same([...seen.protocols], ['http/1.1'])
     await gateway.finish(t, [
       { status: 200 },
       { status: 200, bytesReceived: 300_000 },
-      { bytesSent: 3_000_000 },
+      { bytesSent: LARGE.length },
     ])
   })
 
