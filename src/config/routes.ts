@@ -1,73 +1,93 @@
 import { isIP } from 'node:net'
-import { z } from 'zod'
 import { DURATION_FORM, parseDurationMs } from '../model/duration.ts'
 import { isInNetworks, compileNetworks } from '../model/network.ts'
 import { ROUTE_AUTH, ROUTE_KINDS, type Route } from '../model/route.ts'
 import { SLUG_PATTERN } from '../model/slug.ts'
+import { field, mapping, optional, withDefault, type Field } from './fields.ts'
 import { parseBytes } from './options.ts'
 
 const LINK_LOCAL = compileNetworks(['169.254.0.0/16', 'fe80::/10'])
 
-const duration = (min: number, def: number) =>
-  z
-    .union([z.number(), z.string()])
-    .transform((v) => (typeof v === 'number' ? v : (parseDurationMs(v) ?? Number.NaN)))
-    .refine(
-      (v) => Number.isSafeInteger(v) && v >= min,
-      `must be milliseconds from ${min}, or ${DURATION_FORM}`,
-    )
-    .default(def)
+const duration = (def: number): Field<number> =>
+  withDefault(
+    field(`milliseconds from 1, or ${DURATION_FORM}`, (v) => {
+      const ms = typeof v === 'string' ? parseDurationMs(v) : v
+      return isInteger(ms, 1, Number.MAX_SAFE_INTEGER) ? ms : null
+    }),
+    def,
+  )
 
-const size = (def: number) =>
-  z
-    .union([z.number(), z.string()])
-    .transform((v) => parseBytes(v) ?? Number.NaN)
-    .refine((v) => Number.isSafeInteger(v) && v >= 0, 'must be bytes, or such as 64KiB, 8MiB, 5GiB')
-    .default(def)
+const count = (min: number, max: number): Field<number> =>
+  field(`a whole number from ${min} to ${max}`, (v) => (isInteger(v, min, max) ? v : null))
 
-const secret = z
-  .string()
-  .min(1)
-  .max(8192)
-  .regex(/^[\x20-\x7e]+$/, 'must be printable ASCII')
+const text = (form: string, test: (v: string) => boolean): Field<string> =>
+  field(form, (v) => (typeof v === 'string' && test(v) ? v : null))
 
-/** Exactly one of bearer, basic or authorization. */
-const upstreamAuth = z.union(
-  [
-    z.strictObject({ bearer: secret }).transform((a) => `Bearer ${a.bearer}`),
-    z
-      .strictObject({ basic: z.strictObject({ user: z.string().regex(/^[^:]*$/), password: z.string() }) })
-      .transform((a) => `Basic ${Buffer.from(`${a.basic.user}:${a.basic.password}`).toString('base64')}`),
-    z.strictObject({ authorization: secret }).transform((a) => a.authorization),
-  ],
-  'must be { bearer: … }, { basic: { user: …, password: … } } or { authorization: … }',
+const choice = <T extends string>(of: readonly T[]): Field<T> =>
+  field(`one of ${of.join(', ')}`, (v) => of.find((one) => one === v) ?? null)
+
+const isSecret = (v: unknown): v is string => typeof v === 'string' && /^[\x20-\x7e]{1,8192}$/.test(v)
+
+/** Exactly one of bearer, basic or authorization; gives the header's value. */
+const upstreamAuth = field(
+  '{ bearer: … }, { basic: { user: …, password: … } } or { authorization: … }',
+  (value) => {
+    const given = isMapping(value) ? Object.entries(value) : []
+    const [name, one] = given[0] ?? []
+    if (given.length !== 1) return null
+    if (name === 'bearer' && isSecret(one)) return `Bearer ${one}`
+    if (name === 'authorization' && isSecret(one)) return one
+    return name === 'basic' && isMapping(one) ? basicAuth(one) : null
+  },
 )
 
-const routeSchema = z.strictObject({
-  name: z.string().regex(SLUG_PATTERN, 'must be 1 to 63 of a-z, 0-9 and -, starting with a letter or digit'),
-  kind: z.enum(ROUTE_KINDS),
-  path: z
-    .string()
-    .regex(/^\/(?:[A-Za-z0-9._~@-]+\/)*$/, 'must start and end with / and hold plain segments')
-    .refine((p) => !/\/\.{1,2}\//.test(p), 'must not hold . or .. segments'),
-  host: z
-    .string()
-    .toLowerCase()
-    .regex(/^[a-z0-9.-]{1,253}$/, 'must be a host name without port')
-    .optional(),
-  upstream: z.string(),
-  auth: z.enum(ROUTE_AUTH).default('key'),
-  upstreamAuth: upstreamAuth.optional(),
-  rateLimit: z
-    .strictObject({ perSecond: z.number().positive().max(1e6), burst: z.int().min(1).max(1e6) })
-    .optional(),
-  maxBodyBytes: size(5 * 1024 ** 3),
-  connectTimeoutMs: duration(1, 5000),
-  headerTimeoutMs: duration(1, 60_000),
-  idleTimeoutMs: duration(1, 60_000),
-  maxConnections: z.int().min(1).max(65_536).default(256),
-  maxQueued: z.int().min(0).max(1_000_000).default(1024),
-  allowLinkLocal: z.boolean().default(false),
+function basicAuth(given: Readonly<Record<string, unknown>>): string | null {
+  const { user, password, ...rest } = given
+  if (typeof user !== 'string' || user.includes(':') || typeof password !== 'string') return null
+  if (Object.keys(rest).length > 0) return null
+  return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
+}
+
+const rateLimit = mapping({
+  perSecond: field('a number above 0, up to 1000000', (v) =>
+    typeof v === 'number' && v > 0 && v <= 1e6 ? v : null,
+  ),
+  burst: count(1, 1_000_000),
+})
+
+const ROUTE = mapping({
+  name: text('1 to 63 of a-z, 0-9 and -, starting with a letter or digit', (v) => SLUG_PATTERN.test(v)),
+  kind: choice(ROUTE_KINDS),
+  path: text(
+    'a path that starts and ends with / and holds plain segments, none of them . or ..',
+    (v) => /^\/(?:[A-Za-z0-9._~@-]+\/)*$/.test(v) && !/\/\.{1,2}\//.test(v),
+  ),
+  host: optional(
+    field('a host name without port', (v) => {
+      const host = typeof v === 'string' ? v.toLowerCase() : ''
+      return /^[a-z0-9.-]{1,253}$/.test(host) ? host : null
+    }),
+  ),
+  upstream: text('an http:// or https:// URL', () => true),
+  auth: withDefault(choice(ROUTE_AUTH), 'key'),
+  upstreamAuth: optional(upstreamAuth),
+  rateLimit: optional(rateLimit),
+  maxBodyBytes: withDefault(
+    field('bytes, or such as 64KiB, 8MiB, 5GiB', (v) => {
+      const bytes = parseBytes(v)
+      return isInteger(bytes, 0, Number.MAX_SAFE_INTEGER) ? bytes : null
+    }),
+    5 * 1024 ** 3,
+  ),
+  connectTimeoutMs: duration(5000),
+  headerTimeoutMs: duration(60_000),
+  idleTimeoutMs: duration(60_000),
+  maxConnections: withDefault(count(1, 65_536), 256),
+  maxQueued: withDefault(count(0, 1_000_000), 1024),
+  allowLinkLocal: withDefault(
+    field('true or false', (v) => (typeof v === 'boolean' ? v : null)),
+    false,
+  ),
 })
 
 /** Reads the `routes` list of the configuration. Returns all that is wrong with it, and the routes that are right. */
@@ -78,13 +98,9 @@ export function readRoutes(value: unknown): { routes: Route[]; problems: string[
   if (!Array.isArray(value)) return { routes, problems: ['routes: must be a list'] }
   for (const [index, item] of value.entries()) {
     const label = routeLabel(item, index)
-    const parsed = routeSchema.safeParse(item)
-    if (!parsed.success) {
-      for (const issue of parsed.error.issues)
-        problems.push(`${label}${pathText(issue.path)}: ${issue.message}`)
-      continue
-    }
-    const { upstream, upstreamAuth: authorization, allowLinkLocal, host, rateLimit, ...rest } = parsed.data
+    const route = ROUTE.read(item, label, problems)
+    if (route === undefined) continue
+    const { upstream, upstreamAuth: authorization, allowLinkLocal, ...rest } = route
     const target = readUpstream(upstream, allowLinkLocal)
     if (typeof target === 'string') {
       problems.push(`${label}.upstream: ${target}`)
@@ -95,9 +111,7 @@ export function readRoutes(value: unknown): { routes: Route[]; problems: string[
     }
     routes.push({
       ...rest,
-      host: host ?? null,
-      rateLimit: rateLimit ?? null,
-      upstream: { ...target, authorization: authorization ?? null },
+      upstream: { ...target, authorization },
     })
   }
   problems.push(...duplicateProblems(routes))
@@ -138,6 +152,10 @@ function routeLabel(item: unknown, index: number): string {
   return typeof name === 'string' ? `routes[${index}] (${name.slice(0, 63)})` : `routes[${index}]`
 }
 
-function pathText(path: readonly PropertyKey[]): string {
-  return path.map((p) => `.${String(p)}`).join('')
+function isInteger(value: unknown, min: number, max: number): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max
+}
+
+function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
