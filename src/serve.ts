@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process'
 import type { Writable } from 'node:stream'
 import type { Config } from './config.ts'
 import { createLogger, type RootLogger } from './logger.ts'
@@ -39,8 +40,9 @@ export async function serve(input: ServeInput): Promise<number> {
   const config = demo?.config ?? fileConfig
   hideSecrets(logger, config)
   try {
+    const spawned = await spawnWorkers(workerCount(config))
     const database = await openGatewayDatabase(config, progress)
-    const { gateway, primary } = await openGateway(config, database, { logger, progress })
+    const { gateway, primary } = await openGateway(config, database, { logger, progress, spawned })
     const forced = signals.forced.then((code) => {
       logger.error(
         { unstored: gateway.unstored },
@@ -68,22 +70,35 @@ interface Opened {
   readonly primary: Primary | null
 }
 
+/** The processes of the workers, which load their program while this one starts; none for a single process. */
+async function spawnWorkers(count: number): Promise<ChildProcess[]> {
+  if (count === 1) return []
+  const { spawnWorker } = await import('./serve/cluster/spawn-worker.ts')
+  return Array.from({ length: count }, spawnWorker)
+}
+
+interface Parts {
+  readonly logger: RootLogger
+  readonly progress: (message: string) => void
+  /** The processes of the workers. */
+  readonly spawned: readonly ChildProcess[]
+}
+
 /** The rest of the program is loaded while the database is asked about its schema. */
 async function openGateway(
   config: Config,
   database: GatewayDatabase,
-  { logger, progress }: { logger: RootLogger; progress: (message: string) => void },
+  { logger, progress, spawned }: Parts,
 ): Promise<Opened> {
   const upkeep = upkeepOf(config, database.target, logger)
   // Whoever starts the gateway hears how it went.
   upkeep.start(progress).catch(() => {})
-  const workers = workerCount(config)
-  if (workers === 1) {
+  if (spawned.length === 0) {
     const { Gateway } = await import('./serve/gateway.ts')
     return { gateway: new Gateway(config, database, logger, { upkeep }), primary: null }
   }
   const { Primary } = await import('./serve/cluster/primary.ts')
-  const primary = new Primary(config, database, { logger, upkeep, workers })
+  const primary = new Primary(config, database, { logger, upkeep, spawned })
   return { gateway: primary, primary }
 }
 

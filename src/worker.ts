@@ -1,10 +1,13 @@
 import { runWorker } from './serve/cluster/worker.ts'
 
-// The process that the primary forks for each worker. Beside main.ts the only file that touches process.*
+// The process that the primary forks for each worker. Beside main.ts and command.ts the only file that touches process.*
 if (process.send === undefined) {
   process.stderr.write('waybill: a worker is started by "waybill serve", not by hand\n')
   process.exit(2)
 }
+
+// The primary went away while this program was loaded.
+if (!process.connected) process.exit(1)
 
 const code = await runWorker({
   pid: process.pid,

@@ -6,7 +6,7 @@ export type Signal = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGUSR2'
 /** 0 done; 1 the answer is "no" or a failure at run time; 2 usage or configuration error. */
 export type ExitCode = 0 | 1 | 2
 
-/** All that a command knows of the process it runs in. `main.ts` makes the real one, tests make their own. */
+/** All that a command knows of the process it runs in. `command.ts` makes the real one, tests make their own. */
 export interface Io {
   /** Arguments after the program's name. */
   readonly argv: readonly string[]

@@ -2,7 +2,6 @@ import { resolve, join } from 'node:path'
 import { Canary } from '../accesslog/canary.ts'
 import { Channel } from '../accesslog/channel.ts'
 import { systemClock } from '../accesslog/clock.ts'
-import { CopyConnection } from '../accesslog/copy.ts'
 import { Ledger } from '../accesslog/ledger.ts'
 import { Spill } from '../accesslog/spill.ts'
 import { Watchdog } from '../accesslog/watchdog.ts'
@@ -16,6 +15,7 @@ import { ensurePartitionFor } from '../store/partitions.ts'
 import type { Sql } from '../store/sql.ts'
 import { packageVersion } from '../version.ts'
 import { InstanceRecord } from './instance-record.ts'
+import { LazyStore } from './lazy-store.ts'
 
 /** With a journal an entry is on disk after this long at most: the promise of `accessLog.journal`. */
 const JOURNAL_MS = 10
@@ -59,7 +59,10 @@ export class AccessLog {
     this.writer = new Writer({
       channel,
       ledger,
-      store: new CopyConnection(parts.target, { copyTimeoutMs: o['accessLog.copyTimeoutMs'] }),
+      store: new LazyStore(async () => {
+        const { CopyConnection } = await import('../accesslog/copy.ts')
+        return new CopyConnection(parts.target, { copyTimeoutMs: o['accessLog.copyTimeoutMs'] })
+      }),
       ensurePartitions: (days) => ensurePartitionFor(control, days),
       spill,
       channelFill: () => {

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AdminListener } from '../../admin/listener.ts'
@@ -40,10 +41,11 @@ export class Primary {
   #phase: 'starting' | 'ready' | 'draining' | 'stopped' = 'starting'
   #stopped: Promise<boolean> | null = null
 
+  /** `spawned`: the workers' processes. */
   constructor(
     config: Config,
     database: GatewayDatabase,
-    parts: { logger: RootLogger; upkeep: DatabaseUpkeep; workers: number },
+    parts: { logger: RootLogger; upkeep: DatabaseUpkeep; spawned: readonly ChildProcess[] },
   ) {
     const { options: o } = config
     const { logger } = parts
@@ -55,7 +57,8 @@ export class Primary {
     this.#rollUps = new RollUpJob({ target: database.target, intervalMs: o['rollUps.intervalMs'], logger })
     this.#audit = auditJobOf(config, this.#reader, logger)
     this.#workers = new Workers({
-      count: parts.workers,
+      count: parts.spawned.length,
+      spawned: parts.spawned,
       config,
       target: database.target,
       via: viaOf(this.instance),
