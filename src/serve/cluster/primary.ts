@@ -57,7 +57,6 @@ export class Primary {
     this.#rollUps = new RollUpJob({ target: database.target, intervalMs: o['rollUps.intervalMs'], logger })
     this.#audit = auditJobOf(config, this.#reader, logger)
     this.#workers = new Workers({
-      count: parts.spawned.length,
       spawned: parts.spawned,
       config,
       target: database.target,

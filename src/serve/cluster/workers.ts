@@ -19,8 +19,7 @@ interface Slot {
 }
 
 export interface WorkersParts {
-  readonly count: number
-  /** Processes for the first ones, spawned already. */
+  /** A process for each worker, spawned already. */
   readonly spawned: readonly ChildProcess[]
   readonly config: Config
   readonly target: DatabaseTarget
@@ -60,7 +59,7 @@ export class Workers {
     this.#parts = parts
     this.#config = parts.config
     this.#spawned = [...parts.spawned]
-    this.#slots = Array.from({ length: parts.count }, (_, i) => {
+    this.#slots = Array.from({ length: parts.spawned.length }, (_, i) => {
       return { number: i + 1, delay: new RestartDelay(), current: null, timer: null }
     })
     this.#evicting = setInterval(() => this.#hub.evictIdle(performance.now()), EVICT_INTERVAL_MS)
