@@ -6,6 +6,8 @@ import { cpuOf, pin, residentBytesOf } from '../process.ts'
 import type { Figure } from '../result.ts'
 import { untilTrue, wait } from '../wait.ts'
 import type { Extra, ExtraContext } from './extra.ts'
+import { growthTable, MEASURED } from './growth.ts'
+import { median } from '../report/median.ts'
 
 /** A worker compiles its hot path after as many requests as a single process, and gets a share of them. */
 const WARM_UP_REQUESTS = 20_000
@@ -62,6 +64,9 @@ export const workers: Extra = {
     } finally {
       for (const { gateway } of parties) await gateway.process.stop()
     }
+    const perRequest = figures.get(`CPU per request, kept connections, ${nameOf(1)}`)
+    const perRequestUs = median(perRequest?.values ?? [])
+    context.tell(`computed from it, see docs/scaling.md:\n${growthTable({ ...MEASURED, perRequestUs })}`)
     return [...figures.values()]
   },
 }
