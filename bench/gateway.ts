@@ -9,7 +9,10 @@ import { Hopeless, untilTrue } from './wait.ts'
 
 /** `GET /api/overview`, as far as the bench looks at it. */
 interface Overview {
+  readonly requests: { readonly total: number }
   readonly accessLog: { readonly accepted: number; readonly stored: number }
+  /** Of several processes. */
+  readonly workers?: readonly { readonly requests: number | null }[]
 }
 
 export interface GatewayOptions {

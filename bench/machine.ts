@@ -18,6 +18,9 @@ export interface Machine {
 export interface Placement {
   readonly candidate: string | null
   readonly load: string | null
+  /** All of them, for what shall run everywhere: the bench itself is on those of the load, and what it starts inherits that. */
+  readonly all: string | null
+  readonly cores: number
 }
 
 /** Whether a program is on the PATH. */
@@ -37,8 +40,14 @@ export function placement(cpu: number | null): Placement {
   })
   const candidate = allowed.find((each) => cpu === null || each === cpu)
   const rest = allowed.filter((each) => each !== candidate)
-  if (candidate === undefined || rest.length === 0 || !has('taskset')) return { candidate: null, load: null }
-  return { candidate: String(candidate), load: rest.join(',') }
+  if (candidate === undefined || rest.length === 0 || !has('taskset'))
+    return { candidate: null, load: null, all: null, cores: allowed.length }
+  return {
+    candidate: String(candidate),
+    load: rest.join(','),
+    all: allowed.join(','),
+    cores: allowed.length,
+  }
 }
 
 /** Describes the machine and the versions of what is compared. */

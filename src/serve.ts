@@ -1,12 +1,13 @@
+import type { ChildProcess } from 'node:child_process'
 import type { Writable } from 'node:stream'
 import type { Config } from './config.ts'
 import { createLogger, type RootLogger } from './logger.ts'
 import type { DatabaseTarget } from './model/database-target.ts'
-import { openGatewayDatabase } from './serve/database.ts'
-import { announce, prepareDemo, type Demo } from './serve/demo.ts'
-import { Primary } from './serve/cluster/primary.ts'
+import { openGatewayDatabase, upkeepOf, type GatewayDatabase } from './serve/database.ts'
+import type { Demo } from './serve/demo.ts'
+import type { Primary } from './serve/cluster/primary.ts'
 import { actsOnNewWorkers, workerCount } from './serve/cluster/worker-config.ts'
-import { Gateway } from './serve/gateway.ts'
+import type { Gateway } from './serve/gateway.ts'
 import { ConfigReloader } from './serve/reload.ts'
 import { hideSecrets } from './serve/secrets.ts'
 
@@ -35,26 +36,23 @@ export async function serve(input: ServeInput): Promise<number> {
     else logger.info(message)
   }
   const signals = new StopSignals(input)
-  const demo = input.mode === 'demo' ? await prepareDemo(fileConfig) : null
+  const demo = input.mode === 'demo' ? await (await import('./serve/demo.ts')).prepareDemo(fileConfig) : null
   const config = demo?.config ?? fileConfig
   hideSecrets(logger, config)
   try {
+    const spawned = await spawnWorkers(workerCount(config))
     const database = await openGatewayDatabase(config, progress)
-    const workers = workerCount(config)
-    const gateway =
-      workers === 1
-        ? new Gateway(config, database, logger)
-        : new Primary(config, database, { logger, workers })
+    const { gateway, primary } = await openGateway(config, database, { logger, progress, spawned })
     const forced = signals.forced.then((code) => {
       logger.error(
         { unstored: gateway.unstored },
         'second signal: stopped at once, entries not stored are lost',
       )
-      if (gateway instanceof Primary) gateway.destroy()
+      primary?.destroy()
       return code
     })
     return await Promise.race([
-      run(input, { gateway, target: database.target, config, demo, logger, signals, progress }),
+      run(input, { gateway, primary, target: database.target, config, demo, logger, signals, progress }),
       forced,
     ])
   } catch (error) {
@@ -66,8 +64,45 @@ export async function serve(input: ServeInput): Promise<number> {
   }
 }
 
-interface Running {
+/** The gateway, and the same when it is one of several processes. */
+interface Opened {
   readonly gateway: Gateway | Primary
+  readonly primary: Primary | null
+}
+
+/** The processes of the workers, which load their program while this one starts; none for a single process. */
+async function spawnWorkers(count: number): Promise<ChildProcess[]> {
+  if (count === 1) return []
+  const { spawnWorker } = await import('./serve/cluster/spawn-worker.ts')
+  return Array.from({ length: count }, spawnWorker)
+}
+
+interface Parts {
+  readonly logger: RootLogger
+  readonly progress: (message: string) => void
+  /** The processes of the workers. */
+  readonly spawned: readonly ChildProcess[]
+}
+
+/** The rest of the program is loaded while the database is asked about its schema. */
+async function openGateway(
+  config: Config,
+  database: GatewayDatabase,
+  { logger, progress, spawned }: Parts,
+): Promise<Opened> {
+  const upkeep = upkeepOf(config, database.target, logger)
+  // Whoever starts the gateway hears how it went.
+  upkeep.start(progress).catch(() => {})
+  if (spawned.length === 0) {
+    const { Gateway } = await import('./serve/gateway.ts')
+    return { gateway: new Gateway(config, database, logger, { upkeep }), primary: null }
+  }
+  const { Primary } = await import('./serve/cluster/primary.ts')
+  const primary = new Primary(config, database, { logger, upkeep, spawned })
+  return { gateway: primary, primary }
+}
+
+interface Running extends Opened {
   readonly target: DatabaseTarget
   readonly config: Config
   readonly demo: Demo | null
@@ -77,11 +112,11 @@ interface Running {
 }
 
 async function run(input: ServeInput, running: Running): Promise<number> {
-  const { gateway, config, demo, logger, signals, progress } = running
+  const { gateway, primary, config, demo, logger, signals, progress } = running
   try {
     const addresses = await gateway.start(progress)
     logger.info({ ...addresses, instance: gateway.instance, routes: config.routes.length }, 'ready')
-    if (demo !== null) await announce({ gateway, target: running.target, config }, addresses, input.stdout)
+    await demo?.announce({ gateway, target: running.target, config }, addresses, input.stdout)
   } catch (error) {
     logger.error({ err: error }, 'the gateway could not start')
     await gateway.stop()
@@ -95,12 +130,12 @@ async function run(input: ServeInput, running: Running): Promise<number> {
       gateway.apply(next)
     },
     logger,
-    ...(gateway instanceof Primary ? { replaces: actsOnNewWorkers, replace: () => gateway.roll() } : {}),
+    ...(primary === null ? {} : { replaces: actsOnNewWorkers, replace: () => primary.roll() }),
   })
   reloader.start()
   const ignoreRoll = input.onSignal('SIGUSR2', () => {
-    if (gateway instanceof Primary) void gateway.roll()
-    else logger.warn('SIGUSR2 replaces workers, and this gateway is one process')
+    if (primary === null) logger.warn('SIGUSR2 replaces workers, and this gateway is one process')
+    else void primary.roll()
   })
   const ignoreHup = input.onSignal('SIGHUP', () => reloader.reload('signal'))
   await signals.stop

@@ -6,6 +6,9 @@ if (process.send === undefined) {
   process.exit(2)
 }
 
+// The primary went away while this program was loaded.
+if (!process.connected) process.exit(1)
+
 const code = await runWorker({
   pid: process.pid,
   send: (message, done) => {

@@ -1,8 +1,9 @@
+import type { Surroundings } from '../candidate.ts'
+import type { Database } from '../database.ts'
 import { Gateway } from '../gateway.ts'
 import { insertKeys } from '../keys.ts'
-import { closedJob } from '../load.ts'
 import { residentBytesOf } from '../process.ts'
-import { untilTrue, wait } from '../wait.ts'
+import { wait } from '../wait.ts'
 import type { Figure } from '../result.ts'
 import type { Extra, ExtraContext } from './extra.ts'
 
@@ -13,10 +14,10 @@ const IDLE_MS = 3000
 
 type Note = (name: string, unit: string, value: number) => void
 
-/** Cold start, a large snapshot, and memory idle and after many requests. */
+/** Cold start of one process and of a worker for each core, a large snapshot, and memory idle. */
 export const start: Extra = {
   name: 'start',
-  what: 'cold start of serve to ready, with 1 and with 100,000 keys; RSS idle and after a million requests (quick: 100,000)',
+  what: 'cold start of serve to ready, with 1 and with 100,000 keys, and with a worker per core; RSS idle',
   run: async (context) => {
     if (!context.contestants.some(({ candidate }) => candidate.name === 'waybill')) return []
     const figures = new Map<string, Figure & { values: number[] }>()
@@ -27,7 +28,6 @@ export const start: Extra = {
       context.tell(`${name}: ${value.toFixed(1)} ${unit}`)
     }
     await coldStarts(context, note)
-    await footprint(context, note)
     return [...figures.values()]
   },
 }
@@ -52,6 +52,7 @@ async function coldStarts({ field, rounds }: ExtraContext, note: Note): Promise<
       seen.push({ readyMs: gateway.readyMs, residentBytes: residentBytesOf(gateway.process.pid) })
       await gateway.process.stop()
     }
+    note('cold start with a worker per core', 'ms', await startOfAll(surroundings, databases[0]))
     const [few, many] = seen
     if (few === undefined || many === undefined) return
     note('cold start to ready', 'ms', few.readyMs)
@@ -62,29 +63,12 @@ async function coldStarts({ field, rounds }: ExtraContext, note: Note): Promise<
   }
 }
 
-/** Memory of one gateway, new, then after a tenth, a half and all of the requests. */
-async function footprint({ field, isQuick, fail }: ExtraContext, note: Note): Promise<void> {
-  const requests = isQuick ? 100_000 : 1_000_000
-  const surroundings = await field.surroundings('footprint')
-  const database = await surroundings.newDatabase('footprint')
-  Gateway.migrate(database, surroundings.folder)
-  const [key] = await insertKeys(database, 1, true)
-  const { placement, upstreamPort, folder } = surroundings
-  const gateway = await Gateway.start({ cpus: placement.candidate, folder, upstreamPort, database })
-  let sent = 0
-  for (const share of [0.1, 0.5, 1]) {
-    const job = closedJob({ port: gateway.port, key }, { seconds: 300, maxRequests: requests * share - sent })
-    const result = await field.load.run(job)
-    sent += result.sent
-    await wait(IDLE_MS)
-    note(
-      `RSS after ${(requests * share).toLocaleString('en')} requests`,
-      'MiB',
-      residentBytesOf(gateway.process.pid) / MIB,
-    )
-  }
-  const stored = async (): Promise<number> => (await gateway.overview()).accessLog.stored
-  await untilTrue('all entries are stored', async () => (await stored()) >= sent).catch(() => {})
-  if ((await stored()) !== sent) fail(`start: ${await stored()} entries stored of ${sent} requests`)
+/** With as many workers as it takes by itself, on all cores. */
+async function startOfAll(surroundings: Surroundings, database: Database | undefined): Promise<number> {
+  if (database === undefined) return Number.NaN
+  const { folder, placement, upstreamPort } = surroundings
+  const config = { workers: 0 }
+  const gateway = await Gateway.start({ cpus: placement.all, folder, upstreamPort, database, config })
   await gateway.process.stop()
+  return gateway.readyMs
 }

@@ -2,19 +2,11 @@ import { Command, CommanderError } from 'commander'
 import { ConfigError } from '../config.ts'
 import { EmbeddedPostgresError } from '../embedded/postgres-errors.ts'
 import { StoreError } from '../store/errors.ts'
-import { addAuditCommand } from './audit.ts'
 import type { Cli } from './cli.ts'
-import { addConfigCommands } from './config-commands.ts'
 import { CommandError, OutputClosedError, UsageError } from './errors.ts'
 import type { ExitCode, Io } from './io.ts'
-import { addKeyCommands } from './keys.ts'
-import { addLogsCommand } from './logs.ts'
-import { addMigrateCommand } from './migrate.ts'
-import { addQuarantineCommands } from './quarantine.ts'
 import { addServeCommands } from './serve.ts'
-import { addTenantCommands } from './tenants.ts'
 import { escapeUnsafe } from './text.ts'
-import { addUsageCommand } from './usage.ts'
 import { packageVersion } from '../version.ts'
 
 /**
@@ -25,7 +17,7 @@ export async function runCli(io: Io, serve: Cli['serve']): Promise<number> {
   let exitCode = 0
   try {
     const finish = (code: number): void => void (exitCode = code)
-    const program = buildProgram({ io, serve, finish })
+    const program = await buildProgram({ io, serve, finish })
     await program.parseAsync([...io.argv], { from: 'user' })
     return exitCode
   } catch (error) {
@@ -33,10 +25,19 @@ export async function runCli(io: Io, serve: Cli['serve']): Promise<number> {
   }
 }
 
-/** The whole command tree. */
-export function buildProgram(cli: Cli): Command {
-  const { io } = cli
-  const program = new Command('waybill')
+/** Commands that run the gateway. They start in half the time without the modules of the others. */
+const GATEWAY_COMMANDS: ReadonlySet<string | undefined> = new Set(['serve', 'demo'])
+
+/** The command tree: all of it, unless the arguments name one of the two commands that run the gateway. */
+export async function buildProgram(cli: Cli): Promise<Command> {
+  const program = emptyProgram(cli.io)
+  addServeCommands(program, cli)
+  if (!GATEWAY_COMMANDS.has(cli.io.argv[0])) (await import('./commands.ts')).addCommands(program, cli)
+  return program
+}
+
+function emptyProgram(io: Io): Command {
+  return new Command('waybill')
     .description('One gateway in front of artifact repositories and integration APIs.')
     .version(packageVersion())
     .exitOverride()
@@ -50,16 +51,6 @@ export function buildProgram(cli: Cli): Command {
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     })
-  addServeCommands(program, cli)
-  addMigrateCommand(program, cli)
-  addTenantCommands(program, cli)
-  addKeyCommands(program, cli)
-  addLogsCommand(program, cli)
-  addUsageCommand(program, cli)
-  addAuditCommand(program, cli)
-  addQuarantineCommands(program, cli)
-  addConfigCommands(program, cli)
-  return program
 }
 
 function report(io: Io, error: unknown): ExitCode {

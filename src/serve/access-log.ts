@@ -2,7 +2,6 @@ import { resolve, join } from 'node:path'
 import { Canary } from '../accesslog/canary.ts'
 import { Channel } from '../accesslog/channel.ts'
 import { systemClock } from '../accesslog/clock.ts'
-import { CopyConnection } from '../accesslog/copy.ts'
 import { Ledger } from '../accesslog/ledger.ts'
 import { Spill } from '../accesslog/spill.ts'
 import { Watchdog } from '../accesslog/watchdog.ts'
@@ -16,6 +15,7 @@ import { ensurePartitionFor } from '../store/partitions.ts'
 import type { Sql } from '../store/sql.ts'
 import { packageVersion } from '../version.ts'
 import { InstanceRecord } from './instance-record.ts'
+import { LazyStore } from './lazy-store.ts'
 
 /** With a journal an entry is on disk after this long at most: the promise of `accessLog.journal`. */
 const JOURNAL_MS = 10
@@ -25,6 +25,7 @@ export class AccessLog {
   readonly ledger = new Ledger()
   readonly channel: Channel
   readonly writer: Writer
+  readonly #store: LazyStore
   readonly #record: InstanceRecord
   readonly #canary: Canary | null
   readonly #watchdog: Watchdog | null
@@ -54,12 +55,16 @@ export class AccessLog {
             timeoutMs: o['spill.timeoutMs'],
             logger,
           })
+    this.#store = new LazyStore(async () => {
+      const { CopyConnection } = await import('../accesslog/copy.ts')
+      return new CopyConnection(parts.target, { copyTimeoutMs: o['accessLog.copyTimeoutMs'] })
+    })
     this.channel = channel
     channel.blockedWhen(() => this.writer.isBlocked)
     this.writer = new Writer({
       channel,
       ledger,
-      store: new CopyConnection(parts.target, { copyTimeoutMs: o['accessLog.copyTimeoutMs'] }),
+      store: this.#store,
       ensurePartitions: (days) => ensurePartitionFor(control, days),
       spill,
       channelFill: () => {
@@ -117,6 +122,11 @@ export class AccessLog {
     this.#record.start()
     this.#canary?.start()
     this.#watchdog?.start()
+  }
+
+  /** Loads what a start has left for later; the first batch does, too. */
+  load(): void {
+    this.#store.open()
   }
 
   /** Whether the access log works, as it finds itself. */

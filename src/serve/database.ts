@@ -1,6 +1,5 @@
 import { resolve } from 'node:path'
 import type { Config } from '../config.ts'
-import { startEmbeddedPostgres } from '../embedded/postgres.ts'
 import { backoffMs } from '../lib/backoff.ts'
 import type { Logger } from '../logger.ts'
 import { parseDatabaseUrl, type DatabaseTarget } from '../model/database-target.ts'
@@ -29,6 +28,7 @@ export async function openGatewayDatabase(
     const readerTarget = readerUrl === '' ? target : parseDatabaseUrl(readerUrl)
     return { target, readerTarget, release: () => Promise.resolve() }
   }
+  const { startEmbeddedPostgres } = await import('../embedded/postgres.ts')
   const embedded = await startEmbeddedPostgres({ stateDir: resolve(stateDir), onProgress })
   const target: DatabaseTarget = { ...embedded.connection, password: null, tls: 'disable' }
   return { target, readerTarget: target, release: () => embedded.stop() }
@@ -54,8 +54,9 @@ export function isFatalDatabaseError(error: unknown): boolean {
  * every hour. While the database is away it tries again, with back-off; the gateway serves meanwhile.
  */
 export class DatabaseUpkeep {
+  /** For all short statements of the gateway, not only for those of the upkeep. Whoever has it closes it. */
+  readonly control: Sql
   readonly #target: DatabaseTarget
-  readonly #control: Sql
   readonly #options: { retentionDays: number; partitionsAheadDays: number }
   readonly #logger: Logger
   #isMigrated = false
@@ -63,24 +64,29 @@ export class DatabaseUpkeep {
   #timer: NodeJS.Timeout | null = null
   #isStopped = false
   #running: Promise<void> = Promise.resolve()
+  #started: Promise<boolean> | null = null
 
   constructor(parts: {
     target: DatabaseTarget
-    control: Sql
     options: { retentionDays: number; partitionsAheadDays: number }
     logger: Logger
   }) {
     this.#target = parts.target
-    this.#control = parts.control
+    this.control = openControl(parts.target)
     this.#options = parts.options
     this.#logger = parts.logger
   }
 
   /**
    * First attempt, awaited; later ones go on in the background. Resolves false when the database is away, rejects when it
-   * refused for good.
+   * refused for good. A second call returns the same promise: so the database can be asked before anybody waits for it.
    */
-  async start(onProgress: (message: string) => void): Promise<boolean> {
+  start(onProgress: (message: string) => void): Promise<boolean> {
+    this.#started ??= this.#start(onProgress)
+    return this.#started
+  }
+
+  async #start(onProgress: (message: string) => void): Promise<boolean> {
     try {
       await this.#once(onProgress)
       this.#schedule(UPKEEP_INTERVAL_MS)
@@ -103,7 +109,7 @@ export class DatabaseUpkeep {
 
   async #once(onProgress: (message: string) => void): Promise<void> {
     // Asked on the handle whose statements are bounded: a server that froze must not hold up the start.
-    if (!this.#isMigrated && (await pendingMigrations(this.#control, MIGRATIONS_DIR)).length > 0) {
+    if (!this.#isMigrated && (await pendingMigrations(this.control, MIGRATIONS_DIR)).length > 0) {
       const sql = openControl(this.#target, {
         applicationName: 'waybill migrate',
         max: 1,
@@ -119,8 +125,8 @@ export class DatabaseUpkeep {
     const { partitionsAheadDays, retentionDays } = this.#options
     // From yesterday on: entries of just before midnight, and of a clock that is a little behind.
     const from = new Date(Date.now() - DAY_MS)
-    const made = await ensurePartitions(this.#control, from, partitionsAheadDays + 2)
-    const dropped = await dropExpiredPartitions(this.#control, retentionDays, new Date())
+    const made = await ensurePartitions(this.control, from, partitionsAheadDays + 2)
+    const dropped = await dropExpiredPartitions(this.control, retentionDays, new Date())
     if (made.length + dropped.length > 0) this.#logger.info({ made, dropped }, 'partitions kept')
     if (this.#attempt > 0) this.#logger.info('database is back')
     this.#attempt = 0
@@ -159,13 +165,8 @@ export async function checkReader(reader: Sql, logger: Logger): Promise<void> {
 }
 
 /** The upkeep as the configuration wants it. */
-export function upkeepOf(
-  { options }: Config,
-  target: DatabaseTarget,
-  control: Sql,
-  logger: Logger,
-): DatabaseUpkeep {
+export function upkeepOf({ options }: Config, target: DatabaseTarget, logger: Logger): DatabaseUpkeep {
   const retentionDays = options['accessLog.retentionDays']
   const partitionsAheadDays = options['accessLog.partitionsAheadDays']
-  return new DatabaseUpkeep({ target, control, options: { retentionDays, partitionsAheadDays }, logger })
+  return new DatabaseUpkeep({ target, options: { retentionDays, partitionsAheadDays }, logger })
 }

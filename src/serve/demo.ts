@@ -29,6 +29,12 @@ export interface Demo {
   readonly config: Config
   /** The demo's configuration over a file's, for reloads. */
   configOf(config: Config): Config
+  /** Makes the tenant `demo` and a key for it, waits until the gateway knows the key, and prints what to copy. */
+  announce(
+    parts: { gateway: KeyKnower; target: DatabaseTarget; config: Config },
+    addresses: Addresses,
+    stdout: Writable,
+  ): Promise<void>
   close(): Promise<void>
 }
 
@@ -48,7 +54,7 @@ export async function prepareDemo(fileConfig: Config): Promise<Demo> {
     }
     return { ...config, options, routes: [...demoRoutes(samples), ...config.routes] }
   }
-  return { config: configOf(fileConfig), configOf, close: () => samples.close() }
+  return { config: configOf(fileConfig), configOf, announce, close: () => samples.close() }
 }
 
 function demoRoutes(samples: Samples): Route[] {
@@ -74,13 +80,7 @@ function demoRoutes(samples: Samples): Route[] {
   ]
 }
 
-/** Makes the tenant `demo` and a key for it, waits until the gateway knows the key, and prints what to copy. */
-export async function announce(
-  parts: { gateway: KeyKnower; target: DatabaseTarget; config: Config },
-  addresses: Addresses,
-  stdout: Writable,
-): Promise<void> {
-  const { gateway, target, config } = parts
+const announce: Demo['announce'] = async ({ gateway, target, config }, addresses, stdout) => {
   const key = mintKey()
   const sql = openControl(target, { applicationName: 'waybill demo', max: 1 })
   try {

@@ -10,7 +10,7 @@ import { DirectoryRefresher } from '../directory/refresher.ts'
 import { runPhases, type Phase } from '../lib/phases.ts'
 import { Limiter, type LimitPeers } from '../limits/limiter.ts'
 import type { RootLogger } from '../logger.ts'
-import { Metrics } from '../metrics.ts'
+import type { Metrics } from '../metrics.ts'
 import { compileNetworks } from '../model/network.ts'
 import type { StatsSources } from '../model/stats.ts'
 import { UpstreamPools } from '../proxy/forward.ts'
@@ -23,9 +23,10 @@ import { closeSql, openControl, openReader, type Sql } from '../store/sql.ts'
 import { packageVersion } from '../version.ts'
 import { AccessLog } from './access-log.ts'
 import { auditJobOf, type AuditJob } from './audit-job.ts'
-import { checkReader, upkeepOf, type DatabaseUpkeep, type GatewayDatabase } from './database.ts'
+import { checkReader, type DatabaseUpkeep, type GatewayDatabase } from './database.ts'
 import { RollUpJob } from './roll-up-job.ts'
 import { readinessOf } from './readiness.ts'
+import { viaOf } from './via.ts'
 
 /** Where the gateway's listeners are. */
 export interface Addresses {
@@ -49,6 +50,13 @@ export interface WorkerRole {
   readonly peers: LimitPeers
 }
 
+/** What a gateway is as the only process: it keeps the database. */
+export interface AloneRole {
+  readonly upkeep: DatabaseUpkeep
+}
+
+const LOAD_REST_MS = 1000
+
 /** One gateway process: every object, its collaborators, and the order of start, drain and stop. */
 export class Gateway {
   readonly instance = randomUUID()
@@ -69,23 +77,22 @@ export class Gateway {
   readonly #handler: Handler
   readonly #proxy: ProxyListener
   readonly #sources: StatsSources
-  /** For the primary, when there is one. */
-  readonly metrics: Metrics
+  #metrics: Promise<Metrics> | null = null
   readonly #admin: AdminListener | null
   readonly #startedTick = performance.now()
   #phase: GatewayPhase = 'starting'
   #stopped: Promise<boolean> | null = null
 
-  constructor(config: Config, database: GatewayDatabase, logger: RootLogger, role: WorkerRole | null = null) {
+  constructor(config: Config, database: GatewayDatabase, logger: RootLogger, role: AloneRole | WorkerRole) {
     const o = config.options
     this.#config = config
     this.#database = database
     this.#logger = logger
-    this.#control = openControl(database.target)
-    const isAlone = role === null
+    const isAlone = 'upkeep' in role
+    this.#upkeep = isAlone ? role.upkeep : null
+    this.#control = this.#upkeep?.control ?? openControl(database.target)
     const statementTimeoutMs = o['database.statementTimeoutMs']
     this.#reader = isAlone ? openReader(database.readerTarget, { statementTimeoutMs }) : null
-    this.#upkeep = isAlone ? upkeepOf(config, database.target, this.#control, logger) : null
     this.#directory = new DirectoryRefresher({
       source: openDirectorySource(database.target, this.#control),
       options: {
@@ -100,7 +107,7 @@ export class Gateway {
     this.#log = new AccessLog({ instance, target, control: this.#control, options: o, logger })
     this.#rollUps = isAlone ? new RollUpJob({ target, intervalMs: o['rollUps.intervalMs'], logger }) : null
     this.#audit = this.#reader === null ? null : auditJobOf(config, this.#reader, logger)
-    this.limiter = new Limiter({ idleBucketMs: o['limits.idleBucketMs'], peers: role?.peers ?? null })
+    this.limiter = new Limiter({ idleBucketMs: o['limits.idleBucketMs'], peers: isAlone ? null : role.peers })
     this.#pools = new UpstreamPools({ maxPools: o['proxy.maxUpstreamPools'] })
     this.#handler = new Handler({
       directory: this.#directory,
@@ -108,7 +115,7 @@ export class Gateway {
       pools: this.#pools,
       sink: this.#log.channel,
       counters: this.#counters,
-      via: role?.via ?? viaOf(this.instance),
+      via: isAlone ? viaOf(this.instance) : role.via,
     })
     this.#proxy = new ProxyListener(
       this.#handler,
@@ -121,8 +128,6 @@ export class Gateway {
       (error) => logger.error({ err: error }, 'request failed inside the gateway; this is a bug'),
     )
     this.#sources = this.#makeSources()
-    const tenantLabels = o['metrics.tenantLabels']
-    this.metrics = new Metrics(this.#sources, { tenantLabels, version: packageVersion() })
     this.#admin = this.#reader === null ? null : this.#makeAdmin(this.#reader)
     this.apply(config)
   }
@@ -152,24 +157,36 @@ export class Gateway {
     const { options } = this.#config
     if (this.#upkeep === null || this.#admin === null || this.#reader === null)
       throw new Error('a worker is started by its primary')
-    if (await this.#upkeep.start(onProgress)) void checkReader(this.#reader, this.#logger)
-    else onProgress('the database is away; starting without it')
+    const isThere = await this.#upkeep.start(onProgress)
+    if (!isThere) onProgress('the database is away; starting without it')
+    const snapshot = this.#directory.start()
     this.#log.start()
     this.#rollUps?.start()
     this.#audit?.start()
-    await this.#directory.start()
     const admin = await this.#admin.start()
+    await snapshot
     const proxy = await this.#proxy.start(options['listen.host'], options['listen.port'])
-    this.#phase = 'ready'
+    this.#onReady()
+    if (isThere) void checkReader(this.#reader, this.#logger)
     return { proxy: { host: proxy.address, port: proxy.port }, admin }
   }
 
   /** As `start`, in a worker: its connections come by `take`. Never rejects. */
   async startAsWorker(): Promise<void> {
+    const snapshot = this.#directory.start()
     this.#log.start()
-    await this.#directory.start()
+    await snapshot
     this.#proxy.startHanded()
+    this.#onReady()
+  }
+
+  /** The rest of the program is loaded soon, and not when it is needed: by then an upgrade may have replaced the files. */
+  #onReady(): void {
     this.#phase = 'ready'
+    setTimeout(() => {
+      this.#log.load()
+      void this.metrics()
+    }, LOAD_REST_MS).unref()
   }
 
   /** Serves a connection that the primary accepted. */
@@ -269,6 +286,18 @@ export class Gateway {
     return this.#log.health
   }
 
+  /**
+   * What `/metrics` shows; for the primary, when there is one. Loaded when somebody asks for it, which takes 20 ms: prom-client
+   * is a tenth of the program, and before its first scrape Prometheus sees nothing of a counter's growth anyway.
+   */
+  metrics(): Promise<Metrics> {
+    this.#metrics ??= import('../metrics.ts').then((metrics) => {
+      const tenantLabels = this.#config.options['metrics.tenantLabels']
+      return new metrics.Metrics(this.#sources, { tenantLabels, version: packageVersion() })
+    })
+    return this.#metrics
+  }
+
   /** The live numbers, as `/api/overview` tells them. */
   overview(): Overview {
     const uptimeMs = performance.now() - this.#startedTick
@@ -297,15 +326,10 @@ export class Gateway {
       logger: this.#logger,
       health: () => this.health(),
       readiness: () => this.readiness(),
-      metrics: () => this.metrics.expose(),
+      metrics: async () => (await this.metrics()).expose(),
       overview: () => this.overview(),
       queries: queriesOf(reader),
       queryTimeoutMs: options['database.statementTimeoutMs'],
     })
   }
-}
-
-/** Pseudonym in Via fields of a gateway with this id. */
-export function viaOf(id: string): string {
-  return `waybill-${id.slice(0, 8)}`
 }

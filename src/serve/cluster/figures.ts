@@ -1,7 +1,7 @@
 import type { StateReason } from '../../admin/handlers.ts'
 import { countedOverview, mergeOverviews } from '../../admin/merge-overviews.ts'
 import type { Overview } from '../../admin/overview.ts'
-import { exposeFamilies, ProcessMetrics, type Exposition } from '../../metrics.ts'
+import type { Exposition, ProcessMetrics } from '../../metrics.ts'
 import { auditSamples } from '../../metrics/audit-families.ts'
 import type { FamilySamples } from '../../metrics/family.ts'
 import { countedFamilies, foldTenants, mergeFamilies } from '../../metrics/merge.ts'
@@ -30,7 +30,7 @@ export interface FiguresParts {
  */
 export class Figures {
   readonly #parts: FiguresParts
-  readonly #process = new ProcessMetrics()
+  #process: ProcessMetrics | null = null
   readonly #startedTick = performance.now()
   readonly #labelled = new Set<string>()
   readonly #takenByGone = new Map<number, number>()
@@ -121,6 +121,9 @@ export class Figures {
 
   async #expose(): Promise<Exposition> {
     const { workers, tenantLabels, audit } = this.#parts
+    // Loaded at the first scrape, as in the workers.
+    const { exposeFamilies, ProcessMetrics } = await import('../../metrics.ts')
+    this.#process ??= new ProcessMetrics()
     const { live, restarts } = workers
     const told = await Promise.all(live.map((worker) => worker.metrics(METRICS_TIMEOUT_MS)))
     const taken = new Map(Array.from({ length: workers.count }, (_, i) => [i + 1, 0]))

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AdminListener } from '../../admin/listener.ts'
@@ -5,12 +6,13 @@ import { queriesOf } from '../../admin/queries.ts'
 import type { Config } from '../../config.ts'
 import { runPhases, type Phase } from '../../lib/phases.ts'
 import type { RootLogger } from '../../logger.ts'
-import { closeSql, openControl, openReader, type Sql } from '../../store/sql.ts'
+import { closeSql, openReader, type Sql } from '../../store/sql.ts'
 import { packageVersion } from '../../version.ts'
 import { auditJobOf, type AuditJob } from '../audit-job.ts'
-import { checkReader, upkeepOf, type DatabaseUpkeep, type GatewayDatabase } from '../database.ts'
-import { viaOf, type Addresses } from '../gateway.ts'
+import { checkReader, type DatabaseUpkeep, type GatewayDatabase } from '../database.ts'
+import type { Addresses } from '../gateway.ts'
 import { RollUpJob } from '../roll-up-job.ts'
+import { viaOf } from '../via.ts'
 import { Acceptor } from './acceptor.ts'
 import { Figures } from './figures.ts'
 import { Workers } from './workers.ts'
@@ -28,7 +30,6 @@ export class Primary {
   readonly #config: Config
   readonly #database: GatewayDatabase
   readonly #logger: RootLogger
-  readonly #control: Sql
   readonly #reader: Sql
   readonly #upkeep: DatabaseUpkeep
   readonly #rollUps: RollUpJob
@@ -40,19 +41,23 @@ export class Primary {
   #phase: 'starting' | 'ready' | 'draining' | 'stopped' = 'starting'
   #stopped: Promise<boolean> | null = null
 
-  constructor(config: Config, database: GatewayDatabase, parts: { logger: RootLogger; workers: number }) {
+  /** `spawned`: the workers' processes. */
+  constructor(
+    config: Config,
+    database: GatewayDatabase,
+    parts: { logger: RootLogger; upkeep: DatabaseUpkeep; spawned: readonly ChildProcess[] },
+  ) {
     const { options: o } = config
     const { logger } = parts
     this.#config = config
     this.#database = database
     this.#logger = logger
-    this.#control = openControl(database.target)
     this.#reader = openReader(database.readerTarget, { statementTimeoutMs: o['database.statementTimeoutMs'] })
-    this.#upkeep = upkeepOf(config, database.target, this.#control, logger)
+    this.#upkeep = parts.upkeep
     this.#rollUps = new RollUpJob({ target: database.target, intervalMs: o['rollUps.intervalMs'], logger })
     this.#audit = auditJobOf(config, this.#reader, logger)
     this.#workers = new Workers({
-      count: parts.workers,
+      spawned: parts.spawned,
       config,
       target: database.target,
       via: viaOf(this.instance),
@@ -108,14 +113,15 @@ export class Primary {
    */
   async start(onProgress: (message: string) => void): Promise<Addresses> {
     const { options } = this.#config
-    if (await this.#upkeep.start(onProgress)) void checkReader(this.#reader, this.#logger)
-    else onProgress('the database is away; starting without it')
+    const isThere = await this.#upkeep.start(onProgress)
+    if (!isThere) onProgress('the database is away; starting without it')
     this.#rollUps.start()
     this.#audit?.start()
     const admin = await this.#admin.start()
     await this.#workers.start()
     const proxy = await this.#acceptor.start(options['listen.host'], options['listen.port'])
     this.#phase = 'ready'
+    if (isThere) void checkReader(this.#reader, this.#logger)
     return { proxy: { host: proxy.address, port: proxy.port }, admin }
   }
 
@@ -162,7 +168,7 @@ export class Primary {
         name: 'database handles',
         run: () => {
           const closeMs = Math.min(CLOSE_SQL_MS, leftMs())
-          return Promise.all([closeSql(this.#control, closeMs), closeSql(this.#reader, closeMs)])
+          return Promise.all([closeSql(this.#upkeep.control, closeMs), closeSql(this.#reader, closeMs)])
         },
       },
       // The embedded server stops by itself once we have gone; one that is frozen takes its supervisor 15 s.

@@ -1,5 +1,4 @@
-import { fork, type ChildProcess } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
+import type { ChildProcess } from 'node:child_process'
 import type { LimitNews } from '../../limits/limit-news.ts'
 import type { FamilySamples } from '../../metrics/family.ts'
 import { unreachable } from '../../lib/unreachable.ts'
@@ -13,8 +12,6 @@ import {
   type WorkerStart,
   type WorkerState,
 } from './messages.ts'
-
-const WORKER_FILE = fileURLToPath(new URL('../../worker.js', import.meta.url))
 
 /** A worker that has said nothing for so long hangs: the others do not wait for it when connections are shared out. */
 const SILENT_MS = 3000
@@ -86,7 +83,8 @@ export class WorkerProcess {
   #resolveReady: () => void = () => {}
   #resolveEnded: (end: WorkerEnd) => void = () => {}
 
-  constructor(start: Omit<WorkerStart, 'type' | 'limits'>, events: WorkerEvents) {
+  /** `child` may have been spawned a while ago; nobody has listened to it so far. */
+  constructor(start: Omit<WorkerStart, 'type' | 'limits'>, events: WorkerEvents, child: ChildProcess) {
     this.worker = start.worker
     this.#events = events
     this.started = new Promise((resolve) => {
@@ -98,17 +96,9 @@ export class WorkerProcess {
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve
     })
-    // Its log goes where ours goes; there is nothing for it to read or to print.
-    this.#child = fork(WORKER_FILE, [], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
-    this.#child.on('message', (message) => this.#onMessage(message as FromWorker, start))
-    // The last messages may arrive after the process has gone: the end is when both have come to theirs.
-    const exit = new Promise<void>((resolve) => void this.#child.once('exit', () => resolve()))
-    const silence = new Promise<void>((resolve) => void this.#child.once('disconnect', () => resolve()))
-    void Promise.all([exit, silence]).then(() => this.#onEnd())
-    // It could not be spawned; any other error, such as a message to one that is going, ends in the two above.
-    this.#child.on('error', () => {
-      if (this.#child.pid === undefined) this.#onEnd()
-    })
+    this.#child = child
+    child.on('message', (message) => this.#onMessage(message as FromWorker, start))
+    void untilGone(child).then(() => this.#onEnd())
   }
 
   get pid(): number {
@@ -306,4 +296,15 @@ export class WorkerProcess {
     this.#resolveEnded(end)
     this.#events.onEnd(end)
   }
+}
+
+/** The last messages may arrive after the process has gone: the end is when both have come to theirs. */
+async function untilGone(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined) return
+  const hasExited = child.exitCode !== null || child.signalCode !== null
+  const exit = hasExited ? null : new Promise<void>((resolve) => void child.once('exit', () => resolve()))
+  const silence = child.connected
+    ? new Promise<void>((resolve) => void child.once('disconnect', () => resolve()))
+    : null
+  await Promise.all([exit, silence])
 }

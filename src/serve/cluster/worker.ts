@@ -166,7 +166,8 @@ class Worker {
   }
 
   async #tellMetrics(id: number): Promise<void> {
-    for await (const family of this.#gateway.metrics.samples()) this.#send({ type: 'metrics', id, family })
+    const metrics = await this.#gateway.metrics()
+    for await (const family of metrics.samples()) this.#send({ type: 'metrics', id, family })
     this.#send({ type: 'metrics_end', id })
   }
 

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../../config.ts'
 import { LimitHub } from '../../limits/limit-hub.ts'
@@ -5,6 +6,7 @@ import { LIMIT_NEWS_INTERVAL_MS } from '../../limits/limit-news.ts'
 import type { Logger } from '../../logger.ts'
 import type { DatabaseTarget } from '../../model/database-target.ts'
 import { RestartDelay } from './restart-delay.ts'
+import { spawnWorker } from './spawn-worker.ts'
 import { workerConfig } from './worker-config.ts'
 import { WorkerProcess, type WorkerEnd } from './worker-process.ts'
 
@@ -17,7 +19,8 @@ interface Slot {
 }
 
 export interface WorkersParts {
-  readonly count: number
+  /** A process for each worker, spawned already. */
+  readonly spawned: readonly ChildProcess[]
   readonly config: Config
   readonly target: DatabaseTarget
   readonly via: string
@@ -39,6 +42,8 @@ const EVICT_INTERVAL_MS = 10_000
 export class Workers {
   readonly #parts: WorkersParts
   readonly #slots: readonly Slot[]
+  /** Processes that have nothing to do yet. */
+  readonly #spawned: ChildProcess[]
   /** All that live, predecessors that are leaving included. */
   readonly #live = new Set<WorkerProcess>()
   readonly #hub = new LimitHub<WorkerProcess>()
@@ -53,7 +58,8 @@ export class Workers {
   constructor(parts: WorkersParts) {
     this.#parts = parts
     this.#config = parts.config
-    this.#slots = Array.from({ length: parts.count }, (_, i) => {
+    this.#spawned = [...parts.spawned]
+    this.#slots = Array.from({ length: parts.spawned.length }, (_, i) => {
       return { number: i + 1, delay: new RestartDelay(), current: null, timer: null }
     })
     this.#evicting = setInterval(() => this.#hub.evictIdle(performance.now()), EVICT_INTERVAL_MS)
@@ -101,6 +107,7 @@ export class Workers {
   /** Stops all in order; what has not ended by the deadline is killed. Resolves true when nothing was broken off or lost. */
   async stop(deadlineMs: number): Promise<boolean> {
     this.#isStopping = true
+    this.#dismiss()
     clearInterval(this.#evicting)
     for (const slot of this.#slots) if (slot.timer !== null) clearTimeout(slot.timer)
     const live = this.live
@@ -114,7 +121,13 @@ export class Workers {
   /** Ends all at once. */
   kill(): void {
     this.#isStopping = true
+    this.#dismiss()
     for (const worker of this.#live) worker.kill()
+  }
+
+  /** Ends the processes that were not needed. */
+  #dismiss(): void {
+    for (const child of this.#spawned.splice(0)) child.kill('SIGKILL')
   }
 
   async #replace(slot: Slot): Promise<void> {
@@ -159,6 +172,7 @@ export class Workers {
         onLeaving: () => this.#onLeaving(slot, worker),
         onEnd: (end) => this.#onEnd(slot, worker, end),
       },
+      this.#spawned.shift() ?? spawnWorker(),
     )
     slot.current = worker
     this.#live.add(worker)

@@ -1,0 +1,158 @@
+import { Gateway } from '../gateway.ts'
+import { insertKeys } from '../keys.ts'
+import { closedJob, requestHead } from '../load.ts'
+import type { Job } from '../load/job.ts'
+import { cpuOf, pin, residentBytesOf } from '../process.ts'
+import type { Figure } from '../result.ts'
+import { untilTrue, wait } from '../wait.ts'
+import type { Extra, ExtraContext } from './extra.ts'
+import { growthTable, MEASURED } from './growth.ts'
+import { median } from '../report/median.ts'
+
+/** A worker compiles its hot path after as many requests as a single process, and gets a share of them. */
+const WARM_UP_REQUESTS = 20_000
+const MIB = 1024 * 1024
+const RATE = { perSecond: 1_000_000, burst: 1_000_000 }
+
+/** Each request on a connection of its own, or all on connections that are kept. */
+const KINDS = [
+  { kind: 'kept connections', isNew: false },
+  { kind: 'new connections', isNew: true },
+] as const
+
+interface Party {
+  readonly workers: number
+  readonly gateway: Gateway
+  readonly key: string
+}
+
+type Note = (name: string, unit: string, value: number) => void
+
+/**
+ * One process beside a worker for each core. A machine that load, upstream and PostgreSQL keep busy as well gives no number of
+ * requests/s that is the gateway's: what it can do is cores ÷ CPU per request, and no more than its busiest worker. So
+ * both sides work on the same one core, in turn, and their CPU per request is compared. Processes that take turns on one core
+ * push each other's data out of its caches, which they would not do on cores of their own: the ratio is a lower bound.
+ */
+export const workers: Extra = {
+  name: 'workers',
+  what: 'CPU per request of one process and of a worker per core, all on one core; requests/s of both on all cores',
+  run: async (context) => {
+    if (!context.contestants.some(({ candidate }) => candidate.name === 'waybill')) return []
+    const figures = new Map<string, Figure & { values: number[] }>()
+    const note: Note = (name, unit, value) => {
+      const known = figures.get(name) ?? { scenario: 'workers', candidate: 'waybill', name, unit, values: [] }
+      known.values.push(value)
+      figures.set(name, known)
+      context.tell(`${name}: ${value.toFixed(2)} ${unit}`)
+    }
+    const parties = [
+      await enter(context, 1),
+      await enter(context, Math.max(2, context.field.placement.cores)),
+    ]
+    try {
+      const { rounds } = context
+      for (const { kind, isNew } of KINDS) {
+        for (let i = 0; i < rounds; i++)
+          await onOneCore(context, parties, { kind, isNew, isFlipped: i % 2 > 0 }, note)
+      }
+      for (const { gateway, workers } of parties) {
+        note(`RSS, ${nameOf(workers)}`, 'MiB', residentBytesOf(gateway.process.pid) / MIB)
+        pin(gateway.process.pid, context.field.placement.all)
+      }
+      for (let i = 0; i < rounds; i++) await onAllCores(context, parties, i % 2 > 0, note)
+    } finally {
+      for (const { gateway } of parties) await gateway.process.stop()
+    }
+    const perRequest = figures.get(`CPU per request, kept connections, ${nameOf(1)}`)
+    const perRequestUs = median(perRequest?.values ?? [])
+    context.tell(`computed from it, see docs/scaling.md:\n${growthTable({ ...MEASURED, perRequestUs })}`)
+    return [...figures.values()]
+  },
+}
+
+async function enter({ field }: ExtraContext, count: number): Promise<Party> {
+  const surroundings = await field.surroundings(`workers-${count}`)
+  const { folder, placement, upstreamPort } = surroundings
+  const database = await surroundings.newDatabase(`workers_${count}`)
+  Gateway.migrate(database, folder)
+  const [key = ''] = await insertKeys(database, 1, true)
+  const gateway = await Gateway.start({
+    cpus: placement.candidate,
+    folder,
+    upstreamPort,
+    database,
+    route: { rateLimit: RATE },
+    config: { workers: count },
+  })
+  const party = { workers: count, gateway, key }
+  const limits = { seconds: 60, maxRequests: WARM_UP_REQUESTS * count }
+  await field.load.run(closedJob({ port: gateway.port, key }, limits))
+  return party
+}
+
+async function onOneCore(
+  { field, seconds, fail }: ExtraContext,
+  parties: readonly Party[],
+  { kind, isNew, isFlipped }: { kind: string; isNew: boolean; isFlipped: boolean },
+  note: Note,
+): Promise<void> {
+  const seen = new Map<Party, { cpuUs: number; imbalance: number }>()
+  for (const party of isFlipped ? parties.toReversed() : parties) {
+    const { pid } = party.gateway.process
+    const [before, had] = [cpuOf(pid), await requestsOf(party)]
+    const { sent, completed, refused } = await field.load.run(jobOf(party, seconds, isNew))
+    if (completed !== sent || refused > 0)
+      fail(`workers: ${sent} sent, ${completed} answered, ${refused} refused`)
+    // The rest of the entries is on its way: what it costs is theirs.
+    await untilTrue(
+      'all requests are counted',
+      async () => sum(await requestsOf(party)) >= sum(had) + completed,
+    )
+    await wait(300)
+    const after = cpuOf(pid)
+    const done = (await requestsOf(party)).map((requests, i) => requests - (had[i] ?? 0))
+    const cpuUs = (after.user + after.system - before.user - before.system) / completed
+    seen.set(party, { cpuUs, imbalance: (Math.max(...done) * done.length) / sum(done) })
+    note(`CPU per request, ${kind}, ${nameOf(party.workers)}`, 'µs', cpuUs)
+  }
+  const [one, many] = parties.map((party) => seen.get(party))
+  const count = parties[1]?.workers ?? 1
+  if (one === undefined || many === undefined) return
+  note(`busiest worker ÷ even share, ${kind}`, '', many.imbalance)
+  note(`${count} cores ÷ one, ${kind}`, '', (count * one.cpuUs) / (many.cpuUs * many.imbalance))
+}
+
+/** Everybody on every core: on a small machine it is load, upstream and PostgreSQL that take most of them. */
+async function onAllCores(
+  { field, seconds }: ExtraContext,
+  parties: readonly Party[],
+  isFlipped: boolean,
+  note: Note,
+): Promise<void> {
+  for (const party of isFlipped ? parties.toReversed() : parties) {
+    const { completed, seconds: took } = await field.load.run(jobOf(party, seconds, false))
+    note(`requests/s on all cores, ${nameOf(party.workers)}`, '1/s', completed / took)
+  }
+}
+
+function jobOf({ gateway, key }: Party, seconds: number, isNew: boolean): Job {
+  const job = closedJob({ port: gateway.port, key }, { seconds })
+  return isNew
+    ? { ...job, isNewConnections: true, heads: [requestHead({ path: '/1k', key, isClosing: true })] }
+    : job
+}
+
+/** Requests that each worker has counted, or the only process. */
+async function requestsOf({ gateway }: Party): Promise<readonly number[]> {
+  const { workers: lines, requests } = await gateway.overview()
+  return lines === undefined ? [requests.total] : lines.map((line) => line.requests ?? 0)
+}
+
+function nameOf(count: number): string {
+  return count === 1 ? 'one process' : `${count} workers`
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0)
+}
