@@ -101,9 +101,7 @@ export class RowEncoder {
       entry.upstreamUs >= 0 ? integer(entry.upstreamUs) : '\\N'
     }\t${text(entry.upstream)}\t${this.#address(entry.clientIp)}\t${text(entry.userAgent)}\t${text(
       entry.requestId,
-    )}\t${text(entry.traceId)}\t${this.#artifact(
-      entry,
-    )}\t${integer(entry.seq)}\n`
+    )}\t${text(entry.traceId)}\t${this.#artifact(entry)}\t${integer(entry.seq)}\n`
   }
 
   /**

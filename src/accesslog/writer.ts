@@ -1,17 +1,15 @@
-import { firstDigest } from '../model/ledger-chain.ts'
 import type { FlushTrigger, WriterMode } from '../model/stats.ts'
 import type { Batch, BatchStore } from './batch.ts'
-import { BatchBuilder } from './batch-builder.ts'
 import type { EntrySource } from './channel.ts'
 import { type Clock, steppingClock, systemClock } from './clock.ts'
 import { Collector } from './collector.ts'
 import { Delivery } from './delivery.ts'
-import { RowEncoder } from './encode.ts'
 import { FlushWaiters } from './flush-waiters.ts'
 import type { Ledger } from './ledger.ts'
 import { Link, type Sender } from './link.ts'
 import { Mender } from './mender.ts'
 import { Replayer } from './replayer.ts'
+import { Sealer } from './sealer.ts'
 import type { Spill } from './spill.ts'
 import type { WatchedLoop } from './watchdog.ts'
 import { type Logger, WriterLog } from './writer-log.ts'
@@ -22,6 +20,8 @@ export interface WriterOptions {
   readonly flushEntries: number
   /** … or the oldest has waited this long. */
   readonly flushIntervalMs: number
+  /** Batches that are due by their number keep this distance, unless `PACE_ENTRIES` wait. 0 when not given; not with a journal. */
+  readonly paceMs?: number
   readonly maxBatchEntries: number
   readonly maxBatchBytes: number
   readonly backoffMinMs: number
@@ -67,6 +67,9 @@ const SPILL_GRACE_MS = 2000
 
 const SPILL_AFTER_MS = 1000
 
+/** So many entries are not kept waiting for the sake of larger batches: a larger one gains nothing. */
+const PACE_ENTRIES = 1024
+
 const STOPPED = 'the writer stopped before all was stored'
 
 /**
@@ -101,10 +104,8 @@ export class Writer {
   readonly #ledger: Ledger
   readonly #link: Link
   readonly #spill: Spill | null
-  readonly #instance: string
-  readonly #options: WriterOptions
   readonly #clock: Clock
-  readonly #encoder: RowEncoder
+  readonly #sealer: Sealer
   readonly #log: WriterLog
   readonly #mender: Mender
   readonly #delivery: Delivery
@@ -118,8 +119,6 @@ export class Writer {
   #replaying: Promise<void> = Promise.resolve()
   #drained: Promise<DrainResult> | null = null
   readonly #flushes = new FlushWaiters()
-  #lastBatch = 0
-  #lastDigest: Buffer
   /** From the first entry taken to the batch's end: what is in neither channel nor `#inHand` is being encoded. */
   #isBusy = false
   #inHand: Batch | null = null
@@ -142,12 +141,8 @@ export class Writer {
     this.#source = parts.channel
     this.#ledger = ledger
     this.#spill = spill
-    this.#instance = instance
-    this.#lastDigest = firstDigest(instance)
-    this.#options = options
     this.#clock = clock
     this.#log = log
-    this.#encoder = new RowEncoder(instance)
     const link = (this.#link = new Link(parts.store, onStep))
     const mending = { ensurePartitions, ledger, counters, clock, log, link }
     this.#mender = new Mender(mending)
@@ -168,7 +163,20 @@ export class Writer {
       source: parts.channel,
       ledger,
       clock,
-      options: isJournal ? { flushEntries: JOURNAL_ENTRIES, flushIntervalMs: JOURNAL_INTERVAL_MS } : options,
+      options: isJournal
+        ? { flushEntries: JOURNAL_ENTRIES, flushIntervalMs: JOURNAL_INTERVAL_MS }
+        : { ...options, paceEntries: Math.min(PACE_ENTRIES, options.maxBatchEntries) },
+    })
+    this.#sealer = new Sealer({
+      source: parts.channel,
+      collector: this.#collector,
+      ledger,
+      mender: this.#mender,
+      counters,
+      log,
+      clock,
+      instance,
+      options,
     })
     this.#delivery = new Delivery({
       ...shared,
@@ -269,9 +277,10 @@ export class Writer {
     this.#enter('copying')
     this.#inHandSinceMs = this.#collector.waitingSinceMs
     this.#isBusy = true
-    const batch = await this.#seal(isFinal)
+    const batch = await this.#sealer.seal(isFinal, () => this.#isStopped)
     if (batch === null) return
     this.#inHand = batch
+    void this.#sealer.encodeAhead(() => this.#inHand === batch && !this.#isStopped && !this.#link.isAway)
     const isSafe = await this.#delivery.deliver(batch, trigger)
     if (this.#isStopped) return
     if (!isSafe) return this.#abandon()
@@ -279,34 +288,6 @@ export class Writer {
     this.#inHand = null
     this.#inHandSinceMs = Infinity
     this.#flushes.settle((upTo) => this.#isSettled(upTo))
-  }
-
-  /** Takes everything that waits, up to the limits of a batch. Null when stopped meanwhile. */
-  async #seal(isFinal: boolean): Promise<Batch | null> {
-    const { maxBatchEntries: maxEntries, maxBatchBytes: maxBytes } = this.#options
-    const builder = new BatchBuilder(this.#encoder, { maxEntries, maxBytes })
-    for (;;) {
-      // Requests first: each slice has a turn of the event loop of its own.
-      await this.#clock.turn()
-      if (this.#isStopped) return null
-      const verdict = builder.takeSlice(this.#source, (entry) => this.#mender.unfit(entry))
-      if (verdict === 'more') continue
-      this.#collector.taken(verdict === 'full')
-      const dropped = this.#ledger.takeUnreportedDrops()
-      if (dropped !== null) this.#log.dropped(dropped)
-      const batch = builder.seal({
-        instance: this.#instance,
-        number: ++this.#lastBatch,
-        dropped,
-        acceptedSeq: this.#source.lastSeq,
-        buffered: this.#source.size,
-        isFinal,
-        previousDigest: this.#lastDigest,
-      })
-      this.#lastDigest = batch.digest
-      this.#counters.sealed(batch.sealedBytes, this.#clock.nowMs())
-      return batch
-    }
   }
 
   /** → draining, until all is safe, or the deadline has come and the disk has had its time too. */
@@ -372,13 +353,14 @@ export class Writer {
     this.#delivery.stop()
     this.#replayer?.stop()
     this.#inHand = null
+    this.#sealer.stop()
     this.#inHandSinceMs = Infinity
     if (this.#lost > 0) this.#flushes.reject(new Error(STOPPED))
     else this.#flushes.settle(() => true)
   }
 
   #isSettled(upTo: number): boolean {
-    return !this.#isBusy && this.#source.oldestSeq > upTo
+    return !this.#isBusy && !this.#sealer.isAhead && this.#source.oldestSeq > upTo
   }
 
   #enter(mode: 'collecting' | 'copying' | 'backing_off' | 'draining'): void {
