@@ -6,20 +6,13 @@ import type { Ledger } from './ledger.ts'
 /**
  * Knows when a batch is due: when `flushEntries` wait, when the oldest has waited `flushIntervalMs`, when the last batch was full
  * and left something behind, or when somebody asked. Drops that no ledger row tells of yet are due like an entry.
- *
- * Under load `flushEntries` wait again as soon as a batch is stored. Then batches keep a distance of `paceMs`, unless
- * `paceEntries` wait: one COPY of 400 rows costs less than four of 100.
  */
 export class Collector {
   readonly #source: EntrySource
   readonly #ledger: Ledger
   readonly #flushEntries: number
   readonly #flushIntervalMs: number
-  readonly #paceMs: number
-  readonly #paceEntries: number
   readonly #clock: Clock
-  #pacedUntilMs = -Infinity
-  #cancelPace: (() => void) | null = null
   /** Entries were taken for the next batch already, which is due. */
   #isAhead = false
   /** Somebody wants all that waits, and why. */
@@ -34,25 +27,17 @@ export class Collector {
     readonly source: EntrySource
     readonly ledger: Ledger
     readonly clock: Clock
-    readonly options: {
-      readonly flushEntries: number
-      readonly flushIntervalMs: number
-      /** 0 when not given. */
-      readonly paceMs?: number
-      readonly paceEntries?: number
-    }
+    readonly options: { readonly flushEntries: number; readonly flushIntervalMs: number }
   }) {
     this.#source = parts.source
     this.#ledger = parts.ledger
     this.#clock = parts.clock
     this.#flushEntries = parts.options.flushEntries
     this.#flushIntervalMs = parts.options.flushIntervalMs
-    this.#paceMs = parts.options.paceMs ?? 0
-    this.#paceEntries = Math.max(parts.options.paceEntries ?? 0, this.#flushEntries)
     this.#source.onWaiting(this.#flushEntries, (size) => this.#onWaiting(size))
   }
 
-  /** Whether an entry waits, or a drop that is in no ledger row. */
+  /** Whether an entry waits, in the channel or taken ahead, or a drop that is in no ledger row. */
   get isPending(): boolean {
     return this.#isAhead || this.#source.size > 0 || this.#ledger.hasUnreportedDrops
   }
@@ -69,7 +54,7 @@ export class Collector {
 
   /** Why a batch is due, or null. */
   get trigger(): FlushTrigger | null {
-    if (this.#isAhead || this.#source.size >= this.#dueEntries || this.#due === 'size') return 'size'
+    if (this.#isAhead || this.#source.size >= this.#flushEntries || this.#due === 'size') return 'size'
     if (!this.isPending) return null
     return this.#request ?? this.#due
   }
@@ -83,14 +68,16 @@ export class Collector {
   /** Resolves when it is time to look at `trigger` again. */
   async wait(): Promise<void> {
     if (this.isPending) this.#armInterval()
-    if (this.#source.size >= this.#flushEntries) this.#armPace()
     await new Promise<void>((resolve) => {
       this.#endWait = resolve
     })
     this.#endWait = null
   }
 
-  /** Entries were taken for the next batch, while one is on its way; what waited since when stays as it is until that is `taken`. */
+  /**
+   * The first entries of the next batch were taken, while one is on its way: it is due. How long the oldest has waited is what it
+   * was, until the batch is `taken`.
+   */
   takenAhead(): void {
     this.#isAhead = true
   }
@@ -99,8 +86,6 @@ export class Collector {
   taken(isLeftover: boolean): void {
     this.#clearInterval()
     this.#isAhead = false
-    this.#endPace()
-    if (this.#paceMs > 0) this.#pacedUntilMs = this.#clock.nowMs() + this.#paceMs
     this.#due = isLeftover ? 'size' : null
     // A flush asks for what was there when it was called; a full batch has not taken all of it.
     if (!isLeftover && this.#request === 'flush') this.#request = null
@@ -119,16 +104,9 @@ export class Collector {
   stop(): void {
     this.#source.close()
     this.#clearInterval()
-    this.#cancelPace?.()
     this.#isAhead = false
     this.#waitingSinceMs = Infinity
     this.#endWait?.()
-  }
-
-  /** How many make a batch due at present. */
-  get #dueEntries(): number {
-    if (this.#pacedUntilMs === -Infinity) return this.#flushEntries
-    return this.#clock.nowMs() < this.#pacedUntilMs ? this.#paceEntries : this.#flushEntries
   }
 
   /** Called from within push, so it does no more than it must. */
@@ -137,27 +115,7 @@ export class Collector {
       if (!this.#isAhead) this.#waitingSinceMs = this.#clock.nowMs()
       this.#armInterval()
     }
-    if (size < this.#flushEntries || this.#endWait === null) return
-    if (size >= this.#dueEntries) this.#endWait()
-    else this.#armPace()
-  }
-
-  /** Until the distance to the last batch is kept, more entries make a batch due. */
-  #armPace(): void {
-    const leftMs = this.#pacedUntilMs - this.#clock.nowMs()
-    if (leftMs <= 0 || this.#cancelPace !== null) return
-    this.#source.onWaiting(this.#paceEntries, (size) => this.#onWaiting(size))
-    this.#cancelPace = this.#clock.after(leftMs, () => {
-      this.#endPace()
-      this.#endWait?.()
-    })
-  }
-
-  #endPace(): void {
-    if (this.#cancelPace === null) return
-    this.#cancelPace()
-    this.#cancelPace = null
-    this.#source.onWaiting(this.#flushEntries, (size) => this.#onWaiting(size))
+    if (size >= this.#flushEntries) this.#endWait?.()
   }
 
   #armInterval(): void {

@@ -20,8 +20,6 @@ export interface WriterOptions {
   readonly flushEntries: number
   /** … or the oldest has waited this long. */
   readonly flushIntervalMs: number
-  /** Batches that are due by their number keep this distance, unless `PACE_ENTRIES` wait. 0 when not given; not with a journal. */
-  readonly paceMs?: number
   readonly maxBatchEntries: number
   readonly maxBatchBytes: number
   readonly backoffMinMs: number
@@ -67,9 +65,6 @@ const SPILL_GRACE_MS = 2000
 
 const SPILL_AFTER_MS = 1000
 
-/** So many entries are not kept waiting for the sake of larger batches: a larger one gains nothing. */
-const PACE_ENTRIES = 1024
-
 const STOPPED = 'the writer stopped before all was stored'
 
 /**
@@ -83,7 +78,8 @@ const STOPPED = 'the writer stopped before all was stored'
  *
  * idle         The channel is empty, nothing is in hand, no timer runs.
  * collecting   Entries, or drops that are in no ledger row, wait; the interval timer runs.
- * copying      A batch is in hand: being encoded, sent, mended or spilled. The channel fills behind it.
+ * copying      A batch is in hand: being encoded, sent, mended or spilled. The channel fills behind it; what is due of it when the
+ *              batch is sent is encoded meanwhile, one slice of it (see Sealer).
  * backing_off  A batch is in hand and waits for its next attempt; the channel fills, and drops when full. With a spill it waits
  *              for a second at most, unless the disk refuses too.
  * draining     As copying and backing_off, but nothing waits for a trigger; the deadline runs. A last batch, without rows,
@@ -119,7 +115,7 @@ export class Writer {
   #replaying: Promise<void> = Promise.resolve()
   #drained: Promise<DrainResult> | null = null
   readonly #flushes = new FlushWaiters()
-  /** From the first entry taken to the batch's end: what is in neither channel nor `#inHand` is being encoded. */
+  /** From the first entry taken to the batch's end: what is in neither channel nor `#inHand` is the sealer's. */
   #isBusy = false
   #inHand: Batch | null = null
   #inHandSinceMs = Infinity
@@ -163,9 +159,7 @@ export class Writer {
       source: parts.channel,
       ledger,
       clock,
-      options: isJournal
-        ? { flushEntries: JOURNAL_ENTRIES, flushIntervalMs: JOURNAL_INTERVAL_MS }
-        : { ...options, paceEntries: Math.min(PACE_ENTRIES, options.maxBatchEntries) },
+      options: isJournal ? { flushEntries: JOURNAL_ENTRIES, flushIntervalMs: JOURNAL_INTERVAL_MS } : options,
     })
     this.#sealer = new Sealer({
       source: parts.channel,

@@ -20,9 +20,6 @@ import { InstanceRecord } from './instance-record.ts'
 /** With a journal an entry is on disk after this long at most: the promise of `accessLog.journal`. */
 const JOURNAL_MS = 10
 
-/** Under load a batch every 20 ms: see Collector. What is stored 20 ms later is in memory for 2 s anyway where there is no load. */
-const PACE_MS = 20
-
 /** The background: channel, ledger, writer, spill, and this process' row in `instances`. */
 export class AccessLog {
   readonly ledger = new Ledger()
@@ -73,7 +70,6 @@ export class AccessLog {
       options: {
         flushEntries: o['accessLog.flushEntries'],
         flushIntervalMs: o['accessLog.flushIntervalMs'],
-        paceMs: PACE_MS,
         maxBatchEntries: o['accessLog.maxBatchEntries'],
         maxBatchBytes: o['accessLog.maxBatchBytes'],
         backoffMinMs: o['accessLog.backoffMinMs'],
