@@ -108,8 +108,6 @@ interface Faults {
 class Link {
   readonly #client: Socket
   readonly #server: Socket
-  /** Set once a COPY that is to be cut has been ended by the client. */
-  #cut: (() => void) | null = null
   /** Of the client's messages: what is left of the one being read, and the bytes of a header that came in pieces. */
   #rest = 0
   #header = Buffer.alloc(0)
@@ -123,15 +121,15 @@ class Link {
     client.on('data', (chunk: Buffer) => {
       if (faults.mode() === 'swallow') return
       const isEnd = this.#endsCopy(chunk)
-      if (isEnd) this.#cut = faults.takeCut()
       if (isEnd && faults.copyDelayMs() > 0) this.#hold(chunk, faults)
       else server.write(chunk)
     })
     server.on('data', (chunk: Buffer) => {
       if (faults.mode() === 'swallow') return
-      if (this.#cut === null) client.write(chunk)
+      const cut = isAcknowledgement(chunk) ? faults.takeCut() : null
+      if (cut === null) client.write(chunk)
       else {
-        this.#cut()
+        cut()
         this.destroy()
       }
     })
@@ -188,4 +186,10 @@ function connectTo(target: URL): Socket {
 
 function random(below: number): number {
   return Math.floor(Math.random() * below)
+}
+
+/** Whether it tells of a COPY that was committed: its CommandComplete, and ReadyForQuery, in one piece. A refusal has no such tag. */
+function isAcknowledgement(chunk: Buffer): boolean {
+  // eslint-disable-next-line no-control-regex -- the protocol's
+  return /COPY \d+\0Z\0\0\0\x05.$/s.test(chunk.toString('latin1'))
 }

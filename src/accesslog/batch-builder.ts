@@ -4,6 +4,7 @@ import { type LedgerHeader, nextDigest } from '../model/ledger-chain.ts'
 import type { Batch } from './batch.ts'
 import type { EntrySource } from './channel.ts'
 import { clampTime, maxRowBytes, type RowEncoder } from './encode.ts'
+import { RowBuffer } from './row-buffer.ts'
 import { storableCounts, storableDrops } from './storable-counts.ts'
 
 /** Rows encoded in one go. Measured: about 0.3 ms, the longest that the writer keeps requests from being served. */
@@ -22,12 +23,11 @@ export interface SealParts extends Pick<
 export class BatchBuilder {
   readonly #encoder: RowEncoder
   readonly #limits: { readonly maxEntries: number; readonly maxBytes: number }
-  readonly #slices: Buffer[] = []
+  readonly #rows: RowBuffer
   readonly #tenants = new Map<string, number>()
   readonly #days = new Set<string>()
   #day = ''
   #entries = 0
-  #bytes = 0
   #firstSeq = Infinity
   #lastSeq = -Infinity
   #firstStartedAtMs = Infinity
@@ -37,6 +37,7 @@ export class BatchBuilder {
   /** Fed slice by slice: SHA-256 of a full batch in one go takes milliseconds. */
   readonly #rowsHash = createHash('sha256')
 
+  /** `rows`: empty, and this builder's alone until it has sealed. */
   constructor(
     encoder: RowEncoder,
     limits: {
@@ -44,8 +45,10 @@ export class BatchBuilder {
       /** No batch is longer, unless a single row is. */
       readonly maxBytes: number
     },
+    rows: RowBuffer = new RowBuffer(),
   ) {
     this.#encoder = encoder
+    this.#rows = rows
     this.#limits = limits
   }
 
@@ -67,7 +70,7 @@ export class BatchBuilder {
         break
       }
       bound += maxRowBytes(next)
-      const isOverBytes = this.#bytes + bound > this.#limits.maxBytes
+      const isOverBytes = this.#rows.length + bound > this.#limits.maxBytes
       if (this.#entries >= this.#limits.maxEntries || (isOverBytes && this.#entries > 0)) {
         // The bound is three times the usual length: with rows in hand, look again when their true length is known.
         verdict = isOverBytes && rows !== '' ? 'more' : 'full'
@@ -80,17 +83,13 @@ export class BatchBuilder {
         onUnfit(next, error)
       }
     }
-    const slice = Buffer.from(rows)
-    this.#slices.push(slice)
-    this.#rowsHash.update(slice)
-    this.#bytes += slice.length
+    if (rows !== '') this.#rowsHash.update(this.#rows.append(rows))
     return verdict
   }
 
   /** The finished batch; the next one is chained to its digest. */
   seal(parts: SealParts): Batch {
-    const isOne = this.#slices.length === 1 && this.#slices[0] !== undefined
-    const body = isOne ? (this.#slices[0] ?? Buffer.alloc(0)) : Buffer.concat(this.#slices)
+    const body = this.#rows.take()
     const rows = this.#rowsHash.digest()
     const range =
       this.#entries === 0

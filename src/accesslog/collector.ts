@@ -13,6 +13,8 @@ export class Collector {
   readonly #flushEntries: number
   readonly #flushIntervalMs: number
   readonly #clock: Clock
+  /** Entries were taken for the next batch already, which is due. */
+  #isAhead = false
   /** Somebody wants all that waits, and why. */
   #request: 'flush' | 'drain' | null = null
   /** Why what waits is due, when it is not their number: the oldest has waited long enough, or a full batch left it there. */
@@ -35,9 +37,9 @@ export class Collector {
     this.#source.onWaiting(this.#flushEntries, (size) => this.#onWaiting(size))
   }
 
-  /** Whether an entry waits, or a drop that is in no ledger row. */
+  /** Whether an entry waits, in the channel or taken ahead, or a drop that is in no ledger row. */
   get isPending(): boolean {
-    return this.#source.size > 0 || this.#ledger.hasUnreportedDrops
+    return this.#isAhead || this.#source.size > 0 || this.#ledger.hasUnreportedDrops
   }
 
   /** Whether a drain was requested. */
@@ -52,7 +54,7 @@ export class Collector {
 
   /** Why a batch is due, or null. */
   get trigger(): FlushTrigger | null {
-    if (this.#source.size >= this.#flushEntries || this.#due === 'size') return 'size'
+    if (this.#isAhead || this.#source.size >= this.#flushEntries || this.#due === 'size') return 'size'
     if (!this.isPending) return null
     return this.#request ?? this.#due
   }
@@ -72,9 +74,18 @@ export class Collector {
     this.#endWait = null
   }
 
+  /**
+   * The first entries of the next batch were taken, while one is on its way: it is due. How long the oldest has waited is what it
+   * was, until the batch is `taken`.
+   */
+  takenAhead(): void {
+    this.#isAhead = true
+  }
+
   /** A batch has taken what waited; `isLeftover`: it was full before the channel was empty, so the next is due at once. */
   taken(isLeftover: boolean): void {
     this.#clearInterval()
+    this.#isAhead = false
     this.#due = isLeftover ? 'size' : null
     // A flush asks for what was there when it was called; a full batch has not taken all of it.
     if (!isLeftover && this.#request === 'flush') this.#request = null
@@ -93,6 +104,7 @@ export class Collector {
   stop(): void {
     this.#source.close()
     this.#clearInterval()
+    this.#isAhead = false
     this.#waitingSinceMs = Infinity
     this.#endWait?.()
   }
@@ -100,7 +112,7 @@ export class Collector {
   /** Called from within push, so it does no more than it must. */
   #onWaiting(size: number): void {
     if (size === 1) {
-      this.#waitingSinceMs = this.#clock.nowMs()
+      if (!this.#isAhead) this.#waitingSinceMs = this.#clock.nowMs()
       this.#armInterval()
     }
     if (size >= this.#flushEntries) this.#endWait?.()

@@ -1,9 +1,9 @@
 import { Socket } from 'node:net'
 import { Client, type ClientConfig } from 'pg'
-import { from as copyFrom } from 'pg-copy-streams'
 import type { DatabaseTarget } from '../model/database-target.ts'
 import type { Batch, BatchStore, StoreResult } from './batch.ts'
 import { batchStatement, COPY_STATEMENT } from './batch-statement.ts'
+import { CopyRun } from './copy-run.ts'
 import { isAlreadyStored, StoreError, toStoreError } from './failure.ts'
 
 /** Longest wait for a polite end of the connection. */
@@ -126,19 +126,13 @@ class Session {
   }
 
   async #copy(statement: string, batches: readonly Batch[]): Promise<number> {
-    const stream = copyFrom(statement)
-    await this.#bounded(
-      'COPY',
-      new Promise<void>((resolve, reject) => {
-        // Stays on: pg may report the end of the connection after the error that caused it.
-        stream.on('error', reject)
-        stream.once('finish', resolve)
-        this.#client.query(stream)
-        for (const { body } of batches.slice(0, -1)) stream.write(body)
-        stream.end(batches.at(-1)?.body)
-      }),
+    const run = new CopyRun(
+      statement,
+      batches.map(({ body }) => body),
     )
-    return stream.rowCount
+    this.#client.query(run)
+    await this.#bounded('COPY', run.ended)
+    return await run.ended
   }
 
   /** Which of the batches, all of one instance, the ledger has. Rejects with the driver's error. */

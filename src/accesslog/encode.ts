@@ -59,6 +59,7 @@ export function maxRowBytes(entry: AccessEntry): number {
  */
 export class RowEncoder {
   readonly #instance: string
+  readonly #noArtifact: string
   /** The last ten hex digits of the instance id, and the two bits before them. */
   readonly #instanceTail: string
   readonly #instanceBits: number
@@ -76,6 +77,7 @@ export class RowEncoder {
       throw new RangeError('instance must be a UUID in lower case')
     }
     this.#instance = instance
+    this.#noArtifact = `\\N\t\\N\t\\N\t${instance}`
     this.#instanceTail = instance.slice(-10)
     this.#instanceBits = Number.parseInt(instance.slice(-12, -10), 16) & 3
   }
@@ -91,17 +93,15 @@ export class RowEncoder {
     // One template: measured, faster than join() over an array.
     return `${this.#id(startedAtMs, entry.seq)}\t${this.#timestamp(startedAtMs)}\t${text(entry.tenant)}\t${text(
       entry.keyId,
-    )}\t${text(entry.route)}\t${text(entry.kind)}\t${text(entry.method)}\t${text(entry.host)}\t${text(
+    )}\t${text(entry.route)}\t${known(entry.kind)}\t${text(entry.method)}\t${text(entry.host)}\t${text(
       entry.path,
-    )}\t${smallint(entry.status)}\t${text(entry.outcome)}\t${text(entry.reason ?? '')}\t${integer(
+    )}\t${smallint(entry.status)}\t${known(entry.outcome)}\t${known(entry.reason ?? '')}\t${integer(
       entry.bytesReceived,
     )}\t${integer(entry.bytesSent)}\t${integer(entry.durationUs)}\t${
       entry.upstreamUs >= 0 ? integer(entry.upstreamUs) : '\\N'
     }\t${text(entry.upstream)}\t${this.#address(entry.clientIp)}\t${text(entry.userAgent)}\t${text(
       entry.requestId,
-    )}\t${text(entry.traceId)}\t${text(entry.ecosystem)}\t${text(entry.package)}\t${text(entry.version)}\t${
-      this.#instance
-    }\t${integer(entry.seq)}\n`
+    )}\t${text(entry.traceId)}\t${this.#artifact(entry)}\t${integer(entry.seq)}\n`
   }
 
   /**
@@ -133,6 +133,12 @@ export class RowEncoder {
     }
     const ms = startedAtMs - second * 1000
     return `${this.#secondText}${ms < 10 ? '00' : ms < 100 ? '0' : ''}${ms}+00`
+  }
+
+  /** The artifact, which most entries have none of, and the instance. */
+  #artifact({ ecosystem, package: name, version }: AccessEntry): string {
+    if (ecosystem === '' && name === '' && version === '') return this.#noArtifact
+    return `${text(ecosystem)}\t${text(name)}\t${text(version)}\t${this.#instance}`
   }
 
   #address(address: string): string {
@@ -175,6 +181,11 @@ function text(value: string): string {
   return SPECIAL.test(value) ? escapeText(value) : value
 }
 
+/** A text of a closed set, without anything to escape. */
+function known(value: string): string {
+  return value === '' ? '\\N' : value
+}
+
 function escapeText(value: string): string {
   return value
     .replaceAll('\\', '\\\\')
@@ -201,8 +212,13 @@ export function clampTime(epochMs: number): number {
   return Math.min(Math.max(Math.floor(epochMs), MIN_TIME_MS), MAX_TIME_MS)
 }
 
+// eslint-disable-next-line no-control-regex -- NUL is one of the two things that Postgres' texts cannot hold
+const UNSTORABLE = /[\0\ud800-\udfff]/
+
 /** The text as Postgres will hold it: without NUL and lone surrogates. */
 export function storableText(value: string): string {
+  // Measured: without the test the tenants' names of a batch of 128 cost 0.3 µs a row.
+  if (!UNSTORABLE.test(value)) return value
   return Buffer.from(value.replaceAll('\0', '\ufffd')).toString()
 }
 

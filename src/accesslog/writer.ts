@@ -1,17 +1,15 @@
-import { firstDigest } from '../model/ledger-chain.ts'
 import type { FlushTrigger, WriterMode } from '../model/stats.ts'
 import type { Batch, BatchStore } from './batch.ts'
-import { BatchBuilder } from './batch-builder.ts'
 import type { EntrySource } from './channel.ts'
 import { type Clock, steppingClock, systemClock } from './clock.ts'
 import { Collector } from './collector.ts'
 import { Delivery } from './delivery.ts'
-import { RowEncoder } from './encode.ts'
 import { FlushWaiters } from './flush-waiters.ts'
 import type { Ledger } from './ledger.ts'
 import { Link, type Sender } from './link.ts'
 import { Mender } from './mender.ts'
 import { Replayer } from './replayer.ts'
+import { Sealer } from './sealer.ts'
 import type { Spill } from './spill.ts'
 import type { WatchedLoop } from './watchdog.ts'
 import { type Logger, WriterLog } from './writer-log.ts'
@@ -80,7 +78,8 @@ const STOPPED = 'the writer stopped before all was stored'
  *
  * idle         The channel is empty, nothing is in hand, no timer runs.
  * collecting   Entries, or drops that are in no ledger row, wait; the interval timer runs.
- * copying      A batch is in hand: being encoded, sent, mended or spilled. The channel fills behind it.
+ * copying      A batch is in hand: being encoded, sent, mended or spilled. The channel fills behind it; what is due of it when the
+ *              batch is sent is encoded meanwhile, one slice of it (see Sealer).
  * backing_off  A batch is in hand and waits for its next attempt; the channel fills, and drops when full. With a spill it waits
  *              for a second at most, unless the disk refuses too.
  * draining     As copying and backing_off, but nothing waits for a trigger; the deadline runs. A last batch, without rows,
@@ -101,10 +100,8 @@ export class Writer {
   readonly #ledger: Ledger
   readonly #link: Link
   readonly #spill: Spill | null
-  readonly #instance: string
-  readonly #options: WriterOptions
   readonly #clock: Clock
-  readonly #encoder: RowEncoder
+  readonly #sealer: Sealer
   readonly #log: WriterLog
   readonly #mender: Mender
   readonly #delivery: Delivery
@@ -118,9 +115,7 @@ export class Writer {
   #replaying: Promise<void> = Promise.resolve()
   #drained: Promise<DrainResult> | null = null
   readonly #flushes = new FlushWaiters()
-  #lastBatch = 0
-  #lastDigest: Buffer
-  /** From the first entry taken to the batch's end: what is in neither channel nor `#inHand` is being encoded. */
+  /** From the first entry taken to the batch's end: what is in neither channel nor `#inHand` is the sealer's. */
   #isBusy = false
   #inHand: Batch | null = null
   #inHandSinceMs = Infinity
@@ -142,12 +137,8 @@ export class Writer {
     this.#source = parts.channel
     this.#ledger = ledger
     this.#spill = spill
-    this.#instance = instance
-    this.#lastDigest = firstDigest(instance)
-    this.#options = options
     this.#clock = clock
     this.#log = log
-    this.#encoder = new RowEncoder(instance)
     const link = (this.#link = new Link(parts.store, onStep))
     const mending = { ensurePartitions, ledger, counters, clock, log, link }
     this.#mender = new Mender(mending)
@@ -169,6 +160,17 @@ export class Writer {
       ledger,
       clock,
       options: isJournal ? { flushEntries: JOURNAL_ENTRIES, flushIntervalMs: JOURNAL_INTERVAL_MS } : options,
+    })
+    this.#sealer = new Sealer({
+      source: parts.channel,
+      collector: this.#collector,
+      ledger,
+      mender: this.#mender,
+      counters,
+      log,
+      clock,
+      instance,
+      options,
     })
     this.#delivery = new Delivery({
       ...shared,
@@ -269,9 +271,10 @@ export class Writer {
     this.#enter('copying')
     this.#inHandSinceMs = this.#collector.waitingSinceMs
     this.#isBusy = true
-    const batch = await this.#seal(isFinal)
+    const batch = await this.#sealer.seal(isFinal, () => this.#isStopped)
     if (batch === null) return
     this.#inHand = batch
+    void this.#sealer.encodeAhead(() => this.#inHand === batch && !this.#isStopped && !this.#link.isAway)
     const isSafe = await this.#delivery.deliver(batch, trigger)
     if (this.#isStopped) return
     if (!isSafe) return this.#abandon()
@@ -279,34 +282,6 @@ export class Writer {
     this.#inHand = null
     this.#inHandSinceMs = Infinity
     this.#flushes.settle((upTo) => this.#isSettled(upTo))
-  }
-
-  /** Takes everything that waits, up to the limits of a batch. Null when stopped meanwhile. */
-  async #seal(isFinal: boolean): Promise<Batch | null> {
-    const { maxBatchEntries: maxEntries, maxBatchBytes: maxBytes } = this.#options
-    const builder = new BatchBuilder(this.#encoder, { maxEntries, maxBytes })
-    for (;;) {
-      // Requests first: each slice has a turn of the event loop of its own.
-      await this.#clock.turn()
-      if (this.#isStopped) return null
-      const verdict = builder.takeSlice(this.#source, (entry) => this.#mender.unfit(entry))
-      if (verdict === 'more') continue
-      this.#collector.taken(verdict === 'full')
-      const dropped = this.#ledger.takeUnreportedDrops()
-      if (dropped !== null) this.#log.dropped(dropped)
-      const batch = builder.seal({
-        instance: this.#instance,
-        number: ++this.#lastBatch,
-        dropped,
-        acceptedSeq: this.#source.lastSeq,
-        buffered: this.#source.size,
-        isFinal,
-        previousDigest: this.#lastDigest,
-      })
-      this.#lastDigest = batch.digest
-      this.#counters.sealed(batch.sealedBytes, this.#clock.nowMs())
-      return batch
-    }
   }
 
   /** → draining, until all is safe, or the deadline has come and the disk has had its time too. */
@@ -372,13 +347,14 @@ export class Writer {
     this.#delivery.stop()
     this.#replayer?.stop()
     this.#inHand = null
+    this.#sealer.stop()
     this.#inHandSinceMs = Infinity
     if (this.#lost > 0) this.#flushes.reject(new Error(STOPPED))
     else this.#flushes.settle(() => true)
   }
 
   #isSettled(upTo: number): boolean {
-    return !this.#isBusy && this.#source.oldestSeq > upTo
+    return !this.#isBusy && !this.#sealer.isAhead && this.#source.oldestSeq > upTo
   }
 
   #enter(mode: 'collecting' | 'copying' | 'backing_off' | 'draining'): void {

@@ -1,0 +1,102 @@
+import { firstDigest } from '../model/ledger-chain.ts'
+import type { Batch } from './batch.ts'
+import { BatchBuilder } from './batch-builder.ts'
+import type { EntrySource } from './channel.ts'
+import type { Clock } from './clock.ts'
+import type { Collector } from './collector.ts'
+import { RowEncoder } from './encode.ts'
+import type { Ledger } from './ledger.ts'
+import type { Mender } from './mender.ts'
+import { RowBuffer } from './row-buffer.ts'
+import type { WriterCounters } from './writer-stats.ts'
+import type { WriterLog } from './writer-log.ts'
+
+export interface SealerParts {
+  readonly source: EntrySource
+  readonly collector: Collector
+  readonly ledger: Ledger
+  readonly mender: Mender
+  readonly counters: WriterCounters
+  readonly log: WriterLog
+  readonly clock: Clock
+  readonly instance: string
+  readonly options: { readonly maxBatchEntries: number; readonly maxBatchBytes: number }
+}
+
+/** Makes batches of what waits, one after the other: numbers them, and chains each to the digest of the one before. */
+export class Sealer {
+  readonly #parts: SealerParts
+  readonly #encoder: RowEncoder
+  readonly #rows = new RowBuffer()
+  /** The next batch, begun while one is on its way. */
+  #ahead: BatchBuilder | null = null
+  #lastBatch = 0
+  #lastDigest: Buffer
+
+  constructor(parts: SealerParts) {
+    this.#parts = parts
+    this.#encoder = new RowEncoder(parts.instance)
+    this.#lastDigest = firstDigest(parts.instance)
+  }
+
+  /** Whether entries have left the source for the next batch. */
+  get isAhead(): boolean {
+    return this.#ahead !== null
+  }
+
+  /** Takes everything that waits, up to the limits of a batch. Null when stopped meanwhile. */
+  async seal(isFinal: boolean, isStopped: () => boolean): Promise<Batch | null> {
+    const { source, collector, clock, ledger, log, counters } = this.#parts
+    const builder = this.#ahead ?? this.#newBuilder()
+    this.#ahead = null
+    for (;;) {
+      // Requests first: each slice has a turn of the event loop of its own.
+      await clock.turn()
+      if (isStopped()) return null
+      const verdict = this.#takeSlice(builder)
+      if (verdict === 'more') continue
+      collector.taken(verdict === 'full')
+      const dropped = ledger.takeUnreportedDrops()
+      if (dropped !== null) log.dropped(dropped)
+      const batch = builder.seal({
+        instance: this.#parts.instance,
+        number: ++this.#lastBatch,
+        dropped,
+        acceptedSeq: source.lastSeq,
+        buffered: source.size,
+        isFinal,
+        previousDigest: this.#lastDigest,
+      })
+      this.#lastDigest = batch.digest
+      counters.sealed(batch.sealedBytes, clock.nowMs())
+      return batch
+    }
+  }
+
+  /**
+   * While a batch is on its way, in a turn of its own: takes and encodes the first slice of the next one, if that is due. No more than
+   * that: what has left the channel cannot give way to others. `isOnItsWay` is asked when the turn has come.
+   */
+  async encodeAhead(isOnItsWay: () => boolean): Promise<void> {
+    const { collector, clock } = this.#parts
+    await clock.turn()
+    if (!isOnItsWay() || collector.trigger !== 'size') return
+    this.#ahead = this.#newBuilder()
+    collector.takenAhead()
+    this.#takeSlice(this.#ahead)
+  }
+
+  /** What was taken ahead is forgotten: the caller has accounted for it. */
+  stop(): void {
+    this.#ahead = null
+  }
+
+  #takeSlice(builder: BatchBuilder): 'more' | 'empty' | 'full' {
+    return builder.takeSlice(this.#parts.source, (entry) => this.#parts.mender.unfit(entry))
+  }
+
+  #newBuilder(): BatchBuilder {
+    const { maxBatchEntries: maxEntries, maxBatchBytes: maxBytes } = this.#parts.options
+    return new BatchBuilder(this.#encoder, { maxEntries, maxBytes }, this.#rows)
+  }
+}
