@@ -66,7 +66,9 @@ export class Gateway {
     // Its own entries, one each 10 s, would be among those that are counted against the requests.
     const canary = { WAYBILL_ACCESS_LOG_CANARY_INTERVAL_MS: '0' }
     const env = { WAYBILL_CONFIG: file, DATABASE_URL: database.url, ...canary }
-    const process_ = spawnPinned(cpus, [process.execPath, PRODUCT, 'serve'], { cwd: folder, env })
+    // With the flag that workers get, see docs/scaling.md: the process that is measured has one core.
+    const command = [process.execPath, '--v8-pool-size=1', PRODUCT, 'serve'] as const
+    const process_ = spawnPinned(cpus, command, { cwd: folder, env })
     await untilTrue('the gateway is ready', async () => {
       if (hasEnded(process_.child)) throw new Hopeless(`the gateway ended: ${process_.stderr()}`)
       return (await fetch(`http://127.0.0.1:${adminPort}/readyz`)).ok
