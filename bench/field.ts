@@ -10,7 +10,7 @@ import { pin } from './process.ts'
 import { Upstream } from './upstream.ts'
 
 /** Requests that each candidate has answered before anything is measured: V8 has compiled what is hot by then. */
-const WARM_UP_REQUESTS = 20_000
+const WARM_UP_REQUESTS = 100_000
 const WARM_UP_SECONDS = 15
 
 /** A candidate that runs. */

@@ -10,7 +10,7 @@ import { growthTable, MEASURED } from './growth.ts'
 import { median } from '../report/median.ts'
 
 /** A worker compiles its hot path after as many requests as a single process, and gets a share of them. */
-const WARM_UP_REQUESTS = 20_000
+const WARM_UP_REQUESTS = 100_000
 const MIB = 1024 * 1024
 const RATE = { perSecond: 1_000_000, burst: 1_000_000 }
 
