@@ -27,7 +27,7 @@ e2e: build-e2e ## the black-box suite against the built product
 chaos: build-e2e ## the tests that break things, in their long form (see docs/chaos.md)
 	@npm run -s chaos
 
-e2e-nodes: build-e2e ## the smoke profile of e2e with the product on Node 24 and 26 (Linux)
+e2e-nodes: build-e2e ## the data plane's tests and the smoke profile of e2e on Node 24 and 26 (Linux)
 	@npm run -s test:nodes
 
 e2e-deps: ## what e2e-poolers needs and npm does not have (Debian, as root)

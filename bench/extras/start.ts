@@ -4,15 +4,13 @@ import { Gateway } from '../gateway.ts'
 import { insertKeys } from '../keys.ts'
 import { residentBytesOf } from '../process.ts'
 import { wait } from '../wait.ts'
-import type { Figure } from '../result.ts'
 import type { Extra, ExtraContext } from './extra.ts'
+import { figureNotes, type Note } from './notes.ts'
 
 const SNAPSHOT_KEYS = 100_000
 const MIB = 1024 * 1024
 /** Until the garbage of the start has been collected, mostly. */
 const IDLE_MS = 3000
-
-type Note = (name: string, unit: string, value: number) => void
 
 /** Cold start of one process and of a worker for each core, a large snapshot, and memory idle. */
 export const start: Extra = {
@@ -20,13 +18,7 @@ export const start: Extra = {
   what: 'cold start of serve to ready, with 1 and with 100,000 keys, and with a worker per core; RSS idle',
   run: async (context) => {
     if (!context.contestants.some(({ candidate }) => candidate.name === 'waybill')) return []
-    const figures = new Map<string, Figure & { values: number[] }>()
-    const note: Note = (name, unit, value) => {
-      const known = figures.get(name) ?? { scenario: 'start', candidate: 'waybill', name, unit, values: [] }
-      known.values.push(value)
-      figures.set(name, known)
-      context.tell(`${name}: ${value.toFixed(1)} ${unit}`)
-    }
+    const { note, figures } = figureNotes('start', { tell: context.tell, digits: 1 })
     await coldStarts(context, note)
     return [...figures.values()]
   },

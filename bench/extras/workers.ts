@@ -3,9 +3,9 @@ import { insertKeys } from '../keys.ts'
 import { closedJob, requestHead } from '../load.ts'
 import type { Job } from '../load/job.ts'
 import { cpuOf, pin, residentBytesOf } from '../process.ts'
-import type { Figure } from '../result.ts'
 import { untilTrue, wait } from '../wait.ts'
 import type { Extra, ExtraContext } from './extra.ts'
+import { figureNotes, type Note } from './notes.ts'
 import { growthTable, MEASURED } from './growth.ts'
 import { median } from '../report/median.ts'
 
@@ -26,8 +26,6 @@ interface Party {
   readonly key: string
 }
 
-type Note = (name: string, unit: string, value: number) => void
-
 /**
  * One process beside a worker for each core. A machine that load, upstream and PostgreSQL keep busy as well gives no number of
  * requests/s that is the gateway's: what it can do is cores ÷ CPU per request, and no more than its busiest worker. So
@@ -39,13 +37,7 @@ export const workers: Extra = {
   what: 'CPU per request of one process and of a worker per core, all on one core; requests/s of both on all cores',
   run: async (context) => {
     if (!context.contestants.some(({ candidate }) => candidate.name === 'waybill')) return []
-    const figures = new Map<string, Figure & { values: number[] }>()
-    const note: Note = (name, unit, value) => {
-      const known = figures.get(name) ?? { scenario: 'workers', candidate: 'waybill', name, unit, values: [] }
-      known.values.push(value)
-      figures.set(name, known)
-      context.tell(`${name}: ${value.toFixed(2)} ${unit}`)
-    }
+    const { note, figures } = figureNotes('workers', { tell: context.tell, digits: 2 })
     const parties = [
       await enter(context, 1),
       await enter(context, Math.max(2, context.field.placement.cores)),

@@ -39,7 +39,7 @@ export interface ClientResponse {
   /** Writes a whole body, small and only lent, with its head in one go; `end` follows. */
   writeWhole(bytes: Buffer): void
   addTrailers(trailers: [string, string][]): void
-  /** Ends the body, and lets out what a corked socket held back. */
+  /** Ends the body, with a whole one as for `writeWhole` if it is given, and lets out what a corked socket held back. */
   end(body?: Buffer): unknown
   /** Breaks the connection off. */
   destroy(): unknown

@@ -69,9 +69,9 @@ export class HttpServer {
     this.#server.emit('listening') // that and nothing else
   }
 
-  /** Serves a connection of which `first` has been read; empty: nothing. */
-  take(socket: Socket, first: Buffer): void {
-    if (first.length > 0) socket.unshift(first)
+  /** Serves a connection of which `first` has been read; null: nothing. */
+  take(socket: Socket, first: Buffer | null): void {
+    if (first !== null) socket.unshift(first)
     this.#server.emit('connection', socket)
   }
 

@@ -24,7 +24,6 @@ export type ReportInternal = (error: unknown) => void
 const TICK_MS = 250
 const RECHECK_TUNNELS_TICKS = 20
 const CHECK_IDLE_TICKS = 4
-const NOTHING = Buffer.alloc(0)
 
 /** The proxy listener: connections and who reads them, the clock of all time limits, drain. */
 export class ProxyListener implements HttpServerOwner, PlainOwner {
@@ -74,7 +73,7 @@ export class ProxyListener implements HttpServerOwner, PlainOwner {
     const socket = plain === null ? null : readByShared(accepted, (bytes) => plain.onRead(bytes))
     if (plain === null || socket === null) {
       this.#open(accepted, null)
-      this.#http.take(accepted, NOTHING)
+      this.#http.take(accepted, null)
     } else {
       plain.start(socket, this.#open(socket, plain))
     }

@@ -4,8 +4,6 @@ import type { ClientResponse } from './client-side.ts'
 
 const NOTHING = Buffer.alloc(0)
 const CRLF = '\r\n'
-/** A body up to this is joined to its head: one text, one write. */
-const MAX_TEXT_BYTES = 8192
 
 /**
  * The response to a plain request, written straight onto the connection (RFC 9112 §4, §6, §7.1): with its length when the head
@@ -95,9 +93,8 @@ export class PlainResponse implements ClientResponse {
 
   end(body?: Buffer): void {
     if (this.writableEnded) return
-    if (body !== undefined && body.length <= MAX_TEXT_BYTES && this.#head !== '') this.writeWhole(body)
-    else if (body !== undefined) this.write(body)
-    else this.#writeHeadAlone()
+    if (body === undefined) this.#writeHeadAlone()
+    else this.writeWhole(body)
     this.writableEnded = true
     if (this.#isChunked) this.socket.write(`0\r\n${this.#trailers}\r\n`, 'latin1')
     const { socket } = this
