@@ -80,6 +80,40 @@ void t.test('refuses what it must, and changes nothing then', async (t) => {
   t.same(await pendingMigrations(odd, broken), ['0003-c.sql'])
 })
 
+void t.test('G6: an older program runs on what says that it can, and on nothing else', async (t) => {
+  await sql`CREATE SCHEMA fleet`
+  const fleet = openControl(database.target, { max: 1, hasLongStatements: true })
+  t.teardown(() => closeSql(fleet, 1000))
+  await fleet`SELECT set_config('search_path', 'fleet', false)`
+  // As programs of before the column made it.
+  await fleet`
+    CREATE TABLE schema_migrations (
+      name text PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())`
+  const old = { '0001-a.sql': 'CREATE TABLE a (n int);', '0002-b.sql': 'CREATE TABLE b (n int);' }
+  const oldest = await folder('v0', { '0001-a.sql': old['0001-a.sql'] })
+  const before = await folder('v1', old)
+  const compatible = '-- A column more.\n-- compatible-from: 0002\nALTER TABLE b ADD COLUMN m int;'
+  const now = await folder('v2', { ...old, '0003-c.sql': compatible })
+  const run = (migrationsDir: string) => migrate(fleet, { migrationsDir, allowDestructive: false })
+  await run(before)
+  t.same(await run(now), { applied: ['0003-c.sql'] })
+  t.same(await run(before), { applied: [] }, 'the version before starts, and changes nothing')
+  t.same(await pendingMigrations(fleet, before), [])
+  await t.rejects(run(oldest), { code: 'database_newer', message: /0003-c/ }, 'one before that does not')
+
+  const branch = await folder('branch', { ...old, '0002-d.sql': 'CREATE TABLE d (n int);' })
+  await t.rejects(run(branch), { code: 'database_newer' }, 'nor does one that would change the newer schema')
+
+  // Only the first comment counts: a line further down may be anything.
+  const incompatible = 'ALTER TABLE b RENAME n TO o;\n-- compatible-from: 0001\n'
+  const next = await folder('v3', { ...old, '0003-c.sql': compatible, '0004-e.sql': incompatible })
+  t.same(await run(next), { applied: ['0004-e.sql'] })
+  for (const dir of [before, now]) {
+    await t.rejects(run(dir), { code: 'database_newer', message: /0004-e\.sql; install/ })
+    await t.rejects(pendingMigrations(fleet, dir), { code: 'database_newer' })
+  }
+})
+
 void t.test('a table that somebody holds is waited for, and let go meanwhile', async (t) => {
   await sql`CREATE SCHEMA busy`
   const busy = openControl(database.target, { max: 1, hasLongStatements: true })

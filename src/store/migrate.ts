@@ -20,6 +20,12 @@ const OLDEST_POSTGRES = 150_000
 /** First line of a migration that destroys data. */
 const DESTRUCTIVE_MARK = '-- destructive'
 
+/**
+ * A line of a migration's first comment, `-- compatible-from: 0010`: programs whose newest migration has this number, or a
+ * later one, run on the schema that it leaves. Without the line only programs that know the migration do.
+ */
+const COMPATIBLE_FROM = /^-- compatible-from: (\d{4})$/m
+
 export interface MigrateOptions {
   readonly migrationsDir: string
   /** Whether migrations marked as destroying data may run. */
@@ -31,14 +37,16 @@ interface Migration {
   readonly name: string
   readonly text: string
   readonly sha256: string
+  /** Number of the oldest migration whose program can still run; null for no older one. */
+  readonly compatibleFrom: string | null
 }
 
 /**
  * Brings the database to the product's schema and returns the names of the migrations it ran: none when it is up to date.
  * One transaction each, under an advisory lock, so that any number of processes may call it at once; each waits up to two
  * minutes for another's migration. Forward only. Rejects with a StoreError `migration_altered` (a file that was run has changed
- * since), `database_newer` (the database knows migrations that the product does not), `migration_destructive`,
- * `migration_locked` or `postgres_too_old`. Needs a handle that permits long statements (`openControl`).
+ * since), `database_newer` (the database has migrations that the product does not know, and that do not say that it can run
+ * with them), `migration_destructive`, `migration_locked` or `postgres_too_old`. Needs a handle that permits long statements (`openControl`).
  */
 export async function migrate(sql: Sql, options: MigrateOptions): Promise<{ applied: string[] }> {
   const migrations = await readMigrations(options.migrationsDir)
@@ -73,7 +81,8 @@ async function readMigrations(dir: string): Promise<Migration[]> {
   return await Promise.all(
     names.map(async (name) => {
       const text = await readFile(join(dir, name), 'utf8')
-      return { name, text, sha256: createHash('sha256').update(text).digest('hex') }
+      const compatibleFrom = COMPATIBLE_FROM.exec(firstComment(text))?.[1] ?? null
+      return { name, text, sha256: createHash('sha256').update(text).digest('hex'), compatibleFrom }
     }),
   )
 }
@@ -89,14 +98,21 @@ async function pending(sql: Sql | TransactionSql, migrations: readonly Migration
     { exists: boolean }[]
   >`SELECT to_regclass('schema_migrations') IS NOT NULL AS exists`
   if (table?.exists !== true) return [...migrations]
-  const rows = await sql<{ name: string; sha256: string }[]>`SELECT name, sha256 FROM schema_migrations`
+  // By way of JSON: a table that an older program made lacks the column.
+  const rows = await sql<{ name: string; sha256: string; compatible_from: string | null }[]>`
+    SELECT m.name, m.sha256, to_jsonb(m)->>'compatible_from' AS compatible_from FROM schema_migrations m ORDER BY m.name`
   const known = new Map(rows.map((row) => [row.name, row.sha256]))
   const files = new Set(migrations.map((migration) => migration.name))
-  const foreign = [...known.keys()].filter((name) => !files.has(name)).sort()
-  if (foreign.length > 0) {
+  const newest = migrations.at(-1)?.name.slice(0, 4) ?? ''
+  const missing = migrations.filter((migration) => !known.has(migration.name))
+  const foreign = rows.filter(({ name }) => !files.has(name))
+  const incompatible = foreign.filter(
+    ({ compatible_from: from }) => from === null || newest < from || missing.length > 0,
+  )
+  if (incompatible.length > 0) {
     throw new StoreError(
       'database_newer',
-      `the database is newer than this program: it has ${foreign.join(', ')}; install the matching version`,
+      `the database is newer than this program, which cannot run with ${incompatible.map(({ name }) => name).join(', ')}; install the version that made it, or a later one (see docs/upgrade.md)`,
     )
   }
   for (const { name, sha256 } of migrations) {
@@ -107,7 +123,12 @@ async function pending(sql: Sql | TransactionSql, migrations: readonly Migration
       )
     }
   }
-  return migrations.filter((migration) => !known.has(migration.name))
+  return missing
+}
+
+/** The lines before the first that is no comment. */
+function firstComment(text: string): string {
+  return /^(?:--[^\n]*\n)*/.exec(text)?.[0] ?? ''
 }
 
 /**
@@ -148,12 +169,19 @@ async function applyInTransaction(
     CREATE TABLE IF NOT EXISTS schema_migrations (
       name       text        PRIMARY KEY,
       sha256     text        NOT NULL,
-      applied_at timestamptz NOT NULL DEFAULT now()
+      applied_at timestamptz NOT NULL DEFAULT now(),
+      compatible_from text
     )`
   const present = await tx`SELECT FROM schema_migrations WHERE name = ${migration.name}`
   if (present.length > 0) return 'present'
   await tx.unsafe(migration.text)
-  await tx`INSERT INTO schema_migrations (name, sha256) VALUES (${migration.name}, ${migration.sha256})`
+  const { name, sha256, compatibleFrom } = migration
+  const column = await tx`
+    SELECT FROM pg_attribute
+    WHERE attrelid = to_regclass('schema_migrations') AND attname = 'compatible_from' AND NOT attisdropped`
+  if (column.length === 0) await tx`ALTER TABLE schema_migrations ADD COLUMN compatible_from text`
+  await tx`
+    INSERT INTO schema_migrations (name, sha256, compatible_from) VALUES (${name}, ${sha256}, ${compatibleFrom})`
   return 'applied'
 }
 
