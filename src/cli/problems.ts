@@ -1,6 +1,6 @@
 import { KEY_PATTERN, isWellFormedKey, keyIdOf } from '../model/api-key.ts'
 import { DURATION_FORM, parseDurationMs } from '../model/duration.ts'
-import { networkProblem } from '../model/network.ts'
+import { networkProblem, plainNetwork } from '../model/network.ts'
 import type { RateLimit } from '../model/route.ts'
 import { scopeProblem } from '../model/scope.ts'
 import { slugProblem } from '../model/slug.ts'
@@ -41,14 +41,14 @@ export class Problems {
   }
 
   networks(label: string, values: readonly string[]): string[] {
-    for (const value of values) this.#check(label, networkProblem(value))
-    return [...new Set(values)]
+    return [...new Set(values.map((value) => this.network(label, value)))]
   }
 
-  /** An address or a network. */
+  /** An address or a network; one of IPv4 in IPv6 is given back as IPv4, as which clients are known. */
   network(label: string, value: string): string {
-    this.#check(label, networkProblem(value))
-    return value
+    const problem = networkProblem(value)
+    this.#check(label, problem)
+    return problem === null ? plainNetwork(value) : value
   }
 
   durationMs(label: string, value: string): number {

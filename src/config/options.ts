@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { DURATION_FORM, parseDurationMs } from '../model/duration.ts'
 import { parseDatabaseUrl } from '../model/database-target.ts'
 import { networkProblem } from '../model/network.ts'
+import { ADDRESS_FIELDS } from '../model/address-field.ts'
 
 interface Row<T> {
   readonly default: T
@@ -164,9 +165,16 @@ export const OPTIONS = {
   ),
   'proxy.maxHeaderBytes': bytes(32_768, 8192, MIB, 'Largest request head; larger is answered 431'),
   'proxy.maxConnections': integer(16_384, 1, 1_000_000, 'Client connections at once; more are refused'),
-  'proxy.trustedProxies': networks('Peers whose X-Forwarded-For, -Proto and -Host are believed', {
-    isLive: true,
-  }),
+  'proxy.trustedProxies': networks(
+    'Peers whose word is taken for whom they speak: X-Forwarded-For, -Proto and -Host, Forwarded, X-Real-IP, the PROXY protocol',
+    { isLive: true },
+  ),
+  'proxy.clientAddressField': choice(
+    'auto',
+    ADDRESS_FIELDS,
+    'Field in which trusted proxies write the client; auto takes the first of the others that is there',
+    { isLive: true },
+  ),
   'proxy.maxUpstreamPools': integer(
     1024,
     1,

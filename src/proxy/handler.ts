@@ -1,6 +1,7 @@
 import { Roster } from '../lib/roster.ts'
 import type { EntrySink } from '../model/access-entry.ts'
 import type { Directory } from '../model/grant.ts'
+import { isInNetworks, plainAddress } from '../model/network.ts'
 import type { Outcome, Reason } from '../model/outcome.ts'
 import type { Limiter, LimitRefusal } from '../limits/limiter.ts'
 import type { ClientRequest, ClientResponse } from './client-side.ts'
@@ -85,6 +86,13 @@ export class Handler implements DecisionContext, Refuser {
     connection.opened(exchange)
     this.deps.counters.inFlight++
     return exchange
+  }
+
+  /** The client's address as far as a connection tells it: '' where the peer speaks for others. */
+  addressOf(connection: Connection): string {
+    const { trustedProxies } = this.trust
+    const peer = plainAddress(connection.peer)
+    return trustedProxies !== null && isInNetworks(trustedProxies, peer) ? '' : peer
   }
 
   /** The end of every exchange: counted, recorded, given back. A second call does nothing. Never throws. */

@@ -1,7 +1,6 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { AccessEntry } from '../model/access-entry.ts'
-import { plainAddress } from '../model/network.ts'
 import { statusOf, type Reason } from '../model/outcome.ts'
 import type { ClientRequest, ClientResponse } from './client-side.ts'
 import type { Connection } from './connection.ts'
@@ -162,7 +161,7 @@ export class HttpServer {
     entry.outcome = 'bad_request'
     entry.reason = reason
     entry.status = statusOf('bad_request', reason)
-    entry.clientIp = plainAddress(connection.peer)
+    entry.clientIp = this.#handler.addressOf(connection)
     entry.bytesSent = reply.body.length
     this.#handler.deps.counters.route('').count(entry.outcome, entry.status)
     this.#handler.deps.sink.push(entry)

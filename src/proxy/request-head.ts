@@ -16,7 +16,10 @@ export interface RequestHead {
   traceparent: string | null
   userAgent: string
   via: string | null
+  /** Several fields of one of these names are joined by commas, as the lists that they are. */
   forwardedFor: string | null
+  forwarded: string | null
+  realIp: string | null
   forwardedProto: string | null
   forwardedHost: string | null
   /** A field that may stand once stood twice, so that two readers could differ: refused. */
@@ -43,6 +46,8 @@ const READ_AND_DROP = [
   'x-forwarded-for',
   'x-forwarded-proto',
   'x-forwarded-host',
+  'forwarded',
+  'x-real-ip',
 ]
 const JUST_DROP = [
   'keep-alive',
@@ -52,11 +57,9 @@ const JUST_DROP = [
   'http2-settings',
   'trailer',
   'expect',
-  'forwarded',
   'x-forwarded-port',
   'x-forwarded-prefix',
   'x-forwarded-server',
-  'x-real-ip',
   'x-waybill-tenant',
   'x-waybill-key-id',
 ]
@@ -91,6 +94,8 @@ export function readHead(rawHeaders: readonly string[]): RequestHead {
     userAgent: '',
     via: null,
     forwardedFor: null,
+    forwarded: null,
+    realIp: null,
     forwardedProto: null,
     forwardedHost: null,
     isAmbiguous: false,
@@ -143,17 +148,28 @@ function readField(head: RequestHead, name: string, value: string): void {
       head.userAgent = value
       break
     case 'via':
-      head.via = head.via === null ? value : `${head.via}, ${value}`
+      head.via = joined(head.via, value)
       break
     case 'x-forwarded-for':
-      head.forwardedFor = head.forwardedFor === null ? value : `${head.forwardedFor}, ${value}`
+      head.forwardedFor = joined(head.forwardedFor, value)
+      break
+    case 'forwarded':
+      head.forwarded = joined(head.forwarded, value)
+      break
+    case 'x-real-ip':
+      head.realIp = joined(head.realIp, value)
       break
     case 'x-forwarded-proto':
-      head.forwardedProto = value
+      head.forwardedProto = joined(head.forwardedProto, value)
       break
     default:
-      head.forwardedHost = value
+      head.forwardedHost = joined(head.forwardedHost, value)
   }
+}
+
+/** RFC 9110 §5.3. */
+function joined(before: string | null, value: string): string {
+  return before === null ? value : `${before}, ${value}`
 }
 
 function readConnection(head: RequestHead, value: string): void {

@@ -141,6 +141,7 @@ export class Gateway {
       trustedProxies: compileNetworks(config.options['proxy.trustedProxies']),
       publicProto: url === null ? null : url.protocol.slice(0, -1),
       publicHost: url === null ? null : url.host,
+      addressField: config.options['proxy.clientAddressField'],
     }
     this.#pools.retain(config.routes)
     // From 0 on, so that a rate sees a route's first request.
