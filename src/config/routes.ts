@@ -4,7 +4,7 @@ import { DURATION_FORM, parseDurationMs } from '../model/duration.ts'
 import { isInNetworks, compileNetworks } from '../model/network.ts'
 import { ROUTE_AUTH, ROUTE_KINDS, type Route } from '../model/route.ts'
 import { SLUG_PATTERN } from '../model/slug.ts'
-import { parseBytes } from './options.ts'
+import { parseBytes } from './option-rows.ts'
 
 const LINK_LOCAL = compileNetworks(['169.254.0.0/16', 'fe80::/10'])
 

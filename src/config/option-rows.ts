@@ -1,0 +1,118 @@
+import { isIP } from 'node:net'
+import { DURATION_FORM, parseDurationMs } from '../model/duration.ts'
+import { parseDatabaseUrl } from '../model/database-target.ts'
+import { networkProblem } from '../model/network.ts'
+
+/** One option: what it is, and how its value is read. */
+export interface Row<T> {
+  readonly default: T
+  /** One line for `--help`, the README and `config show`. */
+  readonly help: string
+  /** Unit of a number, where its name does not end in it. */
+  readonly isSecret?: boolean
+  /** Takes effect on reload; all others need a restart. */
+  readonly isLive?: boolean
+  /** Environment variable, where it is not derived from the key. */
+  readonly env?: string
+  /** Allowed values, in words. */
+  readonly form: string
+  /** Reads a value from YAML, environment or flag; throws a RangeError that says what is allowed. */
+  readonly read: (value: unknown) => T
+}
+
+type Extra = { isSecret?: boolean; isLive?: boolean; env?: string }
+
+function row<T>(def: T, form: string, help: string, parse: (v: unknown) => T | null, extra: Extra): Row<T> {
+  const read = (value: unknown): T => {
+    const parsed = parse(value)
+    if (parsed === null) throw new RangeError(`must be ${form}`)
+    return parsed
+  }
+  return { default: def, form, help, read, ...extra }
+}
+
+export function integer(def: number, min: number, max: number, help: string, extra: Extra = {}): Row<number> {
+  const parse = (v: unknown): number | null => {
+    const n = typeof v === 'string' && /^-?\d{1,15}$/.test(v) ? Number(v) : v
+    return typeof n === 'number' && Number.isSafeInteger(n) && n >= min && n <= max ? n : null
+  }
+  return row(def, `a whole number from ${min} to ${max}`, help, parse, extra)
+}
+
+export function milliseconds(
+  def: number,
+  min: number,
+  max: number,
+  help: string,
+  extra: Extra = {},
+): Row<number> {
+  const parse = (v: unknown): number | null => {
+    const n = typeof v === 'string' ? (/^-?\d{1,15}$/.test(v) ? Number(v) : parseDurationMs(v)) : v
+    return typeof n === 'number' && Number.isSafeInteger(n) && n >= min && n <= max ? n : null
+  }
+  return row(def, `milliseconds from ${min} to ${max}, or ${DURATION_FORM}`, help, parse, extra)
+}
+
+const BYTE_UNITS: Readonly<Record<string, number>> = { '': 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 }
+
+/** Parses `1048576`, `64KiB`, `8MiB`, `5GiB` into bytes; null when it is none of these. */
+export function parseBytes(value: unknown): number | null {
+  if (typeof value === 'number') return Number.isSafeInteger(value) ? value : null
+  const match = /^(\d{1,15})(KiB|MiB|GiB|)$/.exec(typeof value === 'string' ? value : '')
+  return match === null ? null : Number(match[1]) * (BYTE_UNITS[match[2] ?? ''] ?? 1)
+}
+
+export function bytes(def: number, min: number, max: number, help: string, extra: Extra = {}): Row<number> {
+  const parse = (v: unknown): number | null => {
+    const n = parseBytes(v)
+    return n !== null && n >= min && n <= max ? n : null
+  }
+  return row(def, `bytes from ${min} to ${max}, or such as 64KiB, 8MiB, 5GiB`, help, parse, extra)
+}
+
+export function text(
+  def: string,
+  form: string,
+  help: string,
+  test: (v: string) => boolean,
+  extra: Extra = {},
+) {
+  return row(def, form, help, (v) => (typeof v === 'string' && test(v) ? v : null), extra)
+}
+
+export function choice<const T extends string>(
+  def: T,
+  of: readonly T[],
+  help: string,
+  extra: Extra = {},
+): Row<T> {
+  return row(def, `one of ${of.join(', ')}`, help, (v) => of.find((o) => o === v) ?? null, extra)
+}
+
+export function onOff(def: boolean, help: string, extra: Extra = {}): Row<boolean> {
+  const parse = (v: unknown): boolean | null =>
+    v === true || v === 'true' ? true : v === false || v === 'false' ? false : null
+  return row(def, 'true or false', help, parse, extra)
+}
+
+export function networks(help: string, extra: Extra = {}): Row<readonly string[]> {
+  const parse = (v: unknown): readonly string[] | null => {
+    const list: unknown = typeof v === 'string' ? v.split(',').filter((s) => s !== '') : v
+    if (!Array.isArray(list)) return null
+    return list.every((n) => typeof n === 'string' && networkProblem(n) === null) ? (list as string[]) : null
+  }
+  return row<readonly string[]>([], 'a list of networks such as 10.0.0.0/8', help, parse, extra)
+}
+
+/** An address or a host name. */
+export const isHost = (v: string): boolean => isIP(v) !== 0 || /^[a-zA-Z0-9.-]{1,253}$/.test(v)
+/** Empty, or an http(s) origin without path. */
+export const isHttpOrigin = (v: string): boolean => v === '' || /^https?:\/\/[^/?#@\s]+\/?$/.test(v)
+/** Empty, or a URL of a PostgreSQL. */
+export function isPostgresUrl(v: string): boolean {
+  try {
+    return v === '' || parseDatabaseUrl(v).port > 0
+  } catch {
+    return false
+  }
+}
