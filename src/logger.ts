@@ -1,4 +1,5 @@
 import { pino, type DestinationStream } from 'pino'
+import { stderrLines } from './lib/line-sink.ts'
 import { Redaction } from './logger-redaction.ts'
 
 /** Severities, most verbose first; `silent` logs nothing. */
@@ -15,8 +16,9 @@ export interface LogMethod {
 }
 
 /**
- * What every part of the gateway logs with. Never throws; blocks for one write to stderr. Not for the hot path:
- * measured 6.4 µs for a line of four fields, redaction included, the write to stderr not.
+ * What every part of the gateway logs with. Never throws and never blocks: lines that nobody reads wait, and beyond a bound
+ * are dropped and counted. Not for the hot path: measured 6.4 µs for a line of four fields, redaction included, the write
+ * to stderr not.
  */
 export interface Logger {
   readonly trace: LogMethod
@@ -34,6 +36,8 @@ export interface RootLogger extends Logger {
   level: LogLevel
   /** Censors this very text from now on, wherever it appears. Under 8 characters it is not taken. */
   addSecret(text: string): void
+  /** Lines lost since the start because nobody read them. */
+  readonly droppedLines: number
 }
 
 export interface LoggerOptions {
@@ -42,18 +46,18 @@ export interface LoggerOptions {
   readonly destination?: DestinationStream
   /** On every line. */
   readonly fields?: Readonly<Record<string, unknown>>
+  /** Bytes that wait before stderr at most. */
+  readonly maxBacklogBytes?: number
 }
 
-/** Most bytes that wait when stderr's reader has stopped reading; beyond, lines are lost rather than memory. */
-const BACKLOG_MAX_BYTES = 4 * 1024 ** 2
-
 /**
- * A logger of JSON lines (`level`, `time` in ISO 8601, `msg`, fields) on stderr, written synchronously so that the last
- * words of a dying process are not lost. Keys, credentials and connection passwords are censored in everything it writes.
+ * A logger of JSON lines (`level`, `time` in ISO 8601, `msg`, fields) on stderr. What waits there when the process ends is
+ * written then, within a quarter of a second. Keys, credentials and connection passwords are censored in everything it writes.
  */
 export function createLogger(options: LoggerOptions): RootLogger {
-  const destination =
-    options.destination ?? pino.destination({ fd: 2, sync: true, maxLength: BACKLOG_MAX_BYTES })
+  const lines = options.destination === undefined ? stderrLines() : null
+  if (lines !== null && options.maxBacklogBytes !== undefined) lines.maxBytes = options.maxBacklogBytes
+  const destination = options.destination ?? { write: (line: string) => lines?.write(line) }
   const sink = pino(
     {
       // Filtering is done below: a pino child keeps a level of its own, and ours must all follow the root's.
@@ -89,9 +93,17 @@ export function createLogger(options: LoggerOptions): RootLogger {
     }
   }
 
+  const root = loggerOver(sink)
+  if (lines !== null) {
+    lines.onRecovered = (dropped) =>
+      root.warn({ dropped }, 'log lines were dropped: nothing had been reading stderr')
+  }
   return {
-    ...loggerOver(sink),
+    ...root,
     addSecret: (text) => redaction.addSecret(text),
+    get droppedLines() {
+      return lines?.dropped ?? 0
+    },
     get level() {
       return level
     },

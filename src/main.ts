@@ -3,12 +3,26 @@ import type { Writable } from 'node:stream'
 import type { Io } from './cli/io.ts'
 import { isReaderGone } from './cli/output.ts'
 import { runCli } from './cli/program.ts'
+import { stderrLines } from './lib/line-sink.ts'
+import { keepDebuggerShut } from './lib/no-debugger.ts'
+
+/** Longest wait for the last lines of the log to be taken. */
+const LAST_LINES_MS = 500
 
 /** A stream without a listener for errors would crash the process when its reader goes away; writers see the error too. */
 function survive(stream: Writable): void {
   stream.on('error', (error) => {
     if (!isReaderGone(error)) process.exitCode = 1
   })
+}
+
+/**
+ * A terminal after Ctrl-S would block the process in its next write, signals and all: Node asks for that. It may wait like a pipe:
+ * libuv has opened it anew, so that nobody else's terminal changes.
+ */
+function neverBlock(stream: Writable): void {
+  const { _handle: handle } = stream as { _handle?: { setBlocking?: (isBlocking: boolean) => number } | null }
+  handle?.setBlocking?.(false)
 }
 
 const io: Io = {
@@ -29,13 +43,28 @@ const io: Io = {
     process.on(signal, listener)
     return () => void process.off(signal, listener)
   },
+  onCrash: (listener) => {
+    process.once('uncaughtException', (error) => {
+      listener(error)
+      process.exit(1)
+    })
+  },
+  exit: (code) => process.exit(code),
 }
 
-survive(process.stdout)
-survive(process.stderr)
+keepDebuggerShut((address) => {
+  process.stderr.write(
+    `warning: Node's debugger is open at ${address}, as its flags or NODE_OPTIONS ask for\n`,
+  )
+})
+for (const stream of [process.stdout, process.stderr]) {
+  survive(stream)
+  if (stream.isTTY) neverBlock(stream)
+}
 // The gateway is loaded only by the commands that run it: the others start in half the time.
 process.exitCode = await runCli(io, async (input) => {
   const code = await (await import('./serve.ts')).serve(input)
+  await stderrLines().drained(LAST_LINES_MS)
   // What a stop that was cut short has left open would keep the process.
   process.exit(code)
 })

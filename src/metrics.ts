@@ -10,6 +10,7 @@ import {
   type Sample,
   type TenantCounts,
 } from './metrics/family.ts'
+import { PROCESS_FAMILIES } from './metrics/process-families.ts'
 import { TRAFFIC_FAMILIES } from './metrics/traffic-families.ts'
 import { CANARY_TENANT } from './model/canary.ts'
 import type { AccountStats, StatsSources } from './model/stats.ts'
@@ -99,7 +100,7 @@ export class Metrics {
   /** The product's own families, in the order of the exposition. */
   get families(): readonly Family[] {
     const tenantFamilies = this.#options.tenantLabels > 0 ? TENANT_FAMILIES : []
-    return [...TRAFFIC_FAMILIES, ...BACKGROUND_FAMILIES, ...tenantFamilies]
+    return [...TRAFFIC_FAMILIES, ...BACKGROUND_FAMILIES, ...PROCESS_FAMILIES, ...tenantFamilies]
   }
 
   /**
@@ -140,7 +141,8 @@ export class Metrics {
   }
 
   #read(): Reading {
-    const { proxy, limits, channel, ledger, writer, vitals, directory, pools } = this.#sources
+    const { proxy, limits, channel, ledger, writer, vitals, directory, pools, droppedLogLines } =
+      this.#sources
     const proxyStats = proxy()
     const books = ledger()
     return {
@@ -153,6 +155,7 @@ export class Metrics {
       vitals: vitals(),
       directory: directory(),
       pools: [...pools()],
+      droppedLogLines: droppedLogLines(),
       tenants: this.#tenantsByLabel(books.accounts()),
       version: this.#options.version,
     }

@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import type { Writable } from 'node:stream'
 import type { Config } from './config.ts'
+import { stderrLines } from './lib/line-sink.ts'
 import { createLogger, type RootLogger } from './logger.ts'
 import type { DatabaseTarget } from './model/database-target.ts'
 import { openGatewayDatabase, upkeepOf, type GatewayDatabase } from './serve/database.ts'
@@ -16,11 +17,12 @@ export interface ServeInput {
   readonly mode: 'serve' | 'demo'
   readonly loadConfig: () => Config
   readonly stdout: Writable
-  readonly stderr: Writable
   readonly env: Readonly<Record<string, string | undefined>>
   readonly isTty: { readonly stderr: boolean }
   /** Calls the listener on each such signal until the returned function is called. */
   readonly onSignal: (signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGUSR2', listener: () => void) => () => void
+  /** Calls the listener with an error that nobody caught, before the process ends with status 1. */
+  readonly onCrash: (listener: (error: unknown) => void) => void
 }
 
 /**
@@ -30,9 +32,15 @@ export interface ServeInput {
  */
 export async function serve(input: ServeInput): Promise<number> {
   const fileConfig = input.loadConfig()
-  const logger = createLogger({ level: fileConfig.options['log.level'] })
+  const logger = createLogger({
+    level: fileConfig.options['log.level'],
+    maxBacklogBytes: fileConfig.options['log.maxBacklogBytes'],
+  })
+  input.onCrash((error) => {
+    logger.error({ err: error }, 'the gateway crashed; this is a bug')
+  })
   const progress = (message: string): void => {
-    if (input.isTty.stderr) input.stderr.write(`${message}\n`)
+    if (input.isTty.stderr) stderrLines().write(`${message}\n`)
     else logger.info(message)
   }
   const signals = new StopSignals(input)

@@ -19,6 +19,8 @@ import { Problems, TIME_FORM } from './problems.ts'
 
 const PAGE = 500
 const FOLLOW_POLL_MS = 500
+/** How long a listing that was told to end waits for whoever reads it. */
+const LAST_OUTPUT_MS = 1000
 
 /** Adds `waybill logs`. */
 export function addLogsCommand(program: Command, cli: Cli): void {
@@ -86,10 +88,14 @@ async function writeNewest(
   if (before !== null) io.stderr.write(`the newest ${limit}; --limit all prints every one\n`)
 }
 
-/** Ends cleanly on SIGINT and SIGTERM. */
+/** Ends cleanly on SIGINT and SIGTERM, and within a second when nobody reads its output any more. */
 async function follow(io: Io, sql: Sql, query: LogQuery, listing: Listing<EntryRow>): Promise<void> {
   const ended = new AbortController()
-  const release = [io.onSignal('SIGINT', () => ended.abort()), io.onSignal('SIGTERM', () => ended.abort())]
+  const end = (): void => {
+    ended.abort()
+    setTimeout(() => io.exit(1), LAST_OUTPUT_MS).unref()
+  }
+  const release = [io.onSignal('SIGINT', end), io.onSignal('SIGTERM', end)]
   try {
     const { since } = query.filter
     const from = since === undefined ? {} : { from: since }

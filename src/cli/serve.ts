@@ -52,7 +52,13 @@ export function readDemoConfig(io: Io, flags: Flags): Config {
   return readConfig(io, merged, file === undefined ? { file: null } : {})
 }
 
-function surroundings(io: Io): Pick<Io, 'stdout' | 'stderr' | 'env' | 'isTty' | 'onSignal'> {
-  const { stdout, stderr, env, isTty } = io
-  return { stdout, stderr, env, isTty, onSignal: (signal, listener) => io.onSignal(signal, listener) }
+function surroundings(io: Io): Pick<Io, 'stdout' | 'env' | 'isTty' | 'onSignal' | 'onCrash'> {
+  const { stdout, env, isTty } = io
+  return {
+    stdout,
+    env,
+    isTty,
+    onSignal: (signal, listener) => io.onSignal(signal, listener),
+    onCrash: (listener) => io.onCrash(listener),
+  }
 }

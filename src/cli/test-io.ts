@@ -34,6 +34,8 @@ export function testIo(argv: readonly string[], overrides: Partial<Io> = {}): Te
       listeners.set(name, set.add(listener))
       return () => void set.delete(listener)
     },
+    onCrash: () => {},
+    exit: () => {},
     written,
     signal: (name) => {
       const heard = [...(listeners.get(name) ?? [])]

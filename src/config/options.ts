@@ -242,6 +242,12 @@ export const OPTIONS = {
     'Least severe level that is logged to stderr',
     { isLive: true },
   ),
+  'log.maxBacklogBytes': bytes(
+    MIB,
+    64 * 1024,
+    256 * MIB,
+    'Log lines that wait, per process, while nobody reads stderr; beyond, they are dropped and counted',
+  ),
 } as const satisfies Record<string, Row<unknown>>
 
 export type OptionName = keyof typeof OPTIONS

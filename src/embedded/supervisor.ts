@@ -2,6 +2,7 @@ import { chmodSync, closeSync, rmSync, writeSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { Server, Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import { keepDebuggerShut } from '../lib/no-debugger.ts'
 import { findBinaries, installedSources } from './postgres-binaries.ts'
 import type { Binaries } from './postgres-binaries.ts'
 import { clusterMajor, createCluster } from './postgres-cluster.ts'
@@ -195,6 +196,7 @@ function report(line: string): void {
 }
 
 async function main(): Promise<void> {
+  keepDebuggerShut()
   process.umask(0o077)
   const options = JSON.parse(process.argv[2] ?? '') as SupervisorOptions
   if (!(await takeLock(options.layout))) {

@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { keepDebuggerShut } from '../lib/no-debugger.ts'
 import { errorMessage } from './postgres-errors.ts'
 import { startEmbeddedPostgres } from './postgres.ts'
 
@@ -23,6 +24,7 @@ const current: { command?: ChildProcess; signal?: NodeJS.Signals } = {}
 
 /** We stay until the command has gone, to clean up after it. */
 function passSignalsOn(): void {
+  keepDebuggerShut()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
       if (current.command === undefined) current.signal = signal

@@ -24,6 +24,7 @@ export interface Reading {
   readonly pools: readonly PoolStats[]
   /** Tenants by label, at most as many as the option allows, the others summed up. */
   readonly tenants: ReadonlyMap<string, TenantCounts>
+  readonly droppedLogLines: number
   readonly version: string
 }
 

@@ -77,6 +77,7 @@ export function restingStats() {
       pendingUses: 0,
     },
     pool: { route: 'npm', busy: 0, idle: 0, queued: 0 },
+    droppedLogLines: 0,
   }
   const sources: StatsSources = {
     proxy: () => stats.proxy,
@@ -87,6 +88,7 @@ export function restingStats() {
     vitals: () => stats.vitals,
     directory: () => stats.directory,
     pools: () => [stats.pool],
+    droppedLogLines: () => stats.droppedLogLines,
   }
   const countRequest = (outcome: Outcome, statusClass: number): void => {
     const index = OUTCOME_NAMES.indexOf(outcome) * 5 + statusClass - 1

@@ -207,4 +207,6 @@ export interface StatsSources {
   readonly vitals: () => VitalsStats
   readonly directory: () => DirectoryStats
   readonly pools: () => Iterable<PoolStats>
+  /** Log lines lost because nobody read them. */
+  readonly droppedLogLines: () => number
 }

@@ -315,6 +315,7 @@ export class Gateway {
       vitals: () => ({ ...this.#log.vitals, audit: this.#audit?.stats ?? null }),
       directory: () => this.#directory.stats,
       pools: () => this.#pools.stats,
+      droppedLogLines: () => this.#logger.droppedLines,
     }
   }
 

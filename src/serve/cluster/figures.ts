@@ -5,6 +5,7 @@ import type { Exposition, ProcessMetrics } from '../../metrics.ts'
 import { auditSamples } from '../../metrics/audit-families.ts'
 import type { FamilySamples } from '../../metrics/family.ts'
 import { countedFamilies, foldTenants, mergeFamilies } from '../../metrics/merge.ts'
+import { primarySamples } from '../../metrics/process-families.ts'
 import { workerFamilies } from '../../metrics/worker-families.ts'
 import type { AuditStats } from '../../model/stats.ts'
 import type { WorkerReport } from './messages.ts'
@@ -21,6 +22,8 @@ export interface FiguresParts {
   /** Of all gateways of the database; null before the first, and when it is turned off. */
   readonly audit: () => AuditStats | null
   readonly tenantLabels: number
+  /** Log lines that this process lost. */
+  readonly droppedLogLines: () => number
   readonly identity: { readonly version: string; readonly instance: string }
 }
 
@@ -129,7 +132,11 @@ export class Figures {
     const taken = new Map(Array.from({ length: workers.count }, (_, i) => [i + 1, 0]))
     for (const [worker, count] of this.#takenByGone) taken.set(worker, count)
     for (const worker of live) taken.set(worker.worker, (taken.get(worker.worker) ?? 0) + worker.taken)
-    const own = [...workerFamilies({ workers: live, taken, restarts }), ...auditSamples(audit())]
+    const own = [
+      ...workerFamilies({ workers: live, taken, restarts }),
+      ...auditSamples(audit()),
+      ...primarySamples(this.#parts.droppedLogLines()),
+    ]
     // One that ended meanwhile is among the gone by now, with what it has just told.
     const present = told.filter((_, i) => live[i]?.state !== 'ended')
     const merged = mergeFamilies([...present, this.#goneFamilies, await this.#process.samples(), own])

@@ -78,6 +78,7 @@ export class Primary {
       phase: () => this.#phase,
       audit: () => this.#audit?.stats ?? null,
       tenantLabels: o['metrics.tenantLabels'],
+      droppedLogLines: () => logger.droppedLines,
       identity: { version: packageVersion(), instance: this.instance },
     })
     this.#admin = new AdminListener({

@@ -24,6 +24,8 @@ export interface WorkerChannel {
   readonly onMessage: (listener: (message: unknown, handle: unknown) => void) => void
   readonly onDisconnect: (listener: () => void) => void
   readonly onSignal: (signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGUSR2', listener: () => void) => void
+  /** Calls the listener with an error that nobody caught, before the process ends with status 1. */
+  readonly onCrash: (listener: (error: unknown) => void) => void
 }
 
 /** How often the primary is told of connections and readiness, when they have changed. */
@@ -75,7 +77,14 @@ class Worker {
     this.#channel = channel
     this.#end = end
     const fields = { worker: start.worker, pid: channel.pid }
-    this.#logger = createLogger({ level: config.options['log.level'], fields })
+    this.#logger = createLogger({
+      level: config.options['log.level'],
+      maxBacklogBytes: config.options['log.maxBacklogBytes'],
+      fields,
+    })
+    channel.onCrash((error) => {
+      this.#logger.error({ err: error }, 'the worker crashed; this is a bug')
+    })
     hideSecrets(this.#logger, config)
     const peers = new LimitPeer((news) => this.#send({ type: 'limits', news }))
     const database = { target, readerTarget: target, release: () => Promise.resolve() }
