@@ -6,6 +6,7 @@ import { addKeyCommands } from './keys.ts'
 import { addLogsCommand } from './logs.ts'
 import { addMigrateCommand } from './migrate.ts'
 import { addQuarantineCommands } from './quarantine.ts'
+import { addRetentionCommands } from './retention.ts'
 import { addTenantCommands } from './tenants.ts'
 import { addUsageCommand } from './usage.ts'
 
@@ -18,5 +19,6 @@ export function addCommands(program: Command, cli: Cli): void {
   addUsageCommand(program, cli)
   addAuditCommand(program, cli)
   addQuarantineCommands(program, cli)
+  addRetentionCommands(program, cli)
   addConfigCommands(program, cli)
 }

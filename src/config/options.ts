@@ -65,6 +65,12 @@ export const OPTIONS = {
     isPostgresUrl,
     { isSecret: true },
   ),
+  'database.maxClockOffsetMs': milliseconds(
+    120_000,
+    1000,
+    DAY_MS,
+    "Nothing is dropped by age while this gateway's clock and the database's are further apart",
+  ),
   'database.statementTimeoutMs': milliseconds(
     30_000,
     100,
@@ -193,7 +199,12 @@ export const OPTIONS = {
     DAY_MS,
     '/healthz answers 503 when the access log has taken no step for this long, or twice its longest permitted wait if that is more, although entries wait; 0 turns it off',
   ),
-  'accessLog.retentionDays': integer(30, 1, 36_500, 'Daily partitions older than this are dropped'),
+  'accessLog.retentionDays': integer(
+    30,
+    1,
+    36_500,
+    'Daily partitions older than this are dropped; the longest of all gateways counts, unless `waybill retention set` has said otherwise',
+  ),
   'accessLog.partitionsAheadDays': integer(7, 1, 365, 'Daily partitions are made this many days ahead'),
 
   'rollUps.intervalMs': milliseconds(

@@ -43,7 +43,7 @@ function chainOf(
     }
     const rows = rowsDigest(`rows of ${i}`)
     digest = nextDigest(digest, { ...header, instance: INSTANCE.id }, rows)
-    const rest = { quarantined: null, resolved: [], isInWindow: true, isExpired: false }
+    const rest = { quarantined: null, resolved: [], isInWindow: true, isExpired: false, goneFrom: null }
     return { ...header, ...rest, buffered, rowsDigest: rows, digest }
   })
 }

@@ -31,8 +31,10 @@ export interface AuditedBatch {
   readonly isFinal: boolean
   /** Whether it holds entries of the window that is audited. */
   readonly isInWindow: boolean
-  /** Whether all its rows have been dropped by retention. */
+  /** Whether retention has dropped all its rows, and said so. */
   readonly isExpired: boolean
+  /** The partition of some or all of its rows, when it is gone and retention did not drop it; null when none is. */
+  readonly goneFrom: string | null
 }
 
 /** What an audit is restricted to, and what the caller knows beside the database. */
@@ -62,6 +64,8 @@ export class AuditFold {
   #previous: AuditedBatch | null = null
   #unproven: [number, number] | null = null
   #unprovenEntries = 0
+  /** By partition: the batches whose rows went with it. */
+  readonly #gone = new Map<string, { from: number; to: number; entries: number }>()
 
   constructor(instance: AuditedInstance, scope: AuditScope) {
     this.#instance = instance
@@ -97,6 +101,12 @@ export class AuditFold {
     })
   }
 
+  /** Notes rows that a partition did not have when retention came to drop it. */
+  reportShort(partition: string, entries: number): void {
+    const detail = `${partition} did not have them when retention dropped it: somebody else had removed them`
+    this.#report('rows_gone', detail, { entries })
+  }
+
   /**
    * The result. `isAtEnd`: the instance has no batch beyond those added, and its end lies in the window if it has one: then
    * what was accepted last must have been stored.
@@ -109,6 +119,10 @@ export class AuditFold {
         entries: this.#unprovenEntries,
         batches: this.#unproven,
       })
+    }
+    for (const [partition, { from, to, entries }] of this.#gone) {
+      const detail = `${partition} is gone, and retention did not drop it: batches ${from} to ${to}`
+      this.#report('rows_gone', detail, { entriesAtMost: entries, batches: [from, to] })
     }
     this.#reportAccounts()
     return {
@@ -184,6 +198,7 @@ export class AuditFold {
   #count(batch: AuditedBatch): void {
     this.#batches++
     this.#countDrops(batch)
+    if (batch.goneFrom !== null) this.#countGone(batch.goneFrom, batch)
     for (const [tenant, n] of Object.entries(batch.tenants ?? { '': batch.entries })) {
       const account = this.#account(tenant)
       account.accepted += n
@@ -201,6 +216,18 @@ export class AuditFold {
       account.quarantined -= n
       if (resolution === 'stored') account.stored += n
       else addDropped(account.dropped, 'quarantine', n)
+    }
+  }
+
+  #countGone(partition: string, batch: AuditedBatch): void {
+    const rows =
+      this.#scope.tenant === undefined ? storedRows(batch) : (batch.tenants?.[this.#scope.tenant] ?? 0)
+    if (rows === 0) return
+    const gone = this.#gone.get(partition)
+    if (gone === undefined) this.#gone.set(partition, { from: batch.batch, to: batch.batch, entries: rows })
+    else {
+      gone.to = batch.batch
+      gone.entries += rows
     }
   }
 

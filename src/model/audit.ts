@@ -4,7 +4,7 @@ export interface AuditAccount {
   readonly tenant: string
   accepted: number
   stored: number
-  /** The part of `stored` whose partition retention has dropped since. */
+  /** The part of `stored` whose partition retention has dropped since, as a row about the drop tells. */
   expired: number
   /** Waiting for an operator. */
   quarantined: number
@@ -33,6 +33,7 @@ export interface AuditGap {
  * `missing_batches`: a hole in the numbers of batches. `unaccounted`: accepted entries that are in no batch and no drop.
  * `chain_broken`: the ledger was changed afterwards. `unproven`: written without digests. `died`: an instance ended without
  * a last batch. `unregistered`: nothing tells how an instance ended. `rows_differ`: rows are not those of the ledger.
+ * `rows_gone`: a partition was dropped, or emptied, by somebody else than retention.
  */
 export const AUDIT_GAP_KINDS = [
   'dropped',
@@ -45,6 +46,7 @@ export const AUDIT_GAP_KINDS = [
   'died',
   'unregistered',
   'rows_differ',
+  'rows_gone',
 ] as const
 
 /** One of the closed set of gaps. */

@@ -4,10 +4,12 @@ import { backoffMs } from '../lib/backoff.ts'
 import type { Logger } from '../logger.ts'
 import { parseDatabaseUrl, type DatabaseTarget } from '../model/database-target.ts'
 import { MIGRATIONS_DIR, migrate, pendingMigrations } from '../store/migrate.ts'
-import { dropExpiredPartitions, ensurePartitions } from '../store/partitions.ts'
+import { ensurePartitions } from '../store/partitions.ts'
+import { readClock } from '../store/retention.ts'
 import { areSettingsInForce, closeSql, openControl, sqlStateOf, type Sql } from '../store/sql.ts'
 import { StoreError } from '../store/errors.ts'
 import { isTenantScopeEnforced } from '../store/tenant-scope.ts'
+import { RetentionUpkeep } from './retention-upkeep.ts'
 
 /** The database that the configuration names, or the embedded one, started. */
 export interface GatewayDatabase {
@@ -57,8 +59,10 @@ export class DatabaseUpkeep {
   /** For all short statements of the gateway, not only for those of the upkeep. Whoever has it closes it. */
   readonly control: Sql
   readonly #target: DatabaseTarget
-  readonly #options: { retentionDays: number; partitionsAheadDays: number }
+  readonly #partitionsAheadDays: number
+  readonly #retention: RetentionUpkeep
   readonly #logger: Logger
+  readonly #now: () => number
   #isMigrated = false
   #attempt = 0
   #timer: NodeJS.Timeout | null = null
@@ -68,13 +72,18 @@ export class DatabaseUpkeep {
 
   constructor(parts: {
     target: DatabaseTarget
-    options: { retentionDays: number; partitionsAheadDays: number }
+    options: { retentionDays: number; partitionsAheadDays: number; maxClockOffsetMs: number }
     logger: Logger
+    /** Epoch milliseconds; `Date.now` unless told. */
+    now?: () => number
   }) {
     this.#target = parts.target
     this.control = openControl(parts.target)
-    this.#options = parts.options
+    this.#partitionsAheadDays = parts.options.partitionsAheadDays
     this.#logger = parts.logger
+    this.#now = parts.now ?? Date.now
+    const { target, options, logger } = parts
+    this.#retention = new RetentionUpkeep({ target, options, logger, now: this.#now })
   }
 
   /**
@@ -104,6 +113,7 @@ export class DatabaseUpkeep {
   async stop(): Promise<void> {
     this.#isStopped = true
     if (this.#timer !== null) clearTimeout(this.#timer)
+    await this.#retention.stop()
     await this.#running
   }
 
@@ -122,11 +132,14 @@ export class DatabaseUpkeep {
       }
     }
     this.#isMigrated = true
-    const { partitionsAheadDays, retentionDays } = this.#options
-    // From yesterday on: entries of just before midnight, and of a clock that is a little behind.
-    const from = new Date(Date.now() - DAY_MS)
-    const made = await ensurePartitions(this.control, from, partitionsAheadDays + 2)
-    const dropped = await dropExpiredPartitions(this.control, retentionDays, new Date())
+    // By the database's clock, and from yesterday on: entries of just before midnight, and of a clock that is a little behind.
+    const { databaseMs } = await readClock(this.control, this.#now)
+    const made = await ensurePartitions(
+      this.control,
+      new Date(databaseMs - DAY_MS),
+      this.#partitionsAheadDays + 2,
+    )
+    const { dropped } = await this.#retention.run(this.control)
     if (made.length + dropped.length > 0) this.#logger.info({ made, dropped }, 'partitions kept')
     if (this.#attempt > 0) this.#logger.info('database is back')
     this.#attempt = 0
@@ -168,5 +181,10 @@ export async function checkReader(reader: Sql, logger: Logger): Promise<void> {
 export function upkeepOf({ options }: Config, target: DatabaseTarget, logger: Logger): DatabaseUpkeep {
   const retentionDays = options['accessLog.retentionDays']
   const partitionsAheadDays = options['accessLog.partitionsAheadDays']
-  return new DatabaseUpkeep({ target, options: { retentionDays, partitionsAheadDays }, logger })
+  const maxClockOffsetMs = options['database.maxClockOffsetMs']
+  return new DatabaseUpkeep({
+    target,
+    options: { retentionDays, partitionsAheadDays, maxClockOffsetMs },
+    logger,
+  })
 }

@@ -3,8 +3,9 @@ import type { AuditGapKind, InstanceAudit } from '../model/audit.ts'
 import { AuditSum } from '../model/audit.ts'
 import { auditInstances, type AuditFilter } from './audit.ts'
 import { endInstance, registerInstance, touchInstance } from './instances.ts'
-import { dropExpiredPartitions, ensurePartitions } from './partitions.ts'
+import { ensurePartitions } from './partitions.ts'
 import { dropQuarantined, listQuarantine, retryQuarantined } from './quarantine.ts'
+import { dropExpiredPartitions, setRetention } from './retention.ts'
 import { closeSql, openReader } from './sql.ts'
 import { testDatabase } from './test-database.ts'
 import { type TestEntry, TestInstance } from './test-ledger.ts'
@@ -350,7 +351,10 @@ t.test('rows that retention has dropped are expired, not missing', async (t) => 
   await instance.store(instance.seal(entries(5, new Date(midnight - DAY_MS + 1000)), { isFinal: true }))
   const at = { since: old, until: new Date(old.getTime() + 2 * DAY_MS) }
   t.match((await audit(at, instance.id, true)).accounts, [{ stored: 10, expired: 0 }])
-  await dropExpiredPartitions(sql, 1, new Date())
+  await sql`UPDATE access_ledger SET written_at = last_started_at WHERE instance = ${instance.id}`
+  await sql`UPDATE access_log_partitions SET made_at = '-infinity'`
+  await setRetention(sql, 1, 'test')
+  await dropExpiredPartitions(sql, { by: 'test', now: Date.now, maxClockOffsetMs: 60_000 })
   const one = await audit(at, instance.id, true)
   t.same(one.gaps, [])
   t.match(one.accounts, [{ stored: 10, expired: 5 }])

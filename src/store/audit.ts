@@ -1,11 +1,19 @@
 import type { AuditedInstance, InstanceAudit, InstanceState } from '../model/audit.ts'
 import { AuditFold, type AuditedBatch, type AuditScope } from '../model/audit-fold.ts'
 import { type DeepBatch, verifyRows } from './audit-rows.ts'
-import { oldestPartitionMs } from './partitions.ts'
+import {
+  dayOfPartition,
+  partitionOf,
+  readRowsCover,
+  type RowsCover,
+  type RowsState,
+} from './partition-lives.ts'
 import type { Sql } from './sql.ts'
 
 /** Ledger rows read at once: a statement of some 20 ms. */
 const PAGE_BATCHES = 4000
+
+const DAY_MS = 86_400_000
 
 /** An instance not seen for this long is taken for dead: heartbeats are written every few seconds. */
 const DEAD_AFTER_MS = 60_000
@@ -49,6 +57,8 @@ interface BatchRow {
   bytes: number
   first_started_at: Date | null
   last_started_at: Date | null
+  written_at: Date
+  written_xid: string
   dropped: AuditedBatch['dropped']
   tenants: AuditedBatch['tenants']
   quarantined: AuditedBatch['quarantined']
@@ -74,17 +84,17 @@ export async function* auditInstances(
   filter: AuditFilter,
   options: AuditOptions = {},
 ): AsyncGenerator<InstanceAudit, void, undefined> {
-  const oldestMs = await oldestPartitionMs(sql)
+  const cover = await readRowsCover(sql)
   for (const row of await findInstances(sql, filter)) {
     options.signal?.throwIfAborted()
-    yield await auditInstance(sql, row, { filter, options, oldestMs })
+    yield await auditInstance(sql, row, { filter, options, cover })
   }
 }
 
 interface Context {
   readonly filter: AuditFilter
   readonly options: AuditOptions
-  readonly oldestMs: number
+  readonly cover: RowsCover
 }
 
 async function auditInstance(sql: Sql, row: InstanceRow, context: Context): Promise<InstanceAudit> {
@@ -100,10 +110,10 @@ async function auditInstance(sql: Sql, row: InstanceRow, context: Context): Prom
     const page = await readBatches(sql, row.id, { from, to: after, filter })
     const deep: DeepBatch[] = []
     for (const batchRow of page) {
-      const batch = batchOf(batchRow, context.oldestMs)
+      const batch = batchOf(batchRow, context.cover)
       if (batch.batch === before) fold.anchor(batch)
       else fold.add(batch)
-      const range = rangeOf(batchRow, context.oldestMs)
+      const range = rangeOf(batchRow, context.cover)
       if (options.isDeep === true && range !== null && batch.isInWindow) deep.push({ batch, range })
     }
     for await (const { batch, found, why } of verifyRows(sql, row.id, deep)) {
@@ -114,6 +124,9 @@ async function auditInstance(sql: Sql, row: InstanceRow, context: Context): Prom
     if (last !== undefined) from = last.batch + 1
     if (last !== undefined && last.batch === after) isAtEnd = false
     if (page.length < PAGE_BATCHES) break
+  }
+  for (const { partition, entries } of context.cover.shortOf(row.id)) {
+    if (isDayInWindow(partition, filter)) fold.reportShort(partition, entries)
   }
   return fold.finish(state, isAtEnd && isEndInWindow(row, state, filter))
 }
@@ -191,7 +204,7 @@ async function readBatches(
   range: { readonly from: number; readonly to: number | null; readonly filter: AuditFilter },
 ): Promise<BatchRow[]> {
   return await sql<BatchRow[]>`
-    SELECT l.batch, l.first_seq, l.last_seq, l.entries, l.bytes, l.first_started_at, l.last_started_at, l.dropped, l.tenants,
+    SELECT l.batch, l.first_seq, l.last_seq, l.entries, l.bytes, l.first_started_at, l.last_started_at, l.written_at, l.written_xid::text AS written_xid, l.dropped, l.tenants,
       l.quarantined, l.accepted_seq, l.buffered, l.rows_digest, l.digest, l.is_final, ${inWindow(sql, range.filter)} AS is_in_window,
       CASE WHEN l.quarantined IS NOT NULL THEN (
         SELECT jsonb_agg(jsonb_build_array(r.tenant, r.resolution, r.n)) FROM (
@@ -220,7 +233,8 @@ function instanceOf(row: InstanceRow): AuditedInstance {
   }
 }
 
-function batchOf(row: BatchRow, oldestMs: number): AuditedBatch {
+function batchOf(row: BatchRow, cover: RowsCover): AuditedBatch {
+  const states = rowsStates(row, cover)
   return {
     batch: row.batch,
     firstSeq: row.first_seq,
@@ -237,15 +251,35 @@ function batchOf(row: BatchRow, oldestMs: number): AuditedBatch {
     digest: row.digest,
     isFinal: row.is_final,
     isInWindow: row.is_in_window,
-    isExpired: row.last_started_at !== null && row.last_started_at.getTime() < oldestMs,
+    isExpired: states.length > 0 && states.every(({ state }) => state === 'expired'),
+    goneFrom: states.find(({ state }) => state === 'gone')?.partition ?? null,
   }
 }
 
-/** Where the rows of a batch are; null when it has none, or retention has dropped some of them. */
-function rangeOf(row: BatchRow, oldestMs: number): DeepBatch['range'] | null {
+/**
+ * What became of the rows of the first and of the last day of a batch; empty when it has none. A batch is of two days at most,
+ * unless a clock stepped.
+ */
+function rowsStates(row: BatchRow, cover: RowsCover): { partition: string; state: RowsState }[] {
+  const { first_started_at: first, last_started_at: last } = row
+  if (first === null || last === null) return []
+  const written = { ms: row.written_at.getTime(), xid: Number(row.written_xid) }
+  return [first, last].map((time) => ({ partition: partitionOf(time), state: cover.stateOf(time, written) }))
+}
+
+/** Where the rows of a batch are; null when it has none, or some of them are not there any more. */
+function rangeOf(row: BatchRow, cover: RowsCover): DeepBatch['range'] | null {
   const { first_seq, last_seq, first_started_at, last_started_at } = row
   if (first_seq === null || last_seq === null || first_started_at === null || last_started_at === null)
     return null
-  if (first_started_at.getTime() < oldestMs) return null
+  if (rowsStates(row, cover).some(({ state }) => state !== 'present')) return null
   return { firstSeq: first_seq, lastSeq: last_seq, from: first_started_at, to: last_started_at }
+}
+
+/** Whether a partition's day lies in the window. */
+function isDayInWindow(partition: string, { since, until }: AuditFilter): boolean {
+  const day = dayOfPartition(partition)
+  return (
+    (since === undefined || day + DAY_MS > since.getTime()) && (until === undefined || day < until.getTime())
+  )
 }

@@ -1,10 +1,5 @@
 import t from 'tap'
-import {
-  dropExpiredPartitions,
-  ensurePartitionFor,
-  ensurePartitions,
-  oldestPartitionMs,
-} from './partitions.ts'
+import { ensurePartitionFor, ensurePartitions, oldestPartitionMs } from './partitions.ts'
 import { closeSql, openControl } from './sql.ts'
 import { testDatabase } from './test-database.ts'
 
@@ -60,25 +55,6 @@ void t.test('making a partition does not wait for a long reader', async (t) => {
   })
 })
 
-void t.test('expired days are dropped; one that is read meanwhile is left and dropped later', async (t) => {
-  const now = new Date('2026-03-10T12:00:00Z')
-  t.same(await dropExpiredPartitions(sql, 10, now), ['access_log_20260227'])
-  await sql.begin(async (reader) => {
-    await reader`SELECT count(*) FROM access_log`
-    const impatient = openControl(target, { max: 1 })
-    t.teardown(() => closeSql(impatient, 1000))
-    await impatient`SET lock_timeout = '50ms'`
-    await t.rejects(dropExpiredPartitions(impatient, 9, now), {
-      code: 'partition_failed',
-      message: /20260228/,
-    })
-    await t.resolves(insertAt('2026-03-09 12:00:00+00'), 'writers go on')
-  })
-  t.same(await dropExpiredPartitions(sql, 9, now), ['access_log_20260228'])
-  t.same(await attached(), ['access_log_20260301', 'access_log_20260309', 'access_log_20260310'])
-  t.same(await dropExpiredPartitions(sql, 9, now), [])
-})
-
 void t.test('a day whose detachment was interrupted can be used again', async (t) => {
   await sql.begin(async (reader) => {
     await reader`SELECT count(*) FROM access_log`
@@ -91,13 +67,4 @@ void t.test('a day whose detachment was interrupted can be used again', async (t
   })
   await ensurePartitionFor(sql, ['2026-03-01'])
   await insertAt('2026-03-01 12:00:00+00')
-})
-
-void t.test('several processes may drop at once', async (t) => {
-  await ensurePartitions(sql, new Date('2025-01-01'), 4)
-  const handles = Array.from({ length: 3 }, () => openControl(target, { max: 1 }))
-  t.teardown(() => Promise.all(handles.map((handle) => closeSql(handle, 1000))))
-  const now = new Date('2025-02-10T12:00:00Z')
-  await Promise.all(handles.map((handle) => dropExpiredPartitions(handle, 30, now)))
-  t.notOk((await attached()).some((name) => name.startsWith('access_log_2025')))
 })

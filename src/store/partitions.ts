@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { backoffMs } from '../lib/backoff.ts'
 import { StoreError } from './errors.ts'
-import { finishMinutesBefore } from './roll-ups.ts'
+import { beginLife } from './partition-lives.ts'
 import { type Sql, sqlStateOf } from './sql.ts'
 
 const DAY_MS = 86_400_000
 const ATTEMPTS = 5
 
 /** One process at a time makes partitions: concurrent CREATE TABLE IF NOT EXISTS raise 23505. */
-const LOCK_KEY = 9_299_457
+export const PARTITION_LOCK_KEY = 9_299_457
 
 /** A lock that was not had in time, a deadlock, or what a concurrent process has done meanwhile: look again. */
 const RETRIED = new Set([
@@ -24,7 +24,7 @@ const RETRIED = new Set([
   'XX000',
 ])
 
-interface Partition {
+export interface Partition {
   /** access_log_YYYYMMDD */
   name: string
   /** Its DETACH CONCURRENTLY was interrupted; readers and writers no longer see it. */
@@ -50,37 +50,6 @@ export async function ensurePartitions(sql: Sql, from: Date, days: number): Prom
  */
 export async function ensurePartitionFor(sql: Sql, days: readonly string[]): Promise<void> {
   await makeMissing(sql, days)
-}
-
-/**
- * Drops the partitions of days that ended more than `retentionDays` days before `now` and returns their names. DETACH
- * CONCURRENTLY, then DROP: neither waits in front of writers. A partition that a long reader holds is left to the next run,
- * which also completes what an interrupted one left. The roll-ups of
- * these days are final from then on: run `rollUp` before. Rejects with StoreError `partition_failed` when any was left.
- */
-export async function dropExpiredPartitions(sql: Sql, retentionDays: number, now: Date): Promise<string[]> {
-  const keptDay = new Date(now.getTime() - retentionDays * DAY_MS).toISOString().slice(0, 10)
-  const keptFrom = partitionName(keptDay)
-  const dropped: string[] = []
-  const left: string[] = []
-  let cause: unknown
-  const expired = (await listPartitions(sql)).filter((partition) => partition.name < keptFrom)
-  // Or a late entry would have the roll-ups of such a day computed from what is left of it.
-  if (expired.length > 0) await finishMinutesBefore(sql, new Date(keptDay))
-  for (const partition of expired) {
-    try {
-      if (await retried(() => dropPartition(sql, partition.name))) dropped.push(partition.name)
-    } catch (error) {
-      left.push(partition.name)
-      cause = error
-    }
-  }
-  if (left.length > 0) {
-    throw new StoreError('partition_failed', `expired partitions could not be dropped: ${left.join(', ')}`, {
-      cause,
-    })
-  }
-  return dropped
 }
 
 /** Start of the oldest partition, epoch milliseconds, from the catalogue; now when there is none. */
@@ -116,9 +85,10 @@ async function makePartition(sql: Sql, day: string): Promise<boolean> {
     await sql.unsafe(`ALTER TABLE access_log DETACH PARTITION ${name} FINALIZE`)
   const end = new Date(Date.parse(day) + DAY_MS).toISOString().slice(0, 10)
   return await sql.begin(async (tx) => {
-    await tx`SELECT pg_advisory_xact_lock(${LOCK_KEY})`
+    await tx`SELECT pg_advisory_xact_lock(${PARTITION_LOCK_KEY})`
     const present = await tx`SELECT FROM pg_inherits WHERE inhrelid = to_regclass(${name})`
     if (present.length > 0) return false
+    const [table] = await tx<{ is_there: boolean }[]>`SELECT to_regclass(${name}) IS NOT NULL AS is_there`
     // LIKE + ATTACH: PARTITION OF would lock the parent against every reader and writer (measured: 3 s stall). The setting,
     // which the parent cannot have, keeps the visibility map fresh, or the covering index would go to the heap.
     await tx.unsafe(`
@@ -126,24 +96,13 @@ async function makePartition(sql: Sql, day: string): Promise<boolean> {
         WITH (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05)`)
     await tx.unsafe(`
       ALTER TABLE access_log ATTACH PARTITION ${name} FOR VALUES FROM ('${day} 00:00:00+00') TO ('${end} 00:00:00+00')`)
+    await beginLife(tx, name, table?.is_there === true)
     return true
   })
 }
 
-/** False when it is gone already. Each step is a statement of its own: DETACH CONCURRENTLY refuses to run in a transaction. */
-async function dropPartition(sql: Sql, name: string): Promise<boolean> {
-  const partition = await findPartition(sql, name)
-  if (partition === undefined) return false
-  if (partition.is_detaching) {
-    await sql.unsafe(`ALTER TABLE access_log DETACH PARTITION ${name} FINALIZE`)
-  } else if (partition.is_attached) {
-    await sql.unsafe(`ALTER TABLE access_log DETACH PARTITION ${name} CONCURRENTLY`)
-  }
-  await sql.unsafe(`DROP TABLE ${name}`)
-  return true
-}
-
-async function retried(work: () => Promise<boolean>): Promise<boolean> {
+/** Tries again what a concurrent process, or a lock, was in the way of. */
+export async function retried(work: () => Promise<boolean>): Promise<boolean> {
   for (let attempt = 0; ; attempt++) {
     try {
       return await work()
@@ -154,7 +113,8 @@ async function retried(work: () => Promise<boolean>): Promise<boolean> {
   }
 }
 
-async function findPartition(sql: Sql, name: string): Promise<Partition | undefined> {
+/** One partition as the catalogue has it. */
+export async function findPartition(sql: Sql, name: string): Promise<Partition | undefined> {
   return (await listPartitions(sql)).find((partition) => partition.name === name)
 }
 

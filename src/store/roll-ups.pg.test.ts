@@ -1,5 +1,6 @@
 import t from 'tap'
-import { dropExpiredPartitions, ensurePartitions } from './partitions.ts'
+import { ensurePartitions } from './partitions.ts'
+import { dropExpiredPartitions, setRetention } from './retention.ts'
 import { retryQuarantined } from './quarantine.ts'
 import { rollUp } from './roll-ups.ts'
 import { closeSql, openControl, openReader } from './sql.ts'
@@ -207,9 +208,10 @@ t.test('usage outlives the rows, and late entries of expired days change nothing
   const day = { since: new Date(first), until: new Date(first + DAY_MS) }
   const before = rowsOf(await usage(day))
   t.ok(before.length > 5)
-  t.same(await dropExpiredPartitions(sql, 2, new Date()), [
-    `access_log_${new Date(first).toISOString().slice(0, 10).replaceAll('-', '')}`,
-  ])
+  await sql`UPDATE access_ledger SET written_at = now() - interval '10 days'`
+  await setRetention(sql, 2, 'test')
+  const run = await dropExpiredPartitions(sql, { by: 'test', now: Date.now, maxClockOffsetMs: 60_000 })
+  t.same(run.dropped, [`access_log_${new Date(first).toISOString().slice(0, 10).replaceAll('-', '')}`])
   t.same(rowsOf(await usage(day)), before)
   await ensurePartitions(sql, new Date(first), 1)
   const instance = new TestInstance(sql)

@@ -52,6 +52,7 @@ const OF_THE_PRIMARY: ReadonlySet<OptionName> = new Set([
   'database.url',
   'database.readerUrl',
   'database.statementTimeoutMs',
+  'database.maxClockOffsetMs',
   'proxy.maxConnections',
   'accessLog.retentionDays',
   'accessLog.partitionsAheadDays',
