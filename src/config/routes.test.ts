@@ -1,4 +1,5 @@
 import t from 'tap'
+import { DEFAULT_RULES } from '../model/route-rules.ts'
 import { readRoutes } from './routes.ts'
 
 const BASE = { name: 'r', kind: 'generic', path: '/r/', upstream: 'http://u.example/base' }
@@ -25,6 +26,7 @@ void t.test('a route is completed with its defaults', async (t) => {
       idleTimeoutMs: 60_000,
       maxConnections: 256,
       maxQueued: 1024,
+      rules: DEFAULT_RULES,
     },
   ])
 })
@@ -95,4 +97,16 @@ void t.test('credentials for the upstream take each of their forms', async (t) =
     `Basic ${Buffer.from('u:p:é').toString('base64')}`,
   )
   t.equal(authorization({ authorization: 'Token x' }), 'Token x')
+})
+
+void t.test('R02: verbatim paths are refused where a narrower route lies below', async (t) => {
+  const narrower = { name: 's', path: '/r/s/' }
+  t.match(problemsOf({ paths: 'verbatim' }, narrower), [
+    /\(r\)\.paths: verbatim cannot be: route s at \/r\/s\//,
+  ])
+  t.match(problemsOf({ paths: 'verbatim' }, { ...narrower, host: 'h.example' }), [/verbatim cannot be/])
+  t.same(problemsOf({ paths: 'verbatim' }, { name: 's', path: '/s/' }), [])
+  t.same(problemsOf({ paths: 'verbatim', host: 'a.example' }, { ...narrower, host: 'b.example' }), [])
+  t.same(problemsOf({}, { ...narrower, paths: 'verbatim' }), [], 'the narrower one may be')
+  t.match(problemsOf({ paths: 'loose' }), [/\.paths/])
 })

@@ -5,6 +5,7 @@ import { isInNetworks, compileNetworks } from '../model/network.ts'
 import { ROUTE_AUTH, ROUTE_KINDS, type Route } from '../model/route.ts'
 import { SLUG_PATTERN } from '../model/slug.ts'
 import { parseBytes } from './option-rows.ts'
+import { RULE_KEYS, ruleProblems, takeRules } from './route-rules.ts'
 
 const LINK_LOCAL = compileNetworks(['169.254.0.0/16', 'fe80::/10'])
 
@@ -68,6 +69,7 @@ const routeSchema = z.strictObject({
   maxConnections: z.int().min(1).max(65_536).default(256),
   maxQueued: z.int().min(0).max(1_000_000).default(1024),
   allowLinkLocal: z.boolean().default(false),
+  ...RULE_KEYS,
 })
 
 /** Reads the `routes` list of the configuration. Returns all that is wrong with it, and the routes that are right. */
@@ -84,7 +86,8 @@ export function readRoutes(value: unknown): { routes: Route[]; problems: string[
         problems.push(`${label}${pathText(issue.path)}: ${issue.message}`)
       continue
     }
-    const { upstream, upstreamAuth: authorization, allowLinkLocal, host, rateLimit, ...rest } = parsed.data
+    const { rules, ...keys } = takeRules(parsed.data)
+    const { upstream, upstreamAuth: authorization, allowLinkLocal, host, rateLimit, ...rest } = keys
     const target = readUpstream(upstream, allowLinkLocal)
     if (typeof target === 'string') {
       problems.push(`${label}.upstream: ${target}`)
@@ -98,9 +101,10 @@ export function readRoutes(value: unknown): { routes: Route[]; problems: string[
       host: host ?? null,
       rateLimit: rateLimit ?? null,
       upstream: { ...target, authorization: authorization ?? null },
+      rules,
     })
   }
-  problems.push(...duplicateProblems(routes))
+  problems.push(...duplicateProblems(routes), ...ruleProblems(routes))
   return { routes, problems }
 }
 

@@ -1,3 +1,5 @@
+import type { RouteRules } from './route-rules.ts'
+
 /** Kinds of route; all but `generic` and `integration` are artifact ecosystems. */
 export const ROUTE_KINDS = [
   'npm',
@@ -47,6 +49,7 @@ export interface Route {
   readonly idleTimeoutMs: number
   readonly maxConnections: number
   readonly maxQueued: number
+  readonly rules: RouteRules
 }
 
 export interface RouteUpstream {

@@ -2,11 +2,13 @@ import type { EntrySink } from '../model/access-entry.ts'
 import type { Directory } from '../model/grant.ts'
 import type { Outcome, Reason } from '../model/outcome.ts'
 import { accessOf, permits } from '../model/scope.ts'
+import type { Route } from '../model/route.ts'
 import type { LimitRefusal, Limiter } from '../limits/limiter.ts'
 import { authenticate, presentedKey } from './authenticate.ts'
 import type { Exchange } from './exchange.ts'
 import type { RouteTable } from './route-table.ts'
-import { hostName, isUnambiguousPath } from './target.ts'
+import { isSpecialPath } from './path-readings.ts'
+import { hostName } from './target.ts'
 
 /** Why a request goes no further. */
 export interface Refusal {
@@ -54,7 +56,6 @@ function readTarget(exchange: Exchange, context: DecisionContext): Refusal | nul
   const isHostInvalid = head.host !== null && head.host !== '' && hostName(head.host) === null
   const isAuthorityInvalid = target.authority !== null && hostName(target.authority) === null
   if (isHostMissing || isHostInvalid || isAuthorityInvalid) return refuse('bad_request', 'host')
-  if (!isUnambiguousPath(target.path)) return refuse('bad_request', 'path')
   if (head.via !== null && isLoop(head.via, context.via)) return refuse('loop_detected', null)
   return null
 }
@@ -67,7 +68,17 @@ function isLoop(via: string, pseudonym: string): boolean {
 function findRoute(exchange: Exchange, context: DecisionContext): Refusal | null {
   const { head, target } = exchange
   const host = hostName(target?.authority ?? head.host ?? '') ?? ''
-  const route = context.routes.match(host, target?.path ?? '/')
+  const path = target?.path ?? '/'
+  let route: Route | null
+  if (isSpecialPath(path)) {
+    const routed = context.routes.matchSpecial(host, path)
+    if (routed === 'ambiguous') return refuse('bad_request', 'path')
+    route = routed?.route ?? null
+    exchange.path = routed?.path ?? path
+  } else {
+    route = context.routes.match(host, path)
+    exchange.path = path
+  }
   if (route === null) return refuse('no_route', null)
   exchange.route = route
   const found = presentedKey(head)
@@ -80,7 +91,7 @@ function findRoute(exchange: Exchange, context: DecisionContext): Refusal | null
   if (!result.ok) return refuse(result.outcome, result.reason)
   exchange.tenant = result.tenant
   context.directory.noteUse(result.key.id)
-  const rest = target?.path.slice(route.path.length - 1) ?? '/'
+  const rest = exchange.path.slice(route.path.length - 1)
   const access = accessOf(route.kind, exchange.req.method ?? '', rest)
   if (!permits(result.key.scopes, route.name, access)) return refuse('forbidden', 'scope')
   return tooLarge(exchange)

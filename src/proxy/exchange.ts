@@ -46,6 +46,8 @@ export class Exchange {
   traceparent = ''
   client: ClientView
   target: Target | null = null
+  /** The path by which the route was found: its beginning as the route writes it, the rest as received. */
+  path = '/'
   route: Route | null = null
   credential: Credential | null = null
   key: KeyGrant | null = null

@@ -171,7 +171,7 @@ export class Handler implements DecisionContext, Refuser {
       via: this.via,
       prefix: route.path.slice(0, -1),
     })
-    const path = upstreamPath(route, target.path, target.query, slug)
+    const path = upstreamPath(route, exchange.path, target.query, slug)
     return { origin, method: exchange.req.method ?? 'GET', path, headers, contentLength: head.contentLength }
   }
 

@@ -5,6 +5,7 @@ import { mintKey, type MintedKey } from '../model/api-key.ts'
 import type { Directory, KeyGrant, Snapshot, TenantGrant } from '../model/grant.ts'
 import { compileNetworks } from '../model/network.ts'
 import type { Route } from '../model/route.ts'
+import { DEFAULT_RULES } from '../model/route-rules.ts'
 import { compileScopes } from '../model/scope.ts'
 import { UpstreamPools } from './forward.ts'
 import type { TrustPolicy } from './forwarded.ts'
@@ -110,6 +111,7 @@ export function testRoute(port: number, changes: Partial<Route> = {}): Route {
     idleTimeoutMs: 60_000,
     maxConnections: 16,
     maxQueued: 16,
+    rules: DEFAULT_RULES,
     ...changes,
   }
 }

@@ -7,6 +7,7 @@ import { startSamples, type Samples } from '../embedded/samples/samples.ts'
 import { mintKey } from '../model/api-key.ts'
 import type { DatabaseTarget } from '../model/database-target.ts'
 import type { Route, RouteKind } from '../model/route.ts'
+import { DEFAULT_RULES } from '../model/route-rules.ts'
 import { StoreError } from '../store/errors.ts'
 import { insertKey } from '../store/keys.ts'
 import { closeSql, openControl } from '../store/sql.ts'
@@ -72,6 +73,7 @@ function demoRoutes(samples: Samples): Route[] {
     idleTimeoutMs: 60_000,
     maxConnections: 256,
     maxQueued: 1024,
+    rules: DEFAULT_RULES,
   })
   return [
     route('npm', 'npm', samples.npmUrl),
