@@ -6,12 +6,14 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
-  readFileSync,
+  readdirSync,
   renameSync,
+  rmdirSync,
   rmSync,
 } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
+import { actAs, readRegular, type Account } from '../lib/folder-owner.ts'
 import type { Binaries } from './postgres-binaries.ts'
 import { EmbeddedPostgresError, errorMessage } from './postgres-errors.ts'
 import type { Layout } from './postgres-layout.ts'
@@ -23,7 +25,7 @@ export const DATABASE_NAME = 'waybill'
 /** Returns the major version that made the cluster in `dataDir`, undefined when there is none. */
 export function clusterMajor(dataDir: string): number | undefined {
   const file = join(dataDir, 'PG_VERSION')
-  return existsSync(file) ? Number.parseInt(readFileSync(file, 'utf8'), 10) : undefined
+  return existsSync(file) ? Number.parseInt(readRegular(file), 10) : undefined
 }
 
 /**
@@ -40,7 +42,7 @@ export async function createCluster(
   const partial = `${layout.dataDir}.partial`
   try {
     // Left behind by a crash.
-    rmSync(partial, { recursive: true, force: true })
+    removeCluster(partial, runAs)
     mkdirSync(partial, { mode: 0o700 })
     if (runAs !== undefined) chownSync(partial, runAs.uid, runAs.gid)
     chmodSync(partial, 0o700)
@@ -68,7 +70,7 @@ export async function createCluster(
     syncFolder(layout.home)
   } catch (error) {
     // A killed initdb's child may still be writing for a moment.
-    rmSync(partial, { recursive: true, force: true, maxRetries: 5 })
+    removeCluster(partial, runAs)
     throw new EmbeddedPostgresError(
       'EMBEDDED_POSTGRES_INITDB_FAILED',
       `the embedded database cannot be created in ${layout.dataDir}: ${errorMessage(error)}`,
@@ -107,6 +109,17 @@ function requirePasswdEntry(layout: Layout): void {
       { cause: error },
     )
   }
+}
+
+/** With its owner's rights, who could put a link in the place of a folder while root removes what is in it. */
+function removeCluster(folder: string, owner: Account | undefined): void {
+  if (!existsSync(folder)) return
+  actAs(owner, () => {
+    for (const name of readdirSync(folder)) {
+      rmSync(join(folder, name), { recursive: true, force: true, maxRetries: 5 })
+    }
+  })
+  rmdirSync(folder)
 }
 
 /** A rename is durable once its folder is. */

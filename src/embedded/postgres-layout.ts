@@ -5,22 +5,25 @@ import {
   chownSync,
   closeSync,
   constants,
+  lchownSync,
   lstatSync,
   mkdirSync,
-  openSync,
   readFileSync,
   realpathSync,
   statSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
+import {
+  actAs,
+  folderOfRoot,
+  foreignOwner,
+  hasName,
+  nameOf,
+  openRegular,
+  type Account,
+} from '../lib/folder-owner.ts'
 import { EmbeddedPostgresError, errorMessage, systemErrorCode } from './postgres-errors.ts'
-
-/** A numeric user and its primary group. */
-export interface Account {
-  uid: number
-  gid: number
-}
 
 /**
  * Where everything of one embedded database lives, the same for every process that names the same state dir.
@@ -44,6 +47,8 @@ export interface Layout {
   controlSocket: string
   /** whom PostgreSQL runs as when we are root (it refuses to be root); undefined: as ourselves */
   databaseUser: Account | undefined
+  /** whom the supervisor and all else runs as when root visits the folder of an ordinary user; undefined: as ourselves */
+  supervisorUser: Account | undefined
 }
 
 /** The number in the socket's file name; no port is opened. */
@@ -51,7 +56,6 @@ export const POSTGRES_PORT = 5432
 
 // sun_path is 104 bytes on macOS and 108 on Linux, both with the final NUL.
 const MAX_SOCKET_PATH_BYTES = 103
-const ROOT_HOMES = '/var/lib/waybill'
 
 /**
  * Decides where the database of `stateDir` lives and creates the folders that are missing, with the right owners.
@@ -59,15 +63,10 @@ const ROOT_HOMES = '/var/lib/waybill'
  */
 export function prepareLayout(stateDir: string, onProgress: (message: string) => void): Layout {
   try {
-    const isRoot = process.getuid?.() === 0
-    // Not 0700 for root: the database user has to pass through it.
-    mkdirSync(resolve(stateDir), { recursive: true, mode: isRoot ? 0o711 : 0o700 })
-    const realStateDir = realpathSync(stateDir)
-    const place = isRoot
-      ? chooseRootHome(realStateDir, onProgress)
-      : { home: join(realStateDir, 'postgres'), databaseUser: undefined }
-    makeFolder(place.home, isRoot ? 0o711 : 0o700)
-    return completeLayout(place.home, place.databaseUser)
+    const owner = foreignOwner(stateDir)
+    if (owner === undefined) return ownLayout(stateDir, onProgress)
+    if (owner !== 'anyone' && hasName(owner)) return visitorLayout(stateDir, owner)
+    return keptElsewhere(resolve(stateDir), 'others may write there', onProgress)
   } catch (error) {
     if (error instanceof EmbeddedPostgresError) throw error
     throw new EmbeddedPostgresError(
@@ -78,18 +77,44 @@ export function prepareLayout(stateDir: string, onProgress: (message: string) =>
   }
 }
 
+/** In a folder of ours: of an ordinary user who is ourselves, or one that root alone decides about. */
+function ownLayout(stateDir: string, onProgress: (message: string) => void): Layout {
+  const isRoot = process.geteuid?.() === 0
+  // Not 0700 for root: the database user has to pass through it.
+  mkdirSync(resolve(stateDir), { recursive: true, mode: isRoot ? 0o711 : 0o700 })
+  const realStateDir = realpathSync(stateDir)
+  if (isRoot) return rootLayout(realStateDir, onProgress)
+  const home = join(realStateDir, 'postgres')
+  makeFolder(home, 0o700)
+  return completeLayout(home, undefined)
+}
+
+/** Root in the folder of an ordinary user: with that user's rights from the first file on, whatever links lie there. */
+function visitorLayout(stateDir: string, owner: Account): Layout {
+  const layout = actAs(owner, () => ownLayout(stateDir, () => {}))
+  const found = lstatSync(layout.dataDir, { throwIfNoEntry: false })
+  if (found !== undefined && found.uid !== owner.uid) {
+    throw new EmbeddedPostgresError(
+      'EMBEDDED_POSTGRES_NO_ACCESS',
+      `${layout.dataDir} belongs to user id ${found.uid}, in a folder of user ${nameOf(owner.uid) ?? owner.uid}, who could replace it: give it to that user (chown -R), or keep it in a folder of root's`,
+    )
+  }
+  return { ...layout, supervisorUser: owner }
+}
+
 /** Gives a file that root made in a folder of another user to that user, so that its owner can go on alone later. */
 export function followOwner(path: string, folder: string): void {
-  if (process.getuid?.() !== 0) return
+  if (process.geteuid?.() !== 0) return
   const owner = statSync(folder)
-  if (owner.uid !== 0) chownSync(path, owner.uid, owner.gid)
+  if (owner.uid !== 0) lchownSync(path, owner.uid, owner.gid)
 }
 
 /** Opens the log for appending, creating it; returns the descriptor. */
 export function openLog(layout: Layout): number {
-  const fd = openSync(layout.logFile, 'a', 0o600)
+  const { O_WRONLY, O_APPEND, O_CREAT } = constants
+  const fd = actAs(layout.supervisorUser, () => openRegular(layout.logFile, O_WRONLY | O_APPEND | O_CREAT))
   try {
-    followOwner(layout.logFile, layout.home)
+    if (layout.supervisorUser === undefined) followOwner(layout.logFile, layout.home)
   } catch (error) {
     closeSync(fd)
     throw error
@@ -110,19 +135,18 @@ function completeLayout(home: string, databaseUser: Account | undefined): Layout
     runDir,
     controlSocket: join(sockets, 'control.sock'),
     databaseUser,
+    supervisorUser: undefined,
   }
 }
 
-function chooseRootHome(
-  realStateDir: string,
-  onProgress: (message: string) => void,
-): { home: string; databaseUser: Account } {
+function rootLayout(realStateDir: string, onProgress: (message: string) => void): Layout {
   const home = join(realStateDir, 'postgres')
   // An ordinary user's database, visited by root, stays that user's.
   const owner = dataOwner(home)
   const databaseUser = owner ?? unprivilegedAccount()
   if (canTraverse(realStateDir, databaseUser)) {
-    return { home, databaseUser }
+    makeFolder(home, 0o711)
+    return completeLayout(home, databaseUser)
   }
   if (owner !== undefined) {
     throw new EmbeddedPostgresError(
@@ -130,23 +154,26 @@ function chooseRootHome(
       `the database in ${home} belongs to user id ${owner.uid}, who may no longer pass through ${realStateDir}: give that right back (chmod a+x on each folder of the path), or set DATABASE_URL`,
     )
   }
-  const elsewhere = join(ROOT_HOMES, createHash('sha256').update(realStateDir).digest('hex').slice(0, 16))
-  onProgress(
-    `user id ${databaseUser.uid}, whom PostgreSQL runs as, cannot enter ${realStateDir}: the database is kept in ${elsewhere}`,
-  )
-  mkdirSync(ROOT_HOMES, { recursive: true, mode: 0o711 })
-  return { home: elsewhere, databaseUser: dataOwner(elsewhere) ?? databaseUser }
+  const problem = `user id ${databaseUser.uid}, whom PostgreSQL runs as, cannot enter it`
+  return keptElsewhere(realStateDir, problem, onProgress)
+}
+
+function keptElsewhere(stateDir: string, problem: string, onProgress: (message: string) => void): Layout {
+  const home = folderOfRoot(stateDir)
+  onProgress(`${stateDir}: ${problem}; the database is kept in ${home}`)
+  makeFolder(home, 0o711)
+  return completeLayout(home, dataOwner(home) ?? unprivilegedAccount())
 }
 
 function dataOwner(home: string): Account | undefined {
-  const stats = statSync(join(home, 'data'), { throwIfNoEntry: false })
+  const stats = lstatSync(join(home, 'data'), { throwIfNoEntry: false })
   return stats === undefined || stats.uid === 0 ? undefined : { uid: stats.uid, gid: stats.gid }
 }
 
-/** `postgres` where the system has it, else `nobody`. Read from the file: spawn() takes numbers and Node offers no look-up by name. */
+/** `waybill` or `postgres` where the system has it, else `nobody`. Read from the file: spawn() takes numbers and Node offers no look-up by name. */
 function unprivilegedAccount(): Account {
   const lines = readFileSync('/etc/passwd', 'utf8').split('\n')
-  for (const name of ['postgres', 'nobody']) {
+  for (const name of ['waybill', 'postgres', 'nobody']) {
     const fields = lines.find((line) => line.startsWith(`${name}:`))?.split(':')
     const uid = Number(fields?.[2])
     const gid = Number(fields?.[3])
@@ -154,7 +181,7 @@ function unprivilegedAccount(): Account {
   }
   throw new EmbeddedPostgresError(
     'EMBEDDED_POSTGRES_NO_USER',
-    'PostgreSQL refuses to run as root, and /etc/passwd has neither "postgres" nor "nobody" to run it as: start Waybill as an ordinary user, or set DATABASE_URL',
+    'PostgreSQL refuses to run as root, and /etc/passwd has neither "waybill" nor "postgres" nor "nobody" to run it as: start Waybill as an ordinary user, or set DATABASE_URL',
   )
 }
 
@@ -174,7 +201,7 @@ function socketFolder(home: string, isRoot: boolean): string {
   const longest = join(home, 'run', `.s.PGSQL.${POSTGRES_PORT}`)
   if (Buffer.byteLength(longest) < MAX_SOCKET_PATH_BYTES) return home
   const digest = createHash('sha256').update(home).digest('hex').slice(0, 16)
-  const owner = process.getuid?.() ?? 0
+  const owner = process.geteuid?.() ?? 0
   const folder = join(temporaryFolder(), `waybill-${owner}-${digest}`)
   makeFolder(folder, isRoot ? 0o711 : 0o700)
   // Anyone may create names in a shared temporary folder: take this one only if it is a real folder of ours that none can write.

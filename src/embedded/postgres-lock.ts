@@ -1,5 +1,6 @@
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, writeSync } from 'node:fs'
+import { closeSync, constants, fstatSync, ftruncateSync, writeSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { openRegular } from '../lib/folder-owner.ts'
 import { followOwner } from './postgres-layout.ts'
 import type { Layout } from './postgres-layout.ts'
 import { systemErrorCode } from './postgres-errors.ts'
@@ -15,10 +16,10 @@ const O_EXLOCK = 0x20
  */
 export async function takeLock(layout: Layout): Promise<boolean> {
   const usesFlag = process.platform === 'darwin'
-  const { O_RDWR, O_CREAT, O_NONBLOCK } = constants
+  const { O_RDWR, O_CREAT } = constants
   let fd: number
   try {
-    fd = openSync(layout.lockFile, O_RDWR | O_CREAT | (usesFlag ? O_EXLOCK | O_NONBLOCK : 0), 0o600)
+    fd = openRegular(layout.lockFile, O_RDWR | O_CREAT | (usesFlag ? O_EXLOCK : 0))
   } catch (error) {
     if (usesFlag && systemErrorCode(error) === 'EAGAIN') return false
     throw error

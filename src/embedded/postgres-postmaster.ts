@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { writeAccessRules } from './postgres-access.ts'
 import type { Binaries } from './postgres-binaries.ts'
 import { EmbeddedPostgresError } from './postgres-errors.ts'
 import { POSTGRES_PORT } from './postgres-layout.ts'
@@ -103,6 +104,7 @@ function launch(
     // A list; quoted so that a comma or blank in the path stays in the path.
     unix_socket_directories: `"${layout.runDir.replaceAll('"', '""')}"`,
     unix_socket_permissions: '0700',
+    ...writeAccessRules(layout),
   }
   const args = ['-D', layout.dataDir]
   for (const [name, value] of Object.entries(settings)) args.push('-c', `${name}=${value}`)

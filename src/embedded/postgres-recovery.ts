@@ -1,7 +1,18 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync, readdirSync, readlinkSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  ftruncateSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
 import { basename, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { openRegular, readRegular } from '../lib/folder-owner.ts'
 import { systemErrorCode } from './postgres-errors.ts'
 import type { Layout } from './postgres-layout.ts'
 
@@ -31,12 +42,23 @@ export async function recover(layout: Layout): Promise<number | undefined> {
     // stay, its last lines are how PostgreSQL finds out that backends of the dead postmaster still live; but a lock of its parent's pid it
     // takes for stale (CreateLockFile in src/backend/utils/init/miscinit.c).
     const file = lockFile(layout)
-    writeFileSync(file, readFileSync(file, 'utf8').replace(/^\d+/, String(process.pid)))
+    rewrite(file, readRegular(file).replace(/^\d+/, String(process.pid)))
   }
   for (const name of readdirSync(layout.runDir)) {
     if (name.startsWith('.s.PGSQL.')) rmSync(join(layout.runDir, name), { force: true })
   }
   return stopped
+}
+
+/** The same file: it keeps its owner, which is the database's user. */
+function rewrite(file: string, text: string): void {
+  const fd = openRegular(file, constants.O_WRONLY)
+  try {
+    ftruncateSync(fd)
+    writeSync(fd, text)
+  } finally {
+    closeSync(fd)
+  }
 }
 
 function lockFile(layout: Layout): string {
@@ -46,7 +68,7 @@ function lockFile(layout: Layout): string {
 /** The first line of postmaster.pid (PostgreSQL's src/include/utils/pidfile.h); undefined without a file or a number in it. */
 function lockingPid(layout: Layout): number | undefined {
   try {
-    const pid = Number.parseInt(readFileSync(lockFile(layout), 'utf8'), 10)
+    const pid = Number.parseInt(readRegular(lockFile(layout)), 10)
     return pid > 1 ? pid : undefined
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return undefined

@@ -12,6 +12,7 @@ import type { SupervisorOptions } from './postgres-control.ts'
 import { EmbeddedPostgresError, errorMessage, systemErrorCode } from './postgres-errors.ts'
 import { POSTGRES_PORT, openLog, prepareLayout } from './postgres-layout.ts'
 import type { Layout } from './postgres-layout.ts'
+import { identity } from './postgres-tool.ts'
 
 /** A PostgreSQL of our own that runs at least as long as this is held. */
 export interface EmbeddedPostgres {
@@ -220,6 +221,7 @@ async function spawnSupervisor(options: SupervisorOptions, signal: AbortSignal):
   // Beside this file and of its kind: newer Nodes run the sources as they are.
   const script = fileURLToPath(new URL(`supervisor${extname(import.meta.url)}`, import.meta.url))
   const child = spawn(process.execPath, [script, JSON.stringify(options)], {
+    ...identity(options.layout.supervisorUser),
     cwd: '/',
     detached: true,
     // Nothing of the caller's environment (secrets, NODE_OPTIONS with an inspector's port) outlives it there.

@@ -8,6 +8,7 @@ import { Watchdog } from '../accesslog/watchdog.ts'
 import { type DrainResult, Writer } from '../accesslog/writer.ts'
 import type { StateReason } from '../admin/handlers.ts'
 import type { Options } from '../config/options.ts'
+import { folderOfRoot, foreignOwner } from '../lib/folder-owner.ts'
 import type { Logger } from '../logger.ts'
 import type { DatabaseTarget } from '../model/database-target.ts'
 import type { VitalsStats } from '../model/stats.ts'
@@ -48,7 +49,7 @@ export class AccessLog {
       o['spill.maxBytes'] === 0
         ? null
         : new Spill({
-            directory: join(resolve(o.stateDir), 'spill'),
+            directory: join(ownFolder(resolve(o.stateDir), logger), 'spill'),
             instance,
             maxBytes: o['spill.maxBytes'],
             syncIntervalMs: o['spill.syncIntervalMs'],
@@ -152,4 +153,15 @@ export class AccessLog {
     await this.#record.stop()
     return result
   }
+}
+
+/** Root writes nothing below a folder in which another account may put links: then the spill is kept in a folder of root's. */
+function ownFolder(stateDir: string, logger: Logger): string {
+  if (foreignOwner(stateDir) === undefined) return stateDir
+  const folder = folderOfRoot(stateDir)
+  logger.info(
+    { stateDir, folder },
+    'stateDir is in the hands of another user: what is spilled goes to a folder of root',
+  )
+  return folder
 }
