@@ -85,6 +85,12 @@ export const OPTIONS = {
     3_600_000,
     "Idle client connections are closed after this; keep it above the balancer's",
   ),
+  'proxy.halfClosedIdleMs': milliseconds(
+    3000,
+    0,
+    3_600_000,
+    'A client that has ended its side gets its answer; after this long without a byte it is asked by a 100 (Continue) whether it is still there, and amid a body taken as gone; 0 waits as for any other client',
+  ),
   'proxy.maxHeaderBytes': bytes(32_768, 8192, MIB, 'Largest request head; larger is answered 431'),
   'proxy.maxConnections': integer(16_384, 1, 1_000_000, 'Client connections at once; more are refused'),
   'proxy.trustedProxies': networks(

@@ -48,16 +48,6 @@ for (const how of ['reset', 'end'] as const) {
   })
 }
 
-void t.test('a client that half-closes has left: its end cannot be told from a close', async (t) => {
-  const gateway = await startGateway(t)
-  const client = await gateway.client()
-  client.send(gateway.head(GET))
-  const { wire } = await gateway.upstream.request()
-  client.end()
-  await wire.closed()
-  await gateway.finish(t, [{ outcome: 'client_closed', status: 499 }])
-})
-
 void t.test('a client that half-closes in the middle of an upload has left', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()

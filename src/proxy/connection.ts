@@ -4,6 +4,8 @@ import type { PlainConnection } from './plain-connection.ts'
 
 /** How long what is left of an upload is read and thrown away after an early answer, so that the answer gets through. */
 const LINGER_MS = 2000
+/** The reset of a client that is gone has come by then. */
+const ASK_AGAIN_MS = 500
 
 /**
  * A client connection and the exchanges open on it: usually one, more when the client pipelines. Node tells a pipelined
@@ -20,6 +22,10 @@ export class Connection {
   #open: Exchange[] = []
   /** Monotonic ms at which the connection is broken off unless the rest of an upload has arrived by then. */
   lingerUntilTick = Infinity
+  /** Monotonic ms at which the client ended its side: it sends no more, and may still read. */
+  endedTick = Infinity
+  #askAtTick = 0
+  #asked = 0
   #idleBytes = -1
   #idleSinceTick = 0
   /** Its input made no sense any more: what else comes is ignored. */
@@ -58,6 +64,36 @@ export class Connection {
   closed(exchange: Exchange): void {
     if (this.#open.length === 1 && this.#open[0] === exchange) this.#open.pop()
     else this.#open = this.#open.filter((other) => other !== exchange)
+  }
+
+  /** The client has ended its side: what is open is answered, and no more comes. */
+  endClient(): void {
+    this.endedTick = performance.now()
+    this.#askAtTick = this.endedTick
+    const res = this.#open.at(-1)?.res ?? null
+    if (res?.headersSent === false) res.shouldKeepAlive = false
+  }
+
+  /**
+   * To be asked now and then once the client has ended its side: whether that was its end altogether. A closed socket and one that is
+   * closed in one direction look the same until something is written: before the head that is an interim response (RFC 9110 §15.2),
+   * twice, as the first is answered by the reset that the second meets. Amid a body there is nothing that could be written: after
+   * `quietMs` without a byte the client counts as gone.
+   */
+  hasClientLeft(quietMs: number, nowTick: number): boolean {
+    const exchange = this.#open[0]
+    if (exchange === undefined || exchange.res === null) return false
+    if (exchange.res.headersSent) {
+      const quietSince = Math.max(this.endedTick, exchange.activeTick)
+      return !exchange.isClientBlocked && nowTick - quietSince > quietMs
+    }
+    if (exchange.req.httpVersionMinor === 0) return false
+    const waitMs = this.#asked % 2 === 0 ? quietMs : ASK_AGAIN_MS
+    if (nowTick - this.#askAtTick <= waitMs) return false
+    this.#asked++
+    this.#askAtTick = nowTick
+    this.socket.write('HTTP/1.1 100 Continue\r\n\r\n', 'latin1')
+    return false
   }
 
   /** The rest of an upload is welcome for a while and no longer. */

@@ -51,6 +51,8 @@ export class HttpServer {
       insecureHTTPParser: false,
       ...UPGRADES,
     })
+    // A client that has ended its side is answered all the same; Node's public options do not have this.
+    ;(server as unknown as { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true
     server.maxHeadersCount = 0 // fields beyond a count would vanish silently; the size is bounded
     server.on('request', (req, res) => this.#onRequest(req, res, false))
     server.on('checkContinue', (req, res) => this.#onRequest(req, res, true))
@@ -130,7 +132,13 @@ export class HttpServer {
     const unfinished = connection.open.find((exchange) => !exchange.req.complete)
     const reason = malformedReason(error.code ?? '')
     connection.isMalformed = true
-    if (reason === null || socket.destroyed) {
+    if (error.code === 'HPE_INVALID_EOF_STATE' && isOwedAnswers(connection)) {
+      // Pipelined: its client ended within a request, which is given up; those before it are answered.
+      unfinished?.carrier?.cancel()
+      for (const { req, res } of connection.open) {
+        if (req.complete) res?.once('close', () => isOwedAnswers(connection) || socket.destroySoon())
+      }
+    } else if (reason === null || socket.destroyed) {
       socket.destroy()
     } else if (unfinished !== undefined) {
       // The body of a request that is being served: its exchange ends, upstream included.
@@ -168,6 +176,11 @@ export class HttpServer {
     writeReply(connection.socket, reply)
     connection.socket.destroySoon()
   }
+}
+
+/** Whether a request that came whole has not been answered yet. */
+function isOwedAnswers({ open }: Connection): boolean {
+  return open.some(({ req, res }) => res !== null && req.complete)
 }
 
 function isWebSocket(req: IncomingMessage): boolean {

@@ -13,6 +13,8 @@ export interface ListenerOptions {
   readonly keepAliveTimeoutMs: number
   readonly maxHeaderBytes: number
   readonly maxConnections: number
+  /** After so long without a byte a client that has ended its side is asked whether it is there; 0 never does. */
+  readonly halfClosedIdleMs?: number
   /** False has Node's HTTP server read plain requests as well, for comparison. Default true. */
   readonly hasPlainPath?: boolean
 }
@@ -144,6 +146,7 @@ export class ProxyListener implements HttpServerOwner, PlainOwner {
     const connection = new Connection(socket, { keepAlive: this.#keepAlive, plain })
     this.#connections.set(socket, connection)
     this.#handler.deps.counters.connections++
+    socket.once('end', () => connection.endClient())
     socket.once('close', () => {
       this.#connections.delete(socket)
       this.#handler.deps.counters.connections--
@@ -214,8 +217,11 @@ export class ProxyListener implements HttpServerOwner, PlainOwner {
       exchange.activeTick = now
       exchange.carrier?.timeOut()
     }
-    for (const { socket, lingerUntilTick } of this.#connections.values()) {
-      if (lingerUntilTick < now) socket.destroy()
+    const { halfClosedIdleMs = 0 } = this.#options
+    for (const connection of this.#connections.values()) {
+      if (connection.lingerUntilTick < now) connection.socket.destroy()
+      else if (halfClosedIdleMs === 0 || connection.endedTick === Infinity) continue
+      else if (connection.hasClientLeft(halfClosedIdleMs, now)) connection.socket.destroy()
     }
     this.#ticks++
     if (this.#ticks % CHECK_IDLE_TICKS === 0) this.#endIdle(now)

@@ -32,7 +32,8 @@ export class PlainConnection {
   #state: 'idle' | 'busy' | 'handed over' | 'over' = 'idle'
   #held: Buffer | null = null
   #isEnding = false
-  readonly #onEnd = (): void => void this.#socket?.end()
+  #response: PlainResponse | null = null
+  readonly #onEnd = (): void => this.#onClientEnd()
 
   constructor(owner: PlainOwner, maxHeaderBytes: number) {
     this.#owner = owner
@@ -44,7 +45,6 @@ export class PlainConnection {
     this.#socket = socket
     this.#connection = connection
     socket.on('error', () => {}) // 'close' follows, and tells all that is needed
-    // A client that has ended its side has left, as with Node's server.
     socket.once('end', this.#onEnd)
   }
 
@@ -76,6 +76,16 @@ export class PlainConnection {
     }
   }
 
+  /** The client sends no more, and waits for the answer that is under way (RFC 9112 §9.6); with none, there is nothing to wait for. */
+  #onClientEnd(): void {
+    if (this.#state !== 'busy') {
+      this.#socket?.end()
+      return
+    }
+    this.#isEnding = true
+    if (this.#response?.headersSent === false) this.#response.shouldKeepAlive = false
+  }
+
   #begin(bytes: Buffer): void {
     const socket = this.#socket
     const connection = this.#connection
@@ -89,6 +99,7 @@ export class PlainConnection {
     const response: PlainResponse = new PlainResponse(socket, request, () => {
       this.#onAnswered(socket, connection, request, response.shouldKeepAlive && !this.#isEnding)
     })
+    this.#response = response
     this.#owner.serve(connection, request, response)
   }
 

@@ -93,6 +93,7 @@ const DEFAULTS: ListenerOptions = {
   keepAliveTimeoutMs: 75_000,
   maxHeaderBytes: 32_768,
   maxConnections: 1000,
+  halfClosedIdleMs: 1000,
 }
 
 /** A route at `/r/` for tests, complete. */

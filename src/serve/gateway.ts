@@ -124,6 +124,7 @@ export class Gateway {
         keepAliveTimeoutMs: o['proxy.keepAliveTimeoutMs'],
         maxHeaderBytes: o['proxy.maxHeaderBytes'],
         maxConnections: o['proxy.maxConnections'],
+        halfClosedIdleMs: o['proxy.halfClosedIdleMs'],
       },
       (error) => logger.error({ err: error }, 'request failed inside the gateway; this is a bug'),
     )
