@@ -23,8 +23,9 @@ export function crossProblems(o: Options): string[] {
     `accessLog.backoffMinMs (${o['accessLog.backoffMinMs']}) must not exceed accessLog.backoffMaxMs (${o['accessLog.backoffMaxMs']})`,
   )
   must(
-    o['shutdown.drainTimeoutMs'] + o['shutdown.flushTimeoutMs'] <= o['shutdown.graceMs'],
-    `shutdown.drainTimeoutMs (${o['shutdown.drainTimeoutMs']}) and shutdown.flushTimeoutMs (${o['shutdown.flushTimeoutMs']}) must fit into shutdown.graceMs (${o['shutdown.graceMs']})`,
+    o['shutdown.acceptMs'] + o['shutdown.drainTimeoutMs'] + o['shutdown.flushTimeoutMs'] <=
+      o['shutdown.graceMs'],
+    `shutdown.acceptMs (${o['shutdown.acceptMs']}), shutdown.drainTimeoutMs (${o['shutdown.drainTimeoutMs']}) and shutdown.flushTimeoutMs (${o['shutdown.flushTimeoutMs']}) must fit into shutdown.graceMs (${o['shutdown.graceMs']})`,
   )
   must(
     o['spill.maxBytes'] === 0 || o['spill.maxBytes'] >= 2 * o['accessLog.maxBatchBytes'],

@@ -92,6 +92,18 @@ export const OPTIONS = {
     'A client that has ended its side gets its answer; after this long without a byte it is asked by a 100 (Continue) whether it is still there, and amid a body taken as gone; 0 waits as for any other client',
   ),
   'proxy.maxHeaderBytes': bytes(32_768, 8192, MIB, 'Largest request head; larger is answered 431'),
+  'proxy.maxHeaderFields': integer(
+    512,
+    16,
+    16_384,
+    'Most fields of a request head; more are answered 431 before anything is done with them',
+  ),
+  'proxy.maxConnectionTokens': integer(
+    64,
+    4,
+    4096,
+    'Most names in the Connection fields of a request; more are answered 431',
+  ),
   'proxy.maxConnections': integer(16_384, 1, 1_000_000, 'Client connections at once; more are refused'),
   'proxy.trustedProxies': networks(
     'Peers whose word is taken for whom they speak: X-Forwarded-For, -Proto and -Host, Forwarded, X-Real-IP, the PROXY protocol',
@@ -234,6 +246,18 @@ export const OPTIONS = {
     'Tenants with a label of their own in /metrics; the others are "__other__"; 0 turns the label off',
   ),
 
+  'shutdown.acceptMs': milliseconds(
+    0,
+    0,
+    3_600_000,
+    'After SIGTERM connections are accepted and served for this long while /readyz is 503: the time in which balancers learn of it',
+  ),
+  'shutdown.idleMs': milliseconds(
+    1000,
+    0,
+    3_600_000,
+    'After that a kept connection is ended once it has been idle for this long; until then its request is served',
+  ),
   'shutdown.drainTimeoutMs': milliseconds(
     20_000,
     0,
@@ -250,7 +274,7 @@ export const OPTIONS = {
     30_000,
     0,
     7_200_000,
-    'What the orchestrator grants between SIGTERM and SIGKILL; the two above must fit into it',
+    'What the orchestrator grants between SIGTERM and SIGKILL; acceptMs, drainTimeoutMs and flushTimeoutMs must fit into it',
   ),
 
   'log.level': choice(

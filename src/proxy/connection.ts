@@ -26,6 +26,8 @@ export class Connection {
   endedTick = Infinity
   #askAtTick = 0
   #asked = 0
+  /** Factor of the time that it may be idle: what was opened at one time shall not end at one time. */
+  readonly patience = 1 + Math.random() / 4
   #idleBytes = -1
   #idleSinceTick = 0
   /** Its input made no sense any more: what else comes is ignored. */
@@ -111,11 +113,6 @@ export class Connection {
     this.#idleBytes = bytes
     this.#idleSinceTick = nowTick
     return false
-  }
-
-  /** Not a byte has come yet. */
-  get isSilent(): boolean {
-    return this.socket.bytesRead === 0
   }
 
   #hasInput(): boolean {

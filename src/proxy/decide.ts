@@ -34,16 +34,22 @@ export interface DecisionContext {
  */
 export function decide(exchange: Exchange, context: DecisionContext): Refusal | null {
   return (
-    (context.isDraining || exchange.connection.isEnding ? refuse('draining', null) : null) ??
+    (isTooLate(exchange, context) ? refuse('draining', null) : null) ??
     readTarget(exchange, context) ??
     findRoute(exchange, context) ??
     admit(exchange, context)
   )
 }
 
+/** What comes after an answer that said it was the last; or a tunnel, which a drain would break off at once. */
+function isTooLate({ connection, res }: Exchange, { isDraining }: DecisionContext): boolean {
+  return connection.isEnding || (isDraining && res === null)
+}
+
 function readTarget(exchange: Exchange, context: DecisionContext): Refusal | null {
   const { req, head } = exchange
   const method = req.method ?? ''
+  if (head.isTooLarge) return refuse('bad_request', 'headers_too_large')
   if (head.isAmbiguous) return refuse('bad_request', 'framing')
   if (method === 'CONNECT' || method === 'TRACE') return refuse('method_not_allowed', null)
   if (req.httpVersionMajor !== 1 || (req.httpVersionMinor === 0 && head.isChunked)) {

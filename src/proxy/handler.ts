@@ -14,7 +14,7 @@ import { Forwarding, type Refuser } from './forwarding.ts'
 import { upstreamHeaders } from './headers.ts'
 import { newTraceparent, requestIdOf, traceIdOf } from './ids.ts'
 import { problemReply } from './replies.ts'
-import { readHead } from './request-head.ts'
+import { UNBOUNDED_HEAD, readHead, type HeadBounds } from './request-head.ts'
 import { RouteTable, upstreamOrigin, upstreamPath } from './route-table.ts'
 import type { ProxyCounters } from './stats.ts'
 import { splitTarget } from './target.ts'
@@ -29,6 +29,8 @@ export interface HandlerDependencies {
   readonly counters: ProxyCounters
   /** Pseudonym of this gateway in Via fields (RFC 9110 §7.6.3), unique to the process. */
   readonly via: string
+  /** Default `UNBOUNDED_HEAD`. */
+  readonly headBounds?: HeadBounds
   /** Epoch milliseconds. */
   readonly now?: () => number
 }
@@ -41,6 +43,7 @@ export class Handler implements DecisionContext, Refuser {
   readonly sink: EntrySink
   readonly via: string
   readonly #now: () => number
+  readonly #bounds: HeadBounds
   readonly exchanges = new Roster<Exchange>()
   routes = new RouteTable([])
   trust: TrustPolicy = { trustedProxies: null, publicProto: null, publicHost: null }
@@ -57,6 +60,7 @@ export class Handler implements DecisionContext, Refuser {
     this.sink = deps.sink
     this.via = deps.via
     this.#now = deps.now ?? Date.now
+    this.#bounds = deps.headBounds ?? UNBOUNDED_HEAD
   }
 
   /** The life of a request. */
@@ -71,7 +75,7 @@ export class Handler implements DecisionContext, Refuser {
 
   /** Begins an exchange; whoever calls this registers the exit. `res` is null for an upgrade. */
   open(connection: Connection, req: ClientRequest, res: ClientResponse | null): Exchange {
-    const head = readHead(req.rawHeaders)
+    const head = readHead(req.rawHeaders, this.#bounds)
     const target = splitTarget(req.url ?? '')
     // An absolute target's authority replaces Host (RFC 9112 §3.2.2).
     const client = clientView(connection.peer, head, target?.authority ?? head.host ?? '', this.trust)
@@ -133,9 +137,9 @@ export class Handler implements DecisionContext, Refuser {
     const reply = problemReply(outcome, reason, exchange.requestId, limit)
     exchange.status = reply.status
     // A client that waits for 100 and gets a refusal may send its body or not: the connection cannot go on.
-    const { connection } = exchange
+    const { connection, head } = exchange
     const mustClose =
-      exchange.expectsContinue || this.isDraining || connection.isEnding || reason === 'framing'
+      exchange.expectsContinue || connection.isEnding || reason === 'framing' || head.isTooLarge
     if (mustClose) res.shouldKeepAlive = false
     const fields = [...reply.fields]
     if (res.shouldKeepAlive) fields.push('Keep-Alive', connection.keepAlive)
@@ -147,7 +151,6 @@ export class Handler implements DecisionContext, Refuser {
   #forward(exchange: Exchange, res: ClientResponse): void {
     const { route } = exchange
     if (route === null) throw new Error('forwarding needs a route')
-    if (this.isDraining) res.shouldKeepAlive = false
     const { origin, ...request } = this.upstreamRequest(exchange)
     const owners = { pools: this.deps.pools, refuser: this }
     new Forwarding(exchange, res, { route, origin, request }, owners).send()

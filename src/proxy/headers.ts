@@ -1,6 +1,6 @@
 import { holdsKey } from './authenticate.ts'
 import type { ClientView } from './forwarded.ts'
-import { CREDENTIAL, DROP, connectionTokens, headerCode, type RequestHead } from './request-head.ts'
+import { CREDENTIAL, DROP, addTokens, headerCode, type RequestHead } from './request-head.ts'
 
 /** What the gateway adds to a request on its way upstream. */
 export interface UpstreamHeaderInput {
@@ -33,7 +33,7 @@ export function upstreamHeaders(input: UpstreamHeaderInput): string[] {
     const value = rawHeaders[i + 1] ?? ''
     const lower = name.toLowerCase()
     const code = headerCode(lower)
-    if (code === DROP || named?.includes(lower) === true) continue
+    if (code === DROP || named?.has(lower) === true) continue
     if (code === CREDENTIAL && !mayPass(input, lower, value)) continue
     out.push(name, value)
   }
@@ -92,7 +92,7 @@ export interface ClientHeaders {
  */
 export function clientHeaders(raw: readonly string[], status: number): ClientHeaders {
   const fields: string[] = []
-  let named: string[] | null = null
+  let named: Set<string> | null = null
   let length: string | null = null
   let isChunked = false
   let isAmbiguous = false
@@ -105,7 +105,8 @@ export function clientHeaders(raw: readonly string[], status: number): ClientHea
     if (kind === 'end-to-end') {
       fields.push(name, value)
     } else if (kind === 'connection') {
-      named = [...(named ?? []), ...connectionTokens(value)]
+      named ??= new Set()
+      addTokens(named, value, Infinity)
     } else if (kind === 'transfer-encoding') {
       // Another coding was not asked for (no TE was sent), and without it the body would be passed on garbled.
       isAmbiguous ||= isChunked || value.toLowerCase() !== 'chunked'
@@ -115,7 +116,9 @@ export function clientHeaders(raw: readonly string[], status: number): ClientHea
       length = value
     }
   }
-  if (named?.some((token) => token !== 'close' && token !== 'keep-alive') === true) removeNamed(fields, named)
+  named?.delete('close')
+  named?.delete('keep-alive')
+  if (named !== null && named.size > 0) removeNamed(fields, named)
   const mayHaveLength = status !== 204 && status >= 200
   if (length !== null && mayHaveLength && !isChunked) fields.push('Content-Length', length)
   return {
@@ -153,10 +156,17 @@ function kindOf(name: string): Kind {
   return KINDS.get(name.toLowerCase()) ?? 'end-to-end'
 }
 
-function removeNamed(fields: string[], named: readonly string[]): void {
-  for (let i = fields.length - 2; i >= 0; i -= 2) {
-    if (named.includes((fields[i] ?? '').toLowerCase())) fields.splice(i, 2)
+/** In one pass: an upstream may send thousands of fields, and name them all. */
+function removeNamed(fields: string[], named: ReadonlySet<string>): void {
+  let kept = 0
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i] ?? ''
+    if (named.has(name.toLowerCase())) continue
+    fields[kept] = name
+    fields[kept + 1] = fields[i + 1] ?? ''
+    kept += 2
   }
+  fields.length = kept
 }
 
 /** Trailer names that must not arrive as trailers (RFC 9110 §6.5.1): framing, routing, authentication. */

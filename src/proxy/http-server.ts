@@ -76,10 +76,9 @@ export class HttpServer {
     this.#server.emit('connection', socket)
   }
 
-  /** Ends the connections on which no request is open, and the watch. */
+  /** Ends the watch. */
   close(): void {
     this.#server.close()
-    this.#server.closeIdleConnections()
   }
 
   #onRequest(req: IncomingMessage, res: FullResponse, expectsContinue: boolean): void {
@@ -129,6 +128,8 @@ export class HttpServer {
     const connection = this.#owner.connectionOf(socket)
     // Bytes after a request that said `Connection: close` are nobody's request (RFC 9112 §9.6).
     if (connection.isMalformed || error.code === 'HPE_CLOSED_CONNECTION') return
+    // Node counts from the connection on; one that has asked for nothing may be open for as long as any idle one.
+    if (socket.bytesRead === 0 && error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return
     const unfinished = connection.open.find((exchange) => !exchange.req.complete)
     const reason = malformedReason(error.code ?? '')
     connection.isMalformed = true

@@ -1,3 +1,4 @@
+import { setImmediate as immediate } from 'node:timers/promises'
 import type { AddressInfo, Server } from 'node:net'
 
 /** The proxy listener could not take its address; the cause says why. */
@@ -24,4 +25,14 @@ export async function listen(server: Server, host: string, port: number): Promis
     })
   })
   return server.address() as AddressInfo
+}
+
+/**
+ * Calls `close` when what waited to be accepted has been: the kernel resets what it still has when a port is closed. Two turns of the
+ * loop, the second of which is short, as it has only what came during the first.
+ */
+export async function afterAccepting(close: () => void): Promise<void> {
+  await immediate()
+  await immediate()
+  close()
 }

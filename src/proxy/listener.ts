@@ -4,7 +4,7 @@ import type { ClientRequest, ClientResponse } from './client-side.ts'
 import { Connection } from './connection.ts'
 import type { Handler } from './handler.ts'
 import { HttpServer, type HttpServerOwner } from './http-server.ts'
-import { listen } from './listen.ts'
+import { afterAccepting, listen } from './listen.ts'
 import { PlainConnection, type PlainOwner } from './plain-connection.ts'
 
 /** Limits of the listener; milliseconds and bytes. */
@@ -15,6 +15,8 @@ export interface ListenerOptions {
   readonly maxConnections: number
   /** After so long without a byte a client that has ended its side is asked whether it is there; 0 never does. */
   readonly halfClosedIdleMs?: number
+  /** Once a drain has begun a connection is ended after this long without a request; default 1000. */
+  readonly drainIdleMs?: number
   /** False has Node's HTTP server read plain requests as well, for comparison. Default true. */
   readonly hasPlainPath?: boolean
 }
@@ -26,6 +28,7 @@ export type ReportInternal = (error: unknown) => void
 const TICK_MS = 250
 const RECHECK_TUNNELS_TICKS = 20
 const CHECK_IDLE_TICKS = 4
+const DRAIN_IDLE_MS = 1000
 
 /** The proxy listener: connections and who reads them, the clock of all time limits, drain. */
 export class ProxyListener implements HttpServerOwner, PlainOwner {
@@ -39,6 +42,7 @@ export class ProxyListener implements HttpServerOwner, PlainOwner {
   #timer: NodeJS.Timeout | null = null
   #ticks = 0
   #snapshot: unknown = null
+  #retiredTick = Infinity
   #draining: Promise<boolean> | null = null
   #onEmpty: (() => void) | null = null
 
@@ -86,10 +90,18 @@ export class ProxyListener implements HttpServerOwner, PlainOwner {
     this.#http.take(socket, first)
   }
 
-  /** From now on each answer is the last on its connection; requests are served as before. Idle connections stay open. */
+  /**
+   * From now on each answer is the last on its connection; requests are served and connections accepted as before. Idle
+   * connections stay open.
+   */
   retire(): void {
+    if (this.#handler.isRetiring) return
     this.#handler.isRetiring = true
-    this.#endAfterOpen()
+    this.#retiredTick = performance.now()
+    // One that has told its client to go on is left to it: a request may be on its way.
+    for (const { connection, res } of this.#handler.exchanges) {
+      if (res?.headersSent === false && connection.open.at(-1)?.res === res) res.shouldKeepAlive = false
+    }
   }
 
   /** Open client connections. */
@@ -103,8 +115,9 @@ export class ProxyListener implements HttpServerOwner, PlainOwner {
   }
 
   /**
-   * Stops accepting, ends idle connections, refuses new requests on others, waits for those in flight up to `timeoutMs`, then
-   * breaks off what is left. Resolves true when nothing had to be broken off. A second call returns the same promise.
+   * Stops accepting. What was sent on open connections is served, each answer the last on its connection; those on which
+   * nothing comes are ended. After `timeoutMs` what is left is broken off. Resolves true when nothing had to be. A second call
+   * returns the same promise.
    */
   drain(timeoutMs: number): Promise<boolean> {
     this.#draining ??= this.#drain(timeoutMs)
@@ -113,22 +126,19 @@ export class ProxyListener implements HttpServerOwner, PlainOwner {
 
   async #drain(timeoutMs: number): Promise<boolean> {
     this.#handler.isDraining = true
-    if (this.#accepting.listening) this.#accepting.close()
-    this.#http.close()
-    for (const connection of this.#connections.values()) {
-      // The first request of a new connection may be on its way: `#endIdle` gives it a moment.
-      if (connection.plain?.isIdle === true && !connection.isSilent) connection.socket.destroy()
-    }
     this.#http.upgrader.destroyAll()
-    this.#endAfterOpen()
     let isClean = true
     const deadline = setTimeout(() => {
       isClean = false
       for (const exchange of this.#handler.exchanges) exchange.end('draining', null)
       for (const socket of this.#connections.keys()) socket.destroy()
     }, timeoutMs)
+    // Answers end connections only when the port is closed: else their clients come back to it at the moment of its end.
+    if (this.#accepting.listening) await afterAccepting(() => this.#accepting.close())
+    this.retire()
     await this.#whenEmpty()
     clearTimeout(deadline)
+    this.#http.close()
     if (this.#timer !== null) clearInterval(this.#timer)
     // Every exchange has recorded itself at its connection's close; this makes it certain.
     for (const exchange of this.#handler.exchanges) this.#handler.close(exchange)
@@ -172,9 +182,8 @@ export class ProxyListener implements HttpServerOwner, PlainOwner {
     expectsContinue: boolean = false,
   ): void {
     try {
-      if (this.#handler.isRetiring) res.shouldKeepAlive = false
+      if (this.#handler.isRetiring) endWith(connection, res)
       this.#handler.handle(connection, req, res, expectsContinue)
-      if (this.#handler.isDraining) endAfter(connection, res)
     } catch (error) {
       this.#report(error)
       this.#failInternally(connection, req, res)
@@ -195,18 +204,23 @@ export class ProxyListener implements HttpServerOwner, PlainOwner {
     if (!res.writableEnded) res.destroy()
   }
 
-  #endAfterOpen(): void {
-    for (const { connection, res } of this.#handler.exchanges) if (res !== null) endAfter(connection, res)
-  }
-
-  /** Ends connections that ask for nothing more, not before the time that `Keep-Alive` told their clients. */
+  /**
+   * Ends connections that ask for nothing more, not before the time that `Keep-Alive` told their clients, and spread over a
+   * quarter more: what a balancer opened at once does not end at once. A request that has come meanwhile is read before.
+   */
   #endIdle(now: number): void {
-    const { keepAliveTimeoutMs, headersTimeoutMs } = this.#options
-    const silentMs = this.#handler.isDraining ? 0 : headersTimeoutMs
+    const isDraining = this.#handler.isDraining
+    const { keepAliveTimeoutMs, drainIdleMs = DRAIN_IDLE_MS } = this.#options
+    if (isDraining && !(now - this.#retiredTick > drainIdleMs)) return
+    const idle: Connection[] = []
     for (const connection of this.#connections.values()) {
-      const limitMs = connection.isSilent ? silentMs : keepAliveTimeoutMs
-      if (connection.isIdleLongerThan(limitMs, now)) connection.socket.destroy()
+      const limitMs = isDraining ? drainIdleMs : keepAliveTimeoutMs * connection.patience
+      if (connection.isIdleLongerThan(limitMs, now)) idle.push(connection)
     }
+    if (idle.length === 0) return
+    setImmediate(() => {
+      for (const connection of idle) if (connection.isIdleLongerThan(0, now)) connection.socket.destroy()
+    })
   }
 
   #tick(): void {
@@ -224,7 +238,7 @@ export class ProxyListener implements HttpServerOwner, PlainOwner {
       else if (connection.hasClientLeft(halfClosedIdleMs, now)) connection.socket.destroy()
     }
     this.#ticks++
-    if (this.#ticks % CHECK_IDLE_TICKS === 0) this.#endIdle(now)
+    if (this.#handler.isDraining || this.#ticks % CHECK_IDLE_TICKS === 0) this.#endIdle(now)
     const { snapshot } = deps.directory
     if (snapshot === this.#snapshot && this.#ticks % RECHECK_TUNNELS_TICKS !== 0) return
     this.#snapshot = snapshot
@@ -233,11 +247,13 @@ export class ProxyListener implements HttpServerOwner, PlainOwner {
   }
 }
 
-/** Ends a connection after the responses that are open on it. */
-function endAfter(connection: Connection, res: ClientResponse): void {
-  if (!res.headersSent) res.shouldKeepAlive = false
-  if (connection.plain?.endAfterAnswer() === true) return
-  res.once('close', () => {
-    if (connection.open.length === 0) connection.socket.destroySoon()
-  })
+/**
+ * Makes this answer the last on its connection. One before it that was to be the last, and has not told its client so, is not any
+ * more: its client had sent another request before it could know.
+ */
+function endWith(connection: Connection, res: ClientResponse): void {
+  for (const earlier of connection.open) {
+    if (earlier.res?.headersSent === false) earlier.res.shouldKeepAlive = true
+  }
+  res.shouldKeepAlive = false
 }

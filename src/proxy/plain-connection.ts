@@ -32,6 +32,7 @@ export class PlainConnection {
   #state: 'idle' | 'busy' | 'handed over' | 'over' = 'idle'
   #held: Buffer | null = null
   #isEnding = false
+  #isLast = false
   #response: PlainResponse | null = null
   readonly #onEnd = (): void => this.#onClientEnd()
 
@@ -48,17 +49,6 @@ export class PlainConnection {
     socket.once('end', this.#onEnd)
   }
 
-  /** It waits for a request: nothing is lost when it is closed. */
-  get isIdle(): boolean {
-    return this.#state === 'idle'
-  }
-
-  /** Lets the answer under way be the last. False when there is none of ours. */
-  endAfterAnswer(): boolean {
-    this.#isEnding = this.#state === 'busy'
-    return this.#isEnding
-  }
-
   /** False holds further reads back. */
   onRead(bytes: Buffer): boolean {
     switch (this.#state) {
@@ -67,6 +57,8 @@ export class PlainConnection {
         return true
       case 'busy':
         this.#held = Buffer.from(bytes)
+        // An answer that was to be the last is not: its client has sent more before it could know.
+        if (this.#response?.headersSent === false && !this.#isLast) this.#response.shouldKeepAlive = true
         return false
       case 'handed over':
         // Only after an upgrade: Node's server reads by itself.
@@ -100,6 +92,7 @@ export class PlainConnection {
       this.#onAnswered(socket, connection, request, response.shouldKeepAlive && !this.#isEnding)
     })
     this.#response = response
+    this.#isLast = request.isLast
     this.#owner.serve(connection, request, response)
   }
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
-import { connectionTokens } from './request-head.ts'
+import { addTokens } from './request-head.ts'
 
 /**
  * Gives a connection back to the HTTP server as if its client had not asked to upgrade: cargo and `curl --http2` offer h2c on
@@ -19,8 +19,11 @@ export function reinject(server: Server, req: IncomingMessage, socket: Socket, h
       text += `${name}: ${value}\r\n`
       continue
     }
-    const kept = connectionTokens(value).filter((token) => token !== 'upgrade' && token !== 'http2-settings')
-    if (kept.length > 0) text += `${name}: ${kept.join(', ')}\r\n`
+    const kept = new Set<string>()
+    addTokens(kept, value, Infinity)
+    kept.delete('upgrade')
+    kept.delete('http2-settings')
+    if (kept.size > 0) text += `${name}: ${[...kept].join(', ')}\r\n`
   }
   socket.unshift(Buffer.concat([Buffer.from(`${text}\r\n`, 'latin1'), head]))
   server.emit('connection', socket)

@@ -8,7 +8,7 @@ export interface RequestHead {
   contentLength: number
   isChunked: boolean
   /** Tokens of the Connection fields, lower case; null for the usual `keep-alive` or `close`. */
-  connectionTokens: readonly string[] | null
+  connectionTokens: Set<string> | null
   upgrade: string | null
   /** The client can take trailers (RFC 9110 §6.5.1). */
   acceptsTrailers: boolean
@@ -24,7 +24,18 @@ export interface RequestHead {
   forwardedHost: string | null
   /** A field that may stand once stood twice, so that two readers could differ: refused. */
   isAmbiguous: boolean
+  /** More fields, or more that Connection names, than `HeadBounds` allows: refused before anything is done with them. */
+  isTooLarge: boolean
 }
+
+/** How much there may be in a head, within its bytes. */
+export interface HeadBounds {
+  readonly maxFields: number
+  readonly maxConnectionTokens: number
+}
+
+/** As many as the bytes of a head hold. */
+export const UNBOUNDED_HEAD: HeadBounds = { maxFields: Infinity, maxConnectionTokens: Infinity }
 
 /** Header codes: what to do with a field on its way upstream. */
 const PASS = 0
@@ -79,7 +90,7 @@ export function headerCode(lowerName: string): number {
 }
 
 /** Reads a raw header list: name, value, name, value, …, as Node delivers it. */
-export function readHead(rawHeaders: readonly string[]): RequestHead {
+export function readHead(rawHeaders: readonly string[], bounds: HeadBounds = UNBOUNDED_HEAD): RequestHead {
   const head: RequestHead = {
     host: null,
     authorization: null,
@@ -99,10 +110,12 @@ export function readHead(rawHeaders: readonly string[]): RequestHead {
     forwardedProto: null,
     forwardedHost: null,
     isAmbiguous: false,
+    isTooLarge: rawHeaders.length > 2 * bounds.maxFields,
   }
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = (rawHeaders[i] ?? '').toLowerCase()
-    if (READ.has(name)) readField(head, name, rawHeaders[i + 1] ?? '')
+    if (name === 'connection') readConnection(head, rawHeaders[i + 1] ?? '', bounds.maxConnectionTokens)
+    else if (READ.has(name)) readField(head, name, rawHeaders[i + 1] ?? '')
   }
   return head
 }
@@ -128,9 +141,6 @@ function readField(head: RequestHead, name: string, value: string): void {
     case 'transfer-encoding':
       head.isAmbiguous ||= head.isChunked || value.toLowerCase() !== 'chunked'
       head.isChunked = true
-      break
-    case 'connection':
-      readConnection(head, value)
       break
     case 'upgrade':
       head.upgrade = value
@@ -172,16 +182,24 @@ function joined(before: string | null, value: string): string {
   return before === null ? value : `${before}, ${value}`
 }
 
-function readConnection(head: RequestHead, value: string): void {
-  if (value === 'keep-alive' || value === 'close' || value === 'Keep-Alive') return
-  head.connectionTokens = [...(head.connectionTokens ?? []), ...connectionTokens(value)]
+function readConnection(head: RequestHead, value: string, max: number): void {
+  if (value === 'keep-alive' || value === 'close' || value === 'Keep-Alive' || head.isTooLarge) return
+  head.connectionTokens ??= new Set()
+  head.isTooLarge = !addTokens(head.connectionTokens, value, max)
 }
 
-/** Tokens of a Connection field, lower case (RFC 9110 §7.6.1). */
-export function connectionTokens(value: string): string[] {
-  return value
-    .toLowerCase()
-    .split(',')
-    .map((token) => token.trim())
-    .filter((token) => token !== '')
+/**
+ * Adds the tokens of a Connection field, in lower case (RFC 9110 §7.6.1). False when the field has more than `max` elements, empty ones
+ * included, or the set gets more: then not all are in it.
+ */
+export function addTokens(tokens: Set<string>, value: string, max: number): boolean {
+  let from = 0
+  for (let i = 0; i < max; i++) {
+    const comma = value.indexOf(',', from)
+    const token = value.slice(from, comma === -1 ? undefined : comma).trim()
+    if (token !== '') tokens.add(token.toLowerCase())
+    if (comma === -1) return tokens.size <= max
+    from = comma + 1
+  }
+  return false
 }

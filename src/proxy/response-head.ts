@@ -1,5 +1,5 @@
 import { readFieldLines } from './field-lines.ts'
-import { connectionTokens } from './request-head.ts'
+import { addTokens } from './request-head.ts'
 
 /** A response's head as its connection needs to know it. */
 export interface ResponseHead {
@@ -74,9 +74,10 @@ function readFraming(head: ResponseHead, name: string, value: string): boolean {
 
 function readConnection(head: ResponseHead, name: string, value: string): void {
   if (name === 'connection') {
-    const tokens = connectionTokens(value)
-    if (tokens.includes('close')) head.isPersistent = false
-    else if (tokens.includes('keep-alive')) head.isPersistent = true
+    const tokens = new Set<string>()
+    addTokens(tokens, value, Infinity)
+    if (tokens.has('close')) head.isPersistent = false
+    else if (tokens.has('keep-alive')) head.isPersistent = true
   } else if (name === 'keep-alive') {
     const timeout = KEEP_ALIVE_TIMEOUT.exec(value)?.[1]
     if (timeout !== undefined) head.keepAliveMs = Number(timeout) * 1000

@@ -11,6 +11,7 @@ import { UpstreamPools } from './forward.ts'
 import type { TrustPolicy } from './forwarded.ts'
 import { Handler } from './handler.ts'
 import { ProxyListener, type ListenerOptions } from './listener.ts'
+import type { HeadBounds } from './request-head.ts'
 import { RouteTable } from './route-table.ts'
 import { ProxyCounters } from './stats.ts'
 import { RawUpstream, dial, until, type Wire } from './test-wire.ts'
@@ -83,6 +84,7 @@ export interface TestGatewayOptions {
   readonly routes?: readonly Partial<Route>[]
   readonly listener?: Partial<ListenerOptions>
   readonly trust?: TrustPolicy
+  readonly headBounds?: HeadBounds
   readonly sink?: EntrySink
   /** Maximum number of upstream pools. */
   readonly maxPools?: number
@@ -146,6 +148,7 @@ export class TestGateway {
       sink: options.sink ?? record,
       counters: this.counters,
       via: 'waybill-test',
+      ...(options.headBounds === undefined ? {} : { headBounds: options.headBounds }),
     })
     this.setRoutes((options.routes ?? [{}]).map((changes) => testRoute(upstream.port, changes)))
     if (options.trust !== undefined) this.handler.trust = options.trust

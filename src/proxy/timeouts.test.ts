@@ -19,7 +19,7 @@ void t.test('a head that does not arrive in time is answered 408', async (t) => 
 })
 
 void t.test('a connection that asks for nothing is closed without an entry', async (t) => {
-  const gateway = await startGateway(t, { listener: { headersTimeoutMs: 200 } })
+  const gateway = await startGateway(t, { listener: { keepAliveTimeoutMs: 200 } })
   const client = await gateway.client()
   await client.closed()
   t.equal(client.text, '')

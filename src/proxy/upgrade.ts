@@ -232,7 +232,8 @@ function toHeaderObject(fields: readonly string[]): Record<string, string | stri
     const value = fields[i + 1] ?? ''
     const known = Object.hasOwn(headers, name) ? headers[name] : undefined
     if (known === undefined) headers[name] = value
-    else headers[name] = Array.isArray(known) ? [...known, value] : [known, value]
+    else if (Array.isArray(known)) known.push(value)
+    else headers[name] = [known, value]
   }
   return headers
 }

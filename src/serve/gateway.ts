@@ -39,7 +39,7 @@ type GatewayPhase = 'starting' | 'ready' | 'draining' | 'stopped'
 
 const CLOSE_SQL_MS = 2000
 /** Phases of a stop that a worker leaves to its primary. */
-const OF_THE_PRIMARY: ReadonlySet<string> = new Set(['upkeep', 'admin listener', 'database'])
+const OF_THE_PRIMARY: ReadonlySet<string> = new Set(['accepting', 'upkeep', 'admin listener', 'database'])
 /** Kept back of the grace, for the process to end in. */
 const EXIT_MARGIN_MS = 500
 
@@ -115,6 +115,10 @@ export class Gateway {
       pools: this.#pools,
       sink: this.#log.channel,
       counters: this.#counters,
+      headBounds: {
+        maxFields: o['proxy.maxHeaderFields'],
+        maxConnectionTokens: o['proxy.maxConnectionTokens'],
+      },
       via: isAlone ? viaOf(this.instance) : role.via,
     })
     this.#proxy = new ProxyListener(
@@ -125,6 +129,7 @@ export class Gateway {
         maxHeaderBytes: o['proxy.maxHeaderBytes'],
         maxConnections: o['proxy.maxConnections'],
         halfClosedIdleMs: o['proxy.halfClosedIdleMs'],
+        drainIdleMs: o['shutdown.idleMs'],
       },
       (error) => logger.error({ err: error }, 'request failed inside the gateway; this is a bug'),
     )
@@ -207,7 +212,7 @@ export class Gateway {
   }
 
   /**
-   * Not ready → no new connections, requests in flight finish → the log is flushed → all else is closed, the admin listener
+   * Not ready → after `shutdown.acceptMs` no new connections, requests in flight finish → the log is flushed → all else is closed, the admin listener
    * late, so that the drain's metrics can be read. Bounded by `shutdown.graceMs`. Resolves true when nothing was broken off or
    * lost. A second call returns the same promise.
    */
@@ -225,6 +230,15 @@ export class Gateway {
       Math.max(0, options['shutdown.graceMs'] - EXIT_MARGIN_MS - (performance.now() - startedTick))
     let isClean = true
     const phases: Phase[] = [
+      {
+        name: 'accepting',
+        run: async () => {
+          const acceptMs = Math.min(options['shutdown.acceptMs'], leftMs())
+          if (acceptMs === 0) return
+          this.#proxy.retire()
+          await sleep(acceptMs)
+        },
+      },
       {
         name: 'requests',
         run: async () => {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { AddressInfo } from 'node:net'
 import { shareOut } from './acceptance.ts'
 import { bindProxyAddress, listenError, type BoundHandle } from './listening-socket.ts'
@@ -5,6 +6,8 @@ import type { WorkerProcess } from './worker-process.ts'
 
 /** Also looked at without news: a worker may have fallen silent. */
 const LOOK_INTERVAL_MS = 1000
+/** Longest wait for workers to say that they have let go of the socket. */
+const LET_GO_MS = 500
 
 /**
  * The listening socket. It belongs to the primary, which does not accept from it, and is lent to the workers, which do. So it
@@ -61,13 +64,19 @@ export class Acceptor {
     this.#onFailed(errno)
   }
 
-  /** Takes the socket back from all; the port is closed when the last worker has let go. Idempotent. */
-  stop(): void {
+  /**
+   * Takes the socket back from all; resolves when the port is closed, or a worker does not say that it has let go. Ours first: the
+   * last to let go has to be one that accepts, for the kernel resets what still waits then. Idempotent.
+   */
+  async stop(): Promise<void> {
     const handle = this.#handle
     this.#handle = null
     if (this.#timer !== null) clearInterval(this.#timer)
     if (handle === null) return
-    for (const worker of this.#workers()) worker.accept(0, handle)
     handle.close()
+    const workers = this.#workers()
+    for (const worker of workers) worker.accept(0, handle)
+    const deadline = performance.now() + LET_GO_MS
+    while (performance.now() < deadline && !workers.every(({ hasLetGo }) => hasLetGo)) await sleep(5)
   }
 }

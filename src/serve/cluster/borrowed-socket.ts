@@ -1,4 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net'
+import { afterAccepting } from '../../proxy/listen.ts'
 
 /** Who serves what is accepted. */
 export interface Borrower {
@@ -30,12 +31,21 @@ export class BorrowedSocket {
   }
 
   get isAccepting(): boolean {
-    return this.#server !== null
+    return this.#server !== null && this.#upTo > 0
   }
 
-  /** Accepts until there are `upTo` connections, from `handle`, or from the one that it has; 0 stops. */
-  accept(upTo: number, handle: unknown): void {
+  /**
+   * Accepts until there are `upTo` connections, from `handle`, or from the one that it has; 0 stops. Resolves when it has let go of the
+   * socket, if it does. It may be the last to do so, and takes first what has come.
+   */
+  async accept(upTo: number, handle: unknown): Promise<void> {
     this.#upTo = upTo
+    if (upTo === 0) {
+      await afterAccepting(() => {
+        if (this.#upTo === 0) this.#letGo()
+      })
+      return
+    }
     if (this.#server === null && isHandle(handle)) this.#listen(handle)
     else if (isHandle(handle)) handle.close()
     if (this.#borrower.open() >= upTo) this.#letGo()
@@ -45,7 +55,7 @@ export class BorrowedSocket {
     const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
       this.#taken++
       this.#borrower.take(socket)
-      if (this.#borrower.open() < this.#upTo || this.#server !== server) return
+      if (this.#upTo === 0 || this.#borrower.open() < this.#upTo || this.#server !== server) return
       this.#letGo()
       this.#borrower.onStopped()
     })

@@ -166,9 +166,9 @@ void t.test('a borrowed socket is let go at the number that was said, and when i
       if (taken.length === 2) resolve()
     }
   })
-  borrowed.accept(9, handle)
+  void borrowed.accept(9, handle)
   t.ok(borrowed.isAccepting)
-  borrowed.accept(2, null)
+  void borrowed.accept(2, null)
   for (let i = 0; i < 2; i++) {
     const client = connect(address.port, address.address)
     t.teardown(() => client.destroy())
@@ -179,13 +179,14 @@ void t.test('a borrowed socket is let go at the number that was said, and when i
     for (const socket of taken) socket.destroy()
   })
   t.strictSame([stops, borrowed.isAccepting, borrowed.taken], [1, false, 2], 'it stopped by itself')
-  borrowed.accept(5, null)
+  void borrowed.accept(5, null)
   t.notOk(borrowed.isAccepting, 'and needs the socket to go on')
   const again = await bindProxyAddress('localhost', 0)
-  borrowed.accept(5, again.handle)
+  void borrowed.accept(5, again.handle)
   t.ok(borrowed.isAccepting)
-  borrowed.accept(0, null)
+  const letGo = borrowed.accept(0, null)
   t.strictSame([stops, borrowed.isAccepting], [1, false], 'who is told to stop need not say so')
+  await letGo
 })
 
 void t.test('a port that is taken is refused with the words of a single process', async (t) => {

@@ -25,7 +25,7 @@ export interface WorkerStart {
 
 /**
  * To a worker. `accept` comes with the listening socket unless it has it: take connections until it has `upTo`; 0 is to stop.
- * `retire` serves what comes on open connections and ends them one by one.
+ * `end_connections` makes each answer the last on its connection; connections are accepted as before. `retire` serves what comes on open connections and ends them one by one.
  */
 export type ToWorker =
   | WorkerStart
@@ -34,6 +34,7 @@ export type ToWorker =
   | { readonly type: 'limits'; readonly news: LimitNews }
   | { readonly type: 'report'; readonly id: number; readonly digest: string | null }
   | { readonly type: 'metrics'; readonly id: number }
+  | { readonly type: 'end_connections' }
   | { readonly type: 'retire' }
   | { readonly type: 'stop' }
 

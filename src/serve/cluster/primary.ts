@@ -156,6 +156,15 @@ export class Primary {
       Math.max(0, options['shutdown.graceMs'] - EXIT_MARGIN_MS - (performance.now() - startedTick))
     let isClean = true
     const phases: Phase[] = [
+      {
+        name: 'accepting',
+        run: async () => {
+          const acceptMs = Math.min(options['shutdown.acceptMs'], leftMs())
+          if (acceptMs === 0) return
+          this.#workers.endConnections()
+          await sleep(acceptMs)
+        },
+      },
       { name: 'proxy listener', run: () => this.#acceptor.stop() },
       {
         name: 'workers',

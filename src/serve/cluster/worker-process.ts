@@ -149,6 +149,11 @@ export class WorkerProcess {
     return this.#told.isAccepting
   }
 
+  /** Whether it has heard all that was said of accepting, and has let go of the socket; also when it has ended. */
+  get hasLetGo(): boolean {
+    return this.#state === 'ended' || (!this.#told.isAccepting && this.#told.ask === this.#lastAsk)
+  }
+
   /** Up to how many connections it accepts; 0 when it does not. */
   get acceptsUpTo(): number {
     return this.#acceptsUpTo
@@ -164,7 +169,7 @@ export class WorkerProcess {
     this.#acceptsUpTo = upTo
   }
 
-  apply(message: Extract<ToWorker, { type: 'apply' | 'limits' }>): void {
+  apply(message: Extract<ToWorker, { type: 'apply' | 'limits' | 'end_connections' }>): void {
     if (this.#state !== 'starting' || message.type === 'limits') this.#send(message)
   }
 

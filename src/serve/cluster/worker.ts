@@ -34,6 +34,8 @@ const STATE_INTERVAL_MS = 50
 const HEARTBEAT_MS = 1000
 /** How often a worker that retires looks whether its last connection has gone. */
 const RETIRE_LOOK_MS = 50
+/** What a worker waits for the word of its primary when it was signalled itself. */
+const TERM_REST_MS = 250
 /** Longest wait for the last words to be on their way. */
 const FAREWELL_MS = 1000
 
@@ -53,7 +55,7 @@ export async function runWorker(channel: WorkerChannel): Promise<number> {
     channel.onDisconnect(() => (worker === null ? resolve(1) : worker.stop('the primary has gone')))
     // Whoever signals a whole process group means the primary, which tells us; SIGTERM for one worker stops that one.
     for (const signal of ['SIGINT', 'SIGHUP', 'SIGUSR2'] as const) channel.onSignal(signal, () => {})
-    channel.onSignal('SIGTERM', () => (worker === null ? resolve(1) : worker.stop('signal')))
+    channel.onSignal('SIGTERM', () => (worker === null ? resolve(1) : worker.onTerm()))
     channel.send({ type: 'online' }, () => {})
   })
 }
@@ -112,9 +114,7 @@ class Worker {
   onMessage(message: Exclude<ToWorker, WorkerStart>, handle: unknown): void {
     switch (message.type) {
       case 'accept':
-        this.#lending.accept(message.upTo, handle)
-        this.#ask = message.ask
-        this.#tellState(true)
+        void this.#accept(message.upTo, message.ask, handle)
         return
       case 'apply':
         hideSecrets(this.#logger, message.config)
@@ -129,6 +129,9 @@ class Worker {
       case 'metrics':
         void this.#tellMetrics(message.id)
         return
+      case 'end_connections':
+        this.#gateway.retire()
+        return
       case 'retire':
         void this.#retire()
         return
@@ -140,11 +143,21 @@ class Worker {
     }
   }
 
+  /**
+   * SIGTERM: meant for it alone, or for all processes of the gateway, as service managers send it. In that case the primary knows the
+   * order of things, and says when to stop: there is a moment for that.
+   */
+  onTerm(): void {
+    const acceptMs = this.#start.config.options['shutdown.acceptMs']
+    if (acceptMs > 0) this.#gateway.retire()
+    setTimeout(() => this.stop('signal'), Math.max(acceptMs, TERM_REST_MS))
+  }
+
   /** Finishes what runs, stores what there is, and ends. A second call does nothing. */
   stop(why: string): void {
     if (this.#isStopping) return
     this.#isStopping = true
-    this.#lending.accept(0, null)
+    void this.#lending.accept(0, null)
     this.#send({ type: 'draining' })
     this.#logger.info({ why }, 'worker stopping')
     void this.#stop()
@@ -162,10 +175,16 @@ class Worker {
     this.#end(isClean ? 0 : 1)
   }
 
+  async #accept(upTo: number, ask: number, handle: unknown): Promise<void> {
+    await this.#lending.accept(upTo, handle)
+    this.#ask = Math.max(this.#ask, ask)
+    this.#tellState(true)
+  }
+
   /** Ends connections one by one as they are answered, for as long as a drain may take, and then stops. */
   async #retire(): Promise<void> {
     this.#logger.info('worker retiring')
-    this.#lending.accept(0, null)
+    void this.#lending.accept(0, null)
     this.#gateway.retire()
     const deadline = performance.now() + this.#start.config.options['shutdown.drainTimeoutMs']
     while (this.#gateway.connections > 0 && performance.now() < deadline && !this.#isStopping) {

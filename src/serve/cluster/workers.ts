@@ -93,6 +93,11 @@ export class Workers {
     for (const worker of this.#live) worker.apply(message)
   }
 
+  /** Has all workers end each connection with its next answer; they go on accepting. */
+  endConnections(): void {
+    for (const worker of this.#live) worker.apply({ type: 'end_connections' })
+  }
+
   /**
    * Replaces all workers, one slot after the other: a new one serves before the old one takes no more. Resolves when all new
    * ones serve; the old ones may still be busy with what they have. Calls one after the other.

@@ -1,0 +1,89 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import t from 'tap'
+import { request } from './harness/client.ts'
+import { testDatabase } from './harness/database.ts'
+import { startGateway } from './harness/gateway.ts'
+import { startLoad } from './harness/load.ts'
+import { startUpstream } from './harness/upstream.ts'
+import { untilTrue } from './harness/wait.ts'
+
+const STOPS = 10
+const CONNECTIONS = 64
+
+// Run alone, without the runner's limit, tap's own of 30 s would be too short.
+t.setTimeout(240_000)
+
+t.test(
+  'F7: ten stops at 1,000 requests/s on 64 kept connections refuse nothing and leave nothing unanswered',
+  async (t) => {
+    t.setTimeout(240_000)
+    const db = await testDatabase(t)
+    const upstream = await startUpstream(t)
+    let answered = 0
+    for (let i = 0; i < STOPS; i++) {
+      const gateway = await startGateway(t, {
+        databaseUrl: db.url,
+        config: {
+          workers: 1 + (i % 2),
+          routes: [{ name: 'files', kind: 'generic', path: '/files/', upstream: upstream.url }],
+        },
+      })
+      const key = await gateway.mint({ tenant: 'acme', scopes: ['files:read'] })
+      const load = startLoad({
+        url: () => `${gateway.proxyUrl}/files/ok`,
+        headers: { authorization: `Bearer ${key}` },
+        concurrency: CONNECTIONS,
+        perSecond: 1000,
+      })
+      await untilTrue('the load runs', () => load.answered >= 300)
+      t.equal(await gateway.stop(), 0)
+      load.stop()
+      const result = await load.done
+      answered += result.answered
+      t.strictSame([...result.byStatus.keys()], [200], `stop ${i + 1}: nothing is refused`)
+      // Connections that were not made any more carried no request.
+      const unanswered = [...result.failed].filter(([code]) => code !== 'ECONNREFUSED')
+      t.strictSame(unanswered, [], `stop ${i + 1}: nothing is left unanswered`)
+    }
+    const rows = await db.query<{ n: number }>('SELECT count(*)::int AS n FROM access_log WHERE status = 200')
+    t.equal(rows[0]?.n, answered, 'one row for each')
+  },
+)
+
+for (const workers of [1, 2]) {
+  t.test(
+    `R25: after SIGTERM connections are accepted for shutdown.acceptMs while /readyz is 503, workers ${workers}`,
+    async (t) => {
+      const db = await testDatabase(t)
+      const upstream = await startUpstream(t)
+      const gateway = await startGateway(t, {
+        databaseUrl: db.url,
+        config: {
+          workers,
+          shutdown: { acceptMs: 2000 },
+          routes: [{ name: 'files', kind: 'generic', path: '/files/', upstream: upstream.url }],
+        },
+      })
+      const key = await gateway.mint({ tenant: 'acme', scopes: ['files:read'] })
+      const tick = performance.now()
+      gateway.child.kill('SIGTERM')
+      await gateway.waitForLog('stopping', ({ msg }) => msg === 'stopping')
+      const ready = await fetch(`${gateway.adminUrl}/readyz`, { headers: { connection: 'close' } })
+      t.equal(ready.status, 503)
+      await ready.text()
+      await untilTrue('each answer is the last on its connection', async () => {
+        const response = await request(`${gateway.proxyUrl}/files/ok`, { key })
+        t.equal(response.status, 200)
+        return response.headers['connection'] === 'close'
+      })
+      const { hostname, port } = new URL(gateway.proxyUrl)
+      const socket = connect(Number(port), hostname)
+      await once(socket, 'connect')
+      socket.destroy()
+      t.ok(performance.now() - tick < 2000, 'all that in time')
+      t.equal(await gateway.exit(), 0)
+      t.ok(performance.now() - tick >= 2000, 'it did wait')
+    },
+  )
+}
