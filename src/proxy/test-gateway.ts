@@ -88,6 +88,8 @@ export interface TestGatewayOptions {
   readonly sink?: EntrySink
   /** Maximum number of upstream pools. */
   readonly maxPools?: number
+  /** When a request arrived, epoch milliseconds; `Date.now` unless told. */
+  readonly now?: () => number
 }
 
 const DEFAULTS: ListenerOptions = {
@@ -149,6 +151,7 @@ export class TestGateway {
       counters: this.counters,
       via: 'waybill-test',
       ...(options.headBounds === undefined ? {} : { headBounds: options.headBounds }),
+      now: options.now ?? Date.now,
     })
     this.setRoutes((options.routes ?? [{}]).map((changes) => testRoute(upstream.port, changes)))
     if (options.trust !== undefined) this.handler.trust = options.trust

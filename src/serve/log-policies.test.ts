@@ -51,7 +51,7 @@ async function gatewayOn(t: Test, log: () => TestLog) {
   }
   const upstream = createServer((_, response) => response.end()).listen(0, '127.0.0.1')
   await once(upstream, 'listening')
-  const gateway = await startGateway(t, { sink })
+  const gateway = await startGateway(t, { sink, now: () => log().clock.nowMs() })
   gateway.setRoutes([testRoute((upstream.address() as AddressInfo).port)])
   t.teardown(() => upstream.close())
   const keys = LOG_POLICIES.map((policy) => {
