@@ -19,7 +19,6 @@ export const OUTCOMES = {
   forbidden: { status: 403, source: 'gateway', title: 'The key does not permit this' },
   tenant_suspended: { status: 401, source: 'gateway', title: 'Valid credentials are required' },
   rate_limited: { status: 429, source: 'gateway', title: 'Too many requests' },
-  quota_exceeded: { status: 429, source: 'gateway', title: 'Quota exceeded' },
   no_route: { status: 404, source: 'gateway', title: 'No such route' },
   bad_request: { status: 400, source: 'gateway', title: 'Malformed request' },
   method_not_allowed: { status: 405, source: 'gateway', title: 'Method not allowed' },
