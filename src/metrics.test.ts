@@ -63,7 +63,13 @@ void t.test('every family of the product moves when its source does', async (t) 
     damaged: 33,
   })
   Object.assign(stats.directory, { ageMs: 250, keys: 20, tenants: 21, refreshes: 22, failures: 23 })
-  Object.assign(stats.directory, { fullLoads: 1, notifications: 2, isListening: true, pendingUses: 3 })
+  Object.assign(stats.directory, {
+    fullLoads: 1,
+    notifications: 2,
+    isListening: true,
+    pendingUses: 3,
+    clockOffsetMs: 2,
+  })
   stats.droppedLogLines = 39
   Object.assign(stats.pool, { busy: 24, idle: 25, queued: 26 })
   const after = await scrape(metrics)

@@ -16,7 +16,12 @@ type Soon<T> = T | Promise<T>
 /** Where the answers come from. Functions are called for each request. */
 export interface AdminSources {
   readonly health: () => Soon<{ readonly healthy: boolean; readonly reasons: readonly StateReason[] }>
-  readonly readiness: () => Soon<{ readonly ready: boolean; readonly reasons: readonly StateReason[] }>
+  readonly readiness: () => Soon<{
+    readonly ready: boolean
+    readonly reasons: readonly StateReason[]
+    /** What is wrong although traffic may come. */
+    readonly warnings?: readonly StateReason[]
+  }>
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>
   readonly overview: () => Soon<Overview>
   readonly queries: AdminQueries

@@ -223,6 +223,13 @@ export const BACKGROUND_FAMILIES: readonly Family[] = [
     (r) => (r.directory.ageMs === null ? null : r.directory.ageMs / 1000),
     'max',
   ),
+  single(
+    'gauge',
+    'waybill_clock_offset_seconds',
+    "This machine's clock minus the database's; absent before the first look at the database",
+    (r) => (r.directory.clockOffsetMs === null ? null : r.directory.clockOffsetMs / 1000),
+    'max',
+  ),
   single('gauge', 'waybill_directory_keys', 'Keys in the snapshot', (r) => r.directory.keys, 'min'),
   single('gauge', 'waybill_directory_tenants', 'Tenants in the snapshot', (r) => r.directory.tenants, 'min'),
   single(

@@ -75,6 +75,7 @@ export function restingStats() {
       notifications: 0,
       isListening: false,
       pendingUses: 0,
+      clockOffsetMs: null as number | null,
     },
     pool: { route: 'npm', busy: 0, idle: 0, queued: 0 },
     droppedLogLines: 0,

@@ -184,6 +184,8 @@ export interface DirectoryStats {
   readonly isListening: boolean
   /** Keys whose last use is yet to be written. */
   readonly pendingUses: number
+  /** This process' wall clock minus the database's; null before the first look. */
+  readonly clockOffsetMs: number | null
 }
 
 /** Upstream connections of one route. */

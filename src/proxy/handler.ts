@@ -63,6 +63,11 @@ export class Handler implements DecisionContext, Refuser {
     this.#bounds = deps.headBounds ?? UNBOUNDED_HEAD
   }
 
+  /** Epoch milliseconds by the clock that entries and expiry go by. */
+  nowMs(): number {
+    return this.#now()
+  }
+
   /** The life of a request. */
   handle(connection: Connection, req: ClientRequest, res: ClientResponse, expectsContinue: boolean): void {
     const exchange = this.open(connection, req, res)

@@ -166,7 +166,7 @@ export class HttpServer {
     const entry = new AccessEntry()
     entry.requestId = requestIdOf(null)
     const reply = problemReply('bad_request', reason, entry.requestId, null)
-    entry.startedAtMs = Date.now()
+    entry.startedAtMs = this.#handler.nowMs()
     entry.outcome = 'bad_request'
     entry.reason = reason
     entry.status = statusOf('bad_request', reason)

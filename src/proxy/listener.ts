@@ -242,7 +242,7 @@ export class ProxyListener implements HttpServerOwner, PlainOwner {
     const { snapshot } = deps.directory
     if (snapshot === this.#snapshot && this.#ticks % RECHECK_TUNNELS_TICKS !== 0) return
     this.#snapshot = snapshot
-    this.#http.upgrader.recheck(Date.now())
+    this.#http.upgrader.recheck(this.#handler.nowMs())
     deps.limiter.evictIdle(now)
   }
 }

@@ -7,6 +7,7 @@ import { readOverview, type Overview } from '../admin/overview.ts'
 import { queriesOf } from '../admin/queries.ts'
 import type { Config } from '../config.ts'
 import { DirectoryRefresher } from '../directory/refresher.ts'
+import { DatabaseClock } from '../lib/database-clock.ts'
 import { runPhases, type Phase } from '../lib/phases.ts'
 import { Limiter, type LimitPeers } from '../limits/limiter.ts'
 import type { RootLogger } from '../logger.ts'
@@ -25,7 +26,7 @@ import { AccessLog } from './access-log.ts'
 import { auditJobOf, type AuditJob } from './audit-job.ts'
 import { checkReader, type DatabaseUpkeep, type GatewayDatabase } from './database.ts'
 import { RollUpJob } from './roll-up-job.ts'
-import { readinessOf } from './readiness.ts'
+import { readinessOf, type Readiness } from './readiness.ts'
 import { viaOf } from './via.ts'
 
 /** Where the gateway's listeners are. */
@@ -66,6 +67,8 @@ export class Gateway {
   readonly #control: Sql
   readonly #reader: Sql | null
   readonly #upkeep: DatabaseUpkeep | null
+  /** What everything that others see goes by: expiry, times of entries. */
+  readonly #clock = new DatabaseClock()
   readonly #directory: DirectoryRefresher
   /** For the messages of other workers. */
   readonly limiter: Limiter
@@ -94,13 +97,14 @@ export class Gateway {
     const statementTimeoutMs = o['database.statementTimeoutMs']
     this.#reader = isAlone ? openReader(database.readerTarget, { statementTimeoutMs }) : null
     this.#directory = new DirectoryRefresher({
-      source: openDirectorySource(database.target, this.#control),
+      source: openDirectorySource(database.target, this.#control, this.#clock),
       options: {
         pollIntervalMs: o['directory.pollIntervalMs'],
         reconcileIntervalMs: o['directory.reconcileIntervalMs'],
         lastUsedIntervalMs: o['directory.lastUsedIntervalMs'],
       },
       log: logger,
+      now: () => this.#clock.nowMs(),
     })
     const { instance } = this
     const { target } = database
@@ -119,6 +123,7 @@ export class Gateway {
         maxFields: o['proxy.maxHeaderFields'],
         maxConnectionTokens: o['proxy.maxConnectionTokens'],
       },
+      now: () => this.#clock.nowMs(),
       via: isAlone ? viaOf(this.instance) : role.via,
     })
     this.#proxy = new ProxyListener(
@@ -292,9 +297,16 @@ export class Gateway {
   }
 
   /** Whether a balancer should send traffic here, and why not. */
-  readiness(): { ready: boolean; reasons: StateReason[] } {
+  readiness(): Readiness {
     const { reserveRefusal } = this.#log.channel
-    return readinessOf({ phase: this.#phase, snapshot: this.#directory.snapshot, reserveRefusal })
+    const maxClockOffsetMs = this.#config.options['database.maxClockOffsetMs']
+    return readinessOf({
+      phase: this.#phase,
+      snapshot: this.#directory.snapshot,
+      reserveRefusal,
+      clockOffsetMs: this.#clock.offsetMs,
+      maxClockOffsetMs,
+    })
   }
 
   /** Whether the process is well, as `/healthz` tells. */
@@ -328,7 +340,7 @@ export class Gateway {
       ledger: () => this.#log.ledger,
       writer: () => this.#log.writer.stats,
       vitals: () => ({ ...this.#log.vitals, audit: this.#audit?.stats ?? null }),
-      directory: () => this.#directory.stats,
+      directory: () => ({ ...this.#directory.stats, clockOffsetMs: this.#clock.offsetMs }),
       pools: () => this.#pools.stats,
       droppedLogLines: () => this.#logger.droppedLines,
     }

@@ -25,6 +25,23 @@ t.test('draining, and without a snapshot, it is not ready, and says all the reas
   t.same(codes({ phase: 'starting', snapshot: null }), ['starting', 'no_snapshot'])
 })
 
+t.test('D1: a clock that differs from that of the database is a warning, and no reason', async (t) => {
+  const usual = {
+    phase: 'ready',
+    snapshot: snapshotOf(),
+    reserveRefusal: null,
+    maxClockOffsetMs: 1000,
+  } as const
+  for (const clockOffsetMs of [null, 0, 1000, -1000]) {
+    t.same(readinessOf({ ...usual, clockOffsetMs }), { ready: true, reasons: [], warnings: [] })
+  }
+  t.match(readinessOf({ ...usual, clockOffsetMs: 3_600_000 }), {
+    ready: true,
+    warnings: [{ code: 'clock_offset', detail: /3600 s ahead of/ }],
+  })
+  t.match(readinessOf({ ...usual, clockOffsetMs: -60_000 }).warnings, [{ detail: /60 s behind/ }])
+})
+
 t.test('a log that promises no place makes it unready only when an active tenant is strict', async (t) => {
   for (const reserveRefusal of ['log_blocked', 'log_full'] as const) {
     for (const logPolicy of ['spill', 'best_effort'] satisfies LogPolicy[]) {

@@ -8,6 +8,16 @@ export interface ReadinessFacts {
   readonly snapshot: Snapshot | null
   /** Why the log would promise no place to a strict tenant; null when it would. */
   readonly reserveRefusal: ReserveRefusal | null
+  /** This process' wall clock minus the database's; null when it is not known. */
+  readonly clockOffsetMs?: number | null
+  readonly maxClockOffsetMs?: number
+}
+
+/** The answer, and what is wrong although traffic may come. */
+export interface Readiness {
+  readonly ready: boolean
+  readonly reasons: StateReason[]
+  readonly warnings: StateReason[]
 }
 
 const LOG_DETAILS: Readonly<Record<ReserveRefusal, string>> = {
@@ -21,7 +31,7 @@ const LOG_DETAILS: Readonly<Record<ReserveRefusal, string>> = {
  * Whether a balancer should send traffic here, and why not. A database that is away is no reason while entries find room on disk,
  * nor, without strict tenants, when they do not: requests go on, and losses are counted.
  */
-export function readinessOf(facts: ReadinessFacts): { ready: boolean; reasons: StateReason[] } {
+export function readinessOf(facts: ReadinessFacts): Readiness {
   const { phase, snapshot, reserveRefusal } = facts
   const reasons: StateReason[] = []
   if (phase !== 'ready') reasons.push({ code: phase, detail: `the gateway is ${phase}` })
@@ -31,7 +41,15 @@ export function readinessOf(facts: ReadinessFacts): { ready: boolean; reasons: S
   } else if (reserveRefusal !== null && hasStrictTenants(snapshot)) {
     reasons.push({ code: reserveRefusal, detail: LOG_DETAILS[reserveRefusal] })
   }
-  return { ready: reasons.length === 0, reasons }
+  return { ready: reasons.length === 0, reasons, warnings: clockWarnings(facts) }
+}
+
+/** No reason to send traffic elsewhere: the gateway goes by the database's clock, and only dropping by age waits. */
+function clockWarnings({ clockOffsetMs = null, maxClockOffsetMs = 0 }: ReadinessFacts): StateReason[] {
+  if (clockOffsetMs === null || Math.abs(clockOffsetMs) <= maxClockOffsetMs) return []
+  const seconds = Math.round(Math.abs(clockOffsetMs) / 1000)
+  const detail = `the clock of this machine is ${seconds} s ${clockOffsetMs > 0 ? 'ahead of' : 'behind'} the database's`
+  return [{ code: 'clock_offset', detail }]
 }
 
 /** Looked at only while the log refuses. Measured: 1 ms for 100,000 tenants. */

@@ -1,6 +1,7 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
+import { DatabaseClock } from '../lib/database-clock.ts'
 import { DirectoryRefresher } from '../directory/refresher.ts'
 import { mintKey } from '../model/api-key.ts'
 import type { DatabaseTarget } from '../model/database-target.ts'
@@ -310,4 +311,17 @@ void t.test('no database at all: start resolves, and it loads once there is one'
   })
   await until(() => refresher.snapshot !== null)
   t.equal(refresher.stats.lastError, null)
+})
+
+void t.test("D1: each load tells the database's time", async (t) => {
+  const at = { wall: Date.now() + 40 * 86_400_000, tick: 0 }
+  const clock = new DatabaseClock({ wall: () => at.wall, tick: () => at.tick })
+  const connection = openDirectorySource(target, sql, clock).connect({ onHint: () => {}, onClose: () => {} })
+  t.teardown(() => connection.destroy())
+  const cursor = await connection.load(null, () => {})
+  const [row] = await sql<{ ms: number }[]>`SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS ms`
+  t.ok(Math.abs(clock.nowMs() - (row?.ms ?? 0)) < 60_000)
+  at.tick += 3_600_000
+  await connection.load(cursor, () => {})
+  t.ok(Math.abs(clock.nowMs() - (row?.ms ?? 0)) < 60_000, 'a load without news does so too')
 })

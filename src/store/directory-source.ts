@@ -6,6 +6,7 @@ import type {
   TenantRecord,
 } from '../directory/directory-source.ts'
 import type { DatabaseTarget } from '../model/database-target.ts'
+import { DatabaseClock } from '../lib/database-clock.ts'
 import type { TenantState } from '../model/grant.ts'
 import { DEFAULT_LOG_POLICY, type LogPolicy } from '../model/log-policy.ts'
 import type { RateLimit } from '../model/route.ts'
@@ -40,19 +41,29 @@ interface DirectoryRow {
 
 /**
  * The directory's source in PostgreSQL. Loading and listening have one connection of their own, so that nothing else
- * delays a revocation; uses are written through `control`.
+ * delays a revocation; uses are written through `control`. Each load tells `clock` the database's time.
  */
-export function openDirectorySource(target: DatabaseTarget, control: Sql): DirectorySource {
+export function openDirectorySource(
+  target: DatabaseTarget,
+  control: Sql,
+  clock = new DatabaseClock(),
+): DirectorySource {
   return {
-    connect: (events) => new PostgresDirectoryConnection(target, events),
+    connect: (events) => new PostgresDirectoryConnection(target, events, clock),
     writeUses: (uses) => touchKeys(control, uses),
   }
 }
 
 class PostgresDirectoryConnection implements DirectoryConnection {
   readonly #sql: Sql
+  readonly #clock: DatabaseClock
 
-  constructor(target: DatabaseTarget, events: { readonly onHint: () => void; readonly onClose: () => void }) {
+  constructor(
+    target: DatabaseTarget,
+    events: { readonly onHint: () => void; readonly onClose: () => void },
+    clock: DatabaseClock,
+  ) {
+    this.#clock = clock
     // One connection for LISTEN and for the polls: the polls also prove that it still lives.
     this.#sql = openControl(target, {
       applicationName: 'waybill directory',
@@ -80,13 +91,19 @@ class PostgresDirectoryConnection implements DirectoryConnection {
   async load(since: string | null, onChunk: (chunk: DirectoryChunk) => void): Promise<string> {
     let cursor: string | null = null
     let failure: unknown = null
+    const askedTick = this.#clock.tick()
     // The callback form: the iterator form of postgres.js 3.4.9 ends as if complete when the connection breaks between two
     // chunks, and half a directory would turn valid keys away. It waits for the callback's promise, undeclared, except for the
     // last one's: hence nothing may be thrown in there.
     // oxlint-disable-next-line typescript/no-misused-promises
     await selectDirectory(this.#sql, since).cursor(CHUNK_ROWS, async (rows) => {
       try {
-        cursor = rows.find((row) => row.type === 'moment')?.id ?? cursor
+        const moment = rows.find((row) => row.type === 'moment')
+        if (moment !== undefined) {
+          cursor = moment.id
+          if (moment.expires_at_ms !== null)
+            this.#clock.observe(moment.expires_at_ms, askedTick, this.#clock.tick())
+        }
         onChunk({
           tenants: rows.filter((row) => row.type === 'tenant').map(toTenantRecord),
           keys: rows.filter((row) => row.type === 'key').map(toKeyRecord),
@@ -122,7 +139,8 @@ function selectDirectory(sql: Sql, since: string | null) {
             AND ${sql(table)}.changed_xid < pg_snapshot_xmax(pg_current_snapshot())`
   return sql<DirectoryRow[]>`
     SELECT 'moment' AS type, pg_snapshot_xmin(pg_current_snapshot())::text AS id, 0::bigint AS version, '' AS tenant,
-      '' AS digest, 'active' AS state, '' AS scopes, '' AS networks, NULL::float8 AS expires_at_ms,
+      '' AS digest, 'active' AS state, '' AS scopes, '' AS networks,
+      extract(epoch FROM clock_timestamp())::float8 * 1000 AS expires_at_ms, -- the database's time
       NULL::float8 AS rate_per_second, NULL::int AS rate_burst, NULL::int AS max_concurrency, NULL::text AS log_policy,
       NULL::jsonb AS routes
     UNION ALL

@@ -67,13 +67,17 @@ export class Figures {
   }
 
   /** Ready when at least one worker is: connections go to those that are ready, as long as there are any. */
-  async readiness(): Promise<{ ready: boolean; reasons: StateReason[] }> {
+  async readiness(): Promise<{ ready: boolean; reasons: StateReason[]; warnings?: readonly StateReason[] }> {
     const phase = this.#parts.phase()
     if (phase !== 'ready') {
       return { ready: false, reasons: [{ code: phase, detail: `the gateway is ${phase}` }] }
     }
     const reports = [...(await this.#reports())].filter(([worker]) => worker.state === 'serving')
-    if (reports.some(([, report]) => report?.readiness.ready === true)) return { ready: true, reasons: [] }
+    if (reports.some(([, report]) => report?.readiness.ready === true)) {
+      // They are of the machine, the same for all workers.
+      const warnings = reports.flatMap(([, report]) => report?.readiness.warnings ?? []).slice(0, 1)
+      return { ready: true, reasons: [], warnings }
+    }
     const reasons = reports.flatMap(([worker, report]) => {
       if (report === null) return [silent(worker)]
       return report.readiness.reasons.map((reason) => ofWorker(worker, reason))

@@ -52,7 +52,11 @@ export interface WorkerState {
 /** How a worker is. */
 export interface WorkerReport {
   readonly health: { readonly healthy: boolean; readonly reasons: readonly StateReason[] }
-  readonly readiness: { readonly ready: boolean; readonly reasons: readonly StateReason[] }
+  readonly readiness: {
+    readonly ready: boolean
+    readonly reasons: readonly StateReason[]
+    readonly warnings: readonly StateReason[]
+  }
   readonly overview: Overview
   /** Whether its snapshot has the key that was asked for. */
   readonly knowsKey: boolean
