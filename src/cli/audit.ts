@@ -3,7 +3,7 @@ import { AuditSum, type AuditAccount, type AuditSummary, type InstanceAudit } fr
 import { auditInstances, type AuditFilter } from '../store/audit.ts'
 import type { Cli } from './cli.ts'
 import { DATABASE_OPTIONS, addConfigFlags } from './configuration.ts'
-import { withDatabase } from './context.ts'
+import { readByDatabase, withDatabase } from './context.ts'
 import type { ExitCode, Io } from './io.ts'
 import { openListing, type RowShape } from './listing.ts'
 import { writeOut } from './output.ts'
@@ -49,9 +49,10 @@ export function readAuditFilter(flags: AuditFlags, nowMs: number, problems: Prob
 
 async function audit(io: Io, flags: AuditFlags): Promise<ExitCode> {
   const problems = new Problems()
-  const filter = readAuditFilter(flags, io.now(), problems)
+  readAuditFilter(flags, io.now(), problems)
   problems.throwIfAny()
   return await withDatabase(io, flags, 'reader', async ({ sql }) => {
+    const filter = await readByDatabase(io, sql, (nowMs, found) => readAuditFilter(flags, nowMs, found))
     const audits = auditInstances(sql, filter, { isDeep: flags.deep === true })
     const summary = await (flags.json === true ? printJson(io, filter, audits) : printTable(io, audits))
     return summary.isComplete ? 0 : 1

@@ -3,11 +3,13 @@ import type { Config } from '../config.ts'
 import { startEmbeddedPostgres } from '../embedded/postgres.ts'
 import { parseDatabaseUrl, type DatabaseTarget } from '../model/database-target.ts'
 import { MIGRATIONS_DIR, migrate, pendingMigrations } from '../store/migrate.ts'
+import { readClock } from '../store/retention.ts'
 import { closeSql, openControl, openReader, type Sql } from '../store/sql.ts'
 import { readConfig, type Flags } from './configuration.ts'
 import { databaseError, isSchemaError } from './database-errors.ts'
 import { UsageError, CommandError } from './errors.ts'
 import type { ExitCode, Io } from './io.ts'
+import { Problems } from './problems.ts'
 
 /** A database that a command has opened. */
 export interface OpenDatabase {
@@ -49,6 +51,22 @@ export async function withDatabase(
   } finally {
     await embedded.stop()
   }
+}
+
+/**
+ * Reads flags that may hold a time ("1h", "90d") again by the database's clock, which is what entries and expiries go by:
+ * that of the machine where a command is typed may be wrong. Throws a `UsageError` as the first reading does.
+ */
+export async function readByDatabase<T>(
+  io: Io,
+  sql: Sql,
+  read: (nowMs: number, problems: Problems) => T,
+): Promise<T> {
+  const problems = new Problems()
+  const { databaseMs } = await readClock(sql, () => io.now())
+  const value = read(databaseMs, problems)
+  problems.throwIfAny()
+  return value
 }
 
 /** Shows progress on stderr, where a person is watching. */

@@ -8,7 +8,7 @@ import type { Sql } from '../store/sql.ts'
 import { createTenant, getTenant } from '../store/tenants.ts'
 import type { Cli } from './cli.ts'
 import { DATABASE_OPTIONS, addConfigFlags } from './configuration.ts'
-import { withDatabase } from './context.ts'
+import { readByDatabase, withDatabase } from './context.ts'
 import { CommandError } from './errors.ts'
 import { collect } from './flags.ts'
 import type { ExitCode, Io } from './io.ts'
@@ -94,9 +94,10 @@ export function keyName(value: string, problems: Problems): string {
 
 async function mint(io: Io, flags: MintFlags): Promise<ExitCode> {
   const problems = new Problems()
-  const request = readMintRequest(flags, io.now(), problems)
+  readMintRequest(flags, io.now(), problems)
   problems.throwIfAny()
   return await withDatabase(io, flags, 'control', async ({ sql, config }) => {
+    const request = await readByDatabase(io, sql, (nowMs, found) => readMintRequest(flags, nowMs, found))
     await requireTenant(io, sql, request.tenant, flags.createTenant !== false)
     const minted = mintKey()
     const key = await insertKey(sql, {

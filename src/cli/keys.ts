@@ -4,7 +4,7 @@ import { mintKey } from '../model/api-key.ts'
 import { getKey, listKeys, revokeKey, rotateKey, updateKey, type ApiKey } from '../store/keys.ts'
 import type { Cli } from './cli.ts'
 import { DATABASE_OPTIONS, addConfigFlags } from './configuration.ts'
-import { withDatabase } from './context.ts'
+import { readByDatabase, withDatabase } from './context.ts'
 import { addFormatFlags, readFormat, type FormatFlags } from './flags.ts'
 import type { ExitCode, Io } from './io.ts'
 import { addMintCommand, keyName } from './key-minting.ts'
@@ -119,14 +119,15 @@ export function readKeyChanges(flags: KeyFlags, nowMs: number, problems: Problem
 
 async function set(io: Io, id: string, flags: KeyFlags): Promise<ExitCode> {
   const problems = new Problems()
-  const changes = readKeyChanges(flags, io.now(), problems)
+  const given = readKeyChanges(flags, io.now(), problems)
   const ifVersion =
     flags.ifVersion === undefined
       ? null
       : problems.integer('--if-version', flags.ifVersion, 1, Number.MAX_SAFE_INTEGER)
-  if (Object.keys(changes).length === 0) problems.add('nothing to set: give --name, --rate or --expires')
+  if (Object.keys(given).length === 0) problems.add('nothing to set: give --name, --rate or --expires')
   problems.throwIfAny()
   return await withDatabase(io, flags, 'control', async ({ sql }) => {
+    const changes = await readByDatabase(io, sql, (nowMs, found) => readKeyChanges(flags, nowMs, found))
     return await printKey(io, flags, await updateKey(sql, id, changes, ifVersion))
   })
 }

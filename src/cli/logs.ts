@@ -9,7 +9,7 @@ import {
 import type { Sql } from '../store/sql.ts'
 import type { Cli } from './cli.ts'
 import { DATABASE_OPTIONS, addConfigFlags } from './configuration.ts'
-import { withDatabase } from './context.ts'
+import { readByDatabase, withDatabase } from './context.ts'
 import { ENTRY_SHAPE } from './entry-shape.ts'
 import { addFormatFlags } from './flags.ts'
 import type { ExitCode, Io } from './io.ts'
@@ -47,12 +47,13 @@ export function addLogsCommand(program: Command, cli: Cli): void {
 
 async function logs(io: Io, flags: LogFlags): Promise<ExitCode> {
   const problems = new Problems()
-  const query = readLogQuery(flags, io.now(), problems)
+  const { isWholeKey } = readLogQuery(flags, io.now(), problems)
   problems.throwIfAny()
-  if (query.isWholeKey) {
+  if (isWholeKey) {
     io.stderr.write('warning: the key itself was on the command line, where others may see it\n')
   }
   return await withDatabase(io, flags, 'reader', async ({ sql }) => {
+    const query = await readByDatabase(io, sql, (nowMs, found) => readLogQuery(flags, nowMs, found))
     const listing = openListing(io, query.format, ENTRY_SHAPE)
     if (query.isFollowing) await follow(io, sql, query, listing)
     else if (query.limit === null) await writeAll(streamEntries(sql, query.filter), listing)

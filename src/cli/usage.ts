@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { usageByDay, type UsageRow } from '../store/usage.ts'
 import type { Cli } from './cli.ts'
 import { DATABASE_OPTIONS, addConfigFlags } from './configuration.ts'
-import { withDatabase } from './context.ts'
+import { readByDatabase, withDatabase } from './context.ts'
 import { addFormatFlags, readFormat, type FormatFlags } from './flags.ts'
 import type { ExitCode, Io } from './io.ts'
 import { openListing, type Format, type RowShape } from './listing.ts'
@@ -105,9 +105,10 @@ const USAGE_SHAPE: RowShape<UsageRow> = {
 
 async function usage(io: Io, flags: UsageFlags): Promise<ExitCode> {
   const problems = new Problems()
-  const query = readUsageQuery(flags, io.now(), problems)
+  readUsageQuery(flags, io.now(), problems)
   problems.throwIfAny()
   return await withDatabase(io, flags, 'reader', async ({ sql }) => {
+    const query = await readByDatabase(io, sql, (nowMs, found) => readUsageQuery(flags, nowMs, found))
     const listing = openListing(io, query.format, USAGE_SHAPE)
     for await (const rows of usageByDay(sql, query.filter)) await listing.write(rows)
     await listing.end()
