@@ -48,6 +48,7 @@ void t.test('every family of the product moves when its source does', async (t) 
     retries: 17,
     alreadyStored: 18,
     rowMismatches: 1,
+    foreign: 2,
   })
   Object.assign(stats.writer, { oldestUnflushedAgeMs: 1500, consecutiveFailures: 19 })
   Object.assign(stats.vitals.canary, { sent: 34, lost: 35, roundTripMs: 36, ageMs: 37 })

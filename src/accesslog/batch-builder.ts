@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { AccessEntry } from '../model/access-entry.ts'
 import { type LedgerHeader, nextDigest } from '../model/ledger-chain.ts'
-import type { Batch } from './batch.ts'
+import { type Batch, quarantinedByTenant } from './batch.ts'
 import type { EntrySource } from './channel.ts'
 import { clampTime, maxRowBytes, type RowEncoder } from './encode.ts'
 import { RowBuffer } from './row-buffer.ts'
@@ -133,7 +133,8 @@ export class BatchBuilder {
   }
 }
 
-function headerOf(
+/** What the digest of a batch covers, besides its rows. */
+export function headerOf(
   batch: Pick<
     Batch,
     | 'instance'
@@ -143,6 +144,7 @@ function headerOf(
     | 'sealedBytes'
     | 'dropped'
     | 'tenants'
+    | 'quarantined'
     | 'acceptedSeq'
     | 'isFinal'
   >,
@@ -152,10 +154,10 @@ function headerOf(
     batch: batch.number,
     firstSeq: batch.range?.firstSeq ?? null,
     lastSeq: batch.range?.lastSeq ?? null,
-    entries: batch.entries,
+    entries: batch.entries + batch.quarantined.length,
     bytes: batch.sealedBytes,
     dropped: storableDrops(batch.dropped),
-    tenants: storableCounts(batch.tenants),
+    tenants: storableCounts([...batch.tenants, ...quarantinedByTenant(batch)]),
     acceptedSeq: batch.acceptedSeq,
     isFinal: batch.isFinal,
   }

@@ -49,10 +49,15 @@ export interface Batch {
 
 /** What the store did with a batch. */
 export interface StoreResult {
-  /** `already_stored`: the ledger had a batch of this number, so an earlier attempt had been committed. */
+  /** `already_stored`: the ledger had this very batch, number and digest, so an earlier attempt had been committed. */
   readonly state: 'stored' | 'already_stored'
   /** Rows that Postgres counted; those of the batch when it was stored already. */
   readonly rows: number
+  /**
+   * The number was somebody else's: another life goes by our instance's id, or has. The batch is stored under an id of its own
+   * (see asOwnLife).
+   */
+  readonly isForeign?: boolean
 }
 
 /** Where batches are sent: each is stored exactly once, however often it is sent. */
@@ -144,8 +149,21 @@ export function cutAllRows(batch: Batch, { code, detail }: Refusal): Batch {
   }
 }
 
+/** All rows as they were sealed, by seq: those cut out among the others. */
+export function cutRowsText({ body, quarantined }: Pick<Batch, 'body' | 'quarantined'>): string {
+  const text = body.toString()
+  if (quarantined.length === 0) return text
+  const rows = text.split('\n').slice(0, -1)
+  rows.push(...quarantined.map((row) => row.text))
+  const seqOf = (row: string): number => Number(row.slice(row.lastIndexOf('\t') + 1))
+  return rows
+    .sort((a, b) => seqOf(a) - seqOf(b))
+    .map((row) => `${row}\n`)
+    .join('')
+}
+
 /** Rows of the batch in quarantine, by tenant. */
-export function quarantinedByTenant(batch: Batch): Map<string, number> {
+export function quarantinedByTenant(batch: Pick<Batch, 'quarantined'>): Map<string, number> {
   const counts = new Map<string, number>()
   for (const { tenant } of batch.quarantined) counts.set(tenant, (counts.get(tenant) ?? 0) + 1)
   return counts

@@ -46,6 +46,14 @@ export class CopyRun implements Submittable {
     this.#stream.handleCommandComplete(message)
   }
 
+  handleRowDescription(): void {
+    // Of the count that follows the COPY: it fails, or says nothing.
+  }
+
+  handleDataRow(): void {
+    // Likewise.
+  }
+
   handleReadyForQuery(): void {
     this.#stream.handleReadyForQuery()
   }

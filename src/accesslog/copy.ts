@@ -2,9 +2,10 @@ import { Socket } from 'node:net'
 import { Client, type ClientConfig } from 'pg'
 import type { DatabaseTarget } from '../model/database-target.ts'
 import type { Batch, BatchStore, StoreResult } from './batch.ts'
-import { batchStatement, COPY_STATEMENT } from './batch-statement.ts'
+import { batchStatement, COPY_STATEMENT, isOfCount } from './batch-statement.ts'
 import { CopyRun } from './copy-run.ts'
-import { isAlreadyStored, StoreError, toStoreError } from './failure.ts'
+import { isNumberTaken, skippedRows, StoreError, toStoreError } from './failure.ts'
+import { asOwnLife } from './own-life.ts'
 
 /** Longest wait for a polite end of the connection. */
 const CLOSE_TIMEOUT_MS = 1000
@@ -36,16 +37,30 @@ export class CopyConnection implements BatchStore {
       const rows = await this.#use((session) => session.copy([batch, ...more]))
       return { state: 'stored', rows }
     } catch (error) {
-      if (isAlreadyStored(error)) return { state: 'already_stored', rows: batch.entries }
-      throw toStoreError(error)
+      if (!isNumberTaken(error)) throw toStoreError(error)
+      if (more.length > 0) return { state: 'already_stored', rows: batch.entries }
+    }
+    return await this.#settleNumber(batch)
+  }
+
+  /** Of a batch whose number is taken: by itself, or by the batch of another life under our id. */
+  async #settleNumber(batch: Batch): Promise<StoreResult> {
+    if ((await this.storedAmong([batch])).has(batch)) return { state: 'already_stored', rows: batch.entries }
+    const own = asOwnLife(batch)
+    try {
+      const rows = await this.#use((session) => session.copy([own]))
+      return { state: 'stored', rows, isForeign: true }
+    } catch (error) {
+      if (!isNumberTaken(error)) throw toStoreError(error)
+      return { state: 'already_stored', rows: batch.entries, isForeign: true }
     }
   }
 
   /** See BatchStore. */
   async storedAmong(batches: readonly Batch[]): Promise<ReadonlySet<Batch>> {
     try {
-      const numbers = await this.#use((session) => session.storedNumbers(batches))
-      return new Set(batches.filter(({ number }) => numbers.has(number)))
+      const digests = await this.#use((session) => session.storedDigests(batches))
+      return new Set(batches.filter(({ number, digest }) => isDigestOf(digests.get(number), digest)))
     } catch (error) {
       throw toStoreError(error)
     }
@@ -87,6 +102,16 @@ export class CopyConnection implements BatchStore {
   }
 }
 
+interface LedgerDigest {
+  readonly batch: string
+  readonly digest: Buffer | null
+}
+
+/** Whether the ledger's row is that of the batch; one written before there were digests is taken for it. */
+function isDigestOf(stored: Buffer | null | undefined, digest: Buffer): boolean {
+  return stored !== undefined && (stored === null || stored.equals(digest))
+}
+
 /** One connection, from its opening to its first error. */
 class Session {
   /** Ours, so that it can be destroyed at any stage, before and under TLS as well. */
@@ -113,14 +138,19 @@ class Session {
   /** Rows that Postgres counted. Rejects with the driver's error. */
   async copy(batches: readonly Batch[]): Promise<number> {
     await this.#connect()
-    return await this.#copy(batchStatement(batches), batches)
+    try {
+      return await this.#copy(batchStatement(batches), batches)
+    } catch (error) {
+      throw isOfCount(error) ? skippedRows() : error
+    }
   }
 
   /** Copies in a transaction that is rolled back, after what a commit would check. Rejects with the driver's error. */
   async tryOut(batch: Batch): Promise<void> {
     await this.#connect()
     await this.#bounded('BEGIN', this.#client.query('BEGIN'))
-    await this.#copy(COPY_STATEMENT, [batch])
+    const taken = await this.#copy(COPY_STATEMENT, [batch])
+    if (taken < batch.entries) throw skippedRows(batch.entries - taken)
     await this.#bounded('SET CONSTRAINTS', this.#client.query('SET CONSTRAINTS ALL IMMEDIATE'))
     await this.#bounded('ROLLBACK', this.#client.query('ROLLBACK'))
   }
@@ -135,18 +165,18 @@ class Session {
     return await run.ended
   }
 
-  /** Which of the batches, all of one instance, the ledger has. Rejects with the driver's error. */
-  async storedNumbers(batches: readonly Batch[]): Promise<Set<number>> {
+  /** Digests that the ledger has under the numbers of the batches, all of one instance. Rejects with the driver's error. */
+  async storedDigests(batches: readonly Batch[]): Promise<Map<number, Buffer | null>> {
     await this.#connect()
-    let rows: { batch: string }[] = []
+    let rows: LedgerDigest[] = []
     const asked = this.#client
-      .query<{ batch: string }>('SELECT batch FROM access_ledger WHERE instance = $1 AND batch = ANY($2)', [
-        batches[0]?.instance,
-        batches.map(({ number }) => number),
-      ])
+      .query<LedgerDigest>(
+        'SELECT batch, digest FROM access_ledger WHERE instance = $1 AND batch = ANY($2)',
+        [batches[0]?.instance, batches.map(({ number }) => number)],
+      )
       .then((answer) => (rows = answer.rows))
     await this.#bounded('SELECT', asked)
-    return new Set(rows.map(({ batch }) => Number(batch)))
+    return new Map(rows.map(({ batch, digest }) => [Number(batch), digest]))
   }
 
   async close(): Promise<void> {

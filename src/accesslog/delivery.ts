@@ -44,6 +44,8 @@ export interface DeliveryParts {
   readonly channelFill: () => number
   /** When the oldest entry in the channel was pushed; Infinity when it is empty. */
   readonly waitingSinceMs: () => number
+  /** A batch was stored under another id, for its number was somebody else's. */
+  readonly onForeign: (batch: Batch) => void
   readonly onBackOff: () => void
   readonly onAttempt: () => void
 }
@@ -246,6 +248,7 @@ export class Delivery {
       log.mismatch({ batch: batch.number, sent: batch.entries, counted: result.rows })
     }
     log.stored(batch.number)
+    if (result.isForeign === true) this.#parts.onForeign(batch)
   }
 
   /** Until the wait is over, or the database is back, or the drain begins. Returns whether the batch was spilled meanwhile. */

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { projectFolder } from '../version.ts'
-import { type FailureKind, failureKind, isAlreadyStored, KIND_BY_SQLSTATE, toStoreError } from './failure.ts'
+import { type FailureKind, failureKind, isNumberTaken, KIND_BY_SQLSTATE, toStoreError } from './failure.ts'
 
 t.test('docs/errors.md has the table of SQLSTATEs that is in force, and explains each kind', async (t) => {
   const document = readFileSync(join(projectFolder(), 'docs/errors.md'), 'utf8')
@@ -51,10 +51,11 @@ t.test('finds the row that Postgres blames, whatever its language', async (t) =>
 })
 
 t.test('takes a duplicate for stored only when it is the ledger that has it', async (t) => {
-  t.equal(isAlreadyStored({ code: '23505', constraint: 'access_ledger_pkey' }), true)
-  t.equal(isAlreadyStored({ code: '23505', constraint: 'other_key' }), false)
-  t.equal(isAlreadyStored({ code: '23503', constraint: 'access_ledger_pkey' }), false)
-  t.equal(isAlreadyStored(null), false)
+  t.equal(isNumberTaken({ code: '23505', constraint: 'access_ledger_pkey' }), true)
+  t.equal(isNumberTaken({ code: '23505', constraint: 'quarantine_entry' }), true)
+  t.equal(isNumberTaken({ code: '23505', constraint: 'other_key' }), false)
+  t.equal(isNumberTaken({ code: '23503', constraint: 'access_ledger_pkey' }), false)
+  t.equal(isNumberTaken(null), false)
 })
 
 t.test('keeps the cause, and leaves an error of its own as it is', async (t) => {

@@ -38,8 +38,8 @@ export const KIND_BY_SQLSTATE: Readonly<Record<string, FailureKind>> = {
 /** Longest text of the server that is kept. */
 const MAX_DETAIL = 200
 
-/** Name of the constraint that a batch meets when it is stored already. */
-const LEDGER_KEY = 'access_ledger_pkey'
+/** Names of the constraints that a batch meets when it, or another of its number or with its seqs, is stored already. */
+const NUMBER_KEYS = new Set(['access_ledger_pkey', 'quarantine_entry'])
 
 /** An attempt to store a batch that failed, or whose end is not known. */
 export class StoreError extends Error {
@@ -85,9 +85,19 @@ export function toStoreError(error: unknown): StoreError {
   })
 }
 
-/** Whether the error says that the ledger has a row of this batch: an earlier attempt was committed. */
-export function isAlreadyStored(error: unknown): boolean {
-  return textProperty(error, 'code') === '23505' && textProperty(error, 'constraint') === LEDGER_KEY
+/** Whether the error says that the number is taken: an earlier attempt was committed, or another batch has it. */
+export function isNumberTaken(error: unknown): boolean {
+  return textProperty(error, 'code') === '23505' && NUMBER_KEYS.has(textProperty(error, 'constraint'))
+}
+
+/** Rows were taken, and not kept: a trigger or rule of the table skips them. Whose they are has to be found out. */
+export function skippedRows(rows: number | null = null): StoreError {
+  const detail = `${rows === null ? '' : `${rows} `}rows skipped by a trigger or rule of the table`
+  return new StoreError(`access log batch not stored: ${detail}`, {
+    code: 'skipped',
+    kind: 'rejected',
+    detail: 'skipped by a trigger or rule of the table',
+  })
 }
 
 /** `COPY access_log, line 3, column status: "x"`; the words after the name are in the server's language, the number is not. */

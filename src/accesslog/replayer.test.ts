@@ -40,12 +40,13 @@ function rigOf() {
   }
   const link = new Link(new FakeStore(clock))
   const replayer = new Replayer({
+    isOurs: (id) => id === INSTANCE,
+    onForeign: () => {},
     ...shared,
     spill,
     link,
     mender: new Mender({ ...shared, link, ensurePartitions: async () => {} }),
     random: () => 0.5,
-    instance: INSTANCE,
     options: {
       maxBatchEntries: 50,
       maxBatchBytes: 1e6,

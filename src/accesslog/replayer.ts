@@ -22,7 +22,6 @@ export interface ReplayParts {
   readonly log: WriterLog
   readonly clock: Clock
   readonly random: () => number
-  readonly instance: string
   readonly options: {
     readonly maxBatchEntries: number
     readonly maxBatchBytes: number
@@ -31,6 +30,10 @@ export interface ReplayParts {
     /** With a journal all batches come this way, and a COPY is due as it is without: by number or by age. */
     readonly journal: { readonly flushEntries: number; readonly flushIntervalMs: number } | null
   }
+  /** Whether a process life is ours: its entries are in our books. */
+  readonly isOurs: (instance: string) => boolean
+  /** A batch was stored under another id, for its number was somebody else's. */
+  readonly onForeign: (batch: Batch) => void
   /** Live batches need all the room there is. */
   readonly isPressed: () => boolean
 }
@@ -87,11 +90,11 @@ export class Replayer {
   /** A batch is stored, in this form: settles its frame, and in the books its rows. A second call changes nothing. */
   settle(spilled: Spilled, batch: Batch): void {
     if (!this.#spill.settle(spilled)) return
-    const { ledger, counters, instance } = this.#parts
+    const { ledger, counters, isOurs } = this.#parts
     counters.replayed += batch.entries
     counters.quarantined += batch.quarantined.length
     // Those of a dead process were never in our books.
-    if (batch.instance !== instance) return
+    if (!isOurs(batch.instance)) return
     for (const [tenant, count] of batch.tenants) ledger.move(tenant, count, 'spilled', 'stored')
     for (const [tenant, count] of quarantinedByTenant(batch)) {
       ledger.move(tenant, count, 'spilled', 'quarantined')
@@ -149,6 +152,8 @@ export class Replayer {
     if (!('has' in stored)) return await this.#failed(stored, first.frame.batch)
     this.#parts.counters.alreadyStored += stored.size
     for (const each of group) if (stored.has(each.frame.batch)) this.settle(each, each.frame.batch)
+    // None of them: the number of one is taken by another batch.
+    if (stored.size === 0) for (const each of group) await this.#storeOne(each)
   }
 
   /** Until it is stored, whatever has to be mended for that, or the replay is stopped. */
@@ -178,6 +183,7 @@ export class Replayer {
     this.#failures = 0
     this.#parts.counters.replay(batch, result, this.#clock.nowMs() - startedAtMs)
     this.#parts.log.stored(batch.number)
+    if (result.isForeign === true) this.#parts.onForeign(batch)
     if (result.rows !== batch.entries) {
       this.#parts.log.mismatch({ batch: batch.number, sent: batch.entries, counted: result.rows })
     }

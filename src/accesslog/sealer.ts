@@ -23,20 +23,41 @@ export interface SealerParts {
   readonly options: { readonly maxBatchEntries: number; readonly maxBatchBytes: number }
 }
 
+/** A chain of batches: its id, and the seq of the last entry that was settled before it. */
+export interface Life {
+  readonly instance: string
+  readonly baseSeq: number
+}
+
 /** Makes batches of what waits, one after the other: numbers them, and chains each to the digest of the one before. */
 export class Sealer {
   readonly #parts: SealerParts
-  readonly #encoder: RowEncoder
+  #encoder: RowEncoder
   readonly #rows = new RowBuffer()
   /** The next batch, begun while one is on its way. */
   #ahead: BatchBuilder | null = null
   #lastBatch = 0
   #lastDigest: Buffer
+  #life: Life
+  #nextLife: string | null = null
+  /** Entries settled, as a row or a drop, by the batches sealed so far, of all lives. */
+  #settledSeq = 0
 
   constructor(parts: SealerParts) {
     this.#parts = parts
     this.#encoder = new RowEncoder(parts.instance)
     this.#lastDigest = firstDigest(parts.instance)
+    this.#life = { instance: parts.instance, baseSeq: 0 }
+  }
+
+  /** The chain that batches belong to at present. */
+  get life(): Life {
+    return this.#life
+  }
+
+  /** From the next batch on that is begun: a new chain under a new id, because somebody else lives under the old one. */
+  renew(instance: string): void {
+    this.#nextLife = instance
   }
 
   /** Whether entries have left the source for the next batch. */
@@ -59,15 +80,16 @@ export class Sealer {
       const dropped = ledger.takeUnreportedDrops()
       if (dropped !== null) log.dropped(dropped)
       const batch = builder.seal({
-        instance: this.#parts.instance,
+        instance: this.#life.instance,
         number: ++this.#lastBatch,
         dropped,
-        acceptedSeq: source.lastSeq,
+        acceptedSeq: source.lastSeq - this.#life.baseSeq,
         buffered: source.size,
         isFinal,
         previousDigest: this.#lastDigest,
       })
       this.#lastDigest = batch.digest
+      this.#settledSeq = source.lastSeq - source.size
       counters.sealed(batch.sealedBytes, clock.nowMs())
       return batch
     }
@@ -95,7 +117,16 @@ export class Sealer {
     return builder.takeSlice(this.#parts.source, (entry) => this.#parts.mender.unfit(entry))
   }
 
+  #beginLife(instance: string): void {
+    this.#nextLife = null
+    this.#life = { instance, baseSeq: this.#settledSeq }
+    this.#encoder = new RowEncoder(instance)
+    this.#lastBatch = 0
+    this.#lastDigest = firstDigest(instance)
+  }
+
   #newBuilder(): BatchBuilder {
+    if (this.#nextLife !== null) this.#beginLife(this.#nextLife)
     const { maxBatchEntries: maxEntries, maxBatchBytes: maxBytes } = this.#parts.options
     return new BatchBuilder(this.#encoder, { maxEntries, maxBytes }, this.#rows)
   }

@@ -104,6 +104,14 @@ export class WriterLog {
     if (this.#may('mismatch')) this.#logger.error(fields, 'access log: Postgres counted other rows than sent')
   }
 
+  /** The number of a batch is another's: two processes live under one id. */
+  foreign(fields: { instance: string; batch: number; next?: string }): void {
+    this.#logger.error(
+      fields,
+      'access log: the ledger has another batch of this number; was the machine or the database put back? The batch is stored under an id of its own',
+    )
+  }
+
   /** The deadline of the shutdown has come; what is left goes to the spill directory. */
   overdue(entries: number): void {
     if (entries > 0)

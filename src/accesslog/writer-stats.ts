@@ -38,6 +38,7 @@ export class WriterCounters {
   quarantined = 0
   replayed = 0
   rowMismatches = 0
+  foreign = 0
   consecutiveFailures = 0
   lastErrorCode: string | null = null
   readonly triggers: Record<FlushTrigger, number> = { size: 0, interval: 0, flush: 0, drain: 0 }
@@ -67,9 +68,9 @@ export class WriterCounters {
     state: Pick<WriterStats, 'mode' | 'oldestUnflushedAgeMs' | 'inHandEntries' | 'isAway' | 'spill'>,
     nowMs: number,
   ): WriterStats {
-    const { batches, entries, bytes, retries, alreadyStored, rejected, rowMismatches } = this
+    const { batches, entries, bytes, retries, alreadyStored, rejected, rowMismatches, foreign } = this
     const { consecutiveFailures, lastErrorCode, quarantined, replayed } = this
-    const counts = { batches, entries, bytes, retries, alreadyStored, rejected, rowMismatches }
+    const counts = { batches, entries, bytes, retries, alreadyStored, rejected, rowMismatches, foreign }
     const copyDurations = this.copyDurations.reading
     return {
       ...state,

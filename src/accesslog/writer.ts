@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { FlushTrigger, WriterMode } from '../model/stats.ts'
 import type { Batch, BatchStore } from './batch.ts'
 import type { EntrySource } from './channel.ts'
@@ -9,7 +10,7 @@ import type { Ledger } from './ledger.ts'
 import { Link, type Sender } from './link.ts'
 import { Mender } from './mender.ts'
 import { Replayer } from './replayer.ts'
-import { Sealer } from './sealer.ts'
+import { type Life, Sealer } from './sealer.ts'
 import type { Spill } from './spill.ts'
 import type { WatchedLoop } from './watchdog.ts'
 import { type Logger, WriterLog } from './writer-log.ts'
@@ -60,6 +61,9 @@ export interface DrainResult {
 const JOURNAL_INTERVAL_MS = 3
 const JOURNAL_ENTRIES = 512
 
+/** Ids under which one process may go on; more are not begun: each batch that meets another's is stored as a life of its own. */
+const MAX_LIVES = 64
+
 /** How long after the drain's deadline the disk may take for what is left. */
 const SPILL_GRACE_MS = 2000
 
@@ -102,6 +106,8 @@ export class Writer {
   readonly #spill: Spill | null
   readonly #clock: Clock
   readonly #sealer: Sealer
+  /** Ids of the chains of this process. */
+  readonly #lives: Set<string>
   readonly #log: WriterLog
   readonly #mender: Mender
   readonly #delivery: Delivery
@@ -135,6 +141,7 @@ export class Writer {
     const channelFill = parts.channelFill ?? (() => 0)
     const isJournal = spill !== null && options.isJournal === true
     this.#source = parts.channel
+    this.#lives = new Set([instance])
     this.#ledger = ledger
     this.#spill = spill
     this.#clock = clock
@@ -150,10 +157,11 @@ export class Writer {
             ...shared,
             clock: steppingClock(time, () => onStep('replay')),
             spill,
-            instance,
             mender: new Mender({ ...mending, isReplay: true }),
             options: { ...options, journal: isJournal ? options : null },
             isPressed: () => channelFill() >= 1 / 2,
+            isOurs: (id) => this.#lives.has(id),
+            onForeign: (batch) => this.#foreign(batch),
           })
     this.#collector = new Collector({
       source: parts.channel,
@@ -179,6 +187,7 @@ export class Writer {
       settleSpilled: (spilled, batch) => this.#replayer?.settle(spilled, batch),
       options: { ...options, spillAfterMs: options.spillAfterMs ?? SPILL_AFTER_MS, isJournal },
       channelFill,
+      onForeign: (batch) => this.#foreign(batch),
       waitingSinceMs: () => this.#collector.waitingSinceMs,
       onAttempt: () => this.#enter('copying'),
       onBackOff: () => this.#enter('backing_off'),
@@ -248,6 +257,21 @@ export class Writer {
         steps: () => this.#steps.replay,
       },
     ]
+  }
+
+  /** The chain that is being written, which changes when somebody else is found to live under its id. */
+  get life(): Life {
+    return this.#sealer.life
+  }
+
+  #foreign(batch: Batch): void {
+    this.#counters.foreign++
+    const isNew = batch.instance === this.#sealer.life.instance
+    const next = randomUUID()
+    this.#log.foreign({ instance: batch.instance, batch: batch.number, ...(isNew ? { next } : {}) })
+    if (!isNew || this.#lives.size >= MAX_LIVES) return
+    this.#lives.add(next)
+    this.#sealer.renew(next)
   }
 
   /** The one loop: never two batches in hand. */

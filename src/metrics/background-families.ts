@@ -91,6 +91,12 @@ export const BACKGROUND_FAMILIES: readonly Family[] = [
     'Batches of which Postgres counted other rows than were sent: a fault of the product',
     (r) => r.writer.rowMismatches,
   ),
+  single(
+    'counter',
+    'waybill_writer_foreign_batches_total',
+    'Batches whose number was taken by another process under the same id, stored under an id of their own',
+    (r) => r.writer.foreign,
+  ),
   {
     type: 'histogram',
     name: 'waybill_writer_copy_duration_seconds',

@@ -44,6 +44,7 @@ export function restingStats() {
       retries: 0,
       alreadyStored: 0,
       rowMismatches: 0,
+      foreign: 0,
       copyDurations: { boundsMs: [2.5, 100], counts: [0, 0, 0], sumMs: 0 },
       oldestUnflushedAgeMs: 0,
       consecutiveFailures: 0,

@@ -104,6 +104,8 @@ export interface WriterStats {
   readonly alreadyStored: number
   /** Batches of which Postgres counted other rows than were sent; more than 0 is a fault of the product. */
   readonly rowMismatches: number
+  /** Batches whose number the ledger had with another digest: somebody else lives under our instance's id. */
+  readonly foreign: number
   /** COPY with its commit; `counts` by bucket, not cumulative, one longer than `boundsMs`. */
   readonly copyDurations: {
     readonly boundsMs: readonly number[]

@@ -107,12 +107,14 @@ export class AccessLog {
     this.#record = new InstanceRecord({
       sql: control,
       identity: {
-        id: instance,
         version: packageVersion(),
         capacityEntries: o['accessLog.capacityEntries'] + o['accessLog.maxBatchEntries'],
         journalMs: o['accessLog.journal'] ? JOURNAL_MS : null,
       },
-      figures: () => ({ acceptedSeq: channel.lastSeq, spilledEntries: ledger.totals.spilled }),
+      figures: () => {
+        const { instance: id, baseSeq } = this.writer.life
+        return { id, acceptedSeq: channel.lastSeq - baseSeq, spilledEntries: ledger.totals.spilled }
+      },
       logger,
     })
   }

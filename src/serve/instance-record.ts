@@ -9,7 +9,6 @@ const END_TIMEOUT_MS = 2000
 
 /** What is known of this process life from its start. */
 export interface InstanceIdentity {
-  readonly id: string
   readonly version: string
   /** Most entries that a kill can lose. */
   readonly capacityEntries: number
@@ -17,23 +16,23 @@ export interface InstanceIdentity {
   readonly journalMs: number | null
 }
 
+/** Of the process life that is being written, which can be another than at the start. */
+export interface LifeFigures extends InstanceFigures {
+  readonly id: string
+}
+
 /** Keeps this process' row in `instances`: registered as soon as the database can be reached, touched, ended. */
 export class InstanceRecord {
   readonly #sql: Sql
   readonly #identity: InstanceIdentity
-  readonly #figures: () => InstanceFigures
+  readonly #figures: () => LifeFigures
   readonly #logger: Logger
-  readonly #startedAt = new Date()
+  #startedAt = new Date()
+  #registered: string | null = null
   #timer: NodeJS.Timeout | null = null
-  #isRegistered = false
   #running: Promise<void> = Promise.resolve()
 
-  constructor(parts: {
-    sql: Sql
-    identity: InstanceIdentity
-    figures: () => InstanceFigures
-    logger: Logger
-  }) {
+  constructor(parts: { sql: Sql; identity: InstanceIdentity; figures: () => LifeFigures; logger: Logger }) {
     this.#sql = parts.sql
     this.#identity = parts.identity
     this.#figures = parts.figures
@@ -51,8 +50,9 @@ export class InstanceRecord {
   async stop(): Promise<void> {
     if (this.#timer !== null) clearInterval(this.#timer)
     const end = this.#running.then(async () => {
-      if (!this.#isRegistered) await this.#touch()
-      await endInstance(this.#sql, this.#identity.id, this.#figures())
+      const { id, ...figures } = this.#figures()
+      if (this.#registered !== id) await this.#touch()
+      await endInstance(this.#sql, id, figures)
     })
     let timer: NodeJS.Timeout | undefined
     const timeout = new Promise<void>((resolve) => {
@@ -73,8 +73,11 @@ export class InstanceRecord {
   }
 
   async #touch(): Promise<void> {
-    if (this.#isRegistered && (await touchInstance(this.#sql, this.#identity.id, this.#figures()))) return
-    await registerInstance(this.#sql, { ...this.#identity, host: hostname(), startedAt: this.#startedAt })
-    this.#isRegistered = true
+    const { id, ...figures } = this.#figures()
+    if (this.#registered === id && (await touchInstance(this.#sql, id, figures))) return
+    // Another life has begun under this process, because somebody else was found to live under its id.
+    if (this.#registered !== null && this.#registered !== id) this.#startedAt = new Date()
+    await registerInstance(this.#sql, { ...this.#identity, id, host: hostname(), startedAt: this.#startedAt })
+    this.#registered = id
   }
 }
