@@ -4,6 +4,7 @@ import { startForwarder, type Forwarder } from './failure-forwarder.ts'
 import { embeddedServer, type EmbeddedServer } from './failure-postgres.ts'
 import { startGateway, type GatewayConfig, type GatewayOptions, type TestGateway } from './gateway.ts'
 import { startLoad, type Load } from './load.ts'
+import { twoServers, type TwoServers } from './two-servers.ts'
 import { startUpstream, type TestUpstream } from './upstream.ts'
 
 /** Connections of a load. */
@@ -59,6 +60,15 @@ export async function embeddedScene(
 ): Promise<Scene & { readonly db: EmbeddedServer }> {
   const staged = await stage(t, options)
   return { ...staged, db: await embeddedServer(t, staged.gateway) }
+}
+
+/** A scene on two servers of its own, its gateway behind the address that a failover lets lead to the other one. */
+export async function twoServerScene(
+  t: Test,
+  options: SceneOptions = {},
+): Promise<Scene & { readonly db: TwoServers }> {
+  const db = await twoServers(t)
+  return { ...(await stage(t, options, db.url)), db }
 }
 
 /** Starts a load of reads of `/files/ok`, stopped on teardown. */
