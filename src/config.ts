@@ -3,6 +3,7 @@ import { parseDocument } from 'yaml'
 import { OPTION_NAMES, optionEnv, optionRow, type OptionName, type Options } from './config/options.ts'
 import { crossProblems } from './config/cross-checks.ts'
 import { readRoutes } from './config/routes.ts'
+import { readTlsFiles } from './config/tls-files.ts'
 import type { Route } from './model/route.ts'
 
 /** Where an effective value came from. */
@@ -71,6 +72,8 @@ export function loadConfig(input: ConfigInput): Config {
   // A problem between options, one of which could not be read, would only repeat that.
   const isNew = (problem: string): boolean => !unreadable.some((name) => problem.includes(name))
   problems.push(...crossProblems(options as Options).filter(isNew))
+  // Commands that only need the database may not be allowed to read the keys.
+  if (input.ignoreRoutes !== true) problems.push(...readTlsFiles((options as Options)['listen.tls']).problems)
   if (problems.length > 0) throw new ConfigError(problems)
   return {
     options: options as Options,

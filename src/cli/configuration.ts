@@ -70,5 +70,7 @@ function tableOption(name: OptionName): Option {
 
 /** An option's value in one line: lists with commas, empty for nothing. */
 export function valueText(value: unknown): string {
-  return Array.isArray(value) ? value.join(',') : String(value)
+  if (!Array.isArray(value)) return String(value)
+  const isPlain = value.every((v) => typeof v !== 'object')
+  return isPlain ? value.join(',') : value.map((v: object) => Object.values(v).join(',')).join(';')
 }

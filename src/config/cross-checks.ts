@@ -39,6 +39,14 @@ export function crossProblems(o: Options): string[] {
     isLoopback(o['admin.host']) || o['admin.token'] !== '',
     `admin.token is required because admin.host (${o['admin.host']}) is not a loopback address`,
   )
+  must(
+    !o['listen.proxyProtocol'] || o['proxy.trustedProxies'].length > 0,
+    'listen.proxyProtocol needs proxy.trustedProxies: nobody else may say for whom it speaks',
+  )
+  must(
+    o['listen.tls'].length === 0 || !o.publicUrl.startsWith('http:'),
+    `publicUrl (${o.publicUrl}) must be https:// with listen.tls, or empty`,
+  )
   return problems
 }
 

@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { DURATION_FORM, parseDurationMs } from '../model/duration.ts'
 import { parseDatabaseUrl } from '../model/database-target.ts'
 import { networkProblem } from '../model/network.ts'
+import type { TlsFiles } from './tls-files.ts'
 
 /** One option: what it is, and how its value is read. */
 export interface Row<T> {
@@ -102,6 +103,27 @@ export function networks(help: string, extra: Extra = {}): Row<readonly string[]
     return list.every((n) => typeof n === 'string' && networkProblem(n) === null) ? (list as string[]) : null
   }
   return row<readonly string[]>([], 'a list of networks such as 10.0.0.0/8', help, parse, extra)
+}
+
+/** One pair of files or several: `{ cert, key }`, a list of them, or `cert,key;cert,key` in a text. */
+export function tlsFiles(help: string, extra: Extra = {}): Row<readonly TlsFiles[]> {
+  const readOne = (v: unknown): TlsFiles | null => {
+    if (typeof v === 'string') {
+      const [cert = '', key = '', ...more] = v.split(',')
+      return cert === '' || key === '' || more.length > 0 ? null : { cert, key }
+    }
+    if (typeof v !== 'object' || v === null) return null
+    const { cert, key, ...more } = v as Record<string, unknown>
+    const isPair = typeof cert === 'string' && typeof key === 'string' && cert !== '' && key !== ''
+    return isPair && Object.keys(more).length === 0 ? { cert, key } : null
+  }
+  const parse = (v: unknown): readonly TlsFiles[] | null => {
+    if (v === null || v === '') return []
+    const list: unknown[] = Array.isArray(v) ? v : typeof v === 'string' ? v.split(';') : [v]
+    const pairs = list.map(readOne)
+    return pairs.every((pair) => pair !== null) ? pairs : null
+  }
+  return row<readonly TlsFiles[]>([], '{ cert: file, key: file } or a list of these', help, parse, extra)
 }
 
 /** An address or a host name. */

@@ -10,6 +10,7 @@ import {
   networks,
   onOff,
   text,
+  tlsFiles,
   type Row,
 } from './option-rows.ts'
 
@@ -23,6 +24,20 @@ const MIB = 1024 ** 2
 export const OPTIONS = {
   'listen.host': text('0.0.0.0', 'an address or host name', 'Address of the proxy listener', isHost),
   'listen.port': integer(8080, 0, 65_535, 'Port of the proxy listener; 0 takes a free one'),
+  'listen.tls': tlsFiles(
+    'Certificate and key in PEM with which the proxy listener speaks TLS; with several, the name that a client asks for decides. Read again when the files change',
+    { isLive: true },
+  ),
+  'listen.proxyProtocol': onOff(
+    false,
+    'Peers in proxy.trustedProxies begin each connection with a PROXY header, version 1 or 2',
+  ),
+  'listen.handshakeTimeoutMs': milliseconds(
+    10_000,
+    100,
+    600_000,
+    'Longest time for a PROXY header and a TLS handshake',
+  ),
   'admin.host': text('127.0.0.1', 'an address or host name', 'Address of the admin listener', isHost),
   'admin.port': integer(9090, 0, 65_535, 'Port of the admin listener; 0 takes a free one'),
   'admin.token': text(
@@ -105,6 +120,12 @@ export const OPTIONS = {
     'Most names in the Connection fields of a request; more are answered 431',
   ),
   'proxy.maxConnections': integer(16_384, 1, 1_000_000, 'Client connections at once; more are refused'),
+  'proxy.maxConnectionsPerSource': integer(
+    4096,
+    0,
+    1_000_000,
+    'Client connections of one address (in IPv6 of one /64) at once, trusted proxies excepted; more are refused; 0 for any number',
+  ),
   'proxy.trustedProxies': networks(
     'Peers whose word is taken for whom they speak: X-Forwarded-For, -Proto and -Host, Forwarded, X-Real-IP, the PROXY protocol',
     { isLive: true },

@@ -70,6 +70,7 @@ export type Reason =
   | 'headers_too_large'
   | 'header_timeout'
   | 'body_timeout'
+  | 'tls_expected'
   | 'upgrade'
   | 'expectation'
   | 'connect_timeout'

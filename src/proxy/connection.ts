@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { Origin } from './arrivals.ts'
 import type { Exchange } from './exchange.ts'
 import type { PlainConnection } from './plain-connection.ts'
 
@@ -13,8 +14,9 @@ const ASK_AGAIN_MS = 500
  */
 export class Connection {
   readonly socket: Socket
-  /** Peer address as the socket gave it; kept, because a closed socket forgets it. */
+  /** Address of the client's end, as the socket or a balancer in front told it; see `Origin`. */
   readonly peer: string
+  readonly proto: 'http' | 'https'
   readonly keepAlive: string
   /** Who reads it at first; null when Node's server always has. */
   readonly plain: PlainConnection | null
@@ -36,11 +38,15 @@ export class Connection {
   isEnding = false
 
   /** `keepAlive`: value of the Keep-Alive field that tells clients how long an idle connection stays. */
-  constructor(socket: Socket, parts: { readonly keepAlive: string; readonly plain: PlainConnection | null }) {
+  constructor(
+    socket: Socket,
+    parts: { readonly keepAlive: string; readonly plain: PlainConnection | null; readonly origin: Origin },
+  ) {
     this.socket = socket
     this.keepAlive = parts.keepAlive
     this.plain = parts.plain
-    this.peer = socket.remoteAddress ?? ''
+    this.peer = parts.origin.peer
+    this.proto = parts.origin.proto
     const destroySoon = socket.destroySoon.bind(socket)
     // Node calls this right after the end of a last response. With input unread the kernel makes a reset of it, which can
     // overtake the answer; so only our side is closed and the rest is read (lingering close, RFC 9112 §9.6).

@@ -57,7 +57,7 @@ export function clientView(
       ip: peerIp,
       proto: trust.publicProto ?? proto,
       host: trust.publicHost ?? host,
-      forwardedFor: peerIp,
+      forwardedFor: peerIp === '' ? 'unknown' : peerIp,
     }
   }
   const claim = readClaim(peerIp, head, trustedProxies, trust.addressField ?? 'auto')

@@ -83,7 +83,8 @@ export class Handler implements DecisionContext, Refuser {
     const head = readHead(req.rawHeaders, this.#bounds)
     const target = splitTarget(req.url ?? '')
     // An absolute target's authority replaces Host (RFC 9112 §3.2.2).
-    const client = clientView(connection.peer, head, target?.authority ?? head.host ?? '', this.trust)
+    const host = target?.authority ?? head.host ?? ''
+    const client = clientView(connection.peer, head, host, this.trust, connection.proto)
     const context = { connection, head, client, atMs: this.#now(), tick: performance.now() }
     const exchange = new Exchange(req, res, context)
     exchange.target = target

@@ -81,6 +81,15 @@ export class HttpServer {
     this.#server.close()
   }
 
+  /** Answers what came without TLS to a listener that speaks it. */
+  refusePlain(connection: Connection): void {
+    const { socket } = connection
+    socket.on('error', () => {})
+    connection.isMalformed = true // the rest is read and thrown away
+    socket.resume()
+    this.#refuseMalformed(connection, 'tls_expected')
+  }
+
   #onRequest(req: IncomingMessage, res: FullResponse, expectsContinue: boolean): void {
     this.#owner.serve(this.#owner.connectionOf(req.socket), req, res, expectsContinue)
   }

@@ -1,5 +1,8 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { Seldom } from '../lib/seldom.ts'
+import { isInNetworks } from '../model/network.ts'
 import { readByShared } from './accepted-socket.ts'
+import { Arrivals, type ArrivalOwner, type Origin, type ServerNames } from './arrivals.ts'
 import type { ClientRequest, ClientResponse } from './client-side.ts'
 import { Connection } from './connection.ts'
 import type { Handler } from './handler.ts'
@@ -17,12 +20,21 @@ export interface ListenerOptions {
   readonly halfClosedIdleMs?: number
   /** Once a drain has begun a connection is ended after this long without a request; default 1000. */
   readonly drainIdleMs?: number
+  /** Trusted peers begin with a PROXY header. Default false. */
+  readonly hasProxyProtocol?: boolean
+  /** Longest time for that header and a TLS handshake; default 10,000. */
+  readonly handshakeTimeoutMs?: number
+  /** Connections of one source that is not trusted; 0, the default, for any number. */
+  readonly maxConnectionsPerSource?: number
   /** False has Node's HTTP server read plain requests as well, for comparison. Default true. */
   readonly hasPlainPath?: boolean
 }
 
 /** Told of what should never happen. One call per event; the listener goes on. */
 export type ReportInternal = (error: unknown) => void
+
+/** Told of what the operator should know, seldom. `times`: how often it happened since it was told last. */
+export type Notice = (message: string, fields: object & { readonly times: number }) => void
 
 /** How often phases are held against their limits: a limit is exact to this. */
 const TICK_MS = 250
@@ -31,12 +43,15 @@ const CHECK_IDLE_TICKS = 4
 const DRAIN_IDLE_MS = 1000
 
 /** The proxy listener: connections and who reads them, the clock of all time limits, drain. */
-export class ProxyListener implements HttpServerOwner, PlainOwner {
+export class ProxyListener implements HttpServerOwner, PlainOwner, ArrivalOwner {
   readonly #handler: Handler
   readonly #options: ListenerOptions
   readonly #accepting: Server
   readonly #http: HttpServer
   readonly #report: ReportInternal
+  readonly #notice: Notice
+  readonly #notices = new Seldom()
+  readonly #arrivals: Arrivals
   readonly #connections = new Map<Socket, Connection>()
   readonly #keepAlive: string
   #timer: NodeJS.Timeout | null = null
@@ -46,21 +61,32 @@ export class ProxyListener implements HttpServerOwner, PlainOwner {
   #draining: Promise<boolean> | null = null
   #onEmpty: (() => void) | null = null
 
-  constructor(handler: Handler, options: ListenerOptions, report: ReportInternal) {
+  constructor(handler: Handler, options: ListenerOptions, report: ReportInternal, notice: Notice = () => {}) {
     this.#handler = handler
     this.#options = options
     this.#report = report
+    this.#notice = notice
+    const { hasProxyProtocol = false, handshakeTimeoutMs = 10_000, maxConnectionsPerSource = 0 } = options
+    this.#arrivals = new Arrivals({ hasProxyProtocol, handshakeTimeoutMs, maxConnectionsPerSource }, this)
     handler.report = report
     this.#keepAlive = `timeout=${Math.floor(options.keepAliveTimeoutMs / 1000)}`
     this.#http = new HttpServer(handler, options, this)
     this.#accepting = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.take(socket))
     this.#accepting.maxConnections = options.maxConnections
+    this.#accepting.on('drop', () => {
+      this.notice('connections refused: there are as many as may be', {
+        maxConnections: options.maxConnections,
+      })
+    })
   }
 
   /** Listens; resolves with the address. Rejects with a `ProxyListenError` when it cannot. */
   async start(host: string, port: number): Promise<AddressInfo> {
     const address = await listen(this.#accepting, host, port)
-    this.#accepting.on('error', this.#report) // out of descriptors while accepting: the listener goes on
+    // Out of descriptors or memory: the listener goes on.
+    this.#accepting.on('error', ({ code }: NodeJS.ErrnoException) => {
+      this.notice('connections could not be accepted', { code })
+    })
     this.startHanded()
     return address
   }
@@ -74,14 +100,52 @@ export class ProxyListener implements HttpServerOwner, PlainOwner {
 
   /** Serves a connection that a `net.Server` accepted with `allowHalfOpen` and `noDelay`. */
   take(accepted: Socket): void {
+    this.#arrivals.take(accepted)
+  }
+
+  /** Certificates for connections that are accepted from now on; null without TLS. */
+  set names(names: ServerNames | null) {
+    this.#arrivals.names = names
+  }
+
+  get hasTls(): boolean {
+    return this.#arrivals.names !== null
+  }
+
+  /** See ArrivalOwner. */
+  trusts(peer: string): boolean {
+    const { trustedProxies } = this.#handler.trust
+    return trustedProxies !== null && isInNetworks(trustedProxies, peer)
+  }
+
+  /** See ArrivalOwner. */
+  notice(message: string, fields: object): void {
+    const times = this.#notices.occur(message, performance.now())
+    if (times > 0) this.#notice(message, { ...fields, times })
+  }
+
+  /** See ArrivalOwner. */
+  refusePlain(socket: Socket, origin: Origin): void {
+    this.#http.refusePlain(this.#open(socket, null, origin))
+  }
+
+  /** See ArrivalOwner. What comes by TLS is read by Node's server: it decrypts into buffers of its own. */
+  begin(accepted: Socket, origin: Origin, first: Buffer | null): void {
+    if (origin.proto === 'https') {
+      this.#open(accepted, null, origin)
+      this.#http.take(accepted, null)
+      return
+    }
     const { hasPlainPath = true, maxHeaderBytes } = this.#options
     const plain = hasPlainPath ? new PlainConnection(this, maxHeaderBytes) : null
     const socket = plain === null ? null : readByShared(accepted, (bytes) => plain.onRead(bytes))
     if (plain === null || socket === null) {
-      this.#open(accepted, null)
-      this.#http.take(accepted, null)
+      this.#open(accepted, null, origin)
+      this.#http.take(accepted, first)
+      if (accepted.isPaused()) accepted.resume()
     } else {
-      plain.start(socket, this.#open(socket, plain))
+      plain.start(socket, this.#open(socket, plain, origin))
+      if (first !== null) plain.onRead(first)
     }
   }
 
@@ -106,7 +170,7 @@ export class ProxyListener implements HttpServerOwner, PlainOwner {
 
   /** Open client connections. */
   get connections(): number {
-    return this.#connections.size
+    return this.#connections.size + this.#arrivals.size
   }
 
   /** The same, one by one. */
@@ -132,6 +196,7 @@ export class ProxyListener implements HttpServerOwner, PlainOwner {
       isClean = false
       for (const exchange of this.#handler.exchanges) exchange.end('draining', null)
       for (const socket of this.#connections.keys()) socket.destroy()
+      this.#arrivals.destroyAll()
     }, timeoutMs)
     // Answers end connections only when the port is closed: else their clients come back to it at the moment of its end.
     if (this.#accepting.listening) await afterAccepting(() => this.#accepting.close())
@@ -146,14 +211,14 @@ export class ProxyListener implements HttpServerOwner, PlainOwner {
   }
 
   #whenEmpty(): Promise<void> {
-    if (this.#connections.size === 0) return Promise.resolve()
+    if (this.connections === 0) return Promise.resolve()
     return new Promise((resolve) => {
       this.#onEmpty = resolve
     })
   }
 
-  #open(socket: Socket, plain: PlainConnection | null): Connection {
-    const connection = new Connection(socket, { keepAlive: this.#keepAlive, plain })
+  #open(socket: Socket, plain: PlainConnection | null, origin: Origin): Connection {
+    const connection = new Connection(socket, { keepAlive: this.#keepAlive, plain, origin })
     this.#connections.set(socket, connection)
     this.#handler.deps.counters.connections++
     socket.once('end', () => connection.endClient())
@@ -162,7 +227,7 @@ export class ProxyListener implements HttpServerOwner, PlainOwner {
       this.#handler.deps.counters.connections--
       // Neither Node's pipelined responses whose turn had not come nor plain ones hear of their connection's end.
       for (const exchange of connection.open) this.#handler.close(exchange)
-      if (this.#connections.size === 0) this.#onEmpty?.()
+      if (this.connections === 0) this.#onEmpty?.()
     })
     return connection
   }
@@ -170,7 +235,12 @@ export class ProxyListener implements HttpServerOwner, PlainOwner {
   /** See HttpServerOwner. */
   connectionOf(socket: Socket): Connection {
     return (
-      this.#connections.get(socket) ?? new Connection(socket, { keepAlive: this.#keepAlive, plain: null })
+      this.#connections.get(socket) ??
+      new Connection(socket, {
+        keepAlive: this.#keepAlive,
+        plain: null,
+        origin: { peer: socket.remoteAddress ?? '', proto: 'http' },
+      })
     )
   }
 
@@ -237,6 +307,9 @@ export class ProxyListener implements HttpServerOwner, PlainOwner {
       else if (halfClosedIdleMs === 0 || connection.endedTick === Infinity) continue
       else if (connection.hasClientLeft(halfClosedIdleMs, now)) connection.socket.destroy()
     }
+    this.#arrivals.tick(now)
+    // Those that arrive tell nobody of their end.
+    if (this.connections === 0) this.#onEmpty?.()
     this.#ticks++
     if (this.#handler.isDraining || this.#ticks % CHECK_IDLE_TICKS === 0) this.#endIdle(now)
     const { snapshot } = deps.directory

@@ -22,6 +22,7 @@ const DETAILS: Partial<Record<Reason, string>> = {
   target: 'The request target must be a path or an absolute http URL of printable ASCII.',
   framing: 'The message framing or a header field is malformed.',
   headers_too_large: 'The request head is too large.',
+  tls_expected: 'This port speaks TLS: use https://.',
   header_timeout: 'The request head did not arrive in time.',
   body_timeout: 'The request body did not arrive in time.',
   expectation: 'The only expectation supported is 100-continue.',

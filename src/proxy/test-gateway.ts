@@ -85,6 +85,7 @@ export interface TestGatewayOptions {
   readonly listener?: Partial<ListenerOptions>
   readonly trust?: TrustPolicy
   readonly headBounds?: HeadBounds
+  readonly notice?: (message: string) => void
   readonly sink?: EntrySink
   /** Maximum number of upstream pools. */
   readonly maxPools?: number
@@ -156,7 +157,9 @@ export class TestGateway {
     this.setRoutes((options.routes ?? [{}]).map((changes) => testRoute(upstream.port, changes)))
     if (options.trust !== undefined) this.handler.trust = options.trust
     const report = (error: unknown): void => void this.reports.push(error)
-    this.listener = new ProxyListener(this.handler, { ...DEFAULTS, ...options.listener }, report)
+    this.listener = new ProxyListener(this.handler, { ...DEFAULTS, ...options.listener }, report, (message) =>
+      options.notice?.(message),
+    )
   }
 
   setRoutes(routes: readonly Route[]): void {

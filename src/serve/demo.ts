@@ -52,6 +52,8 @@ export async function prepareDemo(fileConfig: Config): Promise<Demo> {
       ...config.options,
       ...(isHostGiven ? {} : { 'listen.host': '127.0.0.1' }),
       ...(isCountGiven ? {} : { workers: 1 }),
+      // What it prints to try is for plain HTTP.
+      'listen.tls': [],
     }
     return { ...config, options, routes: [...demoRoutes(samples), ...config.routes] }
   }

@@ -6,6 +6,7 @@ import { AdminListener } from '../admin/listener.ts'
 import { readOverview, type Overview } from '../admin/overview.ts'
 import { queriesOf } from '../admin/queries.ts'
 import type { Config } from '../config.ts'
+import { readTlsFiles } from '../config/tls-files.ts'
 import { DirectoryRefresher } from '../directory/refresher.ts'
 import { DatabaseClock } from '../lib/database-clock.ts'
 import { runPhases, type Phase } from '../lib/phases.ts'
@@ -135,8 +136,12 @@ export class Gateway {
         maxConnections: o['proxy.maxConnections'],
         halfClosedIdleMs: o['proxy.halfClosedIdleMs'],
         drainIdleMs: o['shutdown.idleMs'],
+        hasProxyProtocol: o['listen.proxyProtocol'],
+        handshakeTimeoutMs: o['listen.handshakeTimeoutMs'],
+        maxConnectionsPerSource: o['proxy.maxConnectionsPerSource'],
       },
       (error) => logger.error({ err: error }, 'request failed inside the gateway; this is a bug'),
+      (message, fields) => logger.warn(fields, message),
     )
     this.#sources = this.#makeSources()
     this.#admin = this.#reader === null ? null : this.#makeAdmin(this.#reader)
@@ -154,10 +159,19 @@ export class Gateway {
       publicHost: url === null ? null : url.host,
       addressField: config.options['proxy.clientAddressField'],
     }
+    this.#readCertificates(config)
     this.#pools.retain(config.routes)
     // From 0 on, so that a rate sees a route's first request.
     for (const { name } of config.routes) this.#counters.route(name)
     this.#logger.level = config.options['log.level']
+  }
+
+  /** Those that were read last stay where the files are not whole: a new certificate may be there before its key. */
+  #readCertificates({ options }: Config): void {
+    const { certificates, problems } = readTlsFiles(options['listen.tls'])
+    if (problems.length === 0) this.#proxy.names = certificates
+    else if (this.#proxy.hasTls) this.#logger.error({ problems }, 'certificates not read: the old ones stay')
+    else throw new Error(problems.join('; '))
   }
 
   /**

@@ -15,6 +15,9 @@ export class ConfigReloader {
   readonly #replace: () => unknown
   readonly #logger: Logger
   readonly #onFileChange = (): void => this.reload('file')
+  readonly #onCertificateChange = (): void => this.reload('certificate')
+  #watched = new Map<string, () => void>()
+  #isWatching = false
 
   constructor(parts: {
     current: Config
@@ -34,19 +37,34 @@ export class ConfigReloader {
     this.#logger = parts.logger
   }
 
-  /** Begins to watch the file, if there is one. */
+  /** Begins to watch the file, if there is one, and the certificates. */
   start(): void {
-    const { file } = this.#current
-    if (file !== null) watchFile(file, { interval: WATCH_INTERVAL_MS, persistent: false }, this.#onFileChange)
+    this.#isWatching = true
+    this.#watch()
   }
 
   stop(): void {
-    const { file } = this.#current
-    if (file !== null) unwatchFile(file, this.#onFileChange)
+    this.#isWatching = false
+    this.#watch()
+  }
+
+  /** Watches what the configuration in force was read from. */
+  #watch(): void {
+    const { file, options } = this.#current
+    const certificates = options['listen.tls'].flatMap(({ cert, key }) => [cert, key])
+    const wanted = new Map(certificates.map((path) => [path, this.#onCertificateChange]))
+    if (file !== null) wanted.set(file, this.#onFileChange)
+    if (!this.#isWatching) wanted.clear()
+    for (const [path, listener] of this.#watched) if (!wanted.has(path)) unwatchFile(path, listener)
+    for (const [path, listener] of wanted) {
+      if (this.#watched.has(path)) continue
+      watchFile(path, { interval: WATCH_INTERVAL_MS, persistent: false }, listener)
+    }
+    this.#watched = wanted
   }
 
   /** Reads and applies the configuration; keeps the old one, and says why, when the new one is invalid. Never throws. */
-  reload(cause: 'signal' | 'file'): void {
+  reload(cause: 'signal' | 'file' | 'certificate'): void {
     let next: Config
     try {
       next = this.#load()
@@ -61,6 +79,7 @@ export class ConfigReloader {
     })
     this.#current = next
     this.#apply(next)
+    this.#watch()
     this.#logger.info({ cause, routes: next.routes.length }, 'configuration reloaded')
     const waiting = changed.filter((name) => !this.#replaces(name))
     if (waiting.length < changed.length) this.#replace()

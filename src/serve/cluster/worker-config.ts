@@ -24,6 +24,7 @@ export function workerConfig(config: Config, count: number): Config {
       o['accessLog.maxBatchEntries'],
       Math.ceil(o['accessLog.capacityEntries'] / count),
     ),
+    'proxy.maxConnectionsPerSource': Math.ceil(o['proxy.maxConnectionsPerSource'] / count),
     'accessLog.capacityBytes': Math.max(
       o['accessLog.maxBatchBytes'],
       Math.ceil(o['accessLog.capacityBytes'] / count),
