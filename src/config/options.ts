@@ -253,6 +253,19 @@ export const OPTIONS = {
     'How often the counts per minute are brought up to date; usage is exact at any time',
   ),
 
+  'rollUps.minutesDays': integer(
+    35,
+    1,
+    36_500,
+    'Counts of days older than this, whose rows have been dropped, are kept per quarter of an hour',
+  ),
+  'rollUps.retentionDays': integer(
+    800,
+    1,
+    36_500,
+    'Counts older than this are removed, once the rows behind them have been',
+  ),
+
   'audit.intervalMs': milliseconds(
     300_000,
     0,

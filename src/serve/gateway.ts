@@ -26,7 +26,7 @@ import { packageVersion } from '../version.ts'
 import { AccessLog } from './access-log.ts'
 import { auditJobOf, type AuditJob } from './audit-job.ts'
 import { checkReader, type DatabaseUpkeep, type GatewayDatabase } from './database.ts'
-import { RollUpJob } from './roll-up-job.ts'
+import { RollUpJob, rollUpTimes } from './roll-up-job.ts'
 import { readinessOf, type Readiness } from './readiness.ts'
 import { viaOf } from './via.ts'
 
@@ -110,7 +110,7 @@ export class Gateway {
     const { instance } = this
     const { target } = database
     this.#log = new AccessLog({ instance, target, control: this.#control, options: o, logger })
-    this.#rollUps = isAlone ? new RollUpJob({ target, intervalMs: o['rollUps.intervalMs'], logger }) : null
+    this.#rollUps = isAlone ? new RollUpJob({ target, ...rollUpTimes(o), logger }) : null
     this.#audit = this.#reader === null ? null : auditJobOf(config, this.#reader, logger)
     this.limiter = new Limiter({ idleBucketMs: o['limits.idleBucketMs'], peers: isAlone ? null : role.peers })
     this.#pools = new UpstreamPools({ maxPools: o['proxy.maxUpstreamPools'] })

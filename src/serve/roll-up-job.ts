@@ -1,9 +1,13 @@
+import type { Config } from '../config.ts'
 import type { Logger } from '../logger.ts'
 import type { DatabaseTarget } from '../model/database-target.ts'
-import { rollUp } from '../store/roll-ups.ts'
+import { boundRollUps, rollUp, type RollUpRetention } from '../store/roll-ups.ts'
 import { closeSql, openControl, type Sql } from '../store/sql.ts'
 
 const CLOSE_SQL_MS = 1000
+
+/** Days become final once a day. */
+const BOUND_INTERVAL_MS = 3_600_000
 
 /**
  * Brings the counts per minute up to date, on a handle of its own: catching up after an outage takes longer than the control
@@ -12,18 +16,26 @@ const CLOSE_SQL_MS = 1000
 export class RollUpJob {
   readonly #sql: Sql
   readonly #intervalMs: number
+  readonly #retention: RollUpRetention
+  #boundedTick = -Infinity
   readonly #logger: Logger
   #timer: NodeJS.Timeout | null = null
   #isStopped = false
   #isFailing = false
 
-  constructor(parts: { target: DatabaseTarget; intervalMs: number; logger: Logger }) {
+  constructor(parts: {
+    target: DatabaseTarget
+    intervalMs: number
+    retention: RollUpRetention
+    logger: Logger
+  }) {
     this.#sql = openControl(parts.target, {
       applicationName: 'waybill roll-ups',
       max: 1,
       hasLongStatements: true,
     })
     this.#intervalMs = parts.intervalMs
+    this.#retention = parts.retention
     this.#logger = parts.logger
   }
 
@@ -47,6 +59,10 @@ export class RollUpJob {
   async #run(): Promise<void> {
     try {
       const { state } = await rollUp(this.#sql)
+      if (state === 'caught_up' && performance.now() - this.#boundedTick >= BOUND_INTERVAL_MS) {
+        await boundRollUps(this.#sql, this.#retention)
+        this.#boundedTick = performance.now()
+      }
       this.#isFailing = false
       this.#schedule(state === 'more' ? 0 : this.#intervalMs)
     } catch (error) {
@@ -55,5 +71,13 @@ export class RollUpJob {
       this.#isFailing = true
       this.#schedule(this.#intervalMs)
     }
+  }
+}
+
+/** The job's times as the configuration has them. */
+export function rollUpTimes(o: Config['options']): { intervalMs: number; retention: RollUpRetention } {
+  return {
+    intervalMs: o['rollUps.intervalMs'],
+    retention: { minutesDays: o['rollUps.minutesDays'], days: o['rollUps.retentionDays'] },
   }
 }

@@ -2,7 +2,7 @@ import t from 'tap'
 import { ensurePartitions } from './partitions.ts'
 import { dropExpiredPartitions, setRetention } from './retention.ts'
 import { retryQuarantined } from './quarantine.ts'
-import { rollUp } from './roll-ups.ts'
+import { boundRollUps, rollUp } from './roll-ups.ts'
 import { closeSql, openControl, openReader } from './sql.ts'
 import { testDatabase } from './test-database.ts'
 import { type SealedBatch, type TestEntry, TestInstance, untilSettled } from './test-ledger.ts'
@@ -219,4 +219,48 @@ t.test('usage outlives the rows, and late entries of expired days change nothing
   t.same(rowsOf(await usage(day)), before)
   await catchUp()
   t.same(rowsOf(await usage(day)), before)
+})
+
+t.test('D8: final days become quarters of an hour, and no sum changes; what is too old goes', async (t) => {
+  const day = { since: new Date(first), until: new Date(first + DAY_MS) }
+  const later = { since: new Date(first + DAY_MS), until: new Date(first + 3 * DAY_MS) }
+  const before = rowsOf(await usage(day))
+  const laterBefore = rowsOf(await usage(later))
+  const figures = () => sql`
+    SELECT count(*) FILTER (WHERE minute % 15 <> 0) AS fine, sum(n) AS n,
+      (SELECT sum(d) FROM access_minutes a, unnest(a.durations) d
+       WHERE a.minute >= ${first / 60_000} AND a.minute < ${(first + DAY_MS) / 60_000}) AS durations
+    FROM access_minutes WHERE minute >= ${first / 60_000} AND minute < ${(first + DAY_MS) / 60_000}`
+  const [fine] = await figures()
+  t.ok(Number(fine?.['fine']) > 0)
+  for (let i = 0; i < 2; i++) {
+    await boundRollUps(sql, { minutesDays: 1, days: 800 })
+    t.match(await figures(), [{ fine: 0, n: fine?.['n'], durations: fine?.['durations'] }])
+  }
+  t.same(rowsOf(await usage(day)), before)
+  t.same(rowsOf(await usage(later)), laterBefore, 'days that are not final keep their minutes')
+  await boundRollUps(sql, { minutesDays: 1, days: 1 })
+  t.same(await usage(day), [])
+  t.same(rowsOf(await usage(later)), laterBefore, 'nor is anything removed whose rows are there')
+})
+
+t.test("D1: a horizon of another server's transactions is begun anew", async (t) => {
+  const at = new Date(first + 2 * DAY_MS)
+  await sql`UPDATE access_minutes_state SET horizon = '9000000000000'`
+  await sql`UPDATE access_ledger SET written_xid = '9000000000001' WHERE batch % 2 = 0`
+  const instance = new TestInstance(sql)
+  await instance.store(instance.seal([{ tenant: 'restored', startedAt: at }]))
+  const settle = async (): Promise<void> => {
+    for (let i = 0; i < 3; i++) {
+      await rollUp(sql)
+      await untilSettled(sql)
+      await catchUp()
+    }
+  }
+  await settle()
+  const rows = await sql`SELECT n FROM access_minutes WHERE tenant = 'restored'`
+  t.same(rows, [{ n: 1 }])
+  const [state] =
+    await sql`SELECT is_complete, horizon <= pg_snapshot_xmax(pg_current_snapshot()) AS is_ours FROM access_minutes_state`
+  t.same(state, { is_complete: true, is_ours: true })
 })

@@ -5,6 +5,8 @@ import type { Sql, TransactionSql } from './sql.ts'
 /** One gateway at a time keeps the roll-ups; the lock ends with its transaction. */
 const LOCK_KEY = 9_299_458
 
+const DAY_MINUTES = 1440
+
 /** What one run takes on at most; a backlog is worked off run by run. */
 const MAX_BATCHES = 20_000
 const MAX_MINUTES = 30
@@ -36,6 +38,7 @@ export async function rollUp(sql: Sql): Promise<RollUpRun> {
     const [lock] = await tx<{ taken: boolean }[]>`SELECT pg_try_advisory_xact_lock(${LOCK_KEY}) AS taken`
     if (lock?.taken !== true) return { state: 'busy' as const, minutes: 0 }
     await tx`SELECT set_config('statement_timeout', ${String(STATEMENT_TIMEOUT_MS)}, true)`
+    await mendHorizon(tx)
     const { horizon, minutes: touched } = await readTouched(tx)
     const stale = await takeStale(tx)
     await computeMinutes(tx, [...new Set([...touched, ...stale.minutes])])
@@ -45,6 +48,20 @@ export async function rollUp(sql: Sql): Promise<RollUpRun> {
     const isDone = state !== undefined && horizon.isReached && !stale.isMore
     return { state: isDone ? ('caught_up' as const) : ('more' as const), minutes: touched.length }
   })
+}
+
+/**
+ * Transaction ids are of the server: where a dump was restored they begin anew, and a horizon that lies ahead of them would leave
+ * out what is stored from now on. Then everything that has rows is computed once more.
+ */
+async function mendHorizon(tx: TransactionSql): Promise<void> {
+  const { count } = await tx`
+    UPDATE access_minutes_state SET horizon = '0', is_complete = false
+    WHERE horizon > pg_snapshot_xmax(pg_current_snapshot())`
+  if (count === 0) return
+  await tx`
+    UPDATE access_ledger SET written_xid = pg_current_xact_id()
+    WHERE written_xid > pg_snapshot_xmax(pg_current_snapshot())`
 }
 
 interface Touched {
@@ -136,6 +153,62 @@ async function computeMinutes(tx: TransactionSql, minutes: readonly number[]): P
       n = excluded.n, bytes_received = excluded.bytes_received, bytes_sent = excluded.bytes_sent, durations = excluded.durations
     WHERE (a.n, a.bytes_received, a.bytes_sent, a.durations)
       IS DISTINCT FROM (excluded.n, excluded.bytes_received, excluded.bytes_sent, excluded.durations)`
+}
+
+/** What older roll-ups are summed to: minutes that the offset of every time zone is a multiple of. */
+const COARSE_MINUTES = 15
+
+/** Days that one call makes coarser at most. */
+const MAX_COARSE_DAYS = 40
+
+/** How long roll-ups are kept. */
+export interface RollUpRetention {
+  /** Days after which quarters of an hour take the place of minutes; only of days that are final. */
+  readonly minutesDays: number
+  /** Days after which they are removed. */
+  readonly days: number
+}
+
+/**
+ * Keeps `access_minutes` bounded, by the database's clock: final days become quarters of an hour, in which no sum of a day, nor of
+ * any time zone's day, changes; what is older than `days` goes. Final is what lies before the last partition that was
+ * dropped: nothing computes it anew. One gateway at a time; bounded per call. Needs the handle of `rollUp`.
+ */
+export async function boundRollUps(sql: Sql, retention: RollUpRetention): Promise<void> {
+  await sql.begin(async (tx) => {
+    const [lock] = await tx<{ taken: boolean }[]>`SELECT pg_try_advisory_xact_lock(${LOCK_KEY}) AS taken`
+    if (lock?.taken !== true) return
+    await tx`SELECT set_config('statement_timeout', ${String(STATEMENT_TIMEOUT_MS)}, true)`
+    const now = tx`floor(extract(epoch FROM clock_timestamp()) / 60)::bigint`
+    await tx`
+      DELETE FROM access_minutes a USING access_minutes_state s
+      WHERE a.minute < least(s.first_minute, ${now} - ${retention.days * DAY_MINUTES}::bigint)`
+    // From where the last call came to: what is coarse already is not read again.
+    const [range] = await tx<{ first: number; end: number }[]>`
+      SELECT coarse_until AS first, least(first_minute, ${now} - ${retention.minutesDays * DAY_MINUTES}::bigint,
+        greatest(coarse_until, (SELECT min(minute) FROM access_minutes WHERE minute >= coarse_until))
+          + ${MAX_COARSE_DAYS * DAY_MINUTES}::bigint) / ${DAY_MINUTES}::bigint * ${DAY_MINUTES}::bigint AS "end"
+      FROM access_minutes_state`
+    if (range === undefined || range.end <= range.first) return
+    await tx`
+      WITH fine AS (
+        DELETE FROM access_minutes WHERE minute >= ${range.first} AND minute < ${range.end} RETURNING *
+      ), sums AS (
+        SELECT minute - minute % ${COARSE_MINUTES}::bigint AS quarter, tenant, route, status_class, sum(n) AS n,
+          sum(bytes_received) AS bytes_received, sum(bytes_sent) AS bytes_sent
+        FROM fine GROUP BY 1, 2, 3, 4
+      ), counts AS (
+        SELECT quarter, tenant, route, status_class, array_agg(n ORDER BY place) AS durations FROM (
+          SELECT f.minute - f.minute % ${COARSE_MINUTES}::bigint AS quarter, f.tenant, f.route, f.status_class, d.place,
+            sum(d.n)::bigint AS n
+          FROM fine f, unnest(f.durations) WITH ORDINALITY AS d (n, place) GROUP BY 1, 2, 3, 4, 5
+        ) c GROUP BY 1, 2, 3, 4
+      )
+      INSERT INTO access_minutes (minute, tenant, route, status_class, n, bytes_received, bytes_sent, durations)
+      SELECT quarter, tenant, route, status_class, s.n, s.bytes_received, s.bytes_sent, c.durations
+      FROM sums s JOIN counts c USING (quarter, tenant, route, status_class)`
+    await tx`UPDATE access_minutes_state SET coarse_until = ${range.end}`
+  })
 }
 
 /** What a reader must know to join roll-ups and rows without counting anything twice, or not at all. */

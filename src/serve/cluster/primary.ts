@@ -11,7 +11,7 @@ import { packageVersion } from '../../version.ts'
 import { auditJobOf, type AuditJob } from '../audit-job.ts'
 import { checkReader, type DatabaseUpkeep, type GatewayDatabase } from '../database.ts'
 import type { Addresses } from '../gateway.ts'
-import { RollUpJob } from '../roll-up-job.ts'
+import { RollUpJob, rollUpTimes } from '../roll-up-job.ts'
 import { viaOf } from '../via.ts'
 import { Acceptor } from './acceptor.ts'
 import { Figures } from './figures.ts'
@@ -54,7 +54,7 @@ export class Primary {
     this.#logger = logger
     this.#reader = openReader(database.readerTarget, { statementTimeoutMs: o['database.statementTimeoutMs'] })
     this.#upkeep = parts.upkeep
-    this.#rollUps = new RollUpJob({ target: database.target, intervalMs: o['rollUps.intervalMs'], logger })
+    this.#rollUps = new RollUpJob({ target: database.target, ...rollUpTimes(o), logger })
     this.#audit = auditJobOf(config, this.#reader, logger)
     this.#workers = new Workers({
       spawned: parts.spawned,

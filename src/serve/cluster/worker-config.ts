@@ -58,6 +58,8 @@ const OF_THE_PRIMARY: ReadonlySet<OptionName> = new Set([
   'accessLog.retentionDays',
   'accessLog.partitionsAheadDays',
   'rollUps.intervalMs',
+  'rollUps.minutesDays',
+  'rollUps.retentionDays',
   'shutdown.graceMs',
 ])
 
