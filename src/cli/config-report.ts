@@ -14,10 +14,13 @@ export function shownValue(config: Config, name: OptionName): unknown {
   return optionRow(name).isSecret === true && value !== '' ? MASK : value
 }
 
-/** A route as it may be shown: its upstream credentials masked. */
+/** A route as it may be shown: its upstream credentials, and values of fields that it sets, masked. */
 export function shownRoute(route: Route): OutputRow {
   const authorization = route.upstream.authorization === null ? null : MASK
-  return { ...route, upstream: { ...route.upstream, authorization } }
+  const { rules } = route
+  const set = rules.headers.set.map((text, i) => (i % 2 === 1 ? MASK : text))
+  const headers = { ...rules.headers, set }
+  return { ...route, upstream: { ...route.upstream, authorization }, rules: { ...rules, headers } }
 }
 
 /** One line of `config show`. */

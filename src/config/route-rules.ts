@@ -1,10 +1,104 @@
 import { z } from 'zod'
-import type { Route } from '../model/route.ts'
-import { DEFAULT_RULES, PATH_MODES, type RouteRules } from '../model/route-rules.ts'
+import { hostsOverlap, type Route } from '../model/route.ts'
+import {
+  DEFAULT_RULES,
+  PATH_MODES,
+  type HeaderChanges,
+  type ReadRule,
+  type RouteRules,
+} from '../model/route-rules.ts'
+
+/** `PROPFIND`, `POST /_search`, `WebSocket`. Methods that change things by their definition need a path. */
+const READ_RULE =
+  /^(?:(WebSocket|(?!(?:POST|PUT|PATCH|DELETE|CONNECT|TRACE)$)[A-Z][A-Z-]*)|(WebSocket|[A-Z][A-Z-]*) (\/[!$&-.0-9:=@A-Z_a-z~/]*))$/
+
+const readRule = z
+  .string()
+  .regex(
+    READ_RULE,
+    'must be WebSocket or a method, with a path below the route if it is to be for that alone: PROPFIND, "POST /_search", "POST /*/_search", "POST /query/**"; POST, PUT, PATCH and DELETE need a path',
+  )
+  .transform((text): ReadRule => {
+    const [, alone, method, path] = READ_RULE.exec(text) ?? []
+    return { method: alone ?? method ?? '', path: path ?? null }
+  })
+
+const FIELD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/
+/** Names that no route may change, and why. */
+const FIXED = new Map<string, string>([
+  ...[
+    'connection',
+    'content-length',
+    'expect',
+    'http2-settings',
+    'keep-alive',
+    'proxy-authenticate',
+    'proxy-authorization',
+  ].map((name): [string, string] => [name, "belongs to the connection, and is never the route's"]),
+  ...['proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade'].map((name): [string, string] => [
+    name,
+    "belongs to the connection, and is never the route's",
+  ]),
+  ['host', 'is made of the upstream'],
+  ...['forwarded', 'traceparent', 'via', 'x-request-id', 'proxy'].map((name): [string, string] => [
+    name,
+    'is set, or taken away, by the gateway itself',
+  ]),
+])
+
+function fieldProblem(name: string): string | null {
+  const lower = name.toLowerCase().replaceAll(/[^a-z0-9-]/g, '-')
+  const why = lower.startsWith('x-forwarded')
+    ? 'is set, or taken away, by the gateway itself'
+    : FIXED.get(lower)
+  if (why !== undefined) return `${name.slice(0, 64)} ${why}`
+  return FIELD.test(name) ? null : `"${name.slice(0, 64)}" is no field name`
+}
+
+const fieldName = z.string().superRefine((name, context) => {
+  const problem = fieldProblem(name)
+  if (problem !== null) context.addIssue({ code: 'custom', message: problem })
+})
+const settable = fieldName.refine(
+  (name) => name.toLowerCase() !== 'authorization',
+  'Authorization is set by upstreamAuth',
+)
+const fieldValue = z
+  .string()
+  .max(8192)
+  .regex(
+    /^(?:[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?$/,
+    'must be printable ASCII without a blank at either end',
+  )
+
+const headers = z
+  .strictObject({
+    set: z.record(settable, fieldValue).default({}),
+    remove: z.array(fieldName).max(64).default([]),
+  })
+  .transform((given): HeaderChanges => {
+    const names = [...Object.keys(given.set), ...given.remove]
+    return {
+      set: Object.entries(given.set).flat(),
+      removed: names.map((name) => name.toLowerCase().replaceAll(/[^a-z0-9-]/g, '-')),
+    }
+  })
+
+const secretPath = z
+  .string()
+  .regex(
+    /^\/[!$&-.0-9:=@A-Z_a-z~/{}]*$/,
+    'must be a path below the route such as /services/*/*/{secret} or /bot{secret}/',
+  )
+  .refine((text) => /^[^{}]*(?:\{secret\}[^{}]*)+$/.test(text), 'must hold {secret} where the secret stands')
 
 /** The keys of a route that tell how its clients and its upstream see each other through the gateway. */
 export const RULE_KEYS = {
-  paths: z.enum(PATH_MODES).optional(),
+  paths: z.enum(PATH_MODES).default('strict'),
+  reads: z.array(readRule).max(64).default([]),
+  headers: headers.default(DEFAULT_RULES.headers),
+  redactPath: z.array(secretPath).max(64).default([]),
+  redactQuery: z.array(z.string().min(1).max(128).toLowerCase()).max(64).default([]),
 }
 
 const keys = z.object(RULE_KEYS)
@@ -16,8 +110,8 @@ type RuleValues = z.infer<typeof keys>
 export function takeRules<Values extends RuleValues>(
   values: Values,
 ): Omit<Values, keyof RuleValues> & { rules: RouteRules } {
-  const { paths, ...rest } = values
-  return { ...rest, rules: { paths: paths ?? DEFAULT_RULES.paths } }
+  const { paths, reads, headers, redactPath, redactQuery, ...rest } = values
+  return { ...rest, rules: { paths, reads, headers, redactPath, redactQuery } }
 }
 
 /** What is wrong with the rules in the light of the other routes. */
@@ -39,5 +133,5 @@ export function ruleProblems(routes: readonly Route[]): string[] {
 function isBelow(narrower: Route, wider: Route): boolean {
   if (narrower === wider || narrower.path === wider.path || !narrower.path.startsWith(wider.path))
     return false
-  return wider.host === null || narrower.host === null || narrower.host === wider.host
+  return hostsOverlap(wider.host, narrower.host)
 }

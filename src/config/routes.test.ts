@@ -110,3 +110,58 @@ void t.test('R02: verbatim paths are refused where a narrower route lies below',
   t.same(problemsOf({}, { ...narrower, paths: 'verbatim' }), [], 'the narrower one may be')
   t.match(problemsOf({ paths: 'loose' }), [/\.paths/])
 })
+
+void t.test('R14: a route takes hosts in every form that names have', async (t) => {
+  const hostOf = (host: string): unknown => readRoutes([{ ...BASE, host }]).routes[0]?.host
+  for (const [given, host] of [
+    ['NPM.Example.com.', 'npm.example.com'],
+    ['my_host.example', 'my_host.example'],
+    ['*.example.com', '*.example.com'],
+    ['b\u00fccher.example', 'xn--bcher-kva.example'],
+    ['*.b\u00fccher.example', '*.xn--bcher-kva.example'],
+    ['2001:db8:0::1', '[2001:db8::1]'],
+    ['[::1]', '[::1]'],
+  ] as const)
+    t.equal(hostOf(given), host, given)
+  for (const host of ['', '.', '*', '*.', 'a.*.b', 'a..b', '-a', 'a b', 'a:80', '[::1', '[x]', 'a/b'])
+    t.match(problemsOf({ host }), [/\.host: must be a host name/], host)
+})
+
+void t.test('fields towards the upstream: what no route may change is refused by its name', async (t) => {
+  for (const name of [
+    'Host',
+    'Content-Length',
+    'transfer_encoding',
+    'TE',
+    'X-Forwarded-For',
+    'Via',
+    'Authorization',
+    'a b',
+  ])
+    t.equal(problemsOf({ headers: { set: { [name]: 'x' } } }).length, 1, name)
+  for (const name of ['Host', 'Connection', 'X-Forwarded-Proto', ''])
+    t.equal(problemsOf({ headers: { remove: [name] } }).length, 1, name)
+  for (const value of ['a\r\nX: 1', ' a', 'a ', '\u00e9'])
+    t.equal(problemsOf({ headers: { set: { 'X-A': value } } }).length, 1, value)
+  t.same(
+    readRoutes([{ ...BASE, headers: { set: { 'X-Api-Key': 'k' }, remove: ['Cookie'] } }]).routes[0]?.rules
+      .headers,
+    {
+      set: ['X-Api-Key', 'k'],
+      removed: ['x-api-key', 'cookie'],
+    },
+  )
+})
+
+void t.test('R24, R22: reads and places of secrets have one form each', async (t) => {
+  const rules = { reads: ['PROPFIND', 'POST /*/_search', 'WebSocket'], redactPath: ['/bot{secret}/'] }
+  t.match(readRoutes([{ ...BASE, ...rules }]).routes[0]?.rules.reads, [
+    { method: 'PROPFIND', path: null },
+    { method: 'POST', path: '/*/_search' },
+    { method: 'WebSocket', path: null },
+  ])
+  for (const read of ['POST', 'DELETE', 'get', 'POST _search', 'POST /a?b', 'TRACE', ''])
+    t.match(problemsOf({ reads: [read] }), [/\.reads\.0: must be WebSocket or a method/], read)
+  for (const place of ['bot', '/bot', '/{x}', '/{secret', '/a b{secret}', '/[{secret}'])
+    t.match(problemsOf({ redactPath: [place] }), [/\.redactPath\.0: must/], place)
+})

@@ -5,6 +5,7 @@ import { isInNetworks, compileNetworks } from '../model/network.ts'
 import { ROUTE_AUTH, ROUTE_KINDS, type Route } from '../model/route.ts'
 import { SLUG_PATTERN } from '../model/slug.ts'
 import { parseBytes } from './option-rows.ts'
+import { routeHost } from './route-host.ts'
 import { RULE_KEYS, ruleProblems, takeRules } from './route-rules.ts'
 
 const LINK_LOCAL = compileNetworks(['169.254.0.0/16', 'fe80::/10'])
@@ -51,11 +52,7 @@ const routeSchema = z.strictObject({
     .string()
     .regex(/^\/(?:[A-Za-z0-9._~@-]+\/)*$/, 'must start and end with / and hold plain segments')
     .refine((p) => !/\/\.{1,2}\//.test(p), 'must not hold . or .. segments'),
-  host: z
-    .string()
-    .toLowerCase()
-    .regex(/^[a-z0-9.-]{1,253}$/, 'must be a host name without port')
-    .optional(),
+  host: routeHost.optional(),
   upstream: z.string(),
   auth: z.enum(ROUTE_AUTH).default('key'),
   upstreamAuth: upstreamAuth.optional(),

@@ -6,7 +6,7 @@ import { parseDatabaseUrl } from './database-target.ts'
 import { parseDurationMs } from './duration.ts'
 import { compileNetworks, isInNetworks, networkProblem, plainAddress } from './network.ts'
 import { OUTCOMES, OUTCOME_NAMES, statusOf } from './outcome.ts'
-import { accessOf, compileScopes, permits, scopeProblem } from './scope.ts'
+import { compileScopes, permits, scopeProblem } from './scope.ts'
 import { slugProblem } from './slug.ts'
 
 void t.test('a minted key is well formed, and not with any character changed', async (t) => {
@@ -147,15 +147,4 @@ void t.test('a database URL is taken apart, and never quoted when it is wrong', 
       t.notMatch(String(error), 'secret')
     }
   }
-})
-
-void t.test('what a protocol asks by POST and changes nothing counts as reading', async (t) => {
-  t.equal(accessOf('git', 'POST', '/team/repo.git/git-upload-pack'), 'read')
-  t.equal(accessOf('git', 'POST', '/team/repo.git/git-receive-pack'), 'write')
-  t.equal(accessOf('generic', 'POST', '/team/repo.git/git-upload-pack'), 'write')
-  t.equal(accessOf('npm', 'POST', '/-/npm/v1/security/advisories/bulk'), 'read')
-  t.equal(accessOf('npm', 'PUT', '/-/npm/v1/security/x'), 'write')
-  t.equal(accessOf('npm', 'POST', '/x/-/npm/v1/security/'), 'write', 'not below a package')
-  for (const method of ['GET', 'HEAD', 'OPTIONS']) t.equal(accessOf('oci', method, '/'), 'read')
-  for (const method of ['PUT', 'DELETE', 'PATCH', 'PROPFIND']) t.equal(accessOf('oci', method, '/'), 'write')
 })

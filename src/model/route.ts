@@ -35,7 +35,7 @@ export interface Route {
   readonly kind: RouteKind
   /** Starts and ends with '/'; matched by whole segments, longest first. */
   readonly path: string
-  /** Host (without port, lower case) that this route is restricted to, or null for any. */
+  /** Host (without port, lower case) that this route is restricted to, or `*.example.com` for all below one; null for any. */
   readonly host: string | null
   readonly upstream: RouteUpstream
   readonly auth: RouteAuth
@@ -59,4 +59,22 @@ export interface RouteUpstream {
   readonly path: string
   /** Value of the `Authorization` header sent upstream, or null for none. A secret. */
   readonly authorization: string | null
+}
+
+/** How much a route's host says: 0 for any, more the longer the wildcard, most for one host. */
+export function hostRank(host: string | null): number {
+  if (host === null) return 0
+  return host.startsWith('*.') ? host.length : 1000
+}
+
+/** Whether a route that is restricted to `pattern` takes requests for `host`, both in lower case. */
+export function takesHost(pattern: string | null, host: string): boolean {
+  if (pattern === null || pattern === host) return true
+  return pattern.startsWith('*.') && host.length >= pattern.length && host.endsWith(pattern.slice(1))
+}
+
+/** Whether some host is taken by both. */
+export function hostsOverlap(one: string | null, other: string | null): boolean {
+  if (one === null || other === null) return true
+  return takesHost(one, other) || takesHost(other, one)
 }

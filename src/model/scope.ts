@@ -1,21 +1,7 @@
-import type { RouteKind } from './route.ts'
 import { SLUG_PATTERN } from './slug.ts'
 
 /** What a request does, as scopes see it. */
 export type Access = 'read' | 'write'
-
-/**
- * GET, HEAD and OPTIONS read; everything else writes, but for what protocols ask by POST and changes nothing: `git fetch`
- * (gitprotocol-http, service git-upload-pack) and `npm audit`, which every `npm install` sends. `rest` is the path below the
- * route's, starting with '/'.
- */
-export function accessOf(kind: RouteKind, method: string, rest: string): Access {
-  if (method === 'GET' || method === 'HEAD' || method === 'OPTIONS') return 'read'
-  if (method !== 'POST') return 'write'
-  if (kind === 'git' && rest.endsWith('/git-upload-pack')) return 'read'
-  if (kind === 'npm' && rest.startsWith('/-/npm/v1/security/')) return 'read'
-  return 'write'
-}
 
 /** Says what is wrong with a scope, or null when it is valid: `<route>:read|write|*`, or `*:…` for every route. */
 export function scopeProblem(scope: string): string | null {

@@ -1,9 +1,10 @@
 import type { EntrySink } from '../model/access-entry.ts'
 import type { Directory } from '../model/grant.ts'
 import type { Outcome, Reason } from '../model/outcome.ts'
-import { accessOf, permits } from '../model/scope.ts'
+import { permits } from '../model/scope.ts'
 import type { Route } from '../model/route.ts'
 import type { LimitRefusal, Limiter } from '../limits/limiter.ts'
+import { accessOf } from './access.ts'
 import { authenticate, presentedKey } from './authenticate.ts'
 import type { Exchange } from './exchange.ts'
 import type { RouteTable } from './route-table.ts'
@@ -98,8 +99,19 @@ function findRoute(exchange: Exchange, context: DecisionContext): Refusal | null
   exchange.tenant = result.tenant
   context.directory.noteUse(result.key.id)
   const rest = exchange.path.slice(route.path.length - 1)
-  const access = accessOf(route.kind, exchange.req.method ?? '', rest)
-  if (!permits(result.key.scopes, route.name, access)) return refuse('forbidden', 'scope')
+  const need = accessOf(route, {
+    method: exchange.req.method ?? '',
+    rest,
+    query: target?.query ?? '',
+    head,
+    isUpgrade: exchange.res === null,
+  })
+  const { scopes } = result.key
+  const mayWrite = permits(scopes, route.name, 'write')
+  exchange.mustShowRead = need === 'by_body' && !mayWrite
+  const mayDo =
+    need === 'write' || (need === 'by_body' && mayWrite) ? mayWrite : permits(scopes, route.name, 'read')
+  if (!mayDo) return refuse('forbidden', 'scope')
   return tooLarge(exchange)
 }
 

@@ -56,6 +56,10 @@ export class Exchange {
   isAdmitted = false
   /** The log has promised a place for the entry. */
   isReserved = false
+  /** The whole body, when it is here: it came with the head, or was waited for. */
+  content: Buffer | null
+  /** The key may read and not write, and only the body tells whether this is reading. */
+  mustShowRead = false
   /** The client waits for 100 before it sends the body (RFC 9110 §10.1.1). */
   expectsContinue = false
   outcome: Outcome = 'client_closed'
@@ -87,6 +91,7 @@ export class Exchange {
     context: { connection: Connection; head: RequestHead; client: ClientView; atMs: number; tick: number },
   ) {
     this.req = req
+    this.content = req.content ?? null
     this.message = req instanceof IncomingMessage ? req : null
     this.res = res
     this.connection = context.connection
@@ -133,7 +138,10 @@ export class Exchange {
     entry.kind = route?.kind ?? ''
     entry.method = capText(req.method ?? '', ENTRY_TEXT_MAX.method)
     entry.host = capText(this.client.host, ENTRY_TEXT_MAX.host)
-    const path = target === null ? redactPath(req.url ?? '', '') : redactPath(target.path, target.query)
+    const path =
+      target === null
+        ? redactPath(req.url ?? '', '')
+        : redactPath(route === null ? target.path : this.path, target.query, route)
     entry.path = capText(path, ENTRY_TEXT_MAX.path)
     if (this.isReserved) entry.standing = 'held'
     else if (this.tenant?.logPolicy === 'best_effort') entry.standing = 'loose'

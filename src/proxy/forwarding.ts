@@ -55,10 +55,9 @@ export class Forwarding implements Carrier, RelayOwner {
     const exchange = this.#exchange
     this.#attempts++
     exchange.carrier = this
-    const { message } = exchange
-    const content = exchange.req.content ?? null
+    const { message, content } = exchange
     if (content !== null) exchange.bytesReceived = content.length
-    this.#upload = message !== null && exchange.hasBody ? this.#uploadOf(message) : null
+    this.#upload = content === null && message !== null && exchange.hasBody ? this.#uploadOf(message) : null
     this.#relay = new Relay(exchange, this.#res, this.#upload, this)
     // The first attempt comes in the turn of the arrival.
     const tick = this.#attempts === 1 ? exchange.startedTick : performance.now()

@@ -12,6 +12,7 @@ import { clientView, type TrustPolicy } from './forwarded.ts'
 import type { UpstreamPools } from './forward.ts'
 import { Forwarding, type Refuser } from './forwarding.ts'
 import { upstreamHeaders } from './headers.ts'
+import { WholeBody, isLfsDownload } from './lfs-batch.ts'
 import { newTraceparent, requestIdOf, traceIdOf } from './ids.ts'
 import { problemReply } from './replies.ts'
 import { UNBOUNDED_HEAD, readHead, type HeadBounds } from './request-head.ts'
@@ -155,8 +156,23 @@ export class Handler implements DecisionContext, Refuser {
   }
 
   #forward(exchange: Exchange, res: ClientResponse): void {
-    const { route } = exchange
+    const { route, message } = exchange
     if (route === null) throw new Error('forwarding needs a route')
+    if (exchange.mustShowRead && exchange.content === null && message !== null) {
+      void new WholeBody(exchange, message, {
+        onBody: (body) => {
+          exchange.content = body
+          exchange.bytesReceived = body.length
+          this.#forward(exchange, res)
+        },
+        onFailure: (outcome, reason) => this.refuse(exchange, res, outcome, reason),
+      })
+      return
+    }
+    if (exchange.mustShowRead && (exchange.content === null || !isLfsDownload(exchange.content))) {
+      this.refuse(exchange, res, 'forbidden', 'scope')
+      return
+    }
     const { origin, ...request } = this.upstreamRequest(exchange)
     const owners = { pools: this.deps.pools, refuser: this }
     new Forwarding(exchange, res, { route, origin, request }, owners).send()
@@ -179,6 +195,7 @@ export class Handler implements DecisionContext, Refuser {
       traceparent: exchange.traceparent,
       via: this.via,
       prefix: route.path.slice(0, -1),
+      changes: route.rules.headers,
     })
     const path = upstreamPath(route, exchange.path, target.query, slug)
     return { origin, method: exchange.req.method ?? 'GET', path, headers, contentLength: head.contentLength }

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { mintKey } from '../model/api-key.ts'
 import { compileNetworks } from '../model/network.ts'
+import { DEFAULT_RULES } from '../model/route-rules.ts'
 import { startGateway } from './test-gateway.ts'
 
 const GET = 'GET /r/x HTTP/1.1'
@@ -72,6 +73,22 @@ void t.test(
         'X-Forwarded-Server: evil',
         'X-Real-IP: 1.2.3.4',
         'Forwarded: for=1.2.3.4',
+        'X.Forwarded.For: 1.2.3.4',
+        'X-Forwarded-Ssl: evil',
+        'X-Forwarded: evil',
+        'x_forwarded-anything: evil',
+        'Proxy: http://evil',
+        'X-Original-URL: /evil',
+        'X_Original_URL: /evil',
+        'X-Rewrite-URL: /evil',
+        'X-Client-IP: 1.2.3.4',
+        'True-Client-IP: 1.2.3.4',
+        'CF-Connecting-IP: 1.2.3.4',
+        'Fastly-Client-IP: 1.2.3.4',
+        'X-Cluster-Client-IP: 1.2.3.4',
+        'X-Original-Host: evil',
+        'X-Host: evil',
+        'X-Remote-User: evil',
         'X-Waybill-Tenant: other',
         'X_Waybill_Tenant: other',
         'x-waybill_key-id: other',
@@ -246,3 +263,30 @@ void t.test('request id and trace context are passed on when sound, and made whe
   await client.message()
   await gateway.finish(t, [{ requestId: 'abc-1', traceId: 'a'.repeat(32) }, {}])
 })
+
+void t.test(
+  'G10: a route sets and removes fields towards its upstream, whatever the client sends',
+  async (t) => {
+    const headers = {
+      set: ['X-Api-Key', 'upstream-secret', 'X-Tier', 'gold'],
+      removed: ['x-api-key', 'x-tier', 'cookie'],
+    }
+    const gateway = await startGateway(t, { routes: [{ rules: { ...DEFAULT_RULES, headers } }] })
+    const client = await gateway.client()
+    client.send(
+      gateway.head(GET, 'Cookie: a=1', 'X_Tier: lead', 'x-tier: lead', 'X-Api-Key: mine', 'X-Kept: yes'),
+    )
+    const { wire, message } = await gateway.upstream.request()
+    t.same(
+      message.fields.filter(([name]) => /key|tier|cookie|kept/.test(name)),
+      [
+        ['x-kept', 'yes'],
+        ['x-api-key', 'upstream-secret'],
+        ['x-tier', 'gold'],
+      ],
+    )
+    wire.send(OK)
+    await client.message()
+    await gateway.finish(t, [{ status: 200 }])
+  },
+)

@@ -1,6 +1,7 @@
 import { holdsKey } from './authenticate.ts'
 import type { ClientView } from './forwarded.ts'
-import { CREDENTIAL, DROP, addTokens, headerCode, type RequestHead } from './request-head.ts'
+import type { HeaderChanges } from '../model/route-rules.ts'
+import { CREDENTIAL, DROP, addTokens, cgiName, headerCode, type RequestHead } from './request-head.ts'
 
 /** What the gateway adds to a request on its way upstream. */
 export interface UpstreamHeaderInput {
@@ -17,6 +18,8 @@ export interface UpstreamHeaderInput {
   readonly via: string
   /** Path prefix of the route, without the trailing slash. */
   readonly prefix: string
+  /** The route's own changes. */
+  readonly changes: HeaderChanges
 }
 
 /**
@@ -27,6 +30,7 @@ export interface UpstreamHeaderInput {
 export function upstreamHeaders(input: UpstreamHeaderInput): string[] {
   const { head, rawHeaders, client } = input
   const named = head.connectionTokens
+  const { removed, set } = input.changes
   const out: string[] = []
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? ''
@@ -34,6 +38,7 @@ export function upstreamHeaders(input: UpstreamHeaderInput): string[] {
     const lower = name.toLowerCase()
     const code = headerCode(lower)
     if (code === DROP || named?.has(lower) === true) continue
+    if (removed.length > 0 && removed.includes(cgiName(lower))) continue
     if (code === CREDENTIAL && !mayPass(input, lower, value)) continue
     out.push(name, value)
   }
@@ -57,6 +62,7 @@ export function upstreamHeaders(input: UpstreamHeaderInput): string[] {
     head.via === null ? `1.1 ${input.via}` : `${head.via}, 1.1 ${input.via}`,
   )
   if (input.prefix !== '') out.push('x-forwarded-prefix', input.prefix)
+  if (set.length > 0) out.push(...set)
   return out
 }
 

@@ -35,6 +35,7 @@ void t.test('F3: a head costs in proportion to its size, both ways', async (t) =
     traceparent: 't',
     via: 'v',
     prefix: '',
+    changes: { set: [], removed: [] },
   }
   t.ok(tookMs(() => void readHead(raw)) < BOUND_MS, 'reading')
   t.ok(tookMs(() => void upstreamHeaders(input)) < BOUND_MS, 'to the upstream')

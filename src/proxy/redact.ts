@@ -1,19 +1,157 @@
 import { KEY_IN_TEXT, maskKeys } from '../model/api-key.ts'
+import type { Route } from '../model/route.ts'
+import { isSpecialPath } from './path-readings.ts'
+
+const MASK = '***'
 
 /**
- * Query parameters whose values are credentials: of presigned addresses (Amazon, Google, Azure), OAuth (RFC 6750 §2.3) and
- * of common APIs. Matched on the whole name, without regard to case.
+ * Words of a parameter's name that make its value a credential, wherever they stand in it and however they are joined: presigned
+ * addresses (Amazon, Google, Azure), OAuth (RFC 6750 §2.3, RFC 7523), and common APIs.
  */
-const SECRET_PARAMETER =
-  /([?&](?:access_?token|refresh_?token|id_?token|auth_?token|private_?token|token|api_?key|apikey|key|secret|client_?secret|password|passwd|pwd|signature|sig|code|assertion|x-amz-signature|x-amz-credential|x-amz-security-token|x-goog-signature|x-goog-credential|awsaccesskeyid|auth|authorization|jwt|session)=)[^&]*/gi
+const SECRET_PART =
+  /token|secret|passw|passphrase|apikey|accesskey|privatekey|authkey|signature|credential|authori[sz]ation|assertion|session|accesscode|authcode|devicecode|webhookkey|bearer|jwt|hmac/
+/** Words that are one only when they stand alone: `key` is in `monkey`. */
+const SECRET_WORDS: ReadonlySet<string> = new Set([
+  'auth',
+  'cookie',
+  'key',
+  'otp',
+  'pass',
+  'pat',
+  'pin',
+  'pwd',
+  'sas',
+  'sid',
+  'sig',
+  'sign',
+  'ticket',
+  'totp',
+  'csrf',
+  'xsrf',
+  'saml',
+  'nonce',
+  'verifier',
+  'cred',
+  'creds',
+  'pw',
+  'pswd',
+])
+/** Whole names: half of OAuth (RFC 6749 §4.1.2), and too common as parts of others. */
+const SECRET_NAMES: ReadonlySet<string> = new Set([
+  'code',
+  'state',
+  'oauthcode',
+  'samlresponse',
+  'samlrequest',
+])
 
-/** A path with query as it may be kept: credentials in the query and gateway keys anywhere are masked. */
-export function redactPath(path: string, query: string): string {
-  const whole = query === '' ? path : path + query.replace(SECRET_PARAMETER, '$1***')
-  return redactText(whole)
+/** JSON Web Tokens (RFC 7519) wherever they stand; whole, or begun. */
+const JWT = /eyJ[\w-]{5,}\.[\w-]*(?:\.[\w-]*){0,3}/g
+/** User information of an address (RFC 3986 §3.2.1). */
+const USER_INFO = /:\/\/[^\s/?#]*@/g
+/** In a path these, or a percent sign, call for a closer look. */
+const PATH_SIGNS = /[%;=@]|eyJ/
+const MAX_NESTED = 4
+
+/** A path with query as it may be kept: credentials in either, and gateway keys anywhere, are masked. `route`: null when there is none. */
+export function redactPath(path: string, query: string, route: Route | null = null): string {
+  const shown =
+    route === null || route.rules.redactPath.length === 0 ? path : withoutSecretSegments(path, route)
+  const extra = route?.rules.redactQuery ?? NONE
+  const cleanPath = PATH_SIGNS.test(shown) ? cleanText(shown, extra, 0) : shown
+  return redactText(query === '' ? cleanPath : cleanPath + cleanText(query, extra, 0))
 }
 
 /** A text with gateway keys masked down to their public id. */
 export function redactText(text: string): string {
   return text.includes(KEY_IN_TEXT) ? maskKeys(text) : text
+}
+
+const NONE: readonly string[] = []
+
+/** Masks the values of `name=value` between separators of any kind (query, matrix parameters, fragment, segments), and user information. */
+function cleanText(text: string, extra: readonly string[], depth: number): string {
+  const parts = text.replace(USER_INFO, `://${MASK}@`).split(/([?&;#])/)
+  const clean = parts.map((part) => cleanPart(part, extra, depth)).join('')
+  return clean.includes('eyJ') ? clean.replace(JWT, MASK) : clean
+}
+
+function cleanPart(part: string, extra: readonly string[], depth: number): string {
+  const equals = part.indexOf('=')
+  if (equals === -1) return holdsHidden(part, extra, depth) ? MASK : part
+  const before = part.slice(0, equals)
+  // In a path the name is what stands behind the last slash.
+  const name = before.slice(before.lastIndexOf('/') + 1)
+  const value = part.slice(equals + 1)
+  if (value === '') return part
+  if (isSecretName(wholly(name), extra) || holdsHidden(value, extra, depth))
+    return `${part.slice(0, equals + 1)}${MASK}`
+  // `a=b=c`: names are read differently.
+  return value.includes('=') ? `${part.slice(0, equals + 1)}${cleanPart(value, extra, depth)}` : part
+}
+
+/** Whether a text holds a secret once it is decoded: an address within an address. */
+function holdsHidden(text: string, extra: readonly string[], depth: number): boolean {
+  if (!text.includes('%')) return false
+  const inner = decoded(text)
+  if (inner === text) return false
+  return depth >= MAX_NESTED || cleanText(inner, extra, depth + 1) !== inner
+}
+
+function isSecretName(name: string, extra: readonly string[]): boolean {
+  const lower = name.toLowerCase()
+  const letters = lower.replaceAll(/[^a-z0-9]/g, '')
+  if (SECRET_PART.test(letters) || SECRET_NAMES.has(letters) || extra.includes(lower)) return true
+  return name
+    .replaceAll(/([a-z0-9])([A-Z])/g, '$1 $2')
+    .toLowerCase()
+    .split(/[^a-z]+/)
+    .some((word) => SECRET_WORDS.has(word))
+}
+
+/** Decoded as often as it was encoded. */
+function wholly(text: string): string {
+  let inner = text
+  for (let i = 0; i < MAX_NESTED && inner.includes('%'); i++) inner = decoded(inner)
+  return inner
+}
+
+/** Decoded once, byte by byte where it is no UTF-8. */
+function decoded(text: string): string {
+  if (!text.includes('%')) return text
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text.replaceAll(/%([0-9a-f]{2})/gi, (_escape, hex: string) =>
+      String.fromCodePoint(Number.parseInt(hex, 16)),
+    )
+  }
+}
+
+/** Masks what the route's `redactPath` names; all below the route when the path may be read in another way than the patterns are. */
+function withoutSecretSegments(path: string, { path: prefix, rules }: Route): string {
+  const rest = path.slice(prefix.length - 1)
+  for (const pattern of rules.redactPath) {
+    const [expression, masked] = compiled(pattern)
+    if (expression.test(rest)) return path.slice(0, prefix.length - 1) + rest.replace(expression, masked)
+  }
+  return isSpecialPath(path) ? `${prefix}${MASK}` : path
+}
+
+const COMPILED = new Map<string, readonly [RegExp, string]>()
+const MAX_COMPILED = 1024
+
+/** The pattern as an expression, and what it is replaced by. */
+function compiled(pattern: string): readonly [RegExp, string] {
+  const known = COMPILED.get(pattern)
+  if (known !== undefined) return known
+  const pieces = pattern.split('{secret}').map((piece) => {
+    const escaped = piece.replaceAll(/[$()+.]/g, String.raw`\$&`).replaceAll('*', '[^/]+')
+    return `(${escaped})`
+  })
+  const masked = pieces.map((_, i) => `$${i + 1}`).join(MASK)
+  const made = [new RegExp(`^${pieces.join('[^/]+')}`), masked] as const
+  if (COMPILED.size >= MAX_COMPILED) COMPILED.clear()
+  COMPILED.set(pattern, made)
+  return made
 }

@@ -15,6 +15,9 @@ export interface RequestHead {
   requestId: string | null
   traceparent: string | null
   userAgent: string
+  contentType: string | null
+  /** Methods that fields such as X-HTTP-Method-Override name, in upper case; null without such a field. */
+  methodOverride: string | null
   via: string | null
   /** Several fields of one of these names are joined by commas, as the lists that they are. */
   forwardedFor: string | null
@@ -68,25 +71,68 @@ const JUST_DROP = [
   'http2-settings',
   'trailer',
   'expect',
-  'x-forwarded-port',
-  'x-forwarded-prefix',
-  'x-forwarded-server',
+  // A CGI-like upstream makes HTTP_PROXY of it (CVE-2016-5385).
+  'proxy',
   'x-waybill-tenant',
   'x-waybill-key-id',
+  // What servers and frameworks take for the client's address,
+  ...'client-ip x-client-ip true-client-ip x-real-client-ip x-cluster-client-ip x-remote-ip'.split(' '),
+  ...'x-remote-addr x-originating-ip x-original-forwarded-for x-original-remote-addr'.split(' '),
+  ...'x-forward-for x-envoy-external-address x-azure-clientip x-azure-socketip'.split(' '),
+  ...'cf-connecting-ip cf-connecting-ipv6 cf-pseudo-ipv4 fastly-client-ip fly-client-ip'.split(' '),
+  ...'x-appengine-user-ip x-proxyuser-ip proxy-client-ip wl-proxy-client-ip x-nf-client-connection-ip'.split(
+    ' ',
+  ),
+  // for the host and path that were asked for,
+  ...'x-host x-original-host x-http-host-override x-original-url x-original-uri x-rewrite-url'.split(' '),
+  ...'x-envoy-original-path x-original-method'.split(' '),
+  // and for who has been authenticated by the proxy in front.
+  ...'remote-user x-remote-user x-webauth-user x-authenticated-user x-auth-request-user'.split(' '),
 ]
+/** Told at once, as most requests have them. */
+const USUAL = [
+  'accept',
+  'accept-encoding',
+  'accept-language',
+  'cache-control',
+  'content-encoding',
+  'content-type',
+  'cookie',
+  'if-modified-since',
+  'if-none-match',
+  'origin',
+  'pragma',
+  'range',
+  'referer',
+  'user-agent',
+]
+/** Fields by which frameworks take a request for one of another method. */
+const METHOD_OVERRIDES = ['x-http-method-override', 'x-http-method', 'x-method-override', 'x-original-method']
+const LENGTHS_OF_OVERRIDES = new Set(METHOD_OVERRIDES.map((name) => name.length))
 
 /** Lower-case field name → code; every name that is absent passes. */
 const CODES = new Map<string, number>([
+  ...USUAL.map((name): [string, number] => [name, PASS]),
   ...[...READ_AND_DROP, ...JUST_DROP].map((name): [string, number] => [name, DROP]),
   ['authorization', CREDENTIAL],
   ['x-api-key', CREDENTIAL],
 ])
-const READ = new Set([...READ_AND_DROP, 'authorization', 'x-api-key', 'user-agent'])
+const READ = new Set([...READ_AND_DROP, 'authorization', 'x-api-key', 'user-agent', 'content-type'])
 
-/** Code of a field name in lower case. Names with `_` are compared as with `-`, as CGI-like upstreams do. */
+/**
+ * Code of a field name in lower case. CGI-like upstreams make `_` of all that is no letter or digit, and so cannot tell `X_Real.IP` from
+ * `X-Real-IP`: names are compared as they do. All of `X-Forwarded` is the gateway's to say.
+ */
 export function headerCode(lowerName: string): number {
-  const name = lowerName.includes('_') ? lowerName.replaceAll('_', '-') : lowerName
-  return CODES.get(name) ?? PASS
+  const code = CODES.get(lowerName)
+  if (code !== undefined) return code
+  const name = cgiName(lowerName)
+  return name.startsWith('x-forwarded') ? DROP : (CODES.get(name) ?? PASS)
+}
+
+/** A field name, in lower case, with `-` for all that is no letter or digit. */
+export function cgiName(lowerName: string): string {
+  return /[^a-z0-9-]/.test(lowerName) ? lowerName.replaceAll(/[^a-z0-9-]/g, '-') : lowerName
 }
 
 /** Reads a raw header list: name, value, name, value, …, as Node delivers it. */
@@ -103,6 +149,8 @@ export function readHead(rawHeaders: readonly string[], bounds: HeadBounds = UNB
     requestId: null,
     traceparent: null,
     userAgent: '',
+    contentType: null,
+    methodOverride: null,
     via: null,
     forwardedFor: null,
     forwarded: null,
@@ -116,6 +164,7 @@ export function readHead(rawHeaders: readonly string[], bounds: HeadBounds = UNB
     const name = (rawHeaders[i] ?? '').toLowerCase()
     if (name === 'connection') readConnection(head, rawHeaders[i + 1] ?? '', bounds.maxConnectionTokens)
     else if (READ.has(name)) readField(head, name, rawHeaders[i + 1] ?? '')
+    else if (LENGTHS_OF_OVERRIDES.has(name.length)) readOverride(head, name, rawHeaders[i + 1] ?? '')
   }
   return head
 }
@@ -154,6 +203,10 @@ function readField(head: RequestHead, name: string, value: string): void {
     case 'traceparent':
       head.traceparent = value
       break
+    case 'content-type':
+      // Two could be read either way: neither makes an exception.
+      head.contentType = head.contentType === null ? value : ''
+      break
     case 'user-agent':
       head.userAgent = value
       break
@@ -180,6 +233,11 @@ function readField(head: RequestHead, name: string, value: string): void {
 /** RFC 9110 §5.3. */
 function joined(before: string | null, value: string): string {
   return before === null ? value : `${before}, ${value}`
+}
+
+function readOverride(head: RequestHead, name: string, value: string): void {
+  if (!METHOD_OVERRIDES.includes(cgiName(name))) return
+  head.methodOverride = head.methodOverride === null ? value.trim().toUpperCase() : 'SEVERAL'
 }
 
 function readConnection(head: RequestHead, value: string, max: number): void {

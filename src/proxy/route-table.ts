@@ -1,4 +1,4 @@
-import type { Route } from '../model/route.ts'
+import { hostRank, takesHost, type Route } from '../model/route.ts'
 import { readingsOf } from './path-readings.ts'
 import { isUnambiguousPath } from './target.ts'
 
@@ -20,7 +20,7 @@ export class RouteTable {
     this.routes = routes
     const bySegment = new Map<string, Route[]>()
     const ordered = routes.toSorted(
-      (a, b) => Number(b.host !== null) - Number(a.host !== null) || b.path.length - a.path.length,
+      (a, b) => hostRank(b.host) - hostRank(a.host) || b.path.length - a.path.length,
     )
     for (const route of ordered) {
       const segment = firstSegment(route.path)
@@ -31,7 +31,8 @@ export class RouteTable {
   }
 
   /**
-   * The route of a path that has one reading only: longest path by whole segments wins, a route bound to the host before one that is not.
+   * The route of a path that has one reading only: longest path by whole segments wins, a route bound to the host before one that is bound to all
+   * below a name, and that before one that is not.
    * `/npm` matches the route `/npm/`. Case matters in paths, not in hosts (`host` is lower case).
    */
   match(host: string, path: string): Route | null {
@@ -39,9 +40,10 @@ export class RouteTable {
     const candidates = this.#bySegment.get(segment)
     const found = candidates === undefined ? null : firstMatch(candidates, host, path)
     const atRoot = this.#bySegment.get('')
-    if (atRoot === undefined || segment === '' || (found !== null && found.host !== null)) return found
+    if (atRoot === undefined || segment === '') return found
     const root = firstMatch(atRoot, host, path)
-    return found === null || (root !== null && root.host !== null) ? root : found
+    if (found === null || root === null) return found ?? root
+    return hostRank(root.host) > hostRank(found.host) ? root : found
   }
 
   /**
@@ -73,7 +75,7 @@ export class RouteTable {
 
 function firstMatch(candidates: readonly Route[], host: string, path: string): Route | null {
   for (const route of candidates) {
-    if (route.host !== null && route.host !== host) continue
+    if (route.host !== null && !takesHost(route.host, host)) continue
     if (path.startsWith(route.path)) return route
     if (path.length === route.path.length - 1 && route.path.startsWith(path)) return route
   }

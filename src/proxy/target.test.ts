@@ -170,8 +170,50 @@ void t.test('hosts are told from what is none', async (t) => {
     ['[::1]:80', '[::1]'],
     ['[::1]', '[::1]'],
     ['127.0.0.1', '127.0.0.1'],
+    ['npm.example.com.', 'npm.example.com'],
+    ['npm.example.com.:8080', 'npm.example.com'],
+    ['my_host.example', 'my_host.example'],
+    ['[2001:DB8:0:0::1]:80', '[2001:db8::1]'],
   ] as const)
-    t.equal(hostName(field), name)
-  for (const field of ['', 'a b', 'a/b', 'u@a', 'a:', 'a:b', 'a:1234567', '[::1', 'é', 'a,b', 'a\tb'])
+    t.equal(hostName(field), name, `R14: ${field}`)
+  for (const field of [
+    '',
+    '.',
+    'a..',
+    '[::1::2]',
+    'a b',
+    'a/b',
+    'u@a',
+    'a:',
+    'a:b',
+    'a:1234567',
+    '[::1',
+    'é',
+    'a,b',
+    'a\tb',
+  ])
     t.equal(hostName(field), null, field)
+})
+
+void t.test('R14: one host before all below a name, and these before any', async (t) => {
+  const make = (name: string, path: string, host: string | null) => testRoute(1, { name, path, host })
+  const table = new RouteTable([
+    make('any', '/', null),
+    make('any-a', '/a/', null),
+    make('wild', '/', '*.example.com'),
+    make('wild-deep', '/', '*.eu.example.com'),
+    make('exact', '/a/', 'x.example.com'),
+  ])
+  for (const [host, path, name] of [
+    ['example.com', '/', 'any'],
+    ['x.example.com', '/', 'wild'],
+    ['x.example.com', '/a/', 'exact'],
+    ['y.example.com', '/a/', 'wild'],
+    ['a.b.example.com', '/', 'wild'],
+    ['a.eu.example.com', '/a/', 'wild-deep'],
+    ['evilexample.com', '/', 'any'],
+    ['.example.com', '/', 'any'],
+    ['other', '/a/', 'any-a'],
+  ] as const)
+    t.equal(table.match(host, path)?.name, name, `${host} ${path}`)
 })

@@ -58,7 +58,9 @@ const HOST = /^(?:[a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::(\d{1,5}))?$/i
 const NAMES = new Map<string, string | null>()
 const MAX_NAMES = 1024
 
-/** Host name of a Host field or authority in lower case without its port; null when it is no valid one (RFC 9110 §7.2). */
+/**
+ * Host name of a Host field or authority in lower case, without its port and the dot at its end that makes it absolute (RFC 3986 §3.2.2),
+ * an IPv6 address in its one canonical form (RFC 5952); null when it is no valid one (RFC 9110 §7.2). */
 export function hostName(field: string): string | null {
   const known = NAMES.get(field)
   if (known !== undefined) return known
@@ -73,5 +75,8 @@ export function hostName(field: string): string | null {
 function readHostName(field: string): string | null {
   if (!HOST.test(field)) return null
   const colon = field.endsWith(']') ? -1 : field.lastIndexOf(':')
-  return (colon === -1 ? field : field.slice(0, colon)).toLowerCase()
+  const name = (colon === -1 ? field : field.slice(0, colon)).toLowerCase()
+  if (name.startsWith('[')) return URL.canParse(`http://${name}`) ? new URL(`http://${name}`).hostname : null
+  const bare = name.endsWith('.') ? name.slice(0, -1) : name
+  return bare === '' || bare.endsWith('.') ? null : bare
 }

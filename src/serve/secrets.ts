@@ -7,7 +7,8 @@ export function hideSecrets(logger: RootLogger, config: Config): void {
   for (const url of [config.options['database.url'], config.options['database.readerUrl']]) {
     if (URL.canParse(url)) logger.addSecret(decodeURIComponent(new URL(url).password))
   }
-  for (const { upstream } of config.routes) {
+  for (const { upstream, rules } of config.routes) {
     if (upstream.authorization !== null) logger.addSecret(upstream.authorization)
+    for (const [i, value] of rules.headers.set.entries()) if (i % 2 === 1) logger.addSecret(value)
   }
 }

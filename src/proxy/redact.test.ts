@@ -1,0 +1,136 @@
+import t from 'tap'
+import { mintKey } from '../model/api-key.ts'
+import { DEFAULT_RULES } from '../model/route-rules.ts'
+import { redactPath } from './redact.ts'
+import { startGateway, testRoute } from './test-gateway.ts'
+
+const SECRET = 's3cret'
+const NAMES = [
+  'token',
+  'access_token',
+  'access-token',
+  'accessToken',
+  'ACCESS.TOKEN',
+  'accesstoken',
+  'x-api-key',
+  'api-key',
+  'apiKey',
+  'api_key',
+  'apikey',
+  'APIKEY',
+  'key',
+  'client-secret',
+  'client_secret',
+  'clientSecret',
+  'secret',
+  '%74oken',
+  '%54OKEN',
+  'to%6Ben',
+  '%2574oken',
+  'user[password]',
+  'user%5Bpassword%5D',
+  'db.passwd',
+  'pwd',
+  'pass',
+  'X-Amz-Signature',
+  'X-Amz-Credential',
+  'X-Amz-Security-Token',
+  'X-Goog-Signature',
+  'AWSAccessKeyId',
+  'sig',
+  'Signature',
+  'code',
+  'state',
+  'id_token_hint',
+  'client_assertion',
+  'SAMLResponse',
+  'session',
+  'sessionId',
+  'jsessionid',
+  'PHPSESSID_key',
+  'auth',
+  'authorization',
+  'auth_code',
+  'jwt',
+  'private_token',
+  'refreshToken',
+  'otp',
+  'webhook-secret',
+  'my.signing.key',
+]
+
+void t.test('R22: parameters are told by their words, however they are spelled and separated', async (t) => {
+  for (const name of NAMES) {
+    for (const query of [`?${name}=${SECRET}`, `?a=1&${name}=${SECRET}&b=2`, `?a=1;${name}=${SECRET};b=2`]) {
+      const kept = redactPath('/r/x', query)
+      t.notMatch(kept, SECRET, query)
+      if (query.startsWith('?a=1')) t.match(kept, /a=1.*b=2/, 'the others stay')
+    }
+    t.notMatch(redactPath(`/r/x;${name}=${SECRET}/y`, ''), SECRET, `;${name}`)
+    t.notMatch(redactPath(`/r/x%3B${name}%3D${SECRET}/y`, ''), SECRET, `%3B${name}`)
+    const nested = encodeURIComponent(`https://example.com/cb?${name}=${SECRET}`)
+    t.notMatch(redactPath('/r/x', `?next=${nested}`), SECRET, `nested ${name}`)
+    t.notMatch(redactPath('/r/x', `?next=${encodeURIComponent(nested)}`), SECRET, `nested twice ${name}`)
+    t.notMatch(redactPath('/r/x', `?next=https://example.com/?${name}=${SECRET}`), SECRET, `bare ${name}`)
+    t.notMatch(redactPath(`http://u:pw@gw/r/x?a=1&${name}=${SECRET}#f`, ''), /s3cret|pw@/, `refused ${name}`)
+    t.notMatch(redactPath(`/r/x?a=1#${name}=${SECRET}`, ''), SECRET, `fragment ${name}`)
+  }
+})
+
+void t.test('R22: what is no secret stays as it was', async (t) => {
+  for (const [path, query] of [
+    ['/npm/@scope%2fname', '?write=true'],
+    ['/r/monkey=1;v=2', '?author=me&page=2&keyboard=us&design=x&zip_code=1&country-code=de'],
+    ['/r/%E2%82%AC%20x', '?q=caf%C3%A9&next=%2Fa%3Fb%3Dc'],
+    ['/v2/x/manifests/sha256:abc', '?n=100&last=x'],
+    ['/r/a=b', '?flag&empty=&token='],
+  ] as const)
+    t.equal(redactPath(path, query), path + query)
+})
+
+void t.test('R22: tokens, user information and keys are told by their looks', async (t) => {
+  const jwt = `eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.${SECRET}x`
+  t.equal(redactPath(`/r/${jwt}/x`, `?q=${jwt}`), '/r/***/x?q=***')
+  t.notMatch(redactPath('/r/x', '?u=https://me:s3cret@example.com/'), SECRET)
+  t.notMatch(redactPath('/r/x', '?u=https%3A%2F%2Fme%3As3cret%40example.com%2F'), SECRET)
+  t.notMatch(redactPath('/r/https%3A%2F%2Fme%3As3cret%40example.com%2Fx', ''), SECRET)
+  t.notMatch(redactPath('http://me:s3cret@gw/r/', ''), SECRET)
+  const key = mintKey()
+  t.equal(redactPath(`/r/${key.text}`, ''), `/r/wb_${key.id}_***`)
+})
+
+void t.test(
+  'R22: a route says where secrets stand in its paths, and how its parameters are called',
+  async (t) => {
+    const redactPathOf = ['/bot{secret}/', '/services/*/*/{secret}', '/a/{secret}/b/{secret}']
+    const route = testRoute(1, { rules: { ...DEFAULT_RULES, redactPath: redactPathOf, redactQuery: ['p1'] } })
+    for (const [path, kept] of [
+      ['/r/bot123:s3cret/sendMessage', '/r/bot***/sendMessage'],
+      ['/r/services/T1/B2/s3cret', '/r/services/T1/B2/***'],
+      ['/r/services/T1/B2/s3cret/more', '/r/services/T1/B2/***/more'],
+      ['/r/a/s3cret/b/s3cret', '/r/a/***/b/***'],
+      ['/r/other/x', '/r/other/x'],
+      ['/r/%62ot123:s3cret/sendMessage', '/r/***'],
+      ['/r/./services/T1/B2/s3cret', '/r/***'],
+    ] as const)
+      t.equal(redactPath(path, '', route), kept, path)
+    t.equal(redactPath('/r/x', '?P1=s3cret&p2=x', route), '/r/x?P1=***&p2=x')
+  },
+)
+
+void t.test('R22: entries of requests in every state hold no secret', async (t) => {
+  const gateway = await startGateway(t)
+  for (const target of [
+    '/r/x?api-key=s3cret',
+    '/none?%74oken=s3cret',
+    'http://u:s3cret@gw/r/x',
+    '/r/x;token=s3cret',
+  ]) {
+    const client = await gateway.client()
+    client.send(`GET ${target} HTTP/1.1\r\nHost: gw\r\n\r\n`)
+    await client.message()
+  }
+  await gateway.quiet()
+  t.equal(gateway.entries.length, 4)
+  t.notMatch(JSON.stringify(gateway.entries), SECRET)
+})
