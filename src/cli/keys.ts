@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { mintKey } from '../model/api-key.ts'
 import { getKey, listKeys, revokeKey, rotateKey, updateKey, type ApiKey } from '../store/keys.ts'
+import { awaitFollowers, DEFAULT_WAIT } from './await-followers.ts'
 import type { Cli } from './cli.ts'
 import { DATABASE_OPTIONS, addConfigFlags } from './configuration.ts'
 import { readByDatabase, withDatabase } from './context.ts'
@@ -23,15 +23,13 @@ interface KeyFlags extends FormatFlags {
   readonly ifVersion?: string
   readonly overlap?: string
   readonly wait?: boolean
+  readonly waitFor?: string
 }
 
 /** What may be changed of a key. */
 export type KeyChanges = Parameters<typeof updateKey>[2]
 
 const DEFAULT_OVERLAP = '24h'
-
-/** What a gateway may need on top of its poll interval: one query and the swap of the snapshot. */
-const REVOKE_MARGIN_MS = 1000
 
 type Action = (io: Io, id: string, flags: KeyFlags) => Promise<ExitCode>
 
@@ -65,10 +63,9 @@ export function addKeyCommands(program: Command, cli: Cli): void {
     '--overlap <duration>',
     `how long the old key goes on working (default: ${DEFAULT_OVERLAP})`,
   )
-  one('revoke', 'end a key, for good', revoke).option(
-    '--wait',
-    'return when every gateway that reaches the database has had time to see it',
-  )
+  one('revoke', 'end a key, for good', revoke)
+    .option('--wait', 'return when every gateway process has confirmed it; exit 1 naming those that have not')
+    .option('--wait-for <duration>', `longest wait for that (default: ${DEFAULT_WAIT})`)
 }
 
 /** The id in what the user gave; a complete key is accepted, with a warning. */
@@ -158,25 +155,17 @@ async function rotate(io: Io, id: string, flags: KeyFlags): Promise<ExitCode> {
 }
 
 async function revoke(io: Io, id: string, flags: KeyFlags): Promise<ExitCode> {
-  return await withDatabase(io, flags, 'control', async ({ sql, config }) => {
+  const problems = new Problems()
+  const timeoutMs = problems.durationMs('--wait-for', flags.waitFor ?? DEFAULT_WAIT)
+  if (flags.waitFor !== undefined && flags.wait !== true) problems.add('--wait-for needs --wait')
+  problems.throwIfAny()
+  return await withDatabase(io, flags, 'control', async ({ sql }) => {
     const { key, changed } = await revokeKey(sql, id)
     io.stderr.write(`key ${id} ${changed ? 'is now' : 'was already'} revoked\n`)
-    if (flags.wait === true) await awaitGateways(io, config.options['directory.pollIntervalMs'])
-    return flags.json === true ? await printKey(io, flags, key) : 0
+    const code = flags.wait === true ? await awaitFollowers(io, sql, { table: 'api_keys', id, timeoutMs }) : 0
+    if (flags.json === true) await printKey(io, flags, key)
+    return code
   })
-}
-
-/**
- * Every gateway looks for changes once in its poll interval, notified or not, so after one interval and the time of a query
- * a gateway that reaches the database refuses the key. No gateway is asked: the text says exactly what that guarantees.
- */
-async function awaitGateways(io: Io, pollIntervalMs: number): Promise<void> {
-  const waitMs = pollIntervalMs + REVOKE_MARGIN_MS
-  await sleep(waitMs)
-  io.stderr.write(
-    `waited ${waitMs} ms: every gateway that reaches the database and polls it each ${pollIntervalMs} ms now refuses the key;` +
-      ' one that is cut off from the database does so when it is back\n',
-  )
 }
 
 async function printKey(io: Io, flags: KeyFlags, key: ApiKey): Promise<ExitCode> {

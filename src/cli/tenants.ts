@@ -11,6 +11,7 @@ import {
   type Tenant,
   type TenantSettings,
 } from '../store/tenants.ts'
+import { awaitFollowers, DEFAULT_WAIT } from './await-followers.ts'
 import type { Cli } from './cli.ts'
 import { DATABASE_OPTIONS, addConfigFlags } from './configuration.ts'
 import { withDatabase } from './context.ts'
@@ -34,6 +35,8 @@ interface SettingFlags {
 interface TenantFlags extends SettingFlags, FormatFlags {
   readonly all?: boolean
   readonly yes?: boolean
+  readonly wait?: boolean
+  readonly waitFor?: string
 }
 
 type Action = (io: Io, slug: string, flags: TenantFlags) => Promise<ExitCode>
@@ -59,12 +62,22 @@ export function addTenantCommands(program: Command, cli: Cli): void {
   addSettingFlags(
     one('set', 'change the limits of a tenant; takes effect on every gateway at once', set),
   ).option('--if-version <n>', 'only if the tenant still has this version')
-  one('suspend', 'refuse all requests of a tenant until it is resumed', setState('suspended', 'suspended'))
-  one('resume', 'end the suspension of a tenant', setState('active', 'active'))
-  one('delete', 'delete a tenant and revoke its keys, for good; its access log stays', remove).option(
-    '--yes',
-    'do not ask',
+  addWaitFlags(
+    one('suspend', 'refuse all requests of a tenant until it is resumed', setState('suspended', 'suspended')),
   )
+  one('resume', 'end the suspension of a tenant', setState('active', 'active'))
+  addWaitFlags(
+    one('delete', 'delete a tenant and revoke its keys, for good; its access log stays', remove).option(
+      '--yes',
+      'do not ask',
+    ),
+  )
+}
+
+function addWaitFlags(command: Command): void {
+  command
+    .option('--wait', 'return when every gateway process has confirmed it; exit 1 naming those that have not')
+    .option('--wait-for <duration>', `longest wait for that (default: ${DEFAULT_WAIT})`)
 }
 
 function addSettingFlags(command: Command): Command {
@@ -153,10 +166,17 @@ async function set(io: Io, slug: string, flags: TenantFlags): Promise<ExitCode> 
 function setState(state: TenantState, adjective: string): Action {
   return async (io, slug, flags) => {
     checkSlug(slug)
+    const problems = new Problems()
+    const timeoutMs = problems.durationMs('--wait-for', flags.waitFor ?? DEFAULT_WAIT)
+    if (flags.waitFor !== undefined && flags.wait !== true) problems.add('--wait-for needs --wait')
+    problems.throwIfAny()
     return await withDatabase(io, flags, 'control', async ({ sql }) => {
       const { tenant, changed } = await setTenantState(sql, slug, state)
       io.stderr.write(`tenant ${slug} ${changed ? 'is now' : 'was already'} ${adjective}\n`)
-      return flags.json === true ? await printTenant(io, flags, tenant) : 0
+      const change = { table: 'tenants', id: slug, timeoutMs } as const
+      const code = flags.wait === true ? await awaitFollowers(io, sql, change) : 0
+      if (flags.json === true) await printTenant(io, flags, tenant)
+      return code
     })
   }
 }

@@ -168,6 +168,12 @@ export const OPTIONS = {
     DAY_MS,
     'At most one statement in this time writes last_used_at of all keys',
   ),
+  'directory.maxAgeMs': milliseconds(
+    DAY_MS,
+    1000,
+    30 * DAY_MS,
+    'So long without the database the gateway goes on by what it knows of tenants and keys; then it answers 503',
+  ),
 
   'accessLog.capacityEntries': integer(
     65_536,

@@ -35,15 +35,25 @@ export interface DirectoryChunk {
   readonly keys: readonly KeyRecord[]
 }
 
+/** How far a load has read. */
+export interface DirectoryPosition {
+  /** Where the next load goes on. */
+  readonly cursor: string
+  /** Which database was read, in which life of it: a cursor means nothing in another one. */
+  readonly origin: string
+  /** The transactions that the load saw, as the database writes them. */
+  readonly seen: string
+}
+
 /** One connection to where tenants and keys are kept; broken for good once anything on it has failed. */
 export interface DirectoryConnection {
   /** Asks for hints of changes; false where there are none to be had (a standby): loading works all the same. */
   listen(): Promise<boolean>
   /**
-   * Reads everything (`since` null), or all rows that may have changed since the cursor, chunk by chunk, and returns the
-   * next cursor. A row may come again unchanged; none is missed, however late its transaction committed.
+   * Reads everything (`since` null), or all rows that may have changed since the cursor, chunk by chunk, and returns how far
+   * it has come. A row may come again unchanged; none is missed, however late its transaction committed.
    */
-  load(since: string | null, onChunk: (chunk: DirectoryChunk) => void): Promise<string>
+  load(since: string | null, onChunk: (chunk: DirectoryChunk) => void): Promise<DirectoryPosition>
   /** Cuts the connection without waiting for the other side; what is under way rejects. Harmless when repeated. */
   destroy(): Promise<void>
 }
@@ -54,4 +64,8 @@ export interface DirectorySource {
   connect(events: { readonly onHint: () => void; readonly onClose: () => void }): DirectoryConnection
   /** Writes when keys were last used: id → epoch milliseconds. Safe to repeat. */
   writeUses(uses: ReadonlyMap<string, number>): Promise<void>
+  /** Notes how far this process has applied changes; null: it is about to load. Safe to repeat. */
+  confirm(position: DirectoryPosition | null): Promise<void>
+  /** Notes that this process serves no more. Safe to repeat. */
+  leave(): Promise<void>
 }

@@ -15,6 +15,8 @@ export interface DirectoryOptions {
   readonly reconcileIntervalMs: number
   /** Between writes of last uses. */
   readonly lastUsedIntervalMs: number
+  /** Without contact for so long there is no snapshot any more. */
+  readonly maxAgeMs: number
 }
 
 export interface DirectoryCollaborators {
@@ -23,6 +25,8 @@ export interface DirectoryCollaborators {
   readonly log: DirectoryLog
   /** Epoch milliseconds; `Date.now` unless told. */
   readonly now?: () => number
+  /** Monotonic milliseconds; `performance.now` unless told. */
+  readonly monotonic?: () => number
   /** [0, 1); `Math.random` unless told. */
   readonly random?: () => number
   /** The real clock's unless told. */

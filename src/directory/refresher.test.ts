@@ -1,5 +1,11 @@
 import t from 'tap'
-import type { DirectoryChunk, DirectoryConnection, DirectorySource, KeyRecord } from './directory-source.ts'
+import type {
+  DirectoryChunk,
+  DirectoryConnection,
+  DirectoryPosition,
+  DirectorySource,
+  KeyRecord,
+} from './directory-source.ts'
 import { DirectoryRefresher } from './refresher.ts'
 import { settle, TestClock } from './test-clock.ts'
 
@@ -27,6 +33,9 @@ class FakeSource implements DirectorySource {
   hint = () => {}
   close = () => {}
   listen: () => Promise<boolean> = () => Promise.resolve(true)
+  origin = 'one'
+  confirmed: (DirectoryPosition | null)[] = []
+  left = 0
   load: (since: string | null) => Promise<{ chunk: DirectoryChunk; cursor: string }> = () =>
     Promise.resolve({ chunk: { tenants: [], keys: [key(1)] }, cursor: '100' })
 
@@ -40,13 +49,23 @@ class FakeSource implements DirectorySource {
         this.loads.push(since)
         const { chunk, cursor } = await this.load(since)
         onChunk(chunk)
-        return cursor
+        return { cursor, origin: this.origin, seen: `${cursor}:${cursor}:` }
       },
       destroy: () => {
         this.destroyed++
         return Promise.resolve()
       },
     }
+  }
+
+  confirm(position: DirectoryPosition | null): Promise<void> {
+    this.confirmed.push(position)
+    return Promise.resolve()
+  }
+
+  leave(): Promise<void> {
+    this.left++
+    return Promise.resolve()
   }
 
   writeUses(uses: ReadonlyMap<string, number>): Promise<void> {
@@ -62,9 +81,10 @@ function setUp(reconcileIntervalMs = 60_000) {
   const record = (_fields: object, message: string) => void lines.push(message)
   const refresher = new DirectoryRefresher({
     source,
-    options: { pollIntervalMs: 500, reconcileIntervalMs, lastUsedIntervalMs: 60_000 },
+    options: { pollIntervalMs: 500, reconcileIntervalMs, lastUsedIntervalMs: 60_000, maxAgeMs: 86_400_000 },
     log: { debug: () => {}, info: record, warn: record },
     now: clock.now,
+    monotonic: clock.now,
     random: () => 0.5,
     schedule: clock.schedule,
   })
@@ -98,15 +118,90 @@ void t.test('loads in full at first, then polls from the cursor it was given', a
   t.equal(clock.pending, 0)
 })
 
-void t.test('a late old row and a reconcile from a lagging server change nothing', async (t) => {
+void t.test('D2: a full load is the truth, whatever versions it brings', async (t) => {
   const { clock, source, refresher } = setUp()
-  source.load = () => Promise.resolve({ chunk: keys(key(5, true)), cursor: '100' })
+  source.load = () => Promise.resolve({ chunk: keys(key(5)), cursor: '100' })
   await refresher.start()
-  const loaded = refresher.snapshot
-  source.load = () => Promise.resolve({ chunk: keys(key(4)), cursor: '101' })
+  source.load = (since) =>
+    Promise.resolve({ chunk: since === null ? keys(key(2, true)) : keys(), cursor: '101' })
   await clock.advance(200_000)
   t.ok(refresher.stats.fullLoads > 1)
-  t.equal(refresher.snapshot, loaded)
+  t.match(refresher.snapshot?.keyByDigest(DIGEST), { isRevoked: true, version: 2 })
+  await refresher.stop()
+})
+
+void t.test(
+  'D2: a revocation with a lower version acts at once, and everything is loaded anew',
+  async (t) => {
+    const { clock, source, refresher } = setUp(-1)
+    source.load = () => Promise.resolve({ chunk: keys(key(5)), cursor: '100' })
+    await refresher.start()
+    const seen: unknown[] = []
+    source.load = (since) => {
+      if (since === null) {
+        seen.push(refresher.snapshot?.keyByDigest(DIGEST)?.isRevoked)
+        return down()
+      }
+      return Promise.resolve({ chunk: keys(key(2, true)), cursor: '101' })
+    }
+    await clock.advance(500)
+    t.same(source.loads, [null, '100', null])
+    t.same(seen, [true], 'before the full load, which fails here')
+    source.load = () => Promise.resolve({ chunk: keys(key(2, true)), cursor: '102' })
+    await clock.advance(2000)
+    t.equal(source.loads[3], null, 'a full load is owed until one succeeds')
+    t.match(refresher.snapshot?.keyByDigest(DIGEST), { isRevoked: true, version: 2 })
+    await refresher.stop()
+  },
+)
+
+void t.test('D2: another server, time line or life of the database means a full load at once', async (t) => {
+  const { clock, source, refresher } = setUp(-1)
+  await refresher.start()
+  source.origin = 'two'
+  // The cursor has not gone back: the other server is ahead in transaction ids.
+  source.load = (since) =>
+    Promise.resolve({ chunk: since === null ? keys(key(1, true)) : keys(), cursor: '900' })
+  await clock.advance(500)
+  t.same(source.loads, [null, '100', null])
+  t.equal(refresher.snapshot?.keyByDigest(DIGEST)?.isRevoked, true)
+  await clock.advance(500)
+  t.same(source.loads.at(-1), '900', 'and from there on it follows')
+  await refresher.stop()
+})
+
+void t.test('G12: what is applied is confirmed at once after news, and now and then without', async (t) => {
+  const { clock, source, refresher } = setUp(-1)
+  await refresher.start()
+  t.same(source.confirmed[0], null, 'announced before the first load')
+  t.equal(source.confirmed.length, 2)
+  source.load = () => Promise.resolve({ chunk: keys(), cursor: '101' })
+  await clock.advance(9000)
+  t.equal(source.confirmed.length, 2)
+  source.load = () => Promise.resolve({ chunk: keys(key(2)), cursor: '102' })
+  await clock.advance(500)
+  t.same(source.confirmed.slice(2), [{ cursor: '102', origin: 'one', seen: '102:102:' }])
+  source.hint()
+  await clock.advance(25)
+  t.equal(source.confirmed.length, 4, 'also after a hint that brought no news')
+  await clock.advance(10_500)
+  t.equal(source.confirmed.length, 5, 'a sign of life')
+  await refresher.stop()
+  t.equal(source.left, 1)
+})
+
+void t.test('D14: after the longest age without contact nothing is accepted by what was known', async (t) => {
+  const { clock, source, refresher, lines } = setUp(-1)
+  await refresher.start()
+  source.load = down
+  await clock.advance(86_390_000)
+  t.not(refresher.snapshot, null)
+  await clock.advance(20_000)
+  t.equal(refresher.snapshot, null)
+  t.equal(lines.filter((line) => line.includes('accepted no more')).length, 1)
+  source.load = () => Promise.resolve({ chunk: keys(), cursor: '101' })
+  await clock.advance(2000)
+  t.not(refresher.snapshot, null)
   await refresher.stop()
 })
 
@@ -225,7 +320,7 @@ void t.test('a cursor that goes backwards means another database: everything is 
   const { clock, source, refresher } = setUp(-1)
   await refresher.start()
   source.load = () => Promise.resolve({ chunk: keys(), cursor: '50' })
-  await clock.advance(1000)
+  await clock.advance(500)
   t.same(source.loads, [null, '100', null])
   await refresher.stop()
 })

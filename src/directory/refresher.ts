@@ -1,7 +1,8 @@
 import { backoffMs } from '../lib/backoff.ts'
 import type { Directory } from '../model/grant.ts'
 import type { ScopeSet } from '../model/scope.ts'
-import type { DirectoryConnection, DirectorySource } from './directory-source.ts'
+import { Confirmations } from './confirmations.ts'
+import type { DirectoryConnection, DirectoryPosition, DirectorySource } from './directory-source.ts'
 import { codeOf, Deadlines, type Schedule, scheduleTimer } from './deadlines.ts'
 import { KeyUseWriter } from './key-uses.ts'
 import type {
@@ -31,7 +32,9 @@ const START_WAIT_MS = 5000
  *
  *   loading     no snapshot yet; tries until it has one. Entry: start. Exit: the first full load.
  *   following   polls for rows changed since the cursor; a notification only makes the next poll come at once. A full load
- *               at long intervals repairs what should never be wrong. Exit: a failure, stop.
+ *               at long intervals repairs what should never be wrong, and one comes at once when the database is not the one it
+ *               was: another server, time line or life of it, a cursor that went back, a row that contradicts what was read.
+ *               Exit: a failure, stop.
  *   failing     the last snapshot stays; a new connection after each back-off. Exit: the next success.
  *   stopped     no timer, no connection; the snapshot stays readable.
  *
@@ -42,16 +45,23 @@ export class DirectoryRefresher implements Directory {
   readonly #options: DirectoryOptions
   readonly #log: DirectoryLog
   readonly #now: () => number
+  readonly #monotonic: () => number
   readonly #random: () => number
   readonly #schedule: Schedule
   readonly #onChange: (snapshot: DirectorySnapshot) => void
   readonly #useWriter: KeyUseWriter
   readonly #deadlines: Deadlines
+  readonly #confirmations: Confirmations
   readonly #scopes = new Map<string, ScopeSet>()
 
   #snapshot: DirectorySnapshot | null = null
   #connection: DirectoryConnection | null = null
-  #cursor: string | null = null
+  #position: DirectoryPosition | null = null
+  /** What was read may be another database's: only a full load tells. */
+  #isInDoubt = false
+  #isAnnounced = false
+  #isTooOld = false
+  #contactTick: number
   #reconcileAtMs = Infinity
   #isStopped = false
   #isHinted = false
@@ -76,10 +86,20 @@ export class DirectoryRefresher implements Directory {
     this.#options = collaborators.options
     this.#log = collaborators.log
     this.#now = collaborators.now ?? Date.now
+    this.#monotonic = collaborators.monotonic ?? (() => performance.now())
+    this.#contactTick = this.#monotonic()
     this.#random = collaborators.random ?? Math.random
     this.#schedule = collaborators.schedule ?? scheduleTimer
     this.#onChange = collaborators.onChange ?? (() => {})
     this.#deadlines = new Deadlines(this.#schedule)
+    this.#confirmations = new Confirmations({
+      source: this.#source,
+      deadlines: this.#deadlines,
+      now: this.#now,
+      onFailure: (code) => {
+        this.#log.debug({ code }, 'directory: what is applied could not be confirmed')
+      },
+    })
     this.#useWriter = new KeyUseWriter({
       write: (uses) => this.#source.writeUses(uses),
       intervalMs: this.#options.lastUsedIntervalMs,
@@ -91,8 +111,9 @@ export class DirectoryRefresher implements Directory {
     })
   }
 
+  /** Null before the first load, and after `maxAgeMs` without contact: what was revoked meanwhile is not known. */
   get snapshot(): DirectorySnapshot | null {
-    return this.#snapshot
+    return this.#isTooOld ? null : this.#snapshot
   }
 
   get stats(): DirectoryStats {
@@ -145,7 +166,7 @@ export class DirectoryRefresher implements Directory {
     this.#wake?.()
     this.#disconnect()
     this.#deadlines.abort()
-    await Promise.all([this.#loop, this.#useWriter.stop()])
+    await Promise.all([this.#loop, this.#useWriter.stop(), this.#confirmations.leave()])
   }
 
   async #run(onFirst: () => void): Promise<void> {
@@ -154,6 +175,7 @@ export class DirectoryRefresher implements Directory {
       const isFine = await this.#refresh()
       onFirst()
       if (this.#isStopped) break
+      if (isFine && this.#isInDoubt) continue // a full load clears the doubt, so this does not go round
       if (isFine) await this.#pauseForHint(startedAtMs)
       else
         await this.#pause(backoffMs(this.#failuresInARow - 1, BACKOFF_MIN_MS, BACKOFF_MAX_MS, this.#random))
@@ -186,13 +208,24 @@ export class DirectoryRefresher implements Directory {
   async #refresh(): Promise<boolean> {
     try {
       const connection = await this.#connect()
-      const isFull = this.#snapshot === null || this.#cursor === null || this.#now() >= this.#reconcileAtMs
+      const position = this.#position
+      const isDue = this.#isInDoubt || this.#now() >= this.#reconcileAtMs
+      const isFull = this.#snapshot === null || position === null || isDue
+      if (!this.#isAnnounced) await this.#confirmations.announce()
+      this.#isAnnounced = true
       const update = new SnapshotUpdate(this.#snapshot, isFull, this.#scopes)
+      const hadHint = this.#isHinted
       this.#isHinted = false // what is hinted from here on may be too late for this refresh
-      const load = connection.load(isFull ? null : this.#cursor, (chunk) => update.add(chunk))
-      const cursor = await this.#deadlines.within(load, isFull ? LOAD_TIMEOUT_MS : POLL_TIMEOUT_MS)
+      const load = connection.load(isFull ? null : position.cursor, (chunk) => update.add(chunk))
+      const next = await this.#deadlines.within(load, isFull ? LOAD_TIMEOUT_MS : POLL_TIMEOUT_MS)
       if (this.#isStopped) return false
-      this.#succeed(update.finish(), cursor, isFull)
+      const before = this.#snapshot
+      this.#succeed(update.finish(), isFull)
+      this.#isInDoubt = !isFull && (update.isContradicted || isOtherDatabase(position, next))
+      this.#position = next
+      if (this.#isInDoubt)
+        this.#log.info({}, 'directory: the database is not the one it was, loading all anew')
+      else this.#confirmations.applied(next, hadHint || this.#snapshot !== before)
       return true
     } catch (error) {
       this.#fail(error)
@@ -220,13 +253,15 @@ export class DirectoryRefresher implements Directory {
     return connection
   }
 
-  #succeed(next: DirectorySnapshot, cursor: string, isFull: boolean): void {
+  #succeed(next: DirectorySnapshot, isFull: boolean): void {
     const nowMs = this.#now()
     if (this.#failuresInARow > 0)
       this.#log.info({ failures: this.#failuresInARow }, 'directory: following again')
     this.#failuresInARow = 0
     this.#lastError = null
     this.#contactAtMs = nowMs
+    this.#contactTick = this.#monotonic()
+    this.#isTooOld = false
     if (isFull) {
       this.#fullLoads++
       this.#loadedAtMs = nowMs
@@ -235,10 +270,7 @@ export class DirectoryRefresher implements Directory {
         reconcileIntervalMs < 0 ? Infinity : nowMs + reconcileIntervalMs * (0.8 + this.#random() * 0.4)
     } else {
       this.#refreshes++
-      // Time runs backwards only where the database is another one, restored perhaps: begin anew.
-      if (this.#cursor !== null && BigInt(cursor) < BigInt(this.#cursor)) this.#reconcileAtMs = nowMs
     }
-    this.#cursor = cursor
     if (next === this.#snapshot) return
     this.#snapshot = next
     this.#onChange(next)
@@ -250,6 +282,10 @@ export class DirectoryRefresher implements Directory {
     this.#failures++
     this.#failuresInARow++
     this.#lastError = codeOf(error)
+    const isTooOld = this.#monotonic() - this.#contactTick > this.#options.maxAgeMs
+    if (isTooOld && !this.#isTooOld && this.#snapshot !== null)
+      this.#log.warn({}, 'directory: too long without the database, keys are accepted no more')
+    this.#isTooOld = isTooOld
     const fields = { code: this.#lastError, hasSnapshot: this.#snapshot !== null }
     if (this.#failuresInARow === 1) this.#log.warn(fields, 'directory: refresh failed, trying on')
   }
@@ -260,4 +296,9 @@ export class DirectoryRefresher implements Directory {
     this.#isListening = false
     connection?.destroy().catch(() => {}) // there is nothing left to save on it
   }
+}
+
+/** Whether a cursor of one load means nothing in the database of the next. */
+function isOtherDatabase(before: DirectoryPosition, next: DirectoryPosition): boolean {
+  return next.origin !== before.origin || BigInt(next.cursor) < BigInt(before.cursor)
 }

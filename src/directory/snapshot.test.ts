@@ -83,7 +83,8 @@ void t.test('a change copies one shard, shares the others and leaves the old sna
   t.equal(before.keyByDigest(digestOf(5))?.isRevoked, false)
   t.equal(after.keyByDigest(digestOf(5))?.isRevoked, true)
   t.equal(after.keyCount, 1000)
-  t.equal(after.shards.filter((shard, i) => shard !== before.shards[i]).length, 1)
+  t.equal(after.keys.shards.filter((shard, i) => shard !== before.keys.shards[i]).length, 1)
+  t.equal(after.tenants, before.tenants)
   t.equal(
     thousand.every(({ digest }) => after.keyByDigest(digest) !== undefined),
     true,
@@ -99,22 +100,86 @@ void t.test('rows that tell nothing new leave the very same snapshot', (t) => {
   t.end()
 })
 
-void t.test('a full load drops what is gone and keeps what memory knows better', (t) => {
-  const before = update(
-    null,
-    true,
-    [key(1, { version: 3, isRevoked: true }), key(2)],
-    [tenant('a'), tenant('b')],
+void t.test('F6: of 100,000 tenants a change copies one part in 256, and no news copies nothing', (t) => {
+  const many = Array.from({ length: 100_000 }, (_, n) => tenant(`customer-${n}`))
+  const before = update(null, true, [], many)
+  t.equal(before.tenants.size, 100_000)
+  t.ok(
+    Math.max(...before.tenants.shards.map((shard) => shard.size)) < 4000,
+    'no part is much larger than others',
   )
-  const after = update(before, true, [key(1, { version: 2 })], [tenant('a')])
-  t.match(after.keyByDigest(digestOf(1)), { isRevoked: true, version: 3 })
-  t.equal(after.keyByDigest(digestOf(2)), undefined)
-  t.same([...after.tenants.keys()], ['a'])
-  t.equal(after.keyCount, 1)
+  t.equal(update(before, false, []), before)
+  const after = update(before, false, [], [tenant('customer-7', { version: 2, state: 'suspended' })])
+  t.equal(after.tenants.shards.filter((shard, i) => shard !== before.tenants.shards[i]).length, 1)
+  t.equal(after.keys, before.keys)
+  t.equal(after.tenants.get('customer-7')?.state, 'suspended')
+  t.equal(before.tenants.get('customer-7')?.state, 'active')
   t.end()
 })
 
-void t.test('whatever the order of arrival, versions only grow and revoked or deleted stays so', (t) => {
+void t.test('D2: a full load replaces all, with lower versions and what it gives back', (t) => {
+  const before = update(
+    null,
+    true,
+    [key(1, { version: 3, isRevoked: true }), key(2), key(3, { version: 4 })],
+    [tenant('a', { version: 3, state: 'suspended' }), tenant('b')],
+  )
+  const after = update(
+    before,
+    true,
+    [key(1, { version: 2 }), key(3, { version: 2, isRevoked: true })],
+    [tenant('a', { version: 2 })],
+  )
+  t.match(after.keyByDigest(digestOf(1)), { isRevoked: false, version: 2 })
+  t.match(after.keyByDigest(digestOf(3)), { isRevoked: true, version: 2 })
+  t.equal(after.keyByDigest(digestOf(2)), undefined)
+  t.match(after.tenants.get('a'), { state: 'active', version: 2 })
+  t.equal(after.tenants.get('b'), undefined)
+  t.equal(after.keyCount, 2)
+  t.end()
+})
+
+void t.test(
+  'D2: a row that is not newer and differs takes away at once, gives nothing, and asks for all',
+  (t) => {
+    const before = update(
+      null,
+      true,
+      [
+        key(1, { version: 3 }),
+        key(2, { version: 3, isRevoked: true }),
+        key(3, { version: 3, expiresAtMs: 900 }),
+      ],
+      [tenant('a', { version: 3 }), tenant('b', { version: 3, state: 'suspended' })],
+    )
+    const contradict = (keys: KeyRecord[], tenants: TenantRecord[] = []) => {
+      const next = new SnapshotUpdate(before, false, scopes)
+      next.add({ keys, tenants })
+      t.equal(next.isContradicted, true)
+      return next.finish()
+    }
+    for (const version of [1, 3]) {
+      t.equal(contradict([key(1, { version, isRevoked: true })]).keyByDigest(digestOf(1))?.isRevoked, true)
+      t.equal(contradict([key(2, { version })]).keyByDigest(digestOf(2))?.isRevoked, true)
+      t.equal(contradict([key(3, { version, expiresAtMs: 5 })]).keyByDigest(digestOf(3))?.expiresAtMs, 5)
+      t.equal(contradict([key(3, { version })]).keyByDigest(digestOf(3))?.expiresAtMs, 900)
+      t.equal(contradict([key(1, { version, scopes: '' })]), before, 'the full load brings it')
+      t.equal(
+        contradict([], [tenant('a', { version, state: 'suspended' })]).tenants.get('a')?.state,
+        'suspended',
+      )
+      t.equal(contradict([], [tenant('b', { version })]).tenants.get('b')?.state, 'suspended')
+    }
+    t.equal(
+      contradict([key(2, { version: 9 })]).keyByDigest(digestOf(2))?.isRevoked,
+      true,
+      'revoked is final',
+    )
+    t.end()
+  },
+)
+
+void t.test('whatever comes in whatever order, a full load leaves exactly its rows', (t) => {
   const change = fc.record({
     n: fc.nat(3),
     version: fc.integer({ min: 1, max: 6 }),
@@ -126,21 +191,18 @@ void t.test('whatever the order of arrival, versions only grow and revoked or de
       let snapshot = update(null, true, [])
       for (const { n, version, isFinal, isFull } of changes) {
         const old = snapshot.keyByDigest(digestOf(n))
-        const oldTenant = snapshot.tenants.get(`t${n}`)
         const state = isFinal ? 'deleted' : 'active'
-        const next = update(
-          snapshot,
-          isFull,
-          [key(n, { version, isRevoked: isFinal })],
-          [tenant(`t${n}`, { version, state })],
-        )
+        const row = key(n, { version, isRevoked: isFinal })
+        const next = update(snapshot, isFull, [row], [tenant(`t${n}`, { version, state })])
         const now = next.keyByDigest(digestOf(n))
         const nowTenant = next.tenants.get(`t${n}`)
         if (now === undefined || nowTenant === undefined) return false
-        if (now.version < Math.max(version, old?.version ?? 0)) return false
-        if (old?.isRevoked === true && !now.isRevoked) return false
-        if (oldTenant?.state === 'deleted' && nowTenant.state !== 'deleted') return false
-        if (next.keyCount !== next.shards.reduce((sum, shard) => sum + shard.size, 0)) return false
+        if (isFinal && !now.isRevoked) return false
+        if (isFinal && nowTenant.state !== 'deleted') return false
+        if (!isFull && old?.isRevoked === true && !now.isRevoked) return false
+        if (isFull && (now.version !== version || now.isRevoked !== isFinal || next.keyCount !== 1))
+          return false
+        if (next.keyCount !== next.keys.shards.reduce((sum, shard) => sum + shard.size, 0)) return false
         snapshot = next
       }
       return true

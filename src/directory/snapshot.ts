@@ -1,58 +1,67 @@
 import type { BlockList } from 'node:net'
-import type { KeyGrant, Snapshot, TenantGrant } from '../model/grant.ts'
+import type { KeyGrant, Snapshot, TenantGrant, TenantState } from '../model/grant.ts'
 import { compileNetworks } from '../model/network.ts'
 import { compileScopes, type ScopeSet } from '../model/scope.ts'
 import type { DirectoryChunk, KeyRecord, TenantRecord } from './directory-source.ts'
+import { type ShardedMap, ShardedMapUpdate } from './sharded-map.ts'
 
-type Shard = ReadonlyMap<string, KeyGrant>
+/** A key with the texts that its sets were compiled from: to compare with rows, and to write to disk. */
+export interface LoadedKey extends KeyGrant {
+  readonly scopeText: string
+  readonly networkText: string
+}
 
-/** One shard for each value of a digest's first byte. */
-const SHARDS = 256
+const STRICTNESS: Readonly<Record<TenantState, number>> = { active: 0, suspended: 1, deleted: 2 }
 
-/**
- * Tenants and keys at one moment. Keys lie in 256 maps by the first byte of their digest, so that a change copies one
- * of them and shares the rest with the snapshot before:
- *
- *     snapshot n      00 01 02 … ff          one key of 100,000 changes:
- *                      │  │  │     │         about 400 entries are copied, not 100,000
- *     snapshot n+1    00 01 02' … ff
- */
+/** Tenants and keys at one moment, in shards: a change copies one of them and shares the rest with the snapshot before. */
 export class DirectorySnapshot implements Snapshot {
-  readonly keyCount: number
-  readonly tenants: ReadonlyMap<string, TenantGrant>
-  readonly shards: readonly Shard[]
+  readonly tenants: ShardedMap<TenantGrant>
+  /** By digest. */
+  readonly keys: ShardedMap<LoadedKey>
 
-  constructor(tenants: ReadonlyMap<string, TenantGrant>, shards: readonly Shard[]) {
+  constructor(tenants: ShardedMap<TenantGrant>, keys: ShardedMap<LoadedKey>) {
     this.tenants = tenants
-    this.shards = shards
-    this.keyCount = shards.reduce((count, shard) => count + shard.size, 0)
+    this.keys = keys
   }
 
-  keyByDigest(digest: string): KeyGrant | undefined {
-    return this.shards[shardOf(digest)]?.get(digest)
+  get keyCount(): number {
+    return this.keys.size
+  }
+
+  keyByDigest(digest: string): LoadedKey | undefined {
+    return this.keys.get(digest)
   }
 }
 
 /**
- * Builds the snapshot that follows `base` from rows, in whatever order they come. A row that is not newer than what `base`
- * holds is ignored, and what is revoked or deleted stays so: rows may come late or from a standby that lags behind.
+ * Builds the snapshot that follows `base` from rows, in whatever order they come.
+ *
+ * Rows of a full load are the truth, whatever their version: the database may be another one than before, a promoted standby
+ * or a backup, whose versions have begun to count again from a lower one. Among rows that changed since a cursor, a higher
+ * version is the next state. One that is not higher, and differs, contradicts what was read before: what it takes away
+ * is taken away at once, all else is left to the full load that `isContradicted` asks for.
  */
 export class SnapshotUpdate {
   readonly #base: DirectorySnapshot | null
   readonly #isFull: boolean
-  readonly #tenants: Map<string, TenantGrant>
-  /** A shard's map, once it has been copied (or, for a full load, begun anew). */
-  readonly #shards: (Map<string, KeyGrant> | undefined)[]
+  readonly #tenants: ShardedMapUpdate<TenantGrant>
+  readonly #keys: ShardedMapUpdate<LoadedKey>
   readonly #scopes: Map<string, ScopeSet>
   #hasChanged = false
+  #isContradicted = false
 
   /** `isFull`: the rows to come are all there are, and what is not among them is dropped. `scopes` is the cache of compiled scopes. */
   constructor(base: DirectorySnapshot | null, isFull: boolean, scopes: Map<string, ScopeSet>) {
     this.#base = base
-    this.#isFull = isFull
+    this.#isFull = isFull || base === null
     this.#scopes = scopes
-    this.#tenants = new Map(isFull || base === null ? [] : base.tenants)
-    this.#shards = Array.from({ length: SHARDS }, () => (isFull || base === null ? new Map() : undefined))
+    this.#tenants = new ShardedMapUpdate(this.#isFull ? null : (base?.tenants ?? null))
+    this.#keys = new ShardedMapUpdate(this.#isFull ? null : (base?.keys ?? null))
+  }
+
+  /** A row says something else than was read before, and is not newer: the database is not the one it was. */
+  get isContradicted(): boolean {
+    return this.#isContradicted
   }
 
   add(chunk: DirectoryChunk): void {
@@ -63,26 +72,33 @@ export class SnapshotUpdate {
   /** The new snapshot; `base` itself when nothing has changed. */
   finish(): DirectorySnapshot {
     const base = this.#base
-    if (base === null) return new DirectorySnapshot(this.#tenants, this.#shards.map(mapOrEmpty))
-    if (!this.#isFull && !this.#hasChanged) return base
-    const next = new DirectorySnapshot(
-      this.#tenants,
-      this.#shards.map((shard, i) => shard ?? mapOrEmpty(base.shards[i])),
-    )
-    const isSame = next.keyCount === base.keyCount && next.tenants.size === base.tenants.size
-    return isSame && !this.#hasChanged ? base : next
+    if (base !== null && !this.#hasChanged) {
+      if (!this.#isFull) return base
+      if (this.#keys.size === base.keys.size && this.#tenants.size === base.tenants.size) return base
+    }
+    return new DirectorySnapshot(this.#tenants.finish(), this.#keys.finish())
   }
 
   #addTenant(record: TenantRecord): void {
     const old = this.#base?.tenants.get(record.slug)
-    if (old !== undefined && old.version >= record.version) {
-      this.#tenants.set(old.slug, old)
+    if (old !== undefined && isSameTenant(old, record)) {
+      if (this.#isFull) this.#tenants.set(old.slug, old)
       return
     }
-    this.#hasChanged = true
-    this.#tenants.set(record.slug, {
+    let { state } = record
+    if (!this.#isFull && old !== undefined) {
+      const isBehind = old.version >= record.version
+      // What is deleted stays so in one database; whoever says otherwise is another one.
+      if (isBehind || (old.state === 'deleted' && state !== 'deleted')) this.#isContradicted = true
+      if (STRICTNESS[old.state] > STRICTNESS[state] && this.#isContradicted) ({ state } = old)
+      if (isBehind) {
+        if (state !== old.state) this.#setTenant({ ...old, state })
+        return
+      }
+    }
+    this.#setTenant({
       slug: record.slug,
-      state: old?.state === 'deleted' ? 'deleted' : record.state,
+      state,
       rateLimit: record.rateLimit,
       routeRateLimits: new Map(Object.entries(record.routeRateLimits)),
       maxConcurrency: record.maxConcurrency,
@@ -92,24 +108,45 @@ export class SnapshotUpdate {
   }
 
   #addKey(record: KeyRecord): void {
-    const index = shardOf(record.digest)
-    const old = this.#base?.shards[index]?.get(record.digest)
-    if (old !== undefined && old.version >= record.version) {
-      if (this.#isFull) this.#shards[index]?.set(record.digest, old)
+    const old = this.#base?.keys.get(record.digest)
+    if (old !== undefined && isSameKey(old, record)) {
+      if (this.#isFull) this.#keys.set(record.digest, old)
       return
     }
-    this.#hasChanged = true
-    const shard = (this.#shards[index] ??= new Map(this.#base?.shards[index]))
-    shard.set(record.digest, {
+    let { isRevoked } = record
+    if (!this.#isFull && old !== undefined) {
+      const isBehind = old.version >= record.version
+      if (isBehind || (old.isRevoked && !isRevoked)) this.#isContradicted = true
+      isRevoked ||= old.isRevoked
+      if (isBehind) {
+        const expiresAtMs = Math.min(old.expiresAtMs, record.expiresAtMs ?? Infinity)
+        const takesAway = isRevoked !== old.isRevoked || expiresAtMs !== old.expiresAtMs
+        if (takesAway) this.#setKey(record.digest, { ...old, isRevoked, expiresAtMs })
+        return
+      }
+    }
+    this.#setKey(record.digest, {
       id: record.id,
       tenant: record.tenant,
       scopes: this.#compileScopes(record.scopes),
       expiresAtMs: record.expiresAtMs ?? Infinity,
-      isRevoked: record.isRevoked || old?.isRevoked === true,
+      isRevoked,
       networks: networksOf(record.networks),
       rateLimit: record.rateLimit,
       version: record.version,
+      scopeText: record.scopes,
+      networkText: record.networks,
     })
+  }
+
+  #setTenant(tenant: TenantGrant): void {
+    this.#hasChanged = true
+    this.#tenants.set(tenant.slug, tenant)
+  }
+
+  #setKey(digest: string, key: LoadedKey): void {
+    this.#hasChanged = true
+    this.#keys.set(digest, key)
   }
 
   #compileScopes(text: string): ScopeSet {
@@ -127,15 +164,38 @@ function networksOf(text: string): BlockList | null {
   return text === '' ? null : compileNetworks(text.split(' '))
 }
 
-function mapOrEmpty(shard: Shard | undefined): Shard {
-  return shard ?? new Map()
+function isSameTenant(old: TenantGrant, record: TenantRecord): boolean {
+  return (
+    old.version === record.version &&
+    old.state === record.state &&
+    old.maxConcurrency === record.maxConcurrency &&
+    old.logPolicy === record.logPolicy &&
+    isSameRate(old.rateLimit, record.rateLimit) &&
+    isSameRates(old.routeRateLimits, record.routeRateLimits)
+  )
 }
 
-/** The value of the first two hex digits; some shard or other for what is no digest. */
-function shardOf(digest: string): number {
-  return ((hexValue(digest.charCodeAt(0)) << 4) | hexValue(digest.charCodeAt(1))) & (SHARDS - 1)
+function isSameKey(old: LoadedKey, record: KeyRecord): boolean {
+  return (
+    old.version === record.version &&
+    old.isRevoked === record.isRevoked &&
+    old.expiresAtMs === (record.expiresAtMs ?? Infinity) &&
+    old.id === record.id &&
+    old.tenant === record.tenant &&
+    old.scopeText === record.scopes &&
+    old.networkText === record.networks &&
+    isSameRate(old.rateLimit, record.rateLimit)
+  )
 }
 
-function hexValue(code: number): number {
-  return code <= 57 ? code - 48 : code - 87
+function isSameRate(a: KeyGrant['rateLimit'], b: KeyGrant['rateLimit']): boolean {
+  return a?.perSecond === b?.perSecond && a?.burst === b?.burst
+}
+
+function isSameRates(old: TenantGrant['routeRateLimits'], record: TenantRecord['routeRateLimits']): boolean {
+  const routes = Object.keys(record)
+  return (
+    routes.length === old.size &&
+    routes.every((route) => old.has(route) && isSameRate(old.get(route) ?? null, record[route] ?? null))
+  )
 }

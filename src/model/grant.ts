@@ -34,10 +34,17 @@ export interface KeyGrant {
   readonly version: number
 }
 
+/** Tenants by slug. */
+interface Tenants {
+  readonly size: number
+  get(slug: string): TenantGrant | undefined
+  values(): Iterable<TenantGrant>
+}
+
 /** What the data plane knows of tenants and keys at one moment. Never edited; replaced whole. */
 export interface Snapshot {
   readonly keyCount: number
-  readonly tenants: ReadonlyMap<string, TenantGrant>
+  readonly tenants: Tenants
   /** Finds a key by its digest (`digestKey`). */
   keyByDigest(digest: string): KeyGrant | undefined
 }

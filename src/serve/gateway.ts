@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
+import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { StateReason } from '../admin/handlers.ts'
 import { AdminListener } from '../admin/listener.ts'
@@ -9,6 +10,7 @@ import type { Config } from '../config.ts'
 import { readTlsFiles } from '../config/tls-files.ts'
 import { DirectoryRefresher } from '../directory/refresher.ts'
 import { DatabaseClock } from '../lib/database-clock.ts'
+import { machineName } from '../lib/machine.ts'
 import { runPhases, type Phase } from '../lib/phases.ts'
 import { Limiter, type LimitPeers } from '../limits/limiter.ts'
 import type { RootLogger } from '../logger.ts'
@@ -98,8 +100,20 @@ export class Gateway {
     const statementTimeoutMs = o['database.statementTimeoutMs']
     this.#reader = isAlone ? openReader(database.readerTarget, { statementTimeoutMs }) : null
     this.#directory = new DirectoryRefresher({
-      source: openDirectorySource(database.target, this.#control, this.#clock),
+      source: openDirectorySource(
+        database.target,
+        this.#control,
+        {
+          instance: this.instance,
+          host: hostname(),
+          processId: process.pid,
+          machine: machineName(),
+          maxAgeMs: o['directory.maxAgeMs'],
+        },
+        this.#clock,
+      ),
       options: {
+        maxAgeMs: o['directory.maxAgeMs'],
         pollIntervalMs: o['directory.pollIntervalMs'],
         reconcileIntervalMs: o['directory.reconcileIntervalMs'],
         lastUsedIntervalMs: o['directory.lastUsedIntervalMs'],

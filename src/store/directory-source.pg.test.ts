@@ -1,18 +1,17 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import type { AddressInfo } from 'node:net'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { DatabaseClock } from '../lib/database-clock.ts'
-import { DirectoryRefresher } from '../directory/refresher.ts'
 import { mintKey } from '../model/api-key.ts'
 import type { DatabaseTarget } from '../model/database-target.ts'
 import { openDirectorySource } from './directory-source.ts'
 import { getKey, insertKey, revokeKey } from './keys.ts'
-import { closeSql, openControl, type Sql } from './sql.ts'
+import { type Sql } from './sql.ts'
 import { createTenant, setTenantState, updateTenant } from './tenants.ts'
 import { testDatabase } from './test-database.ts'
+import { follow, testFollower } from './test-directory.ts'
 
 const { sql, target } = await testDatabase(t)
-const quiet = { debug: () => {}, info: () => {}, warn: () => {} }
 
 await createTenant(sql, 'acme', {
   rateLimit: { perSecond: 2, burst: 4 },
@@ -33,31 +32,6 @@ async function addKey(on: Sql = sql): Promise<{ id: string; digest: string }> {
     expiresAt: new Date('2100-01-01'),
   })
   return { id, digest }
-}
-
-/** A refresher and a way to wait for its snapshots. */
-function follow(t: Test, to: DatabaseTarget, pollIntervalMs: number) {
-  const control = openControl(to)
-  let check = () => {}
-  const refresher = new DirectoryRefresher({
-    source: openDirectorySource(to, control),
-    options: { pollIntervalMs, reconcileIntervalMs: -1, lastUsedIntervalMs: 60_000 },
-    log: quiet,
-    onChange: () => check(),
-  })
-  t.teardown(async () => {
-    await refresher.stop()
-    await closeSql(control, 0)
-  })
-  const until = (isReached: () => boolean) =>
-    new Promise<void>((resolve) => {
-      check = () => {
-        if (isReached()) resolve()
-      }
-      check()
-    })
-  const isRevoked = (digest: string) => refresher.snapshot?.keyByDigest(digest)?.isRevoked
-  return { refresher, until, isRevoked }
 }
 
 /** A relay in front of the database that can go silent as a frozen server does, or be gone. */
@@ -210,11 +184,14 @@ void t.test(
     await sql`ALTER TABLE api_keys DISABLE TRIGGER api_keys_guard`
     await sql`UPDATE api_keys SET changed_xid = '9000000000' WHERE id = ${restored.id}`
     await sql`ALTER TABLE api_keys ENABLE TRIGGER api_keys_guard`
-    const source = openDirectorySource(target, sql)
+    const source = openDirectorySource(target, sql, testFollower())
     const connection = source.connect({ onHint: () => {}, onClose: () => {} })
     t.teardown(() => connection.destroy())
     const found: string[] = []
-    const cursor = await connection.load(null, ({ keys }) => void found.push(...keys.map((key) => key.id)))
+    const { cursor } = await connection.load(
+      null,
+      ({ keys }) => void found.push(...keys.map((key) => key.id)),
+    )
     t.ok(found.includes(restored.id))
     t.notOk(found.includes(old.id))
     found.length = 0
@@ -225,7 +202,10 @@ void t.test(
 )
 
 void t.test('what fails while rows are taken in is reported, even with the last of them', async (t) => {
-  const connection = openDirectorySource(target, sql).connect({ onHint: () => {}, onClose: () => {} })
+  const connection = openDirectorySource(target, sql, testFollower()).connect({
+    onHint: () => {},
+    onClose: () => {},
+  })
   t.teardown(() => connection.destroy())
   const failing = connection.load(null, () => {
     throw new Error('no room')
@@ -316,9 +296,12 @@ void t.test('no database at all: start resolves, and it loads once there is one'
 void t.test("D1: each load tells the database's time", async (t) => {
   const at = { wall: Date.now() + 40 * 86_400_000, tick: 0 }
   const clock = new DatabaseClock({ wall: () => at.wall, tick: () => at.tick })
-  const connection = openDirectorySource(target, sql, clock).connect({ onHint: () => {}, onClose: () => {} })
+  const connection = openDirectorySource(target, sql, testFollower(), clock).connect({
+    onHint: () => {},
+    onClose: () => {},
+  })
   t.teardown(() => connection.destroy())
-  const cursor = await connection.load(null, () => {})
+  const { cursor } = await connection.load(null, () => {})
   const [row] = await sql<{ ms: number }[]>`SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS ms`
   t.ok(Math.abs(clock.nowMs() - (row?.ms ?? 0)) < 60_000)
   at.tick += 3_600_000

@@ -1,6 +1,7 @@
 import type {
   DirectoryChunk,
   DirectoryConnection,
+  DirectoryPosition,
   DirectorySource,
   KeyRecord,
   TenantRecord,
@@ -10,6 +11,8 @@ import { DatabaseClock } from '../lib/database-clock.ts'
 import type { TenantState } from '../model/grant.ts'
 import { DEFAULT_LOG_POLICY, type LogPolicy } from '../model/log-policy.ts'
 import type { RateLimit } from '../model/route.ts'
+import { confirmFollower, removeFollower, type Follower } from './directory-followers.ts'
+import { readOrigin } from './directory-origin.ts'
 import { touchKeys } from './keys.ts'
 import { closeSql, openControl, type Sql, sqlStateOf } from './sql.ts'
 import { toRateLimit } from './tenants.ts'
@@ -41,16 +44,20 @@ interface DirectoryRow {
 
 /**
  * The directory's source in PostgreSQL. Loading and listening have one connection of their own, so that nothing else
- * delays a revocation; uses are written through `control`. Each load tells `clock` the database's time.
+ * delays a revocation; uses, and what the follower has applied, are written through `control`. Each load tells `clock` the
+ * database's time.
  */
 export function openDirectorySource(
   target: DatabaseTarget,
   control: Sql,
+  follower: Follower,
   clock = new DatabaseClock(),
 ): DirectorySource {
   return {
     connect: (events) => new PostgresDirectoryConnection(target, events, clock),
     writeUses: (uses) => touchKeys(control, uses),
+    confirm: (position) => confirmFollower(control, follower, position),
+    leave: () => removeFollower(control, follower.instance),
   }
 }
 
@@ -88,8 +95,10 @@ class PostgresDirectoryConnection implements DirectoryConnection {
     }
   }
 
-  async load(since: string | null, onChunk: (chunk: DirectoryChunk) => void): Promise<string> {
-    let cursor: string | null = null
+  async load(since: string | null, onChunk: (chunk: DirectoryChunk) => void): Promise<DirectoryPosition> {
+    // Before the rows: should the server change in between, the next load finds another origin.
+    const origin = await readOrigin(this.#sql)
+    let moment: DirectoryRow | undefined
     let failure: unknown = null
     const askedTick = this.#clock.tick()
     // The callback form: the iterator form of postgres.js 3.4.9 ends as if complete when the connection breaks between two
@@ -98,12 +107,10 @@ class PostgresDirectoryConnection implements DirectoryConnection {
     // oxlint-disable-next-line typescript/no-misused-promises
     await selectDirectory(this.#sql, since).cursor(CHUNK_ROWS, async (rows) => {
       try {
-        const moment = rows.find((row) => row.type === 'moment')
-        if (moment !== undefined) {
-          cursor = moment.id
-          if (moment.expires_at_ms !== null)
-            this.#clock.observe(moment.expires_at_ms, askedTick, this.#clock.tick())
-        }
+        const first = moment === undefined ? rows.find((row) => row.type === 'moment') : undefined
+        moment ??= first
+        if (first?.expires_at_ms !== null && first !== undefined)
+          this.#clock.observe(first.expires_at_ms, askedTick, this.#clock.tick())
         onChunk({
           tenants: rows.filter((row) => row.type === 'tenant').map(toTenantRecord),
           keys: rows.filter((row) => row.type === 'key').map(toKeyRecord),
@@ -114,8 +121,8 @@ class PostgresDirectoryConnection implements DirectoryConnection {
       await nextTurn()
     })
     if (failure !== null) throw failure
-    if (cursor === null) throw new Error('the directory query returned no cursor')
-    return cursor
+    if (moment === undefined) throw new Error('the directory query returned no cursor')
+    return { cursor: moment.id, origin, seen: moment.scopes }
   }
 
   async destroy(): Promise<void> {
@@ -139,7 +146,7 @@ function selectDirectory(sql: Sql, since: string | null) {
             AND ${sql(table)}.changed_xid < pg_snapshot_xmax(pg_current_snapshot())`
   return sql<DirectoryRow[]>`
     SELECT 'moment' AS type, pg_snapshot_xmin(pg_current_snapshot())::text AS id, 0::bigint AS version, '' AS tenant,
-      '' AS digest, 'active' AS state, '' AS scopes, '' AS networks,
+      '' AS digest, 'active' AS state, pg_current_snapshot()::text AS scopes, '' AS networks,
       extract(epoch FROM clock_timestamp())::float8 * 1000 AS expires_at_ms, -- the database's time
       NULL::float8 AS rate_per_second, NULL::int AS rate_burst, NULL::int AS max_concurrency, NULL::text AS log_policy,
       NULL::jsonb AS routes

@@ -1,0 +1,55 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { hasEnded } from '../lib/machine.ts'
+import { lastChange, removeFollower, unconfirmed, type Unconfirmed } from '../store/directory-followers.ts'
+import type { Sql } from '../store/sql.ts'
+import type { ExitCode, Io } from './io.ts'
+
+/** What `--wait` waits at most unless told: one sign of life of a gateway without notifications, and some. */
+export const DEFAULT_WAIT = '15s'
+const LOOK_MS = 50
+
+/**
+ * Waits until every gateway and worker that serves from a copy of this database's tenants and keys has said that its copy
+ * holds the last change of a key or tenant. 1, with a line for each that has not, when the time is over.
+ */
+export async function awaitFollowers(
+  io: Io,
+  sql: Sql,
+  change: { readonly table: 'api_keys' | 'tenants'; readonly id: string; readonly timeoutMs: number },
+): Promise<ExitCode> {
+  const xid = await lastChange(sql, change.table, change.id)
+  if (xid === null) return 1
+  const startedTick = performance.now()
+  for (;;) {
+    const { followers, missing } = await unconfirmed(sql, xid)
+    const waiting: Unconfirmed[] = []
+    for (const follower of missing) {
+      if (hasEnded(follower.machine, follower.processId)) await removeFollower(sql, follower.instance)
+      else waiting.push(follower)
+    }
+    const waitedMs = performance.now() - startedTick
+    if (waiting.length === 0) {
+      const confirmed = followers - missing.length
+      io.stderr.write(
+        confirmed === 0
+          ? 'no gateway follows this database; one that starts reads the change first\n'
+          : `confirmed by every gateway process that follows this database: ${confirmed}\n`,
+      )
+      return 0
+    }
+    if (waitedMs >= change.timeoutMs) {
+      for (const follower of waiting) io.stderr.write(`${describe(follower)}\n`)
+      io.stderr.write(
+        `error: ${waiting.length} of ${followers} gateway processes have not confirmed the change within ${change.timeoutMs} ms; ` +
+          'they may go on as before until they reach the database\n',
+      )
+      return 1
+    }
+    await sleep(Math.min(LOOK_MS, Math.max(1, change.timeoutMs - waitedMs)))
+  }
+}
+
+function describe({ instance, host, processId, silentMs }: Unconfirmed): string {
+  const seconds = (silentMs / 1000).toFixed(1)
+  return `not confirmed: ${instance} on ${host}, process ${processId}, last heard of ${seconds} s ago`
+}
