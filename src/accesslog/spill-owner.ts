@@ -53,11 +53,27 @@ async function isOwnerAlive(files: SpillFiles, path: string, us: Owner, nowMs: n
     if (errorCode(error) === 'ENOENT') return false
     if (!(error instanceof SyntaxError)) throw error
     // Killed while writing it, or just writing it.
-    return nowMs - (await files.stat(path)).mtimeMs < DEAD_AFTER_MS
+    return isHeardOf(path, (await files.stat(path)).mtimeMs, nowMs)
   }
   if (us.space !== '' && owner.space === us.space) return (await startOf(owner.pid)) === owner.started
   if (us.space === '' && owner.space === '' && owner.host === us.host) return hasProcess(owner.pid)
-  return nowMs - touchedAtMs < DEAD_AFTER_MS
+  return isHeardOf(path, touchedAtMs, nowMs)
+}
+
+/** When a file was first seen with the time that it bears: by our own monotonic clock, whatever the owner's shows. */
+const SEEN = new Map<string, { readonly mtimeMs: number; readonly sinceMs: number }>()
+const MAX_SEEN = 10_000
+
+/**
+ * Whether a heartbeat goes on: its file's time has changed, in either direction, within the last half minute that we looked. The
+ * difference to our clock tells nothing: the owner's may be wrong, or step back under it while it lives.
+ */
+function isHeardOf(path: string, mtimeMs: number, nowMs: number): boolean {
+  const seen = SEEN.get(path)
+  if (seen?.mtimeMs === mtimeMs) return nowMs - seen.sinceMs < DEAD_AFTER_MS
+  if (SEEN.size >= MAX_SEEN) SEEN.clear()
+  SEEN.set(path, { mtimeMs, sinceMs: nowMs })
+  return true
 }
 
 /** proc(5): field 22 of `stat`, counted from the end of the name, which may contain anything; '' for no such process. */

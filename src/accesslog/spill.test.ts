@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { fork } from 'node:child_process'
-import { mkdir, readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, utimes, truncate, writeFile } from 'node:fs/promises'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -313,15 +313,23 @@ t.test('a process elsewhere is dead when it has not been heard of for half a min
   const directory = await leftBehind(t, bytes)
   const ownerFile = join(directory, OTHER, 'owner.json')
   await writeFile(ownerFile, JSON.stringify({ pid: 1, host: 'other', space: 'another boot', started: '5' }))
-  const { mtimeMs } = await stat(ownerFile)
   const clock = new FakeClock()
   const { spill } = spillOf(t, { directory, clock: Object.assign(clock, { nowMs: () => nowMs }) })
-  let nowMs = mtimeMs + 29_000
-  await spill.start()
-  t.same(await numbers(spill), [])
-  nowMs = mtimeMs + 31_000
-  await spill.start()
-  t.same(await numbers(spill), [1])
+  let nowMs = 1_000_000
+  const isTakenAfter = async (ms: number): Promise<boolean> => {
+    nowMs += ms
+    await spill.start()
+    return (await numbers(spill)).length > 0
+  }
+  t.notOk(await isTakenAfter(0), 'the first look tells nothing')
+  t.notOk(await isTakenAfter(29_000))
+  // D1: its clock was wrong, and was set right in either direction, while it lived.
+  for (const hours of [1000, -1000, 0]) {
+    const time = new Date(Date.now() + hours * 3_600_000)
+    await utimes(ownerFile, time, time)
+    t.notOk(await isTakenAfter(29_000), `touched, by a clock ${hours} hours off`)
+  }
+  t.ok(await isTakenAfter(31_000))
 })
 
 t.test('what is left at the close is the next process’s, at once', async (t) => {
