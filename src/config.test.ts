@@ -90,7 +90,7 @@ void t.test('a missing or broken file is a problem that names it', async (t) => 
 void t.test('environment variables are put in place, and a missing one is a problem', async (t) => {
   const yaml = `routes:\n  - { name: r, kind: npm, path: /r/, upstream: "http://\${env:HOST}/", upstreamAuth: { bearer: "\${env:TOKEN}" } }`
   const { routes } = load(t, yaml, { HOST: 'u.example', TOKEN: 'secret-1' })
-  t.same(routes[0]?.upstream, { origin: 'http://u.example', path: '/', authorization: 'Bearer secret-1' })
+  t.match(routes[0]?.upstream, { origin: 'http://u.example', path: '/', authorization: 'Bearer secret-1' })
   t.ok(
     problems(t, yaml, { HOST: 'u.example' }).some(
       (problem) => problem === 'routes[0].upstreamAuth.bearer: environment variable TOKEN is not set',

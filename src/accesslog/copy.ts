@@ -1,4 +1,5 @@
-import { Socket } from 'node:net'
+import type { Socket } from 'node:net'
+import { namedSocket } from '../lib/system-names.ts'
 import { Client, type ClientConfig } from 'pg'
 import type { DatabaseTarget } from '../model/database-target.ts'
 import type { Batch, BatchStore, StoreResult } from './batch.ts'
@@ -115,7 +116,7 @@ function isDigestOf(stored: Buffer | null | undefined, digest: Buffer): boolean 
 /** One connection, from its opening to its first error. */
 class Session {
   /** Ours, so that it can be destroyed at any stage, before and under TLS as well. */
-  readonly #socket = new Socket()
+  readonly #socket = namedSocket()
   readonly #client: Client
   readonly #timeoutMs: number
   #ready: Promise<unknown> | null = null

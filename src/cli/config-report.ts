@@ -20,7 +20,15 @@ export function shownRoute(route: Route): OutputRow {
   const { rules } = route
   const set = rules.headers.set.map((text, i) => (i % 2 === 1 ? MASK : text))
   const headers = { ...rules.headers, set }
-  return { ...route, upstream: { ...route.upstream, authorization }, rules: { ...rules, headers } }
+  const { tls = null } = route.upstream
+  // Files are shown by being there; what is in them is long, and of the key a secret.
+  const shownTls =
+    tls === null ? null : { ...tls, ca: tls.ca && MASK, cert: tls.cert && MASK, key: tls.key && MASK }
+  return {
+    ...route,
+    upstream: { ...route.upstream, authorization, tls: shownTls },
+    rules: { ...rules, headers },
+  }
 }
 
 /** One line of `config show`. */

@@ -13,6 +13,7 @@ import {
   tlsFiles,
   type Row,
 } from './option-rows.ts'
+import { UPSTREAM_OPTIONS } from './upstream-options.ts'
 
 const DAY_MS = 86_400_000
 const MIB = 1024 ** 2
@@ -142,6 +143,8 @@ export const OPTIONS = {
     100_000,
     'Upstream origins with open connections at once ({tenant} in upstream hosts)',
   ),
+
+  ...UPSTREAM_OPTIONS,
 
   'limits.idleBucketMs': milliseconds(
     60_000,

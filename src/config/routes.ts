@@ -1,14 +1,13 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import { DURATION_FORM, parseDurationMs } from '../model/duration.ts'
-import { isInNetworks, compileNetworks } from '../model/network.ts'
+import { isLinkLocal } from '../model/network.ts'
 import { ROUTE_AUTH, ROUTE_KINDS, type Route } from '../model/route.ts'
 import { SLUG_PATTERN } from '../model/slug.ts'
 import { parseBytes } from './option-rows.ts'
 import { routeHost } from './route-host.ts'
 import { RULE_KEYS, ruleProblems, takeRules } from './route-rules.ts'
-
-const LINK_LOCAL = compileNetworks(['169.254.0.0/16', 'fe80::/10'])
+import { readUpstreamTls, upstreamTls } from './upstream-tls.ts'
 
 const duration = (min: number, def: number) =>
   z
@@ -65,8 +64,16 @@ const routeSchema = z.strictObject({
   idleTimeoutMs: duration(1, 60_000),
   maxConnections: z.int().min(1).max(65_536).default(256),
   maxQueued: z.int().min(0).max(1_000_000).default(1024),
+  upgradeIdleTimeoutMs: duration(0, 3_600_000),
+  upgradeMaxMs: duration(0, 0),
   allowLinkLocal: z.boolean().default(false),
   ...RULE_KEYS,
+  upstreamHost: z
+    .string()
+    .toLowerCase()
+    .regex(/^[a-z0-9._-]{1,253}(?::\d{1,5})?$/, 'must be pass, or a host name with or without port')
+    .optional(),
+  tls: upstreamTls.optional(),
 })
 
 /** Reads the `routes` list of the configuration. Returns all that is wrong with it, and the routes that are right. */
@@ -84,7 +91,8 @@ export function readRoutes(value: unknown): { routes: Route[]; problems: string[
       continue
     }
     const { rules, ...keys } = takeRules(parsed.data)
-    const { upstream, upstreamAuth: authorization, allowLinkLocal, host, rateLimit, ...rest } = keys
+    const { upstream, upstreamAuth: authorization, allowLinkLocal, host, rateLimit, ...more } = keys
+    const { upstreamHost = null, tls: tlsFiles, ...rest } = more
     const target = readUpstream(upstream, allowLinkLocal)
     if (typeof target === 'string') {
       problems.push(`${label}.upstream: ${target}`)
@@ -93,11 +101,19 @@ export function readRoutes(value: unknown): { routes: Route[]; problems: string[
     if (rest.auth === 'public' && upstream.includes('{tenant}')) {
       problems.push(`${label}.upstream: {tenant} needs auth: key, a public route has no tenant`)
     }
+    if (tlsFiles !== undefined && target.origin.startsWith('http:')) {
+      problems.push(`${label}.tls: needs an https:// upstream`)
+    }
+    const tls = tlsFiles === undefined ? null : readUpstreamTls(tlsFiles)
+    if (tls !== null && 'problems' in tls) {
+      problems.push(...tls.problems.map((problem) => `${label}.tls${problem}`))
+      continue
+    }
     routes.push({
       ...rest,
       host: host ?? null,
       rateLimit: rateLimit ?? null,
-      upstream: { ...target, authorization: authorization ?? null },
+      upstream: { ...target, authorization: authorization ?? null, upstreamHost, tls, allowLinkLocal },
       rules,
     })
   }
@@ -113,7 +129,7 @@ function readUpstream(text: string, allowLinkLocal: boolean): { origin: string; 
   if (url.username !== '' || url.password !== '') return 'must not hold credentials; use upstreamAuth'
   if (url.search !== '' || url.hash !== '') return 'must not hold a query or fragment'
   const bare = url.hostname.replace(/^\[|\]$/g, '')
-  if (!allowLinkLocal && isIP(bare) !== 0 && LINK_LOCAL !== null && isInNetworks(LINK_LOCAL, bare)) {
+  if (!allowLinkLocal && isIP(bare) !== 0 && isLinkLocal(bare)) {
     return 'is a link-local address (cloud metadata lives there); set allowLinkLocal: true if it is meant'
   }
   const match = /^(https?:\/\/[^/]+)(\/[^\s]*)?$/.exec(text)

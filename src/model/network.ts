@@ -118,3 +118,10 @@ function withoutZone(address: string): string {
   const zone = address.indexOf('%')
   return zone === -1 ? address : address.slice(0, zone)
 }
+
+const LINK_LOCAL = compileNetworks(['169.254.0.0/16', 'fe80::/10'])
+
+/** Whether an address is one of the link-local ones, where clouds keep their metadata. */
+export function isLinkLocal(address: string): boolean {
+  return LINK_LOCAL !== null && isInNetworks(LINK_LOCAL, address)
+}

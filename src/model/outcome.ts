@@ -27,6 +27,11 @@ export const OUTCOMES = {
   overloaded: { status: 503, source: 'gateway', title: 'Too many requests are waiting for this upstream' },
   log_unavailable: { status: 503, source: 'gateway', title: 'The access log cannot take this request' },
   loop_detected: { status: 508, source: 'gateway', title: 'Loop detected' },
+  upstream_invalid: {
+    status: 502,
+    source: 'gateway',
+    title: "The upstream's address cannot be made of this tenant's name",
+  },
   upstream_refused: { status: 502, source: 'gateway', title: 'The upstream could not be reached' },
   upstream_timeout: { status: 504, source: 'gateway', title: 'The upstream did not answer in time' },
   upstream_reset: { status: 502, source: 'gateway', title: 'The upstream gave no valid answer' },
@@ -78,9 +83,14 @@ export type Reason =
   | 'idle_timeout'
   | 'queue_full'
   | 'queue_timeout'
+  | 'gave_way'
+  | 'lifetime'
   | 'connection_refused'
   | 'dns'
   | 'tls'
+  | 'tls_unknown_ca'
+  | 'tls_expired'
+  | 'tls_name'
   | 'connection_reset'
   | 'protocol'
   | 'truncated'

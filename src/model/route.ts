@@ -50,6 +50,9 @@ export interface Route {
   readonly maxConnections: number
   readonly maxQueued: number
   readonly rules: RouteRules
+  /** Longest silence of an upgraded connection, and its longest life; 0 for no limit. */
+  readonly upgradeIdleTimeoutMs?: number
+  readonly upgradeMaxMs?: number
 }
 
 export interface RouteUpstream {
@@ -59,6 +62,24 @@ export interface RouteUpstream {
   readonly path: string
   /** Value of the `Authorization` header sent upstream, or null for none. A secret. */
   readonly authorization: string | null
+  /** The Host field: `pass` for what the client asked for, a name, or null for the origin's. */
+  readonly upstreamHost?: string | null
+  /** Null for the system's CAs, no client certificate and Node's versions. */
+  readonly tls?: UpstreamTls | null
+  /** An expanded origin may be a link-local address. */
+  readonly allowLinkLocal?: boolean
+}
+
+/** How an upstream is known and told who we are. PEM texts. */
+export interface UpstreamTls {
+  /** The only CAs that count; null for those of the system. */
+  readonly ca: string | null
+  readonly cert: string | null
+  /** A secret. */
+  readonly key: string | null
+  /** Name that the certificate must bear and that is asked for; null for the host's. */
+  readonly serverName: string | null
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3' | null
 }
 
 /** How much a route's host says: 0 for any, more the longer the wildcard, most for one host. */

@@ -30,6 +30,8 @@ export class Connection {
   #asked = 0
   /** Factor of the time that it may be idle: what was opened at one time shall not end at one time. */
   readonly patience = 1 + Math.random() / 4
+  /** Who waits for the exchanges before it to end; seldom anybody. */
+  #turns: { readonly own: Exchange | null; readonly next: () => void }[] = []
   #idleBytes = -1
   #idleSinceTick = 0
   /** Its input made no sense any more: what else comes is ignored. */
@@ -72,6 +74,17 @@ export class Connection {
   closed(exchange: Exchange): void {
     if (this.#open.length === 1 && this.#open[0] === exchange) this.#open.pop()
     else this.#open = this.#open.filter((other) => other !== exchange)
+    if (this.#turns.length > 0) this.#nextTurn()
+  }
+
+  /**
+   * Calls `next` when no exchange but `own` is open any more: at once, or after the last answer before it. `own` null: when none is.
+   * Node tells nobody of a pipelined request that its turn has come once the request has left its hands.
+   */
+  afterOthers(own: Exchange | null, next: () => void): void {
+    const others = this.#open.length - (own !== null && this.#open.includes(own) ? 1 : 0)
+    if (others === 0) next()
+    else this.#turns.push({ own, next })
   }
 
   /** The client has ended its side: what is open is answered, and no more comes. */
@@ -119,6 +132,15 @@ export class Connection {
     this.#idleBytes = bytes
     this.#idleSinceTick = nowTick
     return false
+  }
+
+  /** After the answer is written to the end: Node still gives the socket away in this turn. */
+  #nextTurn(): void {
+    setImmediate(() => {
+      const turns = this.#turns
+      this.#turns = []
+      for (const { own, next } of turns) this.afterOthers(own, next)
+    })
   }
 
   #hasInput(): boolean {

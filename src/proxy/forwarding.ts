@@ -1,9 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import type { Outcome, Reason } from '../model/outcome.ts'
-import type { Route } from '../model/route.ts'
 import type { ClientResponse } from './client-side.ts'
 import type { Carrier, Exchange } from './exchange.ts'
-import { TooManyUpstreamsError, type UpstreamPools } from './forward.ts'
+import {
+  TooManyUpstreamsError,
+  UpstreamAddressError,
+  type Destination,
+  type UpstreamPools,
+} from './forward.ts'
 import { Relay, type RelayOwner } from './relay.ts'
 import { Upload } from './upload.ts'
 import type { Dispatched, UpstreamRequest } from './upstream-request.ts'
@@ -21,9 +25,8 @@ export interface Refuser {
 export class Forwarding implements Carrier, RelayOwner {
   readonly #exchange: Exchange
   readonly #res: ClientResponse
-  readonly #route: Route
   readonly #request: Omit<UpstreamRequest, 'body'>
-  readonly #origin: string
+  readonly #to: Destination
   readonly #pools: UpstreamPools
   readonly #refuser: Refuser
   #attempts = 0
@@ -34,17 +37,12 @@ export class Forwarding implements Carrier, RelayOwner {
   constructor(
     exchange: Exchange,
     res: ClientResponse,
-    target: {
-      readonly route: Route
-      readonly origin: string
-      readonly request: Omit<UpstreamRequest, 'body'>
-    },
+    target: { readonly to: Destination; readonly request: Omit<UpstreamRequest, 'body'> },
     owners: { readonly pools: UpstreamPools; readonly refuser: Refuser },
   ) {
     this.#exchange = exchange
     this.#res = res
-    this.#route = target.route
-    this.#origin = target.origin
+    this.#to = target.to
     this.#request = target.request
     this.#pools = owners.pools
     this.#refuser = owners.refuser
@@ -61,21 +59,23 @@ export class Forwarding implements Carrier, RelayOwner {
     this.#relay = new Relay(exchange, this.#res, this.#upload, this)
     // The first attempt comes in the turn of the arrival.
     const tick = this.#attempts === 1 ? exchange.startedTick : performance.now()
-    exchange.enter('queued', this.#route.headerTimeoutMs, tick)
-    const { method, path, headers, contentLength } = this.#request
-    const request = { method, path, headers, contentLength, body: this.#upload ?? content }
+    exchange.enter('queued', this.#to.route.headerTimeoutMs, tick)
+    const { method, path, headers, contentLength, host, isBoundToConnection } = this.#request
+    const body = this.#upload ?? content
+    const request = { method, path, headers, contentLength, host, isBoundToConnection, body }
     try {
-      this.#place = this.#pools.dispatch(this.#route, this.#origin, request, this.#relay, tick)
+      this.#place = this.#pools.dispatch(this.#to, request, this.#relay, tick)
       if (this.#place === null) this.refuse('overloaded', 'queue_full')
     } catch (error) {
-      if (!(error instanceof TooManyUpstreamsError)) throw error
-      this.refuse('overloaded', 'queue_full')
+      if (error instanceof UpstreamAddressError) this.refuse('upstream_invalid', null)
+      else if (error instanceof TooManyUpstreamsError) this.refuse('overloaded', 'queue_full')
+      else throw error
     }
   }
 
   #uploadOf(message: IncomingMessage): Upload {
     const onTooLarge = (): void => this.#relay?.fail('body_too_large', null)
-    return new Upload(this.#exchange, message, { maxBytes: this.#route.maxBodyBytes, onTooLarge })
+    return new Upload(this.#exchange, message, { maxBytes: this.#to.route.maxBodyBytes, onTooLarge })
   }
 
   /** See RelayOwner: only what changes nothing and has no body, and only once (RFC 9110 §9.2.2). */

@@ -9,15 +9,17 @@ import type { Connection } from './connection.ts'
 import { decide, type DecisionContext } from './decide.ts'
 import { Exchange } from './exchange.ts'
 import { clientView, type TrustPolicy } from './forwarded.ts'
-import type { UpstreamPools } from './forward.ts'
+import type { Destination, UpstreamPools } from './forward.ts'
 import { Forwarding, type Refuser } from './forwarding.ts'
 import { upstreamHeaders } from './headers.ts'
 import { WholeBody, isLfsDownload } from './lfs-batch.ts'
 import { newTraceparent, requestIdOf, traceIdOf } from './ids.ts'
 import { problemReply } from './replies.ts'
 import { UNBOUNDED_HEAD, readHead, type HeadBounds } from './request-head.ts'
+import { authenticatesConnection } from './response-head.ts'
 import { RouteTable, upstreamOrigin, upstreamPath } from './route-table.ts'
 import type { ProxyCounters } from './stats.ts'
+import { sourceOf } from './source.ts'
 import { splitTarget } from './target.ts'
 import type { UpstreamRequest } from './upstream-request.ts'
 
@@ -156,8 +158,7 @@ export class Handler implements DecisionContext, Refuser {
   }
 
   #forward(exchange: Exchange, res: ClientResponse): void {
-    const { route, message } = exchange
-    if (route === null) throw new Error('forwarding needs a route')
+    const { message } = exchange
     if (exchange.mustShowRead && exchange.content === null && message !== null) {
       void new WholeBody(exchange, message, {
         onBody: (body) => {
@@ -173,13 +174,12 @@ export class Handler implements DecisionContext, Refuser {
       this.refuse(exchange, res, 'forbidden', 'scope')
       return
     }
-    const { origin, ...request } = this.upstreamRequest(exchange)
     const owners = { pools: this.deps.pools, refuser: this }
-    new Forwarding(exchange, res, { route, origin, request }, owners).send()
+    new Forwarding(exchange, res, this.upstreamRequest(exchange), owners).send()
   }
 
   /** The request as its upstream will see it. */
-  upstreamRequest(exchange: Exchange): { origin: string } & Omit<UpstreamRequest, 'body'> {
+  upstreamRequest(exchange: Exchange): { to: Destination; request: Omit<UpstreamRequest, 'body'> } {
     const { route, target, tenant, head, credential } = exchange
     if (route === null || target === null) throw new Error('an upstream request needs a route and a target')
     const slug = tenant?.slug ?? ''
@@ -198,7 +198,19 @@ export class Handler implements DecisionContext, Refuser {
       changes: route.rules.headers,
     })
     const path = upstreamPath(route, exchange.path, target.query, slug)
-    return { origin, method: exchange.req.method ?? 'GET', path, headers, contentLength: head.contentLength }
+    const { authorization } = head
+    return {
+      to: { route, origin, holder: slug === '' ? sourceOf(exchange.client.ip) : slug },
+      request: {
+        method: exchange.req.method ?? 'GET',
+        path,
+        headers,
+        contentLength: head.contentLength,
+        host:
+          route.upstream.upstreamHost === 'pass' && exchange.client.host !== '' ? exchange.client.host : null,
+        isBoundToConnection: authorization !== null && authenticatesConnection(authorization),
+      },
+    }
   }
 
   #linger(exchange: Exchange): void {

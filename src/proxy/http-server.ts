@@ -106,12 +106,28 @@ export class HttpServer {
       if (isWebSocket(req)) {
         this.upgrader.upgrade(this.#owner.connectionOf(socket), req, socket, head)
       } else {
-        reinject(this.#server, req, socket, head)
+        this.#ignoreUpgrade(req, socket, head)
       }
     } catch (error) {
       this.#owner.report(error)
       this.upgrader.failInternally(req, this.#owner.connectionOf(socket))
     }
+  }
+
+  /** Read again without its Upgrade, after the answers before it: Node would answer it beside them, or never. */
+  #ignoreUpgrade(req: IncomingMessage, socket: Socket, head: Buffer): void {
+    const connection = this.#owner.connectionOf(socket)
+    const onError = (): void => {} // 'close' follows
+    socket.on('error', onError)
+    connection.afterOthers(null, () => {
+      if (socket.writable) {
+        socket.off('error', onError)
+        reinject(this.#server, req, socket, head)
+        return
+      }
+      // It came, and nobody is there any more for its answer.
+      this.#handler.close(this.#handler.open(connection, req, null))
+    })
   }
 
   #onConnect(req: IncomingMessage, socket: Socket): void {

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { Outcome, Reason } from '../model/outcome.ts'
 import type { ClientResponse } from './client-side.ts'
 import type { Exchange } from './exchange.ts'
@@ -17,6 +18,8 @@ export interface RelayOwner {
 const NOTHING = Buffer.alloc(0)
 /** A whole body up to this goes out in one write with its head: together they fit into what Node writes without a detour. */
 const MAX_TEXT_BYTES = 8192
+/** Reasons of the gateway's own to cut a response short; all others are the upstream's. */
+const CUT_BY_US = new Set<Reason | null>(['idle_timeout', 'gave_way'])
 const STATUS_TEXT = /^[\t\x20-\x7e\x80-\xff]*$/
 
 /** Carries one upstream response to the client, with back pressure, honest about its end. One object per attempt. */
@@ -169,10 +172,28 @@ export class Relay implements ResponseReceiver {
       this.#owner.refuse(outcome, reason)
       return
     }
-    exchange.end(outcome, exchange.respondedTick >= 0 && reason !== 'idle_timeout' ? 'truncated' : reason)
+    exchange.end(outcome, exchange.respondedTick >= 0 && !CUT_BY_US.has(reason) ? 'truncated' : reason)
     // Without length or chunks the end of the connection is the end of the body: only a reset is no such end.
     if (this.#isFraming) this.#res.destroy()
     else this.#res.socket?.resetAndDestroy()
+  }
+
+  /** See Transfer. */
+  moved(): number {
+    const { phase, bytesReceived, bytesSent } = this.#exchange
+    if (phase === 'head' && (this.#upload === null || this.#upload.isComplete)) return -1
+    return bytesReceived + bytesSent - unsentBytes(this.#res.socket)
+  }
+
+  /** See Transfer. */
+  movingSince(): number {
+    const { respondedTick, sentTick } = this.#exchange
+    return respondedTick < 0 ? sentTick : respondedTick
+  }
+
+  /** See Transfer. */
+  giveWay(): void {
+    this.fail('overloaded', 'gave_way')
   }
 
   /** The client has gone: the upstream's side goes too. */
@@ -209,4 +230,14 @@ export class Relay implements ResponseReceiver {
     res.socket.write(`${head}\r\n`, 'latin1')
     this.#exchange.touch()
   }
+}
+
+/** Where Node keeps what the system has not taken of a write. */
+interface SocketInside {
+  readonly _handle?: { readonly writeQueueSize?: number } | null
+}
+
+/** Bytes of a write under way that the system has not taken: a slow client takes a large one in small pieces. */
+function unsentBytes(socket: Socket | null): number {
+  return (socket as unknown as SocketInside | null)?._handle?.writeQueueSize ?? 0
 }

@@ -31,6 +31,7 @@ const DETAILS: Partial<Record<Reason, string>> = {
     'Every request of this tenant must be recorded, and its record can be neither stored nor put on disk now.',
   log_full: 'Every request of this tenant must be recorded, and too many records are waiting to be stored.',
   queue_full: 'Too many requests wait for this upstream.',
+  gave_way: 'Others waited for the connection to the upstream, and this request moved too few bytes.',
   queue_timeout: 'No connection to the upstream became free in time.',
 }
 
@@ -39,12 +40,16 @@ const PROXY_STATUS: Partial<Record<Reason, string>> = {
   connection_refused: 'connection_refused',
   dns: 'dns_error',
   tls: 'tls_protocol_error',
+  tls_unknown_ca: 'tls_certificate_error',
+  tls_expired: 'tls_certificate_error',
+  tls_name: 'tls_certificate_error',
   connect_timeout: 'connection_timeout',
   response_timeout: 'http_response_timeout',
   connection_reset: 'connection_terminated',
   protocol: 'http_protocol_error',
   queue_full: 'connection_limit_reached',
   queue_timeout: 'connection_limit_reached',
+  gave_way: 'connection_limit_reached',
 }
 
 /** Builds a problem document (RFC 9457) with the request's id and nothing of the inside. */

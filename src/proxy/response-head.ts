@@ -15,12 +15,17 @@ export interface ResponseHead {
   isPersistent: boolean
   /** What `Keep-Alive: timeout=` says, in ms; -1 when it says nothing. */
   keepAliveMs: number
+  /** The connection is being, or was, authenticated for one client: it is no other's. */
+  isConnectionAuthenticated: boolean
 }
 
 // RFC 9112 §4, but for the space before an empty reason phrase, which many a server leaves out.
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n/
 const LENGTH = /^\d{1,15}$/
 const KEEP_ALIVE_TIMEOUT = /(?:^|[,\s])timeout=(\d{1,9})(?:$|[,\s])/i
+/** Schemes that authenticate a connection and not a request (RFC 4559, MS-NTHT). */
+const OF_CONNECTION = /(?:^|[\s,])(?:ntlm|negotiate|nego2|kerberos)(?:$|[\s,])/i
+const SCHEME_OF_CONNECTION = /^\s*(?:ntlm|negotiate|nego2|kerberos)(?:$|\s)/i
 const SWITCHING_PROTOCOLS = 101
 
 /**
@@ -41,12 +46,14 @@ export function parseResponseHead(text: string): ResponseHead | null {
     isChunked: false,
     isPersistent: !isOld,
     keepAliveMs: -1,
+    isConnectionAuthenticated: false,
   }
   if (status === SWITCHING_PROTOCOLS || !readFieldLines(text, line[0].length, head.fields)) return null
   const { fields } = head
   for (let i = 0; i < fields.length; i += 2) {
     if (!readFraming(head, fields[i] ?? '', fields[i + 1] ?? '')) return null
   }
+  if (head.isConnectionAuthenticated) head.isPersistent = false
   if (head.isChunked && (isOld || head.contentLength !== -1)) return null
   return head
 }
@@ -62,6 +69,13 @@ function readFraming(head: ResponseHead, name: string, value: string): boolean {
       if (head.contentLength !== -1 || !LENGTH.test(value)) return false
       head.contentLength = Number(value)
       return true
+    case 15:
+      if (name.toLowerCase() === 'persistent-auth') head.isConnectionAuthenticated = true
+      return true
+    case 16:
+    case 18:
+      readChallenge(head, name.toLowerCase(), value)
+      return true
     case 17:
       if (name.toLowerCase() !== 'transfer-encoding') return true
       if (head.isChunked || value.toLowerCase() !== 'chunked') return false
@@ -70,6 +84,16 @@ function readFraming(head: ResponseHead, name: string, value: string): boolean {
     default:
       return true
   }
+}
+
+function readChallenge(head: ResponseHead, name: string, value: string): void {
+  if (name !== 'www-authenticate' && name !== 'proxy-authenticate') return
+  if (OF_CONNECTION.test(value)) head.isConnectionAuthenticated = true
+}
+
+/** Whether an Authorization field authenticates its connection and not its request. */
+export function authenticatesConnection(authorization: string): boolean {
+  return SCHEME_OF_CONNECTION.test(authorization)
 }
 
 function readConnection(head: ResponseHead, name: string, value: string): void {

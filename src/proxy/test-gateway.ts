@@ -10,6 +10,7 @@ import { compileScopes } from '../model/scope.ts'
 import { UpstreamPools } from './forward.ts'
 import type { TrustPolicy } from './forwarded.ts'
 import { Handler } from './handler.ts'
+import type { PoolOptions } from './origin-pool.ts'
 import { ProxyListener, type ListenerOptions } from './listener.ts'
 import type { HeadBounds } from './request-head.ts'
 import { RouteTable } from './route-table.ts'
@@ -91,6 +92,7 @@ export interface TestGatewayOptions {
   readonly maxPools?: number
   /** When a request arrived, epoch milliseconds; `Date.now` unless told. */
   readonly now?: () => number
+  readonly pool?: PoolOptions
 }
 
 const DEFAULTS: ListenerOptions = {
@@ -140,7 +142,10 @@ export class TestGateway {
 
   constructor(upstream: RawUpstream, options: TestGatewayOptions) {
     this.upstream = upstream
-    this.pools = new UpstreamPools({ maxPools: options.maxPools ?? 16 })
+    this.pools = new UpstreamPools({
+      maxPools: options.maxPools ?? 16,
+      ...(options.pool && { pool: options.pool }),
+    })
     this.directory.tenant('acme')
     this.directory.key(this.key)
     const record: EntrySink = { push: (entry) => this.entries.push(entry) > 0, reserve: () => null }

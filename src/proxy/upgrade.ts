@@ -8,7 +8,12 @@ import { decide } from './decide.ts'
 import type { Exchange } from './exchange.ts'
 import type { Handler } from './handler.ts'
 import { clientHeaders } from './headers.ts'
+import { TooManyUpstreamsError, UpstreamAddressError, type Destination } from './forward.ts'
+import type { Place, PlaceTaker } from './origin-pool.ts'
 import { problemReply, writeReply } from './replies.ts'
+import { TunnelAgent } from './tunnel-agent.ts'
+import { TunnelLimits } from './tunnel-limits.ts'
+import type { UpstreamRequest } from './upstream-request.ts'
 import { upstreamFailure } from './upstream-failure.ts'
 
 /**
@@ -50,13 +55,26 @@ export class Upgrader {
       if (exchange.phase === 'upgraded') exchange.bytesReceived = socket.bytesRead - readBefore
       handler.close(exchange)
     })
-    const refusal = decide(exchange, handler)
+    // Pipelined: the answers before it come first (RFC 9112 §9.3.2), and what they decide, a limit or an end, holds for it.
+    connection.afterOthers(exchange, () => {
+      try {
+        this.#decide(exchange, req, socket, head)
+      } catch (error) {
+        handler.report(error)
+        this.failInternally(req, connection)
+      }
+    })
+  }
+
+  #decide(exchange: Exchange, req: IncomingMessage, socket: Socket, head: Buffer): void {
+    if (exchange.isClosed || !socket.writable) return
+    const refusal = decide(exchange, this.#handler)
     if (refusal !== null) {
       const reply = problemReply(refusal.outcome, refusal.reason, exchange.requestId, refusal.limit)
       answer(exchange, socket, refusal.outcome, refusal.reason, reply)
       return
     }
-    this.#connect(exchange, req, socket, head)
+    this.#reserve(exchange, req, socket, head)
   }
 
   /** Answers a handshake that failed inside the gateway. */
@@ -86,19 +104,58 @@ export class Upgrader {
     for (const socket of this.#tunnels.values()) socket.destroy()
   }
 
-  #connect(exchange: Exchange, req: IncomingMessage, socket: Socket, head: Buffer): void {
-    const { route } = exchange
-    const request = this.#handler.upstreamRequest(exchange)
-    const target = new URL(request.origin)
-    req.headers = toHeaderObject([...request.headers, 'host', target.host])
+  /** A tunnel takes a place among the connections of its route's upstream, and waits for one as a request does. */
+  #reserve(exchange: Exchange, req: IncomingMessage, socket: Socket, head: Buffer): void {
+    const tick = performance.now()
+    const { to, request } = this.#handler.upstreamRequest(exchange)
+    exchange.enter('queued', to.route.headerTimeoutMs, tick)
+    const taker: PlaceTaker = {
+      onPlace: (place) => {
+        if (exchange.isClosed || exchange.status !== 0) {
+          place.release()
+          return
+        }
+        // The exchange may end in any way; the place is needed until its connection has.
+        this.#connect(exchange, { req, socket, head, request, to, place })
+      },
+      onDisplaced: () => fail(exchange, socket, 'overloaded', 'queue_full'),
+      moved: () => (exchange.phase === 'head' ? -1 : socket.bytesRead + socket.bytesWritten),
+      movingSince: () => exchange.respondedTick,
+      giveWay: () => {
+        exchange.end('overloaded', 'gave_way')
+        socket.destroy()
+      },
+    }
+    try {
+      const place = this.#handler.deps.pools.reserve(to, taker, tick)
+      if (place === null) fail(exchange, socket, 'overloaded', 'queue_full')
+      // Before that, `onPlace` may have been called already, and made another carrier.
+      exchange.carrier ??= {
+        cancel: () => void place?.leave(),
+        timeOut: () => {
+          if (exchange.phase === 'queued') fail(exchange, socket, 'overloaded', 'queue_timeout')
+        },
+      }
+    } catch (error) {
+      if (error instanceof UpstreamAddressError) fail(exchange, socket, 'upstream_invalid', null)
+      else if (error instanceof TooManyUpstreamsError) fail(exchange, socket, 'overloaded', 'queue_full')
+      else throw error
+    }
+  }
+
+  #connect(exchange: Exchange, parts: HandshakeParts): void {
+    const { req, socket, head, request, to, place } = parts
+    const { route } = to
+    const target = new URL(to.origin)
+    req.headers = toHeaderObject([...request.headers, 'host', request.host ?? place.target.host])
     req.headers.connection = 'Upgrade'
     req.headers.upgrade = 'websocket'
     req.url = request.path
-    const handshake: Handshake = { exchange, proxyReq: null }
+    const handshake: Handshake = { exchange, place, proxyReq: null }
     this.#pending.set(req, handshake)
-    exchange.enter('head', route?.headerTimeoutMs ?? 0, performance.now())
+    exchange.enter('head', route.headerTimeoutMs, performance.now())
     exchange.sentTick = performance.now()
-    const options = { target, toProxy: true, prependPath: false }
+    const options = { target, toProxy: true, prependPath: false, agent: new TunnelAgent(place.target) }
     this.#proxy.ws(req, socket, head, options, (error) => {
       const failure = upstreamFailure(error)
       if (exchange.phase === 'body') {
@@ -119,7 +176,12 @@ export class Upgrader {
     const handshake = this.#pending.get(req)
     if (handshake === undefined) return
     handshake.proxyReq = proxyReq
-    const { exchange } = handshake
+    const { exchange, place } = handshake
+    // However the handshake or the tunnel ends, its connection's end is the last of it.
+    proxyReq.once('close', () => {
+      if (exchange.phase !== 'upgraded') place.release()
+    })
+    socket.once('close', () => place.release())
     // Verbatim: http-proxy re-joins paths and would fold slashes.
     proxyReq.path = req.url ?? '/'
     exchange.carrier = {
@@ -140,8 +202,9 @@ export class Upgrader {
     exchange.respondedTick = tick
     exchange.outcome = 'forwarded'
     exchange.status = 101
-    exchange.enter('upgraded', 0, tick)
-    exchange.carrier = { cancel: () => upstreamSocket.destroy(), timeOut: () => {} } // a tunnel may be silent
+    const limits = new TunnelLimits(exchange, socket, upstreamSocket)
+    exchange.enter('upgraded', limits.intervalMs, tick)
+    exchange.carrier = limits
     counters.upgradesOpen++
     this.#tunnels.set(exchange, socket)
     const { fields } = clientHeaders(response.rawHeaders, 200)
@@ -162,9 +225,20 @@ export class Upgrader {
   }
 }
 
+/** What a handshake is made of. */
+interface HandshakeParts {
+  readonly req: IncomingMessage
+  readonly socket: Socket
+  readonly head: Buffer
+  readonly request: Omit<UpstreamRequest, 'body'>
+  readonly to: Destination
+  readonly place: Place
+}
+
 /** A WebSocket handshake under way. */
 interface Handshake {
   readonly exchange: Exchange
+  readonly place: Place
   proxyReq: ClientRequest | null
 }
 

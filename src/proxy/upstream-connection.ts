@@ -1,8 +1,10 @@
 import type { Socket } from 'node:net'
+import type { Share } from './places.ts'
 import { ReadBuffer } from './read-buffer.ts'
 import { RequestBody } from './request-body.ts'
 import type { ResponseHead } from './response-head.ts'
 import { ResponseParser, type ParsedResponse } from './response-parser.ts'
+import { ProgressMark } from './slow-transfers.ts'
 import {
   RequestGoneError,
   UpstreamClosedError,
@@ -15,7 +17,7 @@ import {
   type ResponseSource,
   type UpstreamRequest,
 } from './upstream-request.ts'
-import { openUpstreamSocket, type SocketReader, type UpstreamTarget } from './upstream-socket.ts'
+import { isEndProven, openUpstreamSocket, type SocketReader, type UpstreamTarget } from './upstream-socket.ts'
 
 /** Who owns connections; called once for each request, and once when a connection without one has ended. */
 export interface ConnectionOwner {
@@ -23,6 +25,8 @@ export interface ConnectionOwner {
   onFree(connection: UpstreamConnection, isReusable: boolean): void
   /** An idle connection has ended. */
   onLost(connection: UpstreamConnection): void
+  /** Bytes came that nobody asked for. */
+  onStray(): void
   /** The socket has closed, for whatever reason. */
   onClose(connection: UpstreamConnection): void
 }
@@ -63,12 +67,25 @@ export class UpstreamConnection implements ParsedResponse, ResponseSource, Socke
   #isUnwelcome = false
   #isPaused = false
   #idleMs = IDLE_MS
-  /** Monotonic milliseconds until which an idle connection may be used. */
+  /** Monotonic milliseconds from which on it takes no further request. */
+  readonly #retireTick: number
+  /** Monotonic milliseconds since and until which an idle connection may be used. */
+  idleSinceTick = 0
   idleUntilTick = 0
+  /** Its last response had no body, by its kind: an upstream in error may send one all the same. */
+  isSuspect = false
+  /** The owner's own: who has it or had it last, its neighbours among the idle, what its transfer had moved and when. */
+  share: Share
+  older: UpstreamConnection | null = null
+  newer: UpstreamConnection | null = null
+  isIdle = false
+  readonly mark = new ProgressMark()
 
-  constructor(target: UpstreamTarget, owner: ConnectionOwner) {
+  constructor(target: UpstreamTarget, owner: ConnectionOwner, share: Share, retireTick: number) {
     this.#target = target
     this.#owner = owner
+    this.share = share
+    this.#retireTick = retireTick
     this.#reads = new ReadBuffer(target.isTls)
     const socket = openUpstreamSocket(target, this)
     this.#socket = socket
@@ -92,6 +109,16 @@ export class UpstreamConnection implements ParsedResponse, ResponseSource, Socke
     if (this.#isConnected) this.#begin()
   }
 
+  /** Who receives the response under way; null when there is none. */
+  get receiver(): ResponseReceiver | null {
+    return this.#job?.receiver ?? null
+  }
+
+  /** Address of the upstream; null before it is connected, and of one that has closed. */
+  get address(): string | null {
+    return this.#socket.remoteAddress ?? null
+  }
+
   /** See ResponseSource. */
   resume(): void {
     this.#isUnwelcome = false
@@ -113,7 +140,8 @@ export class UpstreamConnection implements ParsedResponse, ResponseSource, Socke
   /** See ParsedResponse. */
   onHead(head: ResponseHead): void {
     if (head.status >= 200) {
-      const { isPersistent, keepAliveMs } = head
+      const { isPersistent, keepAliveMs, status } = head
+      this.isSuspect = status === 304 || status === 204 || this.#job?.request.method === 'HEAD'
       this.#idleMs = keepAliveMs === -1 ? IDLE_MS : Math.min(keepAliveMs - IDLE_MARGIN_MS, MAX_IDLE_MS)
       this.#isPersistent = isPersistent && this.#idleMs > 0
     }
@@ -158,7 +186,7 @@ export class UpstreamConnection implements ParsedResponse, ResponseSource, Socke
     const { body } = request
     this.#parser = new ResponseParser(this, request.method === 'HEAD')
     this.#isHeard = false
-    const head = requestHead(request, this.#target.host)
+    const head = requestHead(request, request.host ?? this.#target.host)
     if (body === null || Buffer.isBuffer(body)) {
       socket.write(body === null ? head : head + body.toString('latin1'), 'latin1')
       return
@@ -174,6 +202,7 @@ export class UpstreamConnection implements ParsedResponse, ResponseSource, Socke
     const bytes = this.#reads.read(length)
     const parser = this.#parser
     if (parser === null) {
+      if (!this.#isGone) this.#owner.onStray()
       this.#fail(new UpstreamProtocolError()) // nobody asked: never the next answer (RFC 9112 §9.2)
       return
     }
@@ -203,7 +232,11 @@ export class UpstreamConnection implements ParsedResponse, ResponseSource, Socke
     // Answered before the request was whole: what is left of it cannot be taken back.
     const isWhole = body === null || body.isComplete
     if (!isWhole) body.stop()
-    const isReusable = isWhole && this.#isPersistent && !hasSurplus && !this.#isGone
+    // What was authenticated with its connection stays so (RFC 4559 §6): nobody else may be lent it.
+    const isKept = this.#isPersistent && job?.request.isBoundToConnection !== true
+    const isReusable =
+      isWhole && isKept && !hasSurplus && !this.#isGone && performance.now() < this.#retireTick
+    if (hasSurplus) this.#owner.onStray()
     if (isReusable) {
       this.#rest()
       this.resume()
@@ -217,7 +250,9 @@ export class UpstreamConnection implements ParsedResponse, ResponseSource, Socke
   /** From here on the upstream may end the connection at any moment, also when a request is on its way already. */
   #rest(): void {
     this.#isReused = true
-    this.idleUntilTick = performance.now() + this.#idleMs
+    const tick = performance.now()
+    this.idleSinceTick = tick
+    this.idleUntilTick = Math.min(tick + this.#idleMs, this.#retireTick)
   }
 
   #onEnd(): void {
@@ -226,7 +261,8 @@ export class UpstreamConnection implements ParsedResponse, ResponseSource, Socke
       return
     }
     this.#isPersistent = false
-    this.#complete([], isReset(this.#socket), false)
+    const isCut = isReset(this.#socket) || !isEndProven(this.#socket, this.#isPaused)
+    this.#complete([], isCut, false)
   }
 
   /** The one way out that is not a complete response. A second call does nothing. */

@@ -40,11 +40,24 @@ export class UpstreamConnectTimeoutError extends Error {
   }
 }
 
+/** A request that waited gave its place in the queue to a holder who has less. */
+export class QueueDisplacedError extends Error {
+  readonly code = 'WAYBILL_QUEUE_DISPLACED'
+
+  constructor() {
+    super('the queue is full, and others have less')
+    this.name = 'QueueDisplacedError'
+  }
+}
+
 type Failure = { readonly outcome: Outcome; readonly reason: Reason }
 
 const REFUSED: Failure = { outcome: 'upstream_refused', reason: 'connection_refused' }
 const DNS: Failure = { outcome: 'upstream_refused', reason: 'dns' }
 const TLS: Failure = { outcome: 'upstream_refused', reason: 'tls' }
+const TLS_UNKNOWN_CA: Failure = { outcome: 'upstream_refused', reason: 'tls_unknown_ca' }
+const TLS_EXPIRED: Failure = { outcome: 'upstream_refused', reason: 'tls_expired' }
+const TLS_NAME: Failure = { outcome: 'upstream_refused', reason: 'tls_name' }
 const CONNECT_TIMEOUT: Failure = { outcome: 'upstream_timeout', reason: 'connect_timeout' }
 const RESET: Failure = { outcome: 'upstream_reset', reason: 'connection_reset' }
 const PROTOCOL: Failure = { outcome: 'upstream_reset', reason: 'protocol' }
@@ -69,6 +82,19 @@ const FAILURES: Readonly<Record<string, Failure>> = {
   WAYBILL_UPSTREAM_CLOSED: RESET,
   WAYBILL_UPSTREAM_PROTOCOL: PROTOCOL,
   EPROTO: TLS,
+  ERR_TLS_CERT_ALTNAME_INVALID: TLS_NAME,
+  ERR_TLS_CERT_ALTNAME_FORMAT: TLS_NAME,
+  HOSTNAME_MISMATCH: TLS_NAME,
+  CERT_HAS_EXPIRED: TLS_EXPIRED,
+  CERT_NOT_YET_VALID: TLS_EXPIRED,
+  UNABLE_TO_GET_ISSUER_CERT: TLS_UNKNOWN_CA,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: TLS_UNKNOWN_CA,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: TLS_UNKNOWN_CA,
+  DEPTH_ZERO_SELF_SIGNED_CERT: TLS_UNKNOWN_CA,
+  SELF_SIGNED_CERT_IN_CHAIN: TLS_UNKNOWN_CA,
+  CERT_UNTRUSTED: TLS_UNKNOWN_CA,
+  INVALID_CA: TLS_UNKNOWN_CA,
+  WAYBILL_QUEUE_DISPLACED: { outcome: 'overloaded', reason: 'queue_full' },
 }
 
 /** Certificate verdicts of OpenSSL as Node names them. */

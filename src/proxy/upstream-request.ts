@@ -1,3 +1,5 @@
+import type { Transfer } from './slow-transfers.ts'
+
 /** A request's body as it comes. */
 export interface BodySource {
   /** Begins: `sink` gets what has come already, and then each piece as it comes. */
@@ -25,6 +27,10 @@ export interface UpstreamRequest {
   readonly headers: readonly string[]
   /** Declared length of the body; -1 when there is none: then a body goes in chunks. */
   readonly contentLength: number
+  /** Value of the Host field; null for the origin's. */
+  readonly host: string | null
+  /** It authenticates its connection, and not itself (NTLM, Negotiate): nothing else may be sent on that. */
+  readonly isBoundToConnection: boolean
   /** A Buffer is all of it. */
   readonly body: BodySource | Buffer | null
 }
@@ -43,7 +49,7 @@ export interface ResponseSource {
 }
 
 /** Who hears of the response. Calls come in this order; `onError` may come at any point and is the last. */
-export interface ResponseReceiver {
+export interface ResponseReceiver extends Transfer {
   /** A connection was found. False gives it back unused: nothing else is called then. */
   onConnect(source: ResponseSource): boolean
   /** A response head, 1xx ones but 101 included. `fields` holds names and values in turn, latin1. */

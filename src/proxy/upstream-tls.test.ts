@@ -7,27 +7,10 @@ import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
+import { CERTIFICATE, PRIVATE_KEY } from './test-certificates.ts'
 import { startGateway, type TestGateway } from './test-gateway.ts'
 import { until } from './test-wire.ts'
 
-/** For `localhost`, signed by itself, valid from 2020 to 2120; made for this test and trusted nowhere else. */
-const CERTIFICATE = `-----BEGIN CERTIFICATE-----
-MIIBXjCCAQSgAwIBAgIBATAKBggqhkjOPQQDAjAUMRIwEAYDVQQDDAlsb2NhbGhv
-c3QwIBcNMjAwMTAxMDAwMDAwWhgPMjEyMDAxMDEwMDAwMDBaMBQxEjAQBgNVBAMM
-CWxvY2FsaG9zdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABIEdqjspmTxsKAco
-ZUJjA8tgxOUZrX1L22Mb4vcO0DdzQ0LOV8KippCUCbbS+AHx/jkmAQqyaaXwZatK
-k+eXZ2+jRTBDMBQGA1UdEQQNMAuCCWxvY2FsaG9zdDAMBgNVHRMEBTADAQH/MB0G
-A1UdDgQWBBRqW033tdytchr+5Uy79HZsJTMoNjAKBggqhkjOPQQDAgNIADBFAiEA
-6Mtjr33IGEhsvmReqAEXWOSiMa1JKn9CGBr7t1vXMe4CIC3+TgUqh37JBooNGdGA
-lHzgR7m2N/73/wHJsvkWreOP
------END CERTIFICATE-----
-`
-const PRIVATE_KEY = `-----BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgj59QZeqal7QpFR1r
-Ttv/RbcMY08r6a+i5roDt2wve+qhRANCAASBHao7KZk8bCgHKGVCYwPLYMTlGa19
-S9tjG+L3DtA3c0NCzlfCoqaQlAm20vgB8f45JgEKsmml8GWrSpPnl2dv
------END PRIVATE KEY-----
-`
 /** No two of its pieces are alike. */
 const LARGE = Buffer.from(Uint32Array.from({ length: 4_000_000 }, (_, i) => i).buffer)
 const GET = 'GET /r/x HTTP/1.1'

@@ -17,7 +17,7 @@ import type { RootLogger } from '../logger.ts'
 import type { Metrics } from '../metrics.ts'
 import { compileNetworks } from '../model/network.ts'
 import type { StatsSources } from '../model/stats.ts'
-import { UpstreamPools } from '../proxy/forward.ts'
+import type { UpstreamPools } from '../proxy/forward.ts'
 import { Handler } from '../proxy/handler.ts'
 import { ProxyListener } from '../proxy/listener.ts'
 import { RouteTable } from '../proxy/route-table.ts'
@@ -30,6 +30,7 @@ import { auditJobOf, type AuditJob } from './audit-job.ts'
 import { checkReader, type DatabaseUpkeep, type GatewayDatabase } from './database.ts'
 import { RollUpJob, rollUpTimes } from './roll-up-job.ts'
 import { readinessOf, type Readiness } from './readiness.ts'
+import { openUpstreams } from './upstreams.ts'
 import { viaOf } from './via.ts'
 
 /** Where the gateway's listeners are. */
@@ -127,7 +128,7 @@ export class Gateway {
     this.#rollUps = isAlone ? new RollUpJob({ target, ...rollUpTimes(o), logger }) : null
     this.#audit = this.#reader === null ? null : auditJobOf(config, this.#reader, logger)
     this.limiter = new Limiter({ idleBucketMs: o['limits.idleBucketMs'], peers: isAlone ? null : role.peers })
-    this.#pools = new UpstreamPools({ maxPools: o['proxy.maxUpstreamPools'] })
+    this.#pools = openUpstreams(o)
     this.#handler = new Handler({
       directory: this.#directory,
       limiter: this.limiter,

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect, isIP, Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
+import { systemNames } from '../lib/system-names.ts'
 import type { DatabaseTarget } from '../model/database-target.ts'
 
 /** PostgreSQL manual §55.7, SSLRequest: length 8, code 80877103. The server answers with one byte, 'S' for yes. */
@@ -59,7 +60,9 @@ export class DatabaseSockets {
   #open(): Socket | Promise<Socket> {
     const { host, port, tls } = this.#target
     const isLocal = host.startsWith('/')
-    const socket = isLocal ? connect(`${host}/.s.PGSQL.${port}`) : connect(port, host)
+    const socket = isLocal
+      ? connect(`${host}/.s.PGSQL.${port}`)
+      : connect({ port, host, lookup: systemNames.lookup })
     socket.setNoDelay(true)
     this.#remember(socket)
     return tls === 'disable' || isLocal ? this.#guard(socket) : this.#secure(socket, tls === 'verify')

@@ -33,7 +33,7 @@ export function workerConfig(config: Config, count: number): Config {
   const routes = config.routes.map((route): Route => ({
     ...route,
     maxConnections: Math.max(1, Math.floor(route.maxConnections / count)),
-    maxQueued: Math.max(1, Math.floor(route.maxQueued / count)),
+    maxQueued: Math.min(route.maxQueued, Math.max(1, Math.floor(route.maxQueued / count))),
   }))
   return { ...config, options, routes }
 }

@@ -1,0 +1,62 @@
+import { readFileSync } from 'node:fs'
+import { createSecureContext } from 'node:tls'
+import { z } from 'zod'
+import type { UpstreamTls } from '../model/route.ts'
+
+const file = z.string().min(1)
+
+/** The key `tls` of a route: files are named here, and read whenever the configuration is. */
+export const upstreamTls = z.strictObject({
+  ca: file.optional(),
+  cert: file.optional(),
+  key: file.optional(),
+  serverName: z
+    .string()
+    .toLowerCase()
+    .regex(/^[a-z0-9._-]{1,253}$/, 'must be a host name')
+    .optional(),
+  minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).optional(),
+})
+
+/** Reads the files, and tries out whether they fit together. Each problem begins with the field's name after a dot, or a colon. */
+export function readUpstreamTls(
+  settings: z.infer<typeof upstreamTls>,
+): UpstreamTls | { readonly problems: readonly string[] } {
+  const problems: string[] = []
+  const read = (name: 'ca' | 'cert' | 'key'): string | null => {
+    const path = settings[name]
+    if (path === undefined) return null
+    try {
+      return readFileSync(path, 'utf8')
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code ?? 'unknown'
+      problems.push(`.${name}: ${path} cannot be read (${code})`)
+      return null
+    }
+  }
+  const tls: UpstreamTls = {
+    ca: read('ca'),
+    cert: read('cert'),
+    key: read('key'),
+    serverName: settings.serverName ?? null,
+    minVersion: settings.minVersion ?? null,
+  }
+  if ((settings.cert === undefined) !== (settings.key === undefined)) {
+    problems.push(': cert and key belong together')
+  }
+  if (problems.length > 0) return { problems }
+  // Node takes a file without any certificate for an empty list.
+  if (tls.ca !== null && !tls.ca.includes('-----BEGIN CERTIFICATE-----')) {
+    return { problems: [`.ca: ${settings.ca ?? ''} holds no PEM certificate`] }
+  }
+  try {
+    createSecureContext({
+      ...(tls.ca === null ? {} : { ca: tls.ca }),
+      ...(tls.cert === null || tls.key === null ? {} : { cert: tls.cert, key: tls.key }),
+    })
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown'
+    return { problems: [`: ca, cert and key are not PEM files that fit together (${code})`] }
+  }
+  return tls
+}
