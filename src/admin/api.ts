@@ -8,8 +8,8 @@ import {
   PATH_PREFIX,
   SLUG,
   STATUS,
-  TIME,
   readParameters,
+  timeAt,
   type Parameter,
 } from './parameters.ts'
 import { ParameterError } from './problem.ts'
@@ -46,6 +46,7 @@ async function entries(queries: AdminQueries, query: URLSearchParams): Promise<u
     form: 'the "next" of an earlier answer',
     parse: (text) => queries.parseCursor(text),
   }
+  const time = timeAt(query.has('since') || query.has('until') ? await nowOf(queries) : Date.now())
   const given = readParameters(query, {
     tenant: SLUG,
     route: SLUG,
@@ -53,8 +54,8 @@ async function entries(queries: AdminQueries, query: URLSearchParams): Promise<u
     outcome: OUTCOME,
     method: METHOD,
     path: PATH_PREFIX,
-    since: TIME,
-    until: TIME,
+    since: time,
+    until: time,
     limit: LIMIT,
     cursor,
   })
@@ -72,7 +73,10 @@ async function tenants(queries: AdminQueries, query: URLSearchParams): Promise<u
 }
 
 async function usage(queries: AdminQueries, query: URLSearchParams, signal: AbortSignal): Promise<unknown> {
-  const filter = readWindow(query, { defaultDays: USAGE_DEFAULT_DAYS, maxDays: USAGE_MAX_DAYS })
+  const filter = readWindow(query, await nowOf(queries), {
+    defaultDays: USAGE_DEFAULT_DAYS,
+    maxDays: USAGE_MAX_DAYS,
+  })
   const { since, until } = filter
   const rows: UsageRow[] = []
   for await (const chunk of queries.usage(filter)) {
@@ -85,7 +89,10 @@ async function usage(queries: AdminQueries, query: URLSearchParams, signal: Abor
 
 /** Exactly the figures of `waybill audit`, for a window of days. `isComplete` and the sums cover all, the lists may be cut. */
 async function audit(queries: AdminQueries, query: URLSearchParams, signal: AbortSignal): Promise<unknown> {
-  const filter = readWindow(query, { defaultDays: AUDIT_DEFAULT_DAYS, maxDays: AUDIT_MAX_DAYS })
+  const filter = readWindow(query, await nowOf(queries), {
+    defaultDays: AUDIT_DEFAULT_DAYS,
+    maxDays: AUDIT_MAX_DAYS,
+  })
   const sum = new AuditSum()
   const instances: unknown[] = []
   const gaps: AuditGap[] = []
@@ -111,16 +118,26 @@ interface WindowFilter {
 /** A tenant and a window of bounded length, up to now unless told. */
 function readWindow(
   query: URLSearchParams,
+  nowMs: number,
   { defaultDays, maxDays }: { readonly defaultDays: number; readonly maxDays: number },
 ): WindowFilter {
-  const given = readParameters(query, { tenant: SLUG, since: TIME, until: TIME })
-  const until = given.until ?? new Date()
+  const given = readParameters(query, {
+    tenant: SLUG,
+    since: timeAt(nowMs),
+    until: timeAt(nowMs),
+  })
+  const until = given.until ?? new Date(nowMs)
   const since = given.since ?? new Date(until.getTime() - defaultDays * DAY_MS)
   requireOrder(since, until)
   if (until.getTime() - since.getTime() > maxDays * DAY_MS) {
     throw new ParameterError([{ parameter: 'since', detail: `must be at most ${maxDays} days before until` }])
   }
   return { ...(given.tenant === undefined ? {} : { tenant: given.tenant }), since, until }
+}
+
+/** Now, by the database's clock. */
+async function nowOf(queries: AdminQueries): Promise<number> {
+  return (await queries.nowMs?.()) ?? Date.now()
 }
 
 function requireOrder(since: Date | undefined, until: Date | undefined): void {

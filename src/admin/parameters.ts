@@ -69,16 +69,16 @@ export const PATH_PREFIX: Parameter<string> = {
 
 const TIME_PATTERN = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d))?$/
 
-/** A moment: as such, or as how long ago. */
-export const TIME: Parameter<Date> = {
+/** A moment: as such, or as how long before `nowMs`. */
+export const timeAt = (nowMs: number): Parameter<Date> => ({
   form: `a time such as 2026-11-21, 2026-11-21T08:00:00Z, or how long ago: ${DURATION_FORM}`,
   parse: (text) => {
     const agoMs = parseDurationMs(text)
-    if (agoMs !== null) return new Date(Date.now() - agoMs)
+    if (agoMs !== null) return new Date(nowMs - agoMs)
     const time = new Date(TIME_PATTERN.test(text) ? text : Number.NaN)
     return Number.isNaN(time.getTime()) ? null : time
   },
-}
+})
 
 /** How many to return at most. */
 export const LIMIT: Parameter<number> = {

@@ -8,6 +8,7 @@ import {
   type EntryFilter,
   type EntryRow,
 } from '../store/entries.ts'
+import { readClock } from '../store/retention.ts'
 import type { Sql } from '../store/sql.ts'
 import { listTenants, type Tenant } from '../store/tenants.ts'
 import { usageByDay, type UsageRow } from '../store/usage.ts'
@@ -20,6 +21,8 @@ export interface EntryPage {
 
 /** What the admin listener asks of the database. All reject while it is away. */
 export interface AdminQueries {
+  /** The database's time, which entries go by, epoch milliseconds. */
+  nowMs?(): Promise<number>
   /** A cursor from its text; null when it is none. */
   parseCursor(text: string): EntryCursor | null
   /** The newest entries first. */
@@ -38,6 +41,7 @@ export interface AdminQueries {
 /** The queries over a reader handle (`openReader`), whose statement timeout bounds each of them. */
 export function queriesOf(reader: Sql): AdminQueries {
   return {
+    nowMs: async () => (await readClock(reader, Date.now)).databaseMs,
     parseCursor: decodeCursor,
     entries: async (filter, limit, before) => {
       const { entries, next } = await listEntries(reader, filter, { limit, before })

@@ -3,6 +3,7 @@ import type { Logger } from '../logger.ts'
 import { AUDIT_GAP_KINDS, type AuditGapKind } from '../model/audit.ts'
 import type { AuditStats } from '../model/stats.ts'
 import { auditInstances } from '../store/audit.ts'
+import { readClock } from '../store/retention.ts'
 import type { Sql } from '../store/sql.ts'
 
 /** What was accepted in this time is audited. Measured: an hour of 50 million entries a day in a quarter of a second. */
@@ -43,7 +44,7 @@ export class AuditJob {
     const { signal } = this.#stopped
     try {
       const gaps = noGaps()
-      const since = new Date(Date.now() - WINDOW_MS)
+      const since = new Date((await readClock(this.#sql, Date.now)).databaseMs - WINDOW_MS)
       for await (const one of auditInstances(this.#sql, { since }, { signal })) {
         for (const { kind } of one.gaps) gaps[kind]++
       }

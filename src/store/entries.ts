@@ -8,6 +8,7 @@ import {
   takeCursor,
 } from './entry-filter.ts'
 import { oldestPartitionMs } from './partitions.ts'
+import { readClock } from './retention.ts'
 import type { Sql, TransactionSql } from './sql.ts'
 import { readScoped } from './tenant-scope.ts'
 
@@ -99,7 +100,7 @@ async function windowsBackwards(
   const oldest = since?.getTime() ?? (await oldestPartitionMs(sql))
   // No upper bound on the first window unless one is asked for: a gateway's clock may run ahead.
   const newest = Math.min(
-    before === null ? Date.now() : Date.parse(before.startedAt),
+    before === null ? (await readClock(sql, Date.now)).databaseMs : Date.parse(before.startedAt),
     until?.getTime() ?? Infinity,
   )
   const windows: Window[] = []
