@@ -6,7 +6,9 @@ import type { StoreError } from './failure.ts'
 import type { Ledger } from './ledger.ts'
 import type { Link } from './link.ts'
 import type { Mender } from './mender.ts'
-import type { Spill, Spilled } from './spill.ts'
+import { Prober } from './prober.ts'
+import type { Spill } from './spill.ts'
+import type { Spilled } from './spill-reader.ts'
 import type { WriterCounters } from './writer-stats.ts'
 import type { WriterLog } from './writer-log.ts'
 
@@ -65,6 +67,7 @@ export interface DeliveryParts {
 export class Delivery {
   readonly #parts: DeliveryParts
   readonly #clock: Clock
+  readonly #prober: Prober
   #isStopped = false
   #isOverdue = false
   #endWait: (() => void) | null = null
@@ -83,6 +86,7 @@ export class Delivery {
   constructor(parts: DeliveryParts) {
     this.#parts = parts
     this.#clock = parts.clock
+    this.#prober = new Prober(parts.link, parts.clock)
     parts.link.onBack(() => this.#endWait?.())
   }
 
@@ -234,6 +238,7 @@ export class Delivery {
     })
     this.#call = null
     if (this.#isFailureOfDatabase) link.lost()
+    this.#prober.look(batch)
     return true
   }
 
@@ -256,7 +261,7 @@ export class Delivery {
     const { options, random, counters, log, mender, spill } = this.#parts
     const attempt = counters.consecutiveFailures++
     const waitMs = backoffMs(attempt, options.backoffMinMs, options.backoffMaxMs, random)
-    this.#isFailureOfDatabase = failure.kind === 'retry' || failure.kind === 'unusable'
+    this.#blame(failure, batch)
     this.#parts.onBackOff()
     log.failing(failure, { batch: batch.number, attempt: attempt + 1, waitMs })
     const endMs = this.#clock.nowMs() + waitMs
@@ -266,6 +271,17 @@ export class Delivery {
     }
     mender.renew()
     return false
+  }
+
+  /** Away is the connection, or a database that takes nothing. One that takes a row of ours has something against the batch. */
+  #blame(failure: StoreError, batch: Batch): void {
+    this.#isFailureOfDatabase = failure.kind !== 'rejected' && failure.kind !== 'missing_partition'
+    if (!this.#isFailureOfDatabase || failure.isOfConnection || this.#parts.spill === null) return
+    const failedSinceMs = this.#failedSinceMs
+    // Not waited for: the batch is on disk in time, whatever the answer.
+    void this.#parts.mender.takesOthers(batch).then((isTaken) => {
+      if (isTaken && failedSinceMs === this.#failedSinceMs) this.#isFailureOfDatabase = false
+    })
   }
 
   /** Waits; true when somebody has ended the wait. */

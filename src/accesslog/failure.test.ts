@@ -13,32 +13,36 @@ t.test('docs/errors.md has the table of SQLSTATEs that is in force, and explains
   t.same(new Set(kinds), new Set(Object.values(KIND_BY_SQLSTATE)))
 })
 
-t.test('every class of SQLSTATE has its answer, and the unknown is transient', async (t) => {
-  const cases: Record<FailureKind, string[]> = {
-    retry: [
-      '08006',
-      '40P01',
-      '53100',
-      '53300',
-      '55P03',
-      '57014',
-      '57P01',
-      '57P03',
-      '58030',
-      'XX000',
-      'ECONNREFUSED',
-      'timeout',
-      '',
-    ],
-    missing_partition: ['23514'],
-    rejected: ['P0001', '22021', '22P02', '22003', '23502', '23505', '54000'],
-    unusable: ['08P01', '42P01', '42501', '28P01', '3D000', '25006', '0A000'],
-  }
-  for (const [kind, codes] of Object.entries(cases)) {
-    for (const code of codes) t.equal(failureKind(code), kind, code)
-  }
-  t.equal(failureKind('EPIPE'), 'retry', 'five letters that are no SQLSTATE')
-})
+t.test(
+  'every class of SQLSTATE has its answer; the unknown is suspect when the server says it, and else transient',
+  async (t) => {
+    const cases: Record<FailureKind, string[]> = {
+      retry: [
+        '08006',
+        '40P01',
+        '53100',
+        '53300',
+        '55P03',
+        '57014',
+        '57P01',
+        '57P03',
+        '58030',
+        'ECONNREFUSED',
+        'timeout',
+        '',
+      ],
+      missing_partition: ['23514'],
+      rejected: ['P0001', '22021', '22P02', '22003', '23502', '23505', '54000'],
+      suspect: ['XX000', 'XX001'],
+      unusable: ['08P01', '42P01', '42501', '28P01', '3D000', '25006', '0A000'],
+    }
+    for (const [kind, codes] of Object.entries(cases)) {
+      for (const code of codes) t.equal(failureKind(code), kind, code)
+    }
+    for (const code of ['AC001', '2F003', 'ZZZZZ']) t.equal(failureKind(code, true), 'suspect', code)
+    t.equal(failureKind('EPIPE'), 'retry', 'five letters that are no SQLSTATE')
+  },
+)
 
 t.test('finds the row that Postgres blames, whatever its language', async (t) => {
   const line = (where: unknown): number | null => toStoreError({ code: '22021', where }).line

@@ -4,13 +4,14 @@ import { COLUMNS } from './encode.ts'
  * What a failed attempt calls for.
  * `retry`: the same again, later. `missing_partition`: make it, then the same again. `rejected`: a row that will never be taken;
  * the rest of the batch can be. `unusable`: the database is not as the product needs it; somebody has to be told, and the
- * same again, later, for nothing is lost by trying.
+ * same again, later, for nothing is lost by trying. `suspect`: an error that says nothing of the database as a whole, as one that
+ * a trigger invents, or a damaged page: whether it is a row's, the batch's or everybody's is found out by trying others.
  */
-export type FailureKind = 'retry' | 'missing_partition' | 'rejected' | 'unusable'
+export type FailureKind = 'retry' | 'missing_partition' | 'rejected' | 'unusable' | 'suspect'
 
 /**
- * SQLSTATE, or its class (the first two characters), → kind; PostgreSQL manual, Appendix A. What is not in the table, driver
- * and socket errors included, is taken for transient: `retry`.
+ * SQLSTATE, or its class (the first two characters), → kind; PostgreSQL manual, Appendix A. What is not in the table is `suspect`
+ * when the server says it, and taken for transient, `retry`, when the driver or a socket does.
  */
 export const KIND_BY_SQLSTATE: Readonly<Record<string, FailureKind>> = {
   '08': 'retry', // connection exception
@@ -33,6 +34,7 @@ export const KIND_BY_SQLSTATE: Readonly<Record<string, FailureKind>> = {
   '3D': 'unusable', // no such database
   '0A': 'unusable', // not supported: COPY into a table with row level security
   '25006': 'unusable', // read-only transaction: a standby
+  XX: 'suspect', // internal error: a damaged page or index
 }
 
 /** Longest text of the server that is kept. */
@@ -47,6 +49,8 @@ export class StoreError extends Error {
   /** SQLSTATE, or the socket's or driver's code (`ECONNREFUSED`), or `timeout`, or `unknown`. */
   readonly code: string
   readonly kind: FailureKind
+  /** Whether it is the connection's, or the server's as a whole: no other batch could be stored either. */
+  readonly isOfConnection: boolean
   /** Row of the batch, counted from 1, that Postgres blames; null when it names none. */
   readonly line: number | null
   /** What Postgres says of it, without any value. */
@@ -54,32 +58,54 @@ export class StoreError extends Error {
 
   constructor(
     message: string,
-    details: { code: string; kind: FailureKind; line?: number | null; detail?: string; cause?: unknown },
+    details: {
+      code: string
+      kind: FailureKind
+      isOfConnection?: boolean
+      line?: number | null
+      detail?: string
+      cause?: unknown
+    },
   ) {
     super(message, { cause: details.cause })
     this.code = details.code
     this.kind = details.kind
+    this.isOfConnection = details.isOfConnection ?? isOfConnection(details.code, true)
     this.line = details.line ?? null
     this.detail = details.detail ?? ''
   }
 }
 
-/** Kind of a failure by SQLSTATE, or by the code of a socket or driver error. */
-export function failureKind(code: string): FailureKind {
-  return (
-    KIND_BY_SQLSTATE[code] ?? (code.length === 5 ? KIND_BY_SQLSTATE[code.slice(0, 2)] : undefined) ?? 'retry'
-  )
+/** Kind of a failure by SQLSTATE, `isOfServer`, or by the code of a socket or driver error. */
+export function failureKind(code: string, isOfServer = false): FailureKind {
+  const known = KIND_BY_SQLSTATE[code] ?? (code.length === 5 ? KIND_BY_SQLSTATE[code.slice(0, 2)] : undefined)
+  return known ?? (isOfServer ? 'suspect' : 'retry')
+}
+
+/** Codes with which a server refuses, or ends, a connection; what the driver or a socket says is the connection's, too. */
+const OF_CONNECTION = /^(08...|28...|3D...|57P0.|53300|25006)$/
+
+function isOfConnection(code: string, isOfServer: boolean): boolean {
+  return !isOfServer || !/^[0-9A-Z]{5}$/.test(code) || code === 'EPIPE' || OF_CONNECTION.test(code)
 }
 
 /** The error of a driver as a StoreError; one that is a StoreError already comes back as it is. */
 export function toStoreError(error: unknown): StoreError {
   if (error instanceof StoreError) return error
   const code = textProperty(error, 'code') || 'unknown'
+  // Only what the server sends has one.
+  const isOfServer = textProperty(error, 'severity') !== ''
+  const line = blamedLine(textProperty(error, 'where'))
   return new StoreError(`access log batch not stored: ${code}`, {
     code,
     // A bound of a partition has no name; a CHECK has one: it is an operator's, and the row will never be taken.
-    kind: code === '23514' && textProperty(error, 'constraint') !== '' ? 'rejected' : failureKind(code),
-    line: blamedLine(textProperty(error, 'where')),
+    kind:
+      code === '23514' && textProperty(error, 'constraint') !== ''
+        ? 'rejected'
+        : failureKind(code, isOfServer),
+    // A connection that is refused or ended names no row: who raises such a code for one is a trigger.
+    isOfConnection: line === null && isOfConnection(code, isOfServer),
+    line,
     detail: wordsWithoutValues(textProperty(error, 'message'), textProperty(error, 'where')),
     cause: error,
   })

@@ -55,6 +55,7 @@ export class Ledger {
   readonly #dirty = new Set<Account>()
   #watched: Account | null = null
   #onWatched: () => void = () => {}
+  #onDrop: (() => void) | null = null
 
   /** `maxTenants`: accounts held, besides '' and `__other__`. */
   constructor(options?: { readonly maxTenants?: number }) {
@@ -73,11 +74,16 @@ export class Ledger {
     this.#onWatched = listener
   }
 
+  /** Names who is called at the next drop, once; it must be quick. */
+  onDrop(listener: () => void): void {
+    this.#onDrop = listener
+  }
+
   /** Counts the drop of an entry that was accepted and never buffered. */
   drop(account: Account, reason: DropReason): void {
     account.dropped[reason]++
     account.unreported[reason]++
-    this.#dirty.add(account)
+    this.#dropped(account)
   }
 
   /** Moves `count` buffered entries of a tenant to stored. */
@@ -107,7 +113,7 @@ export class Ledger {
     account.buffered -= count
     account.dropped[reason] += count
     account.unreported[reason] += count
-    this.#dirty.add(account)
+    this.#dropped(account)
     if (account === this.#watched) this.#onWatched()
   }
 
@@ -164,6 +170,14 @@ export class Ledger {
     }
     const { accepted, stored, spilled, quarantined, buffered, dropped } = totals
     return { accepted, stored, spilled, quarantined, buffered, dropped }
+  }
+
+  #dropped(account: Account): void {
+    this.#dirty.add(account)
+    if (this.#onDrop === null) return
+    const listener = this.#onDrop
+    this.#onDrop = null
+    listener()
   }
 
   #open(tenant: string): Account {

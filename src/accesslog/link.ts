@@ -19,6 +19,7 @@ export class Link {
   #isBusy = false
   #last: Sender = 'replay'
   #isAway = false
+  #successes = 0
   readonly #onBack: (() => void)[] = []
   #onPassed: (() => void)[] = []
 
@@ -32,6 +33,11 @@ export class Link {
     return this.#isAway
   }
 
+  /** How often the database has done what was asked of it: whoever fails meanwhile has only itself to blame. */
+  get successes(): number {
+    return this.#successes
+  }
+
   /** Adds a listener: called at the first success after the database was away. */
   onBack(listener: () => void): void {
     this.#onBack.push(listener)
@@ -40,6 +46,13 @@ export class Link {
   /** The database is away: one probe at a time has to find out when it is back. */
   lost(): void {
     this.#isAway = true
+  }
+
+  /** The database is there. */
+  found(): void {
+    if (!this.#isAway) return
+    this.#isAway = false
+    for (const listener of this.#onBack) listener()
   }
 
   /** Waits for its turn, and sends. Never rejects. See BatchStore. */
@@ -80,10 +93,8 @@ export class Link {
     this.#onStep(sender)
     try {
       const result = await act()
-      if (this.#isAway) {
-        this.#isAway = false
-        for (const listener of this.#onBack) listener()
-      }
+      this.#successes++
+      this.found()
       return result
     } catch (error) {
       return toStoreError(error)

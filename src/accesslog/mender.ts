@@ -5,6 +5,7 @@ import type { Clock } from './clock.ts'
 import type { StoreError } from './failure.ts'
 import type { Ledger } from './ledger.ts'
 import type { Link } from './link.ts'
+import { tryRow } from './try-row.ts'
 import type { WriterCounters } from './writer-stats.ts'
 import type { WriterLog } from './writer-log.ts'
 
@@ -23,6 +24,10 @@ const MAX_BLIND_REJECTIONS = 8
 
 /** Attempts to make the partitions of a replayed batch; then likewise. */
 const MAX_PARTITION_FAILURES = 8
+
+/** Blamed so often in a row for what is usually nobody's fault, a wait that was broken off, a row is guilty. */
+const MAX_BLAMES = 3
+const WAITS = /^(40...|55P03|57014)$/
 
 /**
  * Removes the cause of a failure where that can be done: makes the missing partition, cuts out the rejected row. Its work on
@@ -47,6 +52,8 @@ export class Mender {
   #probes = 0
   #found = 0
   #blindRejections = 0
+  #blamed = { line: 0, code: '', times: 0 }
+  #takesOthers: Promise<boolean> | null = null
 
   constructor(parts: {
     readonly ensurePartitions: (days: readonly string[]) => Promise<void>
@@ -73,12 +80,16 @@ export class Mender {
       case 'missing_partition':
         if (await this.#makePartitions(batch.days)) return batch
         if (!this.#isReplay || ++this.#partitionFailures < MAX_PARTITION_FAILURES) return null
-        return this.#cutAll(batch, failure)
+        return this.cutAll(batch, failure)
       case 'rejected':
         return await this.#cut(batch, failure)
       case 'retry':
+        return await this.#cutBlamed(batch, failure)
       case 'unusable':
-        return null
+        // Raised for a row: by a trigger that lacks something.
+        return failure.line === null ? null : await this.#cutSuspect(batch, failure)
+      case 'suspect':
+        return await this.#cutSuspect(batch, failure)
       default:
         return unreachable(failure.kind)
     }
@@ -89,6 +100,7 @@ export class Mender {
     this.#blindRejections = 0
     this.#partitionFailures = 0
     this.#found = 0
+    this.#blamed = { line: 0, code: '', times: 0 }
     this.renew()
   }
 
@@ -97,6 +109,16 @@ export class Mender {
     this.#arePartitionsMade = false
     this.#cuts = 0
     this.#probes = 0
+    this.#takesOthers = null
+  }
+
+  /** Whether the database takes a row of our own at present. Asked once between two back-offs. */
+  async takesOthers(batch: Batch): Promise<boolean> {
+    const sender = this.#isReplay ? 'replay' : 'live'
+    this.#takesOthers ??= this.#link
+      .probe(sender, tryRow(batch, this.#clock.nowMs()))
+      .then((refusal) => refusal === null)
+    return await this.#takesOthers
   }
 
   /** An entry that could not be encoded: a fault elsewhere, which costs that entry. */
@@ -127,6 +149,22 @@ export class Mender {
     }
   }
 
+  async #cutSuspect(batch: Batch, failure: StoreError): Promise<Batch | null> {
+    if (failure.isOfConnection || batch.entries === 0 || !(await this.takesOthers(batch))) return null
+    return await this.#cut(batch, failure)
+  }
+
+  /** A row at which every attempt was broken off, while others are taken: a trigger that waits for ever, say. */
+  async #cutBlamed(batch: Batch, failure: StoreError): Promise<Batch | null> {
+    const { line, code } = failure
+    if (line === null || !WAITS.test(code)) return null
+    const isSame = line === this.#blamed.line && code === this.#blamed.code
+    this.#blamed = { line, code, times: isSame ? this.#blamed.times + 1 : 1 }
+    if (this.#blamed.times < MAX_BLAMES || !(await this.takesOthers(batch))) return null
+    const cut = cutRow(batch, line, failure)
+    return cut === null ? null : this.#afterCut(cut, failure)
+  }
+
   async #cut(batch: Batch, failure: StoreError): Promise<Batch | null> {
     if (this.#cuts >= MAX_CUTS) return null
     const named = failure.line === null ? null : cutRow(batch, failure.line, failure)
@@ -139,7 +177,9 @@ export class Mender {
       this.#found++
       return this.#afterCut(cut, failure)
     }
-    return ++this.#blindRejections < MAX_BLIND_REJECTIONS ? null : this.#cutAll(batch, failure)
+    // What is not known to be a row's must not cost the batch's other rows their place.
+    if (failure.kind !== 'rejected') return null
+    return ++this.#blindRejections < MAX_BLIND_REJECTIONS ? null : this.cutAll(batch, failure)
   }
 
   #afterCut(cut: { batch: Batch; row: QuarantinedRow }, { code }: StoreError): Batch {
@@ -161,7 +201,7 @@ export class Mender {
       const outcome = await this.#link.probe(this.#isReplay ? 'replay' : 'live', firstRows(batch, tried))
       if (outcome === null && tried === batch.entries) return 'none'
       if (outcome === null) taken = tried
-      else if (outcome.kind === 'rejected') {
+      else if (isOfRows(outcome)) {
         refused = Math.min(outcome.line ?? tried, tried)
         refusal = outcome
         if (outcome.line !== null) break
@@ -170,9 +210,15 @@ export class Mender {
     return { line: refused, refusal }
   }
 
-  #cutAll(batch: Batch, failure: StoreError): Batch {
+  /** The batch with all its rows in quarantine. */
+  cutAll(batch: Batch, failure: StoreError): Batch {
     this.#counters.rejected += batch.entries
     this.#log.rejectedWhole(batch, failure.code)
     return cutAllRows(batch, failure)
   }
+}
+
+function isOfRows({ kind, isOfConnection, line }: StoreError): boolean {
+  if (isOfConnection) return false
+  return kind === 'rejected' || kind === 'suspect' || (kind === 'unusable' && line !== null)
 }

@@ -1,14 +1,24 @@
 import { backoffMs } from '../lib/backoff.ts'
 import { type Batch, quarantinedByTenant, type StoreResult } from './batch.ts'
 import type { Clock } from './clock.ts'
-import { errorCode } from './spill-files.ts'
 import type { StoreError } from './failure.ts'
 import type { Ledger } from './ledger.ts'
 import type { Link } from './link.ts'
 import type { Mender } from './mender.ts'
-import type { Spill, Spilled } from './spill.ts'
+import type { Spill } from './spill.ts'
+import type { Spilled } from './spill-reader.ts'
 import type { WriterCounters } from './writer-stats.ts'
 import type { WriterLog } from './writer-log.ts'
+
+/** A batch is set aside after so many failures in a row, with others stored in between; of a connection that broke, after so many. */
+const MAX_FAILURES = 2
+const MAX_BROKEN = 3
+
+/** Set aside so often, with waits of half a minute to ten in between, a batch goes to quarantine whole. */
+const MAX_ASIDE = 5
+
+/** Of these the server's disk is the cause: the quarantine needs it, too. */
+const DISK = /^(53|58)/
 
 /** While there is nothing to be done, but there will be, replay looks again this often. */
 const POLL_MS = 50
@@ -40,7 +50,8 @@ export interface ReplayParts {
 
 /**
  * Stores what is spilled, oldest first, several batches in one transaction where they are small, whenever the link is free. While
- * the database is away it is the probe: the oldest batches are sent again and again, with back-off, until they are stored.
+ * the database is away it is a probe: the oldest batches are sent again and again, with back-off, until they are stored. A batch
+ * that fails while others are taken is not waited for: it is set aside, and tried again later (see SetAside).
  * A batch that is stored already, by us or by another process, is settled just so.
  */
 export class Replayer {
@@ -50,6 +61,8 @@ export class Replayer {
   #isStopped = false
   #isHurried = false
   #failures = 0
+  /** The batch that fails at present, how often in a row, and the link's successes when it first did. */
+  #failing: { segment: Spilled['segment']; offset: number; times: number; successes: number } | null = null
   /** Since when the oldest batch of the journal waits. */
   #pendingSinceMs = Infinity
   #endWait: (() => void) | null = null
@@ -114,15 +127,7 @@ export class Replayer {
     await this.#parts.link.passed()
     await this.#clock.turn()
     if (this.#isStopped) return
-    let group: Spilled[]
-    try {
-      group = await this.#spill.oldest({ entries, bytes })
-    } catch (error) {
-      // No file, no descriptor, a disk that cannot be read: later, perhaps.
-      this.#parts.log.unread(errorCode(error))
-      await this.#backOff()
-      return
-    }
+    const group = await this.#spill.oldest({ entries, bytes })
     this.#pendingSinceMs = Infinity
     const [first, ...more] = group
     if (this.#isStopped) return
@@ -138,7 +143,8 @@ export class Replayer {
     const startedAtMs = this.#clock.nowMs()
     const outcome = await this.#parts.link.store('replay', first.frame.batch, batches)
     if (!('state' in outcome)) {
-      if (isOfTheDatabase(outcome)) await this.#failed(outcome, first.frame.batch)
+      // Which of them breaks the connection, if it is one of them, is found one by one.
+      if (outcome.isOfConnection && !this.#isItsOwnFault(first, outcome)) await this.#failed(outcome, first)
       else for (const each of group) await this.#storeOne(each)
       return
     }
@@ -149,7 +155,7 @@ export class Replayer {
       return
     }
     const stored = await this.#parts.link.storedAmong([first.frame.batch, ...batches])
-    if (!('has' in stored)) return await this.#failed(stored, first.frame.batch)
+    if (!('has' in stored)) return void (await this.#failed(stored, first))
     this.#parts.counters.alreadyStored += stored.size
     for (const each of group) if (stored.has(each.frame.batch)) this.settle(each, each.frame.batch)
     // None of them: the number of one is taken by another batch.
@@ -169,9 +175,9 @@ export class Replayer {
         this.settle(spilled, batch)
         return
       }
-      const mended = await mender.mend(batch, outcome)
+      const mended = (await mender.mend(batch, outcome)) ?? this.#quarantined(spilled, batch, outcome)
       if (mended === null) {
-        await this.#failed(outcome, batch)
+        if (await this.#failed(outcome, spilled)) return
         mender.renew()
       }
       this.#parts.counters.retries++
@@ -181,6 +187,7 @@ export class Replayer {
 
   #count(batch: Batch, result: StoreResult, startedAtMs: number): void {
     this.#failures = 0
+    this.#failing = null
     this.#parts.counters.replay(batch, result, this.#clock.nowMs() - startedAtMs)
     this.#parts.log.stored(batch.number)
     if (result.isForeign === true) this.#parts.onForeign(batch)
@@ -189,17 +196,44 @@ export class Replayer {
     }
   }
 
-  async #failed(failure: StoreError, batch: Batch): Promise<void> {
-    const { counters, link, log } = this.#parts
+  /** Waits, or sets the batch aside; returns whether it did that. */
+  async #failed(failure: StoreError, spilled: Spilled): Promise<boolean> {
+    const { counters, link, log, mender } = this.#parts
+    const { batch } = spilled.frame
     counters.consecutiveFailures++
     counters.lastErrorCode = failure.code
-    if (isOfTheDatabase(failure)) link.lost()
+    const { segment, frame } = spilled
+    if (this.#failing?.segment === segment && this.#failing.offset === frame.offset) this.#failing.times++
+    else this.#failing = { segment, offset: frame.offset, times: 1, successes: link.successes }
+    const takesOthers = !failure.isOfConnection && (await mender.takesOthers(batch))
+    if (this.#isItsOwnFault(spilled, failure) && this.#spill.setAside(spilled, failure.code) > 0) {
+      this.#failing = null
+      this.#failures = 0
+      return true
+    }
+    if (isOfTheDatabase(failure) && !takesOthers) link.lost()
     await this.#backOff((waitMs) => {
       log.failing(failure, { batch: batch.number, attempt: this.#failures, waitMs })
     })
+    return false
   }
 
-  async #backOff(tell: (waitMs: number) => void = () => {}): Promise<void> {
+  /** It has failed again and again, and the database has done other things meanwhile. */
+  #isItsOwnFault({ segment, frame }: Spilled, { isOfConnection }: StoreError): boolean {
+    const failing = this.#failing
+    if (failing === null || failing.segment !== segment || failing.offset !== frame.offset) return false
+    const isFailing = failing.times >= (isOfConnection ? MAX_BROKEN : MAX_FAILURES)
+    return isFailing && this.#parts.link.successes > failing.successes
+  }
+
+  /** The batch as the last resort: with all its rows in quarantine; null when it is not yet time for that. */
+  #quarantined(spilled: Spilled, batch: Batch, failure: StoreError): Batch | null {
+    if (failure.isOfConnection || DISK.test(failure.code) || batch.entries === 0) return null
+    if (this.#spill.timesAside(spilled) < MAX_ASIDE) return null
+    return this.#parts.mender.cutAll(batch, failure)
+  }
+
+  async #backOff(tell: (waitMs: number) => void): Promise<void> {
     const { options, random } = this.#parts
     const waitMs = backoffMs(this.#failures++, options.backoffMinMs, options.backoffMaxMs, random)
     tell(waitMs)
@@ -234,7 +268,7 @@ export class Replayer {
   }
 }
 
-/** Not of the batch: nothing else can be stored either. */
+/** Not of the rows; whether of the batch, is to be found out. */
 function isOfTheDatabase({ kind }: StoreError): boolean {
-  return kind === 'retry' || kind === 'unusable'
+  return kind !== 'rejected' && kind !== 'missing_partition'
 }

@@ -9,7 +9,6 @@ import type { Ledger } from './ledger.ts'
 import type { Mender } from './mender.ts'
 import { RowBuffer } from './row-buffer.ts'
 import type { WriterCounters } from './writer-stats.ts'
-import type { WriterLog } from './writer-log.ts'
 
 export interface SealerParts {
   readonly source: EntrySource
@@ -17,7 +16,6 @@ export interface SealerParts {
   readonly ledger: Ledger
   readonly mender: Mender
   readonly counters: WriterCounters
-  readonly log: WriterLog
   readonly clock: Clock
   readonly instance: string
   readonly options: { readonly maxBatchEntries: number; readonly maxBatchBytes: number }
@@ -67,7 +65,7 @@ export class Sealer {
 
   /** Takes everything that waits, up to the limits of a batch. Null when stopped meanwhile. */
   async seal(isFinal: boolean, isStopped: () => boolean): Promise<Batch | null> {
-    const { source, collector, clock, ledger, log, counters } = this.#parts
+    const { source, collector, clock, ledger, counters } = this.#parts
     const builder = this.#ahead ?? this.#newBuilder()
     this.#ahead = null
     for (;;) {
@@ -78,7 +76,6 @@ export class Sealer {
       if (verdict === 'more') continue
       collector.taken(verdict === 'full')
       const dropped = ledger.takeUnreportedDrops()
-      if (dropped !== null) log.dropped(dropped)
       const batch = builder.seal({
         instance: this.#life.instance,
         number: ++this.#lastBatch,

@@ -12,6 +12,9 @@ import type { Batch } from './batch.ts'
 const MAGIC = Buffer.from([0xff, 0xfe, 0x57, 0x42])
 const VERSION = 1
 
+/** No writer of ours makes frames as long as this; a length beyond it is damage, and must not be believed for the memory's sake. */
+const MAX_FRAME_BYTES = 512 * 1024 * 1024
+
 /** Length of the part before the header. */
 export const HEAD_BYTES = 28
 
@@ -62,6 +65,7 @@ export function decodeHead(bytes: Buffer): FrameHead | null {
     return null
   const headerBytes = bytes.readUInt32LE(8)
   const bodyBytes = bytes.readUInt32LE(12)
+  if (headerBytes + bodyBytes > MAX_FRAME_BYTES) return null
   return {
     headerBytes,
     bodyBytes,
@@ -71,17 +75,28 @@ export function decodeHead(bytes: Buffer): FrameHead | null {
   }
 }
 
+/** Whether a later version has written the frame that begins here: its head is whole, and not for us. */
+export function isNewerFormat(bytes: Buffer): boolean {
+  if (bytes.length < HEAD_BYTES || !bytes.subarray(0, 4).equals(MAGIC)) return false
+  return bytes.readUInt32LE(24) === crc32(bytes.subarray(0, 24)) && bytes.readUInt16LE(4) > VERSION
+}
+
 /** The batch of the frame whose head that is, from what follows the head; null when it is damaged. */
 export function decodePayload(head: FrameHead, payload: Buffer): Batch | null {
   if (payload.length !== head.totalBytes - HEAD_BYTES || crc32(payload) !== head.checksum) return null
-  const header = JSON.parse(payload.toString('utf8', 0, head.headerBytes)) as FrameHeader
-  return {
-    ...header,
-    entries: head.entries,
-    tenants: new Map(header.tenants),
-    rowsDigest: Buffer.from(header.rowsDigest, 'hex'),
-    digest: Buffer.from(header.digest, 'hex'),
-    body: payload.subarray(head.headerBytes),
+  try {
+    const header = JSON.parse(payload.toString('utf8', 0, head.headerBytes)) as FrameHeader
+    return {
+      ...header,
+      entries: head.entries,
+      tenants: new Map(header.tenants),
+      rowsDigest: Buffer.from(header.rowsDigest, 'hex'),
+      digest: Buffer.from(header.digest, 'hex'),
+      body: payload.subarray(head.headerBytes),
+    }
+  } catch {
+    // Right checksums, and not what they should be of: a file that no writer of ours has made.
+    return null
   }
 }
 

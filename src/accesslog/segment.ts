@@ -1,5 +1,12 @@
 import type { Batch } from './batch.ts'
-import { decodeHead, decodePayload, type EncodedFrame, findMagic, HEAD_BYTES } from './segment-format.ts'
+import {
+  decodeHead,
+  decodePayload,
+  type EncodedFrame,
+  findMagic,
+  HEAD_BYTES,
+  isNewerFormat,
+} from './segment-format.ts'
 import { errorCode, type SpillFile, type SpillFiles } from './spill-files.ts'
 
 /** What is read at once where a damaged place is searched for the next frame. */
@@ -37,6 +44,8 @@ export class Segment {
   isDamaged = false
   /** What a failed append left could not be taken back: append no more. */
   isBroken = false
+  /** Its file is not where it was: somebody has taken it over, moved or removed it. What is open of it can still be read. */
+  isGone = false
   /** Bytes up to the first frame that is not settled. */
   cursor = 0
   readonly #files: SpillFiles
@@ -45,6 +54,10 @@ export class Segment {
   #reader: SpillFile | null = null
   /** Lengths of frames beyond the cursor that are settled, by offset. */
   readonly #settled = new Map<number, number>()
+  #settledBytes = 0
+  /** Lengths of frames that are set aside: not settled, and not read. */
+  readonly #deferred = new Map<number, number>()
+  #deferredBytes = 0
   /** Frames that need not be read back, by offset. */
   readonly #kept = new Map<number, Frame>()
   #hasUnsynced = false
@@ -58,12 +71,14 @@ export class Segment {
 
   /** A new one, open for writing. Rejects with the system's error. */
   static async create(files: SpillFiles, path: string): Promise<Segment> {
-    return new Segment(files, path, 0, await files.open(path, 'wx'))
+    return new Segment(files, path, 0, await files.open(path, 'wx+'))
   }
 
-  /** One that another process wrote. Rejects with the system's error. */
+  /** One that another process wrote. Rejects with the system's error, and with `not_a_file`. */
   static async adopt(files: SpillFiles, path: string): Promise<Segment> {
-    const segment = new Segment(files, path, (await files.stat(path)).size, null)
+    const stat = await files.stat(path)
+    if (!stat.isFile()) throw codedError('not_a_file')
+    const segment = new Segment(files, path, stat.size, null)
     await segment.#countEntries()
     return segment
   }
@@ -75,6 +90,36 @@ export class Segment {
 
   get isSettled(): boolean {
     return this.cursor >= this.bytes
+  }
+
+  /** Whether nothing is to be read of it: all is settled, or set aside. */
+  get isExhausted(): boolean {
+    return this.cursor + this.#settledBytes + this.#deferredBytes >= this.bytes
+  }
+
+  /** Sets a frame aside: it is stepped over until it is recalled. */
+  defer({ offset, bytes }: Pick<Frame, 'offset' | 'bytes'>): void {
+    if (offset < this.cursor || this.#settled.has(offset) || this.#deferred.has(offset)) return
+    this.#deferred.set(offset, bytes)
+    this.#deferredBytes += bytes
+    this.#kept.delete(offset)
+  }
+
+  /** A frame that was set aside is read again. */
+  recall({ offset }: Pick<Frame, 'offset'>): void {
+    this.#deferredBytes -= this.#deferred.get(offset) ?? 0
+    this.#deferred.delete(offset)
+  }
+
+  /** Whether its file is where it was. */
+  async isThere(): Promise<boolean> {
+    try {
+      await this.#files.stat(this.path)
+      return true
+    } catch (error) {
+      this.isGone = isMissing(error)
+      return !this.isGone
+    }
   }
 
   /**
@@ -119,14 +164,15 @@ export class Segment {
   /** What is at or after `from`: the cursor, or the end of another frame. Rejects with the system's error. */
   async read(from: number): Promise<Reading> {
     let offset = from
-    for (let bytes = this.#settled.get(offset); bytes !== undefined; bytes = this.#settled.get(offset)) {
-      offset += bytes
-    }
+    const skip = (at: number): number | undefined => this.#settled.get(at) ?? this.#deferred.get(at)
+    for (let bytes = skip(offset); bytes !== undefined; bytes = skip(offset)) offset += bytes
     if (offset >= this.bytes) return { kind: 'end' }
     const kept = this.#kept.get(offset)
     if (kept !== undefined) return { kind: 'frame', frame: kept }
     const start = await this.#bytesAt(offset, HEAD_BYTES)
     const head = decodeHead(start)
+    // A later version of ours wrote it, and can read it.
+    if (isNewerFormat(start)) throw codedError('newer_format')
     if (head === null) return await this.#readDamaged(offset, start.length < HEAD_BYTES)
     const bytes = head.totalBytes
     // The head's own checksum says that this is its length: the file ends early.
@@ -141,12 +187,15 @@ export class Segment {
   settle(part: { readonly offset: number; readonly bytes: number; readonly batch?: Batch }): boolean {
     if (part.offset < this.cursor || this.#settled.has(part.offset)) return false
     this.#kept.delete(part.offset)
+    this.recall(part)
     this.entries = Math.max(0, this.entries - (part.batch?.entries ?? 0))
     this.#settled.set(part.offset, part.bytes)
+    this.#settledBytes += part.bytes
     for (;;) {
       const bytes = this.#settled.get(this.cursor)
       if (bytes === undefined) return true
       this.#settled.delete(this.cursor)
+      this.#settledBytes -= bytes
       this.cursor += bytes
     }
   }
@@ -166,7 +215,9 @@ export class Segment {
       await this.sync()
     } finally {
       this.#writer = null
-      await writer.close().catch(() => {})
+      // Nothing else leads to it any more.
+      if (this.isGone) this.#reader ??= writer
+      if (this.#reader !== writer) await writer.close().catch(() => {})
     }
   }
 
@@ -188,15 +239,26 @@ export class Segment {
 
   /** As many bytes as there are, up to `length`. */
   async #bytesAt(offset: number, length: number): Promise<Buffer> {
-    this.#reader ??= await this.#files.open(this.path, 'r')
+    const reader = await this.#openReader()
     const buffer = Buffer.allocUnsafeSlow(length)
     let filled = 0
     while (filled < length) {
-      const { bytesRead } = await this.#reader.read(buffer, filled, length - filled, offset + filled)
+      const { bytesRead } = await reader.read(buffer, filled, length - filled, offset + filled)
       if (bytesRead === 0) break
       filled += bytesRead
     }
     return buffer.subarray(0, filled)
+  }
+
+  async #openReader(): Promise<SpillFile> {
+    if (this.#reader !== null) return this.#reader
+    try {
+      return (this.#reader = await this.#files.open(this.path, 'r'))
+    } catch (error) {
+      if (!isMissing(error) || this.#writer === null) throw error
+      this.isGone = true
+      return this.#writer
+    }
   }
 
   async #countEntries(): Promise<void> {
@@ -212,6 +274,15 @@ export class Segment {
       if (errorCode(error) === 'unknown') throw error
     }
   }
+}
+
+/** The file, or a directory on the way to it, is not there. */
+export function isMissing(error: unknown): boolean {
+  return ['ENOENT', 'ENOTDIR'].includes(errorCode(error))
+}
+
+function codedError(code: string): Error {
+  return Object.assign(new Error(code), { code })
 }
 
 function piecesFrom(pieces: readonly Buffer[], written: number): Buffer[] {

@@ -1,11 +1,18 @@
 import { join } from 'node:path'
 import type { Clock } from './clock.ts'
+import { isMissing } from './segment.ts'
 import { errorCode, type SpillFiles } from './spill-files.ts'
 import { HEARTBEAT_MS, type Owner, OWNER_FILE, type Owners, systemOwners } from './spill-owner.ts'
 
 const SEGMENT = '.seg'
 /** What is put aside ends in this. */
 const DAMAGED = '.damaged'
+
+/** What a dead process has left and cannot be taken over, and why. */
+export interface LeftFile {
+  readonly path: string
+  readonly code: string
+}
 
 /**
  * The directories of all processes that spill into the same place, one for each:
@@ -48,13 +55,23 @@ export class SpillDirectory {
     return join(this.#own, `${++this.#lastNumber}${SEGMENT}`)
   }
 
+  /** Our directory is not as we made it: the next segment makes it again. */
+  forget(): void {
+    this.#made = null
+  }
+
   /** Makes the names of our directory durable. Rejects with the system's error. */
   async sync(): Promise<void> {
     await this.#files.syncDirectory(this.#own)
   }
 
+  /** It may be gone already. */
   async remove(path: string): Promise<void> {
-    await this.#files.remove(path)
+    try {
+      await this.#files.remove(path)
+    } catch (error) {
+      if (!isMissing(error)) throw error
+    }
     await this.sync()
   }
 
@@ -65,34 +82,69 @@ export class SpillDirectory {
   }
 
   /**
-   * Takes over the segments of processes that are dead; returns their paths, each instance's in order. Of several processes that
-   * do so at once each segment falls to one. Rejects with the system's error.
+   * Takes over the segments of processes that are dead; returns their paths, each instance's in order, and what could not be taken
+   * over. Of several processes that do so at once each segment falls to one. Never rejects for the sake of one of them.
    */
-  async adopt(): Promise<string[]> {
-    const adopted: string[] = []
-    for (const instance of (await this.#files.list(this.#root)).sort()) {
-      const directory = join(this.#root, instance)
-      if (instance === this.#instance || !/^[0-9a-f-]{36}$/.test(instance)) continue
-      const names = (await this.#files.list(directory)).filter((name) => name.endsWith(SEGMENT))
-      this.#us ??= await this.#owners.us()
-      const ownerFile = join(directory, OWNER_FILE)
-      if (await this.#owners.isAlive(this.#files, ownerFile, this.#us, this.#clock.nowMs())) continue
-      for (const name of names.sort(byNumber)) {
-        await this.#make()
-        const path = join(this.#own, name.length < instance.length ? `${instance}-${name}` : name)
-        if (await this.#attempt(() => this.#files.rename(join(directory, name), path))) adopted.push(path)
+  async adopt(): Promise<{ readonly paths: readonly string[]; readonly left: readonly LeftFile[] }> {
+    const paths: string[] = []
+    const left: LeftFile[] = []
+    const attempt = async (path: string, act: () => Promise<void>): Promise<void> => {
+      try {
+        await act()
+      } catch (error) {
+        const code = errorCode(error)
+        // What is gone was taken by somebody else.
+        if (code !== 'ENOENT') left.push({ path, code })
       }
-      await this.#attempt(() => this.#files.remove(join(directory, OWNER_FILE)))
-      await this.#attempt(() => this.#files.removeDirectory(directory))
     }
-    if (adopted.length > 0) await this.sync()
-    return adopted
+    await attempt(this.#root, async () => {
+      for (const instance of (await this.#files.list(this.#root)).sort()) {
+        if (instance === this.#instance || !/^[0-9a-f-]{36}$/.test(instance)) continue
+        const directory = join(this.#root, instance)
+        await attempt(directory, () => this.#adoptFrom(instance, paths, attempt))
+      }
+      if (paths.length > 0) await this.sync()
+    })
+    return { paths, left }
+  }
+
+  async #adoptFrom(
+    instance: string,
+    paths: string[],
+    attempt: (path: string, act: () => Promise<void>) => Promise<void>,
+  ): Promise<void> {
+    const directory = join(this.#root, instance)
+    const names = (await this.#files.list(directory)).filter((name) => name.endsWith(SEGMENT))
+    this.#us ??= await this.#owners.us()
+    const ownerFile = join(directory, OWNER_FILE)
+    if (await this.#owners.isAlive(this.#files, ownerFile, this.#us, this.#clock.nowMs())) return
+    for (const name of names.sort(byNumber)) {
+      const from = join(directory, name)
+      await attempt(from, async () => {
+        // A folder, a link or a pipe of that name is nobody's segment: it stays where it is.
+        if (!(await this.#files.stat(from)).isFile()) throw notAFile()
+        await this.#make()
+        const to = await this.#freePath(name.length < instance.length ? `${instance}-${name}` : name)
+        await this.#files.rename(from, to)
+        paths.push(to)
+      })
+    }
+    await this.#attempt(() => this.#files.remove(join(directory, OWNER_FILE)))
+    await this.#attempt(() => this.#files.removeDirectory(directory))
+  }
+
+  /** A rename would replace what bears that name already, a copy that was restored, say. Ours is the only hand in our directory. */
+  async #freePath(name: string): Promise<string> {
+    for (let i = 0; ; i++) {
+      const path = join(this.#own, i === 0 ? name : name.replace(SEGMENT, `-${i}${SEGMENT}`))
+      if (!(await this.#attempt(async () => void (await this.#files.stat(path))))) return path
+    }
   }
 
   /** Bytes in the directories of others, and of what was put aside. */
   async foreignBytes(): Promise<number> {
     let bytes = 0
-    for (const instance of await this.#files.list(this.#root)) {
+    for (const instance of await this.#files.list(this.#root).catch(() => [])) {
       const isOwn = instance === this.#instance
       for (const name of await this.#files.list(join(this.#root, instance)).catch(() => [])) {
         if (!name.endsWith(DAMAGED) && (isOwn || !name.endsWith(SEGMENT))) continue
@@ -140,9 +192,20 @@ export class SpillDirectory {
 
   #beat(): void {
     this.#cancelHeartbeat = this.#clock.after(HEARTBEAT_MS, () => {
-      void this.#attempt(() => this.#files.touch(join(this.#own, OWNER_FILE)))
       this.#beat()
+      void this.#touch()
     })
+  }
+
+  /** Without the file we are dead to others: when somebody has removed it, it is made again. */
+  async #touch(): Promise<void> {
+    try {
+      await this.#files.touch(join(this.#own, OWNER_FILE))
+    } catch (error) {
+      if (!isMissing(error) || this.#cancelHeartbeat === null) return
+      this.forget()
+      await this.#attempt(() => this.#make())
+    }
   }
 
   /** Whether it worked. What does not has been done by somebody else, or is found again. */
@@ -155,6 +218,10 @@ export class SpillDirectory {
       return false
     }
   }
+}
+
+function notAFile(): Error {
+  return Object.assign(new Error('not a file'), { code: 'not_a_file' })
 }
 
 /** Own segments and taken ones, each instance's by its numbers. */

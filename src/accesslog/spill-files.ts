@@ -1,11 +1,11 @@
 import {
+  lstat,
   mkdir,
   open,
   readdir,
   readFile,
   rename,
   rmdir,
-  stat,
   unlink,
   utimes,
   writeFile,
@@ -22,13 +22,14 @@ export interface SpillFile {
 
 /** The file system as the spill needs it; injected, so that tests decide when a disk is full. All reject with node's errors. */
 export interface SpillFiles {
-  /** `wx`: made, and it must not exist; `r`: to be read. */
-  open(path: string, flags: 'wx' | 'r'): Promise<SpillFile>
+  /** `wx+`: made, and it must not exist; `r`: to be read. */
+  open(path: string, flags: 'wx+' | 'r'): Promise<SpillFile>
   readText(path: string): Promise<string>
   writeText(path: string, text: string): Promise<void>
   /** Names in a directory; none when it does not exist. */
   list(path: string): Promise<string[]>
-  stat(path: string): Promise<{ readonly size: number; readonly mtimeMs: number }>
+  /** Of the path itself: a symbolic link is not followed, and is no file. */
+  stat(path: string): Promise<{ readonly size: number; readonly mtimeMs: number; isFile(): boolean }>
   /** With all its parents; for the owner only. */
   makeDirectory(path: string): Promise<void>
   removeDirectory(path: string): Promise<void>
@@ -52,7 +53,7 @@ export const systemFiles: SpillFiles = {
       throw error
     }
   },
-  stat: (path) => stat(path),
+  stat: (path) => lstat(path),
   async makeDirectory(path) {
     await mkdir(path, { recursive: true, mode: 0o700 })
   },

@@ -41,6 +41,23 @@ export class SpillLog {
     else this.#logger.error(fields, 'access log: damaged place in a spill segment, which is kept aside')
   }
 
+  /** Something that cannot be stored for now stands aside. Once for each. */
+  setAside(fields: { path: string; code: string; entries?: number; batch?: number }): void {
+    this.#logger.error(fields, 'access log: set aside in the spill directory, tried again now and then')
+  }
+
+  readAgain(fields: { path: string; entries: number }): void {
+    this.#logger.info(fields, 'access log: a spill segment that was set aside can be read again')
+  }
+
+  /** The file that was written to is not where it was. */
+  gone(path: string): void {
+    this.#logger.warn(
+      { path },
+      'access log: a spill segment in use was taken over, moved or removed; a new one is begun',
+    )
+  }
+
   adopted(segments: number, entries: number): void {
     this.#logger.info({ segments, entries }, 'access log: spill segments of a dead process taken over')
   }

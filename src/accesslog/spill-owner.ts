@@ -44,19 +44,21 @@ async function thisOwner(): Promise<Owner> {
  * heartbeat is known. A directory without the file has no owner: it is made before any segment, and removed at an orderly end.
  */
 async function isOwnerAlive(files: SpillFiles, path: string, us: Owner, nowMs: number): Promise<boolean> {
-  let owner: Owner
+  let owner: Partial<Owner>
   let touchedAtMs: number
   try {
     touchedAtMs = (await files.stat(path)).mtimeMs
-    owner = JSON.parse(await files.readText(path)) as Owner
+    // `null`, a number or a list has none of the fields: its owner is looked at as one elsewhere.
+    owner = (JSON.parse(await files.readText(path)) ?? {}) as Partial<Owner>
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return false
     if (!(error instanceof SyntaxError)) throw error
     // Killed while writing it, or just writing it.
     return isHeardOf(path, (await files.stat(path)).mtimeMs, nowMs)
   }
-  if (us.space !== '' && owner.space === us.space) return (await startOf(owner.pid)) === owner.started
-  if (us.space === '' && owner.space === '' && owner.host === us.host) return hasProcess(owner.pid)
+  if (us.space !== '' && owner.space === us.space) return (await startOf(owner.pid ?? 0)) === owner.started
+  if (us.space === '' && owner.space === '' && owner.host === us.host)
+    return owner.pid !== undefined && hasProcess(owner.pid)
   return isHeardOf(path, touchedAtMs, nowMs)
 }
 

@@ -1,11 +1,13 @@
 import type { Batch } from './batch.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { Patience } from './patience.ts'
-import { type Frame, type Reading, Segment } from './segment.ts'
+import { isMissing, Segment } from './segment.ts'
 import { encodeFrame } from './segment-format.ts'
+import { type AsideStats, SetAside } from './set-aside.ts'
 import { SpillDirectory } from './spill-directory.ts'
 import { errorCode, type SpillFiles, systemFiles } from './spill-files.ts'
 import { SpillLog } from './spill-log.ts'
+import { type Spilled, SpillReader } from './spill-reader.ts'
 import type { Owners } from './spill-owner.ts'
 import type { Logger } from './writer-log.ts'
 
@@ -20,6 +22,9 @@ const ADOPT_INTERVAL_MS = 30_000
 const MAX_KEPT_BYTES = 16 * 1024 * 1024
 
 const TIMEOUT_MS = 2000
+
+/** Files begun for one batch, when names are taken or a directory is removed again and again, before it counts as refused. */
+const MAX_BEGUN = 16
 
 export interface SpillOptions {
   /** Shared by any number of processes. Made when it is first needed. */
@@ -36,12 +41,6 @@ export interface SpillOptions {
   readonly files?: SpillFiles
   readonly clock?: Clock
   readonly owners?: Owners
-}
-
-/** A batch on disk. */
-export interface Spilled {
-  readonly segment: Segment
-  readonly frame: Frame
 }
 
 /** The spill's numbers. */
@@ -64,6 +63,8 @@ export interface SpillStats {
   readonly syncFailures: number
   /** Of the last refusal or failure; null before the first. */
   readonly lastErrorCode: string | null
+  /** What cannot be stored for now, and does not hold up the rest; its rows are among the pending ones. */
+  readonly aside: AsideStats
 }
 
 /**
@@ -78,9 +79,13 @@ export class Spill {
   readonly #log: SpillLog
   readonly #segmentBytes: number
   readonly #patience: Patience
+  readonly #reader: SpillReader
+  readonly #aside: SetAside
   readonly #counts = { batches: 0, writtenBytes: 0, refused: 0, damaged: 0, torn: 0, syncFailures: 0 }
   /** Those taken over first, then ours in order; only the last may be open. */
   #segments: Segment[] = []
+  /** Ours by now, and not to be looked at: tried again. */
+  #untaken: string[] = []
   #foreignBytes = 0
   #keptBytes = 0
   #lastErrorCode: string | null = null
@@ -97,6 +102,8 @@ export class Spill {
     this.#clock = options.clock ?? systemClock
     this.#log = new SpillLog(options.logger, this.#clock)
     this.#patience = new Patience(this.#clock, options.timeoutMs ?? TIMEOUT_MS)
+    this.#reader = new SpillReader({ clock: this.#clock, log: this.#log, counts: this.#counts })
+    this.#aside = new SetAside(this.#clock)
     this.#directory = new SpillDirectory({ ...options, files: this.#files, clock: this.#clock })
     this.#segmentBytes = Math.min(SEGMENT_BYTES, Math.ceil(options.maxBytes / MIN_SEGMENTS))
   }
@@ -106,17 +113,18 @@ export class Spill {
     this.#onPending = listener
   }
 
-  /** Looks for segments of dead processes, now and every 30 s. Never rejects. */
+  /** Looks for segments of dead processes, and tries again what is set aside, now and every 30 s. Never rejects. */
   async start(): Promise<void> {
     await this.#inTurn(() => this.#adopt())
+    this.#retryAside()
     this.#cancelAdopt?.()
     if (this.#isClosed) return
     this.#cancelAdopt = this.#clock.after(ADOPT_INTERVAL_MS, () => void this.start())
   }
 
-  /** Whether batches wait for their replay. */
+  /** Whether batches wait for their replay, those set aside not counted. */
   get hasPending(): boolean {
-    return this.#segments.some((segment) => !segment.isSettled)
+    return this.#segments.some((segment) => !segment.isExhausted)
   }
 
   /**
@@ -137,23 +145,48 @@ export class Spill {
   }
 
   /**
-   * The oldest batches that are not settled, from one segment, up to the limits but at least one; none when nothing is pending.
-   * The same again until they are settled. What cannot be read is counted, told and stepped over.
+   * The oldest batches that are neither settled nor set aside, from one segment, up to the limits but at least one; none when nothing
+   * is pending. The same again until they are settled. What is damaged is counted, told and stepped over; a segment that cannot be
+   * read is set aside. Never rejects for the sake of a file.
    */
   async oldest(limits: { readonly entries: number; readonly bytes: number }): Promise<Spilled[]> {
     for (;;) {
-      const segment = this.#segments[0]
+      const segment = this.#segments.find((each) => !each.isExhausted)
       if (segment === undefined || this.#isClosed) return []
-      const found = await this.#readFrom(segment, limits)
-      if (found.length > 0 || segment.isOpen) return found
-      await this.#inTurn(() => this.#tidy())
-      if (this.#segments[0] === segment && segment.isSettled) return []
+      try {
+        const found = await this.#reader.read(segment, limits)
+        if (found.length > 0 && this.#aside.removeSegment(segment))
+          this.#log.readAgain({ path: segment.path, entries: segment.entries })
+        if (found.length > 0) return found
+        if (segment.isSettled) await this.#inTurn(() => this.#tidy())
+      } catch (error) {
+        this.#setSegmentAside(segment, errorCode(error))
+      }
     }
+  }
+
+  /**
+   * Sets a batch aside, with the reason that the database gives: what is behind it is replayed first, and it is tried again later.
+   * Returns how often it has been set aside; 0 when so many are that it must wait where it is.
+   */
+  setAside({ segment, frame }: Spilled, code: string): number {
+    const attempts = this.#aside.addBatch(segment, frame, code)
+    if (attempts === 1) {
+      const { number: batch, entries } = frame.batch
+      this.#log.setAside({ path: segment.path, batch, entries, code })
+    }
+    return attempts
+  }
+
+  /** How often a batch has been set aside. */
+  timesAside({ segment, frame }: Spilled): number {
+    return this.#aside.attemptsOf(segment, frame)
   }
 
   /** Says that a batch is stored. A segment goes when all in it are. Returns whether it was not said before. */
   settle({ segment, frame }: Spilled): boolean {
     if (!segment.settle(frame)) return false
+    this.#aside.removeBatch(segment, frame)
     this.#keptBytes = Math.max(0, this.#keptBytes - frame.bytes)
     if (segment.isSettled) void this.#inTurn(() => this.#tidy())
     return true
@@ -163,18 +196,21 @@ export class Spill {
   get stats(): SpillStats {
     let bytes = 0
     let pendingEntries = 0
-    for (const segment of this.#segments) {
-      bytes += segment.bytes
+    const segments = [...this.#segments, ...this.#aside.outSegments]
+    for (const segment of segments) {
+      // What is gone takes no room here; where it went, it is counted as another's.
+      if (!segment.isGone) bytes += segment.bytes
       pendingEntries += segment.entries
     }
     return {
       ...this.#counts,
-      segments: this.#segments.length,
+      segments: segments.length,
       bytes,
       foreignBytes: this.#foreignBytes,
       maxBytes: this.#options.maxBytes,
       pendingEntries,
       lastErrorCode: this.#lastErrorCode,
+      aside: this.#aside.stats,
     }
   }
 
@@ -182,6 +218,8 @@ export class Spill {
   async rest(): Promise<void> {
     await this.#inTurn(async () => {
       if (this.hasPending || (this.#segments.length === 0 && !this.#directory.isInUse)) return
+      const { segments, batches } = this.#aside.stats
+      if (segments + batches + this.#untaken.length > 0) return
       for (const segment of this.#segments)
         await segment.endWriting().catch((error) => this.#syncFailed(error))
       await this.#tidy()
@@ -200,7 +238,7 @@ export class Spill {
       for (const segment of this.#segments)
         await segment.endWriting().catch((error) => this.#syncFailed(error))
       await this.#tidy()
-      for (const segment of this.#segments) await segment.close()
+      for (const segment of [...this.#segments, ...this.#aside.outSegments]) await segment.close()
       await this.#directory.release()
     })
   }
@@ -211,9 +249,16 @@ export class Spill {
     const { bytes, maxBytes } = this.stats
     if (this.#isClosed || bytes + this.#foreignBytes + encoded.bytes > maxBytes) return null
     const wasEmpty = !this.hasPending
-    const segment = await this.#openSegment()
     const isHeld = isKept && this.#keptBytes < MAX_KEPT_BYTES
-    const frame = await segment.append(batch, encoded, isHeld)
+    let segment = await this.#openSegment()
+    let frame = await segment.append(batch, encoded, isHeld)
+    for (let begun = 0; !(await segment.isThere()) && begun < MAX_BEGUN; begun++) {
+      // A heir, for one, which took us for dead, and need not see what came after that: there it counts as not written.
+      segment.settle(frame)
+      this.#log.gone(segment.path)
+      segment = await this.#openSegment()
+      frame = await segment.append(batch, encoded, isHeld)
+    }
     if (isGivenUp()) {
       // Whoever gave it has it still, and brings it elsewhere: in the books it was never here. Read again only after a kill.
       segment.settle(frame)
@@ -235,51 +280,53 @@ export class Spill {
   async #openSegment(): Promise<Segment> {
     const last = this.#segments.at(-1)
     if (last?.isOpen === true) {
-      if (!last.isBroken && last.bytes < this.#segmentBytes) return last
+      if (!last.isBroken && !last.isGone && last.bytes < this.#segmentBytes) return last
       // Not waited for: no batch shall wait for the medium.
       last.endWriting().catch((error: unknown) => this.#syncFailed(error))
     }
-    const segment = await Segment.create(this.#files, await this.#directory.newSegmentPath())
+    const segment = await this.#createSegment()
     this.#segments.push(segment)
     this.#directory.sync().catch((error: unknown) => this.#syncFailed(error, segment))
     return segment
   }
 
-  async #readFrom(segment: Segment, limits: { entries: number; bytes: number }): Promise<Spilled[]> {
-    const found: Spilled[] = []
-    let entries = 0
-    let bytes = 0
-    for (let at = segment.cursor; ;) {
-      const reading = await segment.read(at)
-      if (reading.kind === 'end') return found
-      if (reading.kind !== 'frame') {
-        if (found.length === 0) this.#stepOver(segment, reading)
-        if (found.length > 0) return found
-        at = segment.cursor
-        continue
+  /** Where the name is taken, under the next; where the directory is gone, in a new one. */
+  async #createSegment(): Promise<Segment> {
+    for (let begun = 1; ; begun++) {
+      try {
+        return await Segment.create(this.#files, await this.#directory.newSegmentPath())
+      } catch (error) {
+        const isTaken = errorCode(error) === 'EEXIST'
+        if (begun === MAX_BEGUN || (!isTaken && !isMissing(error))) throw error
+        if (!isTaken) this.#directory.forget()
       }
-      const { frame } = reading
-      entries += frame.batch.entries
-      bytes += frame.bytes
-      if (found.length > 0 && (entries > limits.entries || bytes > limits.bytes)) return found
-      found.push({ segment, frame })
-      at = frame.offset + frame.bytes
     }
   }
 
-  #stepOver(segment: Segment, reading: Exclude<Reading, { kind: 'end' | 'frame' }>): void {
-    this.#log.unread(segment.path, reading)
-    this.#counts[reading.kind]++
-    if (reading.kind === 'damaged') segment.isDamaged = true
-    segment.settle(reading)
+  #setSegmentAside(segment: Segment, code: string): void {
+    if (!this.#segments.includes(segment)) return
+    this.#segments = this.#segments.filter((each) => each !== segment)
+    this.#lastErrorCode = code
+    if (segment.isOpen) segment.endWriting().catch((error: unknown) => this.#syncFailed(error))
+    if (this.#aside.addSegment(segment, code))
+      this.#log.setAside({ path: segment.path, code, entries: segment.entries })
+  }
+
+  #retryAside(): void {
+    if (this.#isClosed) return
+    const segments = this.#aside.takeSegments()
+    this.#segments = [...segments, ...this.#segments]
+    if (this.#aside.retryBatches() || segments.length > 0) this.#onPending()
   }
 
   /** Removes the segments of which nothing is pending; the open one only when it has been given up, or at the end. */
   async #tidy(): Promise<void> {
-    for (const segment of this.#segments.filter((each) => each.isSettled)) {
+    for (const segment of [...this.#segments, ...this.#aside.outSegments].filter((each) => each.isSettled)) {
       if (segment.isOpen) continue
       await segment.close()
       this.#segments = this.#segments.filter((each) => each !== segment)
+      this.#aside.removeSegment(segment)
+      if (segment.isGone) continue
       try {
         if (segment.isDamaged) await this.#directory.putAside(segment.path)
         else await this.#directory.remove(segment.path)
@@ -293,17 +340,25 @@ export class Spill {
   async #adopt(): Promise<void> {
     if (this.#isClosed) return
     try {
-      const paths = await this.#directory.adopt()
+      const { paths, left } = await this.#directory.adopt()
       const taken: Segment[] = []
-      for (const path of paths) {
+      const files = [...left]
+      const tried = [...this.#untaken, ...paths]
+      this.#untaken = []
+      for (const path of tried) {
         try {
           taken.push(await Segment.adopt(this.#files, path))
         } catch (error) {
-          this.#failed('take over', error, path)
+          if (isMissing(error)) continue
+          this.#untaken.push(path)
+          files.push({ path, code: errorCode(error) })
         }
       }
+      for (const file of this.#aside.setFiles(files)) this.#log.setAside(file)
       this.#segments = [...taken, ...this.#segments]
       this.#foreignBytes = await this.#directory.foreignBytes()
+      // An empty one has nothing to wait for.
+      await this.#tidy()
       if (taken.length === 0) return
       this.#log.adopted(
         taken.length,

@@ -8,6 +8,8 @@ export class MemoryFiles implements SpillFiles {
   readonly #nowMs: () => number
   /** Answer to all that writes data, when set. */
   error: string | null = null
+  /** Paths that cannot be read, with the answer to whoever tries. */
+  readonly unreadable = new Map<string, string>()
   /** All that touches the disk waits for it. */
   #answer: Promise<void> = Promise.resolve()
   opens = 0
@@ -30,11 +32,12 @@ export class MemoryFiles implements SpillFiles {
     return release
   }
 
-  async open(path: string, flags: 'wx' | 'r'): Promise<SpillFile> {
+  async open(path: string, flags: 'wx+' | 'r'): Promise<SpillFile> {
     this.opens++
     await this.#answer
-    if (flags === 'wx') this.#write(path, Buffer.alloc(0))
+    if (flags === 'wx+') this.#write(path, Buffer.alloc(0))
     const file = this.#file(path)
+    if (flags === 'r' && this.unreadable.has(path)) fail(this.unreadable.get(path) ?? '')
     return {
       writev: async (buffers, position) => {
         this.writes++
@@ -46,6 +49,7 @@ export class MemoryFiles implements SpillFiles {
       },
       read: async (buffer, offset, length, position) => {
         await this.#answer
+        if (this.unreadable.has(path)) fail(this.unreadable.get(path) ?? '')
         return { bytesRead: file.bytes.copy(buffer, offset, position, position + length) }
       },
       datasync: () => this.#answer,
@@ -73,9 +77,9 @@ export class MemoryFiles implements SpillFiles {
       .map((each) => each.slice(path.length + 1))
   }
 
-  async stat(path: string): Promise<{ size: number; mtimeMs: number }> {
+  async stat(path: string): Promise<{ size: number; mtimeMs: number; isFile(): boolean }> {
     const { bytes, mtimeMs } = this.#file(path)
-    return { size: bytes.length, mtimeMs }
+    return { size: bytes.length, mtimeMs, isFile: () => true }
   }
 
   async makeDirectory(path: string): Promise<void> {

@@ -87,6 +87,9 @@ export class FakeStore implements BatchStore {
   failure: StoreError | null = null
   /** Answers every attempt with rows with this, when set, though nothing is wrong with them when they are tried out. */
   refusal: StoreError | null = null
+  /** Answers an attempt, or a try-out, by its rows; null: as usual. */
+  judge: ((rows: readonly { path: string; tenant: string }[], isProbe: boolean) => StoreError | null) | null =
+    null
   /** Each attempt takes this long before it does what it does. */
   slowMs = 0
   /** Refuses a poisoned row without saying which it is. */
@@ -114,7 +117,10 @@ export class FakeStore implements BatchStore {
     this.probes.push(batch.entries)
     await nextTurn()
     if (this.failure) throw this.failure
-    this.#check(rowsOf(batch.body))
+    const rows = rowsOf(batch.body)
+    const refusal = this.judge?.(rows, true) ?? null
+    if (refusal !== null) throw refusal
+    this.#check(rows)
   }
 
   async #store(batches: readonly Batch[]): Promise<StoreResult> {
@@ -158,6 +164,8 @@ export class FakeStore implements BatchStore {
     if (batches.some((batch) => this.ledger.has(keyOf(batch)))) {
       return { state: 'already_stored', rows: batches[0]?.entries ?? 0 }
     }
+    const refusal = this.judge?.(rows, false) ?? null
+    if (refusal !== null) throw refusal
     this.#check(rows)
     for (const batch of batches) {
       this.ledger.set(keyOf(batch), batch)

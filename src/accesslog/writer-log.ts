@@ -1,7 +1,6 @@
 import type { Batch, QuarantinedRow } from './batch.ts'
 import type { Clock } from './clock.ts'
 import type { StoreError } from './failure.ts'
-import { DROP_REASONS, type DropReport } from './ledger.ts'
 
 /** The part of a logger that is needed here; pino's has it. */
 export interface Logger {
@@ -10,7 +9,7 @@ export interface Logger {
   error(fields: object, message: string): void
 }
 
-type Line = 'failing' | 'unread' | 'partitions' | 'rejected' | 'dropped' | 'mismatch'
+type Line = 'failing' | 'partitions' | 'rejected' | 'mismatch'
 
 /** One kind of line is repeated no sooner than this. */
 const REPEAT_MS = 30_000
@@ -28,7 +27,6 @@ export class WriterLog {
   /** Code and kind of the failure told last, '' when all is well. */
   #failure = ''
   readonly #toldAtMs = new Map<Line, number>()
-  #drops = 0
   #rejected = 0
 
   constructor(logger: Logger, clock: Clock) {
@@ -53,12 +51,6 @@ export class WriterLog {
     if (this.#failure === '') return
     this.#failure = ''
     this.#logger.info({ batch }, 'access log: stored again')
-  }
-
-  /** The spill could not be read; tried again later. */
-  unread(code: string): void {
-    if (this.#may('unread'))
-      this.#logger.error({ code }, 'access log: spilled entries cannot be read, will retry')
   }
 
   partitionsMade(days: readonly string[]): void {
@@ -88,15 +80,6 @@ export class WriterLog {
       'access log: entry rejected',
     )
     this.#rejected = 0
-  }
-
-  dropped(report: DropReport): void {
-    for (const counts of Object.values(report)) {
-      for (const reason of DROP_REASONS) this.#drops += counts[reason] ?? 0
-    }
-    if (!this.#may('dropped')) return
-    this.#logger.warn({ entries: this.#drops }, 'access log: entries dropped')
-    this.#drops = 0
   }
 
   /** Postgres counted other rows than were sent: a fault of the encoding. */

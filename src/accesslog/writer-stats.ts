@@ -19,6 +19,8 @@ export interface WriterStats extends PublicStats {
   readonly replayed: number
   /** Whether the database is taken for away: batches go to the spill. Never without a spill. */
   readonly isAway: boolean
+  /** Whether entries are being dropped, or were within the last seconds. */
+  readonly isDropping: boolean
   /** What is sealed at present, bytes of COPY text a second, over about the last half minute; what an outage would spill. */
   readonly sealedBytesPerSecond: number
   /** Rows of the batch in hand. */
@@ -65,7 +67,10 @@ export class WriterCounters {
 
   /** The numbers at this moment, together with those that are the writer's state. */
   read(
-    state: Pick<WriterStats, 'mode' | 'oldestUnflushedAgeMs' | 'inHandEntries' | 'isAway' | 'spill'>,
+    state: Pick<
+      WriterStats,
+      'mode' | 'oldestUnflushedAgeMs' | 'inHandEntries' | 'isAway' | 'isDropping' | 'spill'
+    >,
     nowMs: number,
   ): WriterStats {
     const { batches, entries, bytes, retries, alreadyStored, rejected, rowMismatches, foreign } = this

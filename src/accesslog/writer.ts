@@ -5,6 +5,7 @@ import type { EntrySource } from './channel.ts'
 import { type Clock, steppingClock, systemClock } from './clock.ts'
 import { Collector } from './collector.ts'
 import { Delivery } from './delivery.ts'
+import { DropLog } from './drop-log.ts'
 import { FlushWaiters } from './flush-waiters.ts'
 import type { Ledger } from './ledger.ts'
 import { Link, type Sender } from './link.ts'
@@ -109,6 +110,7 @@ export class Writer {
   /** Ids of the chains of this process. */
   readonly #lives: Set<string>
   readonly #log: WriterLog
+  readonly #dropLog: DropLog
   readonly #mender: Mender
   readonly #delivery: Delivery
   readonly #replayer: Replayer | null
@@ -146,6 +148,8 @@ export class Writer {
     this.#spill = spill
     this.#clock = clock
     this.#log = log
+    const cause = () => ({ database: counters.lastErrorCode, disk: spill?.stats.lastErrorCode ?? null })
+    this.#dropLog = new DropLog({ ledger, clock: time, logger: parts.logger, cause })
     const link = (this.#link = new Link(parts.store, onStep))
     const mending = { ensurePartitions, ledger, counters, clock, log, link }
     this.#mender = new Mender(mending)
@@ -175,7 +179,6 @@ export class Writer {
       ledger,
       mender: this.#mender,
       counters,
-      log,
       clock,
       instance,
       options,
@@ -238,6 +241,7 @@ export class Writer {
       oldestUnflushedAgeMs: sinceMs === Infinity ? 0 : Math.max(0, this.#clock.nowMs() - sinceMs),
       inHandEntries: this.#inHand?.entries ?? 0,
       isAway: this.#link.isAway,
+      isDropping: this.#dropLog.isDropping,
       spill: this.#spill?.stats ?? null,
     }
     return this.#counters.read(state, this.#clock.nowMs())
@@ -370,6 +374,7 @@ export class Writer {
     this.#collector.stop()
     this.#delivery.stop()
     this.#replayer?.stop()
+    this.#dropLog.stop()
     this.#inHand = null
     this.#sealer.stop()
     this.#inHandSinceMs = Infinity

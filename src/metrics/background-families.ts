@@ -222,6 +222,23 @@ export const BACKGROUND_FAMILIES: readonly Family[] = [
     'Damaged places met in segments; absent without a spill',
     (r) => r.writer.spill?.damaged ?? null,
   ),
+  byKey(
+    'gauge',
+    'waybill_spill_aside',
+    'what',
+    'Segments that cannot be read, batches that PostgreSQL fails with while it takes others, files of dead processes that cannot be taken over',
+    ({ writer: { spill } }) => ({
+      segments: spill?.aside.segments ?? 0,
+      batches: spill?.aside.batches ?? 0,
+      files: spill?.aside.files ?? 0,
+    }),
+  ),
+  single(
+    'gauge',
+    'waybill_spill_aside_entries',
+    'Access entries in what is set aside, as far as known; absent without a spill',
+    (r) => r.writer.spill?.aside.entries ?? null,
+  ),
   single(
     'gauge',
     'waybill_directory_age_seconds',

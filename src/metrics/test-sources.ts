@@ -59,6 +59,7 @@ export function restingStats() {
         pendingEntries: 0,
         refused: 0,
         damaged: 0,
+        aside: { segments: 0, batches: 0, files: 0, entries: 0 },
       },
     },
     vitals: {

@@ -134,6 +134,13 @@ export interface WriterStats {
     /** Batches that the disk or the bound refused; damaged places met. */
     readonly refused: number
     readonly damaged: number
+    /** What cannot be stored for now, and does not hold up the rest. */
+    readonly aside: {
+      readonly segments: number
+      readonly batches: number
+      readonly files: number
+      readonly entries: number
+    }
   } | null
 }
 

@@ -17,6 +17,7 @@ import type { Sql } from '../store/sql.ts'
 import { packageVersion } from '../version.ts'
 import { InstanceRecord } from './instance-record.ts'
 import { LazyStore } from './lazy-store.ts'
+import { logWarningsOf } from './readiness.ts'
 
 /** With a journal an entry is on disk after this long at most: the promise of `accessLog.journal`. */
 const JOURNAL_MS = 10
@@ -145,6 +146,11 @@ export class AccessLog {
       detail: `the access log's ${name} has taken no step for ${Math.round(stuckMs / 1000)} s although entries wait for it`,
     }))
     return { healthy: reasons.length === 0, reasons }
+  }
+
+  /** What an operator should look at, though all is served. */
+  get warnings(): readonly StateReason[] {
+    return logWarningsOf(this.writer.stats)
   }
 
   /** Stores what is left, spills what cannot be stored by the deadline, and writes the end of the instance. */

@@ -329,13 +329,14 @@ export class Gateway {
   readiness(): Readiness {
     const { reserveRefusal } = this.#log.channel
     const maxClockOffsetMs = this.#config.options['database.maxClockOffsetMs']
-    return readinessOf({
+    const readiness = readinessOf({
       phase: this.#phase,
       snapshot: this.#directory.snapshot,
       reserveRefusal,
       clockOffsetMs: this.#clock.offsetMs,
       maxClockOffsetMs,
     })
+    return { ...readiness, warnings: [...readiness.warnings, ...this.#log.warnings] }
   }
 
   /** Whether the process is well, as `/healthz` tells. */

@@ -1,3 +1,4 @@
+import type { AsideStats } from '../accesslog/set-aside.ts'
 import type { StateReason } from '../admin/handlers.ts'
 import type { ReserveRefusal } from '../model/access-entry.ts'
 import type { Snapshot } from '../model/grant.ts'
@@ -58,4 +59,22 @@ function hasStrictTenants({ tenants }: Snapshot): boolean {
     if (state === 'active' && logPolicy === 'strict') return true
   }
   return false
+}
+
+/** What an operator should look at although requests are served: `spill` as of the writer's stats. */
+export function logWarningsOf(writer: {
+  readonly isDropping: boolean
+  readonly spill: { readonly aside: AsideStats } | null
+}): StateReason[] {
+  const warnings: StateReason[] = []
+  if (writer.isDropping) {
+    const detail =
+      'neither the database nor the disk takes access entries: entries are being dropped, and counted'
+    warnings.push({ code: 'log_dropping', detail })
+  }
+  for (const { what, name, code, entries } of writer.spill?.aside.named ?? []) {
+    const detail = `${what} ${name}: ${code}, ${entries} access entries set aside`
+    warnings.push({ code: 'log_set_aside', detail })
+  }
+  return warnings
 }

@@ -73,16 +73,28 @@ export class Figures {
       return { ready: false, reasons: [{ code: phase, detail: `the gateway is ${phase}` }] }
     }
     const reports = [...(await this.#reports())].filter(([worker]) => worker.state === 'serving')
-    if (reports.some(([, report]) => report?.readiness.ready === true)) {
-      // They are of the machine, the same for all workers.
-      const warnings = reports.flatMap(([, report]) => report?.readiness.warnings ?? []).slice(0, 1)
-      return { ready: true, reasons: [], warnings }
+    // What is of the machine is the same for all workers: told once.
+    const warnings = new Map<string, StateReason>()
+    for (const [worker, report] of reports) {
+      for (const warning of report?.readiness.warnings ?? []) {
+        const isOfLog = warning.code.startsWith('log_')
+        warnings.set(
+          isOfLog ? `${warning.code} ${warning.detail}` : warning.code,
+          isOfLog ? ofWorker(worker, warning) : warning,
+        )
+      }
     }
+    if (reports.some(([, report]) => report?.readiness.ready === true))
+      return { ready: true, reasons: [], warnings: [...warnings.values()] }
     const reasons = reports.flatMap(([worker, report]) => {
       if (report === null) return [silent(worker)]
       return report.readiness.reasons.map((reason) => ofWorker(worker, reason))
     })
-    return { ready: false, reasons: reasons.length === 0 ? [NO_WORKERS] : reasons }
+    return {
+      ready: false,
+      reasons: reasons.length === 0 ? [NO_WORKERS] : reasons,
+      warnings: [...warnings.values()],
+    }
   }
 
   /** The sums, and a line for each worker. */
