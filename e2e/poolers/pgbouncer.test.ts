@@ -6,12 +6,11 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { assertAllStored } from '../harness/accounting.ts'
 import { readAudit } from '../harness/audit.ts'
-import { runCommand } from '../harness/child.ts'
 import { testDatabase } from '../harness/database.ts'
 import { startForwarder } from '../harness/failure-forwarder.ts'
-import { startGateway, writeConfig } from '../harness/gateway.ts'
+import { startGateway } from '../harness/gateway.ts'
 import { startLoad } from '../harness/load.ts'
-import { MAIN, productNode, testFolder } from '../harness/product.ts'
+import { testFolder } from '../harness/product.ts'
 import { startUpstream } from '../harness/upstream.ts'
 import { untilTrue } from '../harness/wait.ts'
 
@@ -26,14 +25,6 @@ async function documentedSettings(): Promise<string> {
   const block = /```ini\n(pool_mode[^`]+)```/.exec(readme)?.[1]
   if (block === undefined) throw new Error('README.md has no settings of PgBouncer')
   return block
-}
-
-/** The statement that the README tells operators to run, for a role. */
-async function documentedRole(role: string): Promise<string> {
-  const readme = await readFile(new URL('../../../README.md', import.meta.url), 'utf8')
-  const found = [...readme.matchAll(/^ALTER ROLE <gateway role> (SET .+;)$/gm)].map(([, words]) => words)
-  if (found.length === 0) throw new Error('README.md has no settings of the role')
-  return found.map((words) => `ALTER ROLE ${role} ${words}`).join(' ')
 }
 
 interface Pooler {
@@ -111,7 +102,6 @@ t.test('behind PgBouncer as the README has it: all is stored, also when it is ki
   const accessLog = { flushIntervalMs: 50, copyTimeoutMs: 1000, backoffMaxMs: 200, spillAfterMs: 100 }
   const config = { routes: routes(upstream.url), accessLog }
   const gateway = await startGateway(t, { databaseUrl: pooler.url, config })
-  await gateway.waitForLog('settings dropped', ({ msg }) => /settings of the session/.test(String(msg)))
   const key = await gateway.mint({ tenant: 'acme', scopes: ['files:read'] })
   const load = startLoad({
     url: () => `${gateway.proxyUrl}/files/ok`,
@@ -137,33 +127,4 @@ t.test('behind PgBouncer as the README has it: all is stored, also when it is ki
   t.match(await gateway.must('logs', '--tenant', 'acme', '--limit', '1'), '/files/ok')
   t.equal(await gateway.stop(), 0)
   t.equal((await readAudit(gateway, '--deep')).isComplete, true)
-
-  const role = new URL(db.url).username
-  const scope = `IN DATABASE ${new URL(db.url).pathname.slice(1)}`
-  await db.query(
-    (await documentedRole(role)).replaceAll(`ALTER ROLE ${role} `, `ALTER ROLE ${role} ${scope} `),
-  )
-  // Sessions that it holds open have the settings of their login.
-  await pooler.kill()
-  await pooler.start()
-  const next = await startGateway(t, { databaseUrl: pooler.url, config })
-  t.equal(await next.stop(), 0)
-  t.notMatch(JSON.stringify(next.log), 'settings of the session', 'with the settings on the role')
-})
-
-t.test('a PgBouncer that refuses the parameters is told with what to do', async (t) => {
-  const db = await testDatabase(t)
-  const forwarder = await startForwarder(t, db)
-  await forwarder.open()
-  const pooler = await poolerOf(t, forwarder.url, 'pool_mode = session')
-  await pooler.start()
-  for (const command of ['serve', 'usage']) {
-    const cwd = await testFolder(t)
-    await writeConfig(join(cwd, 'waybill.yaml'), { routes: routes('http://127.0.0.1:9') })
-    const options = { cwd, env: { DATABASE_URL: pooler.url } }
-    const { code, stderr } = await runCommand(productNode(), [MAIN, command], options)
-    t.equal(code, 1, command, { stderr })
-    t.match(stderr, 'unsupported startup parameter', command)
-    t.match(stderr, 'README, PgBouncer', command)
-  }
 })

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { namedSocket } from '../lib/system-names.ts'
 import { Client, type ClientConfig } from 'pg'
 import type { DatabaseTarget } from '../model/database-target.ts'
+import { sessionStatement } from '../model/session-settings.ts'
 import type { Batch, BatchStore, StoreResult } from './batch.ts'
 import { batchStatement, COPY_STATEMENT, isOfCount } from './batch-statement.ts'
 import { CopyRun } from './copy-run.ts'
@@ -124,7 +125,7 @@ class Session {
 
   constructor(target: DatabaseTarget, timeoutMs: number) {
     this.#timeoutMs = timeoutMs
-    this.#client = new Client(clientConfig(target, timeoutMs, this.#socket))
+    this.#client = new Client(clientConfig(target, this.#socket))
     // Without a listener a terminated backend ends the process. What was under way rejects on its own account.
     this.#client.on('error', () => this.destroy())
     this.#socket.on('close', () => {
@@ -196,8 +197,14 @@ class Session {
   }
 
   async #connect(): Promise<void> {
-    this.#ready ??= this.#bounded('connect', this.#client.connect())
+    this.#ready ??= this.#bounded('connect', this.#open())
     await this.#ready
+  }
+
+  async #open(): Promise<void> {
+    await this.#client.connect()
+    // In a statement: a pooler drops what it does not know of a startup packet.
+    await this.#client.query(sessionStatement(serverSettings(this.#timeoutMs)))
   }
 
   /** `work`, or a rejection after the time, or at the end of the socket, whichever comes first. */
@@ -224,7 +231,7 @@ class Session {
   }
 }
 
-function clientConfig(target: DatabaseTarget, timeoutMs: number, socket: Socket): ClientConfig {
+function clientConfig(target: DatabaseTarget, socket: Socket): ClientConfig {
   return {
     host: target.host,
     port: target.port,
@@ -237,7 +244,6 @@ function clientConfig(target: DatabaseTarget, timeoutMs: number, socket: Socket)
     application_name: 'waybill-writer',
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
-    options: serverSettings(timeoutMs),
   }
 }
 
@@ -246,16 +252,12 @@ function clientConfig(target: DatabaseTarget, timeoutMs: number, socket: Socket)
  * key that the next attempt waits for. statement_timeout ends what waits or works; it does not end a COPY that waits for
  * data from a peer that has vanished, which the keep-alives do within 25 s.
  */
-function serverSettings(timeoutMs: number): string {
-  const settings = {
+function serverSettings(timeoutMs: number): Record<string, string | number> {
+  return {
     synchronous_commit: 'on',
-    timezone: 'UTC',
     statement_timeout: timeoutMs,
     tcp_keepalives_idle: 10,
     tcp_keepalives_interval: 5,
     tcp_keepalives_count: 3,
   }
-  return Object.entries(settings)
-    .map(([name, value]) => `-c ${name}=${value}`)
-    .join(' ')
 }

@@ -12,9 +12,11 @@ const RULES = 'local all all peer map=waybill\n'
  * Writes who may log in: the system's user that runs Waybill, and root, who visits. Not whoever else runs as the database's user, which may be
  * `nobody`. Returns the settings that make the server read them, in place of those in the data directory.
  */
-export function writeAccessRules(layout: Layout): Record<string, string> {
+export function writeAccessRules(layout: Layout, major: number): Record<string, string> {
   const users = new Set(['root', userInfo().username])
-  const map = [...users].map((user) => `waybill "${user}" ${DATABASE_NAME}\n`).join('')
+  // A superuser may become any role; that `all` may stand here is new in PostgreSQL 16.
+  const role = major >= 16 ? 'all' : DATABASE_NAME
+  const map = [...users].map((user) => `waybill "${user}" ${role}\n`).join('')
   return {
     hba_file: rewrite(layout, 'pg_hba.conf', RULES),
     ident_file: rewrite(layout, 'pg_ident.conf', map),

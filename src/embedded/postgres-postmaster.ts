@@ -104,7 +104,7 @@ function launch(
     // A list; quoted so that a comma or blank in the path stays in the path.
     unix_socket_directories: `"${layout.runDir.replaceAll('"', '""')}"`,
     unix_socket_permissions: '0700',
-    ...writeAccessRules(layout),
+    ...writeAccessRules(layout, binaries.major),
   }
   const args = ['-D', layout.dataDir]
   for (const [name, value] of Object.entries(settings)) args.push('-c', `${name}=${value}`)

@@ -6,7 +6,7 @@ import { parseDatabaseUrl, type DatabaseTarget } from '../model/database-target.
 import { MIGRATIONS_DIR, migrate, pendingMigrations } from '../store/migrate.ts'
 import { ensurePartitions } from '../store/partitions.ts'
 import { readClock } from '../store/retention.ts'
-import { areSettingsInForce, closeSql, openControl, sqlStateOf, type Sql } from '../store/sql.ts'
+import { closeSql, openControl, sqlStateOf, type Sql } from '../store/sql.ts'
 import { StoreError } from '../store/errors.ts'
 import { isTenantScopeEnforced } from '../store/tenant-scope.ts'
 import { RetentionUpkeep } from './retention-upkeep.ts'
@@ -164,12 +164,9 @@ export class DatabaseUpkeep {
   }
 }
 
-/** Says so in the log when a pooler drops the settings of the session, or the database does not keep tenants apart by itself. Never rejects. */
+/** Says so in the log when the database does not keep tenants apart by itself. Never rejects. */
 export async function checkReader(reader: Sql, logger: Logger): Promise<void> {
   try {
-    if (!(await areSettingsInForce(reader))) {
-      logger.warn('a pooler drops the settings of the session (see README, PgBouncer)')
-    }
     if (await isTenantScopeEnforced(reader)) return
     logger.warn('row level security is not in force: the role waybill_reader is missing (see README, Roles)')
   } catch (error) {

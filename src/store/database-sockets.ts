@@ -4,6 +4,7 @@ import { connect, isIP, Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { systemNames } from '../lib/system-names.ts'
 import type { DatabaseTarget } from '../model/database-target.ts'
+import { startSession } from './session-start.ts'
 
 /** PostgreSQL manual §55.7, SSLRequest: length 8, code 80877103. The server answers with one byte, 'S' for yes. */
 const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])
@@ -19,6 +20,8 @@ export interface DatabaseSocketsOptions {
   readonly connectTimeoutMs: number
   /** 0 for no bound. */
   readonly maxSilenceMs: number
+  /** Run on each connection before its driver may use it. */
+  readonly statement?: string
 }
 
 /**
@@ -99,6 +102,7 @@ export class DatabaseSockets {
 
   #guard(socket: Socket): Socket {
     closeInSteps(socket)
+    if (this.#options.statement !== undefined) startSession(socket, this.#options.statement)
     if (this.#options.maxSilenceMs > 0) {
       socket.setTimeout(this.#options.maxSilenceMs, () => {
         socket.destroy(timeoutError('the database has been silent for too long'))

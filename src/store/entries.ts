@@ -103,6 +103,8 @@ async function windowsBackwards(
     before === null ? (await readClock(sql, Date.now)).databaseMs : Date.parse(before.startedAt),
     until?.getTime() ?? Infinity,
   )
+  // No window would be read, and that be taken for an empty log.
+  if (!Number.isFinite(oldest + newest)) throw new RangeError('the extent of the log cannot be told')
   const windows: Window[] = []
   let to = until
   for (let widthMs = SECOND_MS, from = newest - widthMs; ; widthMs *= 8, from -= widthMs) {

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import postgres from 'postgres'
 import type { DatabaseTarget } from '../model/database-target.ts'
+import { sessionStatement } from '../model/session-settings.ts'
 import { ARRAY_TYPES } from './array-types.ts'
 import { DatabaseSockets } from './database-sockets.ts'
 
@@ -88,17 +89,6 @@ export function sqlStateOf(error: unknown): string | null {
   return error instanceof postgres.PostgresError ? error.code : null
 }
 
-/**
- * Whether the settings that this file gives to each session are in force. A pooler that was told to ignore them drops them; then
- * the role has to bring them along (README, PgBouncer). Rejects with the driver's error.
- */
-export async function areSettingsInForce(sql: Sql): Promise<boolean> {
-  const rows = await sql`
-    SELECT WHERE current_setting('row_security') = 'off' AND current_setting('lock_timeout') <> '0'
-      AND current_setting('statement_timeout') <> '0' AND current_setting('idle_in_transaction_session_timeout') <> '0'`
-  return rows.length > 0
-}
-
 interface OpenSettings {
   readonly applicationName: string
   readonly max: number
@@ -122,7 +112,15 @@ const SOCKETS = new WeakMap<Sql, DatabaseSockets>()
 function open(target: DatabaseTarget, settings: OpenSettings): Sql {
   const isSilenceBounded = settings.statementTimeoutMs > 0 && !settings.isKeptOpen
   const maxSilenceMs = isSilenceBounded ? Math.max(settings.statementTimeoutMs, IDLE_TIMEOUT_MS) + 5000 : 0
-  const sockets = new DatabaseSockets(target, { connectTimeoutMs: CONNECT_TIMEOUT_MS, maxSilenceMs })
+  const statement = sessionStatement({
+    statement_timeout: settings.statementTimeoutMs,
+    // Whatever waits for a lock makes others queue behind it: DDL most of all.
+    lock_timeout: LOCK_TIMEOUT_MS,
+    idle_in_transaction_session_timeout: 60_000,
+    default_transaction_read_only: settings.isReadOnly ? 'on' : 'off',
+  })
+  const connectTimeoutMs = CONNECT_TIMEOUT_MS
+  const sockets = new DatabaseSockets(target, { connectTimeoutMs, maxSilenceMs, statement })
   const { onNotify, onClose } = settings
   const options: postgres.Options<Record<string, postgres.PostgresType>> & UndeclaredOptions = {
     host: target.host,
@@ -143,19 +141,8 @@ function open(target: DatabaseTarget, settings: OpenSettings): Sql {
     // Counters and byte sums are far below 2^53.
     types: { bigint: { to: 20, from: [20], parse: Number, serialize: String }, ...ARRAY_TYPES },
     fetch_types: false, // see ARRAY_TYPES
-    connection: {
-      application_name: settings.applicationName,
-      TimeZone: 'UTC',
-      // 0, no bound, is left out by postgres.js.
-      statement_timeout: settings.statementTimeoutMs,
-      // Whatever waits for a lock makes others queue behind it: DDL most of all.
-      lock_timeout: LOCK_TIMEOUT_MS,
-      idle_in_transaction_session_timeout: 60_000,
-      default_transaction_read_only: settings.isReadOnly,
-      // A role that row level security restricts would read nothing where it means to read all, and believe it: it gets an
-      // error (42501) instead. Reads on a tenant's behalf turn it on (tenant-scope.ts).
-      row_security: 'off',
-    },
+    // All else is set by `statement`, which no pooler drops.
+    connection: { application_name: settings.applicationName },
     // "already exists, skipping" and the like: postgres.js would print them.
     onnotice: () => {},
     onclose: () => onClose?.(),
