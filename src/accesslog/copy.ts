@@ -126,6 +126,9 @@ class Session {
   constructor(target: DatabaseTarget, timeoutMs: number) {
     this.#timeoutMs = timeoutMs
     this.#client = new Client(clientConfig(target, this.#socket))
+    // pg would take them from PGOPTIONS (8.23.1, lib/connection-parameters.js; its types hide the field).
+    const parameters = this.#client as unknown as { connectionParameters: { options?: string } }
+    delete parameters.connectionParameters.options
     // Without a listener a terminated backend ends the process. What was under way rejects on its own account.
     this.#client.on('error', () => this.destroy())
     this.#socket.on('close', () => {

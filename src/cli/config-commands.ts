@@ -14,6 +14,7 @@ import { addConfigFlags, readConfig, type Flags } from './configuration.ts'
 import type { ExitCode, Io } from './io.ts'
 import { printListing } from './listing.ts'
 import { writeOut } from './output.ts'
+import { readServeConfig } from './serve.ts'
 import { safeJson } from './text.ts'
 
 interface ConfigFlags {
@@ -80,7 +81,8 @@ async function checkConfig(io: Io, flags: ConfigFlags & Flags): Promise<ExitCode
 
 function configProblems(io: Io, flags: Flags): readonly string[] {
   try {
-    readConfig(io, flags)
+    // As `serve` reads it: what is valid here starts there.
+    readServeConfig(io, flags)
     return []
   } catch (error) {
     if (error instanceof ConfigError) return error.problems

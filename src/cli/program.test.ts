@@ -173,11 +173,40 @@ void t.test('config check tells all problems at once and exits with 2', async (t
   t.match(JSON.parse(json.stdout), { valid: false, problems: /listen\.port/ })
 })
 
+const ONE_ROUTE = 'routes: [{ name: files, kind: generic, path: /files/, upstream: "http://127.0.0.1:9" }]'
+
+void t.test(
+  'R11: config check says what serve says: no routes, an empty file, a folder, no file',
+  async (t) => {
+    const refusals = [
+      [['--config', '/dev/null'], /routes: there is none/],
+      [['--config', '/'], /cannot be read/],
+      [['--config', 'missing.yaml'], /cannot be read/],
+      [[], /routes: there is none/],
+    ] as const
+    for (const [flags, message] of refusals) {
+      const check = await run(t, ['config', 'check', ...flags], { yaml: '' })
+      const serve = await run(t, ['serve', ...flags], {
+        yaml: '',
+        serve: (input) => Promise.resolve(input.loadConfig().routes.length),
+      })
+      t.equal(check.code, 2)
+      t.match(check.stderr, message)
+      const words = (text: string): string => text.replaceAll(/waybill-program-\w+/g, '')
+      t.equal(words(check.stderr), words(serve.stderr))
+      t.equal(serve.code, 2)
+    }
+  },
+)
+
 void t.test('config check says when nothing is wrong', async (t) => {
-  const { code, stdout } = await run(t, ['config', 'check'])
+  const { code, stdout } = await run(t, ['config', 'check'], { yaml: ONE_ROUTE })
   t.equal(code, 0)
   t.equal(stdout, 'the configuration is valid\n')
-  t.same(JSON.parse((await run(t, ['config', 'check', '--json'])).stdout), { valid: true, problems: [] })
+  t.same(JSON.parse((await run(t, ['config', 'check', '--json'], { yaml: ONE_ROUTE })).stdout), {
+    valid: true,
+    problems: [],
+  })
 })
 
 void t.test('config show gives every value and its source, and no secret', async (t) => {

@@ -130,11 +130,7 @@ export function tlsFiles(help: string, extra: Extra = {}): Row<readonly TlsFiles
 export const isHost = (v: string): boolean => isIP(v) !== 0 || /^[a-zA-Z0-9.-]{1,253}$/.test(v)
 /** Empty, or an http(s) origin without path. */
 export const isHttpOrigin = (v: string): boolean => v === '' || /^https?:\/\/[^/?#@\s]+\/?$/.test(v)
-/** Empty, or a URL of a PostgreSQL. */
+/** Throws a RangeError that names what is wrong with it. */
 export function isPostgresUrl(v: string): boolean {
-  try {
-    return v === '' || parseDatabaseUrl(v).port > 0
-  } catch {
-    return false
-  }
+  return v === '' || parseDatabaseUrl(v).port > 0
 }

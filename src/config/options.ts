@@ -40,7 +40,7 @@ export const OPTIONS = {
     'Longest time for a PROXY header and a TLS handshake',
   ),
   'admin.host': text('127.0.0.1', 'an address or host name', 'Address of the admin listener', isHost),
-  'admin.port': integer(9090, 0, 65_535, 'Port of the admin listener; 0 takes a free one'),
+  'admin.port': integer(8090, 0, 65_535, 'Port of the admin listener; 0 takes a free one'),
   'admin.token': text(
     '',
     'a text of 16 to 512 characters',

@@ -10,27 +10,75 @@ export interface DatabaseTarget {
   readonly tls: 'disable' | 'require' | 'verify'
 }
 
+/** What a URL's query may hold; all else that libpq knows is refused by name, or it would be dropped in silence. */
+const PARAMETERS = ['host', 'port', 'user', 'password', 'dbname', 'sslmode'] as const
+
+/** Why some of libpq's parameters are refused, and what there is instead. */
+const REFUSED: Readonly<Record<string, string>> = {
+  sslrootcert: 'give the CA to the process with NODE_EXTRA_CA_CERTS=<file>',
+  sslcert: 'client certificates are not supported',
+  sslkey: 'client certificates are not supported',
+  channel_binding: 'not supported; sslmode=verify-full checks the server',
+  options: 'Waybill sets what its sessions need; set the rest on the role',
+  target_session_attrs: 'name the server that takes writes',
+  application_name: 'Waybill names its connections itself',
+  connect_timeout: 'Waybill bounds its connections itself',
+  passfile: 'put the password into the URL',
+  service: 'put host, user and database into the URL',
+}
+
 /**
- * Parses `postgres://user:password@host:port/database?sslmode=…`; `host=/folder` in the query names a unix socket
- * (PostgreSQL manual §32.1.1.2). Throws a RangeError that names what is missing and never quotes the URL: it holds a password.
+ * Parses `postgres://user:password@host:port/database?sslmode=…`; `host=/folder` in the query names a unix socket, and user, password,
+ * port and dbname may stand there too (PostgreSQL manual §32.1.1.2). Variables such as PGHOST are not read. Throws a RangeError that
+ * names what is wrong and never quotes the URL: it holds a password.
  */
 export function parseDatabaseUrl(text: string): DatabaseTarget {
-  if (!/^postgres(ql)?:\/\//.test(text) || !URL.canParse(text)) {
+  if (!/^postgres(ql)?:\/\//.test(text)) {
+    throw new RangeError('database URL must look like postgres://user:password@host:5432/database')
+  }
+  const authority = text.split('/')[2] ?? ''
+  if (authority.slice(authority.lastIndexOf('@') + 1).includes(',')) throw new RangeError(ONE_HOST)
+  if (!URL.canParse(text)) {
     throw new RangeError('database URL must look like postgres://user:password@host:5432/database')
   }
   const url = new URL(text)
-  const host = url.searchParams.get('host') ?? decodeURIComponent(url.hostname).replace(/^\[|\]$/g, '')
-  const user = decodeURIComponent(url.username)
-  const database = decodeURIComponent(url.pathname.slice(1)) || user
+  const given = readParameters(url.searchParams)
+  const host = given.get('host') ?? decoded(url.hostname).replace(/^\[|\]$/g, '')
+  const user = given.get('user') ?? decoded(url.username)
+  const database = given.get('dbname') ?? (decoded(url.pathname.slice(1)) || user)
+  const port = Number(given.get('port') ?? (url.port === '' ? 5432 : url.port))
   if (host === '') throw new RangeError('database URL names no host')
+  if (host.includes(',')) throw new RangeError(ONE_HOST)
   if (user === '') throw new RangeError('database URL names no user')
-  return {
-    host,
-    port: url.port === '' ? 5432 : Number(url.port),
-    user,
-    password: url.password === '' ? null : decodeURIComponent(url.password),
-    database,
-    tls: readTls(url.searchParams.get('sslmode')),
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new RangeError('database URL: port must be a number from 1 to 65535')
+  }
+  const password = given.get('password') ?? (url.password === '' ? null : decoded(url.password))
+  return { host, port, user, password, database, tls: readTls(given.get('sslmode') ?? null) }
+}
+
+const ONE_HOST = 'database URL: several hosts are not supported; name one that takes writes'
+
+function readParameters(query: URLSearchParams): Map<string, string> {
+  const given = new Map<string, string>()
+  for (const [name, value] of query) {
+    if (!PARAMETERS.some((known) => known === name)) {
+      const why = REFUSED[name] ?? `unknown; it may have ${PARAMETERS.join(', ')}`
+      // With an @ behind the question mark it is a password that was not percent-encoded.
+      const shown = /^[a-z_]{1,40}$/i.test(name) && !/@/.test(query.toString() + value) ? ` ${name}` : ''
+      throw new RangeError(`database URL: parameter${shown} is refused: ${why}`)
+    }
+    if (given.has(name)) throw new RangeError(`database URL: parameter ${name} is given twice`)
+    given.set(name, value)
+  }
+  return given
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw new RangeError('database URL: a % must be followed by two hexadecimal digits')
   }
 }
 
@@ -38,8 +86,6 @@ function readTls(mode: string | null): DatabaseTarget['tls'] {
   switch (mode) {
     case null:
     case 'disable':
-    case 'allow':
-    case 'prefer':
       return 'disable'
     case 'require':
       return 'require'

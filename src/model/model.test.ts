@@ -148,3 +148,33 @@ void t.test('a database URL is taken apart, and never quoted when it is wrong', 
     }
   }
 })
+
+void t.test('R19: what a database URL says is honoured, or refused by name', async (t) => {
+  for (const [text, message] of [
+    ['postgres://u:secret@h/d?sslmod=verify-full', /sslmod is refused: unknown/],
+    ['postgres://u:secret@h/d?sslmode=prefer', /sslmode must be one of/],
+    ['postgres://u:secret@h/d?sslmode=require&sslmode=disable', /sslmode is given twice/],
+    ['postgres://u:secret@h/d?sslrootcert=/ca.pem', /sslrootcert .*NODE_EXTRA_CA_CERTS/],
+    ['postgres://u:secret@h/d?channel_binding=require', /channel_binding/],
+    ['postgres://u:secret@h/d?options=-c%20x%3D1', /options/],
+    ['postgres://u:secret@h/d?target_session_attrs=read-write', /target_session_attrs/],
+    ['postgres://u:secret@h/d?application_name=x', /application_name/],
+    ['postgres://u:secret@h1,h2/d', /several hosts/],
+    ['postgres://u:secret@h1:5432,h2:5433/d', /several hosts/],
+    ['postgres://u:secret@h/d?host=h1,h2', /several hosts/],
+    ['postgres://u:secret@h/d?port=x', /port must be/],
+    ['postgres://u:p%2@h/d', /two hexadecimal digits/],
+    ['postgres://u:p?secret=x@h/d', /refused|host|look like/],
+  ] as const) {
+    t.throws(() => parseDatabaseUrl(text), { name: 'RangeError', message }, text)
+    t.throws(() => parseDatabaseUrl(text), { message: /^(?!.*secret)/ })
+  }
+  t.match(parseDatabaseUrl('postgres:///?host=/run/pg&user=u&password=p&port=6543&dbname=d'), {
+    host: '/run/pg',
+    user: 'u',
+    password: 'p',
+    port: 6543,
+    database: 'd',
+    tls: 'disable',
+  })
+})

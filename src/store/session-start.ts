@@ -12,15 +12,14 @@ const STARTED_MAX_BYTES = 1024 ** 2
  * on in its place. An error of the statement is passed on, and the connection ends. All else happens as without this.
  */
 export function startSession(socket: Socket, statement: string): void {
-  const before = socket.emit
-  const emit = before.bind(socket) as (event: string | symbol, ...args: unknown[]) => boolean
+  const emit = socket.emit.bind(socket) as (event: string | symbol, ...args: unknown[]) => boolean
   let state: 'greeting' | 'setting' | 'started' = 'greeting'
   let rest: Buffer = Buffer.alloc(0)
 
-  const onMessage = (message: Buffer): void => {
+  /** Returns whether the driver may use the connection from here on. */
+  const onMessage = (message: Buffer): boolean => {
     const type = message[0]
-    if (state === 'started') emit('data', message)
-    else if (state === 'greeting' && type === READY) {
+    if (state === 'greeting' && type === READY) {
       state = 'setting'
       socket.write(simpleQuery(statement))
     } else if (state === 'greeting') emit('data', message)
@@ -31,11 +30,13 @@ export function startSession(socket: Socket, statement: string): void {
       state = 'started'
       emit('data', message)
     }
+    return state === 'started'
   }
 
   const onData = (chunk: Buffer): void => {
     rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
-    while (state !== 'started' && rest.length >= HEAD_BYTES && !socket.destroyed) {
+    let isStarted = false
+    while (!isStarted && rest.length >= HEAD_BYTES && !socket.destroyed) {
       const bytes = rest.readUInt32BE(1) + 1
       if (bytes > STARTED_MAX_BYTES || bytes < HEAD_BYTES) {
         socket.destroy(new Error('this is no PostgreSQL server'))
@@ -44,11 +45,11 @@ export function startSession(socket: Socket, statement: string): void {
       if (rest.length < bytes) return
       const message = rest.subarray(0, bytes)
       rest = rest.subarray(bytes)
-      onMessage(message)
+      isStarted = onMessage(message)
     }
-    if (state !== 'started') return
+    if (!isStarted) return
     // From here on nothing is between the socket and its driver.
-    socket.emit = before
+    socket.emit = emit as Socket['emit']
     if (rest.length > 0) emit('data', rest)
     rest = Buffer.alloc(0)
   }

@@ -127,7 +127,8 @@ function open(target: DatabaseTarget, settings: OpenSettings): Sql {
     port: target.port,
     user: target.user,
     database: target.database,
-    ...(target.password === null ? {} : { password: target.password }),
+    // A function: an absent password shall not be looked for in the environment.
+    password: () => target.password ?? '',
     ssl: false, // DatabaseSockets does it
     max: settings.max,
     connect_timeout: CONNECT_TIMEOUT_MS / 1000,
