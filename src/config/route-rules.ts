@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { cors } from './route-cors.ts'
 import { hostsOverlap, type Route } from '../model/route.ts'
 import {
   DEFAULT_RULES,
@@ -99,6 +100,8 @@ export const RULE_KEYS = {
   headers: headers.default(DEFAULT_RULES.headers),
   redactPath: z.array(secretPath).max(64).default([]),
   redactQuery: z.array(z.string().min(1).max(128).toLowerCase()).max(64).default([]),
+  cors: cors.optional(),
+  rewriteRedirects: z.boolean().default(true),
 }
 
 const keys = z.object(RULE_KEYS)
@@ -110,8 +113,17 @@ type RuleValues = z.infer<typeof keys>
 export function takeRules<Values extends RuleValues>(
   values: Values,
 ): Omit<Values, keyof RuleValues> & { rules: RouteRules } {
-  const { paths, reads, headers, redactPath, redactQuery, ...rest } = values
-  return { ...rest, rules: { paths, reads, headers, redactPath, redactQuery } }
+  const {
+    paths,
+    reads,
+    headers,
+    redactPath,
+    redactQuery,
+    cors: pages = null,
+    rewriteRedirects,
+    ...rest
+  } = values
+  return { ...rest, rules: { paths, reads, headers, redactPath, redactQuery, cors: pages, rewriteRedirects } }
 }
 
 /** What is wrong with the rules in the light of the other routes. */

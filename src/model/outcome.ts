@@ -15,6 +15,7 @@ interface OutcomeRow {
  */
 export const OUTCOMES = {
   forwarded: { status: 0, source: 'upstream', title: 'Forwarded' },
+  answered: { status: 200, source: 'gateway', title: 'Answered by the gateway' },
   unauthenticated: { status: 401, source: 'gateway', title: 'Valid credentials are required' },
   forbidden: { status: 403, source: 'gateway', title: 'The key does not permit this' },
   tenant_suspended: { status: 401, source: 'gateway', title: 'Valid credentials are required' },

@@ -22,6 +22,19 @@ export interface HeaderChanges {
   readonly removed: readonly string[]
 }
 
+/** Pages of which origins may use a route from a browser (Fetch Standard, "CORS protocol"). */
+export interface CorsRules {
+  /** `https://app.example.com`, `null`, or `*` for all. */
+  readonly origins: readonly string[]
+  readonly methods: readonly string[]
+  /** Fields that pages may send, and read of the answer. */
+  readonly headers: readonly string[]
+  readonly exposeHeaders: readonly string[]
+  /** Whether cookies and client certificates of the browser go along; API keys in fields do not need it. */
+  readonly credentials: boolean
+  readonly maxAgeSeconds: number
+}
+
 /** What a route's upstream and clients see of each other through the gateway; plain data, as it goes to other processes. */
 export interface RouteRules {
   readonly paths: PathMode
@@ -31,6 +44,9 @@ export interface RouteRules {
   readonly redactPath: readonly string[]
   /** Query parameters that are secrets beside the usual ones, in lower case. */
   readonly redactQuery: readonly string[]
+  readonly cors: CorsRules | null
+  /** The upstream's redirects to itself come back through the route. */
+  readonly rewriteRedirects: boolean
 }
 
 /** Of a route that says nothing. */
@@ -40,4 +56,6 @@ export const DEFAULT_RULES: RouteRules = {
   headers: { set: [], removed: [] },
   redactPath: [],
   redactQuery: [],
+  cors: null,
+  rewriteRedirects: true,
 }

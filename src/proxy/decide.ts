@@ -6,6 +6,7 @@ import type { Route } from '../model/route.ts'
 import type { LimitRefusal, Limiter } from '../limits/limiter.ts'
 import { accessOf } from './access.ts'
 import { authenticate, presentedKey } from './authenticate.ts'
+import { isPreflight } from './cors.ts'
 import type { Exchange } from './exchange.ts'
 import type { RouteTable } from './route-table.ts'
 import { isSpecialPath } from './path-readings.ts'
@@ -88,6 +89,7 @@ function findRoute(exchange: Exchange, context: DecisionContext): Refusal | null
   }
   if (route === null) return refuse('no_route', null)
   exchange.route = route
+  if (isPreflight(exchange)) return refuse('answered', null)
   const found = presentedKey(head)
   if (found !== null && found !== 'several') exchange.credential = found
   if (route.auth === 'public') return tooLarge(exchange)

@@ -6,6 +6,7 @@ import type { Outcome, Reason } from '../model/outcome.ts'
 import type { Limiter, LimitRefusal } from '../limits/limiter.ts'
 import type { ClientRequest, ClientResponse } from './client-side.ts'
 import type { Connection } from './connection.ts'
+import { addCorsFields, isPreflight, preflightFields } from './cors.ts'
 import { decide, type DecisionContext } from './decide.ts'
 import { Exchange } from './exchange.ts'
 import { clientView, type TrustPolicy } from './forwarded.ts'
@@ -78,6 +79,7 @@ export class Handler implements DecisionContext, Refuser {
     exchange.expectsContinue = expectsContinue
     const refusal = decide(exchange, this)
     if (refusal === null) this.#forward(exchange, res)
+    else if (isPreflight(exchange) && refusal.outcome === 'answered') this.#answerPreflight(exchange, res)
     else this.refuse(exchange, res, refusal.outcome, refusal.reason, refusal.limit)
   }
 
@@ -151,10 +153,20 @@ export class Handler implements DecisionContext, Refuser {
       exchange.expectsContinue || connection.isEnding || reason === 'framing' || head.isTooLarge
     if (mustClose) res.shouldKeepAlive = false
     const fields = [...reply.fields]
+    addCorsFields(exchange, fields)
     if (res.shouldKeepAlive) fields.push('Keep-Alive', connection.keepAlive)
     res.writeHead(reply.status, fields)
     if (exchange.req.method !== 'HEAD') exchange.bytesSent = reply.body.length
     res.end(reply.body)
+  }
+
+  #answerPreflight(exchange: Exchange, res: ClientResponse): void {
+    exchange.end('answered', null)
+    exchange.status = 204
+    const fields = [...preflightFields(exchange), 'X-Request-Id', exchange.requestId]
+    if (res.shouldKeepAlive) fields.push('Keep-Alive', exchange.connection.keepAlive)
+    res.writeHead(204, fields)
+    res.end()
   }
 
   #forward(exchange: Exchange, res: ClientResponse): void {

@@ -1,9 +1,11 @@
 import type { Socket } from 'node:net'
 import type { Outcome, Reason } from '../model/outcome.ts'
 import type { ClientResponse } from './client-side.ts'
+import { addCorsFields } from './cors.ts'
 import type { Exchange } from './exchange.ts'
 import type { ResponseReceiver, ResponseSource } from './upstream-request.ts'
 import { clientHeaders, clientTrailers } from './headers.ts'
+import { returnThroughRoute } from './redirects.ts'
 import { RequestGoneError, upstreamFailure } from './upstream-failure.ts'
 import type { Upload } from './upload.ts'
 
@@ -72,6 +74,8 @@ export class Relay implements ResponseReceiver {
     exchange.outcome = 'forwarded'
     exchange.enter('body', exchange.route?.idleTimeoutMs ?? 0, tick)
     this.#isFraming = headers.hasLength || exchange.req.httpVersionMinor > 0
+    returnThroughRoute(headers.fields, exchange)
+    addCorsFields(exchange, headers.fields)
     headers.fields.push('X-Request-Id', exchange.requestId)
     if (this.#res.shouldKeepAlive) headers.fields.push('Keep-Alive', exchange.connection.keepAlive)
     if (STATUS_TEXT.test(statusText)) this.#res.writeHead(status, statusText, headers.fields)

@@ -10,6 +10,7 @@ import type { Handler } from './handler.ts'
 import { clientHeaders } from './headers.ts'
 import { TooManyUpstreamsError, UpstreamAddressError, type Destination } from './forward.ts'
 import type { Place, PlaceTaker } from './origin-pool.ts'
+import { returnThroughRoute } from './redirects.ts'
 import { problemReply, writeReply } from './replies.ts'
 import { TunnelAgent } from './tunnel-agent.ts'
 import { TunnelLimits } from './tunnel-limits.ts'
@@ -258,6 +259,7 @@ function relayRefusal(exchange: Exchange, socket: Socket, response: IncomingMess
     },
   }
   const { fields } = clientHeaders(response.rawHeaders, status)
+  returnThroughRoute(fields, exchange)
   writeReply(socket, {
     status,
     fields: [...fields, 'X-Request-Id', exchange.requestId],
