@@ -70,7 +70,9 @@ export class StoreError extends Error {
     super(message, { cause: details.cause })
     this.code = details.code
     this.kind = details.kind
-    this.isOfConnection = details.isOfConnection ?? isOfConnection(details.code, true)
+    // What is said of rows was said by a server that works.
+    const isOfRows = details.kind === 'rejected' || details.kind === 'missing_partition'
+    this.isOfConnection = details.isOfConnection ?? (!isOfRows && isOfConnection(details.code, true))
     this.line = details.line ?? null
     this.detail = details.detail ?? ''
   }
