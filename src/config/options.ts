@@ -137,6 +137,13 @@ export const OPTIONS = {
     'Field in which trusted proxies write the client; auto takes the first of the others that is there',
     { isLive: true },
   ),
+  'proxy.probePath': text(
+    '',
+    'empty, or a path such as /-/ready',
+    'Path of the proxy listener that answers 204 when the gateway is ready and 503 when it is not, without a key; empty for none',
+    (v) => v === '' || /^\/[A-Za-z0-9._~/-]{1,200}$/.test(v),
+    { isLive: true },
+  ),
   'proxy.maxUpstreamPools': integer(
     1024,
     1,

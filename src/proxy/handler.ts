@@ -52,6 +52,10 @@ export class Handler implements DecisionContext, Refuser {
   routes = new RouteTable([])
   trust: TrustPolicy = { trustedProxies: null, publicProto: null, publicHost: null }
   isDraining = false
+  /** Path that tells whether the gateway is ready for traffic; null for none. */
+  probePath: string | null = null
+  /** Whether it is; set by the composition root. */
+  isReady: () => boolean = () => !this.isDraining
   /** Serves on; each answer ends its connection. */
   isRetiring = false
   /** Told of what should never happen; set by the listener. */
@@ -77,10 +81,34 @@ export class Handler implements DecisionContext, Refuser {
     const exchange = this.open(connection, req, res)
     res.once('close', () => this.close(exchange)) // the only exit; see also `Connection`
     exchange.expectsContinue = expectsContinue
+    if (this.probePath !== null && exchange.target?.path === this.probePath) {
+      this.#answerProbe(exchange, res)
+      return
+    }
     const refusal = decide(exchange, this)
-    if (refusal === null) this.#forward(exchange, res)
-    else if (isPreflight(exchange) && refusal.outcome === 'answered') this.#answerPreflight(exchange, res)
+    if (refusal === null && isForUs(exchange)) this.#answer(exchange, res, 204, ['Allow', ALLOWED])
+    else if (refusal === null) this.#forward(exchange, res)
+    else if (isPreflight(exchange) && refusal.outcome === 'answered') this.#answer(exchange, res, 204, preflightFields(exchange))
     else this.refuse(exchange, res, refusal.outcome, refusal.reason, refusal.limit)
+  }
+
+  #answerProbe(exchange: Exchange, res: ClientResponse): void {
+    const { method } = exchange.req
+    if (exchange.head.isTooLarge || exchange.head.isAmbiguous)
+      this.refuse(exchange, res, 'bad_request', 'framing')
+    else if (method !== 'GET' && method !== 'HEAD') this.refuse(exchange, res, 'method_not_allowed', null)
+    else if (this.isReady()) this.#answer(exchange, res, 204, ['Cache-Control', 'no-store'])
+    else this.refuse(exchange, res, 'not_ready', null)
+  }
+
+  /** Answers by itself, without a body. */
+  #answer(exchange: Exchange, res: ClientResponse, status: number, fields: readonly string[]): void {
+    exchange.end('answered', null)
+    exchange.status = status
+    const all = [...fields, 'X-Request-Id', exchange.requestId]
+    if (res.shouldKeepAlive) all.push('Keep-Alive', exchange.connection.keepAlive)
+    res.writeHead(status, all)
+    res.end()
   }
 
   /** Begins an exchange; whoever calls this registers the exit. `res` is null for an upgrade. */
@@ -160,15 +188,6 @@ export class Handler implements DecisionContext, Refuser {
     res.end(reply.body)
   }
 
-  #answerPreflight(exchange: Exchange, res: ClientResponse): void {
-    exchange.end('answered', null)
-    exchange.status = 204
-    const fields = [...preflightFields(exchange), 'X-Request-Id', exchange.requestId]
-    if (res.shouldKeepAlive) fields.push('Keep-Alive', exchange.connection.keepAlive)
-    res.writeHead(204, fields)
-    res.end()
-  }
-
   #forward(exchange: Exchange, res: ClientResponse): void {
     const { message } = exchange
     if (exchange.mustShowRead && exchange.content === null && message !== null) {
@@ -206,6 +225,7 @@ export class Handler implements DecisionContext, Refuser {
       requestId: exchange.requestId,
       traceparent: exchange.traceparent,
       via: this.via,
+      isOptions: exchange.req.method === 'OPTIONS',
       prefix: route.path.slice(0, -1),
       changes: route.rules.headers,
     })
@@ -235,4 +255,11 @@ export class Handler implements DecisionContext, Refuser {
     })
     message.resume()
   }
+}
+
+const ALLOWED = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
+
+/** OPTIONS that may go no further: the gateway is who is asked (RFC 9110 §7.6.2). */
+function isForUs({ req, head }: Exchange): boolean {
+  return head.maxForwards !== null && req.method === 'OPTIONS' && /^0+$/.test(head.maxForwards)
 }

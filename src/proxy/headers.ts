@@ -16,6 +16,8 @@ export interface UpstreamHeaderInput {
   readonly traceparent: string
   /** This gateway's pseudonym in Via. */
   readonly via: string
+  /** The method is OPTIONS: Max-Forwards counts. */
+  readonly isOptions?: boolean
   /** Path prefix of the route, without the trailing slash. */
   readonly prefix: string
   /** The route's own changes. */
@@ -40,6 +42,11 @@ export function upstreamHeaders(input: UpstreamHeaderInput): string[] {
     if (code === DROP || named?.has(lower) === true) continue
     if (removed.length > 0 && removed.includes(cgiName(lower))) continue
     if (code === CREDENTIAL && !mayPass(input, lower, value)) continue
+    // RFC 9110 §7.6.2.
+    if (head.maxForwards !== null && input.isOptions && lower === 'max-forwards') {
+      out.push(name, decremented(value))
+      continue
+    }
     out.push(name, value)
   }
   if (head.contentLength >= 0) out.push('content-length', String(head.contentLength))
@@ -64,6 +71,11 @@ export function upstreamHeaders(input: UpstreamHeaderInput): string[] {
   if (input.prefix !== '') out.push('x-forwarded-prefix', input.prefix)
   if (set.length > 0) out.push(...set)
   return out
+}
+
+/** One less, and not more than a recipient need read; what is no number stays. */
+function decremented(value: string): string {
+  return /^\d+$/.test(value) ? String(Math.min(Math.max(0, Number(value) - 1), 65_535)) : value
 }
 
 function mayPass(input: UpstreamHeaderInput, lower: string, value: string): boolean {

@@ -19,6 +19,7 @@ export interface RequestHead {
   /** Methods that fields such as X-HTTP-Method-Override name, in upper case; null without such a field. */
   methodOverride: string | null
   via: string | null
+  maxForwards: string | null
   /** Several fields of one of these names are joined by commas, as the lists that they are. */
   forwardedFor: string | null
   forwarded: string | null
@@ -117,7 +118,10 @@ const CODES = new Map<string, number>([
   ['authorization', CREDENTIAL],
   ['x-api-key', CREDENTIAL],
 ])
-const READ = new Set([...READ_AND_DROP, 'authorization', 'x-api-key', 'user-agent', 'content-type'])
+const READ = new Set([
+  ...READ_AND_DROP,
+  ...['authorization', 'x-api-key', 'user-agent', 'content-type', 'max-forwards'],
+])
 
 /**
  * Code of a field name in lower case. CGI-like upstreams make `_` of all that is no letter or digit, and so cannot tell `X_Real.IP` from
@@ -152,6 +156,7 @@ export function readHead(rawHeaders: readonly string[], bounds: HeadBounds = UNB
     contentType: null,
     methodOverride: null,
     via: null,
+    maxForwards: null,
     forwardedFor: null,
     forwarded: null,
     realIp: null,
@@ -209,6 +214,10 @@ function readField(head: RequestHead, name: string, value: string): void {
       break
     case 'user-agent':
       head.userAgent = value
+      break
+    case 'max-forwards':
+      head.isAmbiguous ||= head.maxForwards !== null
+      head.maxForwards = value
       break
     case 'via':
       head.via = joined(head.via, value)

@@ -27,6 +27,7 @@ import { closeSql, openControl, openReader, type Sql } from '../store/sql.ts'
 import { packageVersion } from '../version.ts'
 import { AccessLog } from './access-log.ts'
 import { auditJobOf, type AuditJob } from './audit-job.ts'
+import { connectionsFor, descriptorLimit, descriptorNotice } from './descriptors.ts'
 import { checkReader, type DatabaseUpkeep, type GatewayDatabase } from './database.ts'
 import { RollUpJob, rollUpTimes } from './roll-up-job.ts'
 import { readinessOf, type Readiness } from './readiness.ts'
@@ -148,7 +149,7 @@ export class Gateway {
         headersTimeoutMs: o['proxy.headersTimeoutMs'],
         keepAliveTimeoutMs: o['proxy.keepAliveTimeoutMs'],
         maxHeaderBytes: o['proxy.maxHeaderBytes'],
-        maxConnections: o['proxy.maxConnections'],
+        maxConnections: this.#boundConnections(),
         halfClosedIdleMs: o['proxy.halfClosedIdleMs'],
         drainIdleMs: o['shutdown.idleMs'],
         hasProxyProtocol: o['listen.proxyProtocol'],
@@ -163,6 +164,16 @@ export class Gateway {
     this.apply(config)
   }
 
+  /** As the option says, or the descriptors of the process allow. */
+  #boundConnections(): number {
+    const option = this.#config.options['proxy.maxConnections']
+    const limit = descriptorLimit()
+    const bound = Math.min(option, connectionsFor(limit))
+    // Of workers the primary says it.
+    if (bound < option && this.#upkeep !== null) this.#logger.warn(descriptorNotice(option, bound, limit))
+    return bound
+  }
+
   /** Takes over what a reload may change: routes, trust in proxies, log level. All else needs a restart. */
   apply(config: Config): void {
     const { publicUrl } = config.options
@@ -175,6 +186,8 @@ export class Gateway {
       addressField: config.options['proxy.clientAddressField'],
     }
     this.#readCertificates(config)
+    this.#handler.probePath = config.options['proxy.probePath'] || null
+    this.#handler.isReady = () => this.readiness().ready
     this.#pools.retain(config.routes)
     // From 0 on, so that a rate sees a route's first request.
     for (const { name } of config.routes) this.#counters.route(name)
@@ -237,6 +250,12 @@ export class Gateway {
 
   /** Ends each connection after its next answer, while another worker takes the new ones; `stop` is still owed. */
   retire(): void {
+    this.#proxy.retire()
+  }
+
+  /** A stop has begun: not ready, each answer ends its connection; connections are accepted as before. */
+  endConnections(): void {
+    this.#phase = 'draining'
     this.#proxy.retire()
   }
 

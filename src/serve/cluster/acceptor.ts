@@ -16,12 +16,19 @@ const LET_GO_MS = 500
 export class Acceptor {
   readonly #workers: () => readonly WorkerProcess[]
   readonly #maxConnections: number
+  readonly #onFull: () => void
   #handle: BoundHandle | null = null
   #timer: NodeJS.Timeout | null = null
   #onAccepting: () => void = () => {}
   #onFailed: (errno: number) => void = () => {}
 
-  constructor(parts: { workers: () => readonly WorkerProcess[]; maxConnections: number }) {
+  constructor(parts: {
+    workers: () => readonly WorkerProcess[]
+    maxConnections: number
+    /** There are as many connections as may be; called again and again while that is so. */
+    onFull?: () => void
+  }) {
+    this.#onFull = parts.onFull ?? (() => {})
     this.#workers = parts.workers
     this.#maxConnections = parts.maxConnections
   }
@@ -55,6 +62,7 @@ export class Acceptor {
     const others = workers.filter((worker) => !chosen.includes(worker))
     const room = others.reduce((left, { connections }) => left - connections, this.#maxConnections)
     const shares = shareOut(chosen, room)
+    if (chosen.length > 0 && [...shares.values()].every((upTo) => upTo === 0)) this.#onFull()
     for (const worker of workers) worker.accept(shares.get(worker) ?? 0, handle)
     if (workers.some(({ isAccepting }) => isAccepting)) this.#onAccepting()
   }

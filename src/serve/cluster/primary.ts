@@ -5,12 +5,14 @@ import { AdminListener } from '../../admin/listener.ts'
 import { queriesOf } from '../../admin/queries.ts'
 import type { Config } from '../../config.ts'
 import { runPhases, type Phase } from '../../lib/phases.ts'
+import { Seldom } from '../../lib/seldom.ts'
 import type { RootLogger } from '../../logger.ts'
 import { closeSql, openReader, type Sql } from '../../store/sql.ts'
 import { packageVersion } from '../../version.ts'
 import { auditJobOf, type AuditJob } from '../audit-job.ts'
 import { checkReader, type DatabaseUpkeep, type GatewayDatabase } from '../database.ts'
 import type { Addresses } from '../gateway.ts'
+import { connectionsFor, descriptorLimit, descriptorNotice } from '../descriptors.ts'
 import { RollUpJob, rollUpTimes } from '../roll-up-job.ts'
 import { viaOf } from '../via.ts'
 import { Acceptor } from './acceptor.ts'
@@ -37,6 +39,7 @@ export class Primary {
   readonly #workers: Workers
   readonly #acceptor: Acceptor
   readonly #figures: Figures
+  readonly #seldom = new Seldom()
   readonly #admin: AdminListener
   #phase: 'starting' | 'ready' | 'draining' | 'stopped' = 'starting'
   #stopped: Promise<boolean> | null = null
@@ -69,9 +72,17 @@ export class Primary {
         this.#acceptor.balance()
       },
     })
+    const option = o['proxy.maxConnections']
+    const limit = descriptorLimit()
+    const maxConnections = Math.min(option, connectionsFor(limit) * parts.spawned.length)
+    if (maxConnections < option) logger.warn(descriptorNotice(option, maxConnections, limit))
     this.#acceptor = new Acceptor({
       workers: () => this.#workers.live,
-      maxConnections: o['proxy.maxConnections'],
+      maxConnections,
+      onFull: () => {
+        const times = this.#seldom.occur('full', performance.now())
+        if (times > 0) logger.warn({ maxConnections }, 'connections wait: there are as many as may be')
+      },
     })
     this.#figures = new Figures({
       workers: this.#workers,

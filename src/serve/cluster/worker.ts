@@ -130,7 +130,7 @@ class Worker {
         void this.#tellMetrics(message.id)
         return
       case 'end_connections':
-        this.#gateway.retire()
+        this.#gateway.endConnections()
         return
       case 'retire':
         void this.#retire()
