@@ -120,7 +120,11 @@ const CODES = new Map<string, number>([
 ])
 const READ = new Set([
   ...READ_AND_DROP,
-  ...['authorization', 'x-api-key', 'user-agent', 'content-type', 'max-forwards'],
+  'authorization',
+  'x-api-key',
+  'user-agent',
+  'content-type',
+  'max-forwards',
 ])
 
 /**

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import type { Logger } from '../logger.ts'
 
 /** Kept back for the database, the disk, the log, the admin listener and the program itself. */
 const RESERVED = 64
@@ -30,4 +31,12 @@ export function connectionsFor(limit: number | null): number {
 /** What is said at the start when a bound is lower than its option. */
 export function descriptorNotice(option: number, bound: number, limit: number | null): string {
   return `proxy.maxConnections is ${option}, but ulimit -n (${limit ?? 'unlimited'}) allows ${bound}: more are not accepted; raise ulimit -n`
+}
+
+/** Connections that one process may accept: as the option says, or fewer, which is logged unless somebody else does. */
+export function boundConnections(option: number, logger: Logger | null): number {
+  const limit = descriptorLimit()
+  const bound = Math.min(option, connectionsFor(limit))
+  if (bound < option) logger?.warn(descriptorNotice(option, bound, limit))
+  return bound
 }

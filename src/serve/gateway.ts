@@ -7,7 +7,6 @@ import { AdminListener } from '../admin/listener.ts'
 import { readOverview, type Overview } from '../admin/overview.ts'
 import { queriesOf } from '../admin/queries.ts'
 import type { Config } from '../config.ts'
-import { readTlsFiles } from '../config/tls-files.ts'
 import { DirectoryRefresher } from '../directory/refresher.ts'
 import { DatabaseClock } from '../lib/database-clock.ts'
 import { machineName } from '../lib/machine.ts'
@@ -27,7 +26,8 @@ import { closeSql, openControl, openReader, type Sql } from '../store/sql.ts'
 import { packageVersion } from '../version.ts'
 import { AccessLog } from './access-log.ts'
 import { auditJobOf, type AuditJob } from './audit-job.ts'
-import { connectionsFor, descriptorLimit, descriptorNotice } from './descriptors.ts'
+import { readCertificates } from './certificates.ts'
+import { boundConnections } from './descriptors.ts'
 import { checkReader, type DatabaseUpkeep, type GatewayDatabase } from './database.ts'
 import { RollUpJob, rollUpTimes } from './roll-up-job.ts'
 import { readinessOf, type Readiness } from './readiness.ts'
@@ -149,7 +149,7 @@ export class Gateway {
         headersTimeoutMs: o['proxy.headersTimeoutMs'],
         keepAliveTimeoutMs: o['proxy.keepAliveTimeoutMs'],
         maxHeaderBytes: o['proxy.maxHeaderBytes'],
-        maxConnections: this.#boundConnections(),
+        maxConnections: boundConnections(o['proxy.maxConnections'], isAlone ? logger : null),
         halfClosedIdleMs: o['proxy.halfClosedIdleMs'],
         drainIdleMs: o['shutdown.idleMs'],
         hasProxyProtocol: o['listen.proxyProtocol'],
@@ -164,16 +164,6 @@ export class Gateway {
     this.apply(config)
   }
 
-  /** As the option says, or the descriptors of the process allow. */
-  #boundConnections(): number {
-    const option = this.#config.options['proxy.maxConnections']
-    const limit = descriptorLimit()
-    const bound = Math.min(option, connectionsFor(limit))
-    // Of workers the primary says it.
-    if (bound < option && this.#upkeep !== null) this.#logger.warn(descriptorNotice(option, bound, limit))
-    return bound
-  }
-
   /** Takes over what a reload may change: routes, trust in proxies, log level. All else needs a restart. */
   apply(config: Config): void {
     const { publicUrl } = config.options
@@ -185,21 +175,13 @@ export class Gateway {
       publicHost: url === null ? null : url.host,
       addressField: config.options['proxy.clientAddressField'],
     }
-    this.#readCertificates(config)
+    readCertificates(this.#proxy, config, this.#logger)
     this.#handler.probePath = config.options['proxy.probePath'] || null
     this.#handler.isReady = () => this.readiness().ready
     this.#pools.retain(config.routes)
     // From 0 on, so that a rate sees a route's first request.
     for (const { name } of config.routes) this.#counters.route(name)
     this.#logger.level = config.options['log.level']
-  }
-
-  /** Those that were read last stay where the files are not whole: a new certificate may be there before its key. */
-  #readCertificates({ options }: Config): void {
-    const { certificates, problems } = readTlsFiles(options['listen.tls'])
-    if (problems.length === 0) this.#proxy.names = certificates
-    else if (this.#proxy.hasTls) this.#logger.error({ problems }, 'certificates not read: the old ones stay')
-    else throw new Error(problems.join('; '))
   }
 
   /**
