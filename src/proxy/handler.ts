@@ -88,7 +88,8 @@ export class Handler implements DecisionContext, Refuser {
     const refusal = decide(exchange, this)
     if (refusal === null && isForUs(exchange)) this.#answer(exchange, res, 204, ['Allow', ALLOWED])
     else if (refusal === null) this.#forward(exchange, res)
-    else if (isPreflight(exchange) && refusal.outcome === 'answered') this.#answer(exchange, res, 204, preflightFields(exchange))
+    else if (isPreflight(exchange) && refusal.outcome === 'answered')
+      this.#answer(exchange, res, 204, preflightFields(exchange))
     else this.refuse(exchange, res, refusal.outcome, refusal.reason, refusal.limit)
   }
 
