@@ -178,3 +178,13 @@ t.test(
     await writer.drain(1000)
   },
 )
+
+t.test('D3: a row that a trigger skips is found, though the error is of our own making', async (t) => {
+  const log = new TestLog()
+  log.store.judge = refuses('/skipped', 'rejected', 'skipped', false)
+  push(log, 20, { tenant: 'good' })
+  push(log, 1, { tenant: 'evil', path: '/skipped' })
+  push(log, 9, { tenant: 'good' })
+  await log.pass(10_000)
+  t.match(log.ledger.totals, { stored: 29, quarantined: 1, spilled: 0 })
+})
