@@ -1,0 +1,48 @@
+/** Certificates for tests, signed by themselves, valid for a hundred years, trusted nowhere else. */
+export interface TestCertificate {
+  readonly cert: string
+  readonly key: string
+}
+
+/** For `localhost`. */
+export const LOCALHOST: TestCertificate = {
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBXjCCAQSgAwIBAgIBATAKBggqhkjOPQQDAjAUMRIwEAYDVQQDDAlsb2NhbGhv
+c3QwIBcNMjAwMTAxMDAwMDAwWhgPMjEyMDAxMDEwMDAwMDBaMBQxEjAQBgNVBAMM
+CWxvY2FsaG9zdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABIEdqjspmTxsKAco
+ZUJjA8tgxOUZrX1L22Mb4vcO0DdzQ0LOV8KippCUCbbS+AHx/jkmAQqyaaXwZatK
+k+eXZ2+jRTBDMBQGA1UdEQQNMAuCCWxvY2FsaG9zdDAMBgNVHRMEBTADAQH/MB0G
+A1UdDgQWBBRqW033tdytchr+5Uy79HZsJTMoNjAKBggqhkjOPQQDAgNIADBFAiEA
+6Mtjr33IGEhsvmReqAEXWOSiMa1JKn9CGBr7t1vXMe4CIC3+TgUqh37JBooNGdGA
+lHzgR7m2N/73/wHJsvkWreOP
+-----END CERTIFICATE-----
+`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgj59QZeqal7QpFR1r
+Ttv/RbcMY08r6a+i5roDt2wve+qhRANCAASBHao7KZk8bCgHKGVCYwPLYMTlGa19
+S9tjG+L3DtA3c0NCzlfCoqaQlAm20vgB8f45JgEKsmml8GWrSpPnl2dv
+-----END PRIVATE KEY-----
+`,
+}
+
+/** For `b.example` and `*.b.example`. */
+export const B_EXAMPLE: TestCertificate = {
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBojCCAUigAwIBAgIUS9Z7rctytphHz1L+7KheXiYShtowCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJYi5leGFtcGxlMCAXDTI2MTEyNjIyMDgyMVoYDzIxMjUwNjIw
+MjIwODIxWjAUMRIwEAYDVQQDDAliLmV4YW1wbGUwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAAS4t14mZnfDl1chYJDke7RP4tidHH9wNYNThfURnQlaL+lEBCLQqtqP
+7Tro5/U3z6ay0RmUCahvhzsMAjNuKcOTo3YwdDAdBgNVHQ4EFgQU49SeyN+FxZON
+ydwtGIT+4GxbTf0wHwYDVR0jBBgwFoAU49SeyN+FxZONydwtGIT+4GxbTf0wDwYD
+VR0TAQH/BAUwAwEB/zAhBgNVHREEGjAYggliLmV4YW1wbGWCCyouYi5leGFtcGxl
+MAoGCCqGSM49BAMCA0gAMEUCIQCcM5rZfsC31n2cHRu9InS2yNyNeRKC49ztXNM1
+PfsxQQIgdq2cT2Z5srVMNmP3wZLm6abMT0egxYV9vZIf+o2h2iM=
+-----END CERTIFICATE-----
+`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgzffngp7dKNDN2YGG
+1EmdCZLHHR5FIUJJ8qu0abve8dahRANCAAS4t14mZnfDl1chYJDke7RP4tidHH9w
+NYNThfURnQlaL+lEBCLQqtqP7Tro5/U3z6ay0RmUCahvhzsMAjNuKcOT
+-----END PRIVATE KEY-----
+`,
+}
