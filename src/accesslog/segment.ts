@@ -255,10 +255,16 @@ export class Segment {
     try {
       return (this.#reader = await this.#files.open(this.path, 'r'))
     } catch (error) {
-      if (!isMissing(error) || this.#writer === null) throw error
+      // Looked at again: its writing may have ended meanwhile, and left its file to be read.
+      const open = this.#openFile()
+      if (!isMissing(error) || open === null) throw error
       this.isGone = true
-      return this.#writer
+      return open
     }
+  }
+
+  #openFile(): SpillFile | null {
+    return this.#reader ?? this.#writer
   }
 
   async #countEntries(): Promise<void> {

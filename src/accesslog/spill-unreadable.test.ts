@@ -3,6 +3,7 @@ import { mkdir, readdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { Segment } from './segment.ts'
 import { encodeFrame } from './segment-format.ts'
 import { Spill } from './spill.ts'
 import { type SpillFiles, systemFiles } from './spill-files.ts'
@@ -219,3 +220,31 @@ t.test('names that are taken in our own directory are stepped over', async (t) =
   t.match(spill.stats, { refused: 0 })
   t.same(await numbers(spill), [1])
 })
+
+t.test(
+  'D7: a removed segment whose writing ends while it is being opened is read all the same',
+  async (t) => {
+    const parent = mkdtempSync(join(tmpdir(), 'waybill-spill-'))
+    t.teardown(() => rmSync(parent, { recursive: true, force: true }))
+    let open = (): void => {}
+    const opening = new Promise<void>((resolve) => {
+      open = resolve
+    })
+    const files: SpillFiles = {
+      ...UNSYNCED,
+      open: async (path, flags) => {
+        if (flags === 'r') await opening
+        return await systemFiles.open(path, flags)
+      },
+    }
+    const segment = await Segment.create(files, join(parent, '1.seg'))
+    t.teardown(() => segment.close())
+    await segment.append(numbered(1), encodeFrame(numbered(1)), false)
+    await rm(join(parent, '1.seg'))
+    t.equal(await segment.isThere(), false)
+    const reading = segment.read(0)
+    await segment.endWriting()
+    open()
+    t.equal((await reading).kind, 'frame')
+  },
+)
