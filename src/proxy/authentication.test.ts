@@ -11,7 +11,7 @@ function request(...fields: string[]): string {
 }
 
 void t.test(
-  'whatever is wrong with a key, the client sees the same 401, and the entry says why',
+  'G9: a stranger learns nothing, who has the whole secret is told what is wrong with it',
   async (t) => {
     const gateway = await startGateway(t)
     const { directory } = gateway
@@ -40,12 +40,21 @@ void t.test(
     ]
     const client = await gateway.client()
     const seen = new Set<string>()
-    for (const [key] of cases) {
+    const told: Partial<Record<Reason, string>> = {
+      expired_key: 'has expired',
+      revoked_key: 'has been revoked',
+      network: 'from this address',
+      suspended: 'is suspended',
+    }
+    for (const [key, reason] of cases) {
       client.send(key === null ? request() : request(`Authorization: Bearer ${key}`))
       const response = await client.message()
       t.equal(response.status, 401)
       t.match(response.field('www-authenticate') ?? '', /^Basic realm="Waybill".*, Bearer/)
       const id = response.field('x-request-id') ?? ''
+      t.match(response.body, told[reason] ?? '"title"')
+      if (told[reason] !== undefined) continue
+      t.notMatch(response.body, 'detail')
       seen.add(
         (response.head + response.body)
           .replaceAll(id, 'ID')
@@ -62,6 +71,87 @@ void t.test(
     )
   },
 )
+
+void t.test('E4: each form of a credential is one grammar that matches as a whole', async (t) => {
+  const gateway = await startGateway(t)
+  const client = await gateway.client()
+  const { text } = gateway.key
+  const base64 = (pair: string): string => Buffer.from(pair, 'latin1').toString('base64')
+  const right = base64(`me:${text}`)
+  const padded = base64(`m:${text}`) // ends in =
+  const refused = [
+    `Basic ${base64(text)}`, // no colon: RFC 7617 §2
+    `Basic\t${right}`,
+    `Basic ${right}!`,
+    `Basic "${right}"`,
+    `Basic ${right.slice(0, 8)} ${right.slice(8)}`,
+    `Basic ${padded.replace(/=+$/, '')}`,
+    `Basic ${padded}=`,
+    `Basic ${base64(`me\r:${text}`)}`,
+    `Basic ${base64(`me:${text}`).replaceAll('=', '')}, Basic ${right}`,
+    `Bearer\t${text}`,
+    `Bearer ${text},`,
+    `Bearer "${text}"`,
+    `Bearer ${text} x`,
+    `${text},`,
+    `"${text}"`,
+  ]
+  for (const value of refused) {
+    client.send(request(`Authorization: ${value}`))
+    t.equal((await client.message()).status, 401, value.replaceAll(text, 'KEY'))
+  }
+  // Bits of the last character that say nothing: RFC 4648 §3.5.
+  const loose = base64(`ab:${text}`).replace(/(.)(=+)$/, (_, last: string, pad: string) => {
+    const digits = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
+    return `${digits[digits.indexOf(last) + 1] ?? ''}${pad}`
+  })
+  if (loose.endsWith('=')) {
+    client.send(request(`Authorization: Basic ${loose}`))
+    t.equal((await client.message()).status, 401, 'not canonical')
+  }
+  for (const value of [
+    `Basic ${right}`,
+    `bAsIc  ${right}`,
+    `Basic ${base64(`${text}:`)}`,
+    `Bearer ${text}`,
+    text,
+  ]) {
+    client.send(request(`Authorization: ${value}`))
+    ;(await gateway.upstream.request()).wire.send(OK)
+    t.equal((await client.message()).status, 200)
+  }
+})
+
+void t.test('E4: a key reaches no upstream and no entry, in whichever field, path or spelling', async (t) => {
+  const gateway = await startGateway(t, { routes: [{}, { name: 'p', path: '/p/', auth: 'public' }] })
+  const client = await gateway.client()
+  const { text } = gateway.key
+  const secret = text.slice(16)
+  const encoded = Buffer.from(text).toString('hex').replaceAll(/../g, '%$&')
+  const spellings = [text, text.replaceAll('_', '%5F'), text.replaceAll('_', '%255f'), encoded]
+  const pair = Buffer.from(`${text}:any`).toString('base64')
+  const lines = [
+    ...spellings.map((key) => `Cookie: a=1; k=${key}`),
+    ...spellings.map((key) => `Referer: http://h/?x=${key}`),
+    `Authorization: Basic ${pair}`,
+    `Authorization: Basic\t${pair}`,
+    `Authorization: x${pair}`,
+    `Private-Token: ${text}`,
+  ]
+  for (const [i, line] of lines.entries()) {
+    const key = spellings[i % spellings.length] ?? ''
+    client.send(`GET /p/${key}/x?q=${key}&keep=1 HTTP/1.1\r\nHost: gw\r\n${line}\r\n\r\n`)
+    const { wire, message } = await gateway.upstream.request()
+    const head = decodeURIComponent(decodeURIComponent(message.head.replaceAll(/%(?![0-9a-f]{2})/gi, '')))
+    t.notMatch(head, secret, line.slice(0, 20))
+    t.notMatch(head, pair)
+    t.match(head, 'keep=1')
+    wire.send(OK)
+    await client.message()
+  }
+  t.equal(gateway.entries.length >= lines.length - 1, true)
+  for (const { path } of gateway.entries) t.notMatch(decodeURIComponent(decodeURIComponent(path)), secret)
+})
 
 void t.test('malformed keys by the thousand never cause a look-up', async (t) => {
   const gateway = await startGateway(t)

@@ -7,7 +7,7 @@ import type { ClientRequest, ClientResponse } from './client-side.ts'
 import type { Connection } from './connection.ts'
 import type { ClientView } from './forwarded.ts'
 import { redactPath, redactText } from './redact.ts'
-import type { Credential } from './authenticate.ts'
+import type { Credential } from './credentials.ts'
 import type { RequestHead } from './request-head.ts'
 import type { Target } from './target.ts'
 

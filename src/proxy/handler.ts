@@ -1,5 +1,6 @@
 import { Roster } from '../lib/roster.ts'
 import type { EntrySink } from '../model/access-entry.ts'
+import { maskKeys } from '../model/api-key.ts'
 import type { Directory } from '../model/grant.ts'
 import { isInNetworks, plainAddress } from '../model/network.ts'
 import type { Outcome, Reason } from '../model/outcome.ts'
@@ -230,7 +231,7 @@ export class Handler implements DecisionContext, Refuser {
       prefix: route.path.slice(0, -1),
       changes: route.rules.headers,
     })
-    const path = upstreamPath(route, exchange.path, target.query, slug)
+    const path = maskKeys(upstreamPath(route, exchange.path, target.query, slug))
     const { authorization } = head
     return {
       to: { route, origin, holder: slug === '' ? sourceOf(exchange.client.ip) : slug },

@@ -1,4 +1,5 @@
-import { holdsKey } from './authenticate.ts'
+import { holdsKey } from '../model/api-key.ts'
+import { hidesKey } from './credentials.ts'
 import type { ClientView } from './forwarded.ts'
 import type { HeaderChanges } from '../model/route-rules.ts'
 import { CREDENTIAL, DROP, addTokens, cgiName, headerCode, type RequestHead } from './request-head.ts'
@@ -42,6 +43,7 @@ export function upstreamHeaders(input: UpstreamHeaderInput): string[] {
     if (code === DROP || named?.has(lower) === true) continue
     if (removed.length > 0 && removed.includes(cgiName(lower))) continue
     if (code === CREDENTIAL && !mayPass(input, lower, value)) continue
+    if (holdsKey(value)) continue // law 8 by value: whichever field it is in
     // RFC 9110 §7.6.2.
     if (head.maxForwards !== null && input.isOptions && lower === 'max-forwards') {
       out.push(name, decremented(value))
@@ -80,7 +82,7 @@ function decremented(value: string): string {
 
 function mayPass(input: UpstreamHeaderInput, lower: string, value: string): boolean {
   const field = lower === 'authorization' ? 'authorization' : 'x-api-key'
-  if (field === input.credentialField || holdsKey(field, value)) return false
+  if (field === input.credentialField || hidesKey(value)) return false
   return field !== 'authorization' || input.authorization === null
 }
 

@@ -1,4 +1,4 @@
-import { KEY_IN_TEXT, maskKeys } from '../model/api-key.ts'
+import { maskKeys } from '../model/api-key.ts'
 import type { Route } from '../model/route.ts'
 import { isSpecialPath } from './path-readings.ts'
 
@@ -64,7 +64,7 @@ export function redactPath(path: string, query: string, route: Route | null = nu
 
 /** A text with gateway keys masked down to their public id. */
 export function redactText(text: string): string {
-  return text.includes(KEY_IN_TEXT) ? maskKeys(text) : text
+  return maskKeys(text)
 }
 
 const NONE: readonly string[] = []

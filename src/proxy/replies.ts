@@ -14,8 +14,15 @@ export interface Reply {
 /** Both, and Basic first: docker, maven and git never send credentials without a Basic challenge (RFC 9110 §11.6.1). */
 const CHALLENGE = 'Basic realm="Waybill", charset="UTF-8", Bearer realm="Waybill"'
 
-/** What the client may know beyond the title. Never says whether a key exists. */
+/**
+ * What the client may know beyond the title. Whether a key exists is said to nobody but who presents the whole of it: reasons that
+ * only a secret whose digest was found can have are told, those of a guess are not.
+ */
 const DETAILS: Partial<Record<Reason, string>> = {
+  expired_key: 'The key has expired.',
+  revoked_key: 'The key has been revoked.',
+  suspended: 'The tenant of this key is suspended.',
+  network: 'The key may not be used from this address.',
   scope: 'The key is valid, but none of its scopes permits this method on this route.',
   path: 'The path is ambiguous: it holds an encoded or empty segment that two readers could take differently.',
   host: 'The Host field is missing, repeated or invalid.',
@@ -60,8 +67,7 @@ export function problemReply(
   limit: LimitRefusal | null,
 ): Reply {
   const status = statusOf(outcome, reason)
-  const isPrivate = outcome === 'unauthenticated' || outcome === 'tenant_suspended'
-  const detail = reason === null || isPrivate ? undefined : (limitDetail(limit) ?? DETAILS[reason])
+  const detail = reason === null ? undefined : (limitDetail(limit) ?? DETAILS[reason])
   const body = Buffer.from(
     `${JSON.stringify({ type: 'about:blank', title: OUTCOMES[outcome].title, status, detail, requestId })}\n`,
   )
