@@ -77,19 +77,22 @@ t.test('tenants and keys change while the gateway runs', async (t) => {
     await untilStatus(key, 200)
   })
 
-  await t.test('a suspended tenant is refused like a stranger until it is resumed', async (t) => {
-    const key = await gateway.mint({ tenant: 'paused', scopes: ['files:read'] })
-    await gateway.must('tenants', 'suspend', 'paused')
-    await untilStatus(key, 401)
-    const answer = await request(`${gateway.proxyUrl}/files/ok`, { key })
-    t.notMatch(String(answer.body), /suspend/i)
-    await gateway.must('tenants', 'resume', 'paused')
-    await untilStatus(key, 200)
-    await gateway.must('tenants', 'delete', 'paused', '--yes')
-    await untilStatus(key, 401)
-    t.equal((await gateway.cli('tenants', 'resume', 'paused')).code, 1, 'deletion is final')
-    await waitForEntries(db, 1, { where: `tenant = 'paused' AND outcome = 'tenant_suspended'` })
-  })
+  await t.test(
+    'G9: a suspended tenant is refused, and who has its key is told so, until it is resumed',
+    async (t) => {
+      const key = await gateway.mint({ tenant: 'paused', scopes: ['files:read'] })
+      await gateway.must('tenants', 'suspend', 'paused')
+      await untilStatus(key, 401)
+      const answer = await request(`${gateway.proxyUrl}/files/ok`, { key })
+      t.match(String(answer.body), /is suspended/)
+      await gateway.must('tenants', 'resume', 'paused')
+      await untilStatus(key, 200)
+      await gateway.must('tenants', 'delete', 'paused', '--yes')
+      await untilStatus(key, 401)
+      t.equal((await gateway.cli('tenants', 'resume', 'paused')).code, 1, 'deletion is final')
+      await waitForEntries(db, 1, { where: `tenant = 'paused' AND outcome = 'tenant_suspended'` })
+    },
+  )
 
   await t.test('a rotated key and its successor both work for the overlap', async (t) => {
     const key = await gateway.mint({ tenant: 'rotating', scopes: ['files:read'] })
