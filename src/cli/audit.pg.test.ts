@@ -109,6 +109,7 @@ t.test('whatever the encoder writes, the deep audit reads the same bytes from th
     ),
     { numRuns: 40 },
   )
+  await instance.store(instance.seal([], { isFinal: true }))
   for await (const one of auditInstances(sql, {}, { isDeep: true })) {
     t.same(
       one.gaps.map(({ line }) => line),
@@ -148,6 +149,22 @@ t.test('exit 0 and the books when complete; 1 and each gap in a line when not', 
     stderr: /--since must be before[^]*--tenant/,
   })
   const empty = await waybill.run('audit', '--until', '2020-01-01', '--json')
+  t.equal(empty.code, 1, 'G5: an audit of nothing proves nothing')
+  t.match(await waybill.run('audit', '--until', '2020-01-01'), { code: 1, stdout: /NOTHING TO AUDIT/ })
+  t.match(await waybill.run('audit', '--tenant', 'nosuch'), { code: 1, stderr: /there is no tenant nosuch/ })
+  t.match(done.stdout, /\ndatabase: waybill\S* /, 'G5: the database that was read is named')
+  await registerInstance(sql, {
+    id: '00000000-0000-4000-8000-000000000011',
+    host: 'gw-live',
+    version: '0.1.0',
+    startedAt: new Date(),
+    capacityEntries: 10,
+    journalMs: null,
+  })
+  const live = await waybill.run('audit', '--since', '2h')
+  t.equal(live.code, 3, 'D11: a live gateway may have accepted more')
+  t.match(live.stdout, /\ncomplete up to \d{4}-[^\n]*rows counted, not compared[^\n]*--settle/)
+  await sql`DELETE FROM instances WHERE id = '00000000-0000-4000-8000-000000000011'`
   t.match(JSON.parse(empty.stdout), { instanceCount: 0, instances: [], total: { accepted: 0 } })
 })
 

@@ -1,9 +1,13 @@
 import type { Command } from 'commander'
 import { AuditSum, type AuditAccount, type AuditSummary, type InstanceAudit } from '../model/audit.ts'
 import { auditInstances, type AuditFilter } from '../store/audit.ts'
+import { describeDatabase, settle } from '../store/audit-settle.ts'
+import type { Sql } from '../store/sql.ts'
+import { getTenant } from '../store/tenants.ts'
 import type { Cli } from './cli.ts'
 import { DATABASE_OPTIONS, addConfigFlags } from './configuration.ts'
 import { readByDatabase, withDatabase } from './context.ts'
+import { CommandError } from './errors.ts'
 import type { ExitCode, Io } from './io.ts'
 import { openListing, type RowShape } from './listing.ts'
 import { writeOut } from './output.ts'
@@ -16,6 +20,7 @@ export interface AuditFlags {
   readonly since?: string
   readonly until?: string
   readonly deep?: boolean
+  readonly settle?: string
   readonly json?: boolean
 }
 
@@ -23,11 +28,17 @@ export interface AuditFlags {
 export function addAuditCommand(program: Command, cli: Cli): void {
   const command = program
     .command('audit')
-    .description('prove that every accepted entry is stored, or name each gap; exit 0 complete, 1 gaps')
+    .description(
+      'prove that every accepted entry is stored, or name each gap; exit 0 complete, 1 gaps or nothing to audit, 3 complete so far',
+    )
     .option('--tenant <slug>', 'only the books of this tenant')
     .option('--since <time>', `requests from this time on: ${TIME_FORM}`)
     .option('--until <time>', 'requests before this time')
-    .option('--deep', 'also read every row again, and compare it with what was sealed')
+    .option(
+      '--deep',
+      'also read every row again, and compare it with what was sealed; otherwise rows are counted',
+    )
+    .option('--settle <duration>', 'wait this long at most for live gateways to store what they had accepted')
     .option('--json', 'print one JSON object')
   addConfigFlags(command, DATABASE_OPTIONS).action(async (flags: AuditFlags) =>
     cli.finish(await audit(cli.io, flags)),
@@ -50,24 +61,61 @@ export function readAuditFilter(flags: AuditFlags, nowMs: number, problems: Prob
 async function audit(io: Io, flags: AuditFlags): Promise<ExitCode> {
   const problems = new Problems()
   readAuditFilter(flags, io.now(), problems)
+  const settleMs = flags.settle === undefined ? null : problems.durationMs('--settle', flags.settle)
   problems.throwIfAny()
   return await withDatabase(io, flags, 'reader', async ({ sql }) => {
     const filter = await readByDatabase(io, sql, (nowMs, found) => readAuditFilter(flags, nowMs, found))
-    const audits = auditInstances(sql, filter, { isDeep: flags.deep === true })
-    const summary = await (flags.json === true ? printJson(io, filter, audits) : printTable(io, audits))
-    return summary.isComplete ? 0 : 1
+    await requireTenant(sql, filter.tenant)
+    const settledAt = settleMs === null ? null : await settle(sql, settleMs)
+    const isDeep = flags.deep === true
+    const scene = { filter, isDeep, settledAt, database: await describeDatabase(sql) }
+    const audits = auditInstances(sql, filter, { isDeep, isCounted: true })
+    const print = flags.json === true ? printJson : printTable
+    return exitCodeOf(await print(io, scene, audits), settledAt)
   })
+}
+
+/** What an audit is about, and how it is made. */
+interface AuditScene {
+  readonly filter: AuditFilter
+  readonly isDeep: boolean
+  /** What was accepted by then is settled; null when that was not waited for, or took too long. */
+  readonly settledAt: Date | null
+  readonly database: string
+}
+
+function exitCodeOf(summary: AuditSummary, settledAt: Date | null): ExitCode {
+  if (summary.gapCount > 0 || isOfNothing(summary)) return 1
+  return isWhole(summary, settledAt) ? 0 : 3
+}
+
+/** A wrong database, window or tenant looks like this: it must not look like a proof. */
+function isOfNothing({ batches, total }: AuditSummary): boolean {
+  return batches === 0 && total.accepted === 0
+}
+
+/** Whether all was looked at that had been accepted when the audit was asked for, or when its window ends. */
+function isWhole({ settledTo }: AuditSummary, settledAt: Date | null): boolean {
+  return settledTo === null || (settledAt !== null && settledTo >= settledAt)
+}
+
+async function requireTenant(sql: Sql, slug: string | undefined): Promise<void> {
+  if (slug === undefined || (await getTenant(sql, slug)) !== null) return
+  const [row] = await sql`SELECT FROM access_ledger WHERE tenants ? ${slug} OR dropped ? ${slug} LIMIT 1`
+  if (row === undefined)
+    throw new CommandError(`there is no tenant ${slug}, and the ledger has none of that name`)
 }
 
 /** One document, written instance by instance. */
 async function printJson(
   io: Io,
-  filter: AuditFilter,
+  { filter, isDeep, database }: AuditScene,
   audits: AsyncIterable<InstanceAudit>,
 ): Promise<AuditSummary> {
   const sum = new AuditSum()
   const { since = null, until = null, tenant = null } = filter
-  let before = `{"since":${safeJson(since)},"until":${safeJson(until)},"tenant":${safeJson(tenant)},"instances":[\n`
+  const rows = isDeep ? 'compared' : 'counted'
+  let before = `{"database":${safeJson(database)},"rows":"${rows}","since":${safeJson(since)},"until":${safeJson(until)},"tenant":${safeJson(tenant)},"instances":[\n`
   for await (const one of audits) {
     sum.add(one)
     await writeOut(io.stdout, before + safeJson(one))
@@ -101,7 +149,11 @@ const ACCOUNT_SHAPE: RowShape<AccountRow> = {
   ],
 }
 
-async function printTable(io: Io, audits: AsyncIterable<InstanceAudit>): Promise<AuditSummary> {
+async function printTable(
+  io: Io,
+  scene: AuditScene,
+  audits: AsyncIterable<InstanceAudit>,
+): Promise<AuditSummary> {
   const sum = new AuditSum()
   const listing = openListing(io, 'table', ACCOUNT_SHAPE)
   const gaps: string[] = []
@@ -121,23 +173,37 @@ async function printTable(io: Io, audits: AsyncIterable<InstanceAudit>): Promise
   const { summary } = sum
   const lines = gaps.map((line) => `gap: ${escapeUnsafe(line)}\n`)
   if (omitted > 0) lines.push(`gap: ${omitted} more; --json names up to 10000 of each instance\n`)
-  await writeOut(io.stdout, `\n${lines.join('')}${verdict(summary)}\n`)
+  await writeOut(
+    io.stdout,
+    `\n${lines.join('')}database: ${escapeUnsafe(scene.database)}\n${verdict(summary, scene)}\n`,
+  )
   return summary
 }
 
 /** Gaps held to be printed below the table. */
 const MAX_LINES = 100_000
 
-/** The last line: what the numbers come to. */
-function verdict({ total, instanceCount, batches, gapCount, waiting }: AuditSummary): string {
-  const books = `${total.accepted} accepted = ${total.stored} stored + ${total.quarantined} quarantined + ${droppedOf(total)} dropped`
+/** The last line: what the numbers come to, and what was not looked at. */
+function verdict(summary: AuditSummary, { isDeep, settledAt }: AuditScene): string {
+  const { total, instanceCount, batches, gapCount, waiting, settledTo } = summary
+  if (gapCount === 0 && isOfNothing(summary)) {
+    return 'NOTHING TO AUDIT: no entry was accepted; is it the right database, window and tenant?'
+  }
   const parts = [
-    books,
+    `${total.accepted} accepted = ${total.stored} stored + ${total.quarantined} quarantined + ${droppedOf(total)} dropped`,
     `${instanceCount} ${instanceCount === 1 ? 'instance' : 'instances'}, ${batches} batches`,
+    isDeep ? 'every row compared' : 'rows counted, not compared (--deep)',
   ]
   if (total.expired > 0) parts.push(`${total.expired} of the stored have expired`)
   if (waiting > 0) parts.push(`${waiting} on their way`)
-  return `${gapCount === 0 ? 'complete' : `INCOMPLETE, ${gapCount} ${gapCount === 1 ? 'gap' : 'gaps'}`}: ${parts.join('; ')}`
+  const books = parts.join('; ')
+  if (gapCount > 0) return `INCOMPLETE, ${gapCount} ${gapCount === 1 ? 'gap' : 'gaps'}: ${books}`
+  if (settledTo === null) return `complete: ${books}`
+  const upTo = (settledAt !== null && settledTo >= settledAt ? settledAt : settledTo).toISOString()
+  const rest = isWhole(summary, settledAt)
+    ? ''
+    : '; not seen: what live gateways accepted since (--settle 10s waits for it)'
+  return `complete up to ${upTo}: ${books}${rest}`
 }
 
 function droppedOf({ dropped }: Pick<AuditAccount, 'dropped'>): number {

@@ -4,7 +4,8 @@ import type { Readable, Writable } from 'node:stream'
 export type Signal = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGUSR2'
 
 /** 0 done; 1 the answer is "no" or a failure at run time; 2 usage or configuration error. */
-export type ExitCode = 0 | 1 | 2
+/** 3: an audit that found no gap, and reaches into what live gateways are still storing. */
+export type ExitCode = 0 | 1 | 2 | 3
 
 /** All that a command knows of the process it runs in. `main.ts` makes the real one, tests make their own. */
 export interface Io {

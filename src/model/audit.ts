@@ -84,6 +84,8 @@ export interface InstanceAudit {
   readonly gaps: readonly AuditGap[]
   /** Gaps beyond those listed. */
   readonly gapsOmitted: number
+  /** Of a live instance whose end is in the window: what it accepted until then is accounted for; later entries may be on their way. */
+  readonly settledTo?: Date | null
 }
 
 /** The sums of an audit. */
@@ -94,6 +96,8 @@ export interface AuditSummary {
   readonly batches: number
   readonly waiting: number
   readonly gapCount: number
+  /** Until when what was accepted has been looked at, when live instances may have accepted more in the window; null when none has. */
+  readonly settledTo: Date | null
   /** Over all instances, by tenant's name. */
   readonly tenants: readonly AuditAccount[]
   readonly total: Omit<AuditAccount, 'tenant'>
@@ -124,12 +128,16 @@ export class AuditSum {
   #batches = 0
   #waiting = 0
   #gaps = 0
+  #settledTo: Date | null = null
 
   add(audit: InstanceAudit): void {
     this.#instances++
     this.#batches += audit.batches
     this.#waiting += audit.waiting
     this.#gaps += audit.gaps.length + audit.gapsOmitted
+    const { settledTo = null } = audit
+    if (settledTo !== null && (this.#settledTo === null || settledTo < this.#settledTo))
+      this.#settledTo = settledTo
     for (const account of audit.accounts) {
       let sum = this.#accounts.get(account.tenant)
       if (sum === undefined) this.#accounts.set(account.tenant, (sum = openAuditAccount(account.tenant)))
@@ -146,6 +154,7 @@ export class AuditSum {
       batches: this.#batches,
       waiting: this.#waiting,
       gapCount: this.#gaps,
+      settledTo: this.#settledTo,
       tenants: [...this.#accounts.values()].sort((a, b) => (a.tenant < b.tenant ? -1 : 1)),
       total,
     }

@@ -3,8 +3,8 @@ import type { Logger } from '../logger.ts'
 import { endInstance, registerInstance, touchInstance, type InstanceFigures } from '../store/instances.ts'
 import type { Sql } from '../store/sql.ts'
 
-/** How often the row tells that the process lives; an instance whose row is a minute old is taken for dead. */
-const TOUCH_INTERVAL_MS = 10_000
+/** How often the row tells that the process lives, and how far it has come; an instance whose row is a minute old is taken for dead. */
+const TOUCH_INTERVAL_MS = 2000
 const END_TIMEOUT_MS = 2000
 
 /** What is known of this process life from its start. */

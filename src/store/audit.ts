@@ -8,6 +8,7 @@ import {
   type RowsCover,
   type RowsState,
 } from './partition-lives.ts'
+import { findSuspects, type SealedRows } from './audit-counts.ts'
 import type { Sql } from './sql.ts'
 
 /** Ledger rows read at once: a statement of some 20 ms. */
@@ -26,6 +27,8 @@ export interface AuditFilter extends AuditScope {
 
 /** How an audit is made. */
 export interface AuditOptions {
+  /** Also counts the rows: of instances that have other rows than the ledger says, all are read and compared. */
+  readonly isCounted?: boolean
   /** Also reads all rows again, and compares them with the digests. */
   readonly isDeep?: boolean
   /** Ends the audit early: it rejects with the signal's reason. */
@@ -73,7 +76,7 @@ interface BatchRow {
 
 /**
  * Audits the instances that have, or may have, entries of the window, one after the other. It reads the ledger, in pages
- * by primary key, never a row of `access_log` unless it is `isDeep`; memory does not grow with the number of
+ * by primary key, never a row of `access_log` unless it is `isCounted` or `isDeep`; memory does not grow with the number of
  * batches. Measured: 400,000 batches (a day of 50 million entries) in some seconds.
  *
  * A batch belongs to the window when one of its entries may have started in it; the books are those of whole batches. The
@@ -85,9 +88,15 @@ export async function* auditInstances(
   options: AuditOptions = {},
 ): AsyncGenerator<InstanceAudit, void, undefined> {
   const cover = await readRowsCover(sql)
-  for (const row of await findInstances(sql, filter)) {
+  const instances = await findInstances(sql, filter)
+  const suspects =
+    options.isCounted === true && options.isDeep !== true
+      ? await findSuspects(sql, await readSealed(sql, filter), options.signal)
+      : new Set<string>()
+  for (const row of instances) {
     options.signal?.throwIfAborted()
-    yield await auditInstance(sql, row, { filter, options, cover })
+    const isDeep = options.isDeep === true || suspects.has(row.id)
+    yield await auditInstance(sql, row, { filter, options: { ...options, isDeep }, cover })
   }
 }
 
@@ -105,6 +114,7 @@ async function auditInstance(sql: Sql, row: InstanceRow, context: Context): Prom
   const { before, after } = await neighbours(sql, row, filter)
   let from = before ?? 0
   let isAtEnd = true
+  let newest: BatchRow | null = null
   for (;;) {
     options.signal?.throwIfAborted()
     const page = await readBatches(sql, row.id, { from, to: after, filter })
@@ -121,6 +131,7 @@ async function auditInstance(sql: Sql, row: InstanceRow, context: Context): Prom
       fold.reportRows(batch, found, why)
     }
     const last = page.at(-1)
+    newest = last ?? newest
     if (last !== undefined) from = last.batch + 1
     if (last !== undefined && last.batch === after) isAtEnd = false
     if (page.length < PAGE_BATCHES) break
@@ -128,7 +139,22 @@ async function auditInstance(sql: Sql, row: InstanceRow, context: Context): Prom
   for (const { partition, entries } of context.cover.shortOf(row.id)) {
     if (isDayInWindow(partition, filter)) fold.reportShort(partition, entries)
   }
-  return fold.finish(state, isAtEnd && isEndInWindow(row, state, filter))
+  const audit = fold.finish(state, isAtEnd && isEndInWindow(row, state, filter))
+  const isMoving = state === 'live' && isAtEnd && newest?.is_final !== true
+  return { ...audit, settledTo: isMoving ? settledToOf(row, newest, audit.waiting, filter) : null }
+}
+
+/** Until when what a live instance accepted is accounted for; null when that is all of the window. */
+function settledToOf(
+  row: InstanceRow,
+  newest: BatchRow | null,
+  waiting: number,
+  { until }: AuditFilter,
+): Date | null {
+  const isBehind = waiting > 0
+  const batchEnd = newest?.buffered === 0 ? newest.written_at : newest?.first_started_at
+  const settled = (isBehind ? batchEnd : row.last_seen_at) ?? row.started_at ?? new Date(0)
+  return until !== undefined && until <= settled ? null : settled
 }
 
 /** An instance that died is a matter of the window in which it was last seen. */
@@ -177,6 +203,24 @@ function inWindow(sql: Sql, { since, until }: AuditFilter) {
   return sql`(
     (l.last_started_at >= ${from} AND l.first_started_at < ${to})
     OR (l.first_started_at IS NULL AND l.written_at >= ${from} AND l.written_at < ${to}))`
+}
+
+/** What the ledger says of the rows of the window whose partitions can be there. */
+async function readSealed(sql: Sql, filter: AuditFilter): Promise<SealedRows[]> {
+  return await sql<SealedRows[]>`
+    SELECT w.*, w.entries - (
+      SELECT count(*) FROM quarantine q WHERE q.instance = w.instance AND q.seq BETWEEN w."firstSeq" AND w."lastSeq"
+        AND q.resolution IS DISTINCT FROM 'stored') AS rows
+    FROM (
+      SELECT l.instance, min(l.first_seq) AS "firstSeq", max(l.last_seq) AS "lastSeq", min(l.first_started_at) AS "from",
+        max(l.last_started_at) AS "to", sum(l.entries)::bigint AS entries
+      FROM access_ledger l
+      WHERE l.first_seq IS NOT NULL AND ${inWindow(sql, filter)} AND l.first_started_at >= coalesce((
+        SELECT min(to_date(right(c.relname, 8), 'YYYYMMDD')) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+        WHERE i.inhparent = to_regclass('access_log') AND c.relname ~ '^access_log_[0-9]{8}$'
+      )::timestamp AT TIME ZONE 'UTC', 'infinity')
+      GROUP BY l.instance
+    ) w`
 }
 
 /** The batches next to the window: a hole may be between them and it, or be all of it. */
