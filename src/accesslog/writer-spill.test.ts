@@ -439,6 +439,10 @@ t.test(
         store.failure = null
         disk.error = null
         await pass(clock, 60_000)
+        // What was set aside is tried again at growing distances, up to ten minutes.
+        for (let minutes = 0; minutes < 20 && disk.paths.some((path) => path.endsWith('.seg')); minutes++) {
+          await pass(clock, 60_000)
+        }
         await stop()
         const keys = new Set(store.rows.map(({ instance, seq }) => `${instance} ${seq}`))
         if (keys.size !== store.rows.length) throw new Error('a row is there twice')

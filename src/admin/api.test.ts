@@ -79,7 +79,7 @@ void t.test('everything wrong with the parameters is said at once, with what is 
       '__proto__',
     ],
   )
-  t.match(errors[3], { detail: /one of forwarded, unauthenticated/ })
+  t.match(errors[3], { detail: /one of forwarded, answered, unauthenticated/ })
   t.match(errors[8], { detail: 'must be a whole number from 1 to 1000' })
   t.match(errors[10], { detail: /no such parameter; there are tenant, route/ })
   t.match(errors[11], { detail: 'must be given once' })
