@@ -33,6 +33,7 @@ async function stage(t: Test, timeoutMs = 15_000): Promise<Stage> {
       routes: [{ ...route, maxBodyBytes: MAX_BODY_BYTES, idleTimeoutMs: timeoutMs }],
       proxy: { headersTimeoutMs: timeoutMs, maxHeaderBytes: MAX_HEADER_BYTES },
       accessLog: { flushIntervalMs: 100 },
+      auth: { failuresPerMinute: 0 }, // each refusal is to cost what it costs
     },
   })
   const key = await gateway.mint({ tenant: 'acme', scopes: ['files:*'] })

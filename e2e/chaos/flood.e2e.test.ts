@@ -60,7 +60,8 @@ for (const isSilent of [false, true]) {
 }
 
 t.test('garbage keys by the thousand, the database silent: they displace nobody', async (t) => {
-  const scene = await forwardedScene(t, { config: { accessLog: SILENT, spill: NO_SPILL } })
+  const auth = { failuresPerMinute: 0 }
+  const scene = await forwardedScene(t, { config: { accessLog: SILENT, spill: NO_SPILL, auth } })
   const { gateway, forwarder, key } = scene
   forwarder.mode = 'swallow'
   // The garbage first: all room is taken when the tenant comes. Half of it could be keys, the other half could not.

@@ -160,6 +160,20 @@ export const OPTIONS = {
     'Rate buckets that are full again and unused for this long are evicted',
   ),
 
+  'auth.failuresPerMinute': integer(
+    60,
+    0,
+    1_000_000,
+    "Wrong credentials that one address (in IPv6 one /64) may present a minute, per process; more are answered 429 and are no tenant's, valid ones are served; 0 for any number",
+  ),
+  'auth.failuresBurst': integer(60, 1, 1_000_000, 'Wrong credentials that one address may present at once'),
+  'auth.maxSources': integer(
+    65_536,
+    1,
+    1_000_000,
+    'Addresses whose wrong credentials are counted at once, per process; the one longest without makes room',
+  ),
+
   'directory.pollIntervalMs': milliseconds(
     500,
     50,

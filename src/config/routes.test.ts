@@ -183,3 +183,12 @@ void t.test('R24, R22: reads and places of secrets have one form each', async (t
   for (const place of ['bot', '/bot', '/{x}', '/{secret', '/a b{secret}', '/[{secret}'])
     t.match(problemsOf({ redactPath: [place] }), [/\.redactPath\.0: must/], place)
 })
+
+void t.test(
+  'E5: a rate of a public route is refused by name, since nobody would be held to it',
+  async (t) => {
+    const rateLimit = { perSecond: 1, burst: 1 }
+    t.match(problemsOf({ auth: 'public', rateLimit }), [/\.rateLimit: needs auth: key/])
+    t.same(problemsOf({ auth: 'key', rateLimit }), [])
+  },
+)

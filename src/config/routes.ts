@@ -101,6 +101,9 @@ export function readRoutes(value: unknown): { routes: Route[]; problems: string[
     if (rest.auth === 'public' && upstream.includes('{tenant}')) {
       problems.push(`${label}.upstream: {tenant} needs auth: key, a public route has no tenant`)
     }
+    if (rest.auth === 'public' && rateLimit !== undefined) {
+      problems.push(`${label}.rateLimit: needs auth: key, it is of each tenant and a public route has none`)
+    }
     if (tlsFiles !== undefined && target.origin.startsWith('http:')) {
       problems.push(`${label}.tls: needs an https:// upstream`)
     }

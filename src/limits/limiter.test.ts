@@ -112,7 +112,13 @@ void t.test('what one rule refuses is charged to no other', async (t) => {
   for (let i = 0; i < 10; i++) t.equal(limiter.admit(who, narrow, route, 0)?.policy, 'key_rate')
   t.ok(tries(limiter, who, { ...key(), id: 'other' }, 0), 'the tenant still has one')
   t.equal(limiter.admit(who, { ...key(), id: 'other' }, route, 0)?.policy, 'tenant_rate')
-  t.same(limiter.stats.refusals, { tenant_rate: 1, key_rate: 10, route_rate: 0, tenant_concurrency: 0 })
+  t.same(limiter.stats.refusals, {
+    tenant_rate: 1,
+    key_rate: 10,
+    route_rate: 0,
+    tenant_concurrency: 0,
+    auth_throttled: 0,
+  })
 })
 
 void t.test('the rate of a route counts each tenant apart, and a tenant may have its own', async (t) => {

@@ -2,6 +2,7 @@ import { gcraRemaining, gcraTake, gcraWaitMs, type GcraBucket } from '../lib/gcr
 import type { KeyGrant, TenantGrant } from '../model/grant.ts'
 import type { RateLimit, Route } from '../model/route.ts'
 import type { LimitPolicy, LimitsStats } from '../model/stats.ts'
+import { AuthFailures, type FailureLimit } from './auth-failures.ts'
 import type { BucketTakes } from './limit-news.ts'
 
 /** Why a request was refused, as the client is told (draft-ietf-httpapi-ratelimit-headers-10). */
@@ -57,7 +58,8 @@ const RETRY_CONCURRENCY_SECONDS = 1
  * a change acts on the next request; the buckets keep only what was used. A refused request takes nothing from any bucket.
  *
  * Memory is bounded by what is registered, not by what clients send: only authenticated requests get here, so there are
- * at most tenants + keys + tenants × routes buckets, and those not used for `idleBucketMs` are evicted.
+ * at most tenants + keys + tenants × routes buckets, and those not used for `idleBucketMs` are evicted. Wrong credentials
+ * are counted apart, by source, in a map with a bound of its own.
  */
 export class Limiter {
   readonly #tenants = new Map<string, TenantUse>()
@@ -68,17 +70,21 @@ export class Limiter {
     key_rate: 0,
     route_rate: 0,
     tenant_concurrency: 0,
+    auth_throttled: 0,
   }
   readonly #idleBucketMs: number
+  readonly #failures: AuthFailures | null
 
-  constructor(options: { idleBucketMs: number; peers?: LimitPeers | null }) {
+  /** Without `failures` wrong credentials are not counted. */
+  constructor(options: { idleBucketMs: number; peers?: LimitPeers | null; failures?: FailureLimit | null }) {
     this.#idleBucketMs = options.idleBucketMs
+    this.#failures = options.failures ? new AuthFailures(options.failures) : null
     this.#peers = options.peers ?? null
   }
 
   /** Read-only view for metrics. */
   get stats(): LimitsStats {
-    let buckets = this.#byKey.size
+    let buckets = this.#byKey.size + (this.#failures?.size ?? 0)
     let inFlightTenants = 0
     for (const { inFlight, bucket, byRoute } of this.#tenants.values()) {
       buckets += byRoute.size + (bucket === null ? 0 : 1)
@@ -121,6 +127,13 @@ export class Limiter {
     return null
   }
 
+  /** Counts wrong credentials from a source, or says that it has presented too many. `nowMs` must be monotonic. */
+  noteFailure(source: string, nowMs: number): LimitRefusal | null {
+    const refusal = this.#failures?.note(source, nowMs) ?? null
+    if (refusal !== null) this.#refusals.auth_throttled++
+    return refusal
+  }
+
   /** Ends an admitted request. */
   release(tenant: string): void {
     const use = this.#tenants.get(tenant)
@@ -150,6 +163,7 @@ export class Limiter {
 
   /** Evicts buckets that are full again and were not used for `idleBucketMs`. Called from the gateway's clock, not per request. */
   evictIdle(nowMs: number): void {
+    this.#failures?.evictFull(nowMs)
     this.#evictFrom(this.#byKey, nowMs)
     for (const [slug, use] of this.#tenants) {
       this.#evictFrom(use.byRoute, nowMs)

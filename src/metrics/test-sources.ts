@@ -17,7 +17,7 @@ export function restingStats() {
   const stats = {
     proxy: { inFlight: 0, connections: 0, upgradesOpen: 0, routes: [route] },
     limits: {
-      refusals: { tenant_rate: 0, key_rate: 0, route_rate: 0, tenant_concurrency: 0 },
+      refusals: { tenant_rate: 0, key_rate: 0, route_rate: 0, tenant_concurrency: 0, auth_throttled: 0 },
       buckets: 0,
       inFlightTenants: 0,
     },

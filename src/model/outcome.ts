@@ -66,6 +66,7 @@ export type Reason =
   | 'key_rate'
   | 'route_rate'
   | 'tenant_concurrency'
+  | 'auth_throttled'
   | 'no_snapshot'
   | 'log_blocked'
   | 'log_full'

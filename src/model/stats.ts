@@ -33,7 +33,13 @@ export interface ProxyStats {
 }
 
 /** Policies that refuse a request with 429; also the entry's `reason`. */
-export const LIMIT_POLICIES = ['tenant_rate', 'key_rate', 'route_rate', 'tenant_concurrency'] as const
+export const LIMIT_POLICIES = [
+  'tenant_rate',
+  'key_rate',
+  'route_rate',
+  'tenant_concurrency',
+  'auth_throttled',
+] as const
 
 export type LimitPolicy = (typeof LIMIT_POLICIES)[number]
 

@@ -11,6 +11,7 @@ import { presentedKey } from './credentials.ts'
 import type { Exchange } from './exchange.ts'
 import type { RouteTable } from './route-table.ts'
 import { isSpecialPath } from './path-readings.ts'
+import { sourceOf } from './source.ts'
 import { hostName } from './target.ts'
 
 /** Why a request goes no further. */
@@ -97,8 +98,13 @@ function findRoute(exchange: Exchange, context: DecisionContext): Refusal | null
   const { snapshot } = context.directory
   if (snapshot === null) return refuse('not_ready', 'no_snapshot')
   const result = authenticate(found, snapshot, exchange.client.ip, exchange.startedAtMs)
+  if (!result.ok) {
+    const throttled = throttle(exchange, result.reason, context)
+    if (throttled !== null) return throttled
+    exchange.key = result.key
+    return refuse(result.outcome, result.reason)
+  }
   exchange.key = result.key
-  if (!result.ok) return refuse(result.outcome, result.reason)
   exchange.tenant = result.tenant
   context.directory.noteUse(result.key.id)
   const rest = exchange.path.slice(route.path.length - 1)
@@ -116,6 +122,21 @@ function findRoute(exchange: Exchange, context: DecisionContext): Refusal | null
     need === 'write' || (need === 'by_body' && mayWrite) ? mayWrite : permits(scopes, route.name, 'read')
   if (!mayDo) return refuse('forbidden', 'scope')
   return tooLarge(exchange)
+}
+
+/**
+ * Counts credentials that were presented and are wrong; beyond its number a source is told nothing else, and its requests are
+ * no tenant's: a stranger with an expired key runs up nobody's usage. Valid keys never get here, and whose address nobody knows
+ * is not counted: one bucket for all such clients would be everybody's.
+ */
+function throttle(
+  { client, startedTick }: Exchange,
+  reason: Reason,
+  context: DecisionContext,
+): Refusal | null {
+  if (reason === 'missing_key' || client.ip === '') return null
+  const limit = context.limiter.noteFailure(sourceOf(client.ip), startedTick)
+  return limit === null ? null : { outcome: 'rate_limited', reason: limit.policy, limit }
 }
 
 function tooLarge(exchange: Exchange): Refusal | null {

@@ -95,6 +95,8 @@ function limitDetail(limit: LimitRefusal | null): string | undefined {
   const after = `Retry in ${limit.retryAfterSeconds} s.`
   if (limit.policy === 'tenant_concurrency')
     return `At most ${limit.quota} requests of the tenant at once. ${after}`
+  if (limit.policy === 'auth_throttled')
+    return `Too many wrong credentials came from this address; valid ones are served. ${after}`
   return `The rate limit of the ${limit.policy.slice(0, -'_rate'.length)} is used up. ${after}`
 }
 

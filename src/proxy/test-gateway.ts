@@ -1,4 +1,5 @@
 import type { Test } from 'tap'
+import type { FailureLimit } from '../limits/auth-failures.ts'
 import { Limiter } from '../limits/limiter.ts'
 import type { AccessEntry, EntrySink } from '../model/access-entry.ts'
 import { mintKey, type MintedKey } from '../model/api-key.ts'
@@ -93,6 +94,8 @@ export interface TestGatewayOptions {
   /** When a request arrived, epoch milliseconds; `Date.now` unless told. */
   readonly now?: () => number
   readonly pool?: PoolOptions
+  /** Wrong credentials a source may present; default none are counted. */
+  readonly failures?: FailureLimit
 }
 
 const DEFAULTS: ListenerOptions = {
@@ -131,7 +134,7 @@ export class TestGateway {
   readonly entries: AccessEntry[] = []
   readonly reports: unknown[] = []
   readonly counters = new ProxyCounters()
-  readonly limiter = new Limiter({ idleBucketMs: 60_000 })
+  readonly limiter: Limiter
   readonly pools: UpstreamPools
   readonly handler: Handler
   readonly listener: ProxyListener
@@ -142,6 +145,7 @@ export class TestGateway {
 
   constructor(upstream: RawUpstream, options: TestGatewayOptions) {
     this.upstream = upstream
+    this.limiter = new Limiter({ idleBucketMs: 60_000, failures: options.failures ?? null })
     this.pools = new UpstreamPools({
       maxPools: options.maxPools ?? 16,
       ...(options.pool && { pool: options.pool }),

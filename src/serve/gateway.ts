@@ -11,7 +11,7 @@ import { DirectoryRefresher } from '../directory/refresher.ts'
 import { DatabaseClock } from '../lib/database-clock.ts'
 import { machineName } from '../lib/machine.ts'
 import { runPhases, type Phase } from '../lib/phases.ts'
-import { Limiter, type LimitPeers } from '../limits/limiter.ts'
+import type { Limiter, LimitPeers } from '../limits/limiter.ts'
 import type { RootLogger } from '../logger.ts'
 import type { Metrics } from '../metrics.ts'
 import { compileNetworks } from '../model/network.ts'
@@ -29,6 +29,7 @@ import { auditJobOf, type AuditJob } from './audit-job.ts'
 import { readCertificates } from './certificates.ts'
 import { boundConnections } from './descriptors.ts'
 import { checkReader, type DatabaseUpkeep, type GatewayDatabase } from './database.ts'
+import { openLimiter } from './limits.ts'
 import { RollUpJob, rollUpTimes } from './roll-up-job.ts'
 import { readinessOf, type Readiness } from './readiness.ts'
 import { openUpstreams } from './upstreams.ts'
@@ -128,7 +129,7 @@ export class Gateway {
     this.#log = new AccessLog({ instance, target, control: this.#control, options: o, logger })
     this.#rollUps = isAlone ? new RollUpJob({ target, ...rollUpTimes(o), logger }) : null
     this.#audit = this.#reader === null ? null : auditJobOf(config, this.#reader, logger)
-    this.limiter = new Limiter({ idleBucketMs: o['limits.idleBucketMs'], peers: isAlone ? null : role.peers })
+    this.limiter = openLimiter(o, isAlone ? null : role.peers)
     this.#pools = openUpstreams(o)
     this.#handler = new Handler({
       directory: this.#directory,
