@@ -57,7 +57,8 @@ t.test('streams', async (t) => {
     }
     events.destroy()
     await untilTrue('the upstream sees that the client left', () => upstream.inFlight === 0, {
-      timeoutMs: 3000,
+      // A client that leaves looks like one that has ended its side: it is given 3 s (`proxy.halfClosedIdleMs`).
+      timeoutMs: 10_000,
     })
     await waitForEntries(db, 1, { where: `path = '/api/sse'` })
     const [row] = await db.query(

@@ -188,8 +188,11 @@ function random(below: number): number {
   return Math.floor(Math.random() * below)
 }
 
-/** Whether it tells of a COPY that was committed: its CommandComplete, and ReadyForQuery, in one piece. A refusal has no such tag. */
+/**
+ * Whether it tells of a COPY that was committed: its CommandComplete, the answer of the count that follows it, and ReadyForQuery, in one
+ * piece. A refusal ends without such tags.
+ */
 function isAcknowledgement(chunk: Buffer): boolean {
   // eslint-disable-next-line no-control-regex -- the protocol's
-  return /COPY \d+\0Z\0\0\0\x05.$/s.test(chunk.toString('latin1'))
+  return /COPY \d+\0.*SELECT 1\0Z\0\0\0\x05.$/s.test(chunk.toString('latin1'))
 }

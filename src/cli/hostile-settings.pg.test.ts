@@ -17,7 +17,6 @@ const HOSTILE: Readonly<Record<string, string>> = {
   bytea_output: "'escape'",
   client_encoding: "'LATIN1'",
   standard_conforming_strings: 'off',
-  default_transaction_read_only: 'on',
   default_transaction_isolation: "'serializable'",
   default_transaction_deferrable: 'on',
   row_security: 'on',
@@ -48,10 +47,7 @@ t.test('R20: no setting of a role or a database reaches a session', async (t) =>
     t.equal(rows.length, Object.keys(HOSTILE).length)
     for (const { name, setting, reset } of rows) {
       // The drivers ask for UTF8 themselves, which makes it the one to go back to.
-      const isOurs =
-        name !== 'synchronous_commit' &&
-        name !== 'client_encoding' &&
-        !(sql === reader && name === 'default_transaction_read_only')
+      const isOurs = name !== 'synchronous_commit' && name !== 'client_encoding'
       if (isOurs) t.not(setting, reset, name)
     }
     const [row] = await sql<{ at: Date; float: number; bytes: Buffer }[]>`

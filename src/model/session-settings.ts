@@ -17,7 +17,7 @@ const TEXT_FORMS: Readonly<Record<string, string>> = {
 
 const BEHAVIOUR: Readonly<Record<string, string>> = {
   default_transaction_isolation: 'read committed',
-  default_transaction_read_only: 'off',
+  // `default_transaction_read_only` is not here: with it an operator stops writers on purpose, and entries wait on disk meanwhile.
   default_transaction_deferrable: 'off',
   // A role that row level security restricts would read nothing where it means to read all, and believe it: it gets an error (42501)
   // instead. Reads on a tenant's behalf turn it on (tenant-scope.ts).

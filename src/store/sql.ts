@@ -117,7 +117,7 @@ function open(target: DatabaseTarget, settings: OpenSettings): Sql {
     // Whatever waits for a lock makes others queue behind it: DDL most of all.
     lock_timeout: LOCK_TIMEOUT_MS,
     idle_in_transaction_session_timeout: 60_000,
-    default_transaction_read_only: settings.isReadOnly ? 'on' : 'off',
+    ...(settings.isReadOnly ? { default_transaction_read_only: 'on' } : {}),
   })
   const connectTimeoutMs = CONNECT_TIMEOUT_MS
   const sockets = new DatabaseSockets(target, { connectTimeoutMs, maxSilenceMs, statement })
