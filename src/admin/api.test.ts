@@ -166,6 +166,31 @@ void t.test('usage is collected over its chunks and says when it is cut', async 
   t.equal((asked[1]?.until.getTime() ?? 0) - (asked[1]?.since.getTime() ?? 0), 30 * 86_400_000)
 })
 
+void t.test('R29: usage has the days and dates of the time zone asked for', async (t) => {
+  const zones: (string | undefined)[] = []
+  const { ask } = await startAdmin(t, {
+    queries: {
+      ...EMPTY_QUERIES,
+      usage: async function* ({ timeZone }) {
+        zones.push(timeZone?.name)
+        yield* []
+      },
+    },
+  })
+  const query = '/api/usage?since=2026-09-27&until=2026-10-01'
+  t.match((await ask(`${query}&timezone=Pacific/Auckland`)).json(), {
+    since: '2026-09-26T12:00:00.000Z',
+    until: '2026-09-30T11:00:00.000Z',
+    timezone: 'Pacific/Auckland',
+  })
+  t.match((await ask(query)).json(), { since: '2026-09-27T00:00:00.000Z', timezone: 'UTC' })
+  t.strictSame(zones, ['Pacific/Auckland', 'UTC'])
+  const refused = await ask('/api/usage?timezone=%2B13:00&since=nope')
+  t.match(refused, { status: 400, text: /IANA time zone database such as Pacific/ })
+  t.match(refused.text, /a time such as/)
+  t.match(await ask('/api/audit?timezone=UTC'), { status: 400, text: /no such parameter/ })
+})
+
 void t.test(
   'an audit covers a bounded window, a day unless told, and says when its lists are cut',
   async (t) => {

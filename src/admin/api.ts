@@ -1,4 +1,5 @@
 import { AuditSum, type AuditGap } from '../model/audit.ts'
+import { TimeZone } from '../model/time-zone.ts'
 import type { EntryCursor } from '../store/entries.ts'
 import type { UsageRow } from '../store/usage.ts'
 import {
@@ -8,6 +9,7 @@ import {
   PATH_PREFIX,
   SLUG,
   STATUS,
+  TIME_ZONE,
   readParameters,
   timeAt,
   type Parameter,
@@ -73,10 +75,14 @@ async function tenants(queries: AdminQueries, query: URLSearchParams): Promise<u
 }
 
 async function usage(queries: AdminQueries, query: URLSearchParams, signal: AbortSignal): Promise<unknown> {
-  const filter = readWindow(query, await nowOf(queries), {
+  // One that is none is refused with whatever else is wrong.
+  const timeZone = TimeZone.named(query.get('timezone') ?? 'UTC') ?? TimeZone.UTC
+  const window = readWindow(query, await nowOf(queries), {
     defaultDays: USAGE_DEFAULT_DAYS,
     maxDays: USAGE_MAX_DAYS,
+    timeZone,
   })
+  const filter = { ...window, timeZone }
   const { since, until } = filter
   const rows: UsageRow[] = []
   for await (const chunk of queries.usage(filter)) {
@@ -84,7 +90,8 @@ async function usage(queries: AdminQueries, query: URLSearchParams, signal: Abor
     rows.push(...chunk.slice(0, USAGE_MAX_ROWS + 1 - rows.length))
     if (rows.length > USAGE_MAX_ROWS) break
   }
-  return { since, until, usage: rows.slice(0, USAGE_MAX_ROWS), isTruncated: rows.length > USAGE_MAX_ROWS }
+  const isTruncated = rows.length > USAGE_MAX_ROWS
+  return { since, until, timezone: timeZone.name, usage: rows.slice(0, USAGE_MAX_ROWS), isTruncated }
 }
 
 /** Exactly the figures of `waybill audit`, for a window of days. `isComplete` and the sums cover all, the lists may be cut. */
@@ -115,16 +122,21 @@ interface WindowFilter {
   readonly until: Date
 }
 
-/** A tenant and a window of bounded length, up to now unless told. */
+/** A tenant and a window of bounded length, up to now unless told; `timezone` is a parameter where there is a `timeZone`. */
 function readWindow(
   query: URLSearchParams,
   nowMs: number,
-  { defaultDays, maxDays }: { readonly defaultDays: number; readonly maxDays: number },
+  {
+    defaultDays,
+    maxDays,
+    timeZone,
+  }: { readonly defaultDays: number; readonly maxDays: number; readonly timeZone?: TimeZone },
 ): WindowFilter {
   const given = readParameters(query, {
     tenant: SLUG,
-    since: timeAt(nowMs),
-    until: timeAt(nowMs),
+    since: timeAt(nowMs, timeZone),
+    until: timeAt(nowMs, timeZone),
+    ...(timeZone === undefined ? {} : { timezone: TIME_ZONE }),
   })
   const until = given.until ?? new Date(nowMs)
   const since = given.since ?? new Date(until.getTime() - defaultDays * DAY_MS)

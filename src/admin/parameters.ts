@@ -1,6 +1,7 @@
 import { DURATION_FORM, parseDurationMs } from '../model/duration.ts'
 import { ENTRY_OUTCOMES } from '../model/canary.ts'
 import { SLUG_PATTERN } from '../model/slug.ts'
+import { TIME_ZONE_FORM, TimeZone } from '../model/time-zone.ts'
 import { ParameterError, type ParameterProblem } from './problem.ts'
 
 /** One query parameter: what is allowed, in words, and how it is read; null for what is not allowed. */
@@ -69,14 +70,17 @@ export const PATH_PREFIX: Parameter<string> = {
 
 const TIME_PATTERN = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d))?$/
 
-/** A moment: as such, or as how long before `nowMs`. */
-export const timeAt = (nowMs: number): Parameter<Date> => ({
+export const TIME_ZONE: Parameter<TimeZone> = { form: TIME_ZONE_FORM, parse: (text) => TimeZone.named(text) }
+
+/** A moment: as such, as the beginning of a day of `zone`, or as how long before `nowMs`. */
+export const timeAt = (nowMs: number, zone = TimeZone.UTC): Parameter<Date> => ({
   form: `a time such as 2026-11-21, 2026-11-21T08:00:00Z, or how long ago: ${DURATION_FORM}`,
   parse: (text) => {
     const agoMs = parseDurationMs(text)
     if (agoMs !== null) return new Date(nowMs - agoMs)
     const time = new Date(TIME_PATTERN.test(text) ? text : Number.NaN)
-    return Number.isNaN(time.getTime()) ? null : time
+    if (Number.isNaN(time.getTime())) return null
+    return text.includes('T') || zone === TimeZone.UTC ? time : new Date(zone.momentOf(time.getTime()))
   },
 })
 

@@ -11,7 +11,7 @@ import {
 import { readClock } from '../store/retention.ts'
 import type { Sql } from '../store/sql.ts'
 import { listTenants, type Tenant } from '../store/tenants.ts'
-import { usageByDay, type UsageRow } from '../store/usage.ts'
+import { usageByDay, type UsageFilter, type UsageRow } from '../store/usage.ts'
 
 /** A page of entries; `next` is the cursor of the page after it. */
 export interface EntryPage {
@@ -30,7 +30,7 @@ export interface AdminQueries {
   /** Tenants by slug, deleted ones not included. */
   tenants(after: string, limit: number): Promise<readonly Tenant[]>
   /** Usage by day, tenant and route, a chunk at a time. */
-  usage(filter: { tenant?: string; since: Date; until: Date }): AsyncIterable<readonly UsageRow[]>
+  usage(filter: UsageFilter): AsyncIterable<readonly UsageRow[]>
   /** The audit of each instance that may have entries of the window; ends with the signal. */
   audit(
     filter: { tenant?: string; since: Date; until: Date },

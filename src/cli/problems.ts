@@ -4,6 +4,7 @@ import { networkProblem, plainNetwork } from '../model/network.ts'
 import type { RateLimit } from '../model/route.ts'
 import { scopeProblem } from '../model/scope.ts'
 import { slugProblem } from '../model/slug.ts'
+import { TIME_ZONE_FORM, TimeZone } from '../model/time-zone.ts'
 import { UsageError } from './errors.ts'
 
 /** What a rate must look like, for messages and help. */
@@ -91,11 +92,11 @@ export class Problems {
     return rates
   }
 
-  /** A point in time: that long before `nowMs`, or a date or time as written, UTC unless it names an offset. */
-  time(label: string, value: string, nowMs: number): Date {
+  /** A point in time: that long before `nowMs`, or a date or time as written, of `zone` unless it names an offset. */
+  time(label: string, value: string, nowMs: number, zone = TimeZone.UTC): Date {
     const agoMs = parseDurationMs(value)
     if (agoMs !== null) return new Date(nowMs - agoMs)
-    const time = parseTime(value)
+    const time = parseTime(value, zone)
     if (time !== null) return time
     this.add(`${label}: ${quote(value)} is not a time: ${TIME_FORM}`)
     return new Date(nowMs)
@@ -109,6 +110,13 @@ export class Problems {
     if (time === null) this.add(`${label}: ${quote(value)} is neither a duration (90d) nor a time nor never`)
     else if (time.getTime() <= nowMs) this.add(`${label}: ${quote(value)} is not in the future`)
     return time
+  }
+
+  /** A time zone; UTC after a problem. */
+  timeZone(label: string, value: string): TimeZone {
+    const zone = TimeZone.named(value)
+    if (zone === null) this.add(`${label}: ${quote(value)} is not a time zone: ${TIME_ZONE_FORM}`)
+    return zone ?? TimeZone.UTC
   }
 
   choice<T extends string>(label: string, value: string, of: readonly T[]): T | undefined {
@@ -137,14 +145,15 @@ function quote(value: string): string {
   return JSON.stringify(value.slice(0, 80))
 }
 
-/** A date or an ISO 8601 time, UTC unless it names an offset; null when it is neither. */
-function parseTime(text: string): Date | null {
+/** A date or an ISO 8601 time, of `zone` unless it names an offset; null when it is neither. */
+function parseTime(text: string, zone = TimeZone.UTC): Date | null {
   const match = /^(\d{4}-\d{2}-\d{2})(T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)?(Z|[+-]\d{2}:\d{2})?$/.exec(text)
-  const [, day = '', clock = 'T00:00', zone = 'Z'] = match ?? []
-  const ms = Date.parse(`${day}${clock}${zone}`)
+  const [, day = '', clock = 'T00:00', offset] = match ?? []
+  const ms = Date.parse(`${day}${clock}${offset ?? 'Z'}`)
   if (match === null || Number.isNaN(ms)) return null
   // `Date.parse` takes 31 February for 3 March.
-  return new Date(`${day}T00:00Z`).toISOString().startsWith(day) ? new Date(ms) : null
+  if (!new Date(`${day}T00:00Z`).toISOString().startsWith(day)) return null
+  return new Date(offset === undefined && zone !== TimeZone.UTC ? zone.momentOf(ms) : ms)
 }
 
 /** A rate in the form in which it is typed: `50:100`; `none` for null. */

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
-import { usageByDay, type UsageRow } from '../store/usage.ts'
+import { TimeZone } from '../model/time-zone.ts'
+import { usageByDay, type UsageFilter, type UsageRow } from '../store/usage.ts'
 import type { Cli } from './cli.ts'
 import { DATABASE_OPTIONS, addConfigFlags } from './configuration.ts'
 import { readByDatabase, withDatabase } from './context.ts'
@@ -14,21 +15,20 @@ export interface UsageFlags extends FormatFlags {
   readonly period?: string
   readonly since?: string
   readonly until?: string
+  readonly timezone?: string
 }
 
-/** Which usage is asked for: whole UTC days from `since` to before `until`. */
+/** Which usage is asked for: whole days of a time zone from `since` to before `until`. */
 export interface UsageQuery {
-  readonly filter: { readonly tenant?: string; readonly since: Date; readonly until: Date }
+  readonly filter: UsageFilter
   readonly format: Format
 }
-
-const DAY_MS = 86_400_000
 
 /** Adds `waybill usage`. */
 export function addUsageCommand(program: Command, cli: Cli): void {
   const command = program
     .command('usage')
-    .description('requests and bytes per UTC day, tenant and route')
+    .description('requests and bytes per day, tenant and route')
     .option('--tenant <slug>', 'only this tenant')
     .option(
       '--period <period>',
@@ -36,6 +36,10 @@ export function addUsageCommand(program: Command, cli: Cli): void {
     )
     .option('--since <time>', `whole days from this time on: ${TIME_FORM}`)
     .option('--until <time>', 'whole days up to this time')
+    .option(
+      '--timezone <name>',
+      'whose days, months and dates these are: an IANA name such as Pacific/Auckland (default: UTC)',
+    )
   addConfigFlags(addFormatFlags(command), DATABASE_OPTIONS).action(async (flags: UsageFlags) =>
     cli.finish(await usage(cli.io, flags)),
   )
@@ -43,40 +47,42 @@ export function addUsageCommand(program: Command, cli: Cli): void {
 
 /** Reads the flags; collects what is wrong with them. */
 export function readUsageQuery(flags: UsageFlags, nowMs: number, problems: Problems): UsageQuery {
+  const zone = flags.timezone === undefined ? TimeZone.UTC : problems.timeZone('--timezone', flags.timezone)
   const tenant = flags.tenant === undefined ? {} : { tenant: problems.slug('--tenant', flags.tenant) }
+  const scope = { ...tenant, timeZone: zone }
   const format = readFormat(flags, problems)
   const isRange = flags.since !== undefined || flags.until !== undefined
   if (flags.period !== undefined && isRange) problems.add('--period contradicts --since and --until')
   if (flags.until !== undefined && flags.since === undefined) problems.add('--until needs --since')
   if (flags.since === undefined) {
-    const range = period(flags.period ?? new Date(nowMs).toISOString().slice(0, 7))
+    const range = period(flags.period ?? zone.dayOf(nowMs).slice(0, 7), zone)
     if (range === null) problems.add('--period: must be such as 2026-11, 2026-11-21 or 2026')
-    return { format, filter: { ...tenant, ...(range ?? { since: new Date(0), until: new Date(0) }) } }
+    return { format, filter: { ...scope, ...(range ?? { since: new Date(0), until: new Date(0) }) } }
   }
-  const since = startOfDay(problems.time('--since', flags.since, nowMs).getTime())
-  const end = flags.until === undefined ? nowMs : problems.time('--until', flags.until, nowMs).getTime()
+  const since = new Date(zone.startOfDay(problems.time('--since', flags.since, nowMs, zone).getTime()))
+  const end = flags.until === undefined ? nowMs : problems.time('--until', flags.until, nowMs, zone).getTime()
   // A day that has begun counts whole: a row never stands for a part of a day without saying so.
-  const until = new Date(startOfDay(end - 1).getTime() + DAY_MS)
+  const until = new Date(zone.endOfDay(end - 1))
   if (since >= until) problems.add('--since must be before --until')
-  return { format, filter: { ...tenant, since, until } }
+  return { format, filter: { ...scope, since, until } }
 }
 
-function startOfDay(ms: number): Date {
-  return new Date(Math.floor(ms / DAY_MS) * DAY_MS)
-}
-
-function period(text: string): { since: Date; until: Date } | null {
+function period(text: string, zone: TimeZone): { since: Date; until: Date } | null {
   const match = /^(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?$/.exec(text)
   if (match === null) return null
   const [year, month, day] = [Number(match[1]), Number(match[2] ?? 1), Number(match[3] ?? 1)]
   const since = new Date(Date.UTC(year, month - 1, day))
-  // Date.UTC takes month 13 and 31 February for later dates.
-  if (since.getUTCMonth() !== month - 1 || since.getUTCDate() !== day) return null
+  // Date.UTC takes month 13 and 31 February for later dates, and the years before 100 for those of 1900.
+  if (since.getUTCFullYear() !== year || since.getUTCMonth() !== month - 1 || since.getUTCDate() !== day)
+    return null
   const until = new Date(since)
   if (match[3] !== undefined) until.setUTCDate(day + 1)
   else if (match[2] !== undefined) until.setUTCMonth(month)
   else until.setUTCFullYear(year + 1)
-  return { since, until }
+  return {
+    since: new Date(zone.momentOf(since.getTime())),
+    until: new Date(zone.momentOf(until.getTime())),
+  }
 }
 
 const USAGE_SHAPE: RowShape<UsageRow> = {

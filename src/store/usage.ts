@@ -1,15 +1,15 @@
 import { CANARY_TENANT } from '../model/canary.ts'
+import { TimeZone } from '../model/time-zone.ts'
 import { oldestPartitionMs } from './partitions.ts'
 import { readRollUpCover, type RollUpCover } from './roll-ups.ts'
 import type { Sql, SqlFragment, TransactionSql } from './sql.ts'
 import { asTenant } from './tenant-scope.ts'
 
 const MINUTE_MS = 60_000
-const DAY_MS = 86_400_000
 
-/** What a tenant did on a route in one UTC day. */
+/** What a tenant did on a route in one day. */
 export interface UsageRow {
-  /** 'YYYY-MM-DD', UTC. */
+  /** 'YYYY-MM-DD', in the zone that was asked for. */
   readonly day: string
   /** Null for requests that could not be attributed. */
   readonly tenant: string | null
@@ -28,28 +28,32 @@ export interface UsageFilter {
   readonly since: Date
   /** Exclusive. */
   readonly until: Date
+  /** Whose days they are; UTC unless told. */
+  readonly timeZone?: TimeZone
 }
 
 interface Range {
   readonly from: Date
   readonly to: Date
+  /** What the day is called; that of `from` in UTC unless told. */
+  readonly day?: string
 }
 
 /**
  * Usage from `since` (inclusive) until `until` (exclusive) per day, tenant and route. It agrees with the entries exactly, as of
  * one moment for each day: minutes that are rolled up come from the roll-ups, those that a batch has touched since, and
  * those that the range cuts, from their rows. Days whose rows have expired come from the roll-ups alone, in whole minutes.
- * Oldest day first, one chunk and one transaction for each day that has entries.
+ * Days are those of a time zone, an hour longer or shorter where its clocks change: roll-ups are of a minute, and of a quarter of an
+ * hour for older days, of which every zone's offset is a multiple. Oldest day first, one chunk and one transaction for each day that has entries.
  */
 export async function* usageByDay(
   sql: Sql,
   filter: UsageFilter,
 ): AsyncGenerator<UsageRow[], void, undefined> {
-  const { tenant, since, until } = filter
+  const { tenant, since, until, timeZone = TimeZone.UTC } = filter
   for (let from = Math.max(since.getTime(), await oldestMs(sql)); from < until.getTime();) {
-    const midnight = (Math.floor(from / DAY_MS) + 1) * DAY_MS
-    const to = Math.min(midnight, until.getTime())
-    const range = { from: new Date(from), to: new Date(to) }
+    const to = Math.min(timeZone.endOfDay(from), until.getTime())
+    const range = { from: new Date(from), to: new Date(to), day: timeZone.dayOf(from) }
     const cover = (tx: TransactionSql): Promise<RollUpCover | null> =>
       readRollUpCover(tx, Math.floor(from / MINUTE_MS), Math.floor((to - 1) / MINUTE_MS))
     const rows =
@@ -73,7 +77,7 @@ export async function readUsage(
   const onlyTenant =
     tenant === undefined ? tx`AND r.tenant IS DISTINCT FROM ${CANARY_TENANT}` : tx`AND r.tenant = ${tenant}`
   return await tx<UsageRow[]>`
-    SELECT ${range.from.toISOString().slice(0, 10)}::text AS day, r.tenant, r.route, sum(r.n)::bigint AS requests,
+    SELECT ${range.day ?? range.from.toISOString().slice(0, 10)}::text AS day, r.tenant, r.route, sum(r.n)::bigint AS requests,
       coalesce(sum(r.n) FILTER (WHERE r.status_class = 4), 0)::bigint AS errors_4xx,
       coalesce(sum(r.n) FILTER (WHERE r.status_class >= 5), 0)::bigint AS errors_5xx,
       sum(r.bytes_received)::bigint AS bytes_received, sum(r.bytes_sent)::bigint AS bytes_sent
