@@ -144,6 +144,12 @@ export const OPTIONS = {
     (v) => v === '' || /^\/[A-Za-z0-9._~/-]{1,200}$/.test(v),
     { isLive: true },
   ),
+  'proxy.revokedExchanges': choice(
+    'end',
+    ['end', 'finish'],
+    'What becomes of requests, streams and tunnels under way whose key is revoked, expires or loses the scope or network, or whose tenant is suspended',
+    { isLive: true },
+  ),
   'proxy.maxUpstreamPools': integer(
     1024,
     1,

@@ -1,7 +1,7 @@
 import type { EntrySink } from '../model/access-entry.ts'
 import type { Directory } from '../model/grant.ts'
 import type { Outcome, Reason } from '../model/outcome.ts'
-import { permits } from '../model/scope.ts'
+import { permits, type ScopeSet } from '../model/scope.ts'
 import type { Route } from '../model/route.ts'
 import type { LimitRefusal, Limiter } from '../limits/limiter.ts'
 import { accessOf } from './access.ts'
@@ -107,21 +107,24 @@ function findRoute(exchange: Exchange, context: DecisionContext): Refusal | null
   exchange.key = result.key
   exchange.tenant = result.tenant
   context.directory.noteUse(result.key.id)
-  const rest = exchange.path.slice(route.path.length - 1)
+  const permission = permissionOf(exchange, route, result.key.scopes)
+  exchange.mustShowRead = permission === 'by_body'
+  if (permission === 'no') return refuse('forbidden', 'scope')
+  return tooLarge(exchange)
+}
+
+/** Whether scopes permit the request; `by_body` only if its body shows that it reads. */
+export function permissionOf(exchange: Exchange, route: Route, scopes: ScopeSet): 'yes' | 'no' | 'by_body' {
   const need = accessOf(route, {
     method: exchange.req.method ?? '',
-    rest,
-    query: target?.query ?? '',
-    head,
+    rest: exchange.path.slice(route.path.length - 1),
+    query: exchange.target?.query ?? '',
+    head: exchange.head,
     isUpgrade: exchange.res === null,
   })
-  const { scopes } = result.key
-  const mayWrite = permits(scopes, route.name, 'write')
-  exchange.mustShowRead = need === 'by_body' && !mayWrite
-  const mayDo =
-    need === 'write' || (need === 'by_body' && mayWrite) ? mayWrite : permits(scopes, route.name, 'read')
-  if (!mayDo) return refuse('forbidden', 'scope')
-  return tooLarge(exchange)
+  if (need !== 'read' && permits(scopes, route.name, 'write')) return 'yes'
+  if (need === 'write' || !permits(scopes, route.name, 'read')) return 'no'
+  return need === 'by_body' ? 'by_body' : 'yes'
 }
 
 /**

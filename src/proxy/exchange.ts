@@ -24,6 +24,8 @@ export interface Carrier {
   cancel(): void
   /** The phase's limit has passed. */
   timeOut(): void
+  /** The request would be refused by now: answers so while that is possible, and breaks both sides off otherwise. */
+  stop(outcome: Outcome, reason: Reason | null): void
 }
 
 /**
@@ -117,6 +119,11 @@ export class Exchange {
   /** A sign of life: the phase's limit counts anew. */
   touch(): void {
     this.activeTick = performance.now()
+  }
+
+  /** How it ended is known already. */
+  get hasEnding(): boolean {
+    return this.#hasEnding
   }
 
   /** Sets how it ended. The first ending stands. */

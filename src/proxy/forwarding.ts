@@ -99,6 +99,17 @@ export class Forwarding implements Carrier, RelayOwner {
     this.#relay?.cancel()
   }
 
+  /** See Carrier. */
+  stop(outcome: Outcome, reason: Reason | null): void {
+    const res = this.#res
+    const hasHead = res.headersSent
+    // Before `fail`, which would call it truncated.
+    this.#exchange.end(outcome, reason)
+    this.#relay?.fail(outcome, reason)
+    // All of it has come from the upstream, and waits for its client.
+    if (hasHead && !res.writableFinished && res.socket?.destroyed === false) res.socket.resetAndDestroy()
+  }
+
   /** See Carrier: who kept the exchange waiting decides the outcome. */
   timeOut(): void {
     const { phase, isClientBlocked } = this.#exchange

@@ -57,6 +57,8 @@ export class Handler implements DecisionContext, Refuser {
   probePath: string | null = null
   /** Whether it is; set by the composition root. */
   isReady: () => boolean = () => !this.isDraining
+  /** What is under way ends when its key, or its tenant, loses what let it pass. */
+  endsRevoked = true
   /** Serves on; each answer ends its connection. */
   isRetiring = false
   /** Told of what should never happen; set by the listener. */

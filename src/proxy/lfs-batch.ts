@@ -75,4 +75,11 @@ export class WholeBody implements Carrier {
     this.#isDone = true
     this.#owner.onFailure('bad_request', 'body_timeout')
   }
+
+  /** See Carrier. */
+  stop(outcome: Outcome, reason: Reason | null): void {
+    if (this.#isDone) return
+    this.#isDone = true
+    this.#owner.onFailure(outcome, reason)
+  }
 }

@@ -9,6 +9,7 @@ import type { Handler } from './handler.ts'
 import { HttpServer, type HttpServerOwner } from './http-server.ts'
 import { afterAccepting, listen } from './listen.ts'
 import { PlainConnection, type PlainOwner } from './plain-connection.ts'
+import { Recheck } from './recheck.ts'
 
 /** Limits of the listener; milliseconds and bytes. */
 export interface ListenerOptions {
@@ -38,7 +39,7 @@ export type Notice = (message: string, fields: object & { readonly times: number
 
 /** How often phases are held against their limits: a limit is exact to this. */
 const TICK_MS = 250
-const RECHECK_TUNNELS_TICKS = 20
+const RECHECK_TICKS = 20
 const CHECK_IDLE_TICKS = 4
 const DRAIN_IDLE_MS = 1000
 
@@ -52,6 +53,7 @@ export class ProxyListener implements HttpServerOwner, PlainOwner, ArrivalOwner 
   readonly #notice: Notice
   readonly #notices = new Seldom()
   readonly #arrivals: Arrivals
+  readonly #recheck: Recheck
   readonly #connections = new Map<Socket, Connection>()
   readonly #keepAlive: string
   #timer: NodeJS.Timeout | null = null
@@ -69,6 +71,7 @@ export class ProxyListener implements HttpServerOwner, PlainOwner, ArrivalOwner 
     const { hasProxyProtocol = false, handshakeTimeoutMs = 10_000, maxConnectionsPerSource = 0 } = options
     this.#arrivals = new Arrivals({ hasProxyProtocol, handshakeTimeoutMs, maxConnectionsPerSource }, this)
     handler.report = report
+    this.#recheck = new Recheck(handler)
     this.#keepAlive = `timeout=${Math.floor(options.keepAliveTimeoutMs / 1000)}`
     this.#http = new HttpServer(handler, options, this)
     this.#accepting = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.take(socket))
@@ -313,10 +316,12 @@ export class ProxyListener implements HttpServerOwner, PlainOwner, ArrivalOwner 
     this.#ticks++
     if (this.#handler.isDraining || this.#ticks % CHECK_IDLE_TICKS === 0) this.#endIdle(now)
     const { snapshot } = deps.directory
-    if (snapshot === this.#snapshot && this.#ticks % RECHECK_TUNNELS_TICKS !== 0) return
-    this.#snapshot = snapshot
-    this.#http.upgrader.recheck(this.#handler.nowMs())
-    deps.limiter.evictIdle(now)
+    if (snapshot !== this.#snapshot || this.#ticks % RECHECK_TICKS === 0) {
+      this.#snapshot = snapshot
+      this.#recheck.begin()
+      deps.limiter.evictIdle(now)
+    }
+    this.#recheck.tick()
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { Outcome, Reason } from '../model/outcome.ts'
 import type { Carrier, Exchange } from './exchange.ts'
 
 /** How much more often than its limits a tunnel is looked at. */
@@ -29,6 +30,13 @@ export class TunnelLimits implements Carrier {
   }
 
   cancel(): void {
+    this.#upstreamSocket.destroy()
+  }
+
+  /** See Carrier. */
+  stop(outcome: Outcome, reason: Reason | null): void {
+    this.#exchange.end(outcome, reason)
+    this.#socket.destroy()
     this.#upstreamSocket.destroy()
   }
 

@@ -2,7 +2,6 @@ import type { ClientRequest, IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import httpProxy from 'http-proxy'
 import type { Outcome, Reason } from '../model/outcome.ts'
-import { authenticate } from './authenticate.ts'
 import type { Connection } from './connection.ts'
 import { decide } from './decide.ts'
 import type { Exchange } from './exchange.ts'
@@ -87,19 +86,6 @@ export class Upgrader {
     }
   }
 
-  /** Ends tunnels whose key no longer authenticates. Called when the snapshot has changed, and every few seconds for expiry. */
-  recheck(nowMs: number): void {
-    const { snapshot } = this.#handler.deps.directory
-    if (snapshot === null) return
-    for (const [exchange, socket] of this.#tunnels) {
-      if (exchange.credential === null || exchange.route?.auth !== 'key') continue
-      const result = authenticate(exchange.credential, snapshot, exchange.client.ip, nowMs)
-      if (result.ok) continue
-      exchange.end(result.outcome, result.reason)
-      socket.destroy()
-    }
-  }
-
   /** Breaks every tunnel off: a drain does not wait for a chat to end. */
   destroyAll(): void {
     for (const socket of this.#tunnels.values()) socket.destroy()
@@ -136,6 +122,7 @@ export class Upgrader {
         timeOut: () => {
           if (exchange.phase === 'queued') fail(exchange, socket, 'overloaded', 'queue_timeout')
         },
+        stop: (outcome, reason) => fail(exchange, socket, outcome, reason),
       }
     } catch (error) {
       if (error instanceof UpstreamAddressError) fail(exchange, socket, 'upstream_invalid', null)
@@ -189,6 +176,10 @@ export class Upgrader {
       cancel: () => proxyReq.destroy(),
       timeOut: () => {
         fail(exchange, socket, 'upstream_timeout', 'response_timeout')
+        proxyReq.destroy()
+      },
+      stop: (outcome, reason) => {
+        fail(exchange, socket, outcome, reason)
         proxyReq.destroy()
       },
     }
@@ -255,6 +246,10 @@ function relayRefusal(exchange: Exchange, socket: Socket, response: IncomingMess
     cancel: () => response.destroy(),
     timeOut: () => {
       exchange.end('upstream_timeout', 'idle_timeout')
+      socket.resetAndDestroy()
+    },
+    stop: (outcome, reason) => {
+      exchange.end(outcome, reason)
       socket.resetAndDestroy()
     },
   }

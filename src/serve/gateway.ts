@@ -179,6 +179,7 @@ export class Gateway {
     readCertificates(this.#proxy, config, this.#logger)
     this.#handler.probePath = config.options['proxy.probePath'] || null
     this.#handler.isReady = () => this.readiness().ready
+    this.#handler.endsRevoked = config.options['proxy.revokedExchanges'] === 'end'
     this.#pools.retain(config.routes)
     // From 0 on, so that a rate sees a route's first request.
     for (const { name } of config.routes) this.#counters.route(name)
