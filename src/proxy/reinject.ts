@@ -4,8 +4,8 @@ import { addTokens } from './request-head.ts'
 
 /**
  * Gives a connection back to the HTTP server as if its client had not asked to upgrade: cargo and `curl --http2` offer h2c on
- * plain http and go on in HTTP/1.1 when that is ignored (RFC 9110 §7.8). Node before 24.9 hands every Upgrade to
- * the `upgrade` event once there is a listener, so the head is rebuilt without it and read again.
+ * plain http and go on in HTTP/1.1 when that is ignored (RFC 9110 §7.8). Node has handed it to the `upgrade` event, so the head is
+ * rebuilt without its Upgrade and read again.
  */
 export function reinject(server: Server, req: IncomingMessage, socket: Socket, head: Buffer): void {
   let text = `${req.method ?? 'GET'} ${req.url ?? '/'} HTTP/${req.httpVersion}\r\n`

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { domainToUnicode } from 'node:url'
 import { isLinkLocal } from '../model/network.ts'
 import type { Route } from '../model/route.ts'
 
@@ -12,7 +13,13 @@ export function addressProblem(origin: string, route: Route): string | null {
   const authority = origin.slice(origin.indexOf('//') + 2).toLowerCase()
   const bare = hostname.replace(/^\[|\]$/g, '')
   const isMeant = authority === host || authority.replace(/:\d+$/, '') === hostname
+  if (bare.split('.').some(isNoLabel)) return 'is no host name'
   if (!isMeant || username !== '' || pathname !== '/') return 'is an address in disguise'
   if (isIP(bare) !== 0 && route.upstream.allowLinkLocal !== true && isLinkLocal(bare)) return 'is link-local'
   return null
+}
+
+/** Whether a label claims to be Punycode (RFC 5891 §4.4) and is not: Node's URL parser takes it from version 24 on. */
+function isNoLabel(label: string): boolean {
+  return label.startsWith('xn--') && (domainToUnicode(label) === '' || domainToUnicode(label) === label)
 }
