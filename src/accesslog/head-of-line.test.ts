@@ -126,6 +126,23 @@ for (const [name, failure] of [
   })
 }
 
+t.test('D3: a batch whose backends somebody ends for a moment does not stand aside', async (t) => {
+  const log = new TestLog()
+  log.store.judge = fails('/unlucky', failureOf('retry', '57P01'))
+  push(log, 128, { path: '/unlucky' })
+  for (let i = 0; i < 40; i++) {
+    await log.pass(100)
+    push(log, 128, { tenant: 'good' })
+  }
+  t.ok(log.ledger.account('good').stored > 0, 'others are stored')
+  t.ok(log.store.sent.filter(({ number }) => number === 1).length > 3, 'it has broken more than three')
+  t.match(log.writer.stats.spill, { aside: { batches: 0 } })
+  log.store.judge = null
+  for (let i = 0; i < 60 && log.ledger.totals.spilled > 0; i++) await log.pass(1000)
+  t.match(log.ledger.totals, { stored: 41 * 128, spilled: 0 })
+  await log.writer.drain(1000)
+})
+
 t.test(
   'D3: set aside five times, a batch goes to quarantine whole; its other rows are kept with it',
   async (t) => {

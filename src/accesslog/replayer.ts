@@ -10,9 +10,13 @@ import type { Spilled } from './spill-reader.ts'
 import type { WriterCounters } from './writer-stats.ts'
 import type { WriterLog } from './writer-log.ts'
 
-/** A batch is set aside after so many failures in a row, with others stored in between; of a connection that broke, after so many. */
+/**
+ * A batch is set aside after so many failures in a row, with others stored in between. Of a connection that broke after so many, over so
+ * long: somebody who ends backends, or a pooler that restarts, breaks several in a moment.
+ */
 const MAX_FAILURES = 2
 const MAX_BROKEN = 3
+const BROKEN_FOR_MS = 5000
 
 /** Set aside so often, with waits of half a minute to ten in between, a batch goes to quarantine whole. */
 const MAX_ASIDE = 5
@@ -61,8 +65,14 @@ export class Replayer {
   #isStopped = false
   #isHurried = false
   #failures = 0
-  /** The batch that fails at present, how often in a row, and the link's successes when it first did. */
-  #failing: { segment: Spilled['segment']; offset: number; times: number; successes: number } | null = null
+  /** The batch that fails at present, how often in a row, and when it first did, by the clock and by the link's successes. */
+  #failing: {
+    segment: Spilled['segment']
+    offset: number
+    times: number
+    sinceMs: number
+    successes: number
+  } | null = null
   /** Since when the oldest batch of the journal waits. */
   #pendingSinceMs = Infinity
   #endWait: (() => void) | null = null
@@ -204,7 +214,10 @@ export class Replayer {
     counters.lastErrorCode = failure.code
     const { segment, frame } = spilled
     if (this.#failing?.segment === segment && this.#failing.offset === frame.offset) this.#failing.times++
-    else this.#failing = { segment, offset: frame.offset, times: 1, successes: link.successes }
+    else {
+      const [sinceMs, { successes }] = [this.#clock.nowMs(), link]
+      this.#failing = { segment, offset: frame.offset, times: 1, sinceMs, successes }
+    }
     const takesOthers = !failure.isOfConnection && (await mender.takesOthers(batch))
     if (this.#isItsOwnFault(spilled, failure) && this.#spill.setAside(spilled, failure.code) > 0) {
       this.#failing = null
@@ -219,10 +232,13 @@ export class Replayer {
   }
 
   /** It has failed again and again, and the database has done other things meanwhile. */
-  #isItsOwnFault({ segment, frame }: Spilled, { isOfConnection }: StoreError): boolean {
+  #isItsOwnFault(spilled: Spilled, { isOfConnection }: StoreError): boolean {
+    const { segment, frame } = spilled
     const failing = this.#failing
     if (failing === null || failing.segment !== segment || failing.offset !== frame.offset) return false
     const isFailing = failing.times >= (isOfConnection ? MAX_BROKEN : MAX_FAILURES)
+    const isChance = isOfConnection && this.#clock.nowMs() - failing.sinceMs < BROKEN_FOR_MS
+    if (isChance && this.#spill.timesAside(spilled) === 0) return false
     return isFailing && this.#parts.link.successes > failing.successes
   }
 
