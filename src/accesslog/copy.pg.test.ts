@@ -211,4 +211,24 @@ t.test('COPY', async (t) => {
     const result = await connection.store(batch).catch(() => connection.store(batch))
     t.equal(result.rows, 1)
   })
+
+  t.test('D3: a backend that is ended amid a row blames no row, a trigger that says so does', async (t) => {
+    // Each ends, or says that it ends, while the second row is taken.
+    for (const [body, isOfConnection] of [
+      ['PERFORM pg_terminate_backend(pg_backend_pid())', true],
+      [`RAISE EXCEPTION 'no' USING ERRCODE = '57P01'`, false],
+      [`RAISE EXCEPTION 'no' USING ERRCODE = '08006'`, false],
+    ] as const) {
+      await sql.unsafe(`CREATE FUNCTION end_it() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN IF NEW.path = '/end' THEN ${body}; END IF; RETURN NEW; END $$`)
+      await sql.unsafe(
+        'CREATE TRIGGER end_it BEFORE INSERT ON access_log FOR EACH ROW EXECUTE FUNCTION end_it()',
+      )
+      const batch = batchOf([today(), today({ path: '/end' })])
+      const failure = await connection.store(batch).catch((error: unknown) => error)
+      await sql.unsafe('DROP FUNCTION end_it() CASCADE')
+      t.match(failure, { kind: 'retry', isOfConnection, line: isOfConnection ? null : 2 }, body)
+      t.equal((await connection.store(batch)).rows, 2)
+    }
+  })
 })

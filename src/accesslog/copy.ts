@@ -6,11 +6,14 @@ import { sessionStatement } from '../model/session-settings.ts'
 import type { Batch, BatchStore, StoreResult } from './batch.ts'
 import { batchStatement, COPY_STATEMENT, isOfCount } from './batch-statement.ts'
 import { CopyRun } from './copy-run.ts'
-import { isNumberTaken, skippedRows, StoreError, toStoreError } from './failure.ts'
+import { isNumberTaken, isWordOfEnd, skippedRows, StoreError, toStoreError } from './failure.ts'
 import { asOwnLife } from './own-life.ts'
 
 /** Longest wait for a polite end of the connection. */
 const CLOSE_TIMEOUT_MS = 1000
+
+/** Longest wait for what follows an error of the server: it is ready again, or has closed the connection. */
+const AFTERMATH_MS = 1000
 
 export interface CopyOptions {
   /** Longest connect, and longest COPY; then the socket is destroyed. */
@@ -166,8 +169,26 @@ class Session {
       batches.map(({ body }) => body),
     )
     this.#client.query(run)
-    await this.#bounded('COPY', run.ended)
+    try {
+      await this.#bounded('COPY', run.ended)
+    } catch (error) {
+      throw isWordOfEnd(error) ? toStoreError(error, await this.#isEnded()) : error
+    }
     return await run.ended
+  }
+
+  /** After an error: whether the server has ended the connection with it. Its severity is told in the server's language only. */
+  async #isEnded(): Promise<boolean> {
+    if (this.#isBroken) return true
+    return await new Promise((resolve) => {
+      const end = (isEnded: boolean): void => {
+        clearTimeout(timer)
+        resolve(isEnded)
+      }
+      const timer = setTimeout(end, AFTERMATH_MS, false)
+      this.#client.once('drain', () => end(false))
+      this.#socket.once('close', () => end(true))
+    })
   }
 
   /** Digests that the ledger has under the numbers of the batches, all of one instance. Rejects with the driver's error. */

@@ -91,13 +91,21 @@ function isOfConnection(code: string, isOfServer: boolean): boolean {
   return !isOfServer || !/^[0-9A-Z]{5}$/.test(code) || code === 'EPIPE' || OF_CONNECTION.test(code)
 }
 
-/** The error of a driver as a StoreError; one that is a StoreError already comes back as it is. */
-export function toStoreError(error: unknown): StoreError {
+/** Whether the server says what it says when it ends a connection; a trigger can say the same of a row, and ends none. */
+export function isWordOfEnd(error: unknown): boolean {
+  return OF_CONNECTION.test(textProperty(error, 'code'))
+}
+
+/**
+ * The error of a driver as a StoreError; one that is a StoreError already comes back as it is. `isEnd`: the server has ended the connection
+ * with it. The row that it then names is the one that it had come to.
+ */
+export function toStoreError(error: unknown, isEnd = false): StoreError {
   if (error instanceof StoreError) return error
   const code = textProperty(error, 'code') || 'unknown'
   // Only what the server sends has one.
   const isOfServer = textProperty(error, 'severity') !== ''
-  const line = blamedLine(textProperty(error, 'where'))
+  const line = isEnd ? null : blamedLine(textProperty(error, 'where'))
   return new StoreError(`access log batch not stored: ${code}`, {
     code,
     // A bound of a partition has no name; a CHECK has one: it is an operator's, and the row will never be taken.
