@@ -9,11 +9,12 @@ import { isAlive } from './process.ts'
 /** Starts a gateway of so many workers with one route, `files`, and waits until all are ready. */
 export async function startWorkers(
   t: Test,
-  parts: { db: TestDatabase; upstream: TestUpstream; workers: number; config?: GatewayConfig },
+  parts: { db: TestDatabase; upstream: TestUpstream; workers: number; config?: GatewayConfig; cwd?: string },
 ): Promise<TestGateway> {
   const routes = [{ name: 'files', kind: 'generic', path: '/files/', upstream: parts.upstream.url }]
   const config = { workers: parts.workers, routes, ...parts.config }
-  const gateway = await startGateway(t, { databaseUrl: parts.db.url, config })
+  const place = parts.cwd === undefined ? {} : { cwd: parts.cwd }
+  const gateway = await startGateway(t, { databaseUrl: parts.db.url, config, ...place })
   if (parts.workers > 1) await untilServing(gateway, parts.workers)
   return gateway
 }

@@ -8,6 +8,7 @@ import {
   type InstanceState,
   openAuditAccount,
 } from './audit.ts'
+import type { LostLife } from './life.ts'
 import { firstDigest, nextDigest, type TenantCounts, type TenantDrops } from './ledger-chain.ts'
 
 /** A row of `access_ledger`, and what the auditor asks about it. */
@@ -64,6 +65,8 @@ export class AuditFold {
   #previous: AuditedBatch | null = null
   #unproven: [number, number] | null = null
   #unprovenEntries = 0
+  /** Entries that are known to have been settled, by batches that are gone. */
+  #lostSettled = 0
   /** By partition: the batches whose rows went with it. */
   readonly #gone = new Map<string, { from: number; to: number; entries: number }>()
 
@@ -105,6 +108,26 @@ export class AuditFold {
   reportShort(partition: string, entries: number): void {
     const detail = `${partition} did not have them when retention dropped it: somebody else had removed them`
     this.#report('rows_gone', detail, { entries })
+  }
+
+  /** Notes what others tell of the instance, and the database does not have. */
+  reportLost({ witness, batch, settled, newest, isOther }: LostLife): void {
+    const told = `instance ${witness} tells of it`
+    if (isOther) {
+      const detail = `batch ${batch} is another one than had been stored: ${told}`
+      return this.#report('chain_broken', detail, { batches: [batch, batch] })
+    }
+    this.#lostSettled = settled
+    if (newest === null) {
+      const detail = `all that it is known to have stored, ${batch} ${batch === 1 ? 'batch' : 'batches'}, is gone: ${told}`
+      return this.#report('vanished', detail, { entries: settled, batches: [1, batch] })
+    }
+    const from = newest.batch + 1
+    const batches = from === batch ? `batch ${batch} was` : `batches ${from} to ${batch} were`
+    this.#report('missing_batches', `${batches} stored and ${from === batch ? 'is' : 'are'} gone: ${told}`, {
+      entries: newest.settled === null ? null : settled - newest.settled,
+      batches: [from, batch],
+    })
   }
 
   /**
@@ -247,7 +270,7 @@ export class AuditFold {
     const { acceptedSeq, capacityEntries, journalMs, lastSeenAt, spilledEntries } = this.#instance
     const settled = last === null ? 0 : settledSeq(last)
     const accepted = Math.max(acceptedSeq ?? 0, last?.acceptedSeq ?? 0)
-    const waiting = settled === null ? 0 : Math.max(0, accepted - settled)
+    const waiting = settled === null ? 0 : Math.max(0, accepted - Math.max(settled, this.#lostSettled))
     if (last?.isFinal === true) return 0
     switch (state) {
       case 'live':
@@ -277,6 +300,8 @@ export class AuditFold {
           {},
         )
         return waiting
+      case 'vanished':
+        return 0
     }
   }
 

@@ -33,7 +33,8 @@ export interface AuditGap {
  * `missing_batches`: a hole in the numbers of batches. `unaccounted`: accepted entries that are in no batch and no drop.
  * `chain_broken`: the ledger was changed afterwards. `unproven`: written without digests. `died`: an instance ended without
  * a last batch. `unregistered`: nothing tells how an instance ended. `rows_differ`: rows are not those of the ledger.
- * `rows_gone`: a partition was dropped, or emptied, by somebody else than retention.
+ * `rows_gone`: a partition was dropped, or emptied, by somebody else than retention. `vanished`: a later life tells of one, and
+ * the database has nothing of its batches.
  */
 export const AUDIT_GAP_KINDS = [
   'dropped',
@@ -47,13 +48,14 @@ export const AUDIT_GAP_KINDS = [
   'unregistered',
   'rows_differ',
   'rows_gone',
+  'vanished',
 ] as const
 
 /** One of the closed set of gaps. */
 export type AuditGapKind = (typeof AUDIT_GAP_KINDS)[number]
 
-/** `live`: seen lately. `ended`: stopped in order. `died`: neither. `unregistered`: only its batches are known. */
-export type InstanceState = 'live' | 'ended' | 'died' | 'unregistered'
+/** `live`: seen lately. `ended`: stopped in order. `died`: neither. `unregistered`: only its batches are known. `vanished`: only others tell of it. */
+export type InstanceState = 'live' | 'ended' | 'died' | 'unregistered' | 'vanished'
 
 /** What is known of an instance apart from its batches. */
 export interface AuditedInstance {

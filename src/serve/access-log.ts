@@ -1,8 +1,11 @@
+import { hostname } from 'node:os'
 import { resolve, join } from 'node:path'
 import { Canary } from '../accesslog/canary.ts'
 import { Channel } from '../accesslog/channel.ts'
 import { systemClock } from '../accesslog/clock.ts'
 import { Ledger } from '../accesslog/ledger.ts'
+import { LifeMemory } from '../accesslog/life-memory.ts'
+import { RememberingStore } from '../accesslog/remembering-store.ts'
 import { Spill } from '../accesslog/spill.ts'
 import { Watchdog } from '../accesslog/watchdog.ts'
 import { type DrainResult, Writer } from '../accesslog/writer.ts'
@@ -17,6 +20,7 @@ import type { Sql } from '../store/sql.ts'
 import { packageVersion } from '../version.ts'
 import { InstanceRecord } from './instance-record.ts'
 import { LazyStore } from './lazy-store.ts'
+import { LifeLinks } from './life-links.ts'
 import { logWarningsOf } from './readiness.ts'
 
 /** With a journal an entry is on disk after this long at most: the promise of `accessLog.journal`. */
@@ -29,6 +33,7 @@ export class AccessLog {
   readonly writer: Writer
   readonly #store: LazyStore
   readonly #record: InstanceRecord
+  readonly #links: LifeLinks
   readonly #canary: Canary | null
   readonly #watchdog: Watchdog | null
 
@@ -46,11 +51,12 @@ export class AccessLog {
       capacityBytes: o['accessLog.capacityBytes'],
       ledger,
     })
+    const folder = ownFolder(resolve(o.stateDir), logger)
     const spill =
       o['spill.maxBytes'] === 0
         ? null
         : new Spill({
-            directory: join(ownFolder(resolve(o.stateDir), logger), 'spill'),
+            directory: join(folder, 'spill'),
             instance,
             maxBytes: o['spill.maxBytes'],
             syncIntervalMs: o['spill.syncIntervalMs'],
@@ -61,12 +67,13 @@ export class AccessLog {
       const { CopyConnection } = await import('../accesslog/copy.ts')
       return new CopyConnection(parts.target, { copyTimeoutMs: o['accessLog.copyTimeoutMs'] })
     })
+    const memory = new LifeMemory({ directory: join(folder, 'lives'), writer: instance, host: hostname() })
     this.channel = channel
     channel.blockedWhen(() => this.writer.isBlocked)
     this.writer = new Writer({
       channel,
       ledger,
-      store: this.#store,
+      store: new RememberingStore(this.#store, (batch) => memory.acknowledge(batch)),
       ensurePartitions: (days) => ensurePartitionFor(control, days),
       spill,
       channelFill: () => {
@@ -118,12 +125,19 @@ export class AccessLog {
       },
       logger,
     })
+    this.#links = new LifeLinks({
+      sql: control,
+      memory,
+      instance: () => this.writer.life.instance,
+      logger,
+    })
   }
 
   /** Begins to store, to replay what dead processes left, and to tell that this one lives. Waits for nothing. */
   start(): void {
     this.writer.start()
     this.#record.start()
+    this.#links.start()
     this.#canary?.start()
     this.#watchdog?.start()
   }
@@ -150,7 +164,7 @@ export class AccessLog {
 
   /** What an operator should look at, though all is served. */
   get warnings(): readonly StateReason[] {
-    return logWarningsOf(this.writer.stats)
+    return [...logWarningsOf(this.writer.stats), ...this.#links.warnings]
   }
 
   /** Stores what is left, spills what cannot be stored by the deadline, and writes the end of the instance. */
@@ -158,7 +172,7 @@ export class AccessLog {
     this.#canary?.stop()
     this.#watchdog?.stop()
     const result = await this.writer.drain(deadlineMs)
-    await this.#record.stop()
+    await Promise.all([this.#record.stop(), this.#links.stop()])
     return result
   }
 }

@@ -1,4 +1,5 @@
 import type { AuditedInstance, InstanceAudit, InstanceState } from '../model/audit.ts'
+import type { LostLife } from '../model/life.ts'
 import { AuditFold, type AuditedBatch, type AuditScope } from '../model/audit-fold.ts'
 import { type DeepBatch, verifyRows } from './audit-rows.ts'
 import {
@@ -9,6 +10,7 @@ import {
   type RowsState,
 } from './partition-lives.ts'
 import { findSuspects, type SealedRows } from './audit-counts.ts'
+import { findLost } from './lives.ts'
 import type { Sql } from './sql.ts'
 
 /** Ledger rows read at once: a statement of some 20 ms. */
@@ -88,7 +90,10 @@ export async function* auditInstances(
   options: AuditOptions = {},
 ): AsyncGenerator<InstanceAudit, void, undefined> {
   const cover = await readRowsCover(sql)
-  const instances = await findInstances(sql, filter)
+  const lost = new Map(
+    (await findLost(sql)).filter((l) => isLossInWindow(l, filter)).map((l) => [l.instance, l]),
+  )
+  const instances = await findInstances(sql, filter, lost)
   const suspects =
     options.isCounted === true && options.isDeep !== true
       ? await findSuspects(sql, await readSealed(sql, filter), options.signal)
@@ -96,7 +101,12 @@ export async function* auditInstances(
   for (const row of instances) {
     options.signal?.throwIfAborted()
     const isDeep = options.isDeep === true || suspects.has(row.id)
-    yield await auditInstance(sql, row, { filter, options: { ...options, isDeep }, cover })
+    yield await auditInstance(sql, row, {
+      filter,
+      options: { ...options, isDeep },
+      cover,
+      lost: lost.get(row.id) ?? null,
+    })
   }
 }
 
@@ -104,13 +114,15 @@ interface Context {
   readonly filter: AuditFilter
   readonly options: AuditOptions
   readonly cover: RowsCover
+  /** What is known to have been stored of it, and is not there. */
+  readonly lost: LostLife | null
 }
 
 async function auditInstance(sql: Sql, row: InstanceRow, context: Context): Promise<InstanceAudit> {
   const { filter, options } = context
   const instance = instanceOf(row)
   const fold = new AuditFold(instance, filter)
-  const state = stateOf(row)
+  const state = stateOf(row, context.lost)
   const { before, after } = await neighbours(sql, row, filter)
   let from = before ?? 0
   let isAtEnd = true
@@ -139,6 +151,7 @@ async function auditInstance(sql: Sql, row: InstanceRow, context: Context): Prom
   for (const { partition, entries } of context.cover.shortOf(row.id)) {
     if (isDayInWindow(partition, filter)) fold.reportShort(partition, entries)
   }
+  if (context.lost !== null) fold.reportLost(context.lost)
   const audit = fold.finish(state, isAtEnd && isEndInWindow(row, state, filter))
   const isMoving = state === 'live' && isAtEnd && newest?.is_final !== true
   return { ...audit, settledTo: isMoving ? settledToOf(row, newest, audit.waiting, filter) : null }
@@ -166,30 +179,45 @@ function isEndInWindow(row: InstanceRow, state: InstanceState, { since, until }:
   return (since === undefined || latest >= since.getTime()) && (until === undefined || end < until)
 }
 
-function stateOf(row: InstanceRow): InstanceState {
-  if (row.last_seen_at === null) return 'unregistered'
+function stateOf(row: InstanceRow, lost: LostLife | null): InstanceState {
+  if (row.last_seen_at === null) return lost?.newest === null ? 'vanished' : 'unregistered'
   if (row.ended_at !== null) return 'ended'
   return row.now.getTime() - row.last_seen_at.getTime() <= DEAD_AFTER_MS ? 'live' : 'died'
 }
 
-/** Those with a batch in the window, and those that lived in it; oldest first. */
-async function findInstances(sql: Sql, filter: AuditFilter): Promise<InstanceRow[]> {
+/** Those with a batch in the window, those that lived in it, and those that have lost something of it; oldest first. */
+async function findInstances(
+  sql: Sql,
+  filter: AuditFilter,
+  lost: ReadonlyMap<string, LostLife>,
+): Promise<InstanceRow[]> {
   const { since, until } = filter
+  const ids = [...lost.keys()]
+  const hosts = [...lost.values()].map(({ host }) => host)
   return await sql<InstanceRow[]>`
-    SELECT coalesce(i.id, t.instance) AS id, i.host, i.version, i.started_at, i.last_seen_at, i.ended_at,
+    SELECT coalesce(i.id, t.instance, v.id) AS id, coalesce(i.host, v.host) AS host, i.version, i.started_at, i.last_seen_at, i.ended_at,
       i.capacity_entries, i.journal_ms, i.accepted_seq, i.spilled_entries, t.first_batch, t.last_batch,
       clock_timestamp() AS now
     FROM (
       SELECT l.instance, min(l.batch) AS first_batch, max(l.batch) AS last_batch FROM access_ledger l
       WHERE ${inWindow(sql, filter)} GROUP BY l.instance
     ) t FULL JOIN instances i ON i.id = t.instance
-    WHERE t.instance IS NOT NULL OR (
+    FULL JOIN unnest(${ids}::uuid[], ${hosts}::text[]) AS v (id, host) ON v.id = coalesce(i.id, t.instance)
+    WHERE t.instance IS NOT NULL OR v.id IS NOT NULL OR (
       true
       ${until === undefined ? sql`` : sql`AND i.started_at < ${until}`}
       ${
         since === undefined ? sql`` : sql`AND i.last_seen_at >= ${new Date(since.getTime() - DEAD_AFTER_MS)}`
       })
     ORDER BY i.started_at NULLS FIRST, 1`
+}
+
+/** Whether some of what is gone may be of the window. */
+function isLossInWindow({ firstAtMs, lastAtMs, newest }: LostLife, { since, until }: AuditFilter): boolean {
+  const fromMs = newest === null ? firstAtMs : Math.min(newest.atMs, lastAtMs)
+  return (
+    (since === undefined || lastAtMs >= since.getTime()) && (until === undefined || fromMs < until.getTime())
+  )
 }
 
 /**

@@ -1,0 +1,157 @@
+import type { LifeMemory } from '../accesslog/life-memory.ts'
+import type { StateReason } from '../admin/handlers.ts'
+import type { Logger } from '../logger.ts'
+import type { LostLife } from '../model/life.ts'
+import { findLost, readLogState, tellLives, tellSeen } from '../store/lives.ts'
+import type { Sql } from '../store/sql.ts'
+
+/** How often what was stored is remembered, and the database asked whether it still has it. */
+const INTERVAL_MS = 2000
+/** How often what others have left is looked at. */
+const LOOK_INTERVAL_MS = 30_000
+const STOP_TIMEOUT_MS = 2000
+
+/** Lives named in the log and in warnings. */
+const MAX_NAMED = 20
+
+/**
+ * Links this process' life to those before it: remembers on disk what the ledger has acknowledged, tells the database of what is
+ * remembered there of others, and says so when the database does not have what it had acknowledged. Nothing waits for it.
+ */
+export class LifeLinks {
+  readonly #sql: Sql
+  readonly #memory: LifeMemory
+  /** Id of the life that is being written. */
+  readonly #instance: () => string
+  readonly #logger: Logger
+  #timer: NodeJS.Timeout | null = null
+  #running: Promise<void> = Promise.resolve()
+  #isRunning = false
+  #log: string | null = null
+  #lookedTick = -Infinity
+  /** Of this life: the last batch that was found missing. */
+  #missingBatch = 0
+  #isWriteFailing = false
+  readonly #told = new Set<string>()
+  #own: StateReason[] = []
+  #others: StateReason[] = []
+
+  constructor(parts: { sql: Sql; memory: LifeMemory; instance: () => string; logger: Logger }) {
+    this.#sql = parts.sql
+    this.#memory = parts.memory
+    this.#instance = parts.instance
+    this.#logger = parts.logger
+  }
+
+  /** Begins, now or when the database is there; never waits for it, never rejects. */
+  start(): void {
+    this.#tick()
+    this.#timer = setInterval(() => this.#tick(), INTERVAL_MS)
+    this.#timer.unref()
+  }
+
+  /** Remembers the end, within two seconds. To be called after the log's drain. */
+  async stop(): Promise<void> {
+    if (this.#timer !== null) clearInterval(this.#timer)
+    let timer: NodeJS.Timeout | undefined
+    const timeout = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, STOP_TIMEOUT_MS)
+    })
+    await Promise.race([this.#running.then(() => this.run()).catch(() => {}), timeout])
+    clearTimeout(timer)
+  }
+
+  /** What the database has lost, as far as this process knows. */
+  get warnings(): readonly StateReason[] {
+    return [...this.#own, ...this.#others]
+  }
+
+  /** One round. Rejects when the database is away; what was stored is remembered all the same. */
+  async run(): Promise<void> {
+    if (this.#log !== null) await this.#remember(this.#log)
+    const instance = this.#instance()
+    const own = this.#memory.latest(instance)
+    const { log, hasBatch } = await readLogState(this.#sql, own)
+    if (this.#log !== null && this.#log !== log) this.#replaced(this.#log, log)
+    if (this.#log !== log) await this.#remember(log)
+    this.#log = log
+    const isNews = own !== null && !hasBatch && own.batch !== this.#missingBatch
+    if (isNews) {
+      this.#missingBatch = own.batch
+      const detail = `the database does not have batch ${own.batch} of instance ${instance}, which it had acknowledged: a backup was restored, or a standby promoted; "waybill audit" names what is missing`
+      this.#logger.error({ instance, batch: own.batch, entries: own.settled }, detail)
+      this.#own = [...this.#own.slice(1 - MAX_NAMED), { code: 'log_lost_batches', detail }]
+      await tellLives(this.#sql, instance, [own])
+    }
+    if (!isNews && performance.now() - this.#lookedTick < LOOK_INTERVAL_MS) return
+    await this.#look(log, instance)
+    this.#lookedTick = performance.now()
+  }
+
+  #tick(): void {
+    if (this.#isRunning) return
+    this.#isRunning = true
+    this.#running = this.run()
+      .catch((error: unknown) => this.#logger.debug({ err: error }, 'lives not linked'))
+      .finally(() => {
+        this.#isRunning = false
+      })
+  }
+
+  async #look(log: string, instance: string): Promise<void> {
+    const { lives, others } = await this.#memory.read(log, instance)
+    await tellLives(this.#sql, instance, lives)
+    await tellSeen(this.#sql, instance)
+    if (others > 0 && this.#isFirst('others')) {
+      this.#logger.warn(
+        { lives: others },
+        'stateDir/lives remembers lives of another database: they are no part of what this one is audited for',
+      )
+    }
+    const asked = lives.map((life) => life.instance)
+    const lost = asked.length === 0 ? [] : await findLost(this.#sql, asked)
+    for (const life of lost.slice(0, MAX_NAMED)) {
+      if (!this.#isFirst(`${life.instance} ${life.batch}`)) continue
+      const { host, batch, settled, newest } = life
+      this.#logger.error(
+        { instance: life.instance, host, batch, entries: settled, stored: newest?.batch ?? 0 },
+        'the database has lost batches of an earlier life, which it had acknowledged; "waybill audit" names them',
+      )
+    }
+    this.#others = lost.slice(0, MAX_NAMED).map(warningOf)
+  }
+
+  async #remember(log: string): Promise<void> {
+    try {
+      await this.#memory.write(log)
+      this.#isWriteFailing = false
+    } catch (error) {
+      if (!this.#isWriteFailing) {
+        this.#logger.warn(
+          { err: error },
+          'stateDir/lives cannot be written: a later life on this folder will not know what this one had stored',
+        )
+      }
+      this.#isWriteFailing = true
+    }
+  }
+
+  #replaced(from: string, to: string): void {
+    const detail = `the database is another one than before (log ${to}, was ${from}): what had been stored there is not here`
+    this.#logger.error({ from, to }, detail)
+    this.#own = [...this.#own.slice(1 - MAX_NAMED), { code: 'log_replaced', detail }]
+  }
+
+  #isFirst(what: string): boolean {
+    if (this.#told.has(what)) return false
+    if (this.#told.size >= 1000) this.#told.clear()
+    this.#told.add(what)
+    return true
+  }
+}
+
+function warningOf({ instance, host, batch, newest }: LostLife): StateReason {
+  const left = newest === null ? 'nothing of it' : `batches up to ${newest.batch}`
+  const detail = `instance ${instance} on ${host} had stored ${batch} batches, the database has ${left}`
+  return { code: 'log_lost_batches', detail }
+}
