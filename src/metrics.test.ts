@@ -64,6 +64,7 @@ void t.test('every family of the product moves when its source does', async (t) 
     damaged: 33,
     aside: { segments: 1, batches: 2, files: 3, entries: 4 },
   })
+  Object.assign(stats.database, { state: 'there', silentMs: 40 })
   Object.assign(stats.directory, { ageMs: 250, keys: 20, tenants: 21, refreshes: 22, failures: 23 })
   Object.assign(stats.directory, {
     fullLoads: 1,

@@ -141,7 +141,7 @@ export class Metrics {
   }
 
   #read(): Reading {
-    const { proxy, limits, channel, ledger, writer, vitals, directory, pools, droppedLogLines } =
+    const { proxy, limits, channel, ledger, writer, vitals, directory, database, pools, droppedLogLines } =
       this.#sources
     const proxyStats = proxy()
     const books = ledger()
@@ -154,6 +154,7 @@ export class Metrics {
       writer: writer(),
       vitals: vitals(),
       directory: directory(),
+      database: database(),
       pools: [...pools()],
       droppedLogLines: droppedLogLines(),
       tenants: this.#tenantsByLabel(books.accounts()),

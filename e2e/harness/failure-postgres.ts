@@ -12,7 +12,9 @@ export interface EmbeddedServer extends TestDatabase {
   pid(): Promise<number>
   /** Stops the postmaster and all its backends with SIGSTOP; `thaw` is called on teardown. */
   freeze(): Promise<void>
-  /** Lets go on what `freeze` stopped and still is there. */
+  /** Shuts it down, and keeps whoever would start it again from that, until `thaw`. */
+  stop(): Promise<void>
+  /** Lets go on what `freeze` and `stop` stopped and still is there. */
   thaw(): void
   signal(name: NodeJS.Signals): Promise<void>
 }
@@ -54,6 +56,13 @@ export async function embeddedServer(t: Test, gateway: TestGateway): Promise<Emb
         }
       }
     },
+    stop: async () => {
+      const postmaster = await pid()
+      const supervisor = await parentOf(postmaster)
+      frozen.push(supervisor)
+      send(supervisor, 'SIGSTOP')
+      send(postmaster, 'SIGINT')
+    },
     thaw,
     signal: async (name) => void send(await pid(), name),
   }
@@ -67,6 +76,12 @@ export async function untilGone(pid: number, timeoutMs: number): Promise<void> {
 async function childrenOf(pid: number): Promise<number[]> {
   const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
   return text.split(' ').filter(Boolean).map(Number)
+}
+
+/** proc(5), /proc/pid/stat: the parent follows the state, which follows the name in parentheses. */
+async function parentOf(pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8')
+  return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[1])
 }
 
 /** Whether there was such a process to send it to. */

@@ -54,6 +54,15 @@ export interface Overview {
     readonly dropped: Readonly<Record<string, number>>
   }
   readonly directory: { readonly ageMs: number | null; readonly keys: number; readonly tenants: number }
+  readonly database: {
+    readonly state: string
+    readonly sinceMs: number
+    readonly silentMs: number | null
+    readonly error: string | null
+    readonly isStoring: boolean
+  }
+  readonly ready: boolean
+  readonly warnings: readonly { readonly code: string; readonly detail: string }[]
   /** Of a gateway of several processes. */
   readonly workers?: readonly WorkerLine[]
 }
@@ -67,6 +76,7 @@ export interface WorkerLine {
   readonly isReady: boolean
   readonly connections: number
   readonly requests: number | null
+  readonly database: string | null
 }
 
 export interface MintOptions {

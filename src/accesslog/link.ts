@@ -12,6 +12,7 @@ export type Sender = 'live' | 'replay'
 export class Link {
   readonly #store: BatchStore
   readonly #onStep: (sender: Sender) => void
+  readonly #onAnswer: () => void
   readonly #waiting = new Map<Sender, (() => void)[]>([
     ['live', []],
     ['replay', []],
@@ -23,9 +24,10 @@ export class Link {
   readonly #onBack: (() => void)[] = []
   #onPassed: (() => void)[] = []
 
-  /** `onStep` is called when a sender gets its turn, and when it has ended. */
-  constructor(store: BatchStore, onStep: (sender: Sender) => void = () => {}) {
+  /** `onStep` is called when a sender gets its turn, and when it has ended; `onAnswer` at each success. */
+  constructor(store: BatchStore, onStep: (sender: Sender) => void = () => {}, onAnswer = () => {}) {
     this.#store = store
+    this.#onAnswer = onAnswer
     this.#onStep = onStep
   }
 
@@ -94,6 +96,7 @@ export class Link {
     try {
       const result = await act()
       this.#successes++
+      this.#onAnswer()
       this.found()
       return result
     } catch (error) {

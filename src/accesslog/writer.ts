@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { DatabaseContact } from '../lib/database-contact.ts'
 import type { FlushTrigger, WriterMode } from '../model/stats.ts'
 import type { Batch, BatchStore } from './batch.ts'
 import type { EntrySource } from './channel.ts'
@@ -42,6 +43,8 @@ export interface WriterParts {
   readonly spill?: Spill | null
   /** How full the channel is, 0 to 1, in entries or bytes, whichever is more; needed with a spill. */
   readonly channelFill?: () => number
+  /** Is told that the database answered. */
+  readonly contact?: DatabaseContact
   /** UUID of this process life. */
   readonly instance: string
   readonly options: WriterOptions
@@ -150,7 +153,7 @@ export class Writer {
     this.#log = log
     const cause = () => ({ database: counters.lastErrorCode, disk: spill?.stats.lastErrorCode ?? null })
     this.#dropLog = new DropLog({ ledger, clock: time, logger: parts.logger, cause })
-    const link = (this.#link = new Link(parts.store, onStep))
+    const link = (this.#link = new Link(parts.store, onStep, () => parts.contact?.heard()))
     const mending = { ensurePartitions, ledger, counters, clock, log, link }
     this.#mender = new Mender(mending)
     const shared = { link, ledger, counters, log, clock, random }

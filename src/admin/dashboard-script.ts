@@ -1,6 +1,7 @@
 /**
- * Script of the dashboard: polls /api/overview each second and /api/entries each two, one request at a time, and not while
- * the page is hidden. Whatever is shown goes through textContent. Written for browsers, hence plain JavaScript in a text.
+ * Script of the dashboard: polls /api/overview twice a second, and beside it, as the database may not answer, /api/entries each
+ * two; one request of each at a time, and none while the page is hidden. Figures that are not of now are marked as such.
+ * Whatever is shown goes through textContent. Written for browsers, hence plain JavaScript in a text.
  */
 export const DASHBOARD_SCRIPT = String.raw`
 'use strict'
@@ -8,13 +9,18 @@ const TOKEN = 'waybill-admin-token'
 const find = (id) => document.getElementById(id)
 let previous = null
 let isPolling = false
+let isListing = false
 let timer = null
 let round = 0
+/** When the figures on the page were asked for; what is older than OLD_MS is not shown as of now. */
+let shownAt = null
+const POLL_MS = 500
+const OLD_MS = 3000
 
-async function load(path) {
+async function load(path, timeoutMs) {
   const token = sessionStorage.getItem(TOKEN)
   const headers = token === null ? {} : { authorization: 'Bearer ' + token }
-  const response = await fetch(path, { headers, cache: 'no-store', signal: AbortSignal.timeout(10000) })
+  const response = await fetch(path, { headers, cache: 'no-store', signal: AbortSignal.timeout(timeoutMs) })
   const body = await response.json().catch(() => ({}))
   if (response.ok) return body
   throw Object.assign(new Error(body.title || 'status ' + response.status), { status: response.status })
@@ -46,12 +52,62 @@ function showState(text, className) {
   state.className = className
 }
 
+function showRows(id, rows) {
+  find(id).replaceChildren(...rows.map(([name, value, className]) => {
+    const card = make('div', '')
+    card.append(make('dt', name), make('dd', value, className))
+    return card
+  }))
+}
+
+/** The state of the database in words; null when there is nothing to say against it. */
+function databaseTrouble(database) {
+  const why = database.error === null ? '' : ' (' + database.error + ')'
+  if (database.state === 'away') return 'away for ' + duration(database.sinceMs) + why
+  if (!database.isStoring) return 'there, takes no entries'
+  return null
+}
+
+/** Law of the log: accepted = stored + spilled + quarantined + dropped + buffered, at every moment. */
+function showAccounts(log) {
+  const reasons = Object.entries(log.dropped)
+  const dropped = sum(log.dropped)
+  const missing = log.accepted - (log.stored + log.spilled + log.quarantined + dropped + log.buffered)
+  find('accounts-hint').textContent = 'accepted = stored + on disk + quarantined + dropped + in memory'
+    + (missing === 0 ? '' : ': NOT SO, the difference is ' + count(missing) + '; please report it')
+  find('accounts-hint').className = missing === 0 ? '' : 'bad'
+  showRows('accounts', [
+    ['Accepted', count(log.accepted)],
+    ['Stored', count(log.stored)],
+    ['On disk (spilled)', count(log.spilled), log.spilled > 0 ? 'bad' : ''],
+    ['Quarantined', count(log.quarantined), log.quarantined > 0 ? 'bad' : ''],
+    ['In memory (buffered)', count(log.buffered)],
+    ...(dropped === 0 ? [['Dropped', '0']] : reasons.filter(([, n]) => n > 0).map(([reason, n]) => ['Dropped: ' + reason.replaceAll('_', ' '), count(n), 'bad'])),
+    ...(log.pendingReplay > log.spilled ? [['On disk, of earlier processes too', count(log.pendingReplay), 'bad']] : []),
+  ])
+}
+
+function showReadiness(now) {
+  const warnings = now.warnings || []
+  if (!now.ready) showState('Not ready: ' + now.reasons.map((r) => r.detail || r.code).join('; '), 'bad')
+  else if (warnings.length > 0) showState('Ready, but something is wrong', 'bad')
+  else showState('Ready', 'good')
+  find('warnings').replaceChildren(...warnings.map((w) => make('li', w.detail || w.code)))
+}
+
+/** Says how old the figures are when they are not of now, as after a failure. */
+function showAge(hasFailed) {
+  const isOld = shownAt !== null && (hasFailed || performance.now() - shownAt > OLD_MS)
+  find('main').className = isOld ? 'stale' : ''
+  find('age').textContent = isOld ? 'The figures below are ' + duration(performance.now() - shownAt) + ' old' : ''
+}
+
 function showOverview(now) {
   const seconds = previous !== null && previous.instance === now.instance ? (now.uptimeMs - previous.uptimeMs) / 1000 : 0
   const rate = (read) => (seconds > 0 ? (read(now) - read(previous)) / seconds : null)
   const log = now.accessLog
-  const dropped = sum(log.dropped)
-  showState(now.ready ? 'Ready' : 'Not ready: ' + now.reasons.map((r) => r.detail || r.code).join('; '), now.ready ? 'good' : 'bad')
+  const trouble = databaseTrouble(now.database)
+  showReadiness(now)
   find('about').textContent = 'version ' + now.version + ', up ' + duration(now.uptimeMs)
   const numbers = [
     ['Requests per second', perSecond(rate((o) => o.requests.total))],
@@ -62,25 +118,22 @@ function showOverview(now) {
     ['Tenants', count(now.directory.tenants)],
     ['Keys', count(now.directory.keys)],
     ['Directory age', now.directory.ageMs === null ? 'not loaded' : duration(now.directory.ageMs), now.directory.ageMs === null ? 'bad' : ''],
+    ['Database', trouble || (now.database.state === 'there' ? 'there' : 'not asked yet'), trouble === null ? '' : 'bad'],
     ['Log writer', log.writerMode.replaceAll('_', ' '), log.consecutiveFailures > 0 ? 'bad' : ''],
-    ['Entries stored', count(log.stored)],
     ['Entries stored per second', perSecond(rate((o) => o.accessLog.stored))],
     ['Entries waiting', count(log.channelEntries) + ' of ' + count(log.capacityEntries)],
     ['Oldest entry not stored', log.oldestUnflushedAgeMs === 0 ? 'none' : duration(log.oldestUnflushedAgeMs)],
-    ['Entries dropped', count(dropped), dropped > 0 ? 'bad' : ''],
   ]
-  find('numbers').replaceChildren(...numbers.map(([name, value, className]) => {
-    const card = make('div', '')
-    card.append(make('dt', name), make('dd', value, className))
-    return card
-  }))
+  showRows('numbers', numbers)
+  showAccounts(log)
   const outcomes = Object.entries(now.requests.byOutcome).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1])
   find('outcomes').replaceChildren(...outcomes.map(([name, n]) => {
     const row = make('tr', '')
     row.append(make('td', name), make('td', perSecond(rate((o) => o.requests.byOutcome[name])), 'n'), make('td', count(n), 'n'))
     return row
   }))
-  previous = now
+  // Rates are of a second or more: over half of one, a single request would be two.
+  if (seconds === 0 || seconds >= 1) previous = now
 }
 
 function showEntries(entries) {
@@ -112,26 +165,44 @@ async function poll() {
   isPolling = true
   try {
     await refresh()
-    timer = setTimeout(poll, 1000)
+    timer = setTimeout(poll, POLL_MS)
   } catch (error) {
     if (error.status === 401) askToken()
     else {
-      showState('No answer from the gateway: ' + error.message, 'bad')
-      timer = setTimeout(poll, 1000)
+      showFailure(error)
+      timer = setTimeout(poll, POLL_MS)
     }
   } finally {
     isPolling = false
   }
 }
 
+/** What was shown is not of now: whoever looks is told so, and since when. */
+function showFailure(error) {
+  showState((error.status === undefined ? 'No answer from the gateway: ' : 'The gateway answers: ') + error.message, 'bad')
+  showAge(true)
+  previous = null
+}
+
 async function refresh() {
-  showOverview(await load('/api/overview'))
+  showAge(false)
+  const askedAt = performance.now()
+  showOverview(await load('/api/overview', 2000))
+  shownAt = askedAt
+  showAge(false)
   find('main').hidden = false
-  if (round++ % 2 !== 0) return
+  if (round++ % 4 === 0) void list()
+}
+
+async function list() {
+  if (isListing) return
+  isListing = true
   try {
-    showEntries((await load('/api/entries?limit=20')).entries)
+    showEntries((await load('/api/entries?limit=20', 10000)).entries)
   } catch (error) {
-    find('entries-hint').textContent = 'Not to be had now: ' + error.message
+    find('entries-hint').textContent = 'Not to be had now, those below are older: ' + error.message
+  } finally {
+    isListing = false
   }
 }
 

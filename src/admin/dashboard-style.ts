@@ -13,6 +13,9 @@ p { margin: .3rem 0; color: var(--soft) }
 #state { font-weight: 600 }
 .good { color: var(--good) }
 .bad { color: var(--bad) }
+.stale { opacity: .45 }
+#warnings { margin: 1rem 0 0; padding-left: 1.2rem; color: var(--bad) }
+#warnings:empty { display: none }
 dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(11.5rem, 1fr)); gap: .6rem; margin: 0 }
 dl div { background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: .5rem .8rem }
 dt { color: var(--soft); font-size: .85rem }

@@ -42,8 +42,12 @@ class Node {
 
 type Reply = { status: number; body: unknown }
 
-/** Runs the page's script against replies; `settle` lets it go on until it waits for its next second, `tick` is that second. */
-function runPage(answer: (path: string, authorization: string | undefined) => Reply) {
+/**
+ * Runs the page's script against replies; `settle` lets it go on until it waits for its next turn, `tick` is that turn. A reply
+ * that is an Error is a gateway that is out of reach; one that is null never comes.
+ */
+function runPage(answer: (path: string, authorization: string | undefined) => Reply | Error | null) {
+  const time = { nowTick: 0 }
   const ids = new Map(
     [...renderDashboard().body.matchAll(/ id="([\w-]+)"/g)].map(([, id]) => [id, new Node()]),
   )
@@ -64,8 +68,12 @@ function runPage(answer: (path: string, authorization: string | undefined) => Re
       removeItem: (key: string) => storage.delete(key),
     },
     AbortSignal,
+    performance: { now: () => time.nowTick },
     fetch: async (path: string, init: { headers: { authorization?: string } }) => {
-      const { status, body } = answer(path, init.headers.authorization)
+      const reply = answer(path, init.headers.authorization)
+      if (reply instanceof Error) throw reply
+      if (reply === null) return new Promise(() => {})
+      const { status, body } = reply
       return { status, ok: status < 300, json: async () => body }
     },
     setTimeout: (callback: () => void) => void (next = callback),
@@ -79,7 +87,14 @@ function runPage(answer: (path: string, authorization: string | undefined) => Re
     next?.()
     await settle()
   }
-  return { node, settle, tick, storage }
+  return {
+    node,
+    settle,
+    tick,
+    storage,
+    time,
+    see: () => documentNode.listeners.get('visibilitychange')?.({}),
+  }
 }
 
 const ENTRY = {
@@ -135,7 +150,118 @@ void t.test('the page shows live numbers, rates between two readings, and entrie
   t.match(node('numbers').textContent, 'Requests per second|5')
   t.match(node('numbers').textContent, 'Directory age|120 ms')
   t.match(node('numbers').textContent, 'Log writer|copying')
-  t.match(node('numbers').textContent, 'Entries dropped|1,234')
+  t.match(node('accounts').textContent, 'Dropped: channel full|1,234')
+})
+
+/** What the page shows of a state of the database and the log. */
+async function pageOf(change: (stats: ReturnType<typeof restingStats>['stats']) => void, readiness: object) {
+  const { stats, sources } = restingStats()
+  change(stats)
+  const { node, settle } = runPage((path) => {
+    if (path.startsWith('/api/entries')) return { status: 200, body: { entries: [], next: null } }
+    const overview = readOverview(sources, { version: '1.2.3', instance: 'i', uptimeMs: 1 })
+    return { status: 200, body: { ...readiness, ...overview } }
+  })
+  await settle()
+  return node
+}
+
+void t.test('G4: the page shows all terms of the equation, and says when they do not add up', async (t) => {
+  const counts = { accepted: 10_000, stored: 5000, spilled: 4033, quarantined: 7, buffered: 950 }
+  const dropped = { channel_full: 8, rejected: 2, shutdown: 0 }
+  const readiness = { ready: true, reasons: [], warnings: [] }
+  const node = await pageOf(({ totals }) => Object.assign(totals, counts, { dropped }), readiness)
+  const accounts = node('accounts').textContent
+  for (const term of [
+    'Accepted|10,000',
+    'Stored|5,000',
+    'On disk (spilled)|4,033',
+    'Quarantined|7',
+    'In memory (buffered)|950',
+    'Dropped: channel full|8',
+    'Dropped: rejected|2',
+  ])
+    t.match(accounts, term)
+  t.equal(node('accounts-hint').className, '')
+  const wrong = await pageOf(({ totals }) => Object.assign(totals, counts), readiness)
+  t.match(wrong('accounts-hint').textContent, 'NOT SO, the difference is 10')
+  t.equal(wrong('accounts-hint').className, 'bad')
+})
+
+void t.test('G4: nothing is green while the database is away, and the page says what is wrong', async (t) => {
+  const detail = 'the database does not answer, for 14 s by now (ECONNREFUSED)'
+  const away = await pageOf(
+    ({ database, writer }) => {
+      Object.assign(database, { state: 'away', sinceMs: 14_000, silentMs: 14_000, error: 'ECONNREFUSED' })
+      writer.isAway = true
+    },
+    { ready: true, reasons: [], warnings: [{ code: 'database_away', detail }] },
+  )
+  t.equal(away('state').textContent, 'Ready, but something is wrong')
+  t.equal(away('state').className, 'bad')
+  t.equal(away('warnings').textContent, detail)
+  t.match(away('numbers').textContent, 'Database|away for 14.0 s (ECONNREFUSED)')
+  const refusing = await pageOf(
+    ({ database, writer }) => {
+      database.state = 'there'
+      writer.isAway = true
+    },
+    { ready: true, reasons: [], warnings: [] },
+  )
+  t.match(refusing('numbers').textContent, 'Database|there, takes no entries')
+  const fine = await pageOf(({ database }) => void (database.state = 'there'), { ready: true, reasons: [] })
+  t.match(fine('numbers').textContent, 'Database|there|')
+  t.equal(fine('state').className, 'good')
+})
+
+void t.test('G4: figures of a gateway that cannot be reached are not shown as of now', async (t) => {
+  const { sources } = restingStats()
+  const overview = readOverview(sources, { version: '1.2.3', instance: 'i', uptimeMs: 1 })
+  let reply: Reply | Error | null = { status: 200, body: { ready: true, reasons: [], ...overview } }
+  const { node, settle, tick, time, see } = runPage((path) =>
+    path.startsWith('/api/entries') ? { status: 200, body: { entries: [], next: null } } : reply,
+  )
+  await settle()
+  t.equal(node('main').className, '')
+  t.equal(node('age').textContent, '')
+  const good = reply
+  reply = new TypeError('Failed to fetch')
+  time.nowTick = 700
+  await tick()
+  t.equal(node('state').textContent, 'No answer from the gateway: Failed to fetch')
+  t.equal(node('main').className, 'stale')
+  t.equal(node('age').textContent, 'The figures below are 700 ms old')
+  time.nowTick = 9700
+  await tick()
+  t.equal(node('age').textContent, 'The figures below are 9.7 s old')
+  reply = good
+  await tick()
+  t.equal(node('state').textContent, 'Ready')
+  t.equal(node('main').className, '')
+  t.equal(node('age').textContent, '')
+
+  // As when somebody comes back to the page: before anything has been answered.
+  reply = null
+  time.nowTick += 60_000
+  see()
+  await settle()
+  t.equal(node('main').className, 'stale')
+  t.match(node('age').textContent, 'The figures below are 60.0 s old')
+})
+
+void t.test('G4: entries that a frozen database does not give hold up no figures', async (t) => {
+  const { stats, sources } = restingStats()
+  let uptimeMs = 0
+  const { node, settle, tick } = runPage((path) => {
+    if (path.startsWith('/api/entries')) return null
+    uptimeMs += 500
+    const overview = readOverview(sources, { version: '1.2.3', instance: 'i', uptimeMs })
+    return { status: 200, body: { ready: true, reasons: [], ...overview } }
+  })
+  await settle()
+  stats.totals.accepted = stats.totals.spilled = 4033
+  await tick()
+  t.match(node('accounts').textContent, 'On disk (spilled)|4,033')
 })
 
 void t.test('the page says what is wrong and goes on asking', async (t) => {

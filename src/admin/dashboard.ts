@@ -7,6 +7,7 @@ const BODY = `
   <h1>Waybill</h1>
   <p id="state" role="status">Connecting …</p>
   <p id="about"></p>
+  <p id="age" class="bad"></p>
 </header>
 <form id="token-form" hidden>
   <label for="token">Admin token</label>
@@ -15,7 +16,13 @@ const BODY = `
   <p id="token-hint"></p>
 </form>
 <main id="main" hidden>
+  <ul id="warnings"></ul>
   <section aria-labelledby="now"><h2 id="now">Now</h2><dl id="numbers"></dl></section>
+  <section aria-labelledby="accounts-title">
+    <h2 id="accounts-title">Every entry is accounted for</h2>
+    <p id="accounts-hint"></p>
+    <dl id="accounts"></dl>
+  </section>
   <section aria-labelledby="outcomes-title">
     <h2 id="outcomes-title">Requests by outcome</h2>
     <table>

@@ -49,7 +49,11 @@ export function adminHandlers(sources: AdminSources): ReadonlyMap<string, Handle
     ['/metrics', async () => ({ status: 200, ...(await sources.metrics()) })],
     [
       '/api/overview',
-      async () => json(200, { ...(await sources.readiness()), ...(await sources.overview()) }),
+      async () => {
+        // In this order: what is wrong with the figures is among the warnings.
+        const overview = await sources.overview()
+        return json(200, { ...(await sources.readiness()), ...overview })
+      },
     ],
   ])
   for (const [path, handler] of apiHandlers(sources.queries)) {

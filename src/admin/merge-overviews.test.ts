@@ -11,6 +11,14 @@ function overview(change: (stats: ReturnType<typeof restingStats>) => void): Ove
   return readOverview(resting.sources, { version: '1', instance: 'worker', uptimeMs: 1 })
 }
 
+/** As the process meets the database that has been as told for `sinceMs`. */
+function databaseOf(state: 'there' | 'away' | 'unknown', sinceMs: number, isAway = false): Overview {
+  return overview(({ stats }) => {
+    Object.assign(stats.database, { state, sinceMs })
+    stats.writer.isAway = isAway
+  })
+}
+
 /** Law 3 in one reading. */
 function isBalanced({ accessLog }: Overview): boolean {
   const { accepted, stored, spilled, quarantined, buffered, dropped } = accessLog
@@ -93,3 +101,28 @@ void t.test('with no worker there is nothing known', async (t) => {
   t.match(mergeOverviews(IDENTITY, []), { requests: { total: 0 }, directory: { ageMs: null, keys: 0 } })
   t.match(mergeOverviews(IDENTITY, [countedOverview(calm)]).directory, { ageMs: null, keys: 0, tenants: 0 })
 })
+
+void t.test(
+  'G4: the database is as the process says that has it worst, and those that have gone say nothing',
+  async (t) => {
+    const merged = (...parts: Overview[]) => mergeOverviews(IDENTITY, parts).database
+    t.match(merged(databaseOf('there', 50), databaseOf('away', 700), databaseOf('away', 900)), {
+      state: 'away',
+      sinceMs: 900,
+    })
+    t.match(merged(databaseOf('there', 50), databaseOf('there', 20), databaseOf('unknown', 9)), {
+      state: 'there',
+      sinceMs: 20,
+      isStoring: true,
+    })
+    t.match(merged(databaseOf('there', 50), databaseOf('there', 90, true)), {
+      state: 'there',
+      isStoring: false,
+    })
+    t.match(merged(countedOverview(databaseOf('away', 5, true)), databaseOf('there', 1)), {
+      state: 'there',
+      isStoring: true,
+    })
+    t.match(merged(), { state: 'unknown', isStoring: true })
+  },
+)

@@ -1,4 +1,4 @@
-import type { Overview } from './overview.ts'
+import type { DatabaseOverview, Overview } from './overview.ts'
 
 /** Most urgent first: what the writers of several workers are said to be doing is what the first of these does. */
 const MODES = ['backing_off', 'draining', 'copying', 'collecting', 'idle', 'stopped'] as const
@@ -45,7 +45,11 @@ export function mergeOverviews(
       capacityBytes: sum(logs, (l) => l.capacityBytes),
       oldestUnflushedAgeMs: Math.max(0, ...logs.map((l) => l.oldestUnflushedAgeMs)),
       consecutiveFailures: Math.max(0, ...logs.map((l) => l.consecutiveFailures)),
+      pendingReplay: logs.every((l) => l.pendingReplay === null)
+        ? null
+        : sum(logs, (l) => l.pendingReplay ?? 0),
     },
+    database: mergeDatabases(parts.map(({ database }) => database)),
     directory: {
       ageMs: ages.length === 0 ? null : Math.max(...ages),
       // What all of them know.
@@ -78,9 +82,31 @@ export function countedOverview(overview: Overview): Overview {
       capacityBytes: 0,
       oldestUnflushedAgeMs: 0,
       consecutiveFailures: 0,
+      pendingReplay: null,
     },
+    database: UNKNOWN,
     directory: { ...directory, ageMs: null, keys: Infinity, tenants: Infinity },
   }
+}
+
+const UNKNOWN: DatabaseOverview = {
+  state: 'unknown',
+  sinceMs: 0,
+  since: new Date(0).toISOString(),
+  silentMs: null,
+  error: null,
+  isStoring: true,
+}
+
+/** Of the process that has it worst: away for the longest, or there again for the shortest. */
+function mergeDatabases(databases: readonly DatabaseOverview[]): DatabaseOverview {
+  const isStoring = databases.every((database) => database.isStoring)
+  const longestFirst = [...databases].sort((a, b) => b.sinceMs - a.sinceMs)
+  const worst =
+    longestFirst.find(({ state }) => state === 'away') ??
+    longestFirst.findLast(({ state }) => state === 'there') ??
+    UNKNOWN
+  return { ...worst, isStoring }
 }
 
 function sum<T>(parts: readonly T[], of: (part: T) => number): number {

@@ -1,5 +1,12 @@
+import type { ContactReading } from '../lib/database-contact.ts'
 import { OUTCOME_NAMES, type Outcome } from '../model/outcome.ts'
-import type { DirectoryStats, LimitPolicy, StatsSources, WriterMode } from '../model/stats.ts'
+import {
+  isStoring,
+  type DirectoryStats,
+  type LimitPolicy,
+  type StatsSources,
+  type WriterMode,
+} from '../model/stats.ts'
 
 /** The live numbers behind /api/overview. Totals count from the start of the process: who wants a rate reads twice. */
 export interface Overview {
@@ -35,10 +42,21 @@ export interface Overview {
     readonly capacityBytes: number
     readonly oldestUnflushedAgeMs: number
     readonly consecutiveFailures: number
+    /** Entries on disk that wait for their replay, those of dead processes included; null without a spill. */
+    readonly pendingReplay: number | null
   }
   readonly directory: Pick<DirectoryStats, 'ageMs' | 'keys' | 'tenants'>
+  readonly database: DatabaseOverview
   /** Of a gateway of several processes: each of them; the figures above are their sums. */
   readonly workers?: readonly WorkerOverview[]
+}
+
+/** The database as the gateway meets it; of several processes, as the one does that has it worst. */
+export interface DatabaseOverview extends ContactReading {
+  /** When it came to be so: `sinceMs` before now by the clock of this machine, RFC 3339. */
+  readonly since: string
+  /** Whether it takes the access entries that there are: false while batches fail, or go to the disk instead. */
+  readonly isStoring: boolean
 }
 
 /** One worker process. */
@@ -53,6 +71,8 @@ export interface WorkerOverview {
   readonly connections: number
   /** Requests that ended; null when it does not answer. */
   readonly requests: number | null
+  /** Whether the database is there, for it; null when it does not answer. */
+  readonly database: ContactReading['state'] | null
 }
 
 /** Reads the live numbers now. */
@@ -65,6 +85,7 @@ export function readOverview(
   const { accepted, stored, spilled, quarantined, buffered, dropped } = sources.ledger().totals
   const writer = sources.writer()
   const { ageMs, keys, tenants } = sources.directory()
+  const contact = sources.database()
   return {
     version: process.version,
     instance: process.instance,
@@ -85,8 +106,14 @@ export function readOverview(
       capacityBytes: channel.capacityBytes,
       oldestUnflushedAgeMs: writer.oldestUnflushedAgeMs,
       consecutiveFailures: writer.consecutiveFailures,
+      pendingReplay: writer.spill?.pendingEntries ?? null,
     },
     directory: { ageMs, keys, tenants },
+    database: {
+      ...contact,
+      since: new Date(Date.now() - contact.sinceMs).toISOString(),
+      isStoring: isStoring(writer),
+    },
   }
 }
 

@@ -1,3 +1,4 @@
+import type { DatabaseContact } from '../lib/database-contact.ts'
 import type { Schedule } from './deadlines.ts'
 import type { DirectorySource } from './directory-source.ts'
 import type { DirectorySnapshot } from './snapshot.ts'
@@ -31,6 +32,8 @@ export interface DirectoryCollaborators {
   readonly random?: () => number
   /** The real clock's unless told. */
   readonly schedule?: Schedule
+  /** Is told whether the database answered. */
+  readonly contact?: DatabaseContact
   /** Called after each new snapshot. */
   readonly onChange?: (snapshot: DirectorySnapshot) => void
 }

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { DatabaseContact } from '../lib/database-contact.ts'
 import type {
   DirectoryChunk,
   DirectoryConnection,
@@ -79,8 +80,10 @@ function setUp(reconcileIntervalMs = 60_000) {
   const source = new FakeSource()
   const lines: string[] = []
   const record = (_fields: object, message: string) => void lines.push(message)
+  const contact = new DatabaseContact(1500, clock.now)
   const refresher = new DirectoryRefresher({
     source,
+    contact,
     options: { pollIntervalMs: 500, reconcileIntervalMs, lastUsedIntervalMs: 60_000, maxAgeMs: 600_000 },
     log: { debug: () => {}, info: record, warn: record },
     now: clock.now,
@@ -88,7 +91,7 @@ function setUp(reconcileIntervalMs = 60_000) {
     random: () => 0.5,
     schedule: clock.schedule,
   })
-  return { clock, source, refresher, lines }
+  return { clock, source, refresher, contact, lines }
 }
 
 const down = () => Promise.reject(Object.assign(new Error('down'), { code: 'ECONNREFUSED' }))
@@ -245,7 +248,7 @@ void t.test('without a database: null, bounded back-off, and loaded as soon as i
   t.equal(refresher.snapshot, null)
   await clock.advance(60_000)
   t.equal(refresher.snapshot, null)
-  t.ok(source.loads.length > 30 && source.loads.length < 60, `${source.loads.length} attempts in a minute`)
+  t.ok(source.loads.length > 60 && source.loads.length < 120, `${source.loads.length} attempts in a minute`)
   t.match(refresher.stats, { lastError: 'ECONNREFUSED', ageMs: null, isListening: false, keys: 0 })
   t.equal(source.destroyed, source.connections, 'each failed connection is destroyed')
   source.load = () => Promise.resolve({ chunk: keys(key(1)), cursor: '7' })
@@ -258,6 +261,27 @@ void t.test('without a database: null, bounded back-off, and loaded as soon as i
   )
   await refresher.stop()
 })
+
+void t.test(
+  'G4: each look at the database tells whether it is there, within its interval and a second',
+  async (t) => {
+    const { clock, source, refresher, contact } = setUp()
+    await refresher.start()
+    t.equal(contact.reading.state, 'there')
+    await clock.advance(60_000)
+    t.match(contact.reading, { state: 'there', sinceMs: 60_000 }, 'for as long as it answers')
+    source.load = down
+    await clock.advance(500)
+    t.match(contact.reading, { state: 'away', error: 'ECONNREFUSED' }, 'refused: by the next look')
+    source.load = () => Promise.resolve({ chunk: keys(key(1)), cursor: '8' })
+    await clock.advance(1000)
+    t.match(contact.reading, { state: 'there', error: null }, 'back: by the next attempt')
+    source.load = () => new Promise(() => {})
+    await clock.advance(1501)
+    t.match(contact.reading, { state: 'away' }, 'silent: an interval and a second after its last answer')
+    await refresher.stop()
+  },
+)
 
 void t.test('a database that goes away leaves the last snapshot, and the cursor is not lost', async (t) => {
   const { clock, source, refresher } = setUp(-1)

@@ -1,4 +1,5 @@
 import { backoffMs } from '../lib/backoff.ts'
+import type { DatabaseContact } from '../lib/database-contact.ts'
 import type { Directory } from '../model/grant.ts'
 import type { ScopeSet } from '../model/scope.ts'
 import { Confirmations } from './confirmations.ts'
@@ -15,7 +16,7 @@ import { type DirectorySnapshot, SnapshotUpdate } from './snapshot.ts'
 
 /** Between attempts while the database is away. */
 const BACKOFF_MIN_MS = 100
-const BACKOFF_MAX_MS = 2000
+const BACKOFF_MAX_MS = 1000
 
 /** Refreshes that hints ask for are at least so far apart: a bulk import costs 40 queries a second, not thousands. */
 const HINT_GAP_MS = 25
@@ -48,6 +49,7 @@ export class DirectoryRefresher implements Directory {
   readonly #monotonic: () => number
   readonly #random: () => number
   readonly #schedule: Schedule
+  readonly #contact: DatabaseContact | null
   readonly #onChange: (snapshot: DirectorySnapshot) => void
   readonly #useWriter: KeyUseWriter
   readonly #deadlines: Deadlines
@@ -90,6 +92,7 @@ export class DirectoryRefresher implements Directory {
     this.#contactTick = this.#monotonic()
     this.#random = collaborators.random ?? Math.random
     this.#schedule = collaborators.schedule ?? scheduleTimer
+    this.#contact = collaborators.contact ?? null
     this.#onChange = collaborators.onChange ?? (() => {})
     this.#deadlines = new Deadlines(this.#schedule)
     this.#confirmations = new Confirmations({
@@ -216,7 +219,10 @@ export class DirectoryRefresher implements Directory {
       const update = new SnapshotUpdate(this.#snapshot, isFull, this.#scopes)
       const hadHint = this.#isHinted
       this.#isHinted = false // what is hinted from here on may be too late for this refresh
-      const load = connection.load(isFull ? null : position.cursor, (chunk) => update.add(chunk))
+      const load = connection.load(isFull ? null : position.cursor, (chunk) => {
+        this.#contact?.heard() // a load of all may take a while
+        update.add(chunk)
+      })
       const next = await this.#deadlines.within(load, isFull ? LOAD_TIMEOUT_MS : POLL_TIMEOUT_MS)
       if (this.#isStopped) return false
       const before = this.#snapshot
@@ -255,6 +261,7 @@ export class DirectoryRefresher implements Directory {
 
   #succeed(next: DirectorySnapshot, isFull: boolean): void {
     const nowMs = this.#now()
+    this.#contact?.heard()
     if (this.#failuresInARow > 0)
       this.#log.info({ failures: this.#failuresInARow }, 'directory: following again')
     this.#failuresInARow = 0
@@ -282,6 +289,7 @@ export class DirectoryRefresher implements Directory {
     this.#failures++
     this.#failuresInARow++
     this.#lastError = codeOf(error)
+    this.#contact?.failed(this.#lastError)
     const isTooOld = this.#monotonic() - this.#contactTick > this.#options.maxAgeMs
     if (isTooOld && !this.#isTooOld && this.#snapshot !== null)
       this.#log.warn({}, 'directory: too long without the database, keys are accepted no more')

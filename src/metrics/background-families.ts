@@ -241,6 +241,20 @@ export const BACKGROUND_FAMILIES: readonly Family[] = [
   ),
   single(
     'gauge',
+    'waybill_database_up',
+    '1 while the database answers',
+    (r) => (r.database.state === 'there' ? 1 : 0),
+    'min',
+  ),
+  single(
+    'gauge',
+    'waybill_database_silence_seconds',
+    'Since the database answered last; absent before the first answer',
+    (r) => (r.database.silentMs === null ? null : r.database.silentMs / 1000),
+    'max',
+  ),
+  single(
+    'gauge',
     'waybill_directory_age_seconds',
     'Since the last successful look at the database; absent before the first load',
     (r) => (r.directory.ageMs === null ? null : r.directory.ageMs / 1000),

@@ -1,3 +1,4 @@
+import type { ContactReading } from '../lib/database-contact.ts'
 import type { HistogramReading } from '../lib/histogram.ts'
 import type {
   ChannelStats,
@@ -21,6 +22,7 @@ export interface Reading {
   readonly writer: WriterStats
   readonly vitals: VitalsStats
   readonly directory: DirectoryStats
+  readonly database: ContactReading
   readonly pools: readonly PoolStats[]
   /** Tenants by label, at most as many as the option allows, the others summed up. */
   readonly tenants: ReadonlyMap<string, TenantCounts>

@@ -79,6 +79,12 @@ export function restingStats() {
       pendingUses: 0,
       clockOffsetMs: null as number | null,
     },
+    database: {
+      state: 'unknown' as 'unknown' | 'there' | 'away',
+      sinceMs: 0,
+      silentMs: null as number | null,
+      error: null as string | null,
+    },
     pool: { route: 'npm', busy: 0, idle: 0, queued: 0 },
     droppedLogLines: 0,
   }
@@ -90,6 +96,7 @@ export function restingStats() {
     writer: () => stats.writer,
     vitals: () => stats.vitals,
     directory: () => stats.directory,
+    database: () => stats.database,
     pools: () => [stats.pool],
     droppedLogLines: () => stats.droppedLogLines,
   }

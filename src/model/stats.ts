@@ -1,3 +1,4 @@
+import type { ContactReading } from '../lib/database-contact.ts'
 import type { HistogramReading } from '../lib/histogram.ts'
 import type { AuditGapKind } from './audit.ts'
 
@@ -150,6 +151,11 @@ export interface WriterStats {
   } | null
 }
 
+/** Whether the database takes the batches that there are: none fails, and none goes to the spill instead. */
+export function isStoring({ isAway, consecutiveFailures }: WriterStats): boolean {
+  return !isAway && consecutiveFailures === 0
+}
+
 /** The canary: entries that the gateway puts into the channel itself, to measure the way into the database. */
 export interface CanaryStats {
   /** Since the process started; one is on its way at most. */
@@ -223,6 +229,8 @@ export interface StatsSources {
   readonly writer: () => WriterStats
   readonly vitals: () => VitalsStats
   readonly directory: () => DirectoryStats
+  /** Whether the database is there. */
+  readonly database: () => ContactReading
   readonly pools: () => Iterable<PoolStats>
   /** Log lines lost because nobody read them. */
   readonly droppedLogLines: () => number

@@ -12,6 +12,7 @@ import { type DrainResult, Writer } from '../accesslog/writer.ts'
 import type { StateReason } from '../admin/handlers.ts'
 import type { Options } from '../config/options.ts'
 import { folderOfRoot, foreignOwner } from '../lib/folder-owner.ts'
+import type { DatabaseContact } from '../lib/database-contact.ts'
 import type { Logger } from '../logger.ts'
 import type { DatabaseTarget } from '../model/database-target.ts'
 import type { VitalsStats } from '../model/stats.ts'
@@ -42,6 +43,7 @@ export class AccessLog {
     readonly target: DatabaseTarget
     readonly control: Sql
     readonly options: Options
+    readonly contact: DatabaseContact
     readonly logger: Logger
   }) {
     const { instance, control, options: o, logger } = parts
@@ -76,6 +78,7 @@ export class AccessLog {
       store: new RememberingStore(this.#store, (batch) => memory.acknowledge(batch)),
       ensurePartitions: (days) => ensurePartitionFor(control, days),
       spill,
+      contact: parts.contact,
       channelFill: () => {
         const { size, capacityEntries, bytes, capacityBytes } = channel.stats
         return Math.max(size / capacityEntries, bytes / capacityBytes)

@@ -1,15 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
-import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { StateReason } from '../admin/handlers.ts'
 import { AdminListener } from '../admin/listener.ts'
 import { readOverview, type Overview } from '../admin/overview.ts'
 import { queriesOf } from '../admin/queries.ts'
 import type { Config } from '../config.ts'
-import { DirectoryRefresher } from '../directory/refresher.ts'
+import type { DirectoryRefresher } from '../directory/refresher.ts'
 import { DatabaseClock } from '../lib/database-clock.ts'
-import { machineName } from '../lib/machine.ts'
+import type { DatabaseContact } from '../lib/database-contact.ts'
 import { runPhases, type Phase } from '../lib/phases.ts'
 import type { Limiter, LimitPeers } from '../limits/limiter.ts'
 import type { RootLogger } from '../logger.ts'
@@ -21,7 +20,6 @@ import { Handler } from '../proxy/handler.ts'
 import { ProxyListener } from '../proxy/listener.ts'
 import { RouteTable } from '../proxy/route-table.ts'
 import { ProxyCounters } from '../proxy/stats.ts'
-import { openDirectorySource } from '../store/directory-source.ts'
 import { closeSql, openControl, openReader, type Sql } from '../store/sql.ts'
 import { packageVersion } from '../version.ts'
 import { AccessLog } from './access-log.ts'
@@ -29,6 +27,7 @@ import { auditJobOf, type AuditJob } from './audit-job.ts'
 import { readCertificates } from './certificates.ts'
 import { boundConnections } from './descriptors.ts'
 import { checkReader, type DatabaseUpkeep, type GatewayDatabase } from './database.ts'
+import { databaseContact, openDirectory } from './directory.ts'
 import { openLimiter } from './limits.ts'
 import { RollUpJob, rollUpTimes } from './roll-up-job.ts'
 import { readinessOf, type Readiness } from './readiness.ts'
@@ -75,6 +74,7 @@ export class Gateway {
   readonly #upkeep: DatabaseUpkeep | null
   /** What everything that others see goes by: expiry, times of entries. */
   readonly #clock = new DatabaseClock()
+  readonly #contact: DatabaseContact
   readonly #directory: DirectoryRefresher
   /** For the messages of other workers. */
   readonly limiter: Limiter
@@ -102,31 +102,12 @@ export class Gateway {
     this.#control = this.#upkeep?.control ?? openControl(database.target)
     const statementTimeoutMs = o['database.statementTimeoutMs']
     this.#reader = isAlone ? openReader(database.readerTarget, { statementTimeoutMs }) : null
-    this.#directory = new DirectoryRefresher({
-      source: openDirectorySource(
-        database.target,
-        this.#control,
-        {
-          instance: this.instance,
-          host: hostname(),
-          processId: process.pid,
-          machine: machineName(),
-          maxAgeMs: o['directory.maxAgeMs'],
-        },
-        this.#clock,
-      ),
-      options: {
-        maxAgeMs: o['directory.maxAgeMs'],
-        pollIntervalMs: o['directory.pollIntervalMs'],
-        reconcileIntervalMs: o['directory.reconcileIntervalMs'],
-        lastUsedIntervalMs: o['directory.lastUsedIntervalMs'],
-      },
-      log: logger,
-      now: () => this.#clock.nowMs(),
-    })
     const { instance } = this
     const { target } = database
-    this.#log = new AccessLog({ instance, target, control: this.#control, options: o, logger })
+    const contact = (this.#contact = databaseContact(o))
+    const shared = { instance, target, control: this.#control, options: o, contact, logger }
+    this.#directory = openDirectory({ ...shared, clock: this.#clock })
+    this.#log = new AccessLog(shared)
     this.#rollUps = isAlone ? new RollUpJob({ target, ...rollUpTimes(o), logger }) : null
     this.#audit = this.#reader === null ? null : auditJobOf(config, this.#reader, logger)
     this.limiter = openLimiter(o, isAlone ? null : role.peers)
@@ -338,6 +319,7 @@ export class Gateway {
       reserveRefusal,
       clockOffsetMs: this.#clock.offsetMs,
       maxClockOffsetMs,
+      contact: this.#contact.reading,
     })
     return { ...readiness, warnings: [...readiness.warnings, ...this.#log.warnings] }
   }
@@ -374,6 +356,7 @@ export class Gateway {
       writer: () => this.#log.writer.stats,
       vitals: () => ({ ...this.#log.vitals, audit: this.#audit?.stats ?? null }),
       directory: () => ({ ...this.#directory.stats, clockOffsetMs: this.#clock.offsetMs }),
+      database: () => this.#contact.reading,
       pools: () => this.#pools.stats,
       droppedLogLines: () => this.#logger.droppedLines,
     }

@@ -1,7 +1,8 @@
 import t from 'tap'
 import type { Snapshot, TenantGrant } from '../model/grant.ts'
 import type { LogPolicy } from '../model/log-policy.ts'
-import { readinessOf, type ReadinessFacts } from './readiness.ts'
+import { restingStats } from '../metrics/test-sources.ts'
+import { logWarningsOf, readinessOf, type ReadinessFacts } from './readiness.ts'
 
 function snapshotOf(...tenants: (Pick<TenantGrant, 'logPolicy'> & Partial<TenantGrant>)[]): Snapshot {
   const grants = tenants.map((tenant, i): [string, TenantGrant] => {
@@ -41,6 +42,30 @@ t.test('D1: a clock that differs from that of the database is a warning, and no 
   })
   t.match(readinessOf({ ...usual, clockOffsetMs: -60_000 }).warnings, [{ detail: /60 s behind/ }])
 })
+
+t.test(
+  'G4: a database that is away, or takes no entries, is a warning in words, and no reason',
+  async (t) => {
+    const usual = { phase: 'ready', snapshot: snapshotOf(), reserveRefusal: null } as const
+    const contact = { state: 'away', sinceMs: 14_000, silentMs: 14_000, error: 'ECONNREFUSED' } as const
+    t.same(readinessOf({ ...usual, contact }), {
+      ready: true,
+      reasons: [],
+      warnings: [
+        { code: 'database_away', detail: 'the database does not answer, for 14 s by now (ECONNREFUSED)' },
+      ],
+    })
+    for (const state of ['there', 'unknown'] as const)
+      t.same(readinessOf({ ...usual, contact: { ...contact, state } }).warnings, [])
+    const { writer } = restingStats().stats
+    const aside = { ...writer.spill.aside, named: [] }
+    const log = { ...writer, isDropping: false, spill: { ...writer.spill, aside } }
+    t.same(logWarningsOf(log), [])
+    t.match(logWarningsOf({ ...log, isAway: true }), [{ code: 'log_not_stored', detail: /on disk/ }])
+    t.match(logWarningsOf({ ...log, consecutiveFailures: 1, spill: null }), [{ detail: /in memory/ }])
+    t.match(logWarningsOf({ ...log, isAway: true, isDropping: true }), [{ code: 'log_dropping' }])
+  },
+)
 
 t.test('a log that promises no place makes it unready only when an active tenant is strict', async (t) => {
   for (const reserveRefusal of ['log_blocked', 'log_full'] as const) {

@@ -1,7 +1,9 @@
 import type { AsideStats } from '../accesslog/set-aside.ts'
 import type { StateReason } from '../admin/handlers.ts'
 import type { ReserveRefusal } from '../model/access-entry.ts'
+import type { ContactReading } from '../lib/database-contact.ts'
 import type { Snapshot } from '../model/grant.ts'
+import { isStoring, type WriterStats } from '../model/stats.ts'
 
 /** What readiness is told from. */
 export interface ReadinessFacts {
@@ -12,6 +14,7 @@ export interface ReadinessFacts {
   /** This process' wall clock minus the database's; null when it is not known. */
   readonly clockOffsetMs?: number | null
   readonly maxClockOffsetMs?: number
+  readonly contact?: ContactReading
 }
 
 /** The answer, and what is wrong although traffic may come. */
@@ -42,7 +45,20 @@ export function readinessOf(facts: ReadinessFacts): Readiness {
   } else if (reserveRefusal !== null && hasStrictTenants(snapshot)) {
     reasons.push({ code: reserveRefusal, detail: LOG_DETAILS[reserveRefusal] })
   }
-  return { ready: reasons.length === 0, reasons, warnings: clockWarnings(facts) }
+  return {
+    ready: reasons.length === 0,
+    reasons,
+    warnings: [...databaseWarnings(facts), ...clockWarnings(facts)],
+  }
+}
+
+/** No reason either: the snapshot serves, and entries wait. */
+function databaseWarnings({ contact }: ReadinessFacts): StateReason[] {
+  if (contact?.state !== 'away') return []
+  const seconds = Math.round(contact.sinceMs / 1000)
+  const heard = contact.silentMs === null ? 'has not answered yet' : 'does not answer'
+  const code = contact.error === null ? '' : ` (${contact.error})`
+  return [{ code: 'database_away', detail: `the database ${heard}, for ${seconds} s by now${code}` }]
 }
 
 /** No reason to send traffic elsewhere: the gateway goes by the database's clock, and only dropping by age waits. */
@@ -62,11 +78,20 @@ function hasStrictTenants({ tenants }: Snapshot): boolean {
 }
 
 /** What an operator should look at although requests are served: `spill` as of the writer's stats. */
-export function logWarningsOf(writer: {
-  readonly isDropping: boolean
-  readonly spill: { readonly aside: AsideStats } | null
-}): StateReason[] {
+export function logWarningsOf(
+  writer: WriterStats & {
+    readonly isDropping: boolean
+    readonly spill: { readonly aside: AsideStats } | null
+  },
+): StateReason[] {
   const warnings: StateReason[] = []
+  if (!isStoring(writer) && !writer.isDropping) {
+    const where = writer.spill === null ? 'in memory' : 'on disk, or in memory until they are there'
+    warnings.push({
+      code: 'log_not_stored',
+      detail: `the database takes no access entries: they wait ${where}`,
+    })
+  }
   if (writer.isDropping) {
     const detail =
       'neither the database nor the disk takes access entries: entries are being dropped, and counted'

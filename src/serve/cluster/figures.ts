@@ -112,6 +112,7 @@ export class Figures {
       isReady: process.isReady,
       connections: process.connections,
       requests: report?.overview.requests.total ?? null,
+      database: report?.overview.database.state ?? null,
     }))
     return { ...merged, workers }
   }
