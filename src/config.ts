@@ -14,6 +14,8 @@ export interface Config {
   readonly options: Options
   readonly sources: Readonly<Record<OptionName, ValueSource>>
   readonly routes: readonly Route[]
+  /** The names of the file's routes, also where the routes are left out. */
+  readonly routeNames: readonly string[]
   /** The file that was read, or null. */
   readonly file: string | null
 }
@@ -47,7 +49,7 @@ export interface ConfigInput {
  */
 export function loadConfig(input: ConfigInput): Config {
   const problems: string[] = []
-  const tree = input.file === null ? {} : readFile(input.file, input, problems)
+  const { tree, routeNames } = readFile(input, problems)
   const { routes: routesValue, ...optionTree } = tree
   const fileValues = flatten(optionTree, problems)
   const options: Record<string, unknown> = {}
@@ -79,6 +81,7 @@ export function loadConfig(input: ConfigInput): Config {
     options: options as Options,
     sources: sources as Record<OptionName, ValueSource>,
     routes,
+    routeNames,
     file: input.file,
   }
 }
@@ -102,27 +105,45 @@ function pick(name: OptionName, input: ConfigInput, fileValues: ReadonlyMap<Opti
 
 type Tree = Record<string, unknown>
 
-function readFile(file: string, input: ConfigInput, problems: string[]): Tree {
+interface ReadFile {
+  readonly tree: Tree
+  readonly routeNames: readonly string[]
+}
+
+const NOTHING: ReadFile = { tree: {}, routeNames: [] }
+
+function readFile(input: ConfigInput, problems: string[]): ReadFile {
+  const { file } = input
+  if (file === null) return NOTHING
   let source: string
   try {
     source = readFileSync(file, 'utf8')
   } catch (error) {
     problems.push(`${file}: cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`)
-    return {}
+    return NOTHING
   }
   const document = parseDocument(source)
   for (const error of document.errors)
     problems.push(`${file}: ${error.message.split('\n')[0] ?? 'invalid YAML'}`)
-  if (document.errors.length > 0) return {}
+  if (document.errors.length > 0) return NOTHING
   const tree: unknown = document.toJS({ maxAliasCount: 100 })
-  if (tree === null || tree === undefined) return {}
+  if (tree === null || tree === undefined) return NOTHING
   if (typeof tree !== 'object' || Array.isArray(tree)) {
     problems.push(`${file}: must be a mapping of options and routes`)
-    return {}
+    return NOTHING
   }
   const { routes, ...rest } = tree as Tree
   const wanted = input.ignoreRoutes === true || routes === undefined ? rest : { ...rest, routes }
-  return substitute(wanted, '', input.env, problems) as Tree
+  return {
+    tree: substitute(wanted, '', input.env, problems) as Tree,
+    routeNames: namesOf(routes),
+  }
+}
+
+function namesOf(routes: unknown): string[] {
+  if (!Array.isArray(routes)) return []
+  const names = routes.map((route) => (route as { name?: unknown } | null)?.name)
+  return names.filter((name) => typeof name === 'string')
 }
 
 /** Replaces `${env:NAME}` in every text of the tree; a variable that is not set is a problem, never an empty text. */

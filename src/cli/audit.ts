@@ -2,13 +2,11 @@ import type { Command } from 'commander'
 import { AuditSum, type AuditAccount, type AuditSummary, type InstanceAudit } from '../model/audit.ts'
 import { auditInstances, type AuditFilter } from '../store/audit.ts'
 import { describeDatabase, settle } from '../store/audit-settle.ts'
-import type { Sql } from '../store/sql.ts'
-import { getTenant } from '../store/tenants.ts'
 import type { Cli } from './cli.ts'
 import { DATABASE_OPTIONS, addConfigFlags } from './configuration.ts'
 import { readByDatabase, withDatabase } from './context.ts'
-import { CommandError } from './errors.ts'
 import type { ExitCode, Io } from './io.ts'
+import { requireTenant } from './known-names.ts'
 import { openListing, type RowShape } from './listing.ts'
 import { writeOut } from './output.ts'
 import { Problems, TIME_FORM } from './problems.ts'
@@ -97,13 +95,6 @@ function isOfNothing({ batches, total }: AuditSummary): boolean {
 /** Whether all was looked at that had been accepted when the audit was asked for, or when its window ends. */
 function isWhole({ settledTo }: AuditSummary, settledAt: Date | null): boolean {
   return settledTo === null || (settledAt !== null && settledTo >= settledAt)
-}
-
-async function requireTenant(sql: Sql, slug: string | undefined): Promise<void> {
-  if (slug === undefined || (await getTenant(sql, slug)) !== null) return
-  const [row] = await sql`SELECT FROM access_ledger WHERE tenants ? ${slug} OR dropped ? ${slug} LIMIT 1`
-  if (row === undefined)
-    throw new CommandError(`there is no tenant ${slug}, and the ledger has none of that name`)
 }
 
 /** One document, written instance by instance. */

@@ -1,20 +1,25 @@
 import { resolve } from 'node:path'
 import type { Config } from '../config.ts'
+import { hasDatabase } from '../embedded/postgres-layout.ts'
 import { startEmbeddedPostgres } from '../embedded/postgres.ts'
 import { parseDatabaseUrl, type DatabaseTarget } from '../model/database-target.ts'
-import { MIGRATIONS_DIR, migrate, pendingMigrations } from '../store/migrate.ts'
+import { StoreError } from '../store/errors.ts'
+import { MIGRATIONS_DIR, pendingMigrations } from '../store/migrate.ts'
 import { readClock } from '../store/retention.ts'
-import { closeSql, openControl, openReader, type Sql } from '../store/sql.ts'
+import { closeSql, openControl, openReader, sqlStateOf, type Sql } from '../store/sql.ts'
 import { readConfig, type Flags } from './configuration.ts'
 import { databaseError, isSchemaError } from './database-errors.ts'
-import { UsageError, CommandError } from './errors.ts'
+import { CommandError, NoDatabaseError, UsageError } from './errors.ts'
 import type { ExitCode, Io } from './io.ts'
 import { Problems } from './problems.ts'
+import { escapeUnsafe } from './text.ts'
 
 /** A database that a command has opened. */
 export interface OpenDatabase {
   readonly sql: Sql
   readonly config: Config
+  /** Which one it is, in the words in which it was configured, without password. */
+  readonly name: string
 }
 
 /** `control` may change things; `reader` is read only, its statements bounded by `database.statementTimeoutMs`. */
@@ -23,9 +28,10 @@ export type Handle = 'control' | 'reader' | 'migrations'
 const CLOSE_TIMEOUT_MS = 5000
 
 /**
- * Opens the database that the configuration names, or the embedded one, gives it to `use` and closes it whatever happens.
- * The embedded one is migrated first (it has no other owner); one behind a URL is not: a missing schema becomes an error
- * that names `waybill migrate`. Database failures are rejected as `CommandError` of one line without password.
+ * Opens the database that the configuration names, or the embedded one, gives it to `use` and closes it whatever happens. Only
+ * for `migrations` is an embedded one made where there is none: else a command in a wrong folder would report on, or mint a key
+ * of, an empty database. A missing schema becomes an error that names `waybill migrate`, an older one a note. Rejects with
+ * `NoDatabaseError`, and with database failures as `CommandError` of one line without password.
  */
 export async function withDatabase(
   io: Io,
@@ -35,22 +41,24 @@ export async function withDatabase(
 ): Promise<ExitCode> {
   const config = readConfig(io, flags, { ignoreRoutes: true })
   if (config.options['database.url'] !== '') {
-    return await withTarget(urlTarget(config, handle), config, handle, use)
+    const target = urlTarget(config, handle)
+    const name = `${target.database} at ${target.host}:${target.port}`
+    return await withTarget(io, { target, name, config, handle }, use)
   }
-  const embedded = await startEmbeddedPostgres({
-    stateDir: resolve(io.cwd, config.options.stateDir),
-    onProgress: progressTo(io),
-  })
+  const stateDir = resolve(io.cwd, config.options.stateDir)
+  if (handle !== 'migrations' && !hasDatabase(stateDir)) throw new NoDatabaseError(stateDir)
+  const embedded = await startEmbeddedPostgres({ stateDir, onProgress: progressTo(io) })
   try {
     const target: DatabaseTarget = { ...embedded.connection, password: null, tls: 'disable' }
-    if (handle !== 'migrations') {
-      const options = { migrationsDir: MIGRATIONS_DIR, allowDestructive: false, onProgress: progressTo(io) }
-      await withTarget(target, config, 'migrations', ({ sql }) => migrate(sql, options))
-    }
-    return await withTarget(target, config, handle, use)
+    return await withTarget(io, { target, name: `the embedded one in ${stateDir}`, config, handle }, use)
   } finally {
     await embedded.stop()
   }
+}
+
+/** For reports, whose numbers mean nothing without it: names the database on stderr, apart from the data. */
+export function nameDatabase(io: Io, { name }: OpenDatabase): void {
+  io.stderr.write(`database: ${escapeUnsafe(name)}\n`)
 }
 
 /**
@@ -88,19 +96,31 @@ function urlTarget(config: Config, handle: Handle): DatabaseTarget {
   }
 }
 
+/** A database to be opened. */
+interface Place {
+  readonly target: DatabaseTarget
+  readonly name: string
+  readonly config: Config
+  readonly handle: Handle
+}
+
 async function withTarget<T>(
-  target: DatabaseTarget,
-  config: Config,
-  handle: Handle,
+  io: Io,
+  { target, name, config, handle }: Place,
   use: (database: OpenDatabase) => Promise<T>,
 ): Promise<T> {
   const sql = openHandle(target, config, handle)
   try {
-    return await use({ sql, config })
+    if (handle !== 'migrations' && (await schemaState(sql)) === 'older') {
+      io.stderr.write(
+        `note: the schema of database ${escapeUnsafe(name)} is older than this program: "waybill migrate" brings it up to date\n`,
+      )
+    }
+    return await use({ sql, config, name })
   } catch (error) {
-    if (isSchemaError(error) && (await isBehind(sql))) {
+    if (isSchemaError(error) && (await schemaState(sql).catch(() => null)) !== null) {
       throw new CommandError(
-        `the database at ${target.host}:${target.port} lacks Waybill's schema, or has an older one: run "waybill migrate"`,
+        `the database ${name} lacks Waybill's schema, or has an older one: run "waybill migrate"`,
         { cause: error },
       )
     }
@@ -121,12 +141,18 @@ function openHandle(target: DatabaseTarget, config: Config, handle: Handle): Sql
   }
 }
 
-/** A missing table or column may be our own mistake as well: only pending migrations prove that it is not. */
-async function isBehind(sql: Sql): Promise<boolean> {
+/**
+ * Whether the schema is older than this program, or is not there at all; null when it is neither, or may not be looked at. A missing
+ * table or column may be our own mistake as well: only pending migrations prove that it is not.
+ */
+async function schemaState(sql: Sql): Promise<'older' | 'missing' | null> {
   try {
-    return (await pendingMigrations(sql, MIGRATIONS_DIR)).length > 0
-  } catch {
-    // The first error is the one to report.
-    return false
+    const pending = await pendingMigrations(sql, MIGRATIONS_DIR)
+    if (pending.length === 0) return null
+    return pending[0]?.startsWith('0001-') === true ? 'missing' : 'older'
+  } catch (error) {
+    // What was asked for says better what is wrong, and may be permitted where this is not.
+    if (sqlStateOf(error) !== null || error instanceof StoreError) return null
+    throw error
   }
 }

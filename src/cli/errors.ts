@@ -20,6 +20,19 @@ export class CommandError extends Error {
   }
 }
 
+/** There is no database where the command was told, or left, to look for one. Exit code 2. */
+export class NoDatabaseError extends Error {
+  readonly code = 'WAYBILL_NO_DATABASE'
+
+  /** `stateDir`: the folder that was looked at. */
+  constructor(stateDir: string) {
+    super(
+      `there is no embedded database in ${stateDir}, and DATABASE_URL is not set: set it, or go to the gateway's folder or name it (--state-dir); "waybill serve" and "waybill migrate" make a database`,
+    )
+    this.name = 'NoDatabaseError'
+  }
+}
+
 /** The reader of stdout has gone away (`| head`). Nothing is wrong: the command ends quietly with 0. */
 export class OutputClosedError extends Error {
   readonly code = 'WAYBILL_OUTPUT_CLOSED'

@@ -4,11 +4,12 @@ import { getKey, listKeys, revokeKey, rotateKey, updateKey, type ApiKey } from '
 import { awaitFollowers, DEFAULT_WAIT } from './await-followers.ts'
 import type { Cli } from './cli.ts'
 import { DATABASE_OPTIONS, addConfigFlags } from './configuration.ts'
-import { readByDatabase, withDatabase } from './context.ts'
+import { nameDatabase, readByDatabase, withDatabase } from './context.ts'
 import { addFormatFlags, readFormat, type FormatFlags } from './flags.ts'
 import type { ExitCode, Io } from './io.ts'
 import { addMintCommand, keyName } from './key-minting.ts'
 import { KEY_SHAPE } from './key-shape.ts'
+import { requireTenant } from './known-names.ts'
 import { printListing } from './listing.ts'
 import { writeOut } from './output.ts'
 import { Problems, RATE_FORM } from './problems.ts'
@@ -86,12 +87,15 @@ async function list(io: Io, flags: KeyFlags): Promise<ExitCode> {
   const format = readFormat(flags, problems)
   const tenant = flags.tenant === undefined ? undefined : problems.slug('--tenant', flags.tenant)
   problems.throwIfAny()
-  return await withDatabase(io, flags, 'control', async ({ sql }) => {
+  return await withDatabase(io, flags, 'control', async (database) => {
+    const { sql } = database
+    await requireTenant(sql, tenant)
     const found = await listKeys(sql, {
       ...(tenant === undefined ? {} : { tenant }),
       includeInactive: flags.all === true,
     })
     await printListing(io, format, KEY_SHAPE, found)
+    nameDatabase(io, database)
     return 0
   })
 }

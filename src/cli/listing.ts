@@ -24,12 +24,31 @@ export interface RowShape<R> {
 
 /** Prints rows as they come, at constant memory; `end` completes the document. */
 export interface Listing<R> {
+  /** Whether no row has been written yet. */
+  readonly isEmpty: boolean
   write(rows: readonly R[]): Promise<void>
   end(): Promise<void>
 }
 
 /** Starts a listing on stdout. An empty one still prints its headings, or `[]`. */
 export function openListing<R>(io: Io, format: Format, shape: RowShape<R>): Listing<R> {
+  const printer = openPrinter(io, format, shape)
+  let isEmpty = true
+  return {
+    get isEmpty() {
+      return isEmpty
+    },
+    write: (rows) => {
+      if (rows.length > 0) isEmpty = false
+      return printer.write(rows)
+    },
+    end: () => printer.end(),
+  }
+}
+
+type Printer<R> = Omit<Listing<R>, 'isEmpty'>
+
+function openPrinter<R>(io: Io, format: Format, shape: RowShape<R>): Printer<R> {
   const out = (text: string): Promise<void> => writeOut(io.stdout, text)
   switch (format) {
     case 'table':
@@ -57,7 +76,7 @@ export async function printListing<R>(io: Io, format: Format, shape: RowShape<R>
 
 type Out = (text: string) => Promise<void>
 
-function tableListing<R>(out: Out, shape: RowShape<R>, maxWidth: number | null): Listing<R> {
+function tableListing<R>(out: Out, shape: RowShape<R>, maxWidth: number | null): Printer<R> {
   const table = new Table(shape.columns, maxWidth)
   let isStarted = false
   const write = async (rows: readonly R[]): Promise<void> => {
@@ -67,7 +86,7 @@ function tableListing<R>(out: Out, shape: RowShape<R>, maxWidth: number | null):
   return { write, end: () => (isStarted ? Promise.resolve() : write([])) }
 }
 
-function jsonListing<R>(out: Out, shape: RowShape<R>): Listing<R> {
+function jsonListing<R>(out: Out, shape: RowShape<R>): Printer<R> {
   let before = '[\n'
   return {
     write: async (rows) => {
@@ -84,7 +103,7 @@ function jsonListing<R>(out: Out, shape: RowShape<R>): Listing<R> {
  * formula, and paths and user agents come from strangers: such a cell gets a `'` before it (OWASP "CSV injection").
  * Control characters are escaped as in tables. Whoever needs the exact bytes takes ndjson, which loses nothing.
  */
-function csvListing<R>(out: Out, shape: RowShape<R>): Listing<R> {
+function csvListing<R>(out: Out, shape: RowShape<R>): Printer<R> {
   const columns = [...shape.csvColumns]
   const encode = (records: unknown[][]): string =>
     // `escape_formulas` leaves negative numbers alone, it only marks texts.

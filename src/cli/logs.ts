@@ -9,10 +9,12 @@ import {
 import type { Sql } from '../store/sql.ts'
 import type { Cli } from './cli.ts'
 import { DATABASE_OPTIONS, addConfigFlags } from './configuration.ts'
-import { readByDatabase, withDatabase } from './context.ts'
+import { nameDatabase, readByDatabase, withDatabase } from './context.ts'
 import { ENTRY_SHAPE } from './entry-shape.ts'
+import { CommandError } from './errors.ts'
 import { addFormatFlags } from './flags.ts'
 import type { ExitCode, Io } from './io.ts'
+import { requireKey, requireTenant, routeProblem } from './known-names.ts'
 import { openListing, type Listing } from './listing.ts'
 import { readLogQuery, type LogFlags, type LogQuery } from './log-query.ts'
 import { Problems, TIME_FORM } from './problems.ts'
@@ -52,13 +54,28 @@ async function logs(io: Io, flags: LogFlags): Promise<ExitCode> {
   if (isWholeKey) {
     io.stderr.write('warning: the key itself was on the command line, where others may see it\n')
   }
-  return await withDatabase(io, flags, 'reader', async ({ sql }) => {
+  return await withDatabase(io, flags, 'reader', async (database) => {
+    const { sql, config } = database
     const query = await readByDatabase(io, sql, (nowMs, found) => readLogQuery(flags, nowMs, found))
+    const { tenant, keyId, route } = query.filter
+    await requireTenant(sql, tenant)
+    await requireKey(sql, keyId)
     const listing = openListing(io, query.format, ENTRY_SHAPE)
-    if (query.isFollowing) await follow(io, sql, query, listing)
-    else if (query.limit === null) await writeAll(streamEntries(sql, query.filter), listing)
+    if (query.isFollowing) {
+      nameDatabase(io, database)
+      const problem = await routeProblem(sql, config, route)
+      if (problem !== null) io.stderr.write(`note: ${problem}\n`)
+      await follow(io, sql, query, listing)
+      await listing.end()
+      return 0
+    }
+    if (query.limit === null) await writeAll(streamEntries(sql, query.filter), listing)
     else await writeNewest(io, sql, query, query.limit, listing)
     await listing.end()
+    // Asked only now: a route of long ago has left nothing but its entries.
+    const problem = listing.isEmpty ? await routeProblem(sql, config, route) : null
+    if (problem !== null) throw new CommandError(problem)
+    nameDatabase(io, database)
     return 0
   })
 }

@@ -3,7 +3,7 @@ import { ConfigError } from '../config.ts'
 import { EmbeddedPostgresError } from '../embedded/postgres-errors.ts'
 import { StoreError } from '../store/errors.ts'
 import type { Cli } from './cli.ts'
-import { CommandError, OutputClosedError, UsageError } from './errors.ts'
+import { CommandError, NoDatabaseError, OutputClosedError, UsageError } from './errors.ts'
 import type { ExitCode, Io } from './io.ts'
 import { addServeCommands } from './serve.ts'
 import { escapeUnsafe } from './text.ts'
@@ -59,6 +59,10 @@ function report(io: Io, error: unknown): ExitCode {
   // Commander has printed its message, or the help or version that was asked for.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
   if (error instanceof OutputClosedError) return 0
+  if (error instanceof NoDatabaseError) {
+    print(`error: ${escapeUnsafe(error.message)}`)
+    return 2
+  }
   if (error instanceof UsageError || error instanceof ConfigError) {
     printProblems(print, error)
     return 2

@@ -10,10 +10,11 @@ import {
 import type { Sql } from '../store/sql.ts'
 import type { Cli } from './cli.ts'
 import { DATABASE_OPTIONS, addConfigFlags } from './configuration.ts'
-import { withDatabase } from './context.ts'
+import { nameDatabase, withDatabase } from './context.ts'
 import { UsageError } from './errors.ts'
 import { addFormatFlags, readFormat, type FormatFlags } from './flags.ts'
 import type { ExitCode, Io } from './io.ts'
+import { requireTenant } from './known-names.ts'
 import { openListing, type RowShape } from './listing.ts'
 import { writeOut } from './output.ts'
 import { Problems } from './problems.ts'
@@ -90,11 +91,14 @@ async function list(io: Io, flags: QuarantineFlags): Promise<ExitCode> {
   const format = readFormat(flags, problems)
   const filter = tenantFilter(flags, problems)
   problems.throwIfAny()
-  return await withDatabase(io, flags, 'reader', async ({ sql }) => {
+  return await withDatabase(io, flags, 'reader', async (database) => {
+    const { sql } = database
+    await requireTenant(sql, filter.tenant)
     const listing = openListing(io, format, ROW_SHAPE)
     const rows = listQuarantine(sql, { ...filter, isResolvedIncluded: flags.all === true })
     for await (const chunk of rows) await listing.write(chunk)
     await listing.end()
+    nameDatabase(io, database)
     return 0
   })
 }
@@ -165,6 +169,7 @@ async function decideAll(
   if (flags.tenant !== undefined && flags.all !== true) problems.add('--tenant needs --all')
   problems.throwIfAny()
   return await withDatabase(io, flags, 'control', async ({ sql }) => {
+    await requireTenant(sql, filter.tenant)
     let left = 0
     for (const id of wanted) if (!(await decide(io, sql, id))) left++
     if (flags.all === true) {

@@ -1,6 +1,8 @@
 import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
 import type { TenantState } from '../model/grant.ts'
+import { StoreError } from '../store/errors.ts'
+import type { Sql } from '../store/sql.ts'
 import { DEFAULT_LOG_POLICY, LOG_POLICIES, type LogPolicy } from '../model/log-policy.ts'
 import {
   createTenant,
@@ -14,10 +16,11 @@ import {
 import { awaitFollowers, DEFAULT_WAIT } from './await-followers.ts'
 import type { Cli } from './cli.ts'
 import { DATABASE_OPTIONS, addConfigFlags } from './configuration.ts'
-import { withDatabase } from './context.ts'
+import { nameDatabase, withDatabase } from './context.ts'
 import { UsageError } from './errors.ts'
 import { addFormatFlags, collect, readFormat, type FormatFlags } from './flags.ts'
 import type { ExitCode, Io } from './io.ts'
+import { noTenant } from './known-names.ts'
 import { openListing, printListing } from './listing.ts'
 import { writeOut } from './output.ts'
 import { Problems, RATE_FORM } from './problems.ts'
@@ -120,7 +123,8 @@ async function list(io: Io, flags: TenantFlags): Promise<ExitCode> {
   const problems = new Problems()
   const format = readFormat(flags, problems)
   problems.throwIfAny()
-  return await withDatabase(io, flags, 'control', async ({ sql }) => {
+  return await withDatabase(io, flags, 'control', async (database) => {
+    const { sql } = database
     const listing = openListing(io, format, TENANT_SHAPE)
     const includeDeleted = flags.all === true
     let after = ''
@@ -132,6 +136,7 @@ async function list(io: Io, flags: TenantFlags): Promise<ExitCode> {
       after = last.slug
     }
     await listing.end()
+    nameDatabase(io, database)
     return 0
   })
 }
@@ -141,8 +146,7 @@ async function show(io: Io, slug: string, flags: TenantFlags): Promise<ExitCode>
   return await withDatabase(io, flags, 'control', async ({ sql }) => {
     const tenant = await getTenant(sql, slug)
     if (tenant !== null) return await printTenant(io, flags, tenant)
-    io.stderr.write(`error: there is no tenant ${slug}\n`)
-    return 1
+    throw await noTenant(sql, slug)
   })
 }
 
@@ -159,7 +163,8 @@ async function set(io: Io, slug: string, flags: TenantFlags): Promise<ExitCode> 
   }
   problems.throwIfAny()
   return await withDatabase(io, flags, 'control', async ({ sql }) => {
-    return await printTenant(io, flags, await updateTenant(sql, slug, settings, ifVersion))
+    const tenant = await updateTenant(sql, slug, settings, ifVersion).catch(hintAt(sql, slug))
+    return await printTenant(io, flags, tenant)
   })
 }
 
@@ -171,7 +176,7 @@ function setState(state: TenantState, adjective: string): Action {
     if (flags.waitFor !== undefined && flags.wait !== true) problems.add('--wait-for needs --wait')
     problems.throwIfAny()
     return await withDatabase(io, flags, 'control', async ({ sql }) => {
-      const { tenant, changed } = await setTenantState(sql, slug, state)
+      const { tenant, changed } = await setTenantState(sql, slug, state).catch(hintAt(sql, slug))
       io.stderr.write(`tenant ${slug} ${changed ? 'is now' : 'was already'} ${adjective}\n`)
       const change = { table: 'tenants', id: slug, timeoutMs } as const
       const code = flags.wait === true ? await awaitFollowers(io, sql, change) : 0
@@ -201,6 +206,14 @@ async function isConfirmed(io: Io, slug: string): Promise<boolean> {
     return answer.trim() === slug
   } finally {
     terminal.close()
+  }
+}
+
+/** For what the store rejects with: a tenant that is not there may be another one mistyped. */
+function hintAt(sql: Sql, slug: string): (error: unknown) => Promise<never> {
+  return async (error) => {
+    const isMissing = error instanceof StoreError && error.code === 'tenant_not_found'
+    throw isMissing ? await noTenant(sql, slug) : error
   }
 }
 

@@ -3,9 +3,10 @@ import { TimeZone } from '../model/time-zone.ts'
 import { usageByDay, type UsageFilter, type UsageRow } from '../store/usage.ts'
 import type { Cli } from './cli.ts'
 import { DATABASE_OPTIONS, addConfigFlags } from './configuration.ts'
-import { readByDatabase, withDatabase } from './context.ts'
+import { nameDatabase, readByDatabase, withDatabase } from './context.ts'
 import { addFormatFlags, readFormat, type FormatFlags } from './flags.ts'
 import type { ExitCode, Io } from './io.ts'
+import { requireTenant } from './known-names.ts'
 import { openListing, type Format, type RowShape } from './listing.ts'
 import { Problems, TIME_FORM } from './problems.ts'
 
@@ -113,11 +114,14 @@ async function usage(io: Io, flags: UsageFlags): Promise<ExitCode> {
   const problems = new Problems()
   readUsageQuery(flags, io.now(), problems)
   problems.throwIfAny()
-  return await withDatabase(io, flags, 'reader', async ({ sql }) => {
+  return await withDatabase(io, flags, 'reader', async (database) => {
+    const { sql } = database
     const query = await readByDatabase(io, sql, (nowMs, found) => readUsageQuery(flags, nowMs, found))
+    await requireTenant(sql, query.filter.tenant)
     const listing = openListing(io, query.format, USAGE_SHAPE)
     for await (const rows of usageByDay(sql, query.filter)) await listing.write(rows)
     await listing.end()
+    nameDatabase(io, database)
     return 0
   })
 }

@@ -20,6 +20,7 @@ import {
   foreignOwner,
   hasName,
   nameOf,
+  nameOfRootFolder,
   openRegular,
   type Account,
 } from '../lib/folder-owner.ts'
@@ -75,6 +76,25 @@ export function prepareLayout(stateDir: string, onProgress: (message: string) =>
       { cause: error },
     )
   }
+}
+
+/** Whether `prepareLayout` would find a database of `stateDir`; changes nothing. True when it cannot be looked at: opening it says why. */
+export function hasDatabase(stateDir: string): boolean {
+  try {
+    return lstatSync(join(homeOf(stateDir), 'data'), { throwIfNoEntry: false }) !== undefined
+  } catch (error) {
+    return !['ENOENT', 'ENOTDIR'].includes(systemErrorCode(error) ?? '')
+  }
+}
+
+/** The folder that `prepareLayout` decides for. Throws as a look at it fails. */
+function homeOf(stateDir: string): string {
+  const owner = foreignOwner(stateDir)
+  if (owner !== undefined && (owner === 'anyone' || !hasName(owner))) return nameOfRootFolder(stateDir)
+  const realStateDir = realpathSync(stateDir)
+  const home = join(realStateDir, 'postgres')
+  const isRoots = process.geteuid?.() === 0 && owner === undefined && dataOwner(home) === undefined
+  return isRoots && !canTraverse(realStateDir, unprivilegedAccount()) ? nameOfRootFolder(realStateDir) : home
 }
 
 /** In a folder of ours: of an ordinary user who is ourselves, or one that root alone decides about. */

@@ -58,9 +58,14 @@ function namesOf(path: string): string[] {
   return path.split(sep).slice(1).toReversed()
 }
 
-/** The folder in which root keeps what it would have kept in `folder`, were that not somebody else's. Made when it is missing. */
+/** The folder in which root keeps what it would have kept in `folder`, were that not somebody else's; the one around it is made. */
 export function folderOfRoot(folder: string): string {
   mkdirSync(ROOT_HOMES, { recursive: true, mode: 0o711 })
+  return nameOfRootFolder(folder)
+}
+
+/** The path that `folderOfRoot` returns; makes nothing. */
+export function nameOfRootFolder(folder: string): string {
   return join(ROOT_HOMES, createHash('sha256').update(resolve(folder)).digest('hex').slice(0, 16))
 }
 

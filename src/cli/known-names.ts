@@ -1,0 +1,43 @@
+import type { Config } from '../config.ts'
+import { didYouMean } from '../lib/near-name.ts'
+import type { Sql } from '../store/sql.ts'
+import { getTenant } from '../store/tenants.ts'
+import { recentRoutes, tenantsLike } from '../store/names.ts'
+import { getKey } from '../store/keys.ts'
+import { CommandError } from './errors.ts'
+
+/**
+ * Throws a `CommandError` for a tenant that there has never been, with the one that may have been meant: an empty report would
+ * look like an answer. Deleted tenants are known, and so are those that only the ledger has, of a database that was put together anew.
+ */
+export async function requireTenant(sql: Sql, slug: string | undefined): Promise<void> {
+  if (slug === undefined || (await getTenant(sql, slug)) !== null) return
+  const [row] = await sql`SELECT FROM access_ledger WHERE tenants ? ${slug} OR dropped ? ${slug} LIMIT 1`
+  if (row !== undefined) return
+  const hint = didYouMean(slug, await tenantsLike(sql, slug))
+  throw new CommandError(`there is no tenant ${slug}, and the ledger has none of that name${hint}`)
+}
+
+/** That there is no such tenant, and which may have been meant. */
+export async function noTenant(sql: Sql, slug: string): Promise<CommandError> {
+  return new CommandError(`there is no tenant ${slug}${didYouMean(slug, await tenantsLike(sql, slug))}`)
+}
+
+/** Throws a `CommandError` for a key that there has never been. */
+export async function requireKey(sql: Sql, id: string | undefined): Promise<void> {
+  if (id === undefined || (await getKey(sql, id)) !== null) return
+  throw new CommandError(`there is no key ${id}`)
+}
+
+/** What is wrong with the name of a route, with the one that may have been meant; null when the file or the log has it. */
+export async function routeProblem(
+  sql: Sql,
+  { routeNames }: Config,
+  name: string | undefined,
+): Promise<string | null> {
+  if (name === undefined || routeNames.includes(name)) return null
+  const recent = await recentRoutes(sql)
+  if (recent.includes(name)) return null
+  const where = routeNames.length === 0 ? 'the log' : 'the configuration and the log'
+  return `no route of ${where} is named ${name}${didYouMean(name, new Set([...routeNames, ...recent]))}`
+}

@@ -1,0 +1,79 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { testDatabase } from '../store/test-database.ts'
+import { createTenant, setTenantState } from '../store/tenants.ts'
+import { testWaybill } from './test-waybill.ts'
+
+// Each command is a process of its own.
+t.setTimeout(120_000)
+const db = await testDatabase(t)
+const waybill = await testWaybill(t, db.url)
+await createTenant(db.sql, 'acme', {})
+await createTenant(db.sql, 'gone', {})
+await setTenantState(db.sql, 'gone', 'deleted')
+await db.sql`
+  INSERT INTO access_minutes (minute, tenant, route, status_class, n, bytes_received, bytes_sent, durations)
+  VALUES (29000000, 'acme', 'files', 2, 1, 0, 0, '{1}')`
+const database = new URL(db.url).pathname.slice(1)
+
+void t.test('G5: a tenant that there has never been is an error with what was meant', async (t) => {
+  for (const argv of [
+    ['audit', '--tenant', 'acmee'],
+    ['logs', '--tenant', 'acmee'],
+    ['logs', '--tenant', 'acmee', '--json'],
+    ['logs', '--tenant', 'acmee', '--follow'],
+    ['usage', '--tenant', 'acmee'],
+    ['keys', 'list', '--tenant', 'acmee'],
+    ['quarantine', 'list', '--tenant', 'acmee'],
+    ['quarantine', 'drop', '--all', '--yes', '--tenant', 'acmee'],
+    ['tenants', 'show', 'acmee'],
+    ['tenants', 'set', 'acmee', '--rate', '5'],
+    ['tenants', 'suspend', 'acmee'],
+  ]) {
+    const { code, stdout, stderr } = await waybill.run(...argv)
+    t.equal(code, 1, argv.join(' '))
+    t.equal(stdout, '')
+    t.match(stderr, /^error: there is no tenant acmee[^\n]*; did you mean "acme"\?\n$/)
+  }
+  const { stderr } = await waybill.run('usage', '--tenant', 'zebra')
+  t.match(stderr, /^error: there is no tenant zebra[^?]*$/, 'nothing is near')
+})
+
+void t.test('G5: a deleted tenant, and one that only the ledger has, are known', async (t) => {
+  t.equal((await waybill.run('logs', '--tenant', 'gone')).code, 0)
+  await db.sql`
+    INSERT INTO access_ledger (instance, batch, entries, bytes, tenants)
+    VALUES (gen_random_uuid(), 1, 1, 1, '{"moved": 1}')`
+  t.equal((await waybill.run('usage', '--tenant', 'moved')).code, 0)
+})
+
+void t.test('G5: a key that there has never been is an error', async (t) => {
+  const { code, stdout, stderr } = await waybill.run('logs', '--key', 'aaaaaaaaaaaa')
+  t.match({ code, stdout, stderr }, { code: 1, stdout: '', stderr: 'error: there is no key aaaaaaaaaaaa\n' })
+})
+
+void t.test('G5: a route that neither file nor log has is an error with what was meant', async (t) => {
+  const unknown = await waybill.run('logs', '--route', 'fiels')
+  t.equal(unknown.code, 1)
+  t.match(unknown.stderr, /^error: no route of the log is named fiels; did you mean "files"\?\n$/)
+  t.equal((await waybill.run('logs', '--route', 'files')).code, 0, 'it had requests once')
+  await writeFile(
+    join(waybill.cwd, 'waybill.yaml'),
+    // The secret is not there for this command, and not needed.
+    'routes: [{ name: npm, kind: npm, path: /npm/, upstream: "http://h/", upstreamAuth: { bearer: "${env:NONE}" } }]',
+  )
+  t.equal((await waybill.run('logs', '--route', 'npm')).code, 0, 'it is in the file')
+  const swapped = await waybill.run('logs', '--route', 'nmp', '--json')
+  t.equal(swapped.code, 1)
+  t.match(swapped.stderr, 'no route of the configuration and the log is named nmp; did you mean "npm"?')
+})
+
+void t.test('G5: each report names its database, apart from the data', async (t) => {
+  for (const argv of [['logs'], ['usage'], ['tenants', 'list'], ['keys', 'list'], ['quarantine', 'list']]) {
+    const { code, stdout, stderr } = await waybill.run(...argv, '--json')
+    t.equal(code, 0, argv.join(' '))
+    t.ok(Array.isArray(JSON.parse(stdout)))
+    t.match(stderr, `database: ${database} at `)
+  }
+})
