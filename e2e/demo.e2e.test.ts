@@ -1,11 +1,12 @@
-import { readFile } from 'node:fs/promises'
+import { once } from 'node:events'
+import { appendFile, cp, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { assertBalanced } from './harness/accounting.ts'
-import { runCommand, type Finished } from './harness/child.ts'
+import { killGroup, runCommand, spawnPlain, type Finished } from './harness/child.ts'
 import { startGateway } from './harness/gateway.ts'
 import { isAlive } from './harness/process.ts'
-import { testFolder } from './harness/product.ts'
+import { projectFolder, testFolder } from './harness/product.ts'
 import { until, untilTrue } from './harness/wait.ts'
 
 t.test('the demo prints lines that work when they are copied, and leaves no process behind', async (t) => {
@@ -35,9 +36,15 @@ t.test('the demo prints lines that work when they are copied, and leaves no proc
   })
 
   await t.test('npm installs a package', async (t) => {
-    const { code, stdout, stderr } = await paste(home, line(/^npm install/))
+    const temporary = await testFolder(t)
+    const npm = `export TMPDIR='${temporary}'\n${line(/^npm .*install/)}`
+    const { code, stdout, stderr } = await paste(home, npm)
     t.equal(code, 0, 'npm succeeds', { stdout, stderr })
-    const manifest = await readFile(join(home, 'node_modules/waybill-hello/package.json'), 'utf8')
+    const [folder = ''] = await readdir(temporary)
+    const manifest = await readFile(
+      join(temporary, folder, 'node_modules/waybill-hello/package.json'),
+      'utf8',
+    )
     t.match(manifest, /"name": ?"waybill-hello"/)
   })
 
@@ -74,6 +81,112 @@ t.test('the demo prints lines that work when they are copied, and leaves no proc
     await untilTrue('the postmaster has gone', () => !isAlive(postmaster))
   }
 })
+
+t.test(
+  'G1: every printed line, pasted in a checkout, works, and leaves the checkout as it was',
+  async (t) => {
+    const [checkout, home, temporary] = [await checkoutOf(t), await testFolder(t), await testFolder(t)]
+    const settings = { TMPDIR: temporary, npm_config_cache: join(home, '.npm'), npm_config_offline: 'false' }
+    const env = { HOME: home, ...settings, npm_config_update_notifier: 'false' }
+    const git = async (...args: string[]): Promise<string> => {
+      const { code, stdout, stderr } = await runCommand('git', args, { cwd: checkout, env })
+      if (code !== 0) throw new Error(stderr)
+      return stdout
+    }
+    await git('init', '-q')
+    await appendFile(join(checkout, '.git/info/exclude'), 'waybill-*.yaml\n') // what the harness puts there
+    await git('add', '-A')
+    await git('-c', 'user.name=t', '-c', 'user.email=t@example.com', 'commit', '-qm', 'all')
+    t.ok((await git('ls-files')).includes('package-lock.json'), 'it is a checkout of Waybill')
+    const lock = await stat(join(checkout, 'package-lock.json'))
+
+    for (const round of ['at first', 'again']) {
+      const gateway = await startGateway(t, { mode: 'demo', cwd: checkout, env: { HOME: home } })
+      await untilTrue('the lines are printed', () => /Ctrl-C stops it/.test(gateway.stdout))
+      const lines = commandsOf(gateway.stdout)
+      t.ok(lines.length >= 7, `${round}: there are lines to paste`, { lines })
+      const [exportKey = '', ...commands] = lines
+      const fetching = commands.find((command) => command.includes('hello.txt')) ?? ''
+      for (const command of commands) {
+        const script = [exportKey, command].join('\n')
+        if (command.includes('--follow')) {
+          const request = ['sh', ['-c', [exportKey, fetching].join('\n')], { cwd: checkout, env }] as const
+          await assertFollows(t, { cwd: checkout, script, env, request: () => runCommand(...request) })
+          continue
+        }
+        const { code, stdout, stderr } = await runCommand('sh', ['-c', script], { cwd: checkout, env })
+        t.equal(code, 0, `${round}: ${command.replace(/wb_\w+/, 'wb_…')}`, { stdout, stderr })
+        t.not(stdout, '')
+      }
+      t.strictSame(await shownInReadme(), lines.map(asInReadme), 'the README shows the same lines')
+      t.equal(await gateway.stop('SIGINT'), 0)
+      t.equal(await git('status', '--porcelain'), '', `${round}: git finds nothing to say`)
+      const ignored = (await git('status', '--porcelain', '--ignored'))
+        .split('\n')
+        .filter((text) => !/^$|waybill-\w+\.yaml/.test(text))
+      t.strictSame(ignored, ['!! .waybill/'], 'nor among what it ignores, but the data of the demo')
+    }
+    t.equal(
+      (await stat(join(checkout, 'package-lock.json'))).mtimeMs,
+      lock.mtimeMs,
+      'nothing is installed anew',
+    )
+  },
+)
+
+/** What git has of the project, or would have: a copy without what is built or installed. */
+async function checkoutOf(t: Test): Promise<string> {
+  const [project, checkout] = [projectFolder(), await testFolder(t)]
+  const isLeftOut = /^(\.git|node_modules|dist|\.waybill|\.cache|\.tap)$/
+  for (const name of await readdir(project)) {
+    if (!isLeftOut.test(name)) await cp(join(project, name), join(checkout, name), { recursive: true })
+  }
+  return checkout
+}
+
+/** The commands that the demo prints to be copied. */
+function commandsOf(printed: string): string[] {
+  const [, block = ''] = /To copy and paste:\n([^]*?)\n +dashboard/.exec(printed) ?? []
+  return block
+    .split('\n')
+    .map((text) => text.trim())
+    .filter((text) => text !== '')
+}
+
+/** A printed line as it is where `make run` has the default ports, in the project's folder. */
+function asInReadme(line: string): string {
+  return line
+    .replaceAll(/\/\/127\.0\.0\.1:\d+/g, '//127.0.0.1:8080')
+    .replace(/wb_\w+/, 'wb_…')
+    .replace(/^node \S*dist\/main\.js/, 'node dist/main.js')
+}
+
+async function shownInReadme(): Promise<string[]> {
+  const readme = await readFile(join(projectFolder(), 'README.md'), 'utf8')
+  const [, block = ''] = /```sh\n(export KEY=wb_…\n[^]*?)```/.exec(readme) ?? []
+  return block.split('\n').filter((text) => text !== '')
+}
+
+/** Of a command that goes on until it is told to end: it shows what comes, and ends. */
+async function assertFollows(
+  t: Test,
+  parts: { cwd: string; script: string; env: Record<string, string>; request: () => Promise<unknown> },
+): Promise<void> {
+  const { cwd, script, env, request } = parts
+  const child = spawnPlain('sh', ['-c', script], { cwd, env, isLeader: true })
+  t.teardown(() => killGroup(child))
+  const closed = once(child, 'close')
+  let shown = ''
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => (shown += text))
+  // It shows what is stored from its start on, and nobody tells when that was.
+  await untilTrue('the log is followed', async () => {
+    await request()
+    return shown.includes('/files/hello.txt')
+  })
+  process.kill(-(child.pid ?? 0), 'SIGINT')
+  await closed
+  t.pass('the log is followed')
+}
 
 /** The postmaster among a process' children; null where the system does not tell (no /proc). */
 async function postmasterOf(pid: number): Promise<number | null> {

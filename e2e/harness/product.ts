@@ -7,6 +7,11 @@ import type { Test } from 'tap'
 /** The built product: this file is emitted to dist/e2e/harness/. */
 export const MAIN = fileURLToPath(new URL('../../main.js', import.meta.url))
 
+/** Where the project is. */
+export function projectFolder(): string {
+  return fileURLToPath(new URL('../../../', import.meta.url))
+}
+
 /** The Node binary that runs the product; another one than ours with WAYBILL_E2E_NODE. */
 export function productNode(): string {
   const node = process.env['WAYBILL_E2E_NODE'] ?? ''

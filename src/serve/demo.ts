@@ -102,6 +102,7 @@ const announce: Demo['announce'] = async ({ gateway, target, config }, addresses
   stdout.write(instructions(key.text, addresses, config))
 }
 
+/** Each line can be pasted where the program was started, a checkout of Waybill included, and leaves nothing there. */
 function instructions(key: string, addresses: Addresses, config: Config): string {
   const origin = originOf(addresses.proxy)
   const bare = origin.slice('http:'.length)
@@ -114,7 +115,7 @@ Waybill is running. Its sample upstreams need no network. To copy and paste:
 
   curl -H "Authorization: Bearer $KEY" ${origin}/files/hello.txt
   curl -H "Authorization: Bearer $KEY" -d '{"hello":"world"}' ${origin}/hooks/build
-  npm install waybill-hello --registry ${origin}/npm/ --${bare}/npm/:_authToken=$KEY
+  npm --prefix "$(mktemp -d)" install waybill-hello --registry ${origin}/npm/ --${bare}/npm/:_authToken=$KEY
 
   ${command} logs${stateDir}
   ${command} logs --follow${stateDir}
