@@ -102,8 +102,7 @@ export class Channel implements EntrySink, EntrySource {
     if (this.#isClosed) return this.#drop(entry.tenant, 'shutdown')
     const account = this.#ledger.account(entry.tenant)
     if (!this.#queue.push(entry, account.share)) return this.#drop(entry.tenant, 'channel_full')
-    account.accepted++
-    account.buffered++
+    this.#ledger.accept(account)
     const { size } = this.#queue
     if (size === 1 || size === this.#threshold) this.#onWaiting(size)
     return true

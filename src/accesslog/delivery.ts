@@ -233,6 +233,7 @@ export class Delivery {
     for (const [tenant, count] of quarantinedByTenant(batch)) {
       ledger.move(tenant, count, 'buffered', 'spilled')
     }
+    ledger.settleDrops(batch.dropped)
     void this.#call?.then((outcome) => {
       if ('state' in outcome) settleSpilled(spilled, batch)
     })
@@ -248,6 +249,7 @@ export class Delivery {
     for (const [tenant, entries] of quarantinedByTenant(batch)) {
       ledger.move(tenant, entries, 'buffered', 'quarantined')
     }
+    ledger.settleDrops(batch.dropped)
     counters.stored(batch, result, trigger, durationMs)
     if (result.rows !== batch.entries) {
       log.mismatch({ batch: batch.number, sent: batch.entries, counted: result.rows })

@@ -56,6 +56,9 @@ export class Ledger {
   #watched: Account | null = null
   #onWatched: () => void = () => {}
   #onDrop: (() => void) | null = null
+  #unsettled = 0
+  #level = Infinity
+  #onLevel: () => void = () => {}
 
   /** `maxTenants`: accounts held, besides '' and `__other__`. */
   constructor(options?: { readonly maxTenants?: number }) {
@@ -79,10 +82,32 @@ export class Ledger {
     this.#onDrop = listener
   }
 
+  /**
+   * Accepted entries, of all tenants, of which neither the database nor the disk knows: those in memory, and drops that are in no
+   * ledger row yet. What a kill would cost.
+   */
+  get unsettled(): number {
+    return this.#unsettled
+  }
+
+  /** Names who is called at each push that leaves `level` unsettled entries or more; it must be quick. */
+  onUnsettled(level: number, listener: () => void): void {
+    this.#level = level
+    this.#onLevel = listener
+  }
+
+  /** Counts an entry that was accepted, and is in memory from now on. */
+  accept(account: Account): void {
+    account.accepted++
+    account.buffered++
+    if (++this.#unsettled >= this.#level) this.#onLevel()
+  }
+
   /** Counts the drop of an entry that was accepted and never buffered. */
   drop(account: Account, reason: DropReason): void {
     account.dropped[reason]++
     account.unreported[reason]++
+    if (++this.#unsettled >= this.#level) this.#onLevel()
     this.#dropped(account)
   }
 
@@ -90,6 +115,7 @@ export class Ledger {
   settle(tenant: string, count: number): void {
     const account = this.account(tenant)
     account.buffered -= count
+    this.#unsettled -= count
     account.stored += count
     if (account === this.#watched) this.#onWatched()
   }
@@ -103,6 +129,7 @@ export class Ledger {
   ): void {
     const account = this.account(tenant)
     account[from] -= count
+    if (from === 'buffered') this.#unsettled -= count
     account[to] += count
     if (account === this.#watched) this.#onWatched()
   }
@@ -131,6 +158,11 @@ export class Ledger {
   /** Whether drops are in no ledger row yet. */
   get hasUnreportedDrops(): boolean {
     return this.#dirty.size > 0
+  }
+
+  /** The drops of a batch are in the database, or on disk with it. */
+  settleDrops(report: DropReport | null): void {
+    this.#unsettled -= sumOfDrops(report)
   }
 
   /** The drops since the last call, null for none. From now on the caller answers for their being written, once. */
@@ -186,6 +218,13 @@ export class Ledger {
     this.#accounts.set(tenant, account)
     return account
   }
+}
+
+/** Entries that a report tells of. */
+export function sumOfDrops(report: DropReport | null): number {
+  let sum = 0
+  for (const reasons of Object.values(report ?? {})) for (const n of Object.values(reasons)) sum += n
+  return sum
 }
 
 function openAccount(tenant: string): Account {

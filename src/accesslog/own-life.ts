@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { firstDigest, nextDigest, rowsDigest } from '../model/ledger-chain.ts'
 import { type Batch, cutRowsText } from './batch.ts'
 import { headerOf } from './batch-builder.ts'
+import { sumOfDrops } from './ledger.ts'
 
 /**
  * The batch as a life of its own: an instance of one batch, its last. For a batch whose number the ledger has with another digest:
@@ -16,7 +17,7 @@ export function asOwnLife(batch: Batch): Batch {
   const rename = (text: string): string => text.replace(pattern, `\t${instance}\t$1$2`)
   const body = Buffer.from(rename(batch.body.toString()))
   const quarantined = batch.quarantined.map((row) => ({ ...row, text: rename(row.text) }))
-  const settled = batch.entries + quarantined.length + dropsOf(batch)
+  const settled = batch.entries + quarantined.length + sumOfDrops(batch.dropped)
   const own = {
     ...batch,
     instance,
@@ -29,12 +30,6 @@ export function asOwnLife(batch: Batch): Batch {
     rowsDigest: rowsDigest(cutRowsText({ body, quarantined })),
   }
   return { ...own, digest: nextDigest(firstDigest(instance), headerOf(own), own.rowsDigest) }
-}
-
-function dropsOf({ dropped }: Batch): number {
-  let drops = 0
-  for (const reasons of Object.values(dropped ?? {})) for (const n of Object.values(reasons)) drops += n
-  return drops
 }
 
 /** RFC 9562 §5.8: a UUID of version 8, made of a digest. */

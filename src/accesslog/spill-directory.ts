@@ -29,6 +29,7 @@ export class SpillDirectory {
   readonly #files: SpillFiles
   readonly #clock: Clock
   readonly #owners: Owners
+  readonly #onDead: (instance: string) => void
   #us: Owner | null = null
   #made: Promise<void> | null = null
   #cancelHeartbeat: (() => void) | null = null
@@ -40,6 +41,7 @@ export class SpillDirectory {
     readonly files: SpillFiles
     readonly clock: Clock
     readonly owners?: Owners
+    readonly onDead?: (instance: string) => void
   }) {
     this.#root = parts.directory
     this.#instance = parts.instance
@@ -47,11 +49,12 @@ export class SpillDirectory {
     this.#files = parts.files
     this.#clock = parts.clock
     this.#owners = parts.owners ?? systemOwners
+    this.#onDead = parts.onDead ?? (() => {})
   }
 
   /** Path of a segment that does not exist yet, in our directory, which does from now on. Rejects with the system's error. */
   async newSegmentPath(): Promise<string> {
-    await this.#make()
+    await this.make()
     return join(this.#own, `${++this.#lastNumber}${SEGMENT}`)
   }
 
@@ -114,16 +117,19 @@ export class SpillDirectory {
     attempt: (path: string, act: () => Promise<void>) => Promise<void>,
   ): Promise<void> {
     const directory = join(this.#root, instance)
-    const names = (await this.#files.list(directory)).filter((name) => name.endsWith(SEGMENT))
+    const found = await this.#files.list(directory)
+    const names = found.filter((name) => name.endsWith(SEGMENT))
     this.#us ??= await this.#owners.us()
     const ownerFile = join(directory, OWNER_FILE)
     if (await this.#owners.isAlive(this.#files, ownerFile, this.#us, this.#clock.nowMs())) return
+    // An orderly end removes the file.
+    if (found.includes(OWNER_FILE)) this.#onDead(instance)
     for (const name of names.sort(byNumber)) {
       const from = join(directory, name)
       await attempt(from, async () => {
         // A folder, a link or a pipe of that name is nobody's segment: it stays where it is.
         if (!(await this.#files.stat(from)).isFile()) throw notAFile()
-        await this.#make()
+        await this.make()
         const to = await this.#freePath(name.length < instance.length ? `${instance}-${name}` : name)
         await this.#files.rename(from, to)
         paths.push(to)
@@ -170,8 +176,8 @@ export class SpillDirectory {
     await this.#attempt(() => this.#files.removeDirectory(this.#own))
   }
 
-  /** Once; after a failure again. */
-  async #make(): Promise<void> {
+  /** Makes our directory, once; after a failure again. Rejects with the system's error. */
+  async make(): Promise<void> {
     this.#made ??= this.#makeOwn()
     try {
       await this.#made
@@ -204,7 +210,7 @@ export class SpillDirectory {
     } catch (error) {
       if (!isMissing(error) || this.#cancelHeartbeat === null) return
       this.forget()
-      await this.#attempt(() => this.#make())
+      await this.#attempt(() => this.make())
     }
   }
 

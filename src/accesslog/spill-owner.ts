@@ -1,5 +1,6 @@
 import { readFile, readlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
+import { processStart } from '../lib/machine.ts'
 import { errorCode, type SpillFiles } from './spill-files.ts'
 
 /** A live owner touches its file this often … */
@@ -36,7 +37,7 @@ async function thisOwner(): Promise<Owner> {
   const boot = (await orEmpty(readFile('/proc/sys/kernel/random/boot_id', 'utf8'))).trim()
   const pids = await orEmpty(readlink('/proc/self/ns/pid'))
   const space = boot === '' || pids === '' ? '' : `${boot} ${pids}`
-  return { pid: process.pid, host: hostname(), space, started: await startOf(process.pid) }
+  return { pid: process.pid, host: hostname(), space, started: processStart(process.pid) }
 }
 
 /**
@@ -56,7 +57,7 @@ async function isOwnerAlive(files: SpillFiles, path: string, us: Owner, nowMs: n
     // Killed while writing it, or just writing it.
     return isHeardOf(path, (await files.stat(path)).mtimeMs, nowMs)
   }
-  if (us.space !== '' && owner.space === us.space) return (await startOf(owner.pid ?? 0)) === owner.started
+  if (us.space !== '' && owner.space === us.space) return processStart(owner.pid ?? 0) === owner.started
   if (us.space === '' && owner.space === '' && owner.host === us.host)
     return owner.pid !== undefined && hasProcess(owner.pid)
   return isHeardOf(path, touchedAtMs, nowMs)
@@ -76,12 +77,6 @@ function isHeardOf(path: string, mtimeMs: number, nowMs: number): boolean {
   if (SEEN.size >= MAX_SEEN) SEEN.clear()
   SEEN.set(path, { mtimeMs, sinceMs: nowMs })
   return true
-}
-
-/** proc(5): field 22 of `stat`, counted from the end of the name, which may contain anything; '' for no such process. */
-async function startOf(pid: number): Promise<string> {
-  const stat = await orEmpty(readFile(`/proc/${pid}/stat`, 'utf8'))
-  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
 }
 
 function hasProcess(pid: number): boolean {

@@ -3,11 +3,12 @@ import { type Clock, systemClock } from './clock.ts'
 import { Patience } from './patience.ts'
 import { isMissing, Segment } from './segment.ts'
 import { encodeFrame } from './segment-format.ts'
-import { type AsideStats, SetAside } from './set-aside.ts'
+import { SetAside } from './set-aside.ts'
 import { SpillDirectory } from './spill-directory.ts'
 import { errorCode, type SpillFiles, systemFiles } from './spill-files.ts'
 import { SpillLog } from './spill-log.ts'
 import { type Spilled, SpillReader } from './spill-reader.ts'
+import type { SpillStats } from './spill-stats.ts'
 import type { Owners } from './spill-owner.ts'
 import type { Logger } from './writer-log.ts'
 
@@ -41,30 +42,8 @@ export interface SpillOptions {
   readonly files?: SpillFiles
   readonly clock?: Clock
   readonly owners?: Owners
-}
-
-/** The spill's numbers. */
-export interface SpillStats {
-  readonly segments: number
-  /** On disk in segments of ours and those taken over, frames already stored included. */
-  readonly bytes: number
-  /** In segments of other live processes, and in those put aside, as far as known. */
-  readonly foreignBytes: number
-  readonly maxBytes: number
-  /** Rows that wait for their replay. */
-  readonly pendingEntries: number
-  /** Since the start: batches and bytes appended, batches refused by the disk or the bound. */
-  readonly batches: number
-  readonly writtenBytes: number
-  readonly refused: number
-  /** Since the start: damaged places met, batches that their writer had not finished, failed syncs. */
-  readonly damaged: number
-  readonly torn: number
-  readonly syncFailures: number
-  /** Of the last refusal or failure; null before the first. */
-  readonly lastErrorCode: string | null
-  /** What cannot be stored for now, and does not hold up the rest; its rows are among the pending ones. */
-  readonly aside: AsideStats
+  /** Called with the instance whose folder is taken over because its owner does not live; must be quick, must not throw. */
+  readonly onDead?: (instance: string) => void
 }
 
 /**
@@ -226,6 +205,16 @@ export class Spill {
       await this.#directory.release()
       this.#log.emptied()
     })
+  }
+
+  /**
+   * Makes our folder, as the first append would: whoever sees it after a kill knows that there may be more to tell of us than the
+   * database has heard. `rest` removes it. Never rejects.
+   */
+  async claim(): Promise<void> {
+    await this.#inTurn(async () => {
+      if (!this.#isClosed) await this.#directory.make()
+    }).catch((error: unknown) => this.#failed('claim', error))
   }
 
   /** Syncs and closes; what is pending is left to the next process. Appends nothing afterwards. Never rejects. */

@@ -2,7 +2,7 @@ import type { FlushTrigger, WriterStats as PublicStats } from '../model/stats.ts
 import type { Batch, StoreResult } from './batch.ts'
 import { DecayingRate } from './decaying-rate.ts'
 import { DurationHistogram } from './duration-histogram.ts'
-import type { SpillStats } from './spill.ts'
+import type { SpillStats } from './spill-stats.ts'
 
 /** The writer's numbers since its start, for metrics and health. */
 export interface WriterStats extends PublicStats {

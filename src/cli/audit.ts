@@ -1,7 +1,9 @@
 import type { Command } from 'commander'
+import { machineName } from '../lib/machine.ts'
 import { AuditSum, type AuditAccount, type AuditSummary, type InstanceAudit } from '../model/audit.ts'
 import { auditInstances, type AuditFilter } from '../store/audit.ts'
 import { describeDatabase, settle } from '../store/audit-settle.ts'
+import { findGone } from '../store/instance-deaths.ts'
 import type { Cli } from './cli.ts'
 import { DATABASE_OPTIONS, addConfigFlags } from './configuration.ts'
 import { readByDatabase, withDatabase } from './context.ts'
@@ -64,10 +66,12 @@ async function audit(io: Io, flags: AuditFlags): Promise<ExitCode> {
   return await withDatabase(io, flags, 'reader', async ({ sql }) => {
     const filter = await readByDatabase(io, sql, (nowMs, found) => readAuditFilter(flags, nowMs, found))
     await requireTenant(sql, filter.tenant)
-    const settledAt = settleMs === null ? null : await settle(sql, settleMs)
+    const missing = (await findGone(sql, machineName())).map(({ id }) => id)
+    const settledAt = settleMs === null ? null : await settle(sql, settleMs, missing)
     const isDeep = flags.deep === true
     const scene = { filter, isDeep, settledAt, database: await describeDatabase(sql) }
-    const audits = auditInstances(sql, filter, { isDeep, isCounted: true })
+    const gone = await findGone(sql, machineName())
+    const audits = auditInstances(sql, filter, { isDeep, isCounted: true, gone })
     const print = flags.json === true ? printJson : printTable
     return exitCodeOf(await print(io, scene, audits), settledAt)
   })

@@ -46,6 +46,14 @@ export interface AuditScope {
   readonly spilled?: ReadonlyMap<string, ReadonlySet<number>>
 }
 
+/** How the death of an instance is known. */
+const DEATH_WORDS = {
+  exited: 'its primary saw its end',
+  gone: 'there is no such process any more',
+  heir: 'others have taken its spill folder over',
+  unseen: 'it has not been seen for a minute',
+}
+
 /** Gaps listed for one instance; more are counted. */
 const MAX_GAPS = 10_000
 
@@ -268,6 +276,7 @@ export class AuditFold {
   #checkEnd(state: InstanceState): number {
     const last = this.#previous
     const { acceptedSeq, capacityEntries, journalMs, lastSeenAt, spilledEntries } = this.#instance
+    const { memoryEntries = null, diedOf = null } = this.#instance
     const settled = last === null ? 0 : settledSeq(last)
     const accepted = Math.max(acceptedSeq ?? 0, last?.acceptedSeq ?? 0)
     const waiting = settled === null ? 0 : Math.max(0, accepted - Math.max(settled, this.#lostSettled))
@@ -289,8 +298,9 @@ export class AuditFold {
           spilledEntries === null || spilledEntries === 0
             ? ''
             : `; ${spilledEntries} more were in spill segments on ${this.#instance.host ?? 'its host'}`
-        const detail = `it died after ${lastSeenAt?.toISOString() ?? 'its start'}: what it had in memory is lost${journal}${spilled}`
-        this.#report('died', detail, { entriesAtMost: capacityEntries })
+        const how = DEATH_WORDS[diedOf ?? 'unseen']
+        const detail = `it died after ${lastSeenAt?.toISOString() ?? 'its start'} (${how}): what it had in memory is lost${journal}${spilled}`
+        this.#report('died', detail, { entriesAtMost: memoryEntries ?? capacityEntries })
         return waiting
       }
       case 'unregistered':

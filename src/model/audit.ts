@@ -68,6 +68,10 @@ export interface AuditedInstance {
   readonly lastSeenAt: Date | null
   readonly endedAt: Date | null
   readonly capacityEntries: number | null
+  /** Of one that died: the most that it had in memory, by its promise; null when that may not be its last word. */
+  readonly memoryEntries?: number | null
+  /** How its death is known; null when it has only not been seen for a while. */
+  readonly diedOf?: 'exited' | 'gone' | 'heir' | null
   readonly journalMs: number | null
   readonly acceptedSeq: number | null
   readonly spilledEntries: number | null

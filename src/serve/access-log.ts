@@ -3,9 +3,11 @@ import { resolve, join } from 'node:path'
 import { Canary } from '../accesslog/canary.ts'
 import { Channel } from '../accesslog/channel.ts'
 import { systemClock } from '../accesslog/clock.ts'
+import { SLICE_ENTRIES } from '../accesslog/batch-builder.ts'
 import { Ledger } from '../accesslog/ledger.ts'
 import { LifeMemory } from '../accesslog/life-memory.ts'
 import { RememberingStore } from '../accesslog/remembering-store.ts'
+import { MemoryPromise } from '../accesslog/memory-promise.ts'
 import { Spill } from '../accesslog/spill.ts'
 import { Watchdog } from '../accesslog/watchdog.ts'
 import { type DrainResult, Writer } from '../accesslog/writer.ts'
@@ -13,19 +15,23 @@ import type { StateReason } from '../admin/handlers.ts'
 import type { Options } from '../config/options.ts'
 import { folderOfRoot, foreignOwner } from '../lib/folder-owner.ts'
 import type { DatabaseContact } from '../lib/database-contact.ts'
+import { machineName, processStart } from '../lib/machine.ts'
 import type { Logger } from '../logger.ts'
 import type { DatabaseTarget } from '../model/database-target.ts'
 import type { VitalsStats } from '../model/stats.ts'
 import { ensurePartitionFor } from '../store/partitions.ts'
 import type { Sql } from '../store/sql.ts'
 import { packageVersion } from '../version.ts'
-import { InstanceRecord } from './instance-record.ts'
+import { InstanceRecord, type ToldLife } from './instance-record.ts'
 import { LazyStore } from './lazy-store.ts'
 import { LifeLinks } from './life-links.ts'
 import { logWarningsOf } from './readiness.ts'
 
 /** With a journal an entry is on disk after this long at most: the promise of `accessLog.journal`. */
 const JOURNAL_MS = 10
+
+/** Least that is promised of the memory: half of it may come while the database confirms more. */
+const MIN_PROMISED_ENTRIES = 512
 
 /** The background: channel, ledger, writer, spill, and this process' row in `instances`. */
 export class AccessLog {
@@ -45,6 +51,8 @@ export class AccessLog {
     readonly options: Options
     readonly contact: DatabaseContact
     readonly logger: Logger
+    /** A dead process' spill was taken over. */
+    readonly onDead: (instance: string) => void
   }) {
     const { instance, control, options: o, logger } = parts
     const { ledger } = this
@@ -54,11 +62,13 @@ export class AccessLog {
       ledger,
     })
     const folder = ownFolder(resolve(o.stateDir), logger)
+    const spillFolder = o['spill.maxBytes'] === 0 ? null : join(folder, 'spill')
     const spill =
-      o['spill.maxBytes'] === 0
+      spillFolder === null
         ? null
         : new Spill({
-            directory: join(folder, 'spill'),
+            directory: spillFolder,
+            onDead: parts.onDead,
             instance,
             maxBytes: o['spill.maxBytes'],
             syncIntervalMs: o['spill.syncIntervalMs'],
@@ -115,16 +125,36 @@ export class AccessLog {
       o['accessLog.stuckAfterMs'] === 0
         ? null
         : new Watchdog({ loops: this.writer.loops, stuckAfterMs, clock, onChange })
+    const promise = new MemoryPromise(ledger, {
+      floor: Math.max(MIN_PROMISED_ENTRIES, 4 * o['accessLog.flushEntries']),
+      onRaise: () => this.#record.raise(),
+    })
     this.#record = new InstanceRecord({
       sql: control,
+      // With a journal its folder is always there, and its entries are on disk.
+      traces: spill !== null && !o['accessLog.journal'] ? spill : null,
+      onBeat: () => promise.beat(),
       identity: {
         version: packageVersion(),
-        capacityEntries: o['accessLog.capacityEntries'] + o['accessLog.maxBatchEntries'],
+        // In the channel, in hand, and taken ahead.
+        capacityEntries: o['accessLog.capacityEntries'] + o['accessLog.maxBatchEntries'] + SLICE_ENTRIES,
         journalMs: o['accessLog.journal'] ? JOURNAL_MS : null,
+        process: {
+          id: process.pid,
+          started: processStart(process.pid),
+          machine: machineName(),
+          spillFolder,
+        },
       },
       figures: () => {
         const { instance: id, baseSeq } = this.writer.life
-        return { id, acceptedSeq: channel.lastSeq - baseSeq, spilledEntries: ledger.totals.spilled }
+        return {
+          id,
+          acceptedSeq: channel.lastSeq - baseSeq,
+          spilledEntries: ledger.totals.spilled,
+          // Without a disk nothing would be left of a promise that the database has not heard.
+          memoryEntries: spill === null ? null : promise.entries,
+        }
       },
       logger,
     })
@@ -143,6 +173,11 @@ export class AccessLog {
     this.#links.start()
     this.#canary?.start()
     this.#watchdog?.start()
+  }
+
+  /** Names who is told, at once, of the process life that is written, and of what it promises. */
+  onLife(listener: (life: ToldLife) => void): void {
+    this.#record.onLife = listener
   }
 
   /** Loads what a start has left for later; the first batch does, too. */

@@ -28,6 +28,8 @@ import { readCertificates } from './certificates.ts'
 import { boundConnections } from './descriptors.ts'
 import { checkReader, type DatabaseUpkeep, type GatewayDatabase } from './database.ts'
 import { databaseContact, openDirectory } from './directory.ts'
+import { DeathWatch } from './death-watch.ts'
+import type { ToldLife } from './instance-record.ts'
 import { openLimiter } from './limits.ts'
 import { RollUpJob, rollUpTimes } from './roll-up-job.ts'
 import { readinessOf, type Readiness } from './readiness.ts'
@@ -44,6 +46,7 @@ export interface Addresses {
 type GatewayPhase = 'starting' | 'ready' | 'draining' | 'stopped'
 
 const CLOSE_SQL_MS = 2000
+const DEATHS_MS = 1000
 /** Phases of a stop that a worker leaves to its primary. */
 const OF_THE_PRIMARY: ReadonlySet<string> = new Set(['accepting', 'upkeep', 'admin listener', 'database'])
 /** Kept back of the grace, for the process to end in. */
@@ -80,6 +83,7 @@ export class Gateway {
   readonly limiter: Limiter
   readonly #pools: UpstreamPools
   readonly #counters = new ProxyCounters()
+  readonly #deaths: DeathWatch
   readonly #log: AccessLog
   readonly #rollUps: RollUpJob | null
   readonly #audit: AuditJob | null
@@ -104,10 +108,15 @@ export class Gateway {
     this.#reader = isAlone ? openReader(database.readerTarget, { statementTimeoutMs }) : null
     const { instance } = this
     const { target } = database
+    this.#deaths = new DeathWatch({ sql: this.#control, logger, isLooking: isAlone })
+    const onDead = (id: string): void => {
+      // Who spills may have had more in memory than the database heard of.
+      this.#deaths.add({ id, sign: 'heir', memoryEntries: null, isCutOff: true, start: null })
+    }
     const contact = (this.#contact = databaseContact(o))
     const shared = { instance, target, control: this.#control, options: o, contact, logger }
     this.#directory = openDirectory({ ...shared, clock: this.#clock })
-    this.#log = new AccessLog(shared)
+    this.#log = new AccessLog({ ...shared, onDead })
     this.#rollUps = isAlone ? new RollUpJob({ target, ...rollUpTimes(o), logger }) : null
     this.#audit = this.#reader === null ? null : auditJobOf(config, this.#reader, logger)
     this.limiter = openLimiter(o, isAlone ? null : role.peers)
@@ -180,6 +189,7 @@ export class Gateway {
     if (!isThere) onProgress('the database is away; starting without it')
     const snapshot = this.#directory.start()
     this.#log.start()
+    this.#deaths.start()
     this.#rollUps?.start()
     this.#audit?.start()
     const admin = await this.#admin.start()
@@ -194,6 +204,7 @@ export class Gateway {
   async startAsWorker(): Promise<void> {
     const snapshot = this.#directory.start()
     this.#log.start()
+    this.#deaths.start()
     await snapshot
     this.#proxy.startHanded()
     this.#onReady()
@@ -206,6 +217,11 @@ export class Gateway {
       this.#log.load()
       void this.metrics()
     }, LOAD_REST_MS).unref()
+  }
+
+  /** Names who is told of the process life whose entries are written: whoever would have to tell of its death. Before the start. */
+  onLife(listener: (life: ToldLife) => void): void {
+    this.#log.onLife(listener)
   }
 
   /** Serves a connection that the primary accepted. */
@@ -277,6 +293,7 @@ export class Gateway {
       },
       { name: 'upstream connections', run: () => this.#pools.destroy() },
       { name: 'directory', run: () => this.#directory.stop() },
+      { name: 'deaths', run: () => this.#deaths.stop(Math.min(DEATHS_MS, leftMs())) },
       { name: 'upkeep', run: () => Promise.all([this.#upkeep?.stop(), this.#rollUps?.stop()]) },
       { name: 'admin listener', run: () => this.#admin?.close() },
       {

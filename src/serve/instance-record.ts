@@ -1,11 +1,21 @@
 import { hostname } from 'node:os'
 import type { Logger } from '../logger.ts'
-import { endInstance, registerInstance, touchInstance, type InstanceFigures } from '../store/instances.ts'
+import {
+  endInstance,
+  raiseMemory,
+  registerInstance,
+  touchInstance,
+  type InstanceFigures,
+  type InstanceProcess,
+  type InstanceStart,
+} from '../store/instances.ts'
 import type { Sql } from '../store/sql.ts'
 
 /** How often the row tells that the process lives, and how far it has come; an instance whose row is a minute old is taken for dead. */
 const TOUCH_INTERVAL_MS = 2000
 const END_TIMEOUT_MS = 2000
+/** A promise that the database has not confirmed after this long is left on disk. */
+const UNCONFIRMED_MS = 50
 
 /** What is known of this process life from its start. */
 export interface InstanceIdentity {
@@ -14,6 +24,19 @@ export interface InstanceIdentity {
   readonly capacityEntries: number
   /** Milliseconds after which every entry is on disk, or null without a journal. */
   readonly journalMs: number | null
+  readonly process: InstanceProcess
+}
+
+/** A life, and what it promises: for who may have to tell of its death. */
+export interface ToldLife {
+  readonly start: InstanceStart
+  readonly memoryEntries: number | null
+}
+
+/** Traces on disk: see `Spill.claim`. */
+export interface Traces {
+  claim(): Promise<void>
+  rest(): Promise<void>
 }
 
 /** Of the process life that is being written, which can be another than at the start. */
@@ -27,23 +50,62 @@ export class InstanceRecord {
   readonly #identity: InstanceIdentity
   readonly #figures: () => LifeFigures
   readonly #logger: Logger
+  readonly #traces: Traces | null
+  readonly #onBeat: () => void
+  /** Called at once with what is new of it, before anything is awaited. */
+  onLife: (life: ToldLife) => void = () => {}
   #startedAt = new Date()
   #registered: string | null = null
+  #isClaimed = false
   #timer: NodeJS.Timeout | null = null
   #running: Promise<void> = Promise.resolve()
 
-  constructor(parts: { sql: Sql; identity: InstanceIdentity; figures: () => LifeFigures; logger: Logger }) {
+  /** `traces`: left where the database may not hear of a promise; null when they are not needed, or cannot be. */
+  constructor(parts: {
+    sql: Sql
+    identity: InstanceIdentity
+    figures: () => LifeFigures
+    traces: Traces | null
+    /** Called before each sign of life. */
+    onBeat: () => void
+    logger: Logger
+  }) {
     this.#sql = parts.sql
     this.#identity = parts.identity
     this.#figures = parts.figures
     this.#logger = parts.logger
+    this.#traces = parts.traces
+    this.#onBeat = parts.onBeat
   }
 
   /** Registers, now or when the database is there; never waits for it, never rejects. */
   start(): void {
+    this.#tell()
     this.#run()
-    this.#timer = setInterval(() => this.#run(), TOUCH_INTERVAL_MS)
+    this.#timer = setInterval(() => {
+      this.#onBeat()
+      this.#run()
+    }, TOUCH_INTERVAL_MS)
     this.#timer.unref()
+  }
+
+  /** More is promised than before: tells it everywhere at once. Called within a push: waits for nothing, never throws. */
+  raise(): void {
+    this.#tell()
+    const { id, acceptedSeq, memoryEntries = null } = this.#figures()
+    if (memoryEntries === null) return
+    const claim = (): void => {
+      this.#isClaimed = true
+      void this.#traces?.claim()
+    }
+    const timer = setTimeout(claim, UNCONFIRMED_MS)
+    const raised = async (): Promise<void> => {
+      if (this.#registered !== id) return claim()
+      await raiseMemory(this.#sql, id, { acceptedSeq, memoryEntries })
+    }
+    void raised()
+      .catch(claim)
+      .finally(() => clearTimeout(timer))
   }
 
   /** Writes the end, within two seconds; a row without it says that the process died. To be called after the log's drain. */
@@ -73,11 +135,28 @@ export class InstanceRecord {
   }
 
   async #touch(): Promise<void> {
+    const isClaimed = this.#isClaimed
     const { id, ...figures } = this.#figures()
-    if (this.#registered === id && (await touchInstance(this.#sql, id, figures))) return
-    // Another life has begun under this process, because somebody else was found to live under its id.
-    if (this.#registered !== null && this.#registered !== id) this.#startedAt = new Date()
-    await registerInstance(this.#sql, { ...this.#identity, id, host: hostname(), startedAt: this.#startedAt })
-    this.#registered = id
+    if (this.#registered !== id || !(await touchInstance(this.#sql, id, figures))) {
+      // Another life has begun under this process, because somebody else was found to live under its id.
+      if (this.#registered !== null && this.#registered !== id) this.#startedAt = new Date()
+      await registerInstance(this.#sql, this.#startOf(id))
+      this.#registered = id
+      this.#tell()
+      await touchInstance(this.#sql, id, figures)
+    }
+    // The database knows by now, unless there is more to know already.
+    if (!isClaimed || this.#figures().memoryEntries !== figures.memoryEntries) return
+    this.#isClaimed = false
+    await this.#traces?.rest()
+  }
+
+  #startOf(id: string): InstanceStart {
+    return { ...this.#identity, id, host: hostname(), startedAt: this.#startedAt }
+  }
+
+  #tell(): void {
+    const { id, memoryEntries = null } = this.#figures()
+    this.onLife({ start: this.#startOf(id), memoryEntries })
   }
 }

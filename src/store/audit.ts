@@ -11,6 +11,7 @@ import {
 } from './partition-lives.ts'
 import { findSuspects, type SealedRows } from './audit-counts.ts'
 import { findLost } from './lives.ts'
+import type { GoneInstance } from './instance-deaths.ts'
 import type { Sql } from './sql.ts'
 
 /** Ledger rows read at once: a statement of some 20 ms. */
@@ -33,6 +34,8 @@ export interface AuditOptions {
   readonly isCounted?: boolean
   /** Also reads all rows again, and compares them with the digests. */
   readonly isDeep?: boolean
+  /** Instances that the caller sees to have died, though nobody has written so yet. */
+  readonly gone?: readonly GoneInstance[]
   /** Ends the audit early: it rejects with the signal's reason. */
   readonly signal?: AbortSignal
 }
@@ -48,6 +51,8 @@ interface InstanceRow {
   journal_ms: number | null
   accepted_seq: number | null
   spilled_entries: number | null
+  memory_entries: number | null
+  died_of: 'exited' | 'gone' | 'heir' | null
   /** First and last batch with entries of the window. */
   first_batch: number | null
   last_batch: number | null
@@ -93,7 +98,7 @@ export async function* auditInstances(
   const lost = new Map(
     (await findLost(sql)).filter((l) => isLossInWindow(l, filter)).map((l) => [l.instance, l]),
   )
-  const instances = await findInstances(sql, filter, lost)
+  const instances = (await findInstances(sql, filter, lost)).map((row) => withGone(row, options.gone ?? []))
   const suspects =
     options.isCounted === true && options.isDeep !== true
       ? await findSuspects(sql, await readSealed(sql, filter), options.signal)
@@ -179,9 +184,18 @@ function isEndInWindow(row: InstanceRow, state: InstanceState, { since, until }:
   return (since === undefined || latest >= since.getTime()) && (until === undefined || end < until)
 }
 
+/** As the one who looks for it would have it written. */
+function withGone(row: InstanceRow, gone: readonly GoneInstance[]): InstanceRow {
+  const found = gone.find(({ id }) => id === row.id)
+  if (found === undefined || row.died_of !== null) return row
+  const isPromiseKnown = !found.isCutOff || row.journal_ms !== null
+  return { ...row, died_of: 'gone', memory_entries: isPromiseKnown ? row.memory_entries : null }
+}
+
 function stateOf(row: InstanceRow, lost: LostLife | null): InstanceState {
   if (row.last_seen_at === null) return lost?.newest === null ? 'vanished' : 'unregistered'
   if (row.ended_at !== null) return 'ended'
+  if (row.died_of !== null) return 'died'
   return row.now.getTime() - row.last_seen_at.getTime() <= DEAD_AFTER_MS ? 'live' : 'died'
 }
 
@@ -196,7 +210,7 @@ async function findInstances(
   const hosts = [...lost.values()].map(({ host }) => host)
   return await sql<InstanceRow[]>`
     SELECT coalesce(i.id, t.instance, v.id) AS id, coalesce(i.host, v.host) AS host, i.version, i.started_at, i.last_seen_at, i.ended_at,
-      i.capacity_entries, i.journal_ms, i.accepted_seq, i.spilled_entries, t.first_batch, t.last_batch,
+      i.capacity_entries, i.journal_ms, i.accepted_seq, i.spilled_entries, i.memory_entries, i.died_of, t.first_batch, t.last_batch,
       clock_timestamp() AS now
     FROM (
       SELECT l.instance, min(l.batch) AS first_batch, max(l.batch) AS last_batch FROM access_ledger l
@@ -299,6 +313,9 @@ function instanceOf(row: InstanceRow): AuditedInstance {
     lastSeenAt: row.last_seen_at,
     endedAt: row.ended_at,
     capacityEntries: row.capacity_entries,
+    // One that nobody has seen die may have lived on without the database, and what it promised then is not known.
+    memoryEntries: row.died_of === null ? null : row.memory_entries,
+    diedOf: row.died_of,
     journalMs: row.journal_ms,
     acceptedSeq: row.accepted_seq,
     spilledEntries: row.spilled_entries,

@@ -11,6 +11,18 @@ export interface InstanceStart {
   readonly capacityEntries: number
   /** Milliseconds after which every accepted entry is on disk; null without a journal. */
   readonly journalMs: number | null
+  /** Where the process is to be found: so that others can see that it has ended. */
+  readonly process?: InstanceProcess
+}
+
+/** The process of an instance. */
+export interface InstanceProcess {
+  readonly id: number
+  /** See `processStart` and `machineName`. */
+  readonly started: string
+  readonly machine: string
+  /** Its spill's folder; null without one. */
+  readonly spillFolder: string | null
 }
 
 /** What a live instance says of itself now and then. */
@@ -19,6 +31,8 @@ export interface InstanceFigures {
   readonly acceptedSeq: number
   /** Of these, entries in segments on this host's disk. */
   readonly spilledEntries: number
+  /** The most that it lets be in neither database nor segment before it has said otherwise; null when it cannot promise. */
+  readonly memoryEntries?: number | null
 }
 
 /**
@@ -27,19 +41,50 @@ export interface InstanceFigures {
  */
 export async function registerInstance(sql: Sql, instance: InstanceStart): Promise<void> {
   const { id, host, version, startedAt, capacityEntries, journalMs } = instance
+  const { id: processId = null, started = null, machine = null, spillFolder = null } = instance.process ?? {}
   await sql`
-    INSERT INTO instances (id, host, version, started_at, last_seen_at, capacity_entries, journal_ms)
-    VALUES (${id}, ${host}, ${version}, ${startedAt}, clock_timestamp(), ${capacityEntries}, ${journalMs})
+    INSERT INTO instances (id, host, version, started_at, last_seen_at, capacity_entries, journal_ms, process_id,
+      process_started, machine, spill_folder)
+    VALUES (${id}, ${host}, ${version}, ${startedAt}, clock_timestamp(), ${capacityEntries}, ${journalMs}, ${processId},
+      ${started}, ${machine}, ${spillFolder})
     ON CONFLICT (id) DO UPDATE SET last_seen_at = greatest(instances.last_seen_at, excluded.last_seen_at)`
 }
 
-/** Notes that an instance lives. Returns false when it is not registered: register it, then. */
+/**
+ * Notes that an instance lives. Returns false when it is not registered: register it, then. Takes back that it died, unless that was
+ * just written: this may be its last word, which was under way.
+ */
 export async function touchInstance(sql: Sql, id: string, figures: InstanceFigures): Promise<boolean> {
+  const { acceptedSeq, spilledEntries, memoryEntries = null } = figures
+  const isAlive = sql`died_at < clock_timestamp() - ${LAST_WORD_MS} * interval '1 millisecond'`
   const { count } = await sql`
     UPDATE instances SET last_seen_at = greatest(last_seen_at, clock_timestamp()),
-      accepted_seq = ${figures.acceptedSeq}, spilled_entries = ${figures.spilledEntries}
+      accepted_seq = greatest(accepted_seq, ${acceptedSeq}), spilled_entries = ${spilledEntries},
+      -- An attempt that was given up may come after a later one.
+      memory_entries = CASE WHEN accepted_seq > ${acceptedSeq} THEN memory_entries ELSE ${memoryEntries}::bigint END,
+      died_at = CASE WHEN ${isAlive} THEN NULL ELSE died_at END, died_of = CASE WHEN ${isAlive} THEN NULL ELSE died_of END
     WHERE id = ${id}`
   return count === 1
+}
+
+/** A statement of a process that was killed may be carried out so much later. */
+const LAST_WORD_MS = 5000
+
+/**
+ * Raises what an instance lets be in memory. One message, which a server that is frozen carries out when it goes on, though the
+ * process be dead by then: with parameters it would be asked first what they are.
+ */
+export async function raiseMemory(
+  sql: Sql,
+  id: string,
+  figures: { readonly acceptedSeq: number; readonly memoryEntries: number },
+): Promise<void> {
+  if (!/^[0-9a-f-]{36}$/.test(id)) throw new TypeError('not an instance')
+  const [entries, seq] = [BigInt(figures.memoryEntries), BigInt(figures.acceptedSeq)]
+  await sql.unsafe(
+    `UPDATE instances SET memory_entries = greatest(memory_entries, ${entries}), accepted_seq = greatest(accepted_seq, ${seq})
+     WHERE id = '${id}' AND memory_entries IS NOT NULL`,
+  )
 }
 
 /**
@@ -49,7 +94,7 @@ export async function touchInstance(sql: Sql, id: string, figures: InstanceFigur
 export async function endInstance(sql: Sql, id: string, figures: InstanceFigures): Promise<boolean> {
   const { count } = await sql`
     UPDATE instances SET last_seen_at = greatest(last_seen_at, clock_timestamp()), ended_at = clock_timestamp(),
-      accepted_seq = ${figures.acceptedSeq}, spilled_entries = ${figures.spilledEntries}
+      died_at = NULL, died_of = NULL, accepted_seq = ${figures.acceptedSeq}, spilled_entries = ${figures.spilledEntries}
     WHERE id = ${id} AND ended_at IS NULL`
   return count === 1
 }

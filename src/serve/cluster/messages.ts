@@ -4,6 +4,7 @@ import type { Config } from '../../config.ts'
 import type { LimitNews } from '../../limits/limit-news.ts'
 import type { FamilySamples } from '../../metrics/family.ts'
 import type { DatabaseTarget } from '../../model/database-target.ts'
+import type { InstanceStart } from '../../store/instances.ts'
 
 /*
  * What the primary and its workers tell each other, as JSON over the pipe between them. Messages arrive in the order in
@@ -49,6 +50,12 @@ export interface WorkerState {
   readonly ask: number
 }
 
+/** The life in which a worker writes entries, and what it promises of its memory: what is to be told of its death. */
+export interface WorkerLife {
+  readonly start: Omit<InstanceStart, 'startedAt'> & { readonly startedAtMs: number }
+  readonly memoryEntries: number | null
+}
+
 /** How a worker is. */
 export interface WorkerReport {
   readonly health: { readonly healthy: boolean; readonly reasons: readonly StateReason[] }
@@ -65,10 +72,11 @@ export interface WorkerReport {
 /** Id of the metrics that nobody asked for: a worker's last, before its end. */
 export const LAST_METRICS = 0
 
-/** From a worker. `state` comes when it has changed, at once when the worker stopped accepting by itself, and once a second. */
+/** From a worker. `life` comes at its start and when it promises more; `state` when it has changed, at once when the worker stopped accepting by itself, and once a second. */
 export type FromWorker =
   | { readonly type: 'online' }
   | { readonly type: 'started'; readonly instance: string }
+  | ({ readonly type: 'life' } & WorkerLife)
   | ({ readonly type: 'state' } & WorkerState)
   | { readonly type: 'listen_failed'; readonly errno: number }
   | { readonly type: 'limits'; readonly news: LimitNews }

@@ -11,15 +11,18 @@ import { closeSql, openReader, type Sql } from '../../store/sql.ts'
 import { packageVersion } from '../../version.ts'
 import { auditJobOf, type AuditJob } from '../audit-job.ts'
 import { checkReader, type DatabaseUpkeep, type GatewayDatabase } from '../database.ts'
+import { DeathWatch } from '../death-watch.ts'
 import type { Addresses } from '../gateway.ts'
 import { connectionsFor, descriptorLimit, descriptorNotice } from '../descriptors.ts'
 import { RollUpJob, rollUpTimes } from '../roll-up-job.ts'
 import { viaOf } from '../via.ts'
 import { Acceptor } from './acceptor.ts'
 import { Figures } from './figures.ts'
+import type { WorkerEnd } from './worker-process.ts'
 import { Workers } from './workers.ts'
 
 const CLOSE_SQL_MS = 2000
+const DEATHS_MS = 1000
 /** Kept back of the grace, for the process to end in. */
 const EXIT_MARGIN_MS = 500
 
@@ -36,6 +39,7 @@ export class Primary {
   readonly #upkeep: DatabaseUpkeep
   readonly #rollUps: RollUpJob
   readonly #audit: AuditJob | null
+  readonly #deaths: DeathWatch
   readonly #workers: Workers
   readonly #acceptor: Acceptor
   readonly #figures: Figures
@@ -59,6 +63,7 @@ export class Primary {
     this.#upkeep = parts.upkeep
     this.#rollUps = new RollUpJob({ target: database.target, ...rollUpTimes(o), logger })
     this.#audit = auditJobOf(config, this.#reader, logger)
+    this.#deaths = new DeathWatch({ sql: this.#upkeep.control, logger, isLooking: true })
     this.#workers = new Workers({
       spawned: parts.spawned,
       config,
@@ -69,6 +74,7 @@ export class Primary {
       onListenFailed: (errno) => this.#acceptor.fail(errno),
       onEnd: (end) => {
         this.#figures.keep(end)
+        this.#onEnd(end)
         this.#acceptor.balance()
       },
     })
@@ -106,6 +112,15 @@ export class Primary {
     })
   }
 
+  /** A worker that died has told nobody: its primary does. */
+  #onEnd({ isClean, life }: WorkerEnd): void {
+    if (isClean !== null || life === null) return
+    const { startedAtMs, ...rest } = life.start
+    const start = { ...rest, startedAt: new Date(startedAtMs) }
+    const { memoryEntries } = life
+    this.#deaths.add({ id: start.id, sign: 'exited', memoryEntries, isCutOff: memoryEntries === null, start })
+  }
+
   /** Takes over what a reload may change, here and in all workers. */
   apply(config: Config): void {
     this.#logger.level = config.options['log.level']
@@ -128,6 +143,7 @@ export class Primary {
     const isThere = await this.#upkeep.start(onProgress)
     if (!isThere) onProgress('the database is away; starting without it')
     this.#rollUps.start()
+    this.#deaths.start()
     this.#audit?.start()
     const admin = await this.#admin.start()
     await this.#workers.start()
@@ -183,6 +199,7 @@ export class Primary {
           if (!(await this.#workers.stop(leftMs()))) isClean = false
         },
       },
+      { name: 'deaths', run: () => this.#deaths.stop(Math.min(DEATHS_MS, leftMs())) },
       { name: 'upkeep', run: () => Promise.all([this.#upkeep.stop(), this.#rollUps.stop()]) },
       { name: 'admin listener', run: () => this.#admin.close() },
       {

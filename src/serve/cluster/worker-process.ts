@@ -8,6 +8,7 @@ import {
   LAST_METRICS,
   type FromWorker,
   type ToWorker,
+  type WorkerLife,
   type WorkerReport,
   type WorkerStart,
   type WorkerState,
@@ -37,6 +38,8 @@ export interface WorkerEnd {
   readonly report: WorkerReport | null
   readonly samples: readonly FamilySamples[]
   readonly livedMs: number
+  /** The life in which it wrote entries; null when it had not come so far. */
+  readonly life: WorkerLife | null
 }
 
 /** Who hears of a worker. */
@@ -76,6 +79,7 @@ export class WorkerProcess {
   #lastAsk = 0
   #lastId = LAST_METRICS
   #instance: string | null = null
+  #life: WorkerLife | null = null
   #isClean: boolean | null = null
   #report: WorkerReport | null = null
   #samples: readonly FamilySamples[] = []
@@ -233,6 +237,9 @@ export class WorkerProcess {
         if (this.#state === 'starting') this.#state = 'serving'
         this.#resolveStarted()
         return
+      case 'life':
+        this.#life = message
+        return
       case 'state':
         this.#told = message
         this.#toldTick = performance.now()
@@ -295,6 +302,7 @@ export class WorkerProcess {
       report: this.#report,
       samples: this.#samples,
       livedMs: performance.now() - this.#startedTick,
+      life: this.#life,
     }
     this.#resolveStarted()
     this.#resolveReady()

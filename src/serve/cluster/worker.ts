@@ -91,6 +91,10 @@ class Worker {
     const peers = new LimitPeer((news) => this.#send({ type: 'limits', news }))
     const database = { target, readerTarget: target, release: () => Promise.resolve() }
     this.#gateway = new Gateway(config, database, this.#logger, { via, peers })
+    this.#gateway.onLife(({ start: { startedAt, ...rest }, memoryEntries }) => {
+      const start = { ...rest, startedAtMs: startedAt.getTime() }
+      this.#send({ type: 'life', start, memoryEntries })
+    })
     charge(this.#gateway.limiter, start.limits)
     this.#lending = new BorrowedSocket({
       take: (socket) => this.#gateway.take(socket),

@@ -1,0 +1,76 @@
+import { machineName } from '../lib/machine.ts'
+import type { Logger } from '../logger.ts'
+import { findGone, noteDeath, type InstanceDeath } from '../store/instance-deaths.ts'
+import type { Sql } from '../store/sql.ts'
+
+const INTERVAL_MS = 2000
+/** Deaths held until the database is there; a gateway whose workers die more often has other worries. */
+const MAX_PENDING = 1000
+
+/**
+ * Writes into the database who has died, as soon as that is known and the database is there: workers whose primary this is, owners of
+ * spill folders that were taken over and, with `isLooking`, processes of this machine that are no more.
+ */
+export class DeathWatch {
+  readonly #sql: Sql
+  readonly #logger: Logger
+  readonly #isLooking: boolean
+  readonly #machine = machineName()
+  readonly #pending = new Map<string, InstanceDeath>()
+  #timer: NodeJS.Timeout | null = null
+  #running: Promise<void> = Promise.resolve()
+
+  constructor(parts: { sql: Sql; logger: Logger; isLooking: boolean }) {
+    this.#sql = parts.sql
+    this.#logger = parts.logger
+    this.#isLooking = parts.isLooking
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => this.#run(), INTERVAL_MS)
+    this.#timer.unref()
+    this.#run()
+  }
+
+  /** Never waits, never throws. */
+  add(death: InstanceDeath): void {
+    if (this.#pending.size >= MAX_PENDING) return
+    this.#pending.set(`${death.id} ${death.sign}`, death)
+    this.#run()
+  }
+
+  /** Writes what is known, within the time. Never rejects. */
+  async stop(timeoutMs: number): Promise<void> {
+    if (this.#timer !== null) clearInterval(this.#timer)
+    let timer: NodeJS.Timeout | undefined
+    const timeout = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, timeoutMs)
+    })
+    await Promise.race([this.#running, timeout])
+    clearTimeout(timer)
+  }
+
+  #run(): void {
+    this.#running = this.#running
+      .then(() => this.#write())
+      .catch((error: unknown) => {
+        this.#logger.debug({ err: error }, 'deaths of instances not written')
+      })
+  }
+
+  async #write(): Promise<void> {
+    for (const [key, death] of this.#pending) {
+      await noteDeath(this.#sql, death)
+      this.#pending.delete(key)
+    }
+    if (this.#isLooking) {
+      for (const { id, isCutOff } of await findGone(this.#sql, this.#machine)) {
+        await noteDeath(this.#sql, { id, sign: 'gone', memoryEntries: null, isCutOff, start: null })
+        this.#logger.warn(
+          { instance: id },
+          'an instance of this machine has died: waybill audit bounds its loss',
+        )
+      }
+    }
+  }
+}

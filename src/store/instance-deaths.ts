@@ -1,0 +1,59 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { hasEnded } from '../lib/machine.ts'
+import type { InstanceStart } from './instances.ts'
+import type { Sql } from './sql.ts'
+
+/**
+ * How a death is known. `exited`: its parent has seen the end. `gone`: there is no such process on its machine. `heir`: the folder
+ * that it spills into has no live owner, as far as can be seen from there.
+ */
+export type DeathSign = 'exited' | 'gone' | 'heir'
+
+/** What somebody knows of the death of an instance. */
+export interface InstanceDeath {
+  readonly id: string
+  readonly sign: DeathSign
+  /** Its last promise, as its parent heard it; null when the database knows no worse. */
+  readonly memoryEntries: number | null
+  /** It had promised more than the database may have heard. */
+  readonly isCutOff: boolean
+  /** For one that may never have reached the database. */
+  readonly start: InstanceStart | null
+}
+
+/** An instance of this machine whose process is no more, and which nobody has told of. */
+export interface GoneInstance {
+  readonly id: string
+  /** The traces of what it did without the database are there, or may be. */
+  readonly isCutOff: boolean
+}
+
+/** Instances of this machine that are not known to have ended, and whose process has. */
+export async function findGone(sql: Sql, machine: string): Promise<GoneInstance[]> {
+  if (machine === '') return []
+  const rows = await sql<{ id: string; pid: number; started: string; folder: string | null }[]>`
+    SELECT id, process_id AS pid, process_started AS started, spill_folder AS folder FROM instances
+    WHERE machine = ${machine} AND ended_at IS NULL AND died_at IS NULL AND process_id IS NOT NULL`
+  return rows
+    .filter(({ pid, started }) => hasEnded(machine, pid, started))
+    .map(({ id, folder }) => ({ id, isCutOff: folder === null || existsSync(join(folder, id)) }))
+}
+
+/** Writes a death down; of one that is known already, only what makes it worse. One that stopped in order did not die. */
+export async function noteDeath(sql: Sql, death: InstanceDeath): Promise<void> {
+  const { id, sign, memoryEntries, isCutOff, start } = death
+  if (start !== null) {
+    await sql`
+      INSERT INTO instances (id, host, version, started_at, last_seen_at, capacity_entries, journal_ms, memory_entries)
+      VALUES (${id}, ${start.host}, ${start.version}, ${start.startedAt}, clock_timestamp(), ${start.capacityEntries},
+        ${start.journalMs}, ${memoryEntries})
+      ON CONFLICT (id) DO NOTHING`
+  }
+  await sql`
+    UPDATE instances SET died_at = coalesce(died_at, clock_timestamp()), died_of = CASE WHEN ${sign} = 'exited' THEN 'exited' ELSE coalesce(died_of, ${sign}) END,
+      -- With a journal its entries were on disk all the same.
+      memory_entries = CASE WHEN ${isCutOff} AND journal_ms IS NULL THEN NULL
+        ELSE greatest(memory_entries, CASE WHEN memory_entries IS NOT NULL THEN ${memoryEntries}::bigint END) END
+    WHERE id = ${id} AND ended_at IS NULL`
+}
