@@ -14,7 +14,7 @@ import { collect } from './flags.ts'
 import type { ExitCode, Io } from './io.ts'
 import { KEY_SHAPE } from './key-shape.ts'
 import { writeOut } from './output.ts'
-import { Problems, RATE_FORM } from './problems.ts'
+import { NOT_YET_MS, Problems, RATE_FORM } from './problems.ts'
 import { safeJson } from './text.ts'
 
 export interface MintFlags {
@@ -94,7 +94,7 @@ export function keyName(value: string, problems: Problems): string {
 
 async function mint(io: Io, flags: MintFlags): Promise<ExitCode> {
   const problems = new Problems()
-  readMintRequest(flags, io.now(), problems)
+  readMintRequest(flags, NOT_YET_MS, problems)
   problems.throwIfAny()
   return await withDatabase(io, flags, 'control', async ({ sql, config }) => {
     const request = await readByDatabase(io, sql, (nowMs, found) => readMintRequest(flags, nowMs, found))

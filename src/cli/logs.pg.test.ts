@@ -67,9 +67,35 @@ void t.test('filters, order, limit and formats', async (t) => {
   t.match(await waybill.run('logs', '--tenant', 'nobody', '--json'), { code: 0, stdout: '[]\n' })
 })
 
+const YEAR_MS = 366 * 86_400_000
+
+for (const [name, offsetMs] of [
+  ['behind', -YEAR_MS],
+  ['ahead', YEAR_MS],
+] as const) {
+  void t.test(`D1: a machine whose clock is a year ${name} refuses no time for that`, async (t) => {
+    const clock = `data:text/javascript,const now=Date.now;Date.now=()=>now()+${offsetMs}`
+    const since = base.toISOString()
+    const soon = new Date(Date.now() + 3_600_000).toISOString()
+    for (const args of [
+      ['usage', '--since', since],
+      ['logs', '--since', since, '--until', '1s'],
+      ['audit', '--since', since, '--until', '1s'],
+      ['keys', 'mint', '--tenant', 'acme', '--expires', soon],
+    ]) {
+      const child = waybill.start(args, ['--import', clock])
+      let said = ''
+      child.stderr?.on('data', (bytes: Buffer) => (said += bytes.toString()))
+      child.stdout?.resume()
+      const [code] = (await once(child, 'close')) as [number | null]
+      t.not(code, 2, said)
+    }
+  })
+}
+
 void t.test('usage adds up per day, tenant and route', async (t) => {
-  const { stdout, code } = await waybill.run('usage', '--since', base.toISOString(), '--json')
-  t.equal(code, 0)
+  const { stdout, stderr, code } = await waybill.run('usage', '--since', base.toISOString(), '--json')
+  t.equal(code, 0, stderr)
   t.match(JSON.parse(stdout), [
     { tenant: 'acme', route: 'npm', requests: 3, errors_5xx: 0, bytes_sent: 60 },
     { tenant: 'other', route: 'npm', requests: 2, errors_5xx: 2, bytes_sent: 40 },

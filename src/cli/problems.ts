@@ -16,6 +16,12 @@ export const TIME_FORM =
   'a time ago (15m, 1h, 7d), a UTC date (2026-11-21) or an ISO 8601 time (2026-11-21T09:30:00Z)'
 
 /**
+ * What time it is before the database has told it: flags are read once without it, for what is wrong whatever the time, as the clock of the
+ * machine where a command is typed says nothing of it.
+ */
+export const NOT_YET_MS = Number.NaN
+
+/**
  * Reads the flags of one command and collects what is wrong with them, so that the user is told all of it at once.
  * Every reader returns a harmless value after a problem; `throwIfAny` must stand between reading and acting.
  */

@@ -60,6 +60,7 @@ const MORE_THAN_PLAIN: readonly (readonly [string, string])[] = [
   ['a list of lengths', 'POST / HTTP/1.1\r\nHost: g\r\nContent-Length: 1, 1\r\n\r\na'],
   ['a signed length', 'POST / HTTP/1.1\r\nHost: g\r\nContent-Length: +1\r\n\r\na'],
   ['a length in hex', 'POST / HTTP/1.1\r\nHost: g\r\nContent-Length: 0x1\r\n\r\na'],
+  ['a tab behind a length', 'POST / HTTP/1.1\r\nHost: g\r\nContent-Length: 1\t\r\n\r\na'],
   ['an empty length', 'POST / HTTP/1.1\r\nHost: g\r\nContent-Length:\r\n\r\n'],
   [
     'a length and a coding',

@@ -50,7 +50,8 @@ export function readPlainRequest(bytes: Buffer, maxHeaderBytes: number): PlainRe
       case 'more':
         return null
       case 'length':
-        if (length !== -1 || !LENGTH.test(value)) return null
+        // A tab behind the digits is space (RFC 9110 §5.6.3), and an error to Node's parser.
+        if (length !== -1 || !LENGTH.test(value) || text.includes('\t')) return null
         length = Number(value)
         break
       case 'connection': {
