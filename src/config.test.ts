@@ -170,3 +170,47 @@ void t.test('numbers, durations and sizes are read in all their forms, and no ot
   ])
     t.equal(problems(t, yaml).length, 1, yaml)
 })
+
+void t.test('G8: what was probably meant is said, of keys, values and variables', (t) => {
+  const route = 'name: r, kind: npm, path: /r/, upstream: "http://h/"'
+  for (const [yaml, message] of [
+    ['routs: []', 'routs: unknown option; did you mean "routes"?'],
+    ['log: { levl: info }', 'log.levl: unknown option; did you mean "log.level"?'],
+    ['lisen: { port: 1 }', 'lisen: unknown option; did you mean "listen"?'],
+    ['acessLog: { flushEntries: 1 }', 'acessLog: unknown option; did you mean "accessLog"?'],
+    ['log: { level: wran }', /^log\.level "wran": must be one of [^?]*; did you mean "warn"\?$/],
+    ['routes: [{ name: r, kind: nmp, path: /r/, upstream: "http://h/" }]', /\.kind: [^?]*"npm"\?$/],
+    [`routes: [{ ${route}, upstreamm: x }]`, /"upstreamm"; did you mean "upstream"\?$/],
+    [
+      `routes: [{ ${route}, rateLimit: { perSecond: 1, bust: 2, burst: 2 } }]`,
+      /"bust"; did you mean "burst"\?$/,
+    ],
+    [`routes: [{ ${route}, headers: { sett: {} } }]`, /"sett"; did you mean "set"\?$/],
+    [
+      `routes: [{ ${route}, tls: { cert: a, key: b, serverNam: c } }]`,
+      /"serverNam"; did you mean "serverName"\?$/,
+    ],
+  ] as const) {
+    const found = problems(t, yaml)
+    t.equal(found.length, 1, yaml)
+    t.match(found[0], message)
+  }
+  const warnings = (env: Record<string, string>, yaml = ''): readonly string[] => load(t, yaml, env).warnings
+  t.same(warnings({ WAYBILL_LOG_LEVL: 'debug' }), [
+    'WAYBILL_LOG_LEVL in the environment is no option; did you mean "WAYBILL_LOG_LEVEL"?',
+  ])
+  t.match(warnings({ WAYBILL_DATABASE_URL: 'x' }), [/did you mean "DATABASE_URL"\?$/])
+  t.match(warnings({ WAYBILL_CONFG: 'x' }), [/did you mean "WAYBILL_CONFIG"\?$/])
+  const harmless = {
+    WAYBILL_CONFIG: 'a',
+    WAYBILL_SERVICE_HOST: 'a',
+    WAYBILL_PORT_8080_TCP: 'a',
+    WAYBILL_PORT: 'a',
+  }
+  t.same(warnings({ ...harmless, WAYBILL_LOG_LEVEL: 'info', LOG_LEVL: 'a' }), [])
+  t.same(
+    warnings({ WAYBILL_ADMIN_TOKN: '0123456789abcdef' }, 'admin: { token: "${env:WAYBILL_ADMIN_TOKN}" }'),
+    [],
+  )
+  t.end()
+})

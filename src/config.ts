@@ -4,6 +4,8 @@ import { OPTION_NAMES, optionEnv, optionRow, type OptionName, type Options } fro
 import { crossProblems } from './config/cross-checks.ts'
 import { readRoutes } from './config/routes.ts'
 import { readTlsFiles } from './config/tls-files.ts'
+import { unknownVariables } from './config/unknown-variables.ts'
+import { didYouMean } from './lib/near-name.ts'
 import type { Route } from './model/route.ts'
 
 /** Where an effective value came from. */
@@ -18,6 +20,8 @@ export interface Config {
   readonly routeNames: readonly string[]
   /** The file that was read, or null. */
   readonly file: string | null
+  /** What is probably a mistake, and no reason to refuse. */
+  readonly warnings: readonly string[]
 }
 
 /** Everything that is wrong with a configuration, one line each, field and allowed values named. Exit code 2. */
@@ -49,7 +53,7 @@ export interface ConfigInput {
  */
 export function loadConfig(input: ConfigInput): Config {
   const problems: string[] = []
-  const { tree, routeNames } = readFile(input, problems)
+  const { tree, routeNames, source } = readFile(input, problems)
   const { routes: routesValue, ...optionTree } = tree
   const fileValues = flatten(optionTree, problems)
   const options: Record<string, unknown> = {}
@@ -83,6 +87,7 @@ export function loadConfig(input: ConfigInput): Config {
     routes,
     routeNames,
     file: input.file,
+    warnings: unknownVariables(input.env, source),
   }
 }
 
@@ -108,9 +113,10 @@ type Tree = Record<string, unknown>
 interface ReadFile {
   readonly tree: Tree
   readonly routeNames: readonly string[]
+  readonly source: string
 }
 
-const NOTHING: ReadFile = { tree: {}, routeNames: [] }
+const NOTHING: ReadFile = { tree: {}, routeNames: [], source: '' }
 
 function readFile(input: ConfigInput, problems: string[]): ReadFile {
   const { file } = input
@@ -137,6 +143,7 @@ function readFile(input: ConfigInput, problems: string[]): ReadFile {
   return {
     tree: substitute(wanted, '', input.env, problems) as Tree,
     routeNames: namesOf(routes),
+    source,
   }
 }
 
@@ -164,6 +171,13 @@ function substitute(value: unknown, at: string, env: ConfigInput['env'], problem
   return Object.fromEntries(entries)
 }
 
+const GROUPS = OPTION_NAMES.map((name) => name.split('.').slice(0, -1).join('.'))
+
+function hintFor(name: string): string {
+  const hint = didYouMean(name, new Set(['routes', ...OPTION_NAMES, ...GROUPS]))
+  return hint === '' ? '; the options are listed by "waybill config show"' : hint
+}
+
 /** Turns the nested tree of the file into option names; unknown names are problems. */
 function flatten(tree: Tree, problems: string[]): Map<OptionName, unknown> {
   const values = new Map<OptionName, unknown>()
@@ -176,7 +190,7 @@ function flatten(tree: Tree, problems: string[]): Map<OptionName, unknown> {
       else if (isGroup && typeof value === 'object' && value !== null && !Array.isArray(value))
         walk(value as Tree, `${name}.`)
       else if (isGroup) problems.push(`${name}: must be a mapping of options`)
-      else problems.push(`${name}: unknown option; the options are listed by "waybill config show"`)
+      else problems.push(`${name}: unknown option${hintFor(name)}`)
     }
   }
   walk(tree, '')

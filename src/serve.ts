@@ -36,6 +36,7 @@ export async function serve(input: ServeInput): Promise<number> {
     level: fileConfig.options['log.level'],
     maxBacklogBytes: fileConfig.options['log.maxBacklogBytes'],
   })
+  for (const warning of fileConfig.warnings) logger.warn(warning)
   input.onCrash((error) => {
     logger.error({ err: error }, 'the gateway crashed; this is a bug')
   })

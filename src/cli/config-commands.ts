@@ -10,7 +10,7 @@ import {
   shownRoute,
   shownValue,
 } from './config-report.ts'
-import { addConfigFlags, readConfig, type Flags } from './configuration.ts'
+import { addConfigFlags, printWarnings, readConfig, type Flags } from './configuration.ts'
 import type { ExitCode, Io } from './io.ts'
 import { printListing } from './listing.ts'
 import { writeOut } from './output.ts'
@@ -44,6 +44,7 @@ async function showConfig(io: Io, flags: ConfigFlags & Flags): Promise<ExitCode>
     return 0
   }
   const config = readConfig(io, flags)
+  printWarnings(io, config)
   if (flags.json === true) {
     await writeOut(io.stdout, `${safeJson(configDocument(config), 2)}\n`)
     return 0
@@ -82,7 +83,7 @@ async function checkConfig(io: Io, flags: ConfigFlags & Flags): Promise<ExitCode
 function configProblems(io: Io, flags: Flags): readonly string[] {
   try {
     // As `serve` reads it: what is valid here starts there.
-    readServeConfig(io, flags)
+    printWarnings(io, readServeConfig(io, flags))
     return []
   } catch (error) {
     if (error instanceof ConfigError) return error.problems

@@ -4,6 +4,7 @@ import { Option, type Command } from 'commander'
 import { loadConfig, type Config } from '../config.ts'
 import { OPTION_NAMES, optionFlag, optionRow, type OptionName } from '../config/options.ts'
 import type { Io } from './io.ts'
+import { escapeUnsafe } from './text.ts'
 
 /** Parsed flags as commander hands them over: an object by camel-cased name. */
 export type Flags = object
@@ -38,6 +39,11 @@ export function readConfig(
   const file = overrides.file === undefined ? configFile(io, flags) : overrides.file
   const { ignoreRoutes = false } = overrides
   return loadConfig({ file, env: io.env, flags: optionFlags(flags), ignoreRoutes })
+}
+
+/** Prints what is probably a mistake in the configuration of a command. */
+export function printWarnings(io: Io, { warnings }: Config): void {
+  for (const warning of warnings) io.stderr.write(`warning: ${escapeUnsafe(warning)}\n`)
 }
 
 /** The configuration file that a command reads, or null: `--config`, else WAYBILL_CONFIG, else waybill.yaml here. */

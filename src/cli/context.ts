@@ -7,7 +7,7 @@ import { StoreError } from '../store/errors.ts'
 import { MIGRATIONS_DIR, pendingMigrations } from '../store/migrate.ts'
 import { readClock } from '../store/retention.ts'
 import { closeSql, openControl, openReader, sqlStateOf, type Sql } from '../store/sql.ts'
-import { readConfig, type Flags } from './configuration.ts'
+import { printWarnings, readConfig, type Flags } from './configuration.ts'
 import { databaseError, isSchemaError } from './database-errors.ts'
 import { CommandError, NoDatabaseError, UsageError } from './errors.ts'
 import type { ExitCode, Io } from './io.ts'
@@ -40,6 +40,7 @@ export async function withDatabase(
   use: (database: OpenDatabase) => Promise<ExitCode>,
 ): Promise<ExitCode> {
   const config = readConfig(io, flags, { ignoreRoutes: true })
+  printWarnings(io, config)
   if (config.options['database.url'] !== '') {
     const target = urlTarget(config, handle)
     const name = `${target.database} at ${target.host}:${target.port}`

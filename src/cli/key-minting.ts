@@ -1,9 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
+import type { Config } from '../config.ts'
+import { isSlipOf } from '../lib/near-name.ts'
 import { mintKey } from '../model/api-key.ts'
 import type { RateLimit } from '../model/route.ts'
 import { StoreError } from '../store/errors.ts'
 import { insertKey } from '../store/keys.ts'
+import { tenantsLike } from '../store/names.ts'
 import type { Sql } from '../store/sql.ts'
 import { createTenant, getTenant } from '../store/tenants.ts'
 import type { Cli } from './cli.ts'
@@ -13,6 +16,7 @@ import { CommandError } from './errors.ts'
 import { collect } from './flags.ts'
 import type { ExitCode, Io } from './io.ts'
 import { KEY_SHAPE } from './key-shape.ts'
+import { noTenant, routeProblem } from './known-names.ts'
 import { writeOut } from './output.ts'
 import { NOT_YET_MS, Problems, RATE_FORM } from './problems.ts'
 import { safeJson } from './text.ts'
@@ -24,8 +28,9 @@ export interface MintFlags {
   readonly expires?: string
   readonly allowIp?: readonly string[]
   readonly rate?: string
-  /** False after `--no-create-tenant`. */
+  /** True after `--create-tenant`, false after `--no-create-tenant`. */
   readonly createTenant?: boolean
+  readonly force?: boolean
   readonly json?: boolean
 }
 
@@ -39,14 +44,15 @@ export interface MintRequest {
   readonly expiresAt: Date | null
 }
 
-/** Artifact clients download; publishing is asked for by name. */
 /**
  * `KEY=$(waybill keys mint …)` and a request in the next line of a script must work. Measured: gateways knew the key 1 to 43 ms
  * after its commit.
  */
 const GATEWAYS_LEARN_MS = 150
 
+/** Artifact clients download; publishing is asked for by name. */
 const DEFAULT_SCOPE = '*:read'
+const DEFAULT_SCOPE_NOTE = `note: no --scope given, so the key has ${DEFAULT_SCOPE}: it may read every route and write none`
 const MAX_NAME_LENGTH = 200
 
 /** Adds `waybill keys mint`. */
@@ -55,6 +61,7 @@ export function addMintCommand(keys: Command, cli: Cli): void {
     .command('mint')
     .description('make a key; it alone is printed on stdout, once, and is stored nowhere')
     .option('--tenant <slug>', 'whose key it is (required); a tenant that does not exist is created')
+    .option('--create-tenant', "create it even when its name looks like a slip of another tenant's")
     .option('--no-create-tenant', 'fail when the tenant does not exist')
     .option('--name <name>', 'a name for listings')
     .option(
@@ -65,6 +72,7 @@ export function addMintCommand(keys: Command, cli: Cli): void {
     .option('--expires <when>', 'a duration (90d), a date, an ISO 8601 time, or never (the default)')
     .option('--allow-ip <network>', 'an address or CIDR that it may be used from; repeatable', collect)
     .option('--rate <rate>', `requests per second: ${RATE_FORM}`)
+    .option('--force', "mint it even when a scope looks like a slip of a route's name")
     .option('--json', 'print one JSON object, with the key in it')
   addConfigFlags(command, DATABASE_OPTIONS).action(async (flags: MintFlags) =>
     cli.finish(await mint(cli.io, flags)),
@@ -98,7 +106,11 @@ async function mint(io: Io, flags: MintFlags): Promise<ExitCode> {
   problems.throwIfAny()
   return await withDatabase(io, flags, 'control', async ({ sql, config }) => {
     const request = await readByDatabase(io, sql, (nowMs, found) => readMintRequest(flags, nowMs, found))
-    await requireTenant(io, sql, request.tenant, flags.createTenant !== false)
+    const warnings = await scopeWarnings(sql, config, request.scopes)
+    const slip = warnings.find(({ isSlip }) => isSlip)
+    if (slip !== undefined && flags.force !== true)
+      throw new CommandError(`${slip.text} --force mints it all the same`)
+    await ensureTenant(io, sql, request.tenant, flags.createTenant)
     const minted = mintKey()
     const key = await insertKey(sql, {
       id: minted.id,
@@ -111,7 +123,8 @@ async function mint(io: Io, flags: MintFlags): Promise<ExitCode> {
       expiresAt: request.expiresAt,
     })
     await sleep(GATEWAYS_LEARN_MS)
-    for (const note of notes(request, flags, config.routes)) io.stderr.write(`${note}\n`)
+    for (const { text } of warnings) io.stderr.write(`warning: ${text}\n`)
+    if (flags.scope === undefined) io.stderr.write(`${DEFAULT_SCOPE_NOTE}\n`)
     if (flags.json === true) {
       await writeOut(io.stdout, `${safeJson({ key: minted.text, ...KEY_SHAPE.toOutput(key) }, 2)}\n`)
       return 0
@@ -125,8 +138,13 @@ async function mint(io: Io, flags: MintFlags): Promise<ExitCode> {
   })
 }
 
-/** Makes sure that the tenant is there, creating it where that is permitted. */
-async function requireTenant(io: Io, sql: Sql, slug: string, mayCreate: boolean): Promise<void> {
+/** Makes sure that the tenant is there, creating it where that is permitted: expressly, when it may be another one mistyped. */
+async function ensureTenant(
+  io: Io,
+  sql: Sql,
+  slug: string,
+  isCreationWanted: boolean | undefined,
+): Promise<void> {
   const tenant = await getTenant(sql, slug)
   if (tenant !== null) {
     if (tenant.state === 'suspended') {
@@ -134,8 +152,20 @@ async function requireTenant(io: Io, sql: Sql, slug: string, mayCreate: boolean)
     }
     return
   }
-  if (!mayCreate) {
-    throw new CommandError(`there is no tenant ${slug}: create it with "waybill tenants create ${slug}"`)
+  if (isCreationWanted === false) {
+    const { message } = await noTenant(sql, slug)
+    const isQuestion = message.endsWith('?')
+    throw new CommandError(
+      `${message}${isQuestion ? ' Else create' : ': create'} it with "waybill tenants create ${slug}"`,
+    )
+  }
+  if (isCreationWanted === undefined) {
+    const meant = (await tenantsLike(sql, slug)).find((other) => isSlipOf(slug, other))
+    if (meant !== undefined) {
+      throw new CommandError(
+        `there is no tenant ${slug}; did you mean "${meant}"? --create-tenant creates ${slug} all the same`,
+      )
+    }
   }
   try {
     await createTenant(sql, slug, {})
@@ -146,21 +176,21 @@ async function requireTenant(io: Io, sql: Sql, slug: string, mayCreate: boolean)
   }
 }
 
-function notes(
-  request: MintRequest,
-  flags: MintFlags,
-  routes: readonly { readonly name: string }[],
-): readonly string[] {
-  const found: string[] = []
-  if (flags.scope === undefined) {
-    found.push(
-      `note: no --scope given, so the key has ${DEFAULT_SCOPE}: it may read every route and write none`,
-    )
+/** For each scope of a route that neither the file nor the log has: another gateway may have it, so only a slip is refused. */
+async function scopeWarnings(
+  sql: Sql,
+  config: Config,
+  scopes: readonly string[],
+): Promise<{ text: string; isSlip: boolean }[]> {
+  const warnings: { text: string; isSlip: boolean }[] = []
+  for (const scope of scopes) {
+    const route = scope.slice(0, scope.lastIndexOf(':'))
+    if (route === '*') continue
+    const problem = await routeProblem(sql, config, route)
+    // Without a file and without traffic nothing is known of any route.
+    if (problem === null || problem.known.length === 0) continue
+    const isSlip = problem.meant !== null && config.routeNames.length > 0
+    warnings.push({ text: `scope ${scope}: ${problem.text}`, isSlip })
   }
-  const known = new Set(['*', ...routes.map((route) => route.name)])
-  const unknown = request.scopes.filter((scope) => !known.has(scope.slice(0, scope.lastIndexOf(':'))))
-  if (routes.length > 0 && unknown.length > 0) {
-    found.push(`note: no route of the configuration has a name as in ${unknown.join(', ')}`)
-  }
-  return found
+  return warnings
 }

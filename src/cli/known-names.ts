@@ -1,5 +1,5 @@
 import type { Config } from '../config.ts'
-import { didYouMean } from '../lib/near-name.ts'
+import { didYouMean, nearestName } from '../lib/near-name.ts'
 import type { Sql } from '../store/sql.ts'
 import { getTenant } from '../store/tenants.ts'
 import { recentRoutes, tenantsLike } from '../store/names.ts'
@@ -29,15 +29,26 @@ export async function requireKey(sql: Sql, id: string | undefined): Promise<void
   throw new CommandError(`there is no key ${id}`)
 }
 
-/** What is wrong with the name of a route, with the one that may have been meant; null when the file or the log has it. */
+/** A name of a route that is nowhere. */
+export interface RouteProblem {
+  readonly text: string
+  /** The one that may have been meant. */
+  readonly meant: string | null
+  /** All that are known. */
+  readonly known: readonly string[]
+}
+
+/** What is wrong with the name of a route; null when there is none, or the file or the log has it. */
 export async function routeProblem(
   sql: Sql,
   { routeNames }: Config,
   name: string | undefined,
-): Promise<string | null> {
+): Promise<RouteProblem | null> {
   if (name === undefined || routeNames.includes(name)) return null
   const recent = await recentRoutes(sql)
   if (recent.includes(name)) return null
+  const known = [...new Set([...routeNames, ...recent])]
   const where = routeNames.length === 0 ? 'the log' : 'the configuration and the log'
-  return `no route of ${where} is named ${name}${didYouMean(name, new Set([...routeNames, ...recent]))}`
+  const text = `no route of ${where} is named ${name}${didYouMean(name, known)}`
+  return { text, meant: nearestName(name, known), known }
 }

@@ -86,3 +86,10 @@ void t.test('flags that contradict each other are refused', async (t) => {
   t.match(problemsOf({ json: true, format: 'csv' }), [/contradicts/])
   t.same(problemsOf({ json: true, format: 'json' }), [])
 })
+
+void t.test('G8: a choice that is none is told with what was meant', (t) => {
+  t.match(problemsOf({ status: '5x' }), [/did you mean "5xx"\?$/])
+  t.match(problemsOf({ outcome: 'rate_limitd' }), [/did you mean "rate_limited"\?$/])
+  t.match(problemsOf({ format: 'tabel' }), [/did you mean "table"\?$/])
+  t.end()
+})

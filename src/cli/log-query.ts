@@ -1,3 +1,4 @@
+import { didYouMean } from '../lib/near-name.ts'
 import { ENTRY_OUTCOMES } from '../model/canary.ts'
 import type { EntryFilter } from '../store/entries.ts'
 import { readFormat, type FormatFlags } from './flags.ts'
@@ -32,6 +33,7 @@ export interface LogQuery {
   readonly isWholeKey: boolean
 }
 
+const STATUS_CLASSES = ['1xx', '2xx', '3xx', '4xx', '5xx']
 const DEFAULT_TABLE_LIMIT = 100
 const MAX_LIMIT = 10_000
 
@@ -65,7 +67,7 @@ function requestFilter(flags: LogFlags, problems: Problems): Partial<EntryFilter
   const status = flags.status?.toLowerCase()
   if (status !== undefined && !/^[1-5](\d\d|xx)$/.test(status)) {
     problems.add(
-      `--status: ${JSON.stringify(flags.status?.slice(0, 80))} is neither a status (404) nor a class (5xx)`,
+      `--status: ${JSON.stringify(flags.status?.slice(0, 80))} is neither a status (404) nor a class (5xx)${didYouMean(status, STATUS_CLASSES)}`,
     )
   }
   const method = flags.method?.toUpperCase()

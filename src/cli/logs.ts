@@ -64,7 +64,7 @@ async function logs(io: Io, flags: LogFlags): Promise<ExitCode> {
     if (query.isFollowing) {
       nameDatabase(io, database)
       const problem = await routeProblem(sql, config, route)
-      if (problem !== null) io.stderr.write(`note: ${problem}\n`)
+      if (problem !== null) io.stderr.write(`note: ${problem.text}\n`)
       await follow(io, sql, query, listing)
       await listing.end()
       return 0
@@ -74,7 +74,7 @@ async function logs(io: Io, flags: LogFlags): Promise<ExitCode> {
     await listing.end()
     // Asked only now: a route of long ago has left nothing but its entries.
     const problem = listing.isEmpty ? await routeProblem(sql, config, route) : null
-    if (problem !== null) throw new CommandError(problem)
+    if (problem !== null) throw new CommandError(problem.text)
     nameDatabase(io, database)
     return 0
   })

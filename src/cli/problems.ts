@@ -1,3 +1,4 @@
+import { didYouMean } from '../lib/near-name.ts'
 import { KEY_PATTERN, isWellFormedKey, keyIdOf } from '../model/api-key.ts'
 import { DURATION_FORM, parseDurationMs } from '../model/duration.ts'
 import { networkProblem, plainNetwork } from '../model/network.ts'
@@ -127,7 +128,8 @@ export class Problems {
 
   choice<T extends string>(label: string, value: string, of: readonly T[]): T | undefined {
     const found = of.find((o) => o === value)
-    if (found === undefined) this.add(`${label}: ${quote(value)} is not one of ${of.join(', ')}`)
+    if (found === undefined)
+      this.add(`${label}: ${quote(value)} is not one of ${of.join(', ')}${didYouMean(value, of)}`)
     return found
   }
 

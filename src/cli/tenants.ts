@@ -16,11 +16,11 @@ import {
 import { awaitFollowers, DEFAULT_WAIT } from './await-followers.ts'
 import type { Cli } from './cli.ts'
 import { DATABASE_OPTIONS, addConfigFlags } from './configuration.ts'
-import { nameDatabase, withDatabase } from './context.ts'
+import { nameDatabase, withDatabase, type OpenDatabase } from './context.ts'
 import { UsageError } from './errors.ts'
 import { addFormatFlags, collect, readFormat, type FormatFlags } from './flags.ts'
 import type { ExitCode, Io } from './io.ts'
-import { noTenant } from './known-names.ts'
+import { noTenant, routeProblem } from './known-names.ts'
 import { openListing, printListing } from './listing.ts'
 import { writeOut } from './output.ts'
 import { Problems, RATE_FORM } from './problems.ts'
@@ -114,8 +114,9 @@ async function create(io: Io, slug: string, flags: TenantFlags): Promise<ExitCod
   problems.slug('tenant', slug)
   const settings = readTenantSettings(flags, problems)
   problems.throwIfAny()
-  return await withDatabase(io, flags, 'control', async ({ sql }) => {
-    return await printTenant(io, flags, await createTenant(sql, slug, settings))
+  return await withDatabase(io, flags, 'control', async (database) => {
+    await warnOfRoutes(io, database, settings)
+    return await printTenant(io, flags, await createTenant(database.sql, slug, settings))
   })
 }
 
@@ -162,10 +163,20 @@ async function set(io: Io, slug: string, flags: TenantFlags): Promise<ExitCode> 
     problems.add('nothing to set: give --rate, --route-rate, --concurrency or --log-policy')
   }
   problems.throwIfAny()
-  return await withDatabase(io, flags, 'control', async ({ sql }) => {
+  return await withDatabase(io, flags, 'control', async (database) => {
+    const { sql } = database
+    await warnOfRoutes(io, database, settings)
     const tenant = await updateTenant(sql, slug, settings, ifVersion).catch(hintAt(sql, slug))
     return await printTenant(io, flags, tenant)
   })
+}
+
+/** Another gateway may have such a route: it is said, not refused. A limit that is removed may be of a route that has gone. */
+async function warnOfRoutes(io: Io, { sql, config }: OpenDatabase, settings: TenantSettings): Promise<void> {
+  for (const [route, rate] of Object.entries(settings.routeRateLimits ?? {})) {
+    const problem = rate === null ? null : await routeProblem(sql, config, route)
+    if (problem !== null) io.stderr.write(`warning: --route-rate: ${problem.text}\n`)
+  }
 }
 
 function setState(state: TenantState, adjective: string): Action {

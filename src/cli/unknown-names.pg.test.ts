@@ -77,3 +77,38 @@ void t.test('G5: each report names its database, apart from the data', async (t)
     t.match(stderr, `database: ${database} at `)
   }
 })
+
+void t.test('G8: a scope of a route that is nowhere is refused when it looks mistyped', async (t) => {
+  const mint = (...args: readonly string[]) => waybill.run('keys', 'mint', '--tenant', 'acme', ...args)
+  const refused = await mint('--scope', 'npm:read', '--scope', 'nmp:read')
+  t.equal(refused.code, 1)
+  t.equal(refused.stdout, '')
+  t.match(refused.stderr, /^error: scope nmp:read: [^\n]*; did you mean "npm"\? --force mints it [^\n]*\n$/)
+  const forced = await mint('--scope', 'nmp:read', '--force')
+  t.match(forced, { code: 0, stdout: /^wb_/, stderr: /warning: scope nmp:read: [^\n]*"npm"/ })
+  const far = await mint('--scope', 'containers:read')
+  t.match(far, {
+    code: 0,
+    stdout: /^wb_/,
+    stderr: /warning: scope containers:read: no route [^\n]*containers\n/,
+  })
+  const right = await mint('--scope', 'npm:read', '--scope', 'files:*', '--scope', '*:read')
+  t.equal(right.code, 0)
+  t.notMatch(right.stderr, 'warning')
+  const limited = await waybill.run('tenants', 'set', 'acme', '--route-rate', 'nmp=5')
+  t.match(limited, { code: 0, stderr: /^warning: --route-rate: [^\n]*did you mean "npm"\?\n$/ })
+})
+
+void t.test('G8: a mistyped tenant is not created by its first key, a sibling is', async (t) => {
+  const mint = (tenant: string, ...args: readonly string[]) =>
+    waybill.run('keys', 'mint', '--tenant', tenant, '--scope', 'npm:read', ...args)
+  const slip = await mint('acmee')
+  t.equal(slip.code, 1)
+  t.equal(slip.stdout, '')
+  t.match(slip.stderr, /^error: there is no tenant acmee; did you mean "acme"\? --create-tenant [^\n]*\n$/)
+  t.same([...(await db.sql`SELECT FROM tenants WHERE slug = 'acmee'`)], [])
+  t.match(await mint('acme-2'), { code: 0, stdout: /^wb_/, stderr: 'tenant acme-2 created' })
+  t.match(await mint('acme-3'), { code: 0, stdout: /^wb_/, stderr: 'tenant acme-3 created' })
+  t.match(await mint('acmee', '--no-create-tenant'), { code: 1, stderr: 'did you mean "acme"?' })
+  t.match(await mint('acmee', '--create-tenant'), { code: 0, stderr: 'tenant acmee created' })
+})

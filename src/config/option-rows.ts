@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { DURATION_FORM, parseDurationMs } from '../model/duration.ts'
+import { didYouMean } from '../lib/near-name.ts'
 import { parseDatabaseUrl } from '../model/database-target.ts'
 import { networkProblem } from '../model/network.ts'
 import type { TlsFiles } from './tls-files.ts'
@@ -23,11 +24,18 @@ export interface Row<T> {
 
 type Extra = { isSecret?: boolean; isLive?: boolean; env?: string }
 
-function row<T>(def: T, form: string, help: string, parse: (v: unknown) => T | null, extra: Extra): Row<T> {
+function row<T>(
+  def: T,
+  form: string,
+  help: string,
+  parse: (v: unknown) => T | null,
+  { choices, ...extra }: Extra & { choices?: readonly string[] },
+): Row<T> {
   const read = (value: unknown): T => {
     const parsed = parse(value)
-    if (parsed === null) throw new RangeError(`must be ${form}`)
-    return parsed
+    if (parsed !== null) return parsed
+    const hint = typeof value === 'string' ? didYouMean(value, choices ?? []) : ''
+    throw new RangeError(`must be ${form}${hint}`)
   }
   return { default: def, form, help, read, ...extra }
 }
@@ -87,7 +95,10 @@ export function choice<const T extends string>(
   help: string,
   extra: Extra = {},
 ): Row<T> {
-  return row(def, `one of ${of.join(', ')}`, help, (v) => of.find((o) => o === v) ?? null, extra)
+  return row(def, `one of ${of.join(', ')}`, help, (v) => of.find((o) => o === v) ?? null, {
+    ...extra,
+    choices: of,
+  })
 }
 
 export function onOff(def: boolean, help: string, extra: Extra = {}): Row<boolean> {

@@ -6,6 +6,7 @@ import { ROUTE_AUTH, ROUTE_KINDS, type Route } from '../model/route.ts'
 import { SLUG_PATTERN } from '../model/slug.ts'
 import { parseBytes } from './option-rows.ts'
 import { routeHost } from './route-host.ts'
+import { issueText } from './route-issues.ts'
 import { RULE_KEYS, ruleProblems, takeRules } from './route-rules.ts'
 import { readUpstreamTls, upstreamTls } from './upstream-tls.ts'
 
@@ -87,7 +88,7 @@ export function readRoutes(value: unknown): { routes: Route[]; problems: string[
     const parsed = routeSchema.safeParse(item)
     if (!parsed.success) {
       for (const issue of parsed.error.issues)
-        problems.push(`${label}${pathText(issue.path)}: ${issue.message}`)
+        problems.push(`${label}${pathText(issue.path)}: ${issueText(issue, routeSchema, item)}`)
       continue
     }
     const { rules, ...keys } = takeRules(parsed.data)
