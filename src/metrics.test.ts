@@ -6,7 +6,13 @@ import { AUDIT_GAP_KINDS, type AuditGapKind } from './model/audit.ts'
 import { restingStats } from './metrics/test-sources.ts'
 import { workerFamilies } from './metrics/worker-families.ts'
 import { OUTCOME_NAMES } from './model/outcome.ts'
-import { FLUSH_TRIGGERS, LIMIT_POLICIES, WATCHED_LOOPS, WRITER_MODES } from './model/stats.ts'
+import {
+  CONNECTION_REFUSALS,
+  FLUSH_TRIGGERS,
+  LIMIT_POLICIES,
+  WATCHED_LOOPS,
+  WRITER_MODES,
+} from './model/stats.ts'
 
 const VERSION = '1.2.3'
 
@@ -64,6 +70,7 @@ void t.test('every family of the product moves when its source does', async (t) 
     damaged: 33,
     aside: { segments: 1, batches: 2, files: 3, entries: 4 },
   })
+  stats.proxy.refusedConnections.max_per_source = 3
   Object.assign(stats.database, { state: 'there', silentMs: 40 })
   Object.assign(stats.directory, { ageMs: 250, keys: 20, tenants: 21, refreshes: 22, failures: 23 })
   Object.assign(stats.directory, {
@@ -181,6 +188,7 @@ void t.test(
       outcome: OUTCOME_NAMES,
       policy: LIMIT_POLICIES,
       reason: DROP_REASONS,
+      cause: CONNECTION_REFUSALS,
       mode: WRITER_MODES,
       loop: WATCHED_LOOPS,
       kind: AUDIT_GAP_KINDS,

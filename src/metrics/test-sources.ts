@@ -15,7 +15,20 @@ export function restingStats() {
   }
   const accounts: AccountStats[] = []
   const stats = {
-    proxy: { inFlight: 0, connections: 0, upgradesOpen: 0, routes: [route] },
+    proxy: {
+      inFlight: 0,
+      connections: 0,
+      upgradesOpen: 0,
+      routes: [route],
+      refusedConnections: {
+        max_connections: 0,
+        max_per_source: 0,
+        proxy_header: 0,
+        not_tls: 0,
+        tls_handshake: 0,
+        accept_failed: 0,
+      },
+    },
     limits: {
       refusals: { tenant_rate: 0, key_rate: 0, route_rate: 0, tenant_concurrency: 0, auth_throttled: 0 },
       buckets: 0,

@@ -38,6 +38,13 @@ export const TRAFFIC_FAMILIES: readonly Family[] = [
   ),
   single('gauge', 'waybill_proxy_in_flight_requests', 'Requests in flight', (r) => r.proxy.inFlight),
   single('gauge', 'waybill_proxy_connections', 'Open client connections', (r) => r.proxy.connections),
+  byKey(
+    'counter',
+    'waybill_proxy_connections_refused_total',
+    'cause',
+    'Client connections refused before their first request, by why',
+    (r) => r.proxy.refusedConnections,
+  ),
   single(
     'gauge',
     'waybill_proxy_upgraded_connections',

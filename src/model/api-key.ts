@@ -33,7 +33,7 @@ export function maskKeys(text: string): string {
   return mayHoldKey(text) ? text.replace(MASKED, 'wb_$1_***') : text
 }
 
-/** Whether a text holds what has a key's form, plain or percent-encoded. Measured: 0.02 µs for one that does not. */
+/** Whether a text holds what has a key's form, plain or percent-encoded. Measured: 0.06 µs for one that does not. */
 export function holdsKey(text: string): boolean {
   return text.length >= KEY_LENGTH && mayHoldKey(text) && WHOLE.test(text)
 }

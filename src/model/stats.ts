@@ -22,6 +22,18 @@ export interface RouteStats {
   readonly upstreamBuckets: HistogramReading
 }
 
+/** Why a client's connection was refused before its first request. */
+export const CONNECTION_REFUSALS = [
+  'max_connections',
+  'max_per_source',
+  'proxy_header',
+  'not_tls',
+  'tls_handshake',
+  'accept_failed',
+] as const
+
+export type ConnectionRefusal = (typeof CONNECTION_REFUSALS)[number]
+
 /** The proxy listener. */
 export interface ProxyStats {
   /** Requests in flight, upgraded connections not included. */
@@ -30,6 +42,7 @@ export interface ProxyStats {
   readonly connections: number
   /** Open upgraded connections (WebSocket and other). */
   readonly upgradesOpen: number
+  readonly refusedConnections: Readonly<Record<ConnectionRefusal, number>>
   readonly routes: Iterable<RouteStats>
 }
 

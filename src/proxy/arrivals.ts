@@ -1,7 +1,9 @@
 import type { Socket } from 'node:net'
 import { TLSSocket, type SecureContext } from 'node:tls'
+import type { ConnectionRefusal } from '../model/stats.ts'
 import { readProxyHeader } from './proxy-protocol.ts'
-import { sourceOf, Sources } from './sources.ts'
+import { sourceOf } from './source.ts'
+import { Sources } from './sources.ts'
 
 /** Where a connection comes from, as far as it was told before its first request. */
 export interface Origin {
@@ -24,8 +26,8 @@ export interface ArrivalOwner {
   refusePlain(socket: Socket, origin: Origin): void
   /** Whether the peer's word is taken for whom it speaks. */
   trusts(peer: string): boolean
-  /** Tells the operator; the same text may come often. */
-  notice(message: string, fields: object): void
+  /** A connection was refused: counted, and told now and then. */
+  refused(reason: ConnectionRefusal, fields: object): void
 }
 
 /** Milliseconds and connections. */
@@ -87,7 +89,7 @@ export class Arrivals {
       },
       (header, bytes) => {
         if (header.state === 'invalid') {
-          this.#owner.notice('a trusted peer did not begin with a valid PROXY header', { peer })
+          this.#owner.refused('proxy_header', { peer })
           accepted.destroy()
           return
         }
@@ -103,13 +105,7 @@ export class Arrivals {
       const source = sourceOf(peer)
       if (!this.#sources.enter(source)) {
         const { max } = this.#sources
-        this.#owner.notice(
-          'connections refused: their source has its number (proxy.maxConnectionsPerSource)',
-          {
-            source,
-            max,
-          },
-        )
+        this.#owner.refused('max_per_source', { source, max })
         accepted.destroy()
         return
       }
@@ -132,7 +128,7 @@ export class Arrivals {
   #secure(accepted: Socket, peer: string, names: ServerNames, first: Buffer): void {
     const byte = first[0] ?? 0
     if (byte !== HANDSHAKE) {
-      this.#owner.notice('a client did not speak TLS (listen.tls)', { peer })
+      this.#owner.refused('not_tls', { peer })
       if (isLetter(byte)) this.#owner.refusePlain(accepted, { peer, proto: 'http' })
       else accepted.destroy()
       return
@@ -153,7 +149,7 @@ export class Arrivals {
     secure.on('error', () => {})
     let isSecure = false
     secure.once('close', () => {
-      if (!isSecure) this.#owner.notice('TLS handshakes failed', { peer })
+      if (!isSecure) this.#owner.refused('tls_handshake', { peer })
       accepted.destroy()
     })
     secure.once('secure', () => {

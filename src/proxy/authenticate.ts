@@ -16,7 +16,7 @@ export type Authentication =
 
 /**
  * Digests of keys that were found lately, by their public id: no secret is kept. A text with such an id and digest
- * needs no checksum, which saves 0.6 µs, measured, and nothing else: the key is looked up in the snapshot each time, so a revocation
+ * needs no checksum, which saves 0.7 of 1.6 µs, measured, and nothing else: the key is looked up in the snapshot each time, so a revocation
  * is never later for it. Only keys that exist get here, so garbage pushes nobody out.
  */
 const KNOWN = new Map<string, string>()

@@ -236,7 +236,7 @@ export class Handler implements DecisionContext, Refuser {
     const path = maskKeys(upstreamPath(route, exchange.path, target.query, slug))
     const { authorization } = head
     return {
-      to: { route, origin, holder: slug === '' ? sourceOf(exchange.client.ip) : slug },
+      to: { route, origin, holder: slug === '' ? `ip ${sourceOf(exchange.client.ip)}` : slug },
       request: {
         method: exchange.req.method ?? 'GET',
         path,

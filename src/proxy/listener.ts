@@ -1,6 +1,7 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { Seldom } from '../lib/seldom.ts'
 import { isInNetworks } from '../model/network.ts'
+import type { ConnectionRefusal } from '../model/stats.ts'
 import { readByShared } from './accepted-socket.ts'
 import { Arrivals, type ArrivalOwner, type Origin, type ServerNames } from './arrivals.ts'
 import type { ClientRequest, ClientResponse } from './client-side.ts'
@@ -36,6 +37,15 @@ export type ReportInternal = (error: unknown) => void
 
 /** Told of what the operator should know, seldom. `times`: how often it happened since it was told last. */
 export type Notice = (message: string, fields: object & { readonly times: number }) => void
+
+const REFUSAL_NOTICES: Readonly<Record<ConnectionRefusal, string>> = {
+  max_connections: 'connections refused: there are as many as may be',
+  max_per_source: 'connections refused: their source has its number (proxy.maxConnectionsPerSource)',
+  proxy_header: 'a trusted peer did not begin with a valid PROXY header',
+  not_tls: 'a client did not speak TLS (listen.tls)',
+  tls_handshake: 'TLS handshakes failed',
+  accept_failed: 'connections could not be accepted',
+}
 
 /** How often phases are held against their limits: a limit is exact to this. */
 const TICK_MS = 250
@@ -77,9 +87,7 @@ export class ProxyListener implements HttpServerOwner, PlainOwner, ArrivalOwner 
     this.#accepting = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.take(socket))
     this.#accepting.maxConnections = options.maxConnections
     this.#accepting.on('drop', () => {
-      this.notice('connections refused: there are as many as may be', {
-        maxConnections: options.maxConnections,
-      })
+      this.refused('max_connections', { maxConnections: options.maxConnections })
     })
   }
 
@@ -88,7 +96,7 @@ export class ProxyListener implements HttpServerOwner, PlainOwner, ArrivalOwner 
     const address = await listen(this.#accepting, host, port)
     // Out of descriptors or memory: the listener goes on.
     this.#accepting.on('error', ({ code }: NodeJS.ErrnoException) => {
-      this.notice('connections could not be accepted', { code })
+      this.refused('accept_failed', { code })
     })
     this.startHanded()
     return address
@@ -122,7 +130,9 @@ export class ProxyListener implements HttpServerOwner, PlainOwner, ArrivalOwner 
   }
 
   /** See ArrivalOwner. */
-  notice(message: string, fields: object): void {
+  refused(reason: ConnectionRefusal, fields: object): void {
+    this.#handler.deps.counters.refusedConnections[reason]++
+    const message = REFUSAL_NOTICES[reason]
     const times = this.#notices.occur(message, performance.now())
     if (times > 0) this.#notice(message, { ...fields, times })
   }

@@ -2,13 +2,16 @@
 const SPECIAL = /[%\\;]|\/[/.]|\.(?:\/|$)/
 /**
  * Longest path that may need a closer look. Object keys have at most 1024 bytes, 3 KiB encoded; and 8 KiB is where many a server ends.
- * Measured: the worst of that length takes 1 ms.
+ * Measured: the worst that a search over such paths has found takes 1.1 ms, warm, and time grows with the length and no faster.
  */
 const MAX_LENGTH = 8192
+/** Most segments of such a path: 8 KiB of base64 have some 128. Measured without this bound: 3.2 ms. */
+const MAX_SEGMENTS = 256
 /** How often a path may be encoded over again; beyond that it is nobody's honest spelling. */
 const MAX_DEPTH = 4
 /** Percent-encoded longer than needed (RFC 3629 §3): `%c0%af` is `/` to a careless decoder. Or broken, or NUL. */
 const WRONG = /%(?:c[01]%[89ab]|e0%[89]|f0%8|00|(?![0-9a-f]{2}))/i
+const ANY_SEPARATOR = /[/\\]|%(?:2f|5c)/gi
 const SEPARATORS = /%(?:2f|5c)|\\/gi
 const PARAMETERS = /(?:;|%3b)[^/]*/gi
 const BEYOND_ASCII = /[^\0-\x7f]/
@@ -25,14 +28,14 @@ export function isSpecialPath(path: string): boolean {
  * encoded separators left alone; then, as far as the path has what they differ in, those that decode again, take an encoded slash or a
  * backslash for a separator, drop path parameters (RFC 3986 §3.3), or what file systems drop at the end of a name. Of each the first
  * `count` segments and what follows a little. null for a path that nobody may send: `..` in any reading, NUL, a broken or overlong
- * encoding, more than 8 KiB. At most 32 readings.
+ * encoding, more than 8 KiB or 256 segments. At most 32 readings.
  */
 export function readingsOf(path: string, count: number): ReadonlySet<string> | null {
-  if (path.length > MAX_LENGTH || WRONG.test(path)) return null
+  if (path.length > MAX_LENGTH || WRONG.test(path) || hasManySegments(path)) return null
   const readings = new Set<string>()
   let text = path
   for (let depth = 0; depth < MAX_DEPTH; depth++) {
-    if (climbs(text)) return null
+    if ((depth > 0 && hasManySegments(text)) || climbs(text)) return null
     addReadings(firstNames(depth === 0 ? decodePlain(text) : text, count), readings)
     const next = decodeAll(text)
     if (next === text) return readings
@@ -40,6 +43,15 @@ export function readingsOf(path: string, count: number): ReadonlySet<string> | n
     text = next
   }
   return null
+}
+
+/** Whether it has more segments than are looked at, for whoever sees most in it. */
+function hasManySegments(text: string): boolean {
+  if (text.length <= MAX_SEGMENTS) return false
+  let segments = 0
+  ANY_SEPARATOR.lastIndex = 0
+  while (ANY_SEPARATOR.test(text)) if (++segments > MAX_SEGMENTS) return true
+  return false
 }
 
 /** Whether any reading of the text, as far as it is decoded, has `..` for a segment. */

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { compileNetworks } from '../model/network.ts'
 import { readProxyHeader } from './proxy-protocol.ts'
-import { sourceOf } from './sources.ts'
+import { sourceOf } from './source.ts'
 import { startGateway } from './test-gateway.ts'
 import { until } from './test-wire.ts'
 
@@ -171,6 +171,7 @@ void t.test('a source has its number of connections; trusted peers any; places a
   for (let i = 0; i < 3; i++) await (await gateway.client()).closed()
   t.equal(notices.length, 1, 'told once')
   t.match(notices[0], 'proxy.maxConnectionsPerSource')
+  t.equal(gateway.counters.refusedConnections.max_per_source, 3, 'and each is counted')
   first.end()
   await until(() => gateway.counters.connections === 1, 'one to end')
   const third = await gateway.client()

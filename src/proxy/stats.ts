@@ -1,6 +1,11 @@
 import { HistogramCounts, REQUEST_BOUNDS_SECONDS } from '../lib/histogram.ts'
 import { OUTCOME_NAMES, type Outcome } from '../model/outcome.ts'
-import type { ProxyStats, RouteStats } from '../model/stats.ts'
+import {
+  CONNECTION_REFUSALS,
+  type ConnectionRefusal,
+  type ProxyStats,
+  type RouteStats,
+} from '../model/stats.ts'
 
 const OUTCOME_INDEX = Object.fromEntries(OUTCOME_NAMES.map((name, i) => [name, i])) as Record<Outcome, number>
 
@@ -30,6 +35,9 @@ export class ProxyCounters implements ProxyStats {
   inFlight = 0
   connections = 0
   upgradesOpen = 0
+  readonly refusedConnections = Object.fromEntries(
+    CONNECTION_REFUSALS.map((reason) => [reason, 0]),
+  ) as Record<ConnectionRefusal, number>
   readonly #routes = new Map<string, RouteCounters>()
 
   get routes(): Iterable<RouteCounters> {
