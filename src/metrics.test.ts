@@ -77,6 +77,8 @@ void t.test('every family of the product moves when its source does', async (t) 
     fullLoads: 1,
     notifications: 2,
     isListening: true,
+    isRecalled: true,
+    keepFailures: 1,
     pendingUses: 3,
     clockOffsetMs: 2,
   })

@@ -13,6 +13,7 @@ import {
   tlsFiles,
   type Row,
 } from './option-rows.ts'
+import { DIRECTORY_OPTIONS } from './directory-options.ts'
 import { UPSTREAM_OPTIONS } from './upstream-options.ts'
 
 const DAY_MS = 86_400_000
@@ -180,30 +181,7 @@ export const OPTIONS = {
     'Addresses whose wrong credentials are counted at once, per process; the one longest without makes room',
   ),
 
-  'directory.pollIntervalMs': milliseconds(
-    500,
-    50,
-    60_000,
-    'How often changes of tenants and keys are looked for; a notification only makes it sooner',
-  ),
-  'directory.reconcileIntervalMs': integer(
-    300_000,
-    -1,
-    DAY_MS,
-    'How often, ±20 %, all tenants and keys are loaded anew, in ms; negative turns it off',
-  ),
-  'directory.lastUsedIntervalMs': milliseconds(
-    60_000,
-    100,
-    DAY_MS,
-    'At most one statement in this time writes last_used_at of all keys',
-  ),
-  'directory.maxAgeMs': milliseconds(
-    DAY_MS,
-    1000,
-    30 * DAY_MS,
-    'So long without the database the gateway goes on by what it knows of tenants and keys; then it answers 503',
-  ),
+  ...DIRECTORY_OPTIONS,
 
   'accessLog.capacityEntries': integer(
     65_536,

@@ -1,5 +1,6 @@
 import type { DatabaseContact } from '../lib/database-contact.ts'
 import type { Schedule } from './deadlines.ts'
+import type { DirectoryKeeper } from './directory-keeper.ts'
 import type { DirectorySource } from './directory-source.ts'
 import type { DirectorySnapshot } from './snapshot.ts'
 
@@ -22,6 +23,8 @@ export interface DirectoryOptions {
 
 export interface DirectoryCollaborators {
   readonly source: DirectorySource
+  /** Keeps the snapshot for the next start; null or missing for none. */
+  readonly keeper?: DirectoryKeeper | null
   readonly options: DirectoryOptions
   readonly log: DirectoryLog
   /** Epoch milliseconds; `Date.now` unless told. */
@@ -46,6 +49,12 @@ export interface DirectoryStats {
   readonly ageMs: number | null
   readonly keys: number
   readonly tenants: number
+  /** The snapshot is one from before this process began, of disk. */
+  readonly isRecalled: boolean
+  /** Too long since the last contact to say of a key that there is none. */
+  readonly isStale: boolean
+  /** Writes to disk that failed. */
+  readonly keepFailures: number
   /** Successful incremental refreshes. */
   readonly refreshes: number
   readonly fullLoads: number

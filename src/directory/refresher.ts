@@ -5,6 +5,7 @@ import type { ScopeSet } from '../model/scope.ts'
 import { Confirmations } from './confirmations.ts'
 import type { DirectoryConnection, DirectoryPosition, DirectorySource } from './directory-source.ts'
 import { codeOf, Deadlines, type Schedule, scheduleTimer } from './deadlines.ts'
+import type { DirectoryKeeper } from './directory-keeper.ts'
 import { KeyUseWriter } from './key-uses.ts'
 import type {
   DirectoryCollaborators,
@@ -28,10 +29,17 @@ const LOAD_TIMEOUT_MS = 60_000
 /** What `start` waits at most. */
 const START_WAIT_MS = 5000
 
+/** A database that has been silent for so long at the start is taken for away: the snapshot on disk is looked at. */
+const RECALL_AFTER_MS = 1000
+
+/** Beyond a poll, without contact for so long: a key that is not in the snapshot may have been minted meanwhile. */
+const STALE_AFTER_MS = 5000
+
 /**
  * Keeps the data plane's snapshot of tenants and keys up to date.
  *
- *   loading     no snapshot yet; tries until it has one. Entry: start. Exit: the first full load.
+ *   loading     no snapshot of the database yet; tries until it has one, and meanwhile goes by the one on disk, if there is one that
+ *               can be trusted. Entry: start. Exit: the first full load.
  *   following   polls for rows changed since the cursor; a notification only makes the next poll come at once. A full load
  *               at long intervals repairs what should never be wrong, and one comes at once when the database is not the one it
  *               was: another server, time line or life of it, a cursor that went back, a row that contradicts what was read.
@@ -43,6 +51,7 @@ const START_WAIT_MS = 5000
  */
 export class DirectoryRefresher implements Directory {
   readonly #source: DirectorySource
+  readonly #keeper: DirectoryKeeper | null
   readonly #options: DirectoryOptions
   readonly #log: DirectoryLog
   readonly #now: () => number
@@ -63,6 +72,12 @@ export class DirectoryRefresher implements Directory {
   #isInDoubt = false
   #isAnnounced = false
   #isTooOld = false
+  /** A load has come, or is about to take effect: what is on disk is of no use any more. */
+  #hasLoaded = false
+  /** Where the snapshot on disk that is gone by came from; null when none is. */
+  #recalledOrigin: string | null = null
+  #maxAgeMs: number
+  #recalled: Promise<void> | null = null
   #contactTick: number
   #reconcileAtMs = Infinity
   #isStopped = false
@@ -85,7 +100,9 @@ export class DirectoryRefresher implements Directory {
 
   constructor(collaborators: DirectoryCollaborators) {
     this.#source = collaborators.source
+    this.#keeper = collaborators.keeper ?? null
     this.#options = collaborators.options
+    this.#maxAgeMs = collaborators.options.maxAgeMs
     this.#log = collaborators.log
     this.#now = collaborators.now ?? Date.now
     this.#monotonic = collaborators.monotonic ?? (() => performance.now())
@@ -119,12 +136,20 @@ export class DirectoryRefresher implements Directory {
     return this.#isTooOld ? null : this.#snapshot
   }
 
+  get isStale(): boolean {
+    if (this.#recalledOrigin !== null) return true
+    return this.#monotonic() - this.#contactTick > this.#options.pollIntervalMs + STALE_AFTER_MS
+  }
+
   get stats(): DirectoryStats {
     return {
       loadedAtMs: this.#loadedAtMs,
       ageMs: this.#contactAtMs === null ? null : Math.max(0, this.#now() - this.#contactAtMs),
       keys: this.#snapshot?.keyCount ?? 0,
       tenants: this.#snapshot?.tenants.size ?? 0,
+      isRecalled: this.#recalledOrigin !== null,
+      isStale: this.isStale,
+      keepFailures: this.#keeper?.failures ?? 0,
       refreshes: this.#refreshes,
       fullLoads: this.#fullLoads,
       failures: this.#failures,
@@ -140,16 +165,20 @@ export class DirectoryRefresher implements Directory {
   }
 
   /**
-   * Begins to load and to follow. Resolves after the first attempt, whether it succeeded or not, and after 5 s at most; never
-   * rejects. A second call returns the same promise.
+   * Begins to load and to follow. Resolves after the first attempt, whether it succeeded or not, or with the snapshot on disk, and
+   * after 5 s at most; never rejects. A second call returns the same promise.
    */
   start(): Promise<void> {
     this.#started ??= new Promise((resolve) => {
-      const cancel = this.#schedule(resolve, START_WAIT_MS)
-      this.#loop = this.#run(() => {
-        cancel()
+      const cancels = [
+        this.#schedule(resolve, START_WAIT_MS),
+        this.#schedule(() => void this.#recall().then(onFirst), RECALL_AFTER_MS),
+      ]
+      const onFirst = (): void => {
+        for (const cancel of cancels) cancel()
         resolve()
-      })
+      }
+      this.#loop = this.#run(onFirst)
       this.#useWriter.start()
     })
     return this.#started
@@ -169,14 +198,16 @@ export class DirectoryRefresher implements Directory {
     this.#wake?.()
     this.#disconnect()
     this.#deadlines.abort()
-    await Promise.all([this.#loop, this.#useWriter.stop(), this.#confirmations.leave()])
+    const kept = this.#loop.then(() => this.#keeper?.stop())
+    await Promise.all([kept, this.#useWriter.stop(), this.#confirmations.leave()])
   }
 
   async #run(onFirst: () => void): Promise<void> {
     while (!this.#isStopped) {
       const startedAtMs = this.#now()
       const isFine = await this.#refresh()
-      onFirst()
+      if (isFine) onFirst()
+      else void this.#recall().then(onFirst)
       if (this.#isStopped) break
       if (isFine && this.#isInDoubt) continue // a full load clears the doubt, so this does not go round
       if (isFine) await this.#pauseForHint(startedAtMs)
@@ -185,6 +216,27 @@ export class DirectoryRefresher implements Directory {
     }
     this.#disconnect()
     onFirst()
+  }
+
+  /** Goes by what is on disk, unless the database has told by then. A second call returns the same promise. */
+  #recall(): Promise<void> {
+    this.#recalled ??= this.#adopt()
+    return this.#recalled
+  }
+
+  async #adopt(): Promise<void> {
+    if (this.#keeper === null || this.#hasLoaded) return
+    const recalled = await this.#keeper.recall()
+    if (recalled === null || this.#hasLoaded || this.#isStopped) return
+    const { snapshot, origin, ageMs, maxAgeMs } = recalled
+    this.#snapshot = snapshot
+    this.#maxAgeMs = Math.min(this.#maxAgeMs, maxAgeMs)
+    this.#recalledOrigin = origin
+    this.#contactTick = this.#monotonic() - ageMs
+    this.#contactAtMs = this.#now() - ageMs
+    const fields = { ageSeconds: Math.round(ageMs / 1000), keys: snapshot.keyCount }
+    this.#log.warn(fields, 'directory: the database is away, going by the snapshot on disk')
+    this.#onChange(snapshot)
   }
 
   /** Waits for the next poll; a hint cuts it short, but two refreshes do not follow each other too closely. */
@@ -212,6 +264,7 @@ export class DirectoryRefresher implements Directory {
     try {
       const connection = await this.#connect()
       const position = this.#position
+      const look = { contactAtMs: this.#now(), contactTick: this.#monotonic() }
       const isDue = this.#isInDoubt || this.#now() >= this.#reconcileAtMs
       const isFull = this.#snapshot === null || position === null || isDue
       if (!this.#isAnnounced) await this.#confirmations.announce()
@@ -225,13 +278,21 @@ export class DirectoryRefresher implements Directory {
       })
       const next = await this.#deadlines.within(load, isFull ? LOAD_TIMEOUT_MS : POLL_TIMEOUT_MS)
       if (this.#isStopped) return false
+      this.#hasLoaded = true
       const before = this.#snapshot
-      this.#succeed(update.finish(), isFull)
+      const snapshot = update.finish()
+      if (snapshot !== before) await this.#keeper?.note(before, snapshot)
+      if (this.#recalledOrigin !== null && clusterOf(this.#recalledOrigin) !== clusterOf(next.origin))
+        this.#log.warn({}, 'directory: the snapshot on disk came from another database server')
+      this.#succeed(snapshot, isFull, look)
       this.#isInDoubt = !isFull && (update.isContradicted || isOtherDatabase(position, next))
       this.#position = next
       if (this.#isInDoubt)
         this.#log.info({}, 'directory: the database is not the one it was, loading all anew')
-      else this.#confirmations.applied(next, hadHint || this.#snapshot !== before)
+      else {
+        this.#confirmations.applied(next, hadHint || this.#snapshot !== before)
+        this.#keeper?.applied({ snapshot, origin: next.origin, ...look })
+      }
       return true
     } catch (error) {
       this.#fail(error)
@@ -259,16 +320,18 @@ export class DirectoryRefresher implements Directory {
     return connection
   }
 
-  #succeed(next: DirectorySnapshot, isFull: boolean): void {
+  #succeed(next: DirectorySnapshot, isFull: boolean, look: Look): void {
     const nowMs = this.#now()
     this.#contact?.heard()
     if (this.#failuresInARow > 0)
       this.#log.info({ failures: this.#failuresInARow }, 'directory: following again')
     this.#failuresInARow = 0
     this.#lastError = null
-    this.#contactAtMs = nowMs
-    this.#contactTick = this.#monotonic()
+    this.#contactAtMs = look.contactAtMs
+    this.#contactTick = look.contactTick
     this.#isTooOld = false
+    this.#recalledOrigin = null
+    this.#maxAgeMs = this.#options.maxAgeMs
     if (isFull) {
       this.#fullLoads++
       this.#loadedAtMs = nowMs
@@ -290,7 +353,7 @@ export class DirectoryRefresher implements Directory {
     this.#failuresInARow++
     this.#lastError = codeOf(error)
     this.#contact?.failed(this.#lastError)
-    const isTooOld = this.#monotonic() - this.#contactTick > this.#options.maxAgeMs
+    const isTooOld = this.#monotonic() - this.#contactTick > this.#maxAgeMs
     if (isTooOld && !this.#isTooOld && this.#snapshot !== null)
       this.#log.warn({}, 'directory: too long without the database, keys are accepted no more')
     this.#isTooOld = isTooOld
@@ -304,6 +367,17 @@ export class DirectoryRefresher implements Directory {
     this.#isListening = false
     connection?.destroy().catch(() => {}) // there is nothing left to save on it
   }
+}
+
+/** The part of an origin that names the server and its time line. */
+function clusterOf(origin: string): string {
+  return origin.split('/')[0] ?? ''
+}
+
+/** When a look at the database began that succeeded. */
+interface Look {
+  readonly contactAtMs: number
+  readonly contactTick: number
 }
 
 /** Whether a cursor of one load means nothing in the database of the next. */

@@ -77,3 +77,15 @@ t.test('after any looks the time is within the last of them', (t) => {
   )
   t.end()
 })
+
+t.test('D14: a clock that was behind is taken for behind, until the database tells', (t) => {
+  const { clock, pass } = clockAt({ wall: 1e12, tick: 5 })
+  clock.assumeBehind(60_000)
+  t.equal(clock.nowMs(), 1e12 + 60_000)
+  pass(1000)
+  t.equal(clock.nowMs(), 1e12 + 61_000)
+  clock.observe(1e12 + 1000, clock.tick(), clock.tick())
+  clock.assumeBehind(60_000)
+  t.equal(clock.nowMs(), 1e12 + 1000)
+  t.end()
+})

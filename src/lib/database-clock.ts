@@ -44,6 +44,11 @@ export class DatabaseClock {
     this.#hasLooked = true
   }
 
+  /** Until the database has told its time, this machine's clock is taken for so much behind it. */
+  assumeBehind(ms: number): void {
+    if (!this.#hasLooked) this.#anchorMs += ms
+  }
+
   /** A tick, for `observe`. */
   tick(): number {
     return this.#tick()

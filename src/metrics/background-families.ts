@@ -262,6 +262,19 @@ export const BACKGROUND_FAMILIES: readonly Family[] = [
   ),
   single(
     'gauge',
+    'waybill_directory_recalled',
+    '1 while the snapshot on disk decides, because the database has not been reached since the start',
+    (r) => (r.directory.isRecalled ? 1 : 0),
+    'max',
+  ),
+  single(
+    'counter',
+    'waybill_directory_keep_failures_total',
+    'Snapshots, and notes of what was taken away, that could not be written to disk',
+    (r) => r.directory.keepFailures,
+  ),
+  single(
+    'gauge',
     'waybill_clock_offset_seconds',
     "This machine's clock minus the database's; absent before the first look at the database",
     (r) => (r.directory.clockOffsetMs === null ? null : r.directory.clockOffsetMs / 1000),

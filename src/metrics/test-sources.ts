@@ -84,6 +84,8 @@ export function restingStats() {
       ageMs: null as number | null,
       keys: 0,
       tenants: 0,
+      isRecalled: false,
+      keepFailures: 0,
       refreshes: 0,
       fullLoads: 0,
       failures: 0,

@@ -53,6 +53,8 @@ export interface Snapshot {
 export interface Directory {
   /** The last good snapshot; null until the first has been loaded. */
   readonly snapshot: Snapshot | null
+  /** Whether a key that the snapshot does not hold may exist: it came from disk, or the database has been away for some seconds. */
+  readonly isStale: boolean
   /** Notes that a key was used now; written back coalesced, elsewhere. Never waits. */
   noteUse(keyId: string): void
 }

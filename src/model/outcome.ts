@@ -68,6 +68,7 @@ export type Reason =
   | 'tenant_concurrency'
   | 'auth_throttled'
   | 'no_snapshot'
+  | 'stale_snapshot'
   | 'log_blocked'
   | 'log_full'
   | 'path'

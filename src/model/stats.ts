@@ -209,6 +209,10 @@ export interface DirectoryStats {
   readonly ageMs: number | null
   readonly keys: number
   readonly tenants: number
+  /** The snapshot is one of disk: the database has not been reached since the start. */
+  readonly isRecalled: boolean
+  /** Snapshots, and notes of what was taken away, that could not be written to disk. */
+  readonly keepFailures: number
   /** Successful incremental refreshes. */
   readonly refreshes: number
   readonly fullLoads: number

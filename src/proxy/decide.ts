@@ -99,6 +99,9 @@ function findRoute(exchange: Exchange, context: DecisionContext): Refusal | null
   if (snapshot === null) return refuse('not_ready', 'no_snapshot')
   const result = authenticate(found, snapshot, exchange.client.ip, exchange.startedAtMs)
   if (!result.ok) {
+    // Nobody's fault, so it does not count as a wrong credential: the key may have been minted since.
+    if (result.reason === 'unknown_key' && context.directory.isStale)
+      return refuse('not_ready', 'stale_snapshot')
     const throttled = throttle(exchange, result.reason, context)
     if (throttled !== null) return throttled
     exchange.key = result.key

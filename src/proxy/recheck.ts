@@ -28,7 +28,7 @@ export class Recheck {
 
   tick(): void {
     const { endsRevoked, exchanges, deps } = this.#handler
-    const { snapshot } = deps.directory
+    const { snapshot, isStale } = deps.directory
     if (!endsRevoked || snapshot === null) return
     if (this.#waiting.length === 0) {
       if (!this.#isDue) return
@@ -40,6 +40,8 @@ export class Recheck {
       try {
         if (exchange.isClosed || exchange.hasEnding) continue
         const refusal = refusalNow(exchange, snapshot, nowMs)
+        // What a snapshot that is behind does not hold is not known to have been taken away.
+        if (refusal?.reason === 'unknown_key' && isStale) continue
         if (refusal !== null) exchange.carrier?.stop(refusal.outcome, refusal.reason)
       } catch (error) {
         this.#handler.report(error)

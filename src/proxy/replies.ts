@@ -33,6 +33,8 @@ const DETAILS: Partial<Record<Reason, string>> = {
   header_timeout: 'The request head did not arrive in time.',
   body_timeout: 'The request body did not arrive in time.',
   expectation: 'The only expectation supported is 100-continue.',
+  stale_snapshot:
+    'The gateway is cut off from where keys are kept, and does not know this one: it may be valid. Try again.',
   no_snapshot: 'Tenants and keys have not been loaded yet.',
   log_blocked:
     'Every request of this tenant must be recorded, and its record can be neither stored nor put on disk now.',

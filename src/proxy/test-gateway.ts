@@ -24,6 +24,7 @@ export type ExpectedEntry = Partial<AccessEntry>
 /** A directory made of plain maps; tests edit it and `replace()` makes the change visible, as a refresh does. */
 export class TestDirectory implements Directory {
   snapshot: Snapshot | null = null
+  isStale = false
   readonly keys = new Map<string, KeyGrant>()
   readonly tenants = new Map<string, TenantGrant>()
   /** Digests that were looked up. */

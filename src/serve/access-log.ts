@@ -1,5 +1,5 @@
 import { hostname } from 'node:os'
-import { resolve, join } from 'node:path'
+import { join } from 'node:path'
 import { Canary } from '../accesslog/canary.ts'
 import { Channel } from '../accesslog/channel.ts'
 import { systemClock } from '../accesslog/clock.ts'
@@ -13,7 +13,6 @@ import { Watchdog } from '../accesslog/watchdog.ts'
 import { type DrainResult, Writer } from '../accesslog/writer.ts'
 import type { StateReason } from '../admin/handlers.ts'
 import type { Options } from '../config/options.ts'
-import { folderOfRoot, foreignOwner } from '../lib/folder-owner.ts'
 import type { DatabaseContact } from '../lib/database-contact.ts'
 import { machineName, processStart } from '../lib/machine.ts'
 import type { Logger } from '../logger.ts'
@@ -25,6 +24,7 @@ import { packageVersion } from '../version.ts'
 import { InstanceRecord, type ToldLife } from './instance-record.ts'
 import { LazyStore } from './lazy-store.ts'
 import { LifeLinks } from './life-links.ts'
+import { ownFolder } from './own-folder.ts'
 import { logWarningsOf } from './readiness.ts'
 
 /** With a journal an entry is on disk after this long at most: the promise of `accessLog.journal`. */
@@ -61,7 +61,7 @@ export class AccessLog {
       capacityBytes: o['accessLog.capacityBytes'],
       ledger,
     })
-    const folder = ownFolder(resolve(o.stateDir), logger)
+    const folder = ownFolder(o.stateDir, logger)
     const spillFolder = o['spill.maxBytes'] === 0 ? null : join(folder, 'spill')
     const spill =
       spillFolder === null
@@ -213,15 +213,4 @@ export class AccessLog {
     await Promise.all([this.#record.stop(), this.#links.stop()])
     return result
   }
-}
-
-/** Root writes nothing below a folder in which another account may put links: then the spill is kept in a folder of root's. */
-function ownFolder(stateDir: string, logger: Logger): string {
-  if (foreignOwner(stateDir) === undefined) return stateDir
-  const folder = folderOfRoot(stateDir)
-  logger.info(
-    { stateDir, folder },
-    'stateDir is in the hands of another user: what is spilled goes to a folder of root',
-  )
-  return folder
 }

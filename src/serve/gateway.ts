@@ -10,7 +10,7 @@ import type { DirectoryRefresher } from '../directory/refresher.ts'
 import { DatabaseClock } from '../lib/database-clock.ts'
 import type { DatabaseContact } from '../lib/database-contact.ts'
 import { runPhases, type Phase } from '../lib/phases.ts'
-import type { Limiter, LimitPeers } from '../limits/limiter.ts'
+import type { Limiter } from '../limits/limiter.ts'
 import type { RootLogger } from '../logger.ts'
 import type { Metrics } from '../metrics.ts'
 import { compileNetworks } from '../model/network.ts'
@@ -31,6 +31,7 @@ import { databaseContact, openDirectory } from './directory.ts'
 import { DeathWatch } from './death-watch.ts'
 import type { ToldLife } from './instance-record.ts'
 import { openLimiter } from './limits.ts'
+import type { AloneRole, WorkerRole } from './roles.ts'
 import { RollUpJob, rollUpTimes } from './roll-up-job.ts'
 import { readinessOf, type Readiness } from './readiness.ts'
 import { openUpstreams } from './upstreams.ts'
@@ -51,18 +52,6 @@ const DEATHS_MS = 1000
 const OF_THE_PRIMARY: ReadonlySet<string> = new Set(['accepting', 'upkeep', 'admin listener', 'database'])
 /** Kept back of the grace, for the process to end in. */
 const EXIT_MARGIN_MS = 500
-
-/** What a gateway is as one of several workers, whose primary has the admin listener and keeps the database. */
-export interface WorkerRole {
-  /** Pseudonym in Via, shared by all workers. */
-  readonly via: string
-  readonly peers: LimitPeers
-}
-
-/** What a gateway is as the only process: it keeps the database. */
-export interface AloneRole {
-  readonly upkeep: DatabaseUpkeep
-}
 
 const LOAD_REST_MS = 1000
 
@@ -106,6 +95,7 @@ export class Gateway {
     this.#control = this.#upkeep?.control ?? openControl(database.target)
     const statementTimeoutMs = o['database.statementTimeoutMs']
     this.#reader = isAlone ? openReader(database.readerTarget, { statementTimeoutMs }) : null
+    const via = isAlone ? viaOf(this.instance) : role.via
     const { instance } = this
     const { target } = database
     this.#deaths = new DeathWatch({ sql: this.#control, logger, isLooking: isAlone })
@@ -115,7 +105,12 @@ export class Gateway {
     }
     const contact = (this.#contact = databaseContact(o))
     const shared = { instance, target, control: this.#control, options: o, contact, logger }
-    this.#directory = openDirectory({ ...shared, clock: this.#clock })
+    this.#directory = openDirectory({
+      ...shared,
+      clock: this.#clock,
+      run: via,
+      isWriter: isAlone || role.isFirst,
+    })
     this.#log = new AccessLog({ ...shared, onDead })
     this.#rollUps = isAlone ? new RollUpJob({ target, ...rollUpTimes(o), logger }) : null
     this.#audit = this.#reader === null ? null : auditJobOf(config, this.#reader, logger)
@@ -132,7 +127,7 @@ export class Gateway {
         maxConnectionTokens: o['proxy.maxConnectionTokens'],
       },
       now: () => this.#clock.nowMs(),
-      via: isAlone ? viaOf(this.instance) : role.via,
+      via,
     })
     this.#proxy = new ProxyListener(
       this.#handler,
@@ -337,6 +332,7 @@ export class Gateway {
       clockOffsetMs: this.#clock.offsetMs,
       maxClockOffsetMs,
       contact: this.#contact.reading,
+      directory: this.#directory.stats,
     })
     return { ...readiness, warnings: [...readiness.warnings, ...this.#log.warnings] }
   }

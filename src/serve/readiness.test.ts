@@ -26,6 +26,16 @@ t.test('draining, and without a snapshot, it is not ready, and says all the reas
   t.same(codes({ phase: 'starting', snapshot: null }), ['starting', 'no_snapshot'])
 })
 
+t.test('D14: a snapshot that is behind is a warning with its age, and no reason', async (t) => {
+  const directory = { isStale: true, isRecalled: true, ageMs: 61_000 }
+  const usual: ReadinessFacts = { phase: 'ready', snapshot: snapshotOf(), reserveRefusal: null, directory }
+  const { ready, warnings } = readinessOf(usual)
+  t.equal(ready, true)
+  t.match(warnings, [{ code: 'directory_stale', detail: /as of 61 s ago, read from disk/ }])
+  t.same(readinessOf({ ...usual, directory: { ...directory, isStale: false } }).warnings, [])
+  t.same(readinessOf({ ...usual, snapshot: null }).warnings, [])
+})
+
 t.test('D1: a clock that differs from that of the database is a warning, and no reason', async (t) => {
   const usual = {
     phase: 'ready',

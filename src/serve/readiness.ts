@@ -15,6 +15,11 @@ export interface ReadinessFacts {
   readonly clockOffsetMs?: number | null
   readonly maxClockOffsetMs?: number
   readonly contact?: ContactReading
+  readonly directory?: {
+    readonly isStale: boolean
+    readonly isRecalled: boolean
+    readonly ageMs: number | null
+  }
 }
 
 /** The answer, and what is wrong although traffic may come. */
@@ -48,7 +53,7 @@ export function readinessOf(facts: ReadinessFacts): Readiness {
   return {
     ready: reasons.length === 0,
     reasons,
-    warnings: [...databaseWarnings(facts), ...clockWarnings(facts)],
+    warnings: [...databaseWarnings(facts), ...directoryWarnings(facts), ...clockWarnings(facts)],
   }
 }
 
@@ -59,6 +64,15 @@ function databaseWarnings({ contact }: ReadinessFacts): StateReason[] {
   const heard = contact.silentMs === null ? 'has not answered yet' : 'does not answer'
   const code = contact.error === null ? '' : ` (${contact.error})`
   return [{ code: 'database_away', detail: `the database ${heard}, for ${seconds} s by now${code}` }]
+}
+
+/** No reason to send traffic elsewhere: the last good snapshot decides. */
+function directoryWarnings({ snapshot, directory }: ReadinessFacts): StateReason[] {
+  if (snapshot === null || directory === undefined || !directory.isStale) return []
+  const seconds = Math.round((directory.ageMs ?? 0) / 1000)
+  const from = directory.isRecalled ? ', read from disk at the start' : ''
+  const detail = `the database has not told of tenants and keys for some time: they are as of ${seconds} s ago${from}`
+  return [{ code: 'directory_stale', detail }]
 }
 
 /** No reason to send traffic elsewhere: the gateway goes by the database's clock, and only dropping by age waits. */

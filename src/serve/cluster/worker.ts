@@ -90,7 +90,7 @@ class Worker {
     hideSecrets(this.#logger, config)
     const peers = new LimitPeer((news) => this.#send({ type: 'limits', news }))
     const database = { target, readerTarget: target, release: () => Promise.resolve() }
-    this.#gateway = new Gateway(config, database, this.#logger, { via, peers })
+    this.#gateway = new Gateway(config, database, this.#logger, { via, peers, isFirst: start.worker === 1 })
     this.#gateway.onLife(({ start: { startedAt, ...rest }, memoryEntries }) => {
       const start = { ...rest, startedAtMs: startedAt.getTime() }
       this.#send({ type: 'life', start, memoryEntries })

@@ -1,0 +1,186 @@
+import { crc32 } from 'node:zlib'
+import type { TenantGrant, TenantState } from '../model/grant.ts'
+import type { KeyRecord, TenantRecord } from './directory-source.ts'
+import type { ShardedMap } from './sharded-map.ts'
+import type { DirectorySnapshot, LoadedKey } from './snapshot.ts'
+
+/** The first line of the snapshot on disk. */
+export interface KeptHeader {
+  readonly format: typeof FORMAT
+  /** Tells one snapshot from the next. */
+  readonly id: string
+  /** The start of a gateway that wrote it, shared by its workers. */
+  readonly run: string
+  /** Which database the configuration named. */
+  readonly target: string
+  /** Which database it was, see `readOrigin`. */
+  readonly origin: string
+  /** What follows was so at this time, epoch milliseconds by the database's clock. */
+  readonly contactAtMs: number
+  /** The machine's clock minus the database's then; null when it was not known. */
+  readonly clockOffsetMs: number | null
+  readonly tenants: number
+  readonly keys: number
+}
+
+/** Content of the file that says how long the snapshot went on being true. */
+export interface KeptContact {
+  /** The snapshot that it speaks of. */
+  readonly id: string
+  /** Who writes; '' when nobody does any more. */
+  readonly writer: string
+  readonly contactAtMs: number
+  readonly clockOffsetMs: number | null
+}
+
+/** What was taken from a key or a tenant since the snapshot was written. */
+export type Taken =
+  | readonly ['k', digest: string, version: number, what: 'revoked' | 'changed' | 'gone']
+  | readonly ['t', slug: string, version: number, state: TenantState]
+
+export const FORMAT = 'waybill directory 1'
+
+export function tenantLine(tenant: TenantGrant): string {
+  const { slug, state, rateLimit, routeRateLimits, maxConcurrency, logPolicy, version } = tenant
+  const record: TenantRecord = {
+    slug,
+    state,
+    rateLimit,
+    routeRateLimits: Object.fromEntries(routeRateLimits),
+    maxConcurrency,
+    logPolicy,
+    version,
+  }
+  return `t${JSON.stringify(record)}\n`
+}
+
+export function keyLine(digest: string, key: LoadedKey): string {
+  const record: KeyRecord = {
+    id: key.id,
+    digest,
+    tenant: key.tenant,
+    scopes: key.scopeText,
+    networks: key.networkText,
+    rateLimit: key.rateLimit,
+    expiresAtMs: key.expiresAtMs === Infinity ? null : key.expiresAtMs,
+    isRevoked: key.isRevoked,
+    version: key.version,
+  }
+  return `k${JSON.stringify(record)}\n`
+}
+
+/** A line that proves itself. It begins with a line's end: one that was torn before it spoils only itself. */
+export function sealedLine(value: unknown): string {
+  const text = JSON.stringify(value)
+  return `\n${crc32(text).toString(16)} ${text}\n`
+}
+
+/** What sealed lines say; throws when one of them is not whole. */
+export function readSealed<T>(text: string): T[] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => {
+      const at = line.indexOf(' ')
+      const value = line.slice(at + 1)
+      if (at < 1 || crc32(value).toString(16) !== line.slice(0, at)) throw corrupt('a line is not whole')
+      return JSON.parse(value) as T
+    })
+}
+
+/** What can be read and is not what was written. */
+export function corrupt(message: string): Error {
+  return Object.assign(new Error(message), { code: 'corrupt' })
+}
+
+/** Turns of the event loop that a comparison of large snapshots takes: after so many shards it lets others on. */
+const SHARDS_AT_ONCE = 16
+
+/**
+ * What `next` gives less than `base`. Only shards that differ are looked into: a change of one key among 100,000 compares some
+ * 400 entries, a full load all of them, in slices.
+ */
+export async function takenAway(base: DirectorySnapshot, next: DirectorySnapshot): Promise<Taken[]> {
+  const taken: Taken[] = []
+  await compare(base.keys, next.keys, (digest, old, now) => {
+    const what = takenFromKey(old, now)
+    const version = Math.max(old.version, now?.version ?? 0)
+    if (what !== null) taken.push(['k', digest, version, what])
+  })
+  await compare(base.tenants, next.tenants, (slug, old, now) => {
+    const state = now?.state ?? 'deleted'
+    if (state !== old.state) taken.push(['t', slug, Math.max(old.version, now?.version ?? 0), state])
+  })
+  return taken
+}
+
+async function compare<V>(
+  base: ShardedMap<V>,
+  next: ShardedMap<V>,
+  see: (name: string, old: V, now: V | undefined) => void,
+): Promise<void> {
+  let looked = 0
+  for (const [i, shard] of base.shards.entries()) {
+    const other = next.shards[i]
+    if (shard === other) continue
+    for (const [name, old] of shard) {
+      const now = other?.get(name)
+      if (now !== old) see(name, old, now)
+    }
+    if (++looked % SHARDS_AT_ONCE === 0) await nextTurn()
+  }
+}
+
+function takenFromKey(old: LoadedKey, now: LoadedKey | undefined): 'revoked' | 'changed' | 'gone' | null {
+  if (now === undefined) return 'gone'
+  if (now.isRevoked) return old.isRevoked ? null : 'revoked'
+  const isSame =
+    now.expiresAtMs === old.expiresAtMs &&
+    now.tenant === old.tenant &&
+    now.scopeText === old.scopeText &&
+    now.networkText === old.networkText
+  if (isSame) return null
+  return now.version > old.version ? 'changed' : 'gone'
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve)
+  })
+}
+
+/** What was taken since a snapshot was written, to be applied to its rows as they are read. */
+export class TakenSince {
+  readonly #keys = new Map<string, { version: number; what: 'revoked' | 'changed' | 'gone' }>()
+  readonly #tenants = new Map<string, { version: number; state: TenantState }>()
+
+  constructor(lines: readonly Taken[]) {
+    for (const line of lines) {
+      const [kind, name, version] = line
+      if (kind === 'k') this.#addKey(name, version, line[3])
+      else if (version >= (this.#tenants.get(name)?.version ?? 0))
+        this.#tenants.set(name, { version, state: line[3] })
+    }
+  }
+
+  /** Nothing gives a key back: what is worst for it counts, and of equals the later version. */
+  #addKey(digest: string, version: number, what: 'revoked' | 'changed' | 'gone'): void {
+    const known = this.#keys.get(digest)
+    if (known?.what === 'revoked') return
+    if (what === 'revoked' || version >= (known?.version ?? 0)) this.#keys.set(digest, { version, what })
+  }
+
+  tenant(record: TenantRecord): TenantRecord {
+    const taken = this.#tenants.get(record.slug)
+    return taken === undefined || taken.version < record.version ? record : { ...record, state: taken.state }
+  }
+
+  /** null: nobody knows what the key may do by now. */
+  key(record: KeyRecord): KeyRecord | null {
+    const taken = this.#keys.get(record.digest)
+    if (taken === undefined) return record
+    if (taken.what === 'revoked') return { ...record, isRevoked: true }
+    const isOlder = taken.what === 'gone' ? record.version <= taken.version : record.version < taken.version
+    return isOlder ? null : record
+  }
+}

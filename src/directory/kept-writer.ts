@@ -1,0 +1,161 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { constants } from 'node:fs'
+import { type FileHandle, open, readdir, rename, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { openOwn, ownFolder, readOwn, refused, syncFolder } from './kept-files.ts'
+import {
+  FORMAT,
+  keyLine,
+  type KeptContact,
+  type KeptHeader,
+  sealedLine,
+  type Taken,
+  tenantLine,
+} from './kept-format.ts'
+import {
+  CHANGES,
+  CONTACT,
+  MAX_CHANGES_BYTES,
+  MAX_SNAPSHOT_BYTES,
+  OLD_CHANGES,
+  SNAPSHOT,
+} from './kept-reader.ts'
+import type { DirectorySnapshot } from './snapshot.ts'
+
+/** Notes that are taken at once, some 10 ms: beyond, the snapshot ends, and the next holds them all. */
+const MAX_NOTES_AT_ONCE = 5000
+/** Text that is put together at a stretch, some ms. */
+const SLICE_CHARACTERS = 256 * 1024
+const NEW = '.new'
+
+/**
+ * The files of one folder, for the owner alone:
+ *
+ *   snapshot      header, a line for each tenant and key, and a checksum; another takes its place at once
+ *   contact       until when that snapshot was true; written every few seconds, so that an unchanged one need not be
+ *   changes       what was taken away since, appended by every process before it acts: it never comes back
+ *   changes.old   the same, set apart until the snapshot is known to hold it
+ */
+export class KeptFolder {
+  readonly path: string
+
+  constructor(path: string) {
+    this.path = path
+  }
+
+  /** Writes a snapshot in the place of the last. Rejects with node's errors, and with code `size`; then the last one stays. */
+  async write(
+    snapshot: DirectorySnapshot,
+    about: Omit<KeptHeader, 'format' | 'id' | 'tenants' | 'keys'>,
+  ): Promise<KeptHeader> {
+    await ownFolder(this.path)
+    const id = randomUUID()
+    const counts = { tenants: snapshot.tenants.size, keys: snapshot.keyCount }
+    const header: KeptHeader = { format: FORMAT, id, ...about, ...counts }
+    await this.#removeUnfinished()
+    const path = join(this.path, `${id}${NEW}`)
+    const file = await open(path, 'wx', 0o600)
+    try {
+      await writeLines(file, header, snapshot)
+      await file.sync()
+    } catch (error) {
+      await file.close()
+      await unlink(path)
+      throw error
+    }
+    await file.close()
+    await rename(path, join(this.path, SNAPSHOT))
+    await syncFolder(this.path)
+    return header
+  }
+
+  async writeContact(contact: KeptContact): Promise<void> {
+    const path = join(this.path, `${randomUUID()}${NEW}`)
+    const file = await open(path, 'wx', 0o600)
+    try {
+      await file.writeFile(sealedLine(contact))
+    } finally {
+      await file.close()
+    }
+    await rename(path, join(this.path, CONTACT))
+  }
+
+  /** Appends what was taken away, onto the medium. Rejects with node's errors, and with code `size`. */
+  async append(taken: readonly Taken[]): Promise<void> {
+    if (taken.length > MAX_NOTES_AT_ONCE) throw refused('size', CHANGES)
+    await ownFolder(this.path)
+    const { O_WRONLY, O_APPEND, O_CREAT } = constants
+    const { file, bytes } = await openOwn(join(this.path, CHANGES), O_WRONLY | O_APPEND | O_CREAT)
+    try {
+      const text = taken.map(sealedLine).join('')
+      if (bytes + text.length > MAX_CHANGES_BYTES) throw refused('size', CHANGES)
+      await file.appendFile(text)
+      await file.datasync()
+    } finally {
+      await file.close()
+    }
+  }
+
+  /** Sets what was noted so far apart from what will be; true when something is set apart now, by whichever process. */
+  async setChangesApart(): Promise<boolean> {
+    const old = join(this.path, OLD_CHANGES)
+    if ((await readOwn(old, MAX_CHANGES_BYTES)) !== '') return true
+    try {
+      await rename(join(this.path, CHANGES), old)
+      return true
+    } catch (error) {
+      unlessMissing(error)
+      return false
+    }
+  }
+
+  /** The snapshot on disk is known to hold what was set apart. */
+  async forgetChangesApart(): Promise<void> {
+    await removeFile(join(this.path, OLD_CHANGES))
+  }
+
+  /** Nothing is kept any more, until the next `write`. */
+  async remove(): Promise<void> {
+    for (const name of [SNAPSHOT, CONTACT]) await removeFile(join(this.path, name))
+  }
+
+  /** Of writers that were killed. One that lives beside us begins anew. */
+  async #removeUnfinished(): Promise<void> {
+    const names = (await readdir(this.path)).filter((name) => name.endsWith(NEW))
+    for (const name of names) await removeFile(join(this.path, name))
+  }
+}
+
+async function writeLines(file: FileHandle, header: KeptHeader, snapshot: DirectorySnapshot): Promise<void> {
+  const hash = createHash('sha256')
+  let bytes = 0
+  let text = `${JSON.stringify(header)}\n`
+  const flush = async (): Promise<void> => {
+    const slice = Buffer.from(text)
+    text = ''
+    bytes += slice.length
+    if (bytes > MAX_SNAPSHOT_BYTES - 128) throw refused('size', SNAPSHOT)
+    hash.update(slice)
+    await file.appendFile(slice)
+  }
+  for (const tenant of snapshot.tenants.values()) {
+    text += tenantLine(tenant)
+    if (text.length > SLICE_CHARACTERS) await flush()
+  }
+  for (const shard of snapshot.keys.shards) {
+    for (const [digest, key] of shard) {
+      text += keyLine(digest, key)
+      if (text.length > SLICE_CHARACTERS) await flush()
+    }
+  }
+  await flush()
+  await file.appendFile(`end ${hash.digest('hex')}\n`)
+}
+
+async function removeFile(path: string): Promise<void> {
+  await unlink(path).catch(unlessMissing)
+}
+
+function unlessMissing(error: unknown): void {
+  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+}
