@@ -32,6 +32,8 @@ const SECRET_TEXTS: readonly (readonly [RegExp, string])[] = [
 
 /** Censors what is secret; keeps what it was told of for as long as it lives. */
 export class Redaction {
+  /** Whether errors that have a code keep their stack: it is for finding bugs, and those are none. */
+  hasAllStacks = false
   #literals: readonly string[] = []
 
   /**
@@ -106,7 +108,11 @@ export class Redaction {
   }
 
   #cleanError(error: Error, depth: number, path: Set<object>): unknown {
-    const { name, message, stack, cause } = error
+    const { name, message, cause } = error
+    const { code } = error as { code?: unknown }
+    // Node's own ERR_… are mistakes of a program.
+    const isExpected = typeof code === 'string' && !code.startsWith('ERR_')
+    const stack = isExpected && !this.hasAllStacks ? undefined : error.stack
     // Own fields of driver errors (code, where, …) help; `errors` of an AggregateError is not enumerable.
     const fields: [string, unknown][] = [
       ['type', name],

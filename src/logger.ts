@@ -1,5 +1,7 @@
 import { pino, type DestinationStream } from 'pino'
 import { stderrLines } from './lib/line-sink.ts'
+import { harmlessJson } from './lib/safe-text.ts'
+import { prettyLine, type LogFormat } from './logger-pretty.ts'
 import { Redaction } from './logger-redaction.ts'
 
 /** Severities, most verbose first; `silent` logs nothing. */
@@ -36,12 +38,16 @@ export interface RootLogger extends Logger {
   level: LogLevel
   /** Censors this very text from now on, wherever it appears. Under 8 characters it is not taken. */
   addSecret(text: string): void
+  /** How its lines look. */
+  readonly format: LogFormat
   /** Lines lost since the start because nobody read them. */
   readonly droppedLines: number
 }
 
 export interface LoggerOptions {
   readonly level: LogLevel
+  /** `json` when absent. */
+  readonly format?: LogFormat
   /** Where the lines go; stderr when absent. */
   readonly destination?: DestinationStream
   /** On every line. */
@@ -51,13 +57,20 @@ export interface LoggerOptions {
 }
 
 /**
- * A logger of JSON lines (`level`, `time` in ISO 8601, `msg`, fields) on stderr. What waits there when the process ends is
+ * A logger of JSON lines (`level`, `time` in ISO 8601, `msg`, fields), or lines for people, on stderr. No value can break out of
+ * its line, or send commands to a terminal. What waits there when the process ends is
  * written then, within a quarter of a second. Keys, credentials and connection passwords are censored in everything it writes.
  */
 export function createLogger(options: LoggerOptions): RootLogger {
   const lines = options.destination === undefined ? stderrLines() : null
   if (lines !== null && options.maxBacklogBytes !== undefined) lines.maxBytes = options.maxBacklogBytes
   const destination = options.destination ?? { write: (line: string) => lines?.write(line) }
+  const { format = 'json' } = options
+  let level = options.level
+  const write = (line: string): void => {
+    const hasStacks = isVerbose(level)
+    destination.write(format === 'json' ? harmlessJson(line) : prettyLine(line, { format, hasStacks }))
+  }
   const sink = pino(
     {
       // Filtering is done below: a pino child keeps a level of its own, and ours must all follow the root's.
@@ -68,10 +81,10 @@ export function createLogger(options: LoggerOptions): RootLogger {
       // Errors are plain data by then.
       serializers: { err: (value: unknown) => value },
     },
-    destination,
+    { write },
   )
   const redaction = new Redaction()
-  let level = options.level
+  redaction.hasAllStacks = isVerbose(level)
   let threshold = LOG_LEVELS.indexOf(level)
 
   const loggerOver = (target: typeof sink): Logger => {
@@ -100,6 +113,7 @@ export function createLogger(options: LoggerOptions): RootLogger {
   }
   return {
     ...root,
+    format,
     addSecret: (text) => redaction.addSecret(text),
     get droppedLines() {
       return lines?.dropped ?? 0
@@ -109,9 +123,14 @@ export function createLogger(options: LoggerOptions): RootLogger {
     },
     set level(next) {
       level = next
+      redaction.hasAllStacks = isVerbose(next)
       threshold = LOG_LEVELS.indexOf(next)
     },
   }
+}
+
+function isVerbose(level: LogLevel): boolean {
+  return level === 'debug' || level === 'trace'
 }
 
 function messageOf(fields: object): string {

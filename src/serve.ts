@@ -2,10 +2,12 @@ import type { ChildProcess } from 'node:child_process'
 import type { Writable } from 'node:stream'
 import type { Config } from './config.ts'
 import { stderrLines } from './lib/line-sink.ts'
+import { logFormatOf } from './logger-pretty.ts'
 import { createLogger, type RootLogger } from './logger.ts'
 import type { DatabaseTarget } from './model/database-target.ts'
 import { openGatewayDatabase, upkeepOf, type GatewayDatabase } from './serve/database.ts'
 import type { Demo } from './serve/demo.ts'
+import { failureText, sayFailure } from './serve/failure.ts'
 import type { Primary } from './serve/cluster/primary.ts'
 import { actsOnNewWorkers, workerCount } from './serve/cluster/worker-config.ts'
 import type { Gateway } from './serve/gateway.ts'
@@ -34,43 +36,65 @@ export async function serve(input: ServeInput): Promise<number> {
   const fileConfig = input.loadConfig()
   const logger = createLogger({
     level: fileConfig.options['log.level'],
+    format: logFormatOf(fileConfig.options['log.format'], { isTty: input.isTty.stderr, env: input.env }),
     maxBacklogBytes: fileConfig.options['log.maxBacklogBytes'],
   })
   for (const warning of fileConfig.warnings) logger.warn(warning)
   input.onCrash((error) => {
     logger.error({ err: error }, 'the gateway crashed; this is a bug')
+    sayFailure(failureText(error, null))
   })
   const progress = (message: string): void => {
     if (input.isTty.stderr) stderrLines().write(`${message}\n`)
     else logger.info(message)
   }
   const signals = new StopSignals(input)
-  const demo = input.mode === 'demo' ? await (await import('./serve/demo.ts')).prepareDemo(fileConfig) : null
-  const config = demo?.config ?? fileConfig
-  hideSecrets(logger, config)
+  const scene: Scene = { demo: null, target: null }
   try {
-    const spawned = await spawnWorkers(workerCount(config))
-    const database = await openGatewayDatabase(config, progress)
-    const { gateway, primary } = await openGateway(config, database, { logger, progress, spawned })
-    const forced = signals.forced.then((code) => {
-      logger.error(
-        { unstored: gateway.unstored },
-        'second signal: stopped at once, entries not stored are lost',
-      )
-      primary?.destroy()
-      return code
-    })
-    return await Promise.race([
-      run(input, { gateway, primary, target: database.target, config, demo, logger, signals, progress }),
-      forced,
-    ])
+    return await prepareAndRun(input, { fileConfig, logger, progress, signals, scene })
   } catch (error) {
-    logger.error({ err: error }, 'the gateway could not start')
+    const reason = failureText(error, scene.target)
+    logger.debug({ err: error }, 'the gateway could not start')
+    // For programs that read the log; people have the last line.
+    if (logger.format === 'json') logger.error({ reason }, 'the gateway could not start')
+    sayFailure(reason)
     return 1
   } finally {
     signals.ignore()
-    await demo?.close()
+    await scene.demo?.close()
   }
+}
+
+/** What is there already when a start fails. */
+interface Scene {
+  demo: Demo | null
+  target: DatabaseTarget | null
+}
+
+/** Rejects when the gateway could not start; all that had been started has been stopped by then. */
+async function prepareAndRun(
+  input: ServeInput,
+  parts: Omit<Parts, 'spawned'> & { fileConfig: Config; signals: StopSignals; scene: Scene },
+): Promise<number> {
+  const { fileConfig, logger, progress, signals, scene } = parts
+  if (input.mode === 'demo') scene.demo = await (await import('./serve/demo.ts')).prepareDemo(fileConfig)
+  const { demo } = scene
+  const config = demo?.config ?? fileConfig
+  hideSecrets(logger, config)
+  const spawned = await spawnWorkers(workerCount(config))
+  const database = await openGatewayDatabase(config, progress)
+  scene.target = database.target
+  const { gateway, primary } = await openGateway(config, database, { logger, progress, spawned })
+  const forced = signals.forced.then((code) => {
+    logger.error({ unstored: gateway.unstored }, 'second signal: stopped at once')
+    primary?.destroy()
+    sayFailure('stopped at once by a second signal; entries that were not stored are lost')
+    return code
+  })
+  return await Promise.race([
+    run(input, { gateway, primary, target: database.target, config, demo, logger, signals, progress }),
+    forced,
+  ])
 }
 
 /** The gateway, and the same when it is one of several processes. */
@@ -127,9 +151,10 @@ async function run(input: ServeInput, running: Running): Promise<number> {
     logger.info({ ...addresses, instance: gateway.instance, routes: config.routes.length }, 'ready')
     await demo?.announce({ gateway, target: running.target, config }, addresses, input.stdout)
   } catch (error) {
-    logger.error({ err: error }, 'the gateway could not start')
+    // Its steps would hide why it stops.
+    if (logger.level === 'info') logger.level = 'warn'
     await gateway.stop()
-    return 1
+    throw error
   }
   const reloader = new ConfigReloader({
     current: config,
@@ -154,6 +179,7 @@ async function run(input: ServeInput, running: Running): Promise<number> {
   ignoreRoll()
   const isClean = await gateway.stop()
   logger.info({ isClean }, 'stopped')
+  if (!isClean) sayFailure('the stop was not clean: requests were broken off or entries lost, see the log')
   return isClean ? 0 : 1
 }
 

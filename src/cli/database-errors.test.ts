@@ -1,5 +1,6 @@
 import t from 'tap'
-import { databaseError, isSchemaError } from './database-errors.ts'
+import { isSchemaError } from '../store/database-errors.ts'
+import { databaseError } from './database-errors.ts'
 
 const TARGET = {
   host: 'db.example.com',

@@ -45,7 +45,7 @@ function emptyProgram(io: Io): Command {
       writeOut: (text) => void io.stdout.write(text),
       writeErr: (text) => void io.stderr.write(text),
       // It may quote what was typed.
-      outputError: (text, write) => write(text.split('\n').map(escapeUnsafe).join('\n')),
+      outputError: (text, write) => write(`${text.trimEnd().split('\n').map(escapeUnsafe).join(' ')}\n`),
       getOutHelpWidth: () => io.columns,
       getErrHelpWidth: () => io.columns,
       getOutHasColors: () => false,
@@ -53,39 +53,42 @@ function emptyProgram(io: Io): Command {
     })
 }
 
+/** Prints what went wrong; the last line is plain and begins with `error: `. */
 function report(io: Io, error: unknown): ExitCode {
   const print = (text: string): void => void io.stderr.write(`${text}\n`)
-  const debug = io.env['WAYBILL_DEBUG'] === '1'
   // Commander has printed its message, or the help or version that was asked for.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
   if (error instanceof OutputClosedError) return 0
-  if (error instanceof NoDatabaseError) {
-    print(`error: ${escapeUnsafe(error.message)}`)
-    return 2
-  }
   if (error instanceof UsageError || error instanceof ConfigError) {
     printProblems(print, error)
     return 2
   }
-  if (
-    error instanceof CommandError ||
-    error instanceof StoreError ||
-    error instanceof EmbeddedPostgresError
-  ) {
+  if (io.env['WAYBILL_DEBUG'] === '1') print(stackOf(error))
+  if (error instanceof NoDatabaseError) {
     print(`error: ${escapeUnsafe(error.message)}`)
-    if (debug) print(stackOf(error))
-    return 1
+    return 2
   }
-  const message = error instanceof Error ? error.message : String(error)
-  print(`error: WAYBILL_INTERNAL: ${escapeUnsafe(message)} (this is a bug; WAYBILL_DEBUG=1 shows where)`)
-  if (debug) print(stackOf(error))
+  const message = escapeUnsafe(error instanceof Error ? error.message : String(error))
+  const isExpected =
+    error instanceof CommandError || error instanceof StoreError || error instanceof EmbeddedPostgresError
+  print(
+    isExpected
+      ? `error: ${message}`
+      : `error: WAYBILL_INTERNAL: ${message} (this is a bug; WAYBILL_DEBUG=1 shows where)`,
+  )
   return 1
 }
 
 function printProblems(print: (text: string) => void, error: UsageError | ConfigError): void {
-  const lines = error.problems.map((problem) => problem.split('\n').map(escapeUnsafe).join('\n'))
   const what = error instanceof ConfigError ? 'invalid configuration' : 'invalid arguments'
-  print(`error: ${what}:\n${lines.map((line) => `  - ${line}`).join('\n')}`)
+  const { problems } = error
+  const [first = ''] = problems
+  if (problems.length === 1 && !first.includes('\n')) {
+    print(`error: ${what}: ${escapeUnsafe(first)}`)
+    return
+  }
+  for (const problem of problems) print(`  - ${problem.split('\n').map(escapeUnsafe).join('\n')}`)
+  print(`error: ${what}: ${problems.length === 1 ? 'see above' : `${problems.length} problems, see above`}`)
 }
 
 function stackOf(error: unknown): string {

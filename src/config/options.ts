@@ -331,6 +331,11 @@ export const OPTIONS = {
     'Least severe level that is logged to stderr',
     { isLive: true },
   ),
+  'log.format': choice(
+    'auto',
+    ['auto', 'json', 'pretty'],
+    'Lines of the log for programs (json) or people (pretty); auto is pretty where stderr is a terminal',
+  ),
   'log.maxBacklogBytes': bytes(
     MIB,
     64 * 1024,

@@ -26,7 +26,9 @@ export async function bindProxyAddress(
   host: string,
   port: number,
 ): Promise<{ handle: BoundHandle; address: AddressInfo }> {
-  const { address, family } = await lookup(host)
+  const { address, family } = await lookup(host).catch((error: NodeJS.ErrnoException) => {
+    throw new ProxyListenError(host, port, error)
+  })
   const create = (net as unknown as { _createServerHandle: CreateServerHandle })._createServerHandle
   const handle = create(address, port, family === 6 ? 6 : 4, -1, 0)
   if (typeof handle === 'number') throw listenError(host, port, handle)

@@ -3,6 +3,7 @@ import type { Overview } from '../../admin/overview.ts'
 import type { Config } from '../../config.ts'
 import type { LimitNews } from '../../limits/limit-news.ts'
 import type { FamilySamples } from '../../metrics/family.ts'
+import type { LogFormat } from '../../logger-pretty.ts'
 import type { DatabaseTarget } from '../../model/database-target.ts'
 import type { InstanceStart } from '../../store/instances.ts'
 
@@ -18,6 +19,7 @@ export interface WorkerStart {
   readonly worker: number
   readonly config: Config
   readonly target: DatabaseTarget
+  readonly logFormat: LogFormat
   /** Pseudonym in Via, one for all workers: a request that comes back to another worker is a loop as well. */
   readonly via: string
   /** What the others have used of the limits. */

@@ -70,6 +70,7 @@ export class Primary {
       target: database.target,
       via: viaOf(this.instance),
       logger,
+      logFormat: logger.format,
       onState: () => this.#acceptor.balance(),
       onListenFailed: (errno) => this.#acceptor.fail(errno),
       onEnd: (end) => {

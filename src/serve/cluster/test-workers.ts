@@ -51,6 +51,7 @@ export function testWorkers(count: number): { workers: Workers; children: TestCh
     config: loadConfig({ file: null, env: {}, flags: {} }),
     target: parseDatabaseUrl('postgres://waybill@127.0.0.1/waybill'),
     via: 'waybill-test',
+    logFormat: 'json',
     logger: createLogger({ level: 'silent' }),
     onState: () => {},
     onListenFailed: () => {},

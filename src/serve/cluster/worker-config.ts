@@ -61,6 +61,7 @@ const OF_THE_PRIMARY: ReadonlySet<OptionName> = new Set([
   'rollUps.minutesDays',
   'rollUps.retentionDays',
   'shutdown.graceMs',
+  'log.format',
 ])
 
 /** Whether new workers are enough for a changed option to take effect. */

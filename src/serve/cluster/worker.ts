@@ -81,6 +81,7 @@ class Worker {
     const fields = { worker: start.worker, pid: channel.pid }
     this.#logger = createLogger({
       level: config.options['log.level'],
+      format: start.logFormat,
       maxBacklogBytes: config.options['log.maxBacklogBytes'],
       fields,
     })

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../../config.ts'
 import { LimitHub } from '../../limits/limit-hub.ts'
 import { LIMIT_NEWS_INTERVAL_MS } from '../../limits/limit-news.ts'
+import type { LogFormat } from '../../logger-pretty.ts'
 import type { Logger } from '../../logger.ts'
 import type { DatabaseTarget } from '../../model/database-target.ts'
 import { RestartDelay } from './restart-delay.ts'
@@ -25,6 +26,7 @@ export interface WorkersParts {
   readonly target: DatabaseTarget
   readonly via: string
   readonly logger: Logger
+  readonly logFormat: LogFormat
   /** A worker's connections or readiness are not what they were. */
   readonly onState: () => void
   /** A worker could not listen on the socket. */
@@ -159,10 +161,10 @@ export class Workers {
   }
 
   #spawn(slot: Slot): WorkerProcess {
-    const { target, via } = this.#parts
+    const { target, via, logFormat } = this.#parts
     const config = workerConfig(this.#config, this.count)
     const worker: WorkerProcess = new WorkerProcess(
-      { worker: slot.number, config, target, via },
+      { worker: slot.number, config, target, via, logFormat },
       {
         limits: () => this.#hub.join(worker, performance.now()),
         onState: () => {
