@@ -1,14 +1,14 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { readAudit, type AuditGap } from '../harness/audit.ts'
 import { shortOrLong, untilPassed } from '../harness/chaos.ts'
 import { killUnderLoad, storedOf, type Killed } from '../harness/chaos-kill.ts'
-import type { TestDatabase } from '../harness/database.ts'
-import type { TestGateway } from '../harness/gateway.ts'
+import { open, request } from '../harness/client.ts'
+import { testDatabase, type TestDatabase } from '../harness/database.ts'
+import { startGateway, type TestGateway } from '../harness/gateway.ts'
 import { directScene, forwardedScene, loadOf } from '../harness/scene.ts'
 import { startUpstream } from '../harness/upstream.ts'
-import { testDatabase } from '../harness/database.ts'
 import { untilTrue } from '../harness/wait.ts'
 import { startCallers, startWorkers, untilServing, workersOf } from '../harness/workers.ts'
 
@@ -123,8 +123,8 @@ t.test('D11: what is in memory when the database falls silent is in the bound as
     async () => (await gateway.overview()).accessLog.buffered > 2500,
     { timeoutMs: 60_000 },
   )
-  const folder = join(gateway.cwd, '.waybill', 'spill', instance)
-  t.ok(existsSync(folder), 'a folder tells others so', { there: readdirSync(gateway.cwd) })
+  const word = join(gateway.cwd, '.waybill', 'spill', instance, 'unheard')
+  t.ok(existsSync(word), 'a file tells others so')
   await gateway.kill()
   load.stop()
   const { answered } = await load.done
@@ -138,7 +138,6 @@ t.test('D11: what is in memory when the database falls silent is in the bound as
   await bounded(gateway)
   const heir = await scene.next()
   await untilTrue('the next start writes it', async () => (await deathOf(db, instance)) !== null)
-  await untilTrue('and takes the folder over', () => !existsSync(folder))
   await bounded(heir)
 })
 
@@ -168,3 +167,49 @@ t.test(
     t.match([total.accepted, total.stored, gapCount], [answered, answered, 0])
   },
 )
+
+t.test('D6: downloads that kill -9 cuts short are named by the audit, one by one', async (t) => {
+  const db = await testDatabase(t)
+  // All but the last byte.
+  const upstream = await startUpstream(t, {
+    '/big': (_req, res) => void res.writeHead(200, { 'content-length': '1000' }).write('x'.repeat(999)),
+  })
+  const routes = [{ name: 'files', kind: 'generic', path: '/files/', upstream: upstream.url }]
+  const gateway = await startGateway(t, {
+    databaseUrl: db.url,
+    config: { routes, accessLog: { journal: true } },
+  })
+  const { instance } = await gateway.overview()
+  const key = await gateway.mint({ tenant: 'acme', scopes: ['files:read'] })
+  const COUNT = 40
+  const downloads = Array.from({ length: COUNT }, (_, i) =>
+    open(`${gateway.proxyUrl}/files/big?n=${i}&token=secret`, { key }),
+  )
+  const running = await Promise.all(downloads)
+  t.equal((await request(`${gateway.proxyUrl}/files/ok`, { key })).status, 200, 'and one that ends')
+  await untilTrue(
+    'its signs of life name them',
+    async () => {
+      const [row] = await db.query<{ n: number | null }>(
+        'SELECT under_way_count::int AS n FROM instances WHERE id = $1',
+        [instance],
+      )
+      return row?.n === COUNT
+    },
+    { timeoutMs: 30_000 },
+  )
+  await gateway.kill()
+  for (const one of running) one.destroy()
+  const { gaps } = await readAudit(gateway)
+  const died = gaps.find(({ kind }) => kind === 'died')
+  t.ok((died?.requestsAtMost ?? 0) >= COUNT && (died?.requestsAtMost ?? 0) <= 4 * COUNT, 'bounded', { died })
+  t.match(died?.line, `, ${COUNT} when it was last seen`)
+  const cut = gaps.filter(({ kind }) => kind === 'cut_short')
+  t.equal(cut.length, COUNT)
+  t.equal(new Set(cut.map(({ line }) => line)).size, COUNT, 'each by its own path')
+  t.ok(cut.every(({ tenant, entries }) => tenant === 'acme' && entries === 1))
+  t.match(cut[0]?.line, /tenant acme, .*GET \/files\/big\?n=\d+.* on route files, under way since /)
+  t.notMatch(JSON.stringify(gaps), 'secret', 'as their entries would have stored it')
+  const { stdout } = await gateway.cli('audit')
+  t.match(stdout, /^gap: tenant acme, .*was cut short/m)
+})

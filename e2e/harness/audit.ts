@@ -16,6 +16,7 @@ export interface AuditGap {
   readonly tenant: string | null
   readonly entries: number | null
   readonly entriesAtMost: number | null
+  readonly requestsAtMost: number | null
   readonly batches: readonly [number, number] | null
   readonly line: string
 }

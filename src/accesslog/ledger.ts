@@ -1,3 +1,4 @@
+import type { Watched } from '../lib/promised-bound.ts'
 import { Share } from './share.ts'
 
 /**
@@ -90,10 +91,15 @@ export class Ledger {
     return this.#unsettled
   }
 
-  /** Names who is called at each push that leaves `level` unsettled entries or more; it must be quick. */
-  onUnsettled(level: number, listener: () => void): void {
-    this.#level = level
-    this.#onLevel = listener
+  /** The unsettled entries as a number that somebody watches: the listener is called within the push. */
+  get unsettledEntries(): Watched {
+    return {
+      value: () => this.#unsettled,
+      watch: (level, listener) => {
+        this.#level = level
+        this.#onLevel = listener
+      },
+    }
   }
 
   /** Counts an entry that was accepted, and is in memory from now on. */

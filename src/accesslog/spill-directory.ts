@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { UNHEARD_FILE } from '../model/unheard.ts'
 import type { Clock } from './clock.ts'
 import { isMissing } from './segment.ts'
 import { errorCode, type SpillFiles } from './spill-files.ts'
@@ -18,6 +19,7 @@ export interface LeftFile {
  * The directories of all processes that spill into the same place, one for each:
  *
  *   <directory>/<instance>/owner.json           whose it is: there as long as that process lives and uses the directory
+ *                         /unheard                it has promised what the database may not have heard
  *                         /<n>.seg              its own segments, and those that it has taken over:
  *                         /<instance>-<n>.seg   (renamed into its directory, which can succeed once)
  *                         /….seg.damaged        segments in which something could not be read
@@ -29,7 +31,9 @@ export class SpillDirectory {
   readonly #files: SpillFiles
   readonly #clock: Clock
   readonly #owners: Owners
-  readonly #onDead: (instance: string) => void
+  readonly #onDead: (instance: string, isUnheard: boolean) => boolean
+  /** There is word that must stay, though nothing else does. */
+  isUnheard = false
   #us: Owner | null = null
   #made: Promise<void> | null = null
   #cancelHeartbeat: (() => void) | null = null
@@ -41,7 +45,7 @@ export class SpillDirectory {
     readonly files: SpillFiles
     readonly clock: Clock
     readonly owners?: Owners
-    readonly onDead?: (instance: string) => void
+    readonly onDead?: (instance: string, isUnheard: boolean) => boolean
   }) {
     this.#root = parts.directory
     this.#instance = parts.instance
@@ -49,13 +53,23 @@ export class SpillDirectory {
     this.#files = parts.files
     this.#clock = parts.clock
     this.#owners = parts.owners ?? systemOwners
-    this.#onDead = parts.onDead ?? (() => {})
+    this.#onDead = parts.onDead ?? (() => true)
   }
 
   /** Path of a segment that does not exist yet, in our directory, which does from now on. Rejects with the system's error. */
   async newSegmentPath(): Promise<string> {
-    await this.make()
+    await this.#make()
     return join(this.#own, `${++this.#lastNumber}${SEGMENT}`)
+  }
+
+  /** Leaves word in our directory, or takes it away: see UNHEARD_FILE. Rejects with the system's error. */
+  async setUnheard(isUnheard: boolean): Promise<void> {
+    const path = join(this.#own, UNHEARD_FILE)
+    this.isUnheard = isUnheard
+    if (isUnheard) {
+      await this.#make()
+      await this.#files.writeText(path, '')
+    } else await this.#attempt(() => this.#files.remove(path))
   }
 
   /** Our directory is not as we made it: the next segment makes it again. */
@@ -123,19 +137,23 @@ export class SpillDirectory {
     const ownerFile = join(directory, OWNER_FILE)
     if (await this.#owners.isAlive(this.#files, ownerFile, this.#us, this.#clock.nowMs())) return
     // An orderly end removes the file.
-    if (found.includes(OWNER_FILE)) this.#onDead(instance)
+    const isUnheard = found.includes(UNHEARD_FILE)
+    const isTold = !found.includes(OWNER_FILE) || this.#onDead(instance, isUnheard)
     for (const name of names.sort(byNumber)) {
       const from = join(directory, name)
       await attempt(from, async () => {
         // A folder, a link or a pipe of that name is nobody's segment: it stays where it is.
         if (!(await this.#files.stat(from)).isFile()) throw notAFile()
-        await this.make()
+        await this.#make()
         const to = await this.#freePath(name.length < instance.length ? `${instance}-${name}` : name)
         await this.#files.rename(from, to)
         paths.push(to)
       })
     }
-    await this.#attempt(() => this.#files.remove(join(directory, OWNER_FILE)))
+    // Until it is in the database, nothing else bears witness that it had more to say.
+    if (isUnheard && !isTold) return
+    for (const name of [UNHEARD_FILE, OWNER_FILE])
+      await this.#attempt(() => this.#files.remove(join(directory, name)))
     await this.#attempt(() => this.#files.removeDirectory(directory))
   }
 
@@ -172,12 +190,13 @@ export class SpillDirectory {
     this.#cancelHeartbeat = null
     if (this.#made === null) return
     this.#made = null
-    await this.#attempt(() => this.#files.remove(join(this.#own, OWNER_FILE)))
+    for (const name of [UNHEARD_FILE, OWNER_FILE])
+      await this.#attempt(() => this.#files.remove(join(this.#own, name)))
     await this.#attempt(() => this.#files.removeDirectory(this.#own))
   }
 
-  /** Makes our directory, once; after a failure again. Rejects with the system's error. */
-  async make(): Promise<void> {
+  /** Once; after a failure again. */
+  async #make(): Promise<void> {
     this.#made ??= this.#makeOwn()
     try {
       await this.#made
@@ -210,7 +229,7 @@ export class SpillDirectory {
     } catch (error) {
       if (!isMissing(error) || this.#cancelHeartbeat === null) return
       this.forget()
-      await this.#attempt(() => this.make())
+      await this.#attempt(() => this.#make())
     }
   }
 

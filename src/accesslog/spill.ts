@@ -42,8 +42,11 @@ export interface SpillOptions {
   readonly files?: SpillFiles
   readonly clock?: Clock
   readonly owners?: Owners
-  /** Called with the instance whose folder is taken over because its owner does not live; must be quick, must not throw. */
-  readonly onDead?: (instance: string) => void
+  /**
+   * Called with the instance whose folder is taken over because its owner does not live, and whether that had promised more than the
+   * database may have heard; returns whether that is in the database. Must be quick, must not throw.
+   */
+  readonly onDead?: (instance: string, isUnheard: boolean) => boolean
 }
 
 /**
@@ -196,7 +199,12 @@ export class Spill {
   /** To be called when nothing is pending and nothing is expected: removes what is left, so that the disk is not touched again. */
   async rest(): Promise<void> {
     await this.#inTurn(async () => {
-      if (this.hasPending || (this.#segments.length === 0 && !this.#directory.isInUse)) return
+      if (
+        this.hasPending ||
+        this.#directory.isUnheard ||
+        (this.#segments.length === 0 && !this.#directory.isInUse)
+      )
+        return
       const { segments, batches } = this.#aside.stats
       if (segments + batches + this.#untaken.length > 0) return
       for (const segment of this.#segments)
@@ -208,13 +216,14 @@ export class Spill {
   }
 
   /**
-   * Makes our folder, as the first append would: whoever sees it after a kill knows that there may be more to tell of us than the
-   * database has heard. `rest` removes it. Never rejects.
+   * Leaves word on disk that there may be more to tell of us after a kill than the database has heard; `false` takes it back. Never
+   * rejects.
    */
-  async claim(): Promise<void> {
+  async setUnheard(isUnheard: boolean): Promise<void> {
     await this.#inTurn(async () => {
-      if (!this.#isClosed) await this.#directory.make()
-    }).catch((error: unknown) => this.#failed('claim', error))
+      if (!this.#isClosed) await this.#directory.setUnheard(isUnheard)
+    }).catch((error: unknown) => this.#failed('leave word', error))
+    if (!isUnheard) await this.rest()
   }
 
   /** Syncs and closes; what is pending is left to the next process. Appends nothing afterwards. Never rejects. */

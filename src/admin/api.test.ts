@@ -201,6 +201,7 @@ void t.test(
       tenant: 'acme',
       entries: 1,
       entriesAtMost: null,
+      requestsAtMost: null,
       batches: null,
       line: 'x',
     } as const

@@ -9,7 +9,9 @@ import {
   openAuditAccount,
 } from './audit.ts'
 import type { LostLife } from './life.ts'
+import { cutShortWords, deathWords, howMany, who } from './audit-words.ts'
 import { firstDigest, nextDigest, type TenantCounts, type TenantDrops } from './ledger-chain.ts'
+import type { UnderWay } from './under-way.ts'
 
 /** A row of `access_ledger`, and what the auditor asks about it. */
 export interface AuditedBatch {
@@ -44,14 +46,6 @@ export interface AuditScope {
   readonly tenant?: string
   /** By instance, the numbers of batches in the spill segments that the caller can see. */
   readonly spilled?: ReadonlyMap<string, ReadonlySet<number>>
-}
-
-/** How the death of an instance is known. */
-const DEATH_WORDS = {
-  exited: 'its primary saw its end',
-  gone: 'there is no such process any more',
-  heir: 'others have taken its spill folder over',
-  unseen: 'it has not been seen for a minute',
 }
 
 /** Gaps listed for one instance; more are counted. */
@@ -136,6 +130,13 @@ export class AuditFold {
       entries: newest.settled === null ? null : settled - newest.settled,
       batches: [from, batch],
     })
+  }
+
+  /** Notes a request that the instance was answering when it died: it has no entry. */
+  reportCutShort(request: UnderWay): void {
+    const { tenant } = request
+    if (this.#scope.tenant !== undefined && this.#scope.tenant !== tenant) return
+    this.#report('cut_short', cutShortWords(request), { tenant, entries: 1 })
   }
 
   /**
@@ -275,8 +276,7 @@ export class AuditFold {
   /** Returns the entries that are on their way. */
   #checkEnd(state: InstanceState): number {
     const last = this.#previous
-    const { acceptedSeq, capacityEntries, journalMs, lastSeenAt, spilledEntries } = this.#instance
-    const { memoryEntries = null, diedOf = null } = this.#instance
+    const { acceptedSeq, capacityEntries, spilledEntries } = this.#instance
     const settled = last === null ? 0 : settledSeq(last)
     const accepted = Math.max(acceptedSeq ?? 0, last?.acceptedSeq ?? 0)
     const waiting = settled === null ? 0 : Math.max(0, accepted - Math.max(settled, this.#lostSettled))
@@ -292,15 +292,11 @@ export class AuditFold {
         }
         return waiting
       case 'died': {
-        const journal =
-          journalMs === null ? '' : `; with its journal on disk, only those of its last ${journalMs} ms`
-        const spilled =
-          spilledEntries === null || spilledEntries === 0
-            ? ''
-            : `; ${spilledEntries} more were in spill segments on ${this.#instance.host ?? 'its host'}`
-        const how = DEATH_WORDS[diedOf ?? 'unseen']
-        const detail = `it died after ${lastSeenAt?.toISOString() ?? 'its start'} (${how}): what it had in memory is lost${journal}${spilled}`
-        this.#report('died', detail, { entriesAtMost: memoryEntries ?? capacityEntries })
+        const { memoryEntries = null, inFlightMost = null } = this.#instance
+        this.#report('died', deathWords(this.#instance), {
+          entriesAtMost: memoryEntries ?? capacityEntries,
+          requestsAtMost: inFlightMost,
+        })
         return waiting
       }
       case 'unregistered':
@@ -348,6 +344,7 @@ export class AuditFold {
       readonly tenant?: string
       readonly entries?: number | null
       readonly entriesAtMost?: number | null
+      readonly requestsAtMost?: number | null
       readonly batches?: readonly [number, number]
     },
   ): void {
@@ -355,21 +352,12 @@ export class AuditFold {
       this.#gapsOmitted++
       return
     }
-    const { tenant = null, entries = null, entriesAtMost = null, batches = null } = options
+    const unknown = { tenant: null, entries: null, entriesAtMost: null, requestsAtMost: null, batches: null }
+    const figures = { ...unknown, ...options }
+    const { tenant, entries, entriesAtMost } = figures
     const line = `${who(this.#instance, tenant)}: ${howMany(entries, entriesAtMost)}${detail}`
-    this.#gaps.push({ kind, instance: this.#instance.id, tenant, entries, entriesAtMost, batches, line })
+    this.#gaps.push({ kind, instance: this.#instance.id, ...figures, line })
   }
-}
-
-function who({ id, host }: AuditedInstance, tenant: string | null): string {
-  const where = host === null ? `instance ${id}` : `instance ${id} on ${host}`
-  if (tenant === null) return where
-  return tenant === '' ? `unattributed requests, ${where}` : `tenant ${tenant}, ${where}`
-}
-
-function howMany(entries: number | null, atMost: number | null): string {
-  if (entries !== null) return `${entries} ${Math.abs(entries) === 1 ? 'entry' : 'entries'}: `
-  return atMost === null ? '' : `at most ${atMost} entries: `
 }
 
 /** Entries that had been settled, as a row or a drop, when the batch was sealed, it included; null when not known. */

@@ -22,6 +22,8 @@ export interface AuditGap {
   readonly entries: number | null
   /** Most entries concerned, when only that is known. */
   readonly entriesAtMost: number | null
+  /** Of one that died: requests at most that it was answering, which have no entry; null when that is not known. */
+  readonly requestsAtMost: number | null
   /** Batches concerned, both ends included. */
   readonly batches: readonly [number, number] | null
   /** Who, what, how many, why: one line. */
@@ -33,7 +35,8 @@ export interface AuditGap {
  * `missing_batches`: a hole in the numbers of batches. `unaccounted`: accepted entries that are in no batch and no drop.
  * `chain_broken`: the ledger was changed afterwards. `unproven`: written without digests. `died`: an instance ended without
  * a last batch. `unregistered`: nothing tells how an instance ended. `rows_differ`: rows are not those of the ledger.
- * `rows_gone`: a partition was dropped, or emptied, by somebody else than retention. `vanished`: a later life tells of one, and
+ * `rows_gone`: a partition was dropped, or emptied, by somebody else than retention. `cut_short`: a request that an
+ * instance was answering for long when it died. `vanished`: a later life tells of one, and
  * the database has nothing of its batches.
  */
 export const AUDIT_GAP_KINDS = [
@@ -49,6 +52,7 @@ export const AUDIT_GAP_KINDS = [
   'rows_differ',
   'rows_gone',
   'vanished',
+  'cut_short',
 ] as const
 
 /** One of the closed set of gaps. */
@@ -70,6 +74,11 @@ export interface AuditedInstance {
   readonly capacityEntries: number | null
   /** Of one that died: the most that it had in memory, by its promise; null when that may not be its last word. */
   readonly memoryEntries?: number | null
+  /** Requests that it was answering when it was last seen; and, of one that died, at most, by its promise. */
+  readonly inFlight?: number | null
+  readonly inFlightMost?: number | null
+  /** Of these, how many took long: the oldest are named as gaps once it has died. */
+  readonly underWayCount?: number | null
   /** How its death is known; null when it has only not been seen for a while. */
   readonly diedOf?: 'exited' | 'gone' | 'heir' | null
   readonly journalMs: number | null

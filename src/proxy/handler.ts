@@ -131,7 +131,7 @@ export class Handler implements DecisionContext, Refuser {
     exchange.traceId = traceId ?? exchange.traceparent.slice(3, 35)
     this.exchanges.add(exchange)
     connection.opened(exchange)
-    this.deps.counters.inFlight++
+    this.deps.counters.opened()
     return exchange
   }
 
@@ -149,7 +149,7 @@ export class Handler implements DecisionContext, Refuser {
     this.exchanges.delete(exchange)
     exchange.connection.closed(exchange)
     const { counters, limiter, sink } = this.deps
-    counters.inFlight--
+    counters.closed()
     if (exchange.isAdmitted && exchange.tenant !== null) limiter.release(exchange.tenant.slug)
     if (exchange.res !== null && !exchange.res.writableFinished) exchange.end('client_closed', null)
     exchange.carrier?.cancel()

@@ -1,4 +1,5 @@
 import { HistogramCounts, REQUEST_BOUNDS_SECONDS } from '../lib/histogram.ts'
+import type { Watched } from '../lib/promised-bound.ts'
 import { OUTCOME_NAMES, type Outcome } from '../model/outcome.ts'
 import {
   CONNECTION_REFUSALS,
@@ -32,13 +33,38 @@ export class RouteCounters implements RouteStats {
 
 /** Counters of the proxy listener. Routes that a reload removed keep theirs: counters never go backwards. */
 export class ProxyCounters implements ProxyStats {
-  inFlight = 0
+  #inFlight = 0
+  #level = Infinity
+  #onLevel: () => void = () => {}
   connections = 0
   upgradesOpen = 0
   readonly refusedConnections = Object.fromEntries(
     CONNECTION_REFUSALS.map((reason) => [reason, 0]),
   ) as Record<ConnectionRefusal, number>
   readonly #routes = new Map<string, RouteCounters>()
+
+  get inFlight(): number {
+    return this.#inFlight
+  }
+
+  /** The requests in flight as a number that somebody watches: the listener is called as one begins. */
+  get requestsInFlight(): Watched {
+    return {
+      value: () => this.#inFlight,
+      watch: (level, listener) => {
+        this.#level = level
+        this.#onLevel = listener
+      },
+    }
+  }
+
+  opened(): void {
+    if (++this.#inFlight >= this.#level) this.#onLevel()
+  }
+
+  closed(): void {
+    this.#inFlight--
+  }
 
   get routes(): Iterable<RouteCounters> {
     return this.#routes.values()

@@ -7,7 +7,6 @@ import { SLICE_ENTRIES } from '../accesslog/batch-builder.ts'
 import { Ledger } from '../accesslog/ledger.ts'
 import { LifeMemory } from '../accesslog/life-memory.ts'
 import { RememberingStore } from '../accesslog/remembering-store.ts'
-import { MemoryPromise } from '../accesslog/memory-promise.ts'
 import { Spill } from '../accesslog/spill.ts'
 import { Watchdog } from '../accesslog/watchdog.ts'
 import { type DrainResult, Writer } from '../accesslog/writer.ts'
@@ -15,6 +14,7 @@ import type { StateReason } from '../admin/handlers.ts'
 import type { Options } from '../config/options.ts'
 import type { DatabaseContact } from '../lib/database-contact.ts'
 import { machineName, processStart } from '../lib/machine.ts'
+import { PromisedBound } from '../lib/promised-bound.ts'
 import type { Logger } from '../logger.ts'
 import type { DatabaseTarget } from '../model/database-target.ts'
 import type { VitalsStats } from '../model/stats.ts'
@@ -26,12 +26,14 @@ import { LazyStore } from './lazy-store.ts'
 import { LifeLinks } from './life-links.ts'
 import { ownFolder } from './own-folder.ts'
 import { logWarningsOf } from './readiness.ts'
+import type { Traffic } from './traffic.ts'
 
 /** With a journal an entry is on disk after this long at most: the promise of `accessLog.journal`. */
 const JOURNAL_MS = 10
 
 /** Least that is promised of the memory: half of it may come while the database confirms more. */
 const MIN_PROMISED_ENTRIES = 512
+const MIN_PROMISED_REQUESTS = 64
 
 /** The background: channel, ledger, writer, spill, and this process' row in `instances`. */
 export class AccessLog {
@@ -51,8 +53,9 @@ export class AccessLog {
     readonly options: Options
     readonly contact: DatabaseContact
     readonly logger: Logger
-    /** A dead process' spill was taken over. */
-    readonly onDead: (instance: string) => void
+    /** A dead process' spill was taken over: see `Spill`. */
+    readonly onDead: (instance: string, isUnheard: boolean) => boolean
+    readonly traffic: Traffic
   }) {
     const { instance, control, options: o, logger } = parts
     const { ledger } = this
@@ -125,15 +128,21 @@ export class AccessLog {
       o['accessLog.stuckAfterMs'] === 0
         ? null
         : new Watchdog({ loops: this.writer.loops, stuckAfterMs, clock, onChange })
-    const promise = new MemoryPromise(ledger, {
+    const { traffic } = parts
+    const onRaise = (): void => this.#record.raise()
+    const unsettled = new PromisedBound(ledger.unsettledEntries, {
       floor: Math.max(MIN_PROMISED_ENTRIES, 4 * o['accessLog.flushEntries']),
-      onRaise: () => this.#record.raise(),
+      onRaise,
     })
+    const inFlight = new PromisedBound(traffic.inFlight, { floor: MIN_PROMISED_REQUESTS, onRaise })
     this.#record = new InstanceRecord({
       sql: control,
-      // With a journal its folder is always there, and its entries are on disk.
-      traces: spill !== null && !o['accessLog.journal'] ? spill : null,
-      onBeat: () => promise.beat(),
+      underWay: () => traffic.underWay(),
+      traces: spill,
+      onBeat: () => {
+        unsettled.beat()
+        inFlight.beat()
+      },
       identity: {
         version: packageVersion(),
         // In the channel, in hand, and taken ahead.
@@ -153,7 +162,9 @@ export class AccessLog {
           acceptedSeq: channel.lastSeq - baseSeq,
           spilledEntries: ledger.totals.spilled,
           // Without a disk nothing would be left of a promise that the database has not heard.
-          memoryEntries: spill === null ? null : promise.entries,
+          memoryEntries: spill === null ? null : unsettled.most,
+          inFlightMost: spill === null ? null : inFlight.most,
+          inFlight: traffic.inFlight.value(),
         }
       },
       logger,

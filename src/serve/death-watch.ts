@@ -17,6 +17,7 @@ export class DeathWatch {
   readonly #isLooking: boolean
   readonly #machine = machineName()
   readonly #pending = new Map<string, InstanceDeath>()
+  readonly #told = new Set<string>()
   #timer: NodeJS.Timeout | null = null
   #running: Promise<void> = Promise.resolve()
 
@@ -32,11 +33,14 @@ export class DeathWatch {
     this.#run()
   }
 
-  /** Never waits, never throws. */
-  add(death: InstanceDeath): void {
-    if (this.#pending.size >= MAX_PENDING) return
-    this.#pending.set(`${death.id} ${death.sign}`, death)
+  /** Returns whether it has come into the database since it was last asked about. Never waits, never throws. */
+  add(death: InstanceDeath): boolean {
+    const key = `${death.id} ${death.sign}`
+    if (this.#told.delete(key)) return true
+    if (this.#pending.size >= MAX_PENDING) return false
+    this.#pending.set(key, death)
     this.#run()
+    return false
   }
 
   /** Writes what is known, within the time. Never rejects. */
@@ -62,10 +66,12 @@ export class DeathWatch {
     for (const [key, death] of this.#pending) {
       await noteDeath(this.#sql, death)
       this.#pending.delete(key)
+      if (this.#told.size >= MAX_PENDING) this.#told.clear()
+      this.#told.add(key)
     }
     if (this.#isLooking) {
       for (const { id, isCutOff } of await findGone(this.#sql, this.#machine)) {
-        await noteDeath(this.#sql, { id, sign: 'gone', memoryEntries: null, isCutOff, start: null })
+        await noteDeath(this.#sql, { id, sign: 'gone', promises: null, isCutOff, start: null })
         this.#logger.warn(
           { instance: id },
           'an instance of this machine has died: waybill audit bounds its loss',

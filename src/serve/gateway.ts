@@ -34,6 +34,7 @@ import { openLimiter } from './limits.ts'
 import type { AloneRole, WorkerRole } from './roles.ts'
 import { RollUpJob, rollUpTimes } from './roll-up-job.ts'
 import { readinessOf, type Readiness } from './readiness.ts'
+import { trafficOf } from './traffic.ts'
 import { openUpstreams } from './upstreams.ts'
 import { viaOf } from './via.ts'
 
@@ -99,10 +100,9 @@ export class Gateway {
     const { instance } = this
     const { target } = database
     this.#deaths = new DeathWatch({ sql: this.#control, logger, isLooking: isAlone })
-    const onDead = (id: string): void => {
-      // Who spills may have had more in memory than the database heard of.
-      this.#deaths.add({ id, sign: 'heir', memoryEntries: null, isCutOff: true, start: null })
-    }
+    const onDead = (id: string, isCutOff: boolean): boolean =>
+      this.#deaths.add({ id, sign: 'heir', promises: null, isCutOff, start: null })
+    const traffic = trafficOf(this.#counters, () => this.#handler)
     const contact = (this.#contact = databaseContact(o))
     const shared = { instance, target, control: this.#control, options: o, contact, logger }
     this.#directory = openDirectory({
@@ -111,7 +111,7 @@ export class Gateway {
       run: via,
       isWriter: isAlone || role.isFirst,
     })
-    this.#log = new AccessLog({ ...shared, onDead })
+    this.#log = new AccessLog({ ...shared, onDead, traffic })
     this.#rollUps = isAlone ? new RollUpJob({ target, ...rollUpTimes(o), logger }) : null
     this.#audit = this.#reader === null ? null : auditJobOf(config, this.#reader, logger)
     this.limiter = openLimiter(o, isAlone ? null : role.peers)

@@ -1,12 +1,14 @@
 import { hostname } from 'node:os'
 import type { Logger } from '../logger.ts'
+import type { UnderWayList } from '../model/under-way.ts'
 import {
   endInstance,
-  raiseMemory,
+  raisePromises,
   registerInstance,
   touchInstance,
   type InstanceFigures,
   type InstanceProcess,
+  type InstancePromises,
   type InstanceStart,
 } from '../store/instances.ts'
 import type { Sql } from '../store/sql.ts'
@@ -30,18 +32,19 @@ export interface InstanceIdentity {
 /** A life, and what it promises: for who may have to tell of its death. */
 export interface ToldLife {
   readonly start: InstanceStart
-  readonly memoryEntries: number | null
+  readonly promises: InstancePromises
 }
 
-/** Traces on disk: see `Spill.claim`. */
+/** Where word is left on disk: see `Spill.setUnheard`. */
 export interface Traces {
-  claim(): Promise<void>
-  rest(): Promise<void>
+  setUnheard(isUnheard: boolean): Promise<void>
 }
 
 /** Of the process life that is being written, which can be another than at the start. */
 export interface LifeFigures extends InstanceFigures {
   readonly id: string
+  readonly memoryEntries: number | null
+  readonly inFlightMost: number | null
 }
 
 /** Keeps this process' row in `instances`: registered as soon as the database can be reached, touched, ended. */
@@ -49,6 +52,7 @@ export class InstanceRecord {
   readonly #sql: Sql
   readonly #identity: InstanceIdentity
   readonly #figures: () => LifeFigures
+  readonly #underWay: () => UnderWayList
   readonly #logger: Logger
   readonly #traces: Traces | null
   readonly #onBeat: () => void
@@ -56,7 +60,8 @@ export class InstanceRecord {
   onLife: (life: ToldLife) => void = () => {}
   #startedAt = new Date()
   #registered: string | null = null
-  #isClaimed = false
+  #isUnheard = false
+  #toldUnderWay = ''
   #timer: NodeJS.Timeout | null = null
   #running: Promise<void> = Promise.resolve()
 
@@ -65,6 +70,8 @@ export class InstanceRecord {
     sql: Sql
     identity: InstanceIdentity
     figures: () => LifeFigures
+    /** Of the requests that take long. */
+    underWay: () => UnderWayList
     traces: Traces | null
     /** Called before each sign of life. */
     onBeat: () => void
@@ -73,6 +80,7 @@ export class InstanceRecord {
     this.#sql = parts.sql
     this.#identity = parts.identity
     this.#figures = parts.figures
+    this.#underWay = parts.underWay
     this.#logger = parts.logger
     this.#traces = parts.traces
     this.#onBeat = parts.onBeat
@@ -92,19 +100,18 @@ export class InstanceRecord {
   /** More is promised than before: tells it everywhere at once. Called within a push: waits for nothing, never throws. */
   raise(): void {
     this.#tell()
-    const { id, acceptedSeq, memoryEntries = null } = this.#figures()
-    if (memoryEntries === null) return
-    const claim = (): void => {
-      this.#isClaimed = true
-      void this.#traces?.claim()
+    const { id, acceptedSeq, memoryEntries, inFlightMost } = this.#figures()
+    const leaveWord = (): void => {
+      this.#isUnheard = true
+      void this.#traces?.setUnheard(true)
     }
-    const timer = setTimeout(claim, UNCONFIRMED_MS)
+    const timer = setTimeout(leaveWord, UNCONFIRMED_MS)
     const raised = async (): Promise<void> => {
-      if (this.#registered !== id) return claim()
-      await raiseMemory(this.#sql, id, { acceptedSeq, memoryEntries })
+      if (this.#registered !== id) return leaveWord()
+      await raisePromises(this.#sql, id, { acceptedSeq, memoryEntries, inFlightMost })
     }
     void raised()
-      .catch(claim)
+      .catch(leaveWord)
       .finally(() => clearTimeout(timer))
   }
 
@@ -135,20 +142,25 @@ export class InstanceRecord {
   }
 
   async #touch(): Promise<void> {
-    const isClaimed = this.#isClaimed
-    const { id, ...figures } = this.#figures()
+    const isUnheard = this.#isUnheard
+    const { id, ...plain } = this.#figures()
+    const { count, named } = this.#underWay()
+    const json = JSON.stringify(named)
+    const figures = { ...plain, underWay: json === this.#toldUnderWay ? undefined : { count, json } }
     if (this.#registered !== id || !(await touchInstance(this.#sql, id, figures))) {
       // Another life has begun under this process, because somebody else was found to live under its id.
       if (this.#registered !== null && this.#registered !== id) this.#startedAt = new Date()
       await registerInstance(this.#sql, this.#startOf(id))
       this.#registered = id
       this.#tell()
-      await touchInstance(this.#sql, id, figures)
+      await touchInstance(this.#sql, id, { ...plain, underWay: { count, json } })
     }
+    this.#toldUnderWay = json
     // The database knows by now, unless there is more to know already.
-    if (!isClaimed || this.#figures().memoryEntries !== figures.memoryEntries) return
-    this.#isClaimed = false
-    await this.#traces?.rest()
+    const { memoryEntries, inFlightMost } = this.#figures()
+    if (!isUnheard || memoryEntries !== plain.memoryEntries || inFlightMost !== plain.inFlightMost) return
+    this.#isUnheard = false
+    await this.#traces?.setUnheard(false)
   }
 
   #startOf(id: string): InstanceStart {
@@ -156,7 +168,7 @@ export class InstanceRecord {
   }
 
   #tell(): void {
-    const { id, memoryEntries = null } = this.#figures()
-    this.onLife({ start: this.#startOf(id), memoryEntries })
+    const { id, memoryEntries, inFlightMost } = this.#figures()
+    this.onLife({ start: this.#startOf(id), promises: { memoryEntries, inFlightMost } })
   }
 }

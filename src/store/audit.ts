@@ -11,6 +11,7 @@ import {
 } from './partition-lives.ts'
 import { findSuspects, type SealedRows } from './audit-counts.ts'
 import { findLost } from './lives.ts'
+import { findCutShort } from './audit-under-way.ts'
 import type { GoneInstance } from './instance-deaths.ts'
 import type { Sql } from './sql.ts'
 
@@ -52,6 +53,9 @@ interface InstanceRow {
   accepted_seq: number | null
   spilled_entries: number | null
   memory_entries: number | null
+  in_flight: number | null
+  in_flight_most: number | null
+  under_way_count: number | null
   died_of: 'exited' | 'gone' | 'heir' | null
   /** First and last batch with entries of the window. */
   first_batch: number | null
@@ -157,6 +161,10 @@ async function auditInstance(sql: Sql, row: InstanceRow, context: Context): Prom
     if (isDayInWindow(partition, filter)) fold.reportShort(partition, entries)
   }
   if (context.lost !== null) fold.reportLost(context.lost)
+  if (state === 'died') {
+    for (const request of await findCutShort(sql, row.id))
+      if (isTimeInWindow(request.startedAtMs, filter)) fold.reportCutShort(request)
+  }
   const audit = fold.finish(state, isAtEnd && isEndInWindow(row, state, filter))
   const isMoving = state === 'live' && isAtEnd && newest?.is_final !== true
   return { ...audit, settledTo: isMoving ? settledToOf(row, newest, audit.waiting, filter) : null }
@@ -188,8 +196,8 @@ function isEndInWindow(row: InstanceRow, state: InstanceState, { since, until }:
 function withGone(row: InstanceRow, gone: readonly GoneInstance[]): InstanceRow {
   const found = gone.find(({ id }) => id === row.id)
   if (found === undefined || row.died_of !== null) return row
-  const isPromiseKnown = !found.isCutOff || row.journal_ms !== null
-  return { ...row, died_of: 'gone', memory_entries: isPromiseKnown ? row.memory_entries : null }
+  const promises = found.isCutOff ? { memory_entries: null, in_flight_most: null } : {}
+  return { ...row, died_of: 'gone', ...promises }
 }
 
 function stateOf(row: InstanceRow, lost: LostLife | null): InstanceState {
@@ -210,7 +218,8 @@ async function findInstances(
   const hosts = [...lost.values()].map(({ host }) => host)
   return await sql<InstanceRow[]>`
     SELECT coalesce(i.id, t.instance, v.id) AS id, coalesce(i.host, v.host) AS host, i.version, i.started_at, i.last_seen_at, i.ended_at,
-      i.capacity_entries, i.journal_ms, i.accepted_seq, i.spilled_entries, i.memory_entries, i.died_of, t.first_batch, t.last_batch,
+      i.capacity_entries, i.journal_ms, i.accepted_seq, i.spilled_entries, i.memory_entries, i.in_flight,
+      i.in_flight_most, i.under_way_count, i.died_of, t.first_batch, t.last_batch,
       clock_timestamp() AS now
     FROM (
       SELECT l.instance, min(l.batch) AS first_batch, max(l.batch) AS last_batch FROM access_ledger l
@@ -315,6 +324,9 @@ function instanceOf(row: InstanceRow): AuditedInstance {
     capacityEntries: row.capacity_entries,
     // One that nobody has seen die may have lived on without the database, and what it promised then is not known.
     memoryEntries: row.died_of === null ? null : row.memory_entries,
+    inFlight: row.in_flight,
+    inFlightMost: row.died_of === null ? null : row.in_flight_most,
+    underWayCount: row.under_way_count,
     diedOf: row.died_of,
     journalMs: row.journal_ms,
     acceptedSeq: row.accepted_seq,
@@ -363,6 +375,10 @@ function rangeOf(row: BatchRow, cover: RowsCover): DeepBatch['range'] | null {
     return null
   if (rowsStates(row, cover).some(({ state }) => state !== 'present')) return null
   return { firstSeq: first_seq, lastSeq: last_seq, from: first_started_at, to: last_started_at }
+}
+
+function isTimeInWindow(ms: number, { since, until }: AuditFilter): boolean {
+  return (since === undefined || ms >= since.getTime()) && (until === undefined || ms < until.getTime())
 }
 
 /** Whether a partition's day lies in the window. */

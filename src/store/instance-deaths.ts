@@ -1,7 +1,8 @@
-import { existsSync } from 'node:fs'
+import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { hasEnded } from '../lib/machine.ts'
-import type { InstanceStart } from './instances.ts'
+import { UNHEARD_FILE } from '../model/unheard.ts'
+import type { InstancePromises, InstanceStart } from './instances.ts'
 import type { Sql } from './sql.ts'
 
 /**
@@ -14,8 +15,8 @@ export type DeathSign = 'exited' | 'gone' | 'heir'
 export interface InstanceDeath {
   readonly id: string
   readonly sign: DeathSign
-  /** Its last promise, as its parent heard it; null when the database knows no worse. */
-  readonly memoryEntries: number | null
+  /** Its last promises, as its parent heard them; null when the database knows no worse. */
+  readonly promises: InstancePromises | null
   /** It had promised more than the database may have heard. */
   readonly isCutOff: boolean
   /** For one that may never have reached the database. */
@@ -37,23 +38,39 @@ export async function findGone(sql: Sql, machine: string): Promise<GoneInstance[
     WHERE machine = ${machine} AND ended_at IS NULL AND died_at IS NULL AND process_id IS NOT NULL`
   return rows
     .filter(({ pid, started }) => hasEnded(machine, pid, started))
-    .map(({ id, folder }) => ({ id, isCutOff: folder === null || existsSync(join(folder, id)) }))
+    .map(({ id, folder }) => ({
+      id,
+      isCutOff: folder === null || mayBeThere(join(folder, id, UNHEARD_FILE)),
+    }))
+}
+
+/** What cannot be looked at may be there. */
+function mayBeThere(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ENOTDIR'
+  }
 }
 
 /** Writes a death down; of one that is known already, only what makes it worse. One that stopped in order did not die. */
 export async function noteDeath(sql: Sql, death: InstanceDeath): Promise<void> {
-  const { id, sign, memoryEntries, isCutOff, start } = death
+  const { id, sign, isCutOff, start } = death
+  const { memoryEntries = null, inFlightMost = null } = death.promises ?? {}
   if (start !== null) {
     await sql`
-      INSERT INTO instances (id, host, version, started_at, last_seen_at, capacity_entries, journal_ms, memory_entries)
+      INSERT INTO instances (id, host, version, started_at, last_seen_at, capacity_entries, journal_ms, memory_entries,
+        in_flight_most)
       VALUES (${id}, ${start.host}, ${start.version}, ${start.startedAt}, clock_timestamp(), ${start.capacityEntries},
-        ${start.journalMs}, ${memoryEntries})
+        ${start.journalMs}, ${memoryEntries}, ${inFlightMost})
       ON CONFLICT (id) DO NOTHING`
   }
   await sql`
     UPDATE instances SET died_at = coalesce(died_at, clock_timestamp()), died_of = CASE WHEN ${sign} = 'exited' THEN 'exited' ELSE coalesce(died_of, ${sign}) END,
-      -- With a journal its entries were on disk all the same.
-      memory_entries = CASE WHEN ${isCutOff} AND journal_ms IS NULL THEN NULL
-        ELSE greatest(memory_entries, CASE WHEN memory_entries IS NOT NULL THEN ${memoryEntries}::bigint END) END
+      -- What was not promised, or cannot be believed, stays so.
+      memory_entries = CASE WHEN NOT ${isCutOff} AND memory_entries IS NOT NULL
+        THEN greatest(memory_entries, ${memoryEntries}::bigint) END,
+      in_flight_most = CASE WHEN NOT ${isCutOff} AND in_flight_most IS NOT NULL
+        THEN greatest(in_flight_most, ${inFlightMost}::bigint) END
     WHERE id = ${id} AND ended_at IS NULL`
 }

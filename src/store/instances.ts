@@ -33,6 +33,17 @@ export interface InstanceFigures {
   readonly spilledEntries: number
   /** The most that it lets be in neither database nor segment before it has said otherwise; null when it cannot promise. */
   readonly memoryEntries?: number | null
+  /** Requests that are being answered, and the most that there may be before it has said otherwise. */
+  readonly inFlight?: number
+  readonly inFlightMost?: number | null
+  /** Those that take long, as JSON that PostgreSQL takes; undefined for as before. */
+  readonly underWay?: { readonly count: number; readonly json: string } | undefined
+}
+
+/** What an instance promises, each until it has said otherwise; null when it cannot promise. */
+export interface InstancePromises {
+  readonly memoryEntries: number | null
+  readonly inFlightMost: number | null
 }
 
 /**
@@ -55,13 +66,17 @@ export async function registerInstance(sql: Sql, instance: InstanceStart): Promi
  * just written: this may be its last word, which was under way.
  */
 export async function touchInstance(sql: Sql, id: string, figures: InstanceFigures): Promise<boolean> {
-  const { acceptedSeq, spilledEntries, memoryEntries = null } = figures
+  const { acceptedSeq, spilledEntries, memoryEntries = null, inFlight = null, inFlightMost = null } = figures
+  const { underWay } = figures
   const isAlive = sql`died_at < clock_timestamp() - ${LAST_WORD_MS} * interval '1 millisecond'`
   const { count } = await sql`
     UPDATE instances SET last_seen_at = greatest(last_seen_at, clock_timestamp()),
       accepted_seq = greatest(accepted_seq, ${acceptedSeq}), spilled_entries = ${spilledEntries},
       -- An attempt that was given up may come after a later one.
       memory_entries = CASE WHEN accepted_seq > ${acceptedSeq} THEN memory_entries ELSE ${memoryEntries}::bigint END,
+      in_flight_most = CASE WHEN accepted_seq > ${acceptedSeq} THEN in_flight_most ELSE ${inFlightMost}::bigint END,
+      in_flight = ${inFlight},
+      ${underWay === undefined ? sql`` : sql`under_way = ${underWay.json}::text::jsonb, under_way_count = ${underWay.count},`}
       died_at = CASE WHEN ${isAlive} THEN NULL ELSE died_at END, died_of = CASE WHEN ${isAlive} THEN NULL ELSE died_of END
     WHERE id = ${id}`
   return count === 1
@@ -71,19 +86,23 @@ export async function touchInstance(sql: Sql, id: string, figures: InstanceFigur
 const LAST_WORD_MS = 5000
 
 /**
- * Raises what an instance lets be in memory. One message, which a server that is frozen carries out when it goes on, though the
+ * Raises what an instance promises. One message, which a server that is frozen carries out when it goes on, though the
  * process be dead by then: with parameters it would be asked first what they are.
  */
-export async function raiseMemory(
+export async function raisePromises(
   sql: Sql,
   id: string,
-  figures: { readonly acceptedSeq: number; readonly memoryEntries: number },
+  figures: InstancePromises & { readonly acceptedSeq: number },
 ): Promise<void> {
   if (!/^[0-9a-f-]{36}$/.test(id)) throw new TypeError('not an instance')
-  const [entries, seq] = [BigInt(figures.memoryEntries), BigInt(figures.acceptedSeq)]
+  const literal = (n: number | null): string => (n === null ? 'NULL' : BigInt(n).toString())
+  const { acceptedSeq, memoryEntries, inFlightMost } = figures
+  // NULL stays: what cannot be promised is not promised by a number that is raised.
   await sql.unsafe(
-    `UPDATE instances SET memory_entries = greatest(memory_entries, ${entries}), accepted_seq = greatest(accepted_seq, ${seq})
-     WHERE id = '${id}' AND memory_entries IS NOT NULL`,
+    `UPDATE instances SET accepted_seq = greatest(accepted_seq, ${literal(acceptedSeq)}),
+       memory_entries = CASE WHEN memory_entries IS NOT NULL THEN greatest(memory_entries, ${literal(memoryEntries)}) END,
+       in_flight_most = CASE WHEN in_flight_most IS NOT NULL THEN greatest(in_flight_most, ${literal(inFlightMost)}) END
+     WHERE id = '${id}'`,
   )
 }
 
@@ -94,7 +113,7 @@ export async function raiseMemory(
 export async function endInstance(sql: Sql, id: string, figures: InstanceFigures): Promise<boolean> {
   const { count } = await sql`
     UPDATE instances SET last_seen_at = greatest(last_seen_at, clock_timestamp()), ended_at = clock_timestamp(),
-      died_at = NULL, died_of = NULL, accepted_seq = ${figures.acceptedSeq}, spilled_entries = ${figures.spilledEntries}
+      died_at = NULL, died_of = NULL, in_flight = 0, in_flight_most = NULL, under_way = NULL, under_way_count = NULL, accepted_seq = ${figures.acceptedSeq}, spilled_entries = ${figures.spilledEntries}
     WHERE id = ${id} AND ended_at IS NULL`
   return count === 1
 }

@@ -1,3 +1,4 @@
+import { forgetUnderWay } from './audit-under-way.ts'
 import { StoreError } from './errors.ts'
 import { noteDropped, noteExpiring } from './partition-lives.ts'
 import { ensurePartitionFor, findPartition, PARTITION_LOCK_KEY, retried } from './partitions.ts'
@@ -95,6 +96,7 @@ export async function dropExpiredPartitions(sql: Sql, options: RetentionOptions)
   if (retention === null) return { dropped: [], held: null, offsetMs }
   if (retention.isHeld) return { dropped: [], held: 'clock_jump', offsetMs }
   await attachKept(sql, retention.days)
+  await forgetUnderWay(sql, retention.days)
   const dropped: string[] = []
   const left: string[] = []
   let cause: unknown

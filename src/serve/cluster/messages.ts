@@ -5,7 +5,7 @@ import type { LimitNews } from '../../limits/limit-news.ts'
 import type { FamilySamples } from '../../metrics/family.ts'
 import type { LogFormat } from '../../logger-pretty.ts'
 import type { DatabaseTarget } from '../../model/database-target.ts'
-import type { InstanceStart } from '../../store/instances.ts'
+import type { InstancePromises, InstanceStart } from '../../store/instances.ts'
 
 /*
  * What the primary and its workers tell each other, as JSON over the pipe between them. Messages arrive in the order in
@@ -55,7 +55,7 @@ export interface WorkerState {
 /** The life in which a worker writes entries, and what it promises of its memory: what is to be told of its death. */
 export interface WorkerLife {
   readonly start: Omit<InstanceStart, 'startedAt'> & { readonly startedAtMs: number }
-  readonly memoryEntries: number | null
+  readonly promises: InstancePromises
 }
 
 /** How a worker is. */

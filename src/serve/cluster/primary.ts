@@ -118,8 +118,8 @@ export class Primary {
     if (isClean !== null || life === null) return
     const { startedAtMs, ...rest } = life.start
     const start = { ...rest, startedAt: new Date(startedAtMs) }
-    const { memoryEntries } = life
-    this.#deaths.add({ id: start.id, sign: 'exited', memoryEntries, isCutOff: memoryEntries === null, start })
+    const { promises } = life
+    this.#deaths.add({ id: start.id, sign: 'exited', promises, isCutOff: false, start })
   }
 
   /** Takes over what a reload may change, here and in all workers. */

@@ -92,9 +92,9 @@ class Worker {
     const peers = new LimitPeer((news) => this.#send({ type: 'limits', news }))
     const database = { target, readerTarget: target, release: () => Promise.resolve() }
     this.#gateway = new Gateway(config, database, this.#logger, { via, peers, isFirst: start.worker === 1 })
-    this.#gateway.onLife(({ start: { startedAt, ...rest }, memoryEntries }) => {
+    this.#gateway.onLife(({ start: { startedAt, ...rest }, promises }) => {
       const start = { ...rest, startedAtMs: startedAt.getTime() }
-      this.#send({ type: 'life', start, memoryEntries })
+      this.#send({ type: 'life', start, promises })
     })
     charge(this.#gateway.limiter, start.limits)
     this.#lending = new BorrowedSocket({

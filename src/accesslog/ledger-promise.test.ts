@@ -1,14 +1,14 @@
 import fc from 'fast-check'
 import t from 'tap'
+import { PromisedBound } from '../lib/promised-bound.ts'
 import { Ledger } from './ledger.ts'
-import { MemoryPromise } from './memory-promise.ts'
 
-function promised(floor: number): { ledger: Ledger; promise: MemoryPromise; raises: number[] } {
+function promised(floor: number): { ledger: Ledger; promise: PromisedBound; raises: number[] } {
   const ledger = new Ledger()
   const raises: number[] = []
-  const promise: MemoryPromise = new MemoryPromise(ledger, {
+  const promise: PromisedBound = new PromisedBound(ledger.unsettledEntries, {
     floor,
-    onRaise: () => raises.push(promise.entries),
+    onRaise: () => raises.push(promise.most),
   })
   return { ledger, promise, raises }
 }
@@ -26,7 +26,7 @@ t.test('D11: whatever comes and goes, twice what is unsettled has been promised 
       const account = ledger.account('acme')
       let isKept = true
       const look = (): void => {
-        isKept &&= promise.entries >= 64 && ledger.unsettled <= promise.entries / 2
+        isKept &&= promise.most >= 64 && ledger.unsettled <= promise.most / 2
       }
       for (const { push = 0, store = 0, drop = 0, beat = 0 } of steps as Record<string, number>[]) {
         for (let i = 0; i < push; i++, look()) ledger.accept(account)
@@ -47,9 +47,9 @@ t.test('D11: it is raised in few steps, and lowered when little has come for a w
   t.same(raises, [128, 256, 512, 1024, 2048])
   ledger.settle('acme', 1000)
   promise.beat()
-  t.equal(promise.entries, 2048, 'it may have been much a moment ago')
+  t.equal(promise.most, 2048, 'it may have been much a moment ago')
   for (let i = 0; i < 200; i++) promise.beat()
-  t.equal(promise.entries, 64)
+  t.equal(promise.most, 64)
 })
 
 t.test('D11: drops are unsettled until a batch that tells of them is safe', async (t) => {
