@@ -11,7 +11,7 @@ import type { ExitCode, Io } from './io.ts'
 import { requireTenant } from './known-names.ts'
 import { openListing, type RowShape } from './listing.ts'
 import { writeOut } from './output.ts'
-import { NOT_YET_MS, Problems, TIME_FORM } from './problems.ts'
+import { Problems, TIME_FORM } from './problems.ts'
 import { escapeUnsafe, safeJson } from './text.ts'
 
 /** The flags of `waybill audit`. */
@@ -60,7 +60,7 @@ export function readAuditFilter(flags: AuditFlags, nowMs: number, problems: Prob
 
 async function audit(io: Io, flags: AuditFlags): Promise<ExitCode> {
   const problems = new Problems()
-  readAuditFilter(flags, NOT_YET_MS, problems)
+  problems.readAtAnyTime((nowMs, found) => readAuditFilter(flags, nowMs, found))
   const settleMs = flags.settle === undefined ? null : problems.durationMs('--settle', flags.settle)
   problems.throwIfAny()
   return await withDatabase(io, flags, 'reader', async ({ sql }) => {

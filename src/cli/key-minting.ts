@@ -18,7 +18,7 @@ import type { ExitCode, Io } from './io.ts'
 import { KEY_SHAPE } from './key-shape.ts'
 import { noTenant, routeProblem } from './known-names.ts'
 import { writeOut } from './output.ts'
-import { NOT_YET_MS, Problems, RATE_FORM } from './problems.ts'
+import { Problems, RATE_FORM } from './problems.ts'
 import { safeJson } from './text.ts'
 
 export interface MintFlags {
@@ -102,7 +102,7 @@ export function keyName(value: string, problems: Problems): string {
 
 async function mint(io: Io, flags: MintFlags): Promise<ExitCode> {
   const problems = new Problems()
-  readMintRequest(flags, NOT_YET_MS, problems)
+  problems.readAtAnyTime((nowMs, found) => readMintRequest(flags, nowMs, found))
   problems.throwIfAny()
   return await withDatabase(io, flags, 'control', async ({ sql, config }) => {
     const request = await readByDatabase(io, sql, (nowMs, found) => readMintRequest(flags, nowMs, found))

@@ -12,7 +12,7 @@ import { KEY_SHAPE } from './key-shape.ts'
 import { requireTenant } from './known-names.ts'
 import { printListing } from './listing.ts'
 import { writeOut } from './output.ts'
-import { NOT_YET_MS, Problems, RATE_FORM } from './problems.ts'
+import { Problems, RATE_FORM } from './problems.ts'
 import { safeJson } from './text.ts'
 
 interface KeyFlags extends FormatFlags {
@@ -120,7 +120,7 @@ export function readKeyChanges(flags: KeyFlags, nowMs: number, problems: Problem
 
 async function set(io: Io, id: string, flags: KeyFlags): Promise<ExitCode> {
   const problems = new Problems()
-  const given = readKeyChanges(flags, NOT_YET_MS, problems)
+  const given = problems.readAtAnyTime((nowMs, found) => readKeyChanges(flags, nowMs, found))
   const ifVersion =
     flags.ifVersion === undefined
       ? null

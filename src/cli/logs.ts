@@ -17,7 +17,7 @@ import type { ExitCode, Io } from './io.ts'
 import { requireKey, requireTenant, routeProblem } from './known-names.ts'
 import { openListing, type Listing } from './listing.ts'
 import { readLogQuery, type LogFlags, type LogQuery } from './log-query.ts'
-import { NOT_YET_MS, Problems, TIME_FORM } from './problems.ts'
+import { Problems, TIME_FORM } from './problems.ts'
 
 const PAGE = 500
 const FOLLOW_POLL_MS = 500
@@ -49,7 +49,7 @@ export function addLogsCommand(program: Command, cli: Cli): void {
 
 async function logs(io: Io, flags: LogFlags): Promise<ExitCode> {
   const problems = new Problems()
-  const { isWholeKey } = readLogQuery(flags, NOT_YET_MS, problems)
+  const { isWholeKey } = problems.readAtAnyTime((nowMs, found) => readLogQuery(flags, nowMs, found))
   problems.throwIfAny()
   if (isWholeKey) {
     io.stderr.write('warning: the key itself was on the command line, where others may see it\n')

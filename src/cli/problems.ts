@@ -16,11 +16,8 @@ const MAX_RATE = 1_000_000
 export const TIME_FORM =
   'a time ago (15m, 1h, 7d), a UTC date (2026-11-21) or an ISO 8601 time (2026-11-21T09:30:00Z)'
 
-/**
- * What time it is before the database has told it: flags are read once without it, for what is wrong whatever the time, as the clock of the
- * machine where a command is typed says nothing of it.
- */
-export const NOT_YET_MS = Number.NaN
+/** 2 January 9999: after what anybody means by a time. */
+const LATE_MS = Date.UTC(9999, 0, 2)
 
 /**
  * Reads the flags of one command and collects what is wrong with them, so that the user is told all of it at once.
@@ -36,6 +33,18 @@ export class Problems {
   /** Throws a `UsageError` with every problem, if there is one. */
   throwIfAny(): void {
     if (this.#found.length > 0) throw new UsageError(this.#found)
+  }
+
+  /**
+   * Reads flags before the database has told the time: adds what is wrong with them at whatever time. The clock of the machine where a command
+   * is typed has no say in it.
+   */
+  readAtAnyTime<T>(read: (nowMs: number, found: Problems) => T): T {
+    const [early, late] = [new Problems(), new Problems()]
+    const value = read(0, early)
+    read(LATE_MS, late)
+    for (const problem of early.#found) if (late.#found.includes(problem)) this.add(problem)
+    return value
   }
 
   slug(label: string, value: string): string {

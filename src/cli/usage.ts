@@ -8,7 +8,7 @@ import { addFormatFlags, readFormat, type FormatFlags } from './flags.ts'
 import type { ExitCode, Io } from './io.ts'
 import { requireTenant } from './known-names.ts'
 import { openListing, type Format, type RowShape } from './listing.ts'
-import { NOT_YET_MS, Problems, TIME_FORM } from './problems.ts'
+import { Problems, TIME_FORM } from './problems.ts'
 
 /** The flags of `waybill usage`. */
 export interface UsageFlags extends FormatFlags {
@@ -56,8 +56,7 @@ export function readUsageQuery(flags: UsageFlags, nowMs: number, problems: Probl
   if (flags.period !== undefined && isRange) problems.add('--period contradicts --since and --until')
   if (flags.until !== undefined && flags.since === undefined) problems.add('--until needs --since')
   if (flags.since === undefined) {
-    const month = Number.isNaN(nowMs) ? '1970-01' : zone.dayOf(nowMs).slice(0, 7)
-    const range = period(flags.period ?? month, zone)
+    const range = period(flags.period ?? zone.dayOf(nowMs).slice(0, 7), zone)
     if (range === null) problems.add('--period: must be such as 2026-11, 2026-11-21 or 2026')
     return { format, filter: { ...scope, ...(range ?? { since: new Date(0), until: new Date(0) }) } }
   }
@@ -113,7 +112,7 @@ const USAGE_SHAPE: RowShape<UsageRow> = {
 
 async function usage(io: Io, flags: UsageFlags): Promise<ExitCode> {
   const problems = new Problems()
-  readUsageQuery(flags, NOT_YET_MS, problems)
+  problems.readAtAnyTime((nowMs, found) => readUsageQuery(flags, nowMs, found))
   problems.throwIfAny()
   return await withDatabase(io, flags, 'reader', async (database) => {
     const { sql } = database

@@ -41,9 +41,8 @@ export class TimeZone {
     }
   }
 
-  /** What a clock on the wall shows at the moment, to the minute; NaN of NaN. */
+  /** What a clock on the wall shows at the moment, to the minute. */
   wallAt(ms: number): number {
-    if (Number.isNaN(ms)) return ms
     const parts = new Map(this.#format.formatToParts(ms).map(({ type, value }) => [type, Number(value)]))
     const part = (type: Intl.DateTimeFormatPartTypes): number => parts.get(type) ?? Number.NaN
     return Date.UTC(part('year'), part('month') - 1, part('day'), part('hour'), part('minute'))
