@@ -107,6 +107,11 @@ export class CopyConnection implements BatchStore {
   }
 }
 
+/** When the last entry of the batch started, for Postgres; null when it has none. */
+function lastStart({ range }: Batch): string | null {
+  return range === null ? null : new Date(range.lastStartedAtMs).toISOString()
+}
+
 interface LedgerDigest {
   readonly batch: string
   readonly digest: Buffer | null
@@ -191,14 +196,19 @@ class Session {
     })
   }
 
-  /** Digests that the ledger has under the numbers of the batches, all of one instance. Rejects with the driver's error. */
+  /**
+   * Digests that the ledger has under the numbers of the batches, all of one instance; null for one that is known to be in a
+   * checkpoint, and no more. Rejects with the driver's error.
+   */
   async storedDigests(batches: readonly Batch[]): Promise<Map<number, Buffer | null>> {
     await this.#connect()
     let rows: LedgerDigest[] = []
     const asked = this.#client
       .query<LedgerDigest>(
-        'SELECT batch, digest FROM access_ledger WHERE instance = $1 AND batch = ANY($2)',
-        [batches[0]?.instance, batches.map(({ number }) => number)],
+        `SELECT batch, digest FROM access_ledger WHERE instance = $1 AND batch = ANY($2)
+         UNION ALL
+         SELECT batch, digest FROM access_folded_batches($1::uuid, $2::bigint[], $3::timestamptz[])`,
+        [batches[0]?.instance, batches.map(({ number }) => number), batches.map(lastStart)],
       )
       .then((answer) => (rows = answer.rows))
     await this.#bounded('SELECT', asked)

@@ -88,12 +88,12 @@ interface AuditScene {
 
 function exitCodeOf(summary: AuditSummary, settledAt: Date | null): ExitCode {
   if (summary.gapCount > 0 || isOfNothing(summary)) return 1
-  return isWhole(summary, settledAt) ? 0 : 3
+  return isWhole(summary, settledAt) && !summary.isCutByFold ? 0 : 3
 }
 
 /** A wrong database, window or tenant looks like this: it must not look like a proof. */
-function isOfNothing({ batches, total }: AuditSummary): boolean {
-  return batches === 0 && total.accepted === 0
+function isOfNothing({ batches, total, isCutByFold }: AuditSummary): boolean {
+  return batches === 0 && total.accepted === 0 && !isCutByFold
 }
 
 /** Whether all was looked at that had been accepted when the audit was asked for, or when its window ends. */
@@ -191,14 +191,25 @@ function verdict(summary: AuditSummary, { isDeep, settledAt }: AuditScene): stri
   ]
   if (total.expired > 0) parts.push(`${total.expired} of the stored have expired`)
   if (waiting > 0) parts.push(`${waiting} on their way`)
+  if (summary.foldedBatches > 0) {
+    parts.push(
+      `${summary.foldedBatches} batches known in sum, each by itself since ${summary.batchesSince?.toISOString()}`,
+    )
+  }
+  if (summary.isCutByFold) {
+    parts.push(
+      'not seen: batches before that, which are known in sum only, together with those of other times',
+    )
+  }
   const books = parts.join('; ')
   if (gapCount > 0) return `INCOMPLETE, ${gapCount} ${gapCount === 1 ? 'gap' : 'gaps'}: ${books}`
-  if (settledTo === null) return `complete: ${books}`
+  const since = summary.isCutByFold ? ` since ${summary.batchesSince?.toISOString()}` : ''
+  if (settledTo === null) return `complete${since}: ${books}`
   const upTo = (settledAt !== null && settledTo >= settledAt ? settledAt : settledTo).toISOString()
   const rest = isWhole(summary, settledAt)
     ? ''
     : '; not seen: what live gateways accepted since (--settle 10s waits for it)'
-  return `complete up to ${upTo}: ${books}${rest}`
+  return `complete${since} up to ${upTo}: ${books}${rest}`
 }
 
 function droppedOf({ dropped }: Pick<AuditAccount, 'dropped'>): number {

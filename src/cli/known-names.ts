@@ -12,7 +12,9 @@ import { CommandError } from './errors.ts'
  */
 export async function requireTenant(sql: Sql, slug: string | undefined): Promise<void> {
   if (slug === undefined || (await getTenant(sql, slug)) !== null) return
-  const [row] = await sql`SELECT FROM access_ledger WHERE tenants ? ${slug} OR dropped ? ${slug} LIMIT 1`
+  const [row] = await sql`
+    SELECT FROM access_ledger WHERE tenants ? ${slug} OR dropped ? ${slug}
+    UNION ALL SELECT FROM access_checkpoints WHERE accounts ? ${slug} LIMIT 1`
   if (row !== undefined) return
   const hint = didYouMean(slug, await tenantsLike(sql, slug))
   throw new CommandError(`there is no tenant ${slug}, and the ledger has none of that name${hint}`)

@@ -260,6 +260,13 @@ export const OPTIONS = {
   ),
   'accessLog.partitionsAheadDays': integer(7, 1, 365, 'Daily partitions are made this many days ahead'),
 
+  'accessLog.ledgerDays': integer(
+    90,
+    1,
+    36_500,
+    'Ledger rows older than this, whose entries retention has dropped, are summed up: one row for each process life',
+  ),
+
   'rollUps.intervalMs': milliseconds(
     60_000,
     1000,

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { AuditSum, type AuditedInstance, type InstanceAudit } from './audit.ts'
-import { type AuditedBatch, AuditFold } from './audit-fold.ts'
+import type { AuditedBatch } from './audit-batch.ts'
+import { AuditFold } from './audit-fold.ts'
 import { firstDigest, nextDigest, rowsDigest } from './ledger-chain.ts'
 
 const INSTANCE: AuditedInstance = {

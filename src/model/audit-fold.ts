@@ -1,4 +1,5 @@
 import {
+  addAccount,
   addDropped,
   type AuditAccount,
   type AuditedInstance,
@@ -10,35 +11,10 @@ import {
 } from './audit.ts'
 import type { LostLife } from './life.ts'
 import { cutShortWords, deathWords, howMany, who } from './audit-words.ts'
-import { firstDigest, nextDigest, type TenantCounts, type TenantDrops } from './ledger-chain.ts'
+import { type AuditedBatch, droppedOf, settledSeq, storedRows, sumOf } from './audit-batch.ts'
+import { type Checkpoint, lastBatchOf } from './checkpoint.ts'
+import { firstDigest, nextDigest } from './ledger-chain.ts'
 import type { UnderWay } from './under-way.ts'
-
-/** A row of `access_ledger`, and what the auditor asks about it. */
-export interface AuditedBatch {
-  readonly batch: number
-  readonly firstSeq: number | null
-  readonly lastSeq: number | null
-  /** As sealed: stored and quarantined. */
-  readonly entries: number
-  readonly bytes: number
-  readonly dropped: TenantDrops | null
-  /** As sealed. */
-  readonly tenants: TenantCounts | null
-  readonly quarantined: TenantCounts | null
-  /** Quarantined rows of the batch that an operator has decided on since: tenant, `stored` or `dropped`, number. */
-  readonly resolved: readonly (readonly [string, string, number])[]
-  readonly acceptedSeq: number | null
-  readonly buffered: number | null
-  readonly rowsDigest: Buffer | null
-  readonly digest: Buffer | null
-  readonly isFinal: boolean
-  /** Whether it holds entries of the window that is audited. */
-  readonly isInWindow: boolean
-  /** Whether retention has dropped all its rows, and said so. */
-  readonly isExpired: boolean
-  /** The partition of some or all of its rows, when it is gone and retention did not drop it; null when none is. */
-  readonly goneFrom: string | null
-}
 
 /** What an audit is restricted to, and what the caller knows beside the database. */
 export interface AuditScope {
@@ -75,6 +51,27 @@ export class AuditFold {
   constructor(instance: AuditedInstance, scope: AuditScope) {
     this.#instance = instance
     this.#scope = scope
+  }
+
+  /** Begins behind a checkpoint; `isCounted`: all its batches are of the window. */
+  begin(checkpoint: Checkpoint, isCounted: boolean): void {
+    this.#previous = lastBatchOf(checkpoint, isCounted)
+    if (!isCounted) return
+    this.#batches += checkpoint.lastBatch
+    for (const account of checkpoint.accounts) addAccount(this.#account(account.tenant), account)
+  }
+
+  /** Whether no batch so far is part of a gap; those of drops and quarantine are in the accounts. */
+  get isSound(): boolean {
+    return this.#gaps.length === 0 && this.#unproven === null && this.#gone.size === 0
+  }
+
+  /** What the batches so far, the checkpoint included, come to; null when the last one has no figures of its own. */
+  get sums(): Omit<Checkpoint, 'firstAt' | 'lastAt'> | null {
+    const { batch, digest = null, acceptedSeq = null, buffered = null, isFinal } = this.#previous ?? {}
+    if (batch === undefined || digest === null || acceptedSeq === null || buffered === null) return null
+    const accounts = [...this.#accounts.values()]
+    return { lastBatch: batch, digest, acceptedSeq, buffered, isFinal: isFinal === true, accounts }
   }
 
   /** Takes the last batch before the window: known, but no part of the audit. */
@@ -358,27 +355,6 @@ export class AuditFold {
     const line = `${who(this.#instance, tenant)}: ${howMany(entries, entriesAtMost)}${detail}`
     this.#gaps.push({ kind, instance: this.#instance.id, ...figures, line })
   }
-}
-
-/** Entries that had been settled, as a row or a drop, when the batch was sealed, it included; null when not known. */
-function settledSeq(batch: AuditedBatch): number | null {
-  if (batch.acceptedSeq === null) return null
-  if (batch.isFinal) return batch.acceptedSeq - (batch.buffered ?? 0)
-  return batch.buffered === null ? null : batch.acceptedSeq - batch.buffered
-}
-
-/** Rows of the batch that must be in the table: all that were sealed, but for those in quarantine. */
-export function storedRows(batch: AuditedBatch): number {
-  const back = batch.resolved.reduce((sum, [, resolution, n]) => sum + (resolution === 'stored' ? n : 0), 0)
-  return batch.entries - sumOf(batch.quarantined ?? {}) + back
-}
-
-function droppedOf(dropped: TenantDrops | null): number {
-  return Object.values(dropped ?? {}).reduce((sum, reasons) => sum + sumOf(reasons), 0)
-}
-
-function sumOf(counts: TenantCounts): number {
-  return Object.values(counts).reduce((sum, n) => sum + n, 0)
 }
 
 function countBetween(numbers: ReadonlySet<number> | undefined, from: number, to: number): number {

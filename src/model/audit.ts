@@ -99,8 +99,19 @@ export interface InstanceAudit {
   readonly gaps: readonly AuditGap[]
   /** Gaps beyond those listed. */
   readonly gapsOmitted: number
+  /** Batches that are known in sum only; null when there are none, or none of them may be of the window. */
+  readonly folded?: FoldedPart | null
   /** Of a live instance whose end is in the window: what it accepted until then is accounted for; later entries may be on their way. */
   readonly settledTo?: Date | null
+}
+
+/** The oldest batches of an instance, whose rows have expired: their sums and the end of their chain are kept. */
+export interface FoldedPart {
+  readonly batches: number
+  /** When the last of their entries started. */
+  readonly to: Date
+  /** Whether they are in the accounts; false when the window begins or ends among them. */
+  readonly isCounted: boolean
 }
 
 /** The sums of an audit. */
@@ -113,6 +124,12 @@ export interface AuditSummary {
   readonly gapCount: number
   /** Until when what was accepted has been looked at, when live instances may have accepted more in the window; null when none has. */
   readonly settledTo: Date | null
+  /** Of the batches: those known in sum only. */
+  readonly foldedBatches: number
+  /** Since when every batch was looked at by itself, where some are known in sum only; null where all were. */
+  readonly batchesSince: Date | null
+  /** Whether the window begins or ends among batches that are known in sum only: those are not in the accounts. */
+  readonly isCutByFold: boolean
   /** Over all instances, by tenant's name. */
   readonly tenants: readonly AuditAccount[]
   readonly total: Omit<AuditAccount, 'tenant'>
@@ -121,6 +138,15 @@ export interface AuditSummary {
 /** A tenant's books, empty. */
 export function openAuditAccount(tenant: string): AuditAccount {
   return { tenant, accepted: 0, stored: 0, expired: 0, quarantined: 0, dropped: {} }
+}
+
+/** Adds the books of one account to those of another. */
+export function addAccount(sum: Omit<AuditAccount, 'tenant'>, account: Omit<AuditAccount, 'tenant'>): void {
+  sum.accepted += account.accepted
+  sum.stored += account.stored
+  sum.expired += account.expired
+  sum.quarantined += account.quarantined
+  for (const [reason, n] of Object.entries(account.dropped)) addDropped(sum.dropped, reason, n)
 }
 
 /** Adds `n` to the drops for a reason. */
@@ -144,13 +170,21 @@ export class AuditSum {
   #waiting = 0
   #gaps = 0
   #settledTo: Date | null = null
+  #foldedBatches = 0
+  #batchesSince: Date | null = null
+  #isCutByFold = false
 
   add(audit: InstanceAudit): void {
     this.#instances++
     this.#batches += audit.batches
     this.#waiting += audit.waiting
     this.#gaps += audit.gaps.length + audit.gapsOmitted
-    const { settledTo = null } = audit
+    const { settledTo = null, folded = null } = audit
+    if (folded !== null) {
+      if (folded.isCounted) this.#foldedBatches += folded.batches
+      else this.#isCutByFold = true
+      if (this.#batchesSince === null || folded.to > this.#batchesSince) this.#batchesSince = folded.to
+    }
     if (settledTo !== null && (this.#settledTo === null || settledTo < this.#settledTo))
       this.#settledTo = settledTo
     for (const account of audit.accounts) {
@@ -170,16 +204,11 @@ export class AuditSum {
       waiting: this.#waiting,
       gapCount: this.#gaps,
       settledTo: this.#settledTo,
+      foldedBatches: this.#foldedBatches,
+      batchesSince: this.#batchesSince,
+      isCutByFold: this.#isCutByFold,
       tenants: [...this.#accounts.values()].sort((a, b) => (a.tenant < b.tenant ? -1 : 1)),
       total,
     }
   }
-}
-
-function addAccount(sum: AuditAccount, account: AuditAccount): void {
-  sum.accepted += account.accepted
-  sum.stored += account.stored
-  sum.expired += account.expired
-  sum.quarantined += account.quarantined
-  for (const [reason, n] of Object.entries(account.dropped)) addDropped(sum.dropped, reason, n)
 }

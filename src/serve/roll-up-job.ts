@@ -1,22 +1,25 @@
 import type { Config } from '../config.ts'
 import type { Logger } from '../logger.ts'
 import type { DatabaseTarget } from '../model/database-target.ts'
+import { type FoldOptions, foldLedger } from '../store/ledger-fold.ts'
 import { boundRollUps, rollUp, type RollUpRetention } from '../store/roll-ups.ts'
 import { closeSql, openControl, type Sql } from '../store/sql.ts'
 
 const CLOSE_SQL_MS = 1000
 
-/** Days become final once a day. */
+/** Days become final, and ledger rows old enough, once a day. */
 const BOUND_INTERVAL_MS = 3_600_000
 
 /**
  * Brings the counts per minute up to date, on a handle of its own: catching up after an outage takes longer than the control
- * plane's statements may. Any number of gateways may run it; one at a time does the work.
+ * plane's statements may. Bounds them, and the ledger whose batches they have taken in. Any number of gateways may run it; one at
+ * a time does the work.
  */
 export class RollUpJob {
   readonly #sql: Sql
   readonly #intervalMs: number
   readonly #retention: RollUpRetention
+  readonly #fold: FoldOptions
   #boundedTick = -Infinity
   readonly #logger: Logger
   #timer: NodeJS.Timeout | null = null
@@ -27,6 +30,7 @@ export class RollUpJob {
     target: DatabaseTarget
     intervalMs: number
     retention: RollUpRetention
+    fold: FoldOptions
     logger: Logger
   }) {
     this.#sql = openControl(parts.target, {
@@ -36,6 +40,7 @@ export class RollUpJob {
     })
     this.#intervalMs = parts.intervalMs
     this.#retention = parts.retention
+    this.#fold = parts.fold
     this.#logger = parts.logger
   }
 
@@ -61,7 +66,10 @@ export class RollUpJob {
       const { state } = await rollUp(this.#sql)
       if (state === 'caught_up' && performance.now() - this.#boundedTick >= BOUND_INTERVAL_MS) {
         await boundRollUps(this.#sql, this.#retention)
-        this.#boundedTick = performance.now()
+        const fold = await foldLedger(this.#sql, this.#fold)
+        if (fold.batches > 0)
+          this.#logger.info({ batches: fold.batches }, 'old batches of the ledger summed up')
+        if (fold.state !== 'more') this.#boundedTick = performance.now()
       }
       this.#isFailing = false
       this.#schedule(state === 'more' ? 0 : this.#intervalMs)
@@ -75,9 +83,14 @@ export class RollUpJob {
 }
 
 /** The job's times as the configuration has them. */
-export function rollUpTimes(o: Config['options']): { intervalMs: number; retention: RollUpRetention } {
+export function rollUpTimes(o: Config['options']): {
+  intervalMs: number
+  retention: RollUpRetention
+  fold: FoldOptions
+} {
   return {
     intervalMs: o['rollUps.intervalMs'],
+    fold: { ledgerDays: o['accessLog.ledgerDays'] },
     retention: { minutesDays: o['rollUps.minutesDays'], days: o['rollUps.retentionDays'] },
   }
 }

@@ -1,4 +1,4 @@
-import { type AuditedBatch, storedRows } from '../model/audit-fold.ts'
+import { type AuditedBatch, storedRows } from '../model/audit-batch.ts'
 import type { Sql } from './sql.ts'
 
 /** Rows that one statement reads and hashes. */

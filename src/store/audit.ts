@@ -1,22 +1,24 @@
-import type { AuditedInstance, InstanceAudit, InstanceState } from '../model/audit.ts'
+import type { AuditedInstance, FoldedPart, InstanceAudit, InstanceState } from '../model/audit.ts'
 import type { LostLife } from '../model/life.ts'
-import { AuditFold, type AuditedBatch, type AuditScope } from '../model/audit-fold.ts'
-import { type DeepBatch, verifyRows } from './audit-rows.ts'
+import { AuditFold, type AuditScope } from '../model/audit-fold.ts'
+import type { Checkpoint } from '../model/checkpoint.ts'
 import {
-  dayOfPartition,
-  partitionOf,
-  readRowsCover,
-  type RowsCover,
-  type RowsState,
-} from './partition-lives.ts'
+  type AuditWindow,
+  batchOf,
+  type BatchRow,
+  inWindow,
+  PAGE_BATCHES,
+  rangeOf,
+  readBatches,
+} from './audit-batches.ts'
+import { type DeepBatch, verifyRows } from './audit-rows.ts'
+import { readCheckpoints } from './checkpoints.ts'
+import { dayOfPartition, readRowsCover, type RowsCover } from './partition-lives.ts'
 import { findSuspects, type SealedRows } from './audit-counts.ts'
 import { findLost } from './lives.ts'
 import { findCutShort } from './audit-under-way.ts'
 import type { GoneInstance } from './instance-deaths.ts'
 import type { Sql } from './sql.ts'
-
-/** Ledger rows read at once: a statement of some 20 ms. */
-const PAGE_BATCHES = 4000
 
 const DAY_MS = 86_400_000
 
@@ -24,10 +26,7 @@ const DAY_MS = 86_400_000
 const DEAD_AFTER_MS = 60_000
 
 /** What is audited: entries that started from `since` (inclusive) until `until` (exclusive); all when undefined. */
-export interface AuditFilter extends AuditScope {
-  readonly since?: Date
-  readonly until?: Date
-}
+export interface AuditFilter extends AuditScope, AuditWindow {}
 
 /** How an audit is made. */
 export interface AuditOptions {
@@ -63,28 +62,6 @@ interface InstanceRow {
   now: Date
 }
 
-interface BatchRow {
-  batch: number
-  first_seq: number | null
-  last_seq: number | null
-  entries: number
-  bytes: number
-  first_started_at: Date | null
-  last_started_at: Date | null
-  written_at: Date
-  written_xid: string
-  dropped: AuditedBatch['dropped']
-  tenants: AuditedBatch['tenants']
-  quarantined: AuditedBatch['quarantined']
-  resolved: [string, string, number][] | null
-  accepted_seq: number | null
-  buffered: number | null
-  rows_digest: Buffer | null
-  digest: Buffer | null
-  is_final: boolean
-  is_in_window: boolean
-}
-
 /**
  * Audits the instances that have, or may have, entries of the window, one after the other. It reads the ledger, in pages
  * by primary key, never a row of `access_log` unless it is `isCounted` or `isDeep`; memory does not grow with the number of
@@ -102,7 +79,10 @@ export async function* auditInstances(
   const lost = new Map(
     (await findLost(sql)).filter((l) => isLossInWindow(l, filter)).map((l) => [l.instance, l]),
   )
-  const instances = (await findInstances(sql, filter, lost)).map((row) => withGone(row, options.gone ?? []))
+  const checkpoints = await readCheckpoints(sql)
+  const folded = [...checkpoints].filter(([, each]) => partOf(each, filter) !== null)
+  const found = await findInstances(sql, filter, { lost, folded: folded.map(([id]) => id) })
+  const instances = found.map((row) => withGone(row, options.gone ?? []))
   const suspects =
     options.isCounted === true && options.isDeep !== true
       ? await findSuspects(sql, await readSealed(sql, filter), options.signal)
@@ -115,6 +95,7 @@ export async function* auditInstances(
       options: { ...options, isDeep },
       cover,
       lost: lost.get(row.id) ?? null,
+      checkpoint: checkpoints.get(row.id) ?? null,
     })
   }
 }
@@ -125,6 +106,7 @@ interface Context {
   readonly cover: RowsCover
   /** What is known to have been stored of it, and is not there. */
   readonly lost: LostLife | null
+  readonly checkpoint: Checkpoint | null
 }
 
 async function auditInstance(sql: Sql, row: InstanceRow, context: Context): Promise<InstanceAudit> {
@@ -133,6 +115,9 @@ async function auditInstance(sql: Sql, row: InstanceRow, context: Context): Prom
   const fold = new AuditFold(instance, filter)
   const state = stateOf(row, context.lost)
   const { before, after } = await neighbours(sql, row, filter)
+  const { checkpoint } = context
+  const folded = checkpoint === null ? null : partOf(checkpoint, filter)
+  if (checkpoint !== null) fold.begin(checkpoint, folded?.isCounted === true)
   let from = before ?? 0
   let isAtEnd = true
   let newest: BatchRow | null = null
@@ -166,8 +151,9 @@ async function auditInstance(sql: Sql, row: InstanceRow, context: Context): Prom
       if (isTimeInWindow(request.startedAtMs, filter)) fold.reportCutShort(request)
   }
   const audit = fold.finish(state, isAtEnd && isEndInWindow(row, state, filter))
-  const isMoving = state === 'live' && isAtEnd && newest?.is_final !== true
-  return { ...audit, settledTo: isMoving ? settledToOf(row, newest, audit.waiting, filter) : null }
+  const isFinal = newest?.is_final ?? checkpoint?.isFinal ?? false
+  const isMoving = state === 'live' && isAtEnd && !isFinal
+  return { ...audit, folded, settledTo: isMoving ? settledToOf(row, newest, audit.waiting, filter) : null }
 }
 
 /** Until when what a live instance accepted is accounted for; null when that is all of the window. */
@@ -207,15 +193,15 @@ function stateOf(row: InstanceRow, lost: LostLife | null): InstanceState {
   return row.now.getTime() - row.last_seen_at.getTime() <= DEAD_AFTER_MS ? 'live' : 'died'
 }
 
-/** Those with a batch in the window, those that lived in it, and those that have lost something of it; oldest first. */
+/** Those with a batch in the window, those that lived in it, that have lost something of it, or are known in sum; oldest first. */
 async function findInstances(
   sql: Sql,
   filter: AuditFilter,
-  lost: ReadonlyMap<string, LostLife>,
+  others: { readonly lost: ReadonlyMap<string, LostLife>; readonly folded: readonly string[] },
 ): Promise<InstanceRow[]> {
   const { since, until } = filter
-  const ids = [...lost.keys()]
-  const hosts = [...lost.values()].map(({ host }) => host)
+  const ids = [...new Set([...others.lost.keys(), ...others.folded])]
+  const hosts = ids.map((id) => others.lost.get(id)?.host ?? null)
   return await sql<InstanceRow[]>`
     SELECT coalesce(i.id, t.instance, v.id) AS id, coalesce(i.host, v.host) AS host, i.version, i.started_at, i.last_seen_at, i.ended_at,
       i.capacity_entries, i.journal_ms, i.accepted_seq, i.spilled_entries, i.memory_entries, i.in_flight,
@@ -235,25 +221,22 @@ async function findInstances(
     ORDER BY i.started_at NULLS FIRST, 1`
 }
 
+/** The part of the window that is known in sum only; null when there is none. */
+function partOf(
+  { lastBatch, firstAt, lastAt }: Checkpoint,
+  { since, until }: AuditWindow,
+): FoldedPart | null {
+  if ((since !== undefined && lastAt < since) || (until !== undefined && firstAt >= until)) return null
+  const isCounted = (since === undefined || firstAt >= since) && (until === undefined || lastAt < until)
+  return { batches: lastBatch, to: lastAt, isCounted }
+}
+
 /** Whether some of what is gone may be of the window. */
 function isLossInWindow({ firstAtMs, lastAtMs, newest }: LostLife, { since, until }: AuditFilter): boolean {
   const fromMs = newest === null ? firstAtMs : Math.min(newest.atMs, lastAtMs)
   return (
     (since === undefined || lastAtMs >= since.getTime()) && (until === undefined || fromMs < until.getTime())
   )
-}
-
-/**
- * Whether batch `l` may have entries, or drops, of the window. A batch without rows has no times of its own: that of its
- * writing stands in.
- */
-function inWindow(sql: Sql, { since, until }: AuditFilter) {
-  if (since === undefined && until === undefined) return sql`true`
-  const from = since ?? new Date(-62_135_596_800_000)
-  const to = until ?? new Date(253_402_300_799_000)
-  return sql`(
-    (l.last_started_at >= ${from} AND l.first_started_at < ${to})
-    OR (l.first_started_at IS NULL AND l.written_at >= ${from} AND l.written_at < ${to}))`
 }
 
 /** What the ledger says of the rows of the window whose partitions can be there. */
@@ -293,26 +276,6 @@ async function neighbours(
   return found ?? { before: null, after: null }
 }
 
-async function readBatches(
-  sql: Sql,
-  instance: string,
-  range: { readonly from: number; readonly to: number | null; readonly filter: AuditFilter },
-): Promise<BatchRow[]> {
-  return await sql<BatchRow[]>`
-    SELECT l.batch, l.first_seq, l.last_seq, l.entries, l.bytes, l.first_started_at, l.last_started_at, l.written_at, l.written_xid::text AS written_xid, l.dropped, l.tenants,
-      l.quarantined, l.accepted_seq, l.buffered, l.rows_digest, l.digest, l.is_final, ${inWindow(sql, range.filter)} AS is_in_window,
-      CASE WHEN l.quarantined IS NOT NULL THEN (
-        SELECT jsonb_agg(jsonb_build_array(r.tenant, r.resolution, r.n)) FROM (
-          SELECT q.tenant, q.resolution, count(*) AS n FROM quarantine q
-          WHERE q.instance = l.instance AND q.seq BETWEEN l.first_seq AND l.last_seq AND q.resolution IS NOT NULL
-          GROUP BY q.tenant, q.resolution) r
-      ) END AS resolved
-    FROM access_ledger l
-    WHERE l.instance = ${instance} AND l.batch >= ${range.from} ${range.to === null ? sql`` : sql`AND l.batch <= ${range.to}`}
-    ORDER BY l.batch
-    LIMIT ${PAGE_BATCHES}`
-}
-
 function instanceOf(row: InstanceRow): AuditedInstance {
   return {
     id: row.id,
@@ -332,49 +295,6 @@ function instanceOf(row: InstanceRow): AuditedInstance {
     acceptedSeq: row.accepted_seq,
     spilledEntries: row.spilled_entries,
   }
-}
-
-function batchOf(row: BatchRow, cover: RowsCover): AuditedBatch {
-  const states = rowsStates(row, cover)
-  return {
-    batch: row.batch,
-    firstSeq: row.first_seq,
-    lastSeq: row.last_seq,
-    entries: row.entries,
-    bytes: row.bytes,
-    dropped: row.dropped,
-    tenants: row.tenants,
-    quarantined: row.quarantined,
-    resolved: row.resolved ?? [],
-    acceptedSeq: row.accepted_seq,
-    buffered: row.buffered,
-    rowsDigest: row.rows_digest,
-    digest: row.digest,
-    isFinal: row.is_final,
-    isInWindow: row.is_in_window,
-    isExpired: states.length > 0 && states.every(({ state }) => state === 'expired'),
-    goneFrom: states.find(({ state }) => state === 'gone')?.partition ?? null,
-  }
-}
-
-/**
- * What became of the rows of the first and of the last day of a batch; empty when it has none. A batch is of two days at most,
- * unless a clock stepped.
- */
-function rowsStates(row: BatchRow, cover: RowsCover): { partition: string; state: RowsState }[] {
-  const { first_started_at: first, last_started_at: last } = row
-  if (first === null || last === null) return []
-  const written = { ms: row.written_at.getTime(), xid: Number(row.written_xid) }
-  return [first, last].map((time) => ({ partition: partitionOf(time), state: cover.stateOf(time, written) }))
-}
-
-/** Where the rows of a batch are; null when it has none, or some of them are not there any more. */
-function rangeOf(row: BatchRow, cover: RowsCover): DeepBatch['range'] | null {
-  const { first_seq, last_seq, first_started_at, last_started_at } = row
-  if (first_seq === null || last_seq === null || first_started_at === null || last_started_at === null)
-    return null
-  if (rowsStates(row, cover).some(({ state }) => state !== 'present')) return null
-  return { firstSeq: first_seq, lastSeq: last_seq, from: first_started_at, to: last_started_at }
 }
 
 function isTimeInWindow(ms: number, { since, until }: AuditFilter): boolean {

@@ -18,9 +18,10 @@ export async function readLogState(
   const hasBatch =
     life === null
       ? sql`true`
-      : sql`EXISTS (
+      : sql`(EXISTS (
           SELECT FROM access_ledger WHERE instance = ${life.instance} AND batch = ${life.batch}
-            AND digest = ${Buffer.from(life.digest, 'hex')})`
+            AND digest = ${Buffer.from(life.digest, 'hex')}
+        ) OR EXISTS (SELECT FROM access_checkpoints WHERE instance = ${life.instance} AND last_batch >= ${life.batch}))`
   const [row] = await sql<{ log: string | null; has_batch: boolean }[]>`
     SELECT (SELECT log FROM access_log_identity)::text AS log, ${hasBatch} AS has_batch`
   return { log: row?.log ?? '', hasBatch: row?.has_batch ?? true }
@@ -61,7 +62,10 @@ export async function tellSeen(sql: Sql, witness: string): Promise<void> {
     ) i CROSS JOIN LATERAL (
       SELECT l.batch, l.digest, l.accepted_seq - coalesce(l.buffered, 0) AS settled,
         coalesce(l.last_started_at, l.written_at) AS last_at
-      FROM access_ledger l WHERE l.instance = i.id ORDER BY l.batch DESC LIMIT 1
+      FROM access_ledger l WHERE l.instance = i.id
+      UNION ALL
+      SELECT c.last_batch, c.digest, c.accepted_seq - c.buffered, c.last_at FROM access_checkpoints c WHERE c.instance = i.id
+      ORDER BY 1 DESC LIMIT 1
     ) b
     WHERE b.digest IS NOT NULL AND b.settled IS NOT NULL
     ON CONFLICT DO NOTHING`
@@ -97,9 +101,15 @@ export async function findLost(sql: Sql, instances?: readonly string[]): Promise
     ) t
     LEFT JOIN LATERAL (
       SELECT l.batch, l.accepted_seq - coalesce(l.buffered, 0) AS settled, coalesce(l.last_started_at, l.written_at) AS at
-      FROM access_ledger l WHERE l.instance = t.instance ORDER BY l.batch DESC LIMIT 1
+      FROM access_ledger l WHERE l.instance = t.instance
+      UNION ALL
+      SELECT c.last_batch, c.accepted_seq - c.buffered, c.last_at FROM access_checkpoints c WHERE c.instance = t.instance
+      ORDER BY 1 DESC LIMIT 1
     ) n ON true
-    LEFT JOIN access_ledger same ON same.instance = t.instance AND same.batch = t.batch
+    LEFT JOIN LATERAL (
+      SELECT l.digest FROM access_ledger l WHERE l.instance = t.instance AND l.batch = t.batch
+      UNION ALL SELECT c.digest FROM access_checkpoints c WHERE c.instance = t.instance AND c.last_batch = t.batch
+    ) same ON true
     WHERE n.batch IS NULL OR n.batch < t.batch OR same.digest <> t.digest
     ORDER BY t.first_at, t.instance`
   return rows.map((row) => ({

@@ -65,24 +65,35 @@ export class RowsCover {
   stateOf(startedAt: Date, written: Moment): RowsState {
     const partition = partitionOf(startedAt)
     const lives = this.#lives.get(partition) ?? []
-    // Before the making only what is so by both orders; after the drop what is so by either.
-    const isIn = ({ made }: Life): boolean =>
-      written.ms >= made.ms - BEGUN_BEFORE_MS || written.xid >= made.xid
-    for (const life of lives) {
-      const { expired } = life
-      if (expired !== null && written.ms <= expired.ms && written.xid <= expired.xid && isIn(life))
-        return 'expired'
-    }
+    if (expiredLife(lives, written) !== undefined) return 'expired'
     if (!this.#attached.has(partition)) return 'gone'
     // Made by hand, or by a program that keeps no such books: in doubt it has always been there.
     const open = lives.filter(({ expired, isGone }) => expired === null && !isGone)
-    return open.length === 0 || open.some(isIn) ? 'present' : 'gone'
+    return open.length === 0 || open.some((life) => isIn(life, written)) ? 'present' : 'gone'
+  }
+
+  /** Whether retention has dropped the rows of that day that were written at that moment, and has finished doing so. */
+  isDropped(startedAt: Date, written: Moment): boolean {
+    const life = expiredLife(this.#lives.get(partitionOf(startedAt)) ?? [], written)
+    return life?.expired?.xid !== undefined && life.expired.xid !== Infinity
   }
 
   /** Rows of the instance that were missing when retention came to drop them; by partition. */
   shortOf(instance: string): readonly DroppedShort[] {
     return this.#short.get(instance) ?? []
   }
+}
+
+/** Before the making only what is so by both orders; after the drop what is so by either. */
+function isIn({ made }: Life, written: Moment): boolean {
+  return written.ms >= made.ms - BEGUN_BEFORE_MS || written.xid >= made.xid
+}
+
+function expiredLife(lives: readonly Life[], written: Moment): Life | undefined {
+  return lives.find((life) => {
+    const { expired } = life
+    return expired !== null && written.ms <= expired.ms && written.xid <= expired.xid && isIn(life, written)
+  })
 }
 
 /** The table of the UTC day. */

@@ -57,6 +57,7 @@ const OF_THE_PRIMARY: ReadonlySet<OptionName> = new Set([
   'proxy.maxConnections',
   'accessLog.retentionDays',
   'accessLog.partitionsAheadDays',
+  'accessLog.ledgerDays',
   'rollUps.intervalMs',
   'rollUps.minutesDays',
   'rollUps.retentionDays',
