@@ -3,7 +3,7 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { setImmediate as turn } from 'node:timers/promises'
 
 /** How long a test waits for something before it fails, unless it says otherwise; a bound, not a delay. */
-const PATIENCE_MS = 6000
+const PATIENCE_MS = 30_000
 
 /** Resolves once the condition holds, looked at on every turn of the event loop; rejects with `what` after `patienceMs`. */
 export async function until(condition: () => boolean, what: string, patienceMs = PATIENCE_MS): Promise<void> {
