@@ -74,7 +74,7 @@ interface Scene {
 /** Rejects when the gateway could not start; all that had been started has been stopped by then. */
 async function prepareAndRun(
   input: ServeInput,
-  parts: Omit<Parts, 'spawned'> & { fileConfig: Config; signals: StopSignals; scene: Scene },
+  parts: Omit<Parts, 'spawned' | 'mode'> & { fileConfig: Config; signals: StopSignals; scene: Scene },
 ): Promise<number> {
   const { fileConfig, logger, progress, signals, scene } = parts
   if (input.mode === 'demo') scene.demo = await (await import('./serve/demo.ts')).prepareDemo(fileConfig)
@@ -84,7 +84,12 @@ async function prepareAndRun(
   const spawned = await spawnWorkers(workerCount(config))
   const database = await openGatewayDatabase(config, progress)
   scene.target = database.target
-  const { gateway, primary } = await openGateway(config, database, { logger, progress, spawned })
+  const { gateway, primary } = await openGateway(config, database, {
+    logger,
+    progress,
+    spawned,
+    mode: input.mode,
+  })
   const forced = signals.forced.then((code) => {
     logger.error({ unstored: gateway.unstored }, 'second signal: stopped at once')
     primary?.destroy()
@@ -115,15 +120,16 @@ interface Parts {
   readonly progress: (message: string) => void
   /** The processes of the workers. */
   readonly spawned: readonly ChildProcess[]
+  readonly mode: ServeInput['mode']
 }
 
 /** The rest of the program is loaded while the database is asked about its schema. */
 async function openGateway(
   config: Config,
   database: GatewayDatabase,
-  { logger, progress, spawned }: Parts,
+  { logger, progress, spawned, mode }: Parts,
 ): Promise<Opened> {
-  const upkeep = upkeepOf(config, database.target, logger)
+  const upkeep = upkeepOf(config, database, logger, mode)
   // Whoever starts the gateway hears how it went.
   upkeep.start(progress).catch(() => {})
   if (spawned.length === 0) {

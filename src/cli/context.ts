@@ -3,6 +3,8 @@ import type { Config } from '../config.ts'
 import { hasDatabase } from '../embedded/postgres-layout.ts'
 import { startEmbeddedPostgres } from '../embedded/postgres.ts'
 import { parseDatabaseUrl, type DatabaseTarget } from '../model/database-target.ts'
+import { workerCount } from '../serve/cluster/worker-config.ts'
+import { embeddedSettings } from '../serve/connections.ts'
 import { isSchemaError } from '../store/database-errors.ts'
 import { StoreError } from '../store/errors.ts'
 import { MIGRATIONS_DIR, pendingMigrations } from '../store/migrate.ts'
@@ -49,7 +51,9 @@ export async function withDatabase(
   }
   const stateDir = resolve(io.cwd, config.options.stateDir)
   if (handle !== 'migrations' && !hasDatabase(stateDir)) throw new NoDatabaseError(stateDir)
-  const embedded = await startEmbeddedPostgres({ stateDir, onProgress: progressTo(io) })
+  // A gateway may come and find it running.
+  const settings = embeddedSettings(workerCount(config))
+  const embedded = await startEmbeddedPostgres({ stateDir, onProgress: progressTo(io), settings })
   try {
     const target: DatabaseTarget = { ...embedded.connection, password: null, tls: 'disable' }
     return await withTarget(io, { target, name: `the embedded one in ${stateDir}`, config, handle }, use)

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import type { StateReason } from '../admin/handlers.ts'
 import type { Config } from '../config.ts'
 import { backoffMs } from '../lib/backoff.ts'
 import type { Logger } from '../logger.ts'
@@ -8,7 +9,9 @@ import { ensurePartitions } from '../store/partitions.ts'
 import { readClock } from '../store/retention.ts'
 import { closeSql, openControl, sqlStateOf, type Sql } from '../store/sql.ts'
 import { StoreError } from '../store/errors.ts'
-import { isTenantScopeEnforced } from '../store/tenant-scope.ts'
+import { workerCount } from './cluster/worker-config.ts'
+import { connectionsNeeded, embeddedSettings } from './connections.ts'
+import { DatabaseChecks } from './database-checks.ts'
 import { RetentionUpkeep } from './retention-upkeep.ts'
 
 /** The database that the configuration names, or the embedded one, started. */
@@ -31,7 +34,8 @@ export async function openGatewayDatabase(
     return { target, readerTarget, release: () => Promise.resolve() }
   }
   const { startEmbeddedPostgres } = await import('../embedded/postgres.ts')
-  const embedded = await startEmbeddedPostgres({ stateDir: resolve(stateDir), onProgress })
+  const settings = embeddedSettings(workerCount(config))
+  const embedded = await startEmbeddedPostgres({ stateDir: resolve(stateDir), onProgress, settings })
   const target: DatabaseTarget = { ...embedded.connection, password: null, tls: 'disable' }
   return { target, readerTarget: target, release: () => embedded.stop() }
 }
@@ -61,6 +65,7 @@ export class DatabaseUpkeep {
   readonly #target: DatabaseTarget
   readonly #partitionsAheadDays: number
   readonly #retention: RetentionUpkeep
+  readonly #checks: DatabaseChecks
   readonly #logger: Logger
   readonly #now: () => number
   #isMigrated = false
@@ -73,17 +78,24 @@ export class DatabaseUpkeep {
   constructor(parts: {
     target: DatabaseTarget
     options: { retentionDays: number; partitionsAheadDays: number; maxClockOffsetMs: number }
+    checks: DatabaseChecks
     logger: Logger
     /** Epoch milliseconds; `Date.now` unless told. */
     now?: () => number
   }) {
     this.#target = parts.target
     this.control = openControl(parts.target)
+    this.#checks = parts.checks
     this.#partitionsAheadDays = parts.options.partitionsAheadDays
     this.#logger = parts.logger
     this.#now = parts.now ?? Date.now
     const { target, options, logger } = parts
     this.#retention = new RetentionUpkeep({ target, options, logger, now: this.#now })
+  }
+
+  /** What is not as it should be of the database, although it serves. */
+  get warnings(): readonly StateReason[] {
+    return this.#checks.warnings
   }
 
   /**
@@ -143,6 +155,8 @@ export class DatabaseUpkeep {
     if (made.length + dropped.length > 0) this.#logger.info({ made, dropped }, 'partitions kept')
     if (this.#attempt > 0) this.#logger.info('database is back')
     this.#attempt = 0
+    // At the start, once the database is back, and every hour. Nobody waits for it.
+    void this.#checks.run(this.control)
   }
 
   #failed(error: unknown): void {
@@ -164,24 +178,31 @@ export class DatabaseUpkeep {
   }
 }
 
-/** Says so in the log when the database does not keep tenants apart by itself. Never rejects. */
-export async function checkReader(reader: Sql, logger: Logger): Promise<void> {
-  try {
-    if (await isTenantScopeEnforced(reader)) return
-    logger.warn('row level security is not in force: the role waybill_reader is missing (see README, Roles)')
-  } catch (error) {
-    logger.debug({ err: error }, 'row level security not checked')
-  }
-}
-
 /** The upkeep as the configuration wants it. */
-export function upkeepOf({ options }: Config, target: DatabaseTarget, logger: Logger): DatabaseUpkeep {
+export function upkeepOf(
+  config: Config,
+  database: GatewayDatabase,
+  logger: Logger,
+  mode: 'serve' | 'demo',
+): DatabaseUpkeep {
+  const { options } = config
   const retentionDays = options['accessLog.retentionDays']
   const partitionsAheadDays = options['accessLog.partitionsAheadDays']
   const maxClockOffsetMs = options['database.maxClockOffsetMs']
+  const workers = workerCount(config)
+  const { target, readerTarget } = database
+  const checks = new DatabaseChecks({
+    readerTarget,
+    workers,
+    needed: connectionsNeeded(workers),
+    // The demo says where its data are, and is no production.
+    embeddedIn: mode === 'serve' && options['database.url'] === '' ? resolve(options.stateDir) : null,
+    logger,
+  })
   return new DatabaseUpkeep({
     target,
     options: { retentionDays, partitionsAheadDays, maxClockOffsetMs },
+    checks,
     logger,
   })
 }

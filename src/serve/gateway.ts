@@ -26,7 +26,7 @@ import { AccessLog } from './access-log.ts'
 import { auditJobOf, type AuditJob } from './audit-job.ts'
 import { readCertificates } from './certificates.ts'
 import { boundConnections } from './descriptors.ts'
-import { checkReader, type DatabaseUpkeep, type GatewayDatabase } from './database.ts'
+import type { DatabaseUpkeep, GatewayDatabase } from './database.ts'
 import { databaseContact, openDirectory } from './directory.ts'
 import { DeathWatch } from './death-watch.ts'
 import type { ToldLife } from './instance-record.ts'
@@ -191,7 +191,6 @@ export class Gateway {
     await snapshot
     const proxy = await this.#proxy.start(options['listen.host'], options['listen.port'])
     this.#onReady()
-    if (isThere) void checkReader(this.#reader, this.#logger)
     return { proxy: { host: proxy.address, port: proxy.port }, admin }
   }
 
@@ -334,7 +333,8 @@ export class Gateway {
       contact: this.#contact.reading,
       directory: this.#directory.stats,
     })
-    return { ...readiness, warnings: [...readiness.warnings, ...this.#log.warnings] }
+    const ofDatabase = this.#upkeep?.warnings ?? []
+    return { ...readiness, warnings: [...readiness.warnings, ...this.#log.warnings, ...ofDatabase] }
   }
 
   /** Whether the process is well, as `/healthz` tells. */

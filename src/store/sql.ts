@@ -24,6 +24,9 @@ const IDLE_TIMEOUT_MS = 10_000
 
 const CONNECT_TIMEOUT_MS = 5000
 
+/** Connections of a handle at most, unless told. */
+export const HANDLE_CONNECTIONS = 4
+
 export interface ControlOptions {
   /** Shown in `pg_stat_activity`. */
   readonly applicationName?: string
@@ -47,7 +50,7 @@ export function openControl(target: DatabaseTarget, options: ControlOptions = {}
   const statementTimeoutMs = options.hasLongStatements === true ? 0 : CONTROL_STATEMENT_TIMEOUT_MS
   return open(target, {
     applicationName: options.applicationName ?? 'waybill control',
-    max: options.max ?? 4,
+    max: options.max ?? HANDLE_CONNECTIONS,
     statementTimeoutMs,
     isReadOnly: false,
     isKeptOpen: options.isKeptOpen ?? false,
@@ -66,7 +69,7 @@ export function openReader(
 ): Sql {
   return open(target, {
     applicationName: 'waybill reader',
-    max: options.max ?? 4,
+    max: options.max ?? HANDLE_CONNECTIONS,
     statementTimeoutMs: options.statementTimeoutMs,
     isReadOnly: true,
     isKeptOpen: false,

@@ -19,6 +19,8 @@ const METRICS_TIMEOUT_MS = 3000
 export interface FiguresParts {
   readonly workers: Workers
   readonly phase: () => string
+  /** What is wrong of what this process keeps. */
+  readonly warnings: () => readonly StateReason[]
   /** Of all gateways of the database; null before the first, and when it is turned off. */
   readonly audit: () => AuditStats | null
   readonly tenantLabels: number
@@ -85,7 +87,7 @@ export class Figures {
       }
     }
     if (reports.some(([, report]) => report?.readiness.ready === true))
-      return { ready: true, reasons: [], warnings: [...warnings.values()] }
+      return { ready: true, reasons: [], warnings: [...warnings.values(), ...this.#parts.warnings()] }
     const reasons = reports.flatMap(([worker, report]) => {
       if (report === null) return [silent(worker)]
       return report.readiness.reasons.map((reason) => ofWorker(worker, reason))
@@ -93,7 +95,7 @@ export class Figures {
     return {
       ready: false,
       reasons: reasons.length === 0 ? [NO_WORKERS] : reasons,
-      warnings: [...warnings.values()],
+      warnings: [...warnings.values(), ...this.#parts.warnings()],
     }
   }
 

@@ -10,7 +10,7 @@ import type { RootLogger } from '../../logger.ts'
 import { closeSql, openReader, type Sql } from '../../store/sql.ts'
 import { packageVersion } from '../../version.ts'
 import { auditJobOf, type AuditJob } from '../audit-job.ts'
-import { checkReader, type DatabaseUpkeep, type GatewayDatabase } from '../database.ts'
+import type { DatabaseUpkeep, GatewayDatabase } from '../database.ts'
 import { DeathWatch } from '../death-watch.ts'
 import type { Addresses } from '../gateway.ts'
 import { connectionsFor, descriptorLimit, descriptorNotice } from '../descriptors.ts'
@@ -94,6 +94,7 @@ export class Primary {
     this.#figures = new Figures({
       workers: this.#workers,
       phase: () => this.#phase,
+      warnings: () => this.#upkeep.warnings,
       audit: () => this.#audit?.stats ?? null,
       tenantLabels: o['metrics.tenantLabels'],
       droppedLogLines: () => logger.droppedLines,
@@ -150,7 +151,6 @@ export class Primary {
     await this.#workers.start()
     const proxy = await this.#acceptor.start(options['listen.host'], options['listen.port'])
     this.#phase = 'ready'
-    if (isThere) void checkReader(this.#reader, this.#logger)
     return { proxy: { host: proxy.address, port: proxy.port }, admin }
   }
 
