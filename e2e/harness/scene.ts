@@ -4,6 +4,7 @@ import { startForwarder, type Forwarder } from './failure-forwarder.ts'
 import { embeddedServer, type EmbeddedServer } from './failure-postgres.ts'
 import { startGateway, type GatewayConfig, type GatewayOptions, type TestGateway } from './gateway.ts'
 import { startLoad, type Load } from './load.ts'
+import { restorableServer, type RestorableServer } from './restorable-server.ts'
 import { twoServers, type TwoServers } from './two-servers.ts'
 import { startUpstream, type TestUpstream } from './upstream.ts'
 
@@ -71,6 +72,15 @@ export async function twoServerScene(
   return { ...(await stage(t, options, db.url)), db }
 }
 
+/** A scene on a server of its own, of which a backup can be put back. */
+export async function restorableScene(
+  t: Test,
+  options: SceneOptions = {},
+): Promise<Staged & { readonly db: RestorableServer }> {
+  const db = await restorableServer(t)
+  return { ...(await stage(t, options, db.url)), db }
+}
+
 /** Starts a load of reads of `/files/ok`, stopped on teardown. */
 export function loadOf(t: Test, gateway: TestGateway, key: string, perSecond: number): Load {
   const running = startLoad({
@@ -88,7 +98,12 @@ export function refusedRequest(key: string, query = ''): string {
   return `GET /other/x${query} HTTP/1.1\r\nHost: w\r\nX-Api-Key: ${key}\r\n\r\n`
 }
 
-async function stage(t: Test, options: SceneOptions, databaseUrl?: string): Promise<Omit<Scene, 'db'>> {
+interface Staged extends Omit<Scene, 'db'> {
+  /** Starts another gateway in a folder of its own, else the same. */
+  readonly beside: () => Promise<TestGateway>
+}
+
+async function stage(t: Test, options: SceneOptions, databaseUrl?: string): Promise<Staged> {
   const upstream = await startUpstream(t)
   const { config, ...place } = options
   const all: GatewayOptions = {
@@ -99,7 +114,8 @@ async function stage(t: Test, options: SceneOptions, databaseUrl?: string): Prom
   const gateway = await startGateway(t, all)
   const key = await gateway.mint({ tenant: 'acme', scopes: ['files:read'] })
   const next: Scene['next'] = (more) => startGateway(t, { ...all, ...more, cwd: gateway.cwd })
-  return { upstream, gateway, key, next }
+  const beside: Staged['beside'] = () => startGateway(t, all)
+  return { upstream, gateway, key, next, beside }
 }
 
 function routesTo(upstream: string): readonly unknown[] {
