@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { namedSocket } from '../lib/system-names.ts'
 import { Client, type ClientConfig } from 'pg'
 import type { DatabaseTarget } from '../model/database-target.ts'
+import { DURABILITY_STATEMENT, type DurabilitySettings } from '../model/durability.ts'
 import { sessionStatement } from '../model/session-settings.ts'
 import type { Batch, BatchStore, StoreResult } from './batch.ts'
 import { batchStatement, COPY_STATEMENT, isOfCount } from './batch-statement.ts'
@@ -29,10 +30,17 @@ export interface CopyOptions {
 export class CopyConnection implements BatchStore {
   readonly #target: DatabaseTarget
   readonly #copyTimeoutMs: number
+  readonly #onSettings: (settings: DurabilitySettings) => void
   #session: Session | null = null
 
-  constructor(target: DatabaseTarget, options: CopyOptions) {
+  /** `onSettings` is told of each connection what is in force there; must be quick. */
+  constructor(
+    target: DatabaseTarget,
+    options: CopyOptions,
+    onSettings: (settings: DurabilitySettings) => void = () => {},
+  ) {
     this.#target = target
+    this.#onSettings = onSettings
     this.#copyTimeoutMs = options.copyTimeoutMs
   }
 
@@ -82,7 +90,7 @@ export class CopyConnection implements BatchStore {
 
   async #use<T>(act: (session: Session) => Promise<T>): Promise<T> {
     if (this.#session?.isBroken === true) this.#session = null
-    const session = (this.#session ??= new Session(this.#target, this.#copyTimeoutMs))
+    const session = (this.#session ??= new Session(this.#target, this.#copyTimeoutMs, this.#onSettings))
     try {
       return await act(session)
     } catch (error) {
@@ -128,11 +136,13 @@ class Session {
   readonly #socket = namedSocket()
   readonly #client: Client
   readonly #timeoutMs: number
+  readonly #onSettings: (settings: DurabilitySettings) => void
   #ready: Promise<unknown> | null = null
   #isBroken = false
 
-  constructor(target: DatabaseTarget, timeoutMs: number) {
+  constructor(target: DatabaseTarget, timeoutMs: number, onSettings: (settings: DurabilitySettings) => void) {
     this.#timeoutMs = timeoutMs
+    this.#onSettings = onSettings
     this.#client = new Client(clientConfig(target, this.#socket))
     // pg would take them from PGOPTIONS (8.23.1, lib/connection-parameters.js; its types hide the field).
     const parameters = this.#client as unknown as { connectionParameters: { options?: string } }
@@ -239,6 +249,9 @@ class Session {
     await this.#client.connect()
     // In a statement: a pooler drops what it does not know of a startup packet.
     await this.#client.query(sessionStatement(serverSettings(this.#timeoutMs)))
+    // What is in force is not what was set: a pooler may have had it done elsewhere, and some the session cannot set.
+    const { rows } = await this.#client.query<DurabilitySettings>(DURABILITY_STATEMENT)
+    if (rows[0] !== undefined) this.#onSettings(rows[0])
   }
 
   /** `work`, or a rejection after the time, or at the end of the socket, whichever comes first. */

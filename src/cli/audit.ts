@@ -180,7 +180,7 @@ const MAX_LINES = 100_000
 
 /** The last line: what the numbers come to, and what was not looked at. */
 function verdict(summary: AuditSummary, { isDeep, settledAt }: AuditScene): string {
-  const { total, instanceCount, batches, gapCount, waiting, settledTo } = summary
+  const { total, instanceCount, batches, gapCount, waiting, settledTo, weaknesses } = summary
   if (gapCount === 0 && isOfNothing(summary)) {
     return 'NOTHING TO AUDIT: no entry was accepted; is it the right database, window and tenant?'
   }
@@ -201,6 +201,8 @@ function verdict(summary: AuditSummary, { isDeep, settledAt }: AuditScene): stri
       'not seen: batches before that, which are known in sum only, together with those of other times',
     )
   }
+  if (weaknesses.length > 0)
+    parts.push(`a crash of the database may have taken, or take, what is stored: ${weaknesses.join(', ')}`)
   const books = parts.join('; ')
   if (gapCount > 0) return `INCOMPLETE, ${gapCount} ${gapCount === 1 ? 'gap' : 'gaps'}: ${books}`
   const since = summary.isCutByFold ? ` since ${summary.batchesSince?.toISOString()}` : ''

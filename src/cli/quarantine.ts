@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { asideWords, unnamedOf } from '../model/set-aside.ts'
 import { readCopyRow } from '../model/copy-text.ts'
 import {
   dropQuarantined,
@@ -7,6 +8,7 @@ import {
   retryQuarantined,
   type QuarantinedRow,
 } from '../store/quarantine.ts'
+import { listSetAside, type InstanceAside } from '../store/set-aside.ts'
 import type { Sql } from '../store/sql.ts'
 import type { Cli } from './cli.ts'
 import { DATABASE_OPTIONS, addConfigFlags } from './configuration.ts'
@@ -33,7 +35,7 @@ export function addQuarantineCommands(program: Command, cli: Cli): void {
     .description('rows of the access log that PostgreSQL refused: list, show, store again, drop')
   const listing = quarantine
     .command('list')
-    .description('list the rows that wait, oldest first')
+    .description('list the rows that wait, oldest first, and what live gateways have set aside on disk')
     .option('--tenant <slug>', 'only rows of this tenant')
     .option('--all', 'also those that were decided on')
   addConfigFlags(addFormatFlags(listing), DATABASE_OPTIONS).action(async (flags: QuarantineFlags) =>
@@ -98,9 +100,23 @@ async function list(io: Io, flags: QuarantineFlags): Promise<ExitCode> {
     const rows = listQuarantine(sql, { ...filter, isResolvedIncluded: flags.all === true })
     for await (const chunk of rows) await listing.write(chunk)
     await listing.end()
+    const aside = (await listSetAside(sql)).map(asideLines).join('')
+    // A program that reads the rows reads rows only.
+    if (format === 'table') await writeOut(io.stdout, aside)
+    else io.stderr.write(aside)
     nameDatabase(io, database)
     return 0
   })
+}
+
+/** What stands aside on the disk of one gateway. */
+function asideLines({ host, instance, aside }: InstanceAside): string {
+  const more = unnamedOf(aside)
+  const lines = aside.named.map(asideWords)
+  if (more > 0) lines.push(`${more} more are set aside`)
+  return lines
+    .map((line) => `on disk of ${escapeUnsafe(host)}, instance ${instance}: ${escapeUnsafe(line)}\n`)
+    .join('')
 }
 
 async function showRow(io: Io, text: string, flags: QuarantineFlags): Promise<ExitCode> {

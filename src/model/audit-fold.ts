@@ -14,6 +14,7 @@ import { cutShortWords, deathWords, howMany, who } from './audit-words.ts'
 import { type AuditedBatch, droppedOf, settledSeq, storedRows, sumOf } from './audit-batch.ts'
 import { type Checkpoint, lastBatchOf } from './checkpoint.ts'
 import { firstDigest, nextDigest } from './ledger-chain.ts'
+import { type AsideReport, asideWords, unnamedOf } from './set-aside.ts'
 import type { UnderWay } from './under-way.ts'
 
 /** What an audit is restricted to, and what the caller knows beside the database. */
@@ -134,6 +135,14 @@ export class AuditFold {
     const { tenant } = request
     if (this.#scope.tenant !== undefined && this.#scope.tenant !== tenant) return
     this.#report('cut_short', cutShortWords(request), { tenant, entries: 1 })
+  }
+
+  /** Notes what stands aside on a live instance's disk. */
+  reportAside(aside: AsideReport): void {
+    for (const note of aside.named)
+      this.#report('set_aside', asideWords(note), { entries: note.what === 'file' ? null : note.entries })
+    const more = unnamedOf(aside)
+    if (more > 0) this.#report('set_aside', `${more} more are set aside`, {})
   }
 
   /**

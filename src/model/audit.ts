@@ -36,7 +36,8 @@ export interface AuditGap {
  * `chain_broken`: the ledger was changed afterwards. `unproven`: written without digests. `died`: an instance ended without
  * a last batch. `unregistered`: nothing tells how an instance ended. `rows_differ`: rows are not those of the ledger.
  * `rows_gone`: a partition was dropped, or emptied, by somebody else than retention. `cut_short`: a request that an
- * instance was answering for long when it died. `vanished`: a later life tells of one, and
+ * instance was answering for long when it died. `set_aside`: a live instance has it on
+ * disk, and cannot store it for now. `vanished`: a later life tells of one, and
  * the database has nothing of its batches.
  */
 export const AUDIT_GAP_KINDS = [
@@ -53,6 +54,7 @@ export const AUDIT_GAP_KINDS = [
   'rows_gone',
   'vanished',
   'cut_short',
+  'set_aside',
 ] as const
 
 /** One of the closed set of gaps. */
@@ -79,6 +81,8 @@ export interface AuditedInstance {
   readonly inFlightMost?: number | null
   /** Of these, how many took long: the oldest are named as gaps once it has died. */
   readonly underWayCount?: number | null
+  /** By which settings of the database, as its writer found them, what it has stored may be lost in a crash. */
+  readonly weaknesses?: readonly string[] | null
   /** How its death is known; null when it has only not been seen for a while. */
   readonly diedOf?: 'exited' | 'gone' | 'heir' | null
   readonly journalMs: number | null
@@ -130,6 +134,8 @@ export interface AuditSummary {
   readonly batchesSince: Date | null
   /** Whether the window begins or ends among batches that are known in sum only: those are not in the accounts. */
   readonly isCutByFold: boolean
+  /** Settings of the database, as its writers found them, by which it may lose what is stored, when it crashes. */
+  readonly weaknesses: readonly string[]
   /** Over all instances, by tenant's name. */
   readonly tenants: readonly AuditAccount[]
   readonly total: Omit<AuditAccount, 'tenant'>
@@ -173,12 +179,14 @@ export class AuditSum {
   #foldedBatches = 0
   #batchesSince: Date | null = null
   #isCutByFold = false
+  readonly #weaknesses = new Set<string>()
 
   add(audit: InstanceAudit): void {
     this.#instances++
     this.#batches += audit.batches
     this.#waiting += audit.waiting
     this.#gaps += audit.gaps.length + audit.gapsOmitted
+    for (const weakness of audit.instance.weaknesses ?? []) this.#weaknesses.add(weakness)
     const { settledTo = null, folded = null } = audit
     if (folded !== null) {
       if (folded.isCounted) this.#foldedBatches += folded.batches
@@ -207,6 +215,7 @@ export class AuditSum {
       foldedBatches: this.#foldedBatches,
       batchesSince: this.#batchesSince,
       isCutByFold: this.#isCutByFold,
+      weaknesses: [...this.#weaknesses].sort(),
       tenants: [...this.#accounts.values()].sort((a, b) => (a.tenant < b.tenant ? -1 : 1)),
       total,
     }

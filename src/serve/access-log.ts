@@ -21,7 +21,9 @@ import type { VitalsStats } from '../model/stats.ts'
 import { ensurePartitionFor } from '../store/partitions.ts'
 import type { Sql } from '../store/sql.ts'
 import { packageVersion } from '../version.ts'
+import { Durability } from './durability.ts'
 import { InstanceRecord, type ToldLife } from './instance-record.ts'
+import { asideReportOf } from './aside-report.ts'
 import { LazyStore } from './lazy-store.ts'
 import { LifeLinks } from './life-links.ts'
 import { ownFolder } from './own-folder.ts'
@@ -43,6 +45,7 @@ export class AccessLog {
   readonly #store: LazyStore
   readonly #record: InstanceRecord
   readonly #links: LifeLinks
+  readonly #durability: Durability
   readonly #canary: Canary | null
   readonly #watchdog: Watchdog | null
 
@@ -78,9 +81,11 @@ export class AccessLog {
             timeoutMs: o['spill.timeoutMs'],
             logger,
           })
+    const durability = (this.#durability = new Durability(logger))
     this.#store = new LazyStore(async () => {
       const { CopyConnection } = await import('../accesslog/copy.ts')
-      return new CopyConnection(parts.target, { copyTimeoutMs: o['accessLog.copyTimeoutMs'] })
+      const options = { copyTimeoutMs: o['accessLog.copyTimeoutMs'] }
+      return new CopyConnection(parts.target, options, (found) => durability.found(found))
     })
     const memory = new LifeMemory({ directory: join(folder, 'lives'), writer: instance, host: hostname() })
     this.channel = channel
@@ -137,7 +142,11 @@ export class AccessLog {
     const inFlight = new PromisedBound(traffic.inFlight, { floor: MIN_PROMISED_REQUESTS, onRaise })
     this.#record = new InstanceRecord({
       sql: control,
-      underWay: () => traffic.underWay(),
+      notes: () => ({
+        underWay: traffic.underWay(),
+        aside: spill === null ? null : asideReportOf(spill.stats.aside),
+        weaknesses: durability.weaknesses,
+      }),
       traces: spill,
       onBeat: () => {
         unsettled.beat()
@@ -213,7 +222,7 @@ export class AccessLog {
 
   /** What an operator should look at, though all is served. */
   get warnings(): readonly StateReason[] {
-    return [...logWarningsOf(this.writer.stats), ...this.#links.warnings]
+    return [...logWarningsOf(this.writer.stats), ...this.#links.warnings, ...this.#durability.warnings]
   }
 
   /** Stores what is left, spills what cannot be stored by the deadline, and writes the end of the instance. */

@@ -1,12 +1,12 @@
 import { hostname } from 'node:os'
 import type { Logger } from '../logger.ts'
-import type { UnderWayList } from '../model/under-way.ts'
 import {
   endInstance,
   raisePromises,
   registerInstance,
   touchInstance,
   type InstanceFigures,
+  type InstanceNotes,
   type InstanceProcess,
   type InstancePromises,
   type InstanceStart,
@@ -52,7 +52,7 @@ export class InstanceRecord {
   readonly #sql: Sql
   readonly #identity: InstanceIdentity
   readonly #figures: () => LifeFigures
-  readonly #underWay: () => UnderWayList
+  readonly #notes: () => InstanceNotes
   readonly #logger: Logger
   readonly #traces: Traces | null
   readonly #onBeat: () => void
@@ -61,7 +61,7 @@ export class InstanceRecord {
   #startedAt = new Date()
   #registered: string | null = null
   #isUnheard = false
-  #toldUnderWay = ''
+  #toldNotes = ''
   #timer: NodeJS.Timeout | null = null
   #running: Promise<void> = Promise.resolve()
 
@@ -70,8 +70,7 @@ export class InstanceRecord {
     sql: Sql
     identity: InstanceIdentity
     figures: () => LifeFigures
-    /** Of the requests that take long. */
-    underWay: () => UnderWayList
+    notes: () => InstanceNotes
     traces: Traces | null
     /** Called before each sign of life. */
     onBeat: () => void
@@ -80,7 +79,7 @@ export class InstanceRecord {
     this.#sql = parts.sql
     this.#identity = parts.identity
     this.#figures = parts.figures
-    this.#underWay = parts.underWay
+    this.#notes = parts.notes
     this.#logger = parts.logger
     this.#traces = parts.traces
     this.#onBeat = parts.onBeat
@@ -144,18 +143,18 @@ export class InstanceRecord {
   async #touch(): Promise<void> {
     const isUnheard = this.#isUnheard
     const { id, ...plain } = this.#figures()
-    const { count, named } = this.#underWay()
-    const json = JSON.stringify(named)
-    const figures = { ...plain, underWay: json === this.#toldUnderWay ? undefined : { count, json } }
+    const notes = this.#notes()
+    const json = JSON.stringify(notes)
+    const figures = { ...plain, notes: json === this.#toldNotes ? undefined : notes }
     if (this.#registered !== id || !(await touchInstance(this.#sql, id, figures))) {
       // Another life has begun under this process, because somebody else was found to live under its id.
       if (this.#registered !== null && this.#registered !== id) this.#startedAt = new Date()
       await registerInstance(this.#sql, this.#startOf(id))
       this.#registered = id
       this.#tell()
-      await touchInstance(this.#sql, id, { ...plain, underWay: { count, json } })
+      await touchInstance(this.#sql, id, { ...plain, notes })
     }
-    this.#toldUnderWay = json
+    this.#toldNotes = json
     // The database knows by now, unless there is more to know already.
     const { memoryEntries, inFlightMost } = this.#figures()
     if (!isUnheard || memoryEntries !== plain.memoryEntries || inFlightMost !== plain.inFlightMost) return

@@ -39,7 +39,7 @@ async function answering(requests: readonly UnderWay[]): Promise<TestInstance> {
     memoryEntries: 512,
     inFlight: 7,
     inFlightMost: 64,
-    underWay: { count: requests.length, json: JSON.stringify(requests) },
+    notes: { underWay: { count: requests.length, named: requests }, aside: null, weaknesses: null },
   })
   return instance
 }

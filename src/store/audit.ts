@@ -14,6 +14,7 @@ import {
 import { type DeepBatch, verifyRows } from './audit-rows.ts'
 import { readCheckpoints } from './checkpoints.ts'
 import { dayOfPartition, readRowsCover, type RowsCover } from './partition-lives.ts'
+import type { AsideReport } from '../model/set-aside.ts'
 import { findSuspects, type SealedRows } from './audit-counts.ts'
 import { findLost } from './lives.ts'
 import { findCutShort } from './audit-under-way.ts'
@@ -55,6 +56,8 @@ interface InstanceRow {
   in_flight: number | null
   in_flight_most: number | null
   under_way_count: number | null
+  aside: AsideReport | null
+  weaknesses: string[] | null
   died_of: 'exited' | 'gone' | 'heir' | null
   /** First and last batch with entries of the window. */
   first_batch: number | null
@@ -146,6 +149,7 @@ async function auditInstance(sql: Sql, row: InstanceRow, context: Context): Prom
     if (isDayInWindow(partition, filter)) fold.reportShort(partition, entries)
   }
   if (context.lost !== null) fold.reportLost(context.lost)
+  if (state === 'live' && row.aside !== null) fold.reportAside(row.aside)
   if (state === 'died') {
     for (const request of await findCutShort(sql, row.id))
       if (isTimeInWindow(request.startedAtMs, filter)) fold.reportCutShort(request)
@@ -205,7 +209,7 @@ async function findInstances(
   return await sql<InstanceRow[]>`
     SELECT coalesce(i.id, t.instance, v.id) AS id, coalesce(i.host, v.host) AS host, i.version, i.started_at, i.last_seen_at, i.ended_at,
       i.capacity_entries, i.journal_ms, i.accepted_seq, i.spilled_entries, i.memory_entries, i.in_flight,
-      i.in_flight_most, i.under_way_count, i.died_of, t.first_batch, t.last_batch,
+      i.in_flight_most, i.under_way_count, i.aside, i.weaknesses, i.died_of, t.first_batch, t.last_batch,
       clock_timestamp() AS now
     FROM (
       SELECT l.instance, min(l.batch) AS first_batch, max(l.batch) AS last_batch FROM access_ledger l
@@ -290,6 +294,7 @@ function instanceOf(row: InstanceRow): AuditedInstance {
     inFlight: row.in_flight,
     inFlightMost: row.died_of === null ? null : row.in_flight_most,
     underWayCount: row.under_way_count,
+    weaknesses: row.weaknesses,
     diedOf: row.died_of,
     journalMs: row.journal_ms,
     acceptedSeq: row.accepted_seq,

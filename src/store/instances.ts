@@ -1,4 +1,6 @@
-import type { Sql } from './sql.ts'
+import type { AsideReport } from '../model/set-aside.ts'
+import type { UnderWayList } from '../model/under-way.ts'
+import type { Sql, SqlFragment } from './sql.ts'
 
 /** A process life, as it is registered before it accepts entries. */
 export interface InstanceStart {
@@ -36,8 +38,18 @@ export interface InstanceFigures {
   /** Requests that are being answered, and the most that there may be before it has said otherwise. */
   readonly inFlight?: number
   readonly inFlightMost?: number | null
-  /** Those that take long, as JSON that PostgreSQL takes; undefined for as before. */
-  readonly underWay?: { readonly count: number; readonly json: string } | undefined
+  /** What changes seldom; undefined for as before. */
+  readonly notes?: InstanceNotes | undefined
+}
+
+/** What an instance tells of itself when it has changed. */
+export interface InstanceNotes {
+  /** Requests that take long. */
+  readonly underWay: UnderWayList
+  /** What stands aside in its spill; null for nothing. */
+  readonly aside: AsideReport | null
+  /** See `weaknessesOf`; null when not known yet. */
+  readonly weaknesses: readonly string[] | null
 }
 
 /** What an instance promises, each until it has said otherwise; null when it cannot promise. */
@@ -67,7 +79,6 @@ export async function registerInstance(sql: Sql, instance: InstanceStart): Promi
  */
 export async function touchInstance(sql: Sql, id: string, figures: InstanceFigures): Promise<boolean> {
   const { acceptedSeq, spilledEntries, memoryEntries = null, inFlight = null, inFlightMost = null } = figures
-  const { underWay } = figures
   const isAlive = sql`died_at < clock_timestamp() - ${LAST_WORD_MS} * interval '1 millisecond'`
   const { count } = await sql`
     UPDATE instances SET last_seen_at = greatest(last_seen_at, clock_timestamp()),
@@ -76,10 +87,17 @@ export async function touchInstance(sql: Sql, id: string, figures: InstanceFigur
       memory_entries = CASE WHEN accepted_seq > ${acceptedSeq} THEN memory_entries ELSE ${memoryEntries}::bigint END,
       in_flight_most = CASE WHEN accepted_seq > ${acceptedSeq} THEN in_flight_most ELSE ${inFlightMost}::bigint END,
       in_flight = ${inFlight},
-      ${underWay === undefined ? sql`` : sql`under_way = ${underWay.json}::text::jsonb, under_way_count = ${underWay.count},`}
+      ${figures.notes === undefined ? sql`` : sql`${notesOf(sql, figures.notes)},`}
       died_at = CASE WHEN ${isAlive} THEN NULL ELSE died_at END, died_of = CASE WHEN ${isAlive} THEN NULL ELSE died_of END
     WHERE id = ${id}`
   return count === 1
+}
+
+function notesOf(sql: Sql, { underWay, aside, weaknesses }: InstanceNotes): SqlFragment {
+  const { count, named } = underWay
+  return sql`under_way = ${JSON.stringify(named)}::text::jsonb, under_way_count = ${count},
+    aside = ${aside === null ? null : JSON.stringify(aside)}::text::jsonb,
+    weaknesses = ${weaknesses === null ? null : [...weaknesses]}::text[]`
 }
 
 /** A statement of a process that was killed may be carried out so much later. */
