@@ -266,6 +266,12 @@ export const OPTIONS = {
     36_500,
     'Ledger rows older than this, whose entries retention has dropped, are summed up: one row for each process life',
   ),
+  'accessLog.livesDays': integer(
+    800,
+    1,
+    36_500,
+    'Process lives that ended in order longer ago than this, with nothing amiss, are summed up together',
+  ),
 
   'rollUps.intervalMs': milliseconds(
     60_000,

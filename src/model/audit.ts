@@ -90,6 +90,19 @@ export interface AuditedInstance {
   readonly spilledEntries: number | null
 }
 
+/** An instance of which nothing is known but its batches. */
+export const UNKNOWN_INSTANCE: Omit<AuditedInstance, 'id'> = {
+  host: null,
+  version: null,
+  startedAt: null,
+  lastSeenAt: null,
+  endedAt: null,
+  capacityEntries: null,
+  journalMs: null,
+  acceptedSeq: null,
+  spilledEntries: null,
+}
+
 /** The audit of one instance. */
 export interface InstanceAudit {
   readonly instance: AuditedInstance
@@ -103,6 +116,8 @@ export interface InstanceAudit {
   readonly gaps: readonly AuditGap[]
   /** Gaps beyond those listed. */
   readonly gapsOmitted: number
+  /** Lives that it stands for, when they are known in sum only. */
+  readonly lives?: number
   /** Batches that are known in sum only; null when there are none, or none of them may be of the window. */
   readonly folded?: FoldedPart | null
   /** Of a live instance whose end is in the window: what it accepted until then is accounted for; later entries may be on their way. */
@@ -182,7 +197,7 @@ export class AuditSum {
   readonly #weaknesses = new Set<string>()
 
   add(audit: InstanceAudit): void {
-    this.#instances++
+    this.#instances += audit.lives ?? 1
     this.#batches += audit.batches
     this.#waiting += audit.waiting
     this.#gaps += audit.gaps.length + audit.gapsOmitted

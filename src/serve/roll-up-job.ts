@@ -2,10 +2,16 @@ import type { Config } from '../config.ts'
 import type { Logger } from '../logger.ts'
 import type { DatabaseTarget } from '../model/database-target.ts'
 import { type FoldOptions, foldLedger } from '../store/ledger-fold.ts'
+import { foldLives } from '../store/past-lives.ts'
 import { boundRollUps, rollUp, type RollUpRetention } from '../store/roll-ups.ts'
 import { closeSql, openControl, type Sql } from '../store/sql.ts'
 
 const CLOSE_SQL_MS = 1000
+
+/** When ledger rows, and lives, are summed up. */
+interface FoldTimes extends FoldOptions {
+  readonly livesDays: number
+}
 
 /** Days become final, and ledger rows old enough, once a day. */
 const BOUND_INTERVAL_MS = 3_600_000
@@ -19,7 +25,7 @@ export class RollUpJob {
   readonly #sql: Sql
   readonly #intervalMs: number
   readonly #retention: RollUpRetention
-  readonly #fold: FoldOptions
+  readonly #fold: FoldTimes
   #boundedTick = -Infinity
   readonly #logger: Logger
   #timer: NodeJS.Timeout | null = null
@@ -30,7 +36,7 @@ export class RollUpJob {
     target: DatabaseTarget
     intervalMs: number
     retention: RollUpRetention
-    fold: FoldOptions
+    fold: FoldTimes
     logger: Logger
   }) {
     this.#sql = openControl(parts.target, {
@@ -69,6 +75,7 @@ export class RollUpJob {
         const fold = await foldLedger(this.#sql, this.#fold)
         if (fold.batches > 0)
           this.#logger.info({ batches: fold.batches }, 'old batches of the ledger summed up')
+        await foldLives(this.#sql, this.#fold)
         if (fold.state !== 'more') this.#boundedTick = performance.now()
       }
       this.#isFailing = false
@@ -86,11 +93,11 @@ export class RollUpJob {
 export function rollUpTimes(o: Config['options']): {
   intervalMs: number
   retention: RollUpRetention
-  fold: FoldOptions
+  fold: FoldTimes
 } {
   return {
     intervalMs: o['rollUps.intervalMs'],
-    fold: { ledgerDays: o['accessLog.ledgerDays'] },
+    fold: { ledgerDays: o['accessLog.ledgerDays'], livesDays: o['accessLog.livesDays'] },
     retention: { minutesDays: o['rollUps.minutesDays'], days: o['rollUps.retentionDays'] },
   }
 }

@@ -1,4 +1,10 @@
-import type { AuditedInstance, FoldedPart, InstanceAudit, InstanceState } from '../model/audit.ts'
+import {
+  type AuditedInstance,
+  type FoldedPart,
+  type InstanceAudit,
+  type InstanceState,
+  UNKNOWN_INSTANCE,
+} from '../model/audit.ts'
 import type { LostLife } from '../model/life.ts'
 import { AuditFold, type AuditScope } from '../model/audit-fold.ts'
 import type { Checkpoint } from '../model/checkpoint.ts'
@@ -13,6 +19,7 @@ import {
 } from './audit-batches.ts'
 import { type DeepBatch, verifyRows } from './audit-rows.ts'
 import { readCheckpoints } from './checkpoints.ts'
+import { type PastLives, readPastLives } from './past-lives.ts'
 import { dayOfPartition, readRowsCover, type RowsCover } from './partition-lives.ts'
 import type { AsideReport } from '../model/set-aside.ts'
 import { findSuspects, type SealedRows } from './audit-counts.ts'
@@ -82,6 +89,7 @@ export async function* auditInstances(
   const lost = new Map(
     (await findLost(sql)).filter((l) => isLossInWindow(l, filter)).map((l) => [l.instance, l]),
   )
+  const past = await readPastLives(sql)
   const checkpoints = await readCheckpoints(sql)
   const folded = [...checkpoints].filter(([, each]) => partOf(each, filter) !== null)
   const found = await findInstances(sql, filter, { lost, folded: folded.map(([id]) => id) })
@@ -90,17 +98,54 @@ export async function* auditInstances(
     options.isCounted === true && options.isDeep !== true
       ? await findSuspects(sql, await readSealed(sql, filter), options.signal)
       : new Set<string>()
+  if (past !== null) yield* auditPast(past, filter)
   for (const row of instances) {
-    options.signal?.throwIfAborted()
     const isDeep = options.isDeep === true || suspects.has(row.id)
-    yield await auditInstance(sql, row, {
-      filter,
-      options: { ...options, isDeep },
-      cover,
-      lost: lost.get(row.id) ?? null,
-      checkpoint: checkpoints.get(row.id) ?? null,
-    })
+    for (let checkpoint = checkpoints.get(row.id) ?? null; ;) {
+      options.signal?.throwIfAborted()
+      const audit = await auditInstance(sql, row, {
+        filter,
+        options: { ...options, isDeep },
+        cover,
+        lost: lost.get(row.id) ?? null,
+        checkpoint,
+      })
+      // Something is missing: have batches been summed up while they were read?
+      const isWhole = audit.gaps.length === 0 && audit.waiting === 0
+      const newest = isWhole ? checkpoint : ((await readCheckpoints(sql, [row.id])).get(row.id) ?? null)
+      if (newest?.lastBatch === checkpoint?.lastBatch) {
+        yield audit
+        break
+      }
+      checkpoint = newest
+    }
   }
+}
+
+/** Stands for the lives that are known in sum only. */
+const PAST_ID = '00000000-0000-0000-0000-000000000000'
+
+function* auditPast(past: PastLives, filter: AuditFilter): Generator<InstanceAudit, void, undefined> {
+  const { lives, batches: lastBatch, firstAt, lastAt, accounts } = past
+  const sums = {
+    lastBatch,
+    firstAt,
+    lastAt,
+    accounts,
+    digest: Buffer.alloc(0),
+    acceptedSeq: 0,
+    buffered: 0,
+    isFinal: true,
+  }
+  const folded = partOf(sums, filter)
+  if (folded === null) return
+  const host = `${lives} ${lives === 1 ? 'life' : 'lives'} until ${lastAt.toISOString().slice(0, 10)}`
+  const fold = new AuditFold(
+    { ...UNKNOWN_INSTANCE, id: PAST_ID, host, startedAt: firstAt, endedAt: lastAt },
+    filter,
+  )
+  fold.begin(sums, folded.isCounted)
+  yield { ...fold.finish('ended', false), lives: folded.isCounted ? lives : 0, folded, settledTo: null }
 }
 
 interface Context {

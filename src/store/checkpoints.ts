@@ -3,7 +3,7 @@ import type { Checkpoint } from '../model/checkpoint.ts'
 import type { Sql, TransactionSql } from './sql.ts'
 
 /** By tenant: accepted, stored, expired, and drops by reason. Nothing waits in quarantine. */
-type StoredAccounts = Readonly<
+export type StoredAccounts = Readonly<
   Record<string, readonly [number, number, number, Readonly<Record<string, number>>]>
 >
 
@@ -19,14 +19,14 @@ interface CheckpointRow {
   readonly accounts: StoredAccounts
 }
 
-/** The checkpoints by instance, of all or of one. */
+/** The checkpoints by instance, of all or of some. */
 export async function readCheckpoints(
   sql: Sql | TransactionSql,
-  instance?: string,
+  instances?: readonly string[],
 ): Promise<Map<string, Checkpoint>> {
   const rows = await sql<CheckpointRow[]>`
     SELECT instance, last_batch, digest, accepted_seq, buffered, is_final, first_at, last_at, accounts
-    FROM access_checkpoints ${instance === undefined ? sql`` : sql`WHERE instance = ${instance}`}`
+    FROM access_checkpoints ${instances === undefined ? sql`` : sql`WHERE instance = ANY(${[...instances]}::uuid[])`}`
   return new Map(rows.map((row) => [row.instance, checkpointOf(row)]))
 }
 
@@ -56,18 +56,24 @@ function checkpointOf(row: CheckpointRow): Checkpoint {
     isFinal: row.is_final,
     firstAt: row.first_at,
     lastAt: row.last_at,
-    accounts: Object.entries(row.accounts).map(([tenant, [accepted, stored, expired, dropped]]) => ({
-      tenant,
-      accepted,
-      stored,
-      expired,
-      quarantined: 0,
-      dropped,
-    })),
+    accounts: accountsOf(row.accounts),
   }
 }
 
-function storedOf(accounts: readonly AuditAccount[]): StoredAccounts {
+/** As they are audited. */
+export function accountsOf(all: StoredAccounts): AuditAccount[] {
+  return Object.entries(all).map(([tenant, [accepted, stored, expired, dropped]]) => ({
+    tenant,
+    accepted,
+    stored,
+    expired,
+    quarantined: 0,
+    dropped,
+  }))
+}
+
+/** As they are stored. */
+export function storedOf(accounts: readonly AuditAccount[]): StoredAccounts {
   return Object.fromEntries(
     accounts.map(({ tenant, accepted, stored, expired, dropped }) => [
       tenant,

@@ -1,6 +1,6 @@
 import { AuditFold } from '../model/audit-fold.ts'
 import { sumOf } from '../model/audit-batch.ts'
-import type { AuditedInstance } from '../model/audit.ts'
+import { UNKNOWN_INSTANCE } from '../model/audit.ts'
 import type { Checkpoint } from '../model/checkpoint.ts'
 import { batchOf, type BatchRow, readBatches, writtenAt } from './audit-batches.ts'
 import { readCheckpoints, writeCheckpoint } from './checkpoints.ts'
@@ -8,7 +8,7 @@ import { readRowsCover, type RowsCover } from './partition-lives.ts'
 import type { Sql, TransactionSql } from './sql.ts'
 
 /** Among 9_299_455 and what follows: see migrate, partitions and roll-ups. */
-const LOCK_KEY = 9_299_459
+export const FOLD_LOCK_KEY = 9_299_459
 
 /** Slices, each a transaction, of one call. */
 const MAX_SLICES = 20
@@ -67,11 +67,11 @@ async function foldSlice(
   { instance, cover, options }: Task,
 ): Promise<{ folded: number; isEnd: boolean } | null> {
   const [state] = await tx<{ is_mine: boolean; old_ms: number; horizon: string }[]>`
-    SELECT pg_try_advisory_xact_lock(${LOCK_KEY}) AS is_mine, s.horizon::text,
+    SELECT pg_try_advisory_xact_lock(${FOLD_LOCK_KEY}) AS is_mine, s.horizon::text,
       extract(epoch FROM clock_timestamp() - make_interval(days => ${options.ledgerDays}))::float8 * 1000 AS old_ms
     FROM access_minutes_state s`
   if (state?.is_mine !== true) return null
-  const checkpoint = (await readCheckpoints(tx, instance)).get(instance) ?? null
+  const checkpoint = (await readCheckpoints(tx, [instance])).get(instance) ?? null
   const page = await readBatches(tx, instance, {
     from: (checkpoint?.lastBatch ?? 0) + 1,
     to: null,
@@ -130,21 +130,8 @@ function foldOf(
   rows: readonly BatchRow[],
   cover: RowsCover,
 ): AuditFold {
-  const fold = new AuditFold({ ...UNKNOWN, id }, {})
+  const fold = new AuditFold({ ...UNKNOWN_INSTANCE, id }, {})
   if (checkpoint !== null) fold.begin(checkpoint, true)
   for (const row of rows) fold.add(batchOf(row, cover))
   return fold
-}
-
-/** What is not asked of an instance when its batches are summed up. */
-const UNKNOWN: Omit<AuditedInstance, 'id'> = {
-  host: null,
-  version: null,
-  startedAt: null,
-  lastSeenAt: null,
-  endedAt: null,
-  capacityEntries: null,
-  journalMs: null,
-  acceptedSeq: null,
-  spilledEntries: null,
 }

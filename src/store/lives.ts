@@ -1,5 +1,5 @@
 import type { LostLife, RememberedLife } from '../model/life.ts'
-import type { Sql } from './sql.ts'
+import type { Sql, TransactionSql } from './sql.ts'
 
 /** So many lives tell of one; more would say nothing new. */
 const MAX_WITNESSES = 2
@@ -27,7 +27,10 @@ export async function readLogState(
   return { log: row?.log ?? '', hasBatch: row?.has_batch ?? true }
 }
 
-/** Notes what a life remembers of others, or of itself. May be repeated; where others tell of a life already, their word is enough. */
+/**
+ * Notes what a life remembers of others, or of itself. May be repeated; where others tell of a life already, their word is enough. Lives
+ * of the time of which only the sum is known are passed over: whether they are part of it cannot be told.
+ */
 export async function tellLives(sql: Sql, witness: string, lives: readonly RememberedLife[]): Promise<void> {
   if (lives.length === 0) return
   const column = <T>(pick: (life: RememberedLife) => T): T[] => lives.map(pick)
@@ -41,6 +44,10 @@ export async function tellLives(sql: Sql, witness: string, lives: readonly Remem
     WHERE (
       SELECT count(*) FROM instance_links o
       WHERE o.instance = v.instance AND o.witness <> ${witness} AND o.batch >= v.batch) < ${MAX_WITNESSES}
+      AND (to_timestamp(v.last_ms / 1000) > coalesce((SELECT last_at FROM access_past_lives), '-infinity')
+        OR EXISTS (SELECT FROM instances i WHERE i.id = v.instance)
+        OR EXISTS (SELECT FROM access_checkpoints c WHERE c.instance = v.instance)
+        OR EXISTS (SELECT FROM access_ledger l WHERE l.instance = v.instance))
     ON CONFLICT (instance, witness) DO UPDATE SET batch = excluded.batch, digest = excluded.digest, settled = excluded.settled,
       first_at = least(k.first_at, excluded.first_at), last_at = greatest(k.last_at, excluded.last_at), told_at = excluded.told_at
     WHERE excluded.batch > k.batch`
@@ -89,7 +96,10 @@ interface LostRow {
  * The lives, or those of `instances`, whose last batch that anybody tells of the database does not have, nor a later one. A hole before
  * a later batch is not told here: the ledger tells of it.
  */
-export async function findLost(sql: Sql, instances?: readonly string[]): Promise<LostLife[]> {
+export async function findLost(
+  sql: Sql | TransactionSql,
+  instances?: readonly string[],
+): Promise<LostLife[]> {
   const rows = await sql<LostRow[]>`
     SELECT t.instance, t.witness, t.host, t.batch, t.settled, extract(epoch FROM t.first_at)::float8 * 1000 AS first_ms,
       extract(epoch FROM t.last_at)::float8 * 1000 AS last_ms, n.batch AS newest_batch, n.settled AS newest_settled,

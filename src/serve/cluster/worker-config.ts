@@ -58,6 +58,7 @@ const OF_THE_PRIMARY: ReadonlySet<OptionName> = new Set([
   'accessLog.retentionDays',
   'accessLog.partitionsAheadDays',
   'accessLog.ledgerDays',
+  'accessLog.livesDays',
   'rollUps.intervalMs',
   'rollUps.minutesDays',
   'rollUps.retentionDays',
