@@ -2,7 +2,7 @@
 import type { Writable } from 'node:stream'
 import type { Io } from './cli/io.ts'
 import { isReaderGone } from './cli/output.ts'
-import { runCli } from './cli/program.ts'
+import { reportFailure, runCli } from './cli/program.ts'
 import { stderrLines } from './lib/line-sink.ts'
 import { keepDebuggerShut } from './lib/no-debugger.ts'
 
@@ -25,6 +25,9 @@ function neverBlock(stream: Writable): void {
   handle?.setBlocking?.(false)
 }
 
+/** Hears of what nobody caught; the gateway takes it over. Node itself would print a stack, and the line that failed. */
+let onCrash = (error: unknown): void => void reportFailure(io, error)
+
 const io: Io = {
   argv: process.argv.slice(2),
   env: process.env,
@@ -44,10 +47,7 @@ const io: Io = {
     return () => void process.off(signal, listener)
   },
   onCrash: (listener) => {
-    process.once('uncaughtException', (error) => {
-      listener(error)
-      process.exit(1)
-    })
+    onCrash = listener
   },
   exit: (code) => process.exit(code),
 }
@@ -61,6 +61,10 @@ for (const stream of [process.stdout, process.stderr]) {
   survive(stream)
   if (stream.isTTY) neverBlock(stream)
 }
+process.once('uncaughtException', (error) => {
+  onCrash(error)
+  process.exit(1)
+})
 // The gateway is loaded only by the commands that run it: the others start in half the time.
 process.exitCode = await runCli(io, async (input) => {
   const code = await (await import('./serve.ts')).serve(input)

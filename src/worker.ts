@@ -8,7 +8,7 @@ import { runWorker } from './serve/cluster/worker.ts'
 const LAST_LINES_MS = 500
 
 if (process.send === undefined) {
-  process.stderr.write('waybill: a worker is started by "waybill serve", not by hand\n')
+  process.stderr.write('error: a worker is started by "waybill serve", not by hand\n')
   process.exit(2)
 }
 

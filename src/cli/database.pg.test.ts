@@ -73,3 +73,17 @@ void t.test('a database URL that is none is a configuration error that does not 
     t.notMatch(stderr, 'sekrit')
   }
 })
+
+void t.test('G7: a command that crashes ends with one plain line too', async (t) => {
+  const waybill = await testWaybill(t, db.url)
+  // Throws where nobody catches, once the program is there.
+  const crash = `setInterval(() => {
+    if (process.listenerCount('uncaughtException') > 0) throw new TypeError('boom')
+  }, 20)`
+  const child = waybill.start(['logs', '--follow'], ['--import', `data:text/javascript,${crash}`])
+  let errors = ''
+  child.stderr?.on('data', (chunk: Buffer) => void (errors += chunk.toString()))
+  t.same(await once(child, 'close'), [1, null])
+  t.match(errors, /(?:^|\n)error: WAYBILL_INTERNAL: boom \(this is a bug; WAYBILL_DEBUG=1 shows where\)\n$/)
+  t.notMatch(errors, /\n\s+at /)
+})

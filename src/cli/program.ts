@@ -21,7 +21,7 @@ export async function runCli(io: Io, serve: Cli['serve']): Promise<number> {
     await program.parseAsync([...io.argv], { from: 'user' })
     return exitCode
   } catch (error) {
-    return report(io, error)
+    return reportFailure(io, error)
   }
 }
 
@@ -53,8 +53,8 @@ function emptyProgram(io: Io): Command {
     })
 }
 
-/** Prints what went wrong; the last line is plain and begins with `error: `. */
-function report(io: Io, error: unknown): ExitCode {
+/** Prints what went wrong; the last line is plain and begins with `error: `. Returns the exit code. */
+export function reportFailure(io: Io, error: unknown): ExitCode {
   const print = (text: string): void => void io.stderr.write(`${text}\n`)
   // Commander has printed its message, or the help or version that was asked for.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2

@@ -3,7 +3,7 @@ import { nameOfThisUser } from '../serve/retention-upkeep.ts'
 import { readRetention, setRetention } from '../store/retention.ts'
 import type { Cli } from './cli.ts'
 import { DATABASE_OPTIONS, addConfigFlags } from './configuration.ts'
-import { withDatabase } from './context.ts'
+import { nameDatabase, withDatabase } from './context.ts'
 import type { ExitCode, Io } from './io.ts'
 import { writeOut } from './output.ts'
 import { Problems } from './problems.ts'
@@ -36,8 +36,9 @@ export function addRetentionCommands(program: Command, cli: Cli): void {
 }
 
 async function showDays(io: Io, flags: RetentionFlags): Promise<ExitCode> {
-  return await withDatabase(io, flags, 'reader', async ({ sql }) => {
-    const retention = await readRetention(sql)
+  return await withDatabase(io, flags, 'reader', async (database) => {
+    const retention = await readRetention(database.sql)
+    nameDatabase(io, database)
     if (flags.json === true) await writeOut(io.stdout, `${safeJson(retention)}\n`)
     else if (retention === null)
       await writeOut(io.stdout, 'not set: the first gateway sets it from its options\n')
