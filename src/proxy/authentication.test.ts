@@ -1,6 +1,7 @@
 import t from 'tap'
 import { mintKey } from '../model/api-key.ts'
 import type { KeyGrant } from '../model/grant.ts'
+import { compileNetworks } from '../model/network.ts'
 import type { Reason } from '../model/outcome.ts'
 import { startGateway } from './test-gateway.ts'
 
@@ -151,6 +152,71 @@ void t.test('E4: a key reaches no upstream and no entry, in whichever field, pat
   }
   t.equal(gateway.entries.length >= lines.length - 1, true)
   for (const { path } of gateway.entries) t.notMatch(decodeURIComponent(decodeURIComponent(path)), secret)
+})
+
+void t.test('E4: a key is known by its value in names, hosts, hops and base64 as well', async (t) => {
+  const trust = { trustedProxies: compileNetworks(['127.0.0.1']), publicProto: null, publicHost: null }
+  const pass = { upstream: { origin: '', path: '/', authorization: null, upstreamHost: 'pass' } }
+  const gateway = await startGateway(t, { trust, routes: [{ name: 'p', path: '/p/', auth: 'public' }] })
+  const [route] = gateway.handler.routes.routes
+  if (route === undefined) throw new Error('no route')
+  gateway.setRoutes([{ ...route, upstream: { ...pass.upstream, origin: route.upstream.origin } }])
+  const client = await gateway.client()
+  const { text } = gateway.key
+  // Whatever stands before it shifts its base64 by up to two octets.
+  const pairs = ['', 'a:', 'ab:', 'docker:', '{"username":"me","password":"'].flatMap((before) =>
+    (['base64', 'base64url'] as const).map((coding) => Buffer.from(`${before}${text}"}`).toString(coding)),
+  )
+  const hides = (shown: string): boolean =>
+    !shown.includes(text.slice(16)) && pairs.every((pair) => !shown.includes(pair.slice(4, -6)))
+  const request = (path: string, ...lines: string[]): string =>
+    `${[`GET ${path} HTTP/1.1`, ...lines].join('\r\n')}\r\n\r\n`
+  const served = [
+    request('/p/x', 'Host: gw', `${text}: 1`),
+    request('/p/x', 'Host: gw', `Via: 1.1 ${text}, 1.0 other`),
+    request('/p/x', 'Host: gw', `X-Forwarded-Host: ${text}`),
+    request('/p/x', 'Host: gw', `Forwarded: for=203.0.113.7;host=${text}`),
+    ...pairs.flatMap((pair) => [
+      request('/p/x', 'Host: gw', `X-Registry-Auth: ${pair}`),
+      request('/p/x', 'Host: gw', `Cookie: a=b; auth="${pair}"`),
+      request('/p/x', 'Host: gw', `X-Request-Id: ${pair}`),
+      request(`/p/${encodeURIComponent(pair)}/x?basic=${encodeURIComponent(pair)}&keep=1`, 'Host: gw'),
+    ]),
+  ]
+  for (const head of served) {
+    client.send(head)
+    const { wire, message } = await gateway.upstream.request()
+    t.ok(hides(message.head), `${head}\nupstream: ${message.head}`)
+    wire.send(OK)
+    const answer = await client.message()
+    t.equal(answer.status, 200)
+    t.ok(hides(answer.head), `answer to ${head}`)
+  }
+  for (const host of [text, `${text}.example.com`, `${text}:443`, text.replaceAll('_', '%5f')]) {
+    client.send(request('/p/x', `Host: ${host}`))
+    t.equal((await client.message()).status, 400, 'a key is no host')
+  }
+  await gateway.quiet()
+  t.equal(gateway.entries.length, served.length + 4)
+  for (const entry of gateway.entries) t.ok(hides(JSON.stringify(entry)), JSON.stringify(entry))
+})
+
+void t.test('E4: what only looks like base64 of a key passes as it came', async (t) => {
+  const gateway = await startGateway(t, { routes: [{ name: 'p', path: '/p/', auth: 'public' }] })
+  const client = await gateway.client()
+  for (const value of [
+    `d2Jf${'A'.repeat(80)}`,
+    'diX3Yl'.repeat(20),
+    Buffer.from('wb_short').toString('base64').repeat(9),
+  ]) {
+    client.send(`GET /p/${value}?q=${value} HTTP/1.1\r\nHost: gw\r\nX-Value: ${value}\r\n\r\n`)
+    const { wire, message } = await gateway.upstream.request()
+    t.equal(message.field('x-value'), value)
+    t.equal(message.startLine, `GET /${value}?q=${value} HTTP/1.1`)
+    wire.send(OK)
+    await client.message()
+  }
+  await gateway.finish(t, [{ status: 200 }, { status: 200 }, { status: 200 }])
 })
 
 void t.test('malformed keys by the thousand never cause a look-up', async (t) => {

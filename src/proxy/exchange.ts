@@ -6,7 +6,7 @@ import type { Route } from '../model/route.ts'
 import type { ClientRequest, ClientResponse } from './client-side.ts'
 import type { Connection } from './connection.ts'
 import type { ClientView } from './forwarded.ts'
-import { redactPath, redactText } from './redact.ts'
+import { redactHost, redactPath, redactText } from './redact.ts'
 import type { Credential } from './credentials.ts'
 import type { RequestHead } from './request-head.ts'
 import type { Target } from './target.ts'
@@ -144,7 +144,7 @@ export class Exchange {
     entry.route = route?.name ?? ''
     entry.kind = route?.kind ?? ''
     entry.method = capText(req.method ?? '', ENTRY_TEXT_MAX.method)
-    entry.host = capText(this.client.host, ENTRY_TEXT_MAX.host)
+    entry.host = capText(redactHost(this.client.host), ENTRY_TEXT_MAX.host)
     const path =
       target === null
         ? redactPath(req.url ?? '', '')

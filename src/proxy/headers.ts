@@ -1,4 +1,4 @@
-import { holdsKey } from '../model/api-key.ts'
+import { holdsKey, maskKeys } from '../model/api-key.ts'
 import { hidesKey } from './credentials.ts'
 import type { ClientView } from './forwarded.ts'
 import type { HeaderChanges } from '../model/route-rules.ts'
@@ -43,7 +43,7 @@ export function upstreamHeaders(input: UpstreamHeaderInput): string[] {
     if (code === DROP || named?.has(lower) === true) continue
     if (removed.length > 0 && removed.includes(cgiName(lower))) continue
     if (code === CREDENTIAL && !mayPass(input, lower, value)) continue
-    if (holdsKey(value)) continue // law 8 by value: whichever field it is in
+    if (holdsKey(value) || holdsKey(name)) continue // law 8 by value: whichever field it is in
     // RFC 9110 §7.6.2.
     if (head.maxForwards !== null && input.isOptions && lower === 'max-forwards') {
       out.push(name, decremented(value))
@@ -68,7 +68,7 @@ export function upstreamHeaders(input: UpstreamHeaderInput): string[] {
     'traceparent',
     input.traceparent,
     'via',
-    head.via === null ? `1.1 ${input.via}` : `${head.via}, 1.1 ${input.via}`,
+    head.via === null ? `1.1 ${input.via}` : `${maskKeys(head.via)}, 1.1 ${input.via}`,
   )
   if (input.prefix !== '') out.push('x-forwarded-prefix', input.prefix)
   if (set.length > 0) out.push(...set)

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { KEY_IN_TEXT } from '../model/api-key.ts'
+import { holdsKey, KEY_IN_TEXT } from '../model/api-key.ts'
 
 const CLIENT_ID = /^[A-Za-z0-9._:@/+=-]{1,128}$/
 // version "00", trace id and parent id not all zero (W3C Trace Context §3.2)
@@ -10,7 +10,11 @@ let counter = 0
 
 /** The client's request id when it is harmless (and no gateway key by mistake), else a new one: process prefix and counter. Measured: 0.02 µs against 0.08 for a UUID. */
 export function requestIdOf(fromClient: string | null): string {
-  const isHarmless = fromClient !== null && CLIENT_ID.test(fromClient) && !fromClient.includes(KEY_IN_TEXT)
+  const isHarmless =
+    fromClient !== null &&
+    CLIENT_ID.test(fromClient) &&
+    !fromClient.includes(KEY_IN_TEXT) &&
+    !holdsKey(fromClient)
   if (isHarmless) return fromClient
   counter++
   return `${PREFIX}-${counter.toString(36)}`

@@ -134,3 +134,22 @@ void t.test('R22: entries of requests in every state hold no secret', async (t) 
   t.equal(gateway.entries.length, 4)
   t.notMatch(JSON.stringify(gateway.entries), SECRET)
 })
+
+void t.test('R22: a Host that is none is kept without the credentials in it', async (t) => {
+  const gateway = await startGateway(t)
+  for (const host of [
+    'me:s3cret@gw',
+    'me:x@s3cret@gw:80',
+    'gw?token=s3cret',
+    'gw/;token=s3cret',
+    'gw, u:s3cret@h',
+  ]) {
+    const client = await gateway.client()
+    client.send(`GET /r/x HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+    t.equal((await client.message()).status, 400, host)
+  }
+  await gateway.quiet()
+  t.equal(gateway.entries.length, 5)
+  t.match(gateway.entries[0], { host: '***@gw', reason: 'host' })
+  t.notMatch(JSON.stringify(gateway.entries), SECRET)
+})

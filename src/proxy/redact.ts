@@ -1,6 +1,7 @@
 import { maskKeys } from '../model/api-key.ts'
 import type { Route } from '../model/route.ts'
 import { isSpecialPath } from './path-readings.ts'
+import { hostName } from './target.ts'
 
 const MASK = '***'
 
@@ -60,6 +61,11 @@ export function redactPath(path: string, query: string, route: Route | null = nu
   const extra = route?.rules.redactQuery ?? NONE
   const cleanPath = PATH_SIGNS.test(shown) ? cleanText(shown, extra, 0) : shown
   return redactText(query === '' ? cleanPath : cleanPath + cleanText(query, extra, 0))
+}
+
+/** A host as it may be kept: of one that is none, whatever is a credential in an address is masked. */
+export function redactHost(host: string): string {
+  return hostName(host) === null ? redactPath(host.replace(/^.*@/s, `${MASK}@`), '') : host
 }
 
 /** A text with gateway keys masked down to their public id. */

@@ -167,6 +167,8 @@ void t.test('hosts are told from what is none', async (t) => {
   for (const [field, name] of [
     ['Example.COM', 'example.com'],
     ['a:80', 'a'],
+    ['a:', 'a'],
+    ['[::1]:', '[::1]'],
     ['[::1]:80', '[::1]'],
     ['[::1]', '[::1]'],
     ['127.0.0.1', '127.0.0.1'],
@@ -184,7 +186,7 @@ void t.test('hosts are told from what is none', async (t) => {
     'a b',
     'a/b',
     'u@a',
-    'a:',
+    ':',
     'a:b',
     'a:1234567',
     '[::1',
