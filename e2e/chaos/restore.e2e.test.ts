@@ -59,6 +59,9 @@ t.test(
       return rows.length >= 2
     })
     await serve(through, 30)
+    // Of this one nothing is in the backup, and it lives on.
+    const c = await scene.beside()
+    await serve(c, 15)
     const between = await scene.next()
     await serve(between, 25)
     const lives = [(await through.overview()).instance, (await between.overview()).instance]
@@ -104,6 +107,7 @@ t.test(
     await a.must('keys', 'revoke', late.slice(3, 15), '--wait')
     for (const gateway of [a, b]) t.equal(await statusOf(gateway, late), 401, 'revoked anew, at once')
     for (const gateway of [a, b]) await serve(gateway, 40)
+    await serve(c, 10)
     await untilTrue(
       'earlier lives are told of again',
       async () => {
@@ -114,8 +118,7 @@ t.test(
       },
       PATIENT,
     )
-    for (const gateway of [a, b]) t.equal(await gateway.stop(), 0)
-
+    for (const gateway of [a, b, c]) t.equal(await gateway.stop(), 0)
     const report = await readAudit(a, '--deep')
     const stored = await count()
     t.equal(report.isComplete, false)
@@ -140,7 +143,7 @@ t.test(
       [],
       'nothing else is wrong but that nobody knows of the end of one',
     )
-    const served = [...results, { answered: 75 + 80 }].reduce((sum, { answered }) => sum + answered, 0)
+    const served = [...results, { answered: 100 + 80 }].reduce((sum, { answered }) => sum + answered, 0)
     t.ok(upstream.requests >= served, 'requests were forwarded all the while', {
       forwarded: upstream.requests,
       served,

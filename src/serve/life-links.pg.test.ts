@@ -119,6 +119,8 @@ t.test(
     t.same(live.links.warnings, [])
     await forget(live.id, 2)
     await live.links.run()
+    t.same(live.links.warnings, [], 'one look is not enough')
+    await live.links.run()
     t.match(live.links.warnings, [
       { code: 'log_lost_batches', detail: new RegExp(`does not have batch 3 of instance ${live.id}`) },
     ])

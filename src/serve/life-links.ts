@@ -1,14 +1,15 @@
 import type { LifeMemory } from '../accesslog/life-memory.ts'
 import type { StateReason } from '../admin/handlers.ts'
 import type { Logger } from '../logger.ts'
-import type { LostLife } from '../model/life.ts'
+import type { LostLife, RememberedLife } from '../model/life.ts'
 import { findLost, readLogState, tellLives, tellSeen } from '../store/lives.ts'
 import type { Sql } from '../store/sql.ts'
 
 /** How often what was stored is remembered, and the database asked whether it still has it. */
 const INTERVAL_MS = 2000
-/** How often what others have left is looked at. */
+/** How often what others have left is looked at, in the folder and in the database. */
 const LOOK_INTERVAL_MS = 30_000
+const SEEN_INTERVAL_MS = 600_000
 const STOP_TIMEOUT_MS = 2000
 
 /** Lives named in the log and in warnings. */
@@ -29,7 +30,9 @@ export class LifeLinks {
   #isRunning = false
   #log: string | null = null
   #lookedTick = -Infinity
-  /** Of this life: the last batch that was found missing. */
+  #seenTick = -Infinity
+  /** Of this life: what was not there at the last look; and the last batch that was told as missing. */
+  #suspect: RememberedLife | null = null
   #missingBatch = 0
   #isWriteFailing = false
   readonly #told = new Set<string>()
@@ -70,18 +73,22 @@ export class LifeLinks {
   async run(): Promise<void> {
     if (this.#log !== null) await this.#remember(this.#log)
     const instance = this.#instance()
-    const own = this.#memory.latest(instance)
+    const own = this.#suspect ?? this.#memory.latest(instance)
     const { log, hasBatch } = await readLogState(this.#sql, own)
     if (this.#log !== null && this.#log !== log) this.#replaced(this.#log, log)
     if (this.#log !== log) await this.#remember(log)
     this.#log = log
-    const isNews = own !== null && !hasBatch && own.batch !== this.#missingBatch
+    // Looked for twice: an answer may come from a server that is a moment behind.
+    const isMissing = own !== null && !hasBatch && this.#suspect !== null
+    this.#suspect = hasBatch || isMissing ? null : own
+    const isNews = isMissing && own.batch !== this.#missingBatch
     if (isNews) {
       this.#missingBatch = own.batch
       const detail = `the database does not have batch ${own.batch} of instance ${instance}, which it had acknowledged: a backup was restored, or a standby promoted; "waybill audit" names what is missing`
       this.#logger.error({ instance, batch: own.batch, entries: own.settled }, detail)
       this.#own = [...this.#own.slice(1 - MAX_NAMED), { code: 'log_lost_batches', detail }]
       await tellLives(this.#sql, instance, [own])
+      this.#seenTick = -Infinity
     }
     if (!isNews && performance.now() - this.#lookedTick < LOOK_INTERVAL_MS) return
     await this.#look(log, instance)
@@ -101,7 +108,10 @@ export class LifeLinks {
   async #look(log: string, instance: string): Promise<void> {
     const { lives, others } = await this.#memory.read(log, instance)
     await tellLives(this.#sql, instance, lives)
-    await tellSeen(this.#sql, instance)
+    if (performance.now() - this.#seenTick >= SEEN_INTERVAL_MS) {
+      await tellSeen(this.#sql, instance)
+      this.#seenTick = performance.now()
+    }
     if (others > 0 && this.#isFirst('others')) {
       this.#logger.warn(
         { lives: others },
@@ -109,7 +119,7 @@ export class LifeLinks {
       )
     }
     const asked = lives.map((life) => life.instance)
-    const lost = asked.length === 0 ? [] : await findLost(this.#sql, asked)
+    const lost = asked.length === 0 ? [] : await findLost(this.#sql, { instances: asked })
     for (const life of lost.slice(0, MAX_NAMED)) {
       if (!this.#isFirst(`${life.instance} ${life.batch}`)) continue
       const { host, batch, settled, newest } = life

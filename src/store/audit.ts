@@ -26,7 +26,7 @@ import { findSuspects, type SealedRows } from './audit-counts.ts'
 import { findLost } from './lives.ts'
 import { findCutShort } from './audit-under-way.ts'
 import type { GoneInstance } from './instance-deaths.ts'
-import type { Sql } from './sql.ts'
+import type { Sql, TransactionSql } from './sql.ts'
 
 const DAY_MS = 86_400_000
 
@@ -86,13 +86,7 @@ export async function* auditInstances(
   options: AuditOptions = {},
 ): AsyncGenerator<InstanceAudit, void, undefined> {
   const cover = await readRowsCover(sql)
-  const lost = new Map(
-    (await findLost(sql)).filter((l) => isLossInWindow(l, filter)).map((l) => [l.instance, l]),
-  )
-  const past = await readPastLives(sql)
-  const checkpoints = await readCheckpoints(sql)
-  const folded = [...checkpoints].filter(([, each]) => partOf(each, filter) !== null)
-  const found = await findInstances(sql, filter, { lost, folded: folded.map(([id]) => id) })
+  const { lost, past, checkpoints, found } = await readLives(sql, filter)
   const instances = found.map((row) => withGone(row, options.gone ?? []))
   const suspects =
     options.isCounted === true && options.isDeep !== true
@@ -112,7 +106,9 @@ export async function* auditInstances(
       })
       // Something is missing: have batches been summed up while they were read?
       const isWhole = audit.gaps.length === 0 && audit.waiting === 0
-      const newest = isWhole ? checkpoint : ((await readCheckpoints(sql, [row.id])).get(row.id) ?? null)
+      const newest = isWhole
+        ? checkpoint
+        : ((await readCheckpoints(sql, { instances: [row.id] })).get(row.id) ?? null)
       if (newest?.lastBatch === checkpoint?.lastBatch) {
         yield audit
         break
@@ -146,6 +142,27 @@ function* auditPast(past: PastLives, filter: AuditFilter): Generator<InstanceAud
   )
   fold.begin(sums, folded.isCounted)
   yield { ...fold.finish('ended', false), lives: folded.isCounted ? lives : 0, folded, settledTo: null }
+}
+
+interface Lives {
+  readonly lost: ReadonlyMap<string, LostLife>
+  readonly past: PastLives | null
+  readonly checkpoints: ReadonlyMap<string, Checkpoint>
+  readonly found: readonly InstanceRow[]
+}
+
+/** At one moment: a life that is being summed up is in one of them. */
+async function readLives(sql: Sql, filter: AuditFilter): Promise<Lives> {
+  const since = filter.since === undefined ? {} : { since: filter.since }
+  return await sql.begin('ISOLATION LEVEL REPEATABLE READ READ ONLY', async (tx) => {
+    const losses = (await findLost(tx, since)).filter((each) => isLossInWindow(each, filter))
+    const lost = new Map(losses.map((each) => [each.instance, each]))
+    const past = await readPastLives(tx)
+    const folded = [...(await readCheckpoints(tx, since))].filter(([, each]) => partOf(each, filter) !== null)
+    const found = await findInstances(tx, filter, { lost, folded: folded.map(([id]) => id) })
+    const checkpoints = await readCheckpoints(tx, { instances: found.map(({ id }) => id) })
+    return { lost, past, checkpoints, found }
+  })
 }
 
 interface Context {
@@ -244,7 +261,7 @@ function stateOf(row: InstanceRow, lost: LostLife | null): InstanceState {
 
 /** Those with a batch in the window, those that lived in it, that have lost something of it, or are known in sum; oldest first. */
 async function findInstances(
-  sql: Sql,
+  sql: TransactionSql,
   filter: AuditFilter,
   others: { readonly lost: ReadonlyMap<string, LostLife>; readonly folded: readonly string[] },
 ): Promise<InstanceRow[]> {

@@ -19,14 +19,17 @@ interface CheckpointRow {
   readonly accounts: StoredAccounts
 }
 
-/** The checkpoints by instance, of all or of some. */
+/** The checkpoints by instance: all, those of some instances, or those whose last entry is not older. */
 export async function readCheckpoints(
   sql: Sql | TransactionSql,
-  instances?: readonly string[],
+  of: { readonly instances?: readonly string[]; readonly since?: Date } = {},
 ): Promise<Map<string, Checkpoint>> {
+  const { instances, since } = of
   const rows = await sql<CheckpointRow[]>`
     SELECT instance, last_batch, digest, accepted_seq, buffered, is_final, first_at, last_at, accounts
-    FROM access_checkpoints ${instances === undefined ? sql`` : sql`WHERE instance = ANY(${[...instances]}::uuid[])`}`
+    FROM access_checkpoints WHERE true
+      ${instances === undefined ? sql`` : sql`AND instance = ANY(${[...instances]}::uuid[])`}
+      ${since === undefined ? sql`` : sql`AND last_at >= ${since}`}`
   return new Map(rows.map((row) => [row.instance, checkpointOf(row)]))
 }
 

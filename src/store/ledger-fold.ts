@@ -71,7 +71,7 @@ async function foldSlice(
       extract(epoch FROM clock_timestamp() - make_interval(days => ${options.ledgerDays}))::float8 * 1000 AS old_ms
     FROM access_minutes_state s`
   if (state?.is_mine !== true) return null
-  const checkpoint = (await readCheckpoints(tx, [instance])).get(instance) ?? null
+  const checkpoint = (await readCheckpoints(tx, { instances: [instance] })).get(instance) ?? null
   const page = await readBatches(tx, instance, {
     from: (checkpoint?.lastBatch ?? 0) + 1,
     to: null,

@@ -136,8 +136,8 @@ t.test('D5: who tells most of a life is believed, and few need to tell of it', a
   )
   await remove(a.id)
   t.same(gapsOf(await audited()), [[a.id, 'vanished', 30, [1, 3]]])
-  t.match(await findLost(sql, [a.id]), [{ instance: a.id, batch: 3, newest: null }])
-  t.same(await findLost(sql, [randomUUID()]), [])
+  t.match(await findLost(sql, { instances: [a.id] }), [{ instance: a.id, batch: 3, newest: null }])
+  t.same(await findLost(sql, { instances: [randomUUID()] }), [])
 })
 
 t.test('D5: a gateway that remembers nothing tells of those that the database knows', async (t) => {

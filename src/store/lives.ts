@@ -93,20 +93,22 @@ interface LostRow {
 }
 
 /**
- * The lives, or those of `instances`, whose last batch that anybody tells of the database does not have, nor a later one. A hole before
+ * The lives, all of them or some, whose last batch that anybody tells of the database does not have, nor a later one. A hole before
  * a later batch is not told here: the ledger tells of it.
  */
 export async function findLost(
   sql: Sql | TransactionSql,
-  instances?: readonly string[],
+  of: { readonly instances?: readonly string[]; readonly since?: Date } = {},
 ): Promise<LostLife[]> {
+  const { instances, since } = of
   const rows = await sql<LostRow[]>`
     SELECT t.instance, t.witness, t.host, t.batch, t.settled, extract(epoch FROM t.first_at)::float8 * 1000 AS first_ms,
       extract(epoch FROM t.last_at)::float8 * 1000 AS last_ms, n.batch AS newest_batch, n.settled AS newest_settled,
       extract(epoch FROM n.at)::float8 * 1000 AS newest_ms, coalesce(same.digest <> t.digest, false) AS is_other
     FROM (
       SELECT DISTINCT ON (k.instance) k.* FROM instance_links k
-      ${instances === undefined ? sql`` : sql`WHERE k.instance = ANY(${[...instances]}::uuid[])`}
+      WHERE true ${instances === undefined ? sql`` : sql`AND k.instance = ANY(${[...instances]}::uuid[])`}
+        ${since === undefined ? sql`` : sql`AND k.last_at >= ${since}`}
       ORDER BY k.instance, k.batch DESC
     ) t
     LEFT JOIN LATERAL (

@@ -42,17 +42,12 @@ export async function foldLives(sql: Sql, options: { readonly livesDays: number 
     if (lock?.is_mine !== true) return 0
     const found = await listPast(tx, options.livesDays)
     const lost = new Set(
-      (
-        await findLost(
-          tx,
-          found.map(({ id }) => id),
-        )
-      ).map(({ instance }) => instance),
+      (await findLost(tx, { instances: found.map(({ id }) => id) })).map(({ instance }) => instance),
     )
     const past = found.filter(({ id }) => !lost.has(id) && cover.shortOf(id).length === 0)
     if (past.length === 0) return 0
     const ids = past.map(({ id }) => id)
-    const checkpoints = await readCheckpoints(tx, ids)
+    const checkpoints = await readCheckpoints(tx, { instances: ids })
     await writePast(tx, sumOf(await readPastLives(tx), past, [...checkpoints.values()]))
     await tx`DELETE FROM access_checkpoints WHERE instance = ANY(${ids}::uuid[])`
     await tx`DELETE FROM instances WHERE id = ANY(${ids}::uuid[])`
