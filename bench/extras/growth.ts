@@ -17,7 +17,7 @@ export const MEASURED: Omit<Constants, 'perRequestUs'> = {
 }
 
 /** What never changes with the machine. */
-const NEWS_PER_SECOND = 20
+const NEWS_PER_SECOND = 50
 const POLLS_PER_SECOND = 2
 /** COPY, directory, control (up to 4; 1 while nothing is written but the instance row). */
 const CONNECTIONS_PER_WORKER = 3
@@ -38,7 +38,7 @@ interface Growth {
 
 /**
  * Requests over kept connections with every worker busy, one core each; the primary's messages are taken from the last core. Of
- * limits only: a message from each worker and one to each, 50 ms apart.
+ * limits only: a message from each worker and one to each, 20 ms apart, as when all run short.
  */
 function growth(gateways: number, cores: number, constants: Constants): Growth {
   const workers = cores

@@ -1,90 +1,295 @@
-import type { BucketTakes, LimitNews, TenantInFlight } from './limit-news.ts'
-import { Limiter } from './limiter.ts'
+import { ADVANCE_MS, firstShare, type LimitLoans, type LimitNews, type Loan } from './limit-news.ts'
 
-/** What one worker has not been told yet, and what it told. */
-interface Peer {
-  readonly takes: Map<string, { perSecond: number; burst: number; requests: number }>
-  readonly changedTenants: Set<string>
-  /** Its own requests in flight, by tenant. */
-  readonly inFlight: Map<string, number>
+/** A worker that has not given back what it was asked for within this time is taken to have used it. */
+const RECALL_TIMEOUT_MS = 1000
+/** One that had nothing to give back is not asked again for so long. */
+const REST_MS = 100
+/** A bucket that nobody has used for so long goes back to first shares. */
+const IDLE_MS = 1000
+/** Rounding: a millionth of a request. */
+const ROUNDING = 1e-6
+
+/** What one worker holds of a bucket. */
+interface Holding {
+  lent: number
+  /** Of places; 0 of rates. */
+  inUse: number
+  want: number
+  usedAtMs: number
+  /** Grows: who was given something longest ago is first. */
+  turn: number
+  /** When it was asked to give back; null when it is not. */
+  recalledAtMs: number | null
+  restsUntilMs: number
+}
+
+/** One bucket that somebody uses. Those nobody has told of are full, and each worker holds its first share. */
+interface Account<P> {
+  readonly name: string
+  perSecond: number
+  burst: number
+  /** Not lent. Below 0 by what was lent in advance, or when a limit was lowered. */
+  level: number
+  atMs: number
+  usedAtMs: number
+  dueAtMs: number
+  readonly holdings: Map<P, Holding>
+}
+
+interface Mail {
+  loans: Map<string, Loan>
+  forgotten: Set<string>
 }
 
 /**
- * The primary's side of shared limits: hears each worker, tells each what all others together did, and keeps what is used,
- * so that a new worker does not begin with full buckets. Decides nothing. `P` identifies a worker.
+ * The primary's side of shared limits: a bank. Of each bucket the requests that may be admitted lie here or with a worker, and
+ * never more of them than the bucket holds:
+ *
+ *     level + lent to all workers ≤ max(burst, workers)        the level grows by the rate, up to that
+ *
+ * so that whatever workers do at one instant, together they admit no more. What is lent follows demand: who runs short is given of the
+ * level, and what others hold and do not use is asked back for it. A bucket that is full again goes back to first shares.
+ *
+ * With fewer requests in a bucket than there are workers each holds one all the same, so that nobody's first request is refused for
+ * where it arrived; what is beyond the burst is never lent to anybody else. `P` identifies a worker.
  */
 export class LimitHub<P> {
-  readonly #peers = new Map<P, Peer>()
-  /** Admits nothing: what all workers took, for those to come. */
-  readonly #buckets = new Limiter({ idleBucketMs: 0 })
+  readonly #workers: number
+  readonly #accounts = new Map<string, Account<P>>()
+  readonly #mail = new Map<P, Mail>()
+  #isUrgent = false
+  #turns = 0
 
-  /** Adds a worker; returns what it has to know from the start. From now on `newsFor` has the rest. */
-  join(worker: P, nowMs: number): LimitNews {
-    this.#peers.set(worker, { takes: new Map(), changedTenants: new Set(), inFlight: new Map() })
-    const tenants = new Set<string>()
-    for (const { inFlight } of this.#peers.values()) for (const tenant of inFlight.keys()) tenants.add(tenant)
-    return {
-      takes: this.#buckets.taken(nowMs),
-      inFlight: Array.from(tenants, (tenant) => [tenant, this.#elsewhere(worker, tenant)]),
-    }
+  /** For a gateway of so many workers. */
+  constructor(workers: number) {
+    this.#workers = workers
   }
 
-  /** Forgets a worker and what it had in flight; what it took stays taken. */
+  /** Somebody waits for what there is to be told. */
+  get isUrgent(): boolean {
+    return this.#isUrgent
+  }
+
+  /** Whether a bucket is in use, so that `tick` has something to do, or somebody has not been told all. */
+  get isBusy(): boolean {
+    if (this.#accounts.size > 0) return true
+    return [...this.#mail.values()].some(({ loans, forgotten }) => loans.size + forgotten.size > 0)
+  }
+
+  /** Adds a worker; returns what it has to know from the start. */
+  join(worker: P): LimitLoans {
+    this.#mail.set(worker, { loans: new Map(), forgotten: new Set() })
+    const accounts = [...this.#accounts.values()]
+    for (const { holdings } of accounts) holdings.set(worker, newHolding(0))
+    const inUse = accounts.map(({ name, perSecond, burst }) => [name, perSecond, burst] as const)
+    return { inUse, loans: [], forgotten: [] }
+  }
+
+  /** Forgets a worker. What it held of rates counts as used; its places are free. */
   leave(worker: P): void {
-    const gone = this.#peers.get(worker)
-    this.#peers.delete(worker)
-    for (const tenant of gone?.inFlight.keys() ?? []) this.#mark(worker, tenant)
+    this.#mail.delete(worker)
+    for (const account of this.#accounts.values()) {
+      const holding = account.holdings.get(worker)
+      if (holding !== undefined && account.perSecond === 0) account.level += holding.lent
+      account.holdings.delete(worker)
+      account.dueAtMs = 0
+    }
   }
 
-  /** Takes in what a worker told. */
+  /** Takes in what a worker told, and lends what it can. */
   hear(worker: P, news: LimitNews, nowMs: number): void {
-    const told = this.#peers.get(worker)
-    if (told === undefined) return
-    for (const [name, perSecond, burst, requests] of news.takes) {
-      this.#buckets.charge(name, { perSecond, burst }, requests, nowMs)
-      for (const [other, peer] of this.#peers) {
-        if (other === worker) continue
-        const untold = peer.takes.get(name)?.requests ?? 0
-        peer.takes.set(name, { perSecond, burst, requests: untold + requests })
-      }
+    if (!this.#mail.has(worker)) return
+    for (const [name, perSecond, burst, used, want, returned] of news.buckets) {
+      const account = this.#accounts.get(name) ?? this.#open(name, perSecond, burst, nowMs)
+      this.#accrue(account, nowMs)
+      this.#relimit(account, perSecond, burst)
+      const holding = account.holdings.get(worker)
+      if (holding === undefined) continue
+      const isPlaces = perSecond === 0
+      if (isPlaces) holding.inUse = used
+      holding.lent -= (isPlaces ? 0 : used) + returned
+      account.level += returned
+      // Written off, and used after all: a debt.
+      account.level += Math.min(0, holding.lent)
+      holding.lent = Math.max(0, holding.lent)
+      holding.want = want
+      if (holding.recalledAtMs !== null && returned === 0) holding.restsUntilMs = nowMs + REST_MS
+      holding.recalledAtMs = null
+      if ((used > 0 && !isPlaces) || want > 0) account.usedAtMs = holding.usedAtMs = nowMs
+      this.#serve(account, nowMs)
     }
-    for (const [tenant, requests] of news.inFlight) {
-      if (requests > 0) told.inFlight.set(tenant, requests)
-      else told.inFlight.delete(tenant)
-      this.#mark(worker, tenant)
+  }
+
+  /** Lends what has come back since. To be called every `LIMIT_NEWS_INTERVAL_MS` while the hub is busy. */
+  tick(nowMs: number): void {
+    for (const account of this.#accounts.values()) {
+      if (nowMs < account.dueAtMs) continue
+      this.#accrue(account, nowMs)
+      this.#serve(account, nowMs)
     }
   }
 
   /** What a worker has not been told yet; null when it knows all. */
-  newsFor(worker: P): LimitNews | null {
-    const peer = this.#peers.get(worker)
-    if (peer === undefined || peer.takes.size + peer.changedTenants.size === 0) return null
-    const takes = [...peer.takes].map(([name, { perSecond, burst, requests }]): BucketTakes => [
-      name,
-      perSecond,
-      burst,
-      requests,
-    ])
-    const inFlight = [...peer.changedTenants].map((tenant): TenantInFlight => {
-      return [tenant, this.#elsewhere(worker, tenant)]
-    })
-    peer.takes.clear()
-    peer.changedTenants.clear()
-    return { takes, inFlight }
+  loansFor(worker: P): LimitLoans | null {
+    this.#isUrgent = false
+    const mail = this.#mail.get(worker)
+    if (mail === undefined || mail.loans.size + mail.forgotten.size === 0) return null
+    const loans = { inUse: [], loans: [...mail.loans.values()], forgotten: [...mail.forgotten] }
+    mail.loans.clear()
+    mail.forgotten.clear()
+    return loans
   }
 
-  /** Forgets buckets that are full again. To be called now and then. */
-  evictIdle(nowMs: number): void {
-    this.#buckets.evictIdle(nowMs)
+  #open(name: string, perSecond: number, burst: number, nowMs: number): Account<P> {
+    const share = firstShare(burst, this.#workers)
+    const holdings = new Map<P, Holding>()
+    for (const worker of this.#mail.keys()) holdings.set(worker, newHolding(share))
+    const level = this.#capacityOf(burst) - share * holdings.size
+    const account = { name, perSecond, burst, level, atMs: nowMs, usedAtMs: nowMs, dueAtMs: 0, holdings }
+    this.#accounts.set(name, account)
+    return account
   }
 
-  #mark(source: P, tenant: string): void {
-    for (const [other, peer] of this.#peers) if (other !== source) peer.changedTenants.add(tenant)
+  #capacityOf(burst: number): number {
+    return Math.max(burst, this.#workers)
   }
 
-  #elsewhere(worker: P, tenant: string): number {
-    let sum = 0
-    for (const [other, peer] of this.#peers) if (other !== worker) sum += peer.inFlight.get(tenant) ?? 0
-    return sum
+  #accrue(account: Account<P>, nowMs: number): void {
+    const gained = (account.perSecond * Math.max(0, nowMs - account.atMs)) / 1000
+    account.atMs = nowMs
+    account.level = Math.min(account.level + gained, this.#capacityOf(account.burst) - lentOf(account))
   }
+
+  /** What was used stays used, in requests. */
+  #relimit(account: Account<P>, perSecond: number, burst: number): void {
+    account.level += this.#capacityOf(burst) - this.#capacityOf(account.burst)
+    account.perSecond = perSecond
+    account.burst = burst
+  }
+
+  #serve(account: Account<P>, nowMs: number): void {
+    for (const holding of account.holdings.values()) {
+      if (holding.recalledAtMs === null || nowMs - holding.recalledAtMs < RECALL_TIMEOUT_MS) continue
+      holding.lent = 0
+      holding.recalledAtMs = null
+    }
+    const hungry = [...account.holdings]
+      .filter(([, { want }]) => want > 0)
+      .toSorted(([, a], [, b]) => a.turn - b.turn)
+    if (hungry.length > 0) this.#feed(account, hungry, nowMs)
+    else this.#settle(account, nowMs)
+    account.dueAtMs = nowMs + (hungry.length > 0 ? 0 : Math.min(this.#nextMs(account), IDLE_MS))
+  }
+
+  /** Gives the hungry what is there, in equal parts, and asks the others for what is missing. */
+  #feed(account: Account<P>, hungry: [P, Holding][], nowMs: number): void {
+    let rest = Math.max(0, this.#lendable(account))
+    let missing = 0
+    for (const [i, [worker, holding]] of hungry.entries()) {
+      const most = Math.min(holding.want, account.burst - holding.lent)
+      const give = Math.max(0, Math.min(Math.ceil(rest / (hungry.length - i)), most))
+      rest -= give
+      missing += Math.max(0, most - give)
+      this.#give(account, worker, holding, give)
+    }
+    const there = Math.floor(this.#spare(account) + ROUNDING)
+    let ask = Math.min(missing, there) - rest
+    for (const { recalledAtMs, lent } of account.holdings.values()) if (recalledAtMs !== null) ask -= lent
+    for (const [worker, holding] of account.holdings) {
+      if (ask < 1) return
+      if (holding.recalledAtMs !== null || nowMs < holding.restsUntilMs) continue
+      // Who is hungry too keeps its part.
+      const kept = holding.want > 0 ? Math.ceil(there / hungry.length) : 0
+      const back = Math.max(0, Math.min(ask, Math.floor(holding.lent - kept)))
+      ask -= back
+      this.#recall(account, worker, holding, back, nowMs)
+    }
+  }
+
+  /** Back to first shares, the latest user first; when nobody uses the bucket any more, what is beyond them is asked back. */
+  #settle(account: Account<P>, nowMs: number): void {
+    const share = firstShare(account.burst, this.#workers)
+    const holdings = [...account.holdings].toSorted(([, a], [, b]) => b.usedAtMs - a.usedAtMs)
+    for (const [worker, holding] of holdings) {
+      const give = Math.min(share - holding.lent, this.#lendable(account))
+      if (give >= 1) this.#give(account, worker, holding, give)
+    }
+    // Overdrawn by more than what is lent in advance: the limit was lowered.
+    const isOverdrawn = this.#there(account) < -ROUNDING
+    if (nowMs - account.usedAtMs < IDLE_MS && !isOverdrawn) return
+    for (const [worker, holding] of holdings) {
+      if (holding.recalledAtMs !== null || nowMs < holding.restsUntilMs) continue
+      const surplus = Math.floor(holding.lent - share)
+      if (surplus >= 1) this.#recall(account, worker, holding, surplus, nowMs)
+    }
+    const fullLevel = this.#capacityOf(account.burst) - share * holdings.length
+    const isFull = account.level >= fullLevel - ROUNDING && holdings.every(([, { lent }]) => lent === share)
+    if (isFull) this.#forget(account)
+  }
+
+  #forget({ name }: Account<P>): void {
+    this.#accounts.delete(name)
+    for (const mail of this.#mail.values()) mail.forgotten.add(name)
+  }
+
+  /** What the bucket holds by its own law, lent or not. */
+  #spare(account: Account<P>): number {
+    return account.level + lentOf(account) - (this.#capacityOf(account.burst) - account.burst)
+  }
+
+  /** Whole requests that may be lent now. */
+  #lendable(account: Account<P>): number {
+    return Math.floor(this.#there(account) + ROUNDING)
+  }
+
+  #there(account: Account<P>): number {
+    return Math.min(account.level, this.#spare(account)) + (account.perSecond * ADVANCE_MS) / 1000
+  }
+
+  /** Until one more may be lent. */
+  #nextMs(account: Account<P>): number {
+    const there = this.#there(account)
+    return ((Math.floor(there + ROUNDING) + 1 - there) * 1000) / account.perSecond
+  }
+
+  /** With 0 it is told what is left: it refuses meanwhile, and has to say until when. */
+  #give(account: Account<P>, worker: P, holding: Holding, give: number): void {
+    if (give > 0) holding.turn = ++this.#turns
+    holding.lent += give
+    holding.want -= give
+    account.level -= give
+    this.#post(account, worker, give, 0)
+  }
+
+  #recall(account: Account<P>, worker: P, holding: Holding, back: number, nowMs: number): void {
+    if (back < 1) return
+    holding.recalledAtMs = nowMs
+    this.#post(account, worker, 0, back)
+  }
+
+  #left(account: Account<P>): number {
+    let left = this.#spare(account)
+    for (const { inUse } of account.holdings.values()) left -= inUse
+    return left
+  }
+
+  #post(account: Account<P>, worker: P, give: number, back: number): void {
+    const mail = this.#mail.get(worker)
+    if (mail === undefined) return
+    const { name, perSecond, burst } = account
+    const [, , , given = 0, asked = 0] = mail.loans.get(name) ?? []
+    mail.forgotten.delete(name)
+    mail.loans.set(name, [name, perSecond, burst, given + give, asked + back, this.#left(account)])
+    if (give + back > 0) this.#isUrgent = true
+  }
+}
+
+function newHolding(lent: number): Holding {
+  return { lent, inUse: 0, want: 0, usedAtMs: 0, turn: 0, recalledAtMs: null, restsUntilMs: 0 }
+}
+
+function lentOf<P>({ holdings }: Account<P>): number {
+  let lent = 0
+  for (const holding of holdings.values()) lent += holding.lent
+  return lent
 }

@@ -1,17 +1,52 @@
-/** Requests taken out of one bucket: its name, its rate and burst, and how many. */
-export type BucketTakes = readonly [name: string, perSecond: number, burst: number, requests: number]
-
-/** Requests of a tenant in flight: a level, not a change. */
-export type TenantInFlight = readonly [tenant: string, requests: number]
+/**
+ * What a worker tells of one bucket: its name, its rate and burst, the requests taken out of it since it last told, how many more it
+ * has use for, and how many it gives back. Of places for requests at once the rate is 0, and `used` says how many are in use.
+ */
+export type BucketNews = readonly [
+  name: string,
+  perSecond: number,
+  burst: number,
+  used: number,
+  want: number,
+  returned: number,
+]
 
 /**
- * What processes that share limits tell each other: counts, never times, since each has a monotonic clock of its own.
- * From a worker: what it took since it last told, and what it has in flight. To a worker: the same of all others together.
+ * What a worker is told of one bucket: how many requests more it may admit, how many it shall give back if it can, and what is left in
+ * the whole bucket, for those who ask when to come again.
  */
+export type Loan = readonly [
+  name: string,
+  perSecond: number,
+  burst: number,
+  give: number,
+  back: number,
+  left: number,
+]
+
+/** From a worker: counts, never times, since each process has a monotonic clock of its own. */
 export interface LimitNews {
-  readonly takes: readonly BucketTakes[]
-  readonly inFlight: readonly TenantInFlight[]
+  readonly buckets: readonly BucketNews[]
 }
 
-/** How long each side gathers before it tells; the way from one worker to another is twice that and two event loop turns. */
+/**
+ * To a worker. Nothing is lent to it of the buckets `inUse` when it joins; of those that are `forgotten` each worker holds its first
+ * share again. In the order inUse, loans, forgotten.
+ */
+export interface LimitLoans {
+  readonly inUse: readonly (readonly [name: string, perSecond: number, burst: number])[]
+  readonly loans: readonly Loan[]
+  readonly forgotten: readonly string[]
+}
+
+/** How long news are gathered that are not urgent. */
 export const LIMIT_NEWS_INTERVAL_MS = 50
+/** Urgent ones are at least so far apart. */
+export const URGENT_GAP_MS = 20
+/** Requests are lent so long before the bucket holds them, so that who uses the whole rate does not wait for a message. */
+export const ADVANCE_MS = 100
+
+/** What each of `workers` holds of a bucket that nobody has told of yet. */
+export function firstShare(burst: number, workers: number): number {
+  return Math.max(1, Math.floor(burst / workers))
+}

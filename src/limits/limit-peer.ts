@@ -1,71 +1,102 @@
-import { LIMIT_NEWS_INTERVAL_MS, type LimitNews } from './limit-news.ts'
+import { firstShare, LIMIT_NEWS_INTERVAL_MS, type LimitNews, URGENT_GAP_MS } from './limit-news.ts'
 import type { Bucket, LimitPeers } from './limiter.ts'
 
 /**
- * A worker's side of limits that all workers of a gateway share. Each worker decides alone and at once, from what it took
- * itself and what it has heard of the others; it hears of everything within some delay D. So
+ * A worker's side of limits that all workers of a gateway share. It decides alone and at once, from what the primary's bank has lent it
+ * (`LimitHub`), and never admits more than that. Whoever runs short asks at once, and has the whole burst, as far as it is there,
+ * within D: the way to the primary, to those who hold it, and back.
  *
- *   in every window of T seconds the gateway admits at most  burst + rate × T + (N - 1) × (burst + rate × D)
+ *   in every window of T seconds the gateway admits at most  max(burst, N) + rate × (T + 0.1 s)
  *
- * for N workers. Proof: look at the last request of the window, admitted by worker i at t. What i knows of was charged to its
- * bucket within the window, so it is at most burst + rate × T. It does not know of what the N - 1 others admitted in the last D
- * seconds, and each of them, by its own bucket, admitted at most burst + rate × D in those. What was too much is charged to
- * every bucket as soon as it is heard of: a debt, paid back before anybody admits again, so the excess comes once and does
- * not add up. A worker that dies takes what it had not told with it: at most burst + rate × D more.
+ * for N workers. Proof: what is admitted in the window was lent at its beginning or later. What is lent and what the bank holds
+ * are together at most max(burst, N) then; the bank's part grows by the rate, and goes below 0 by what the rate gives in 0.1 s at most. A
+ * worker that dies, or is frozen for a second, takes what it held with it: the bank counts it as used. Its successor, which joins
+ * with the first share of every bucket that is full, adds at most that share; one that was frozen adds what it held, and owes it.
  */
 export class LimitPeer implements LimitPeers {
+  readonly #workers: number
   readonly #tell: (news: LimitNews) => void
-  readonly #schedule: (run: () => void, ms: number) => void
-  #taken: Bucket[] = []
-  readonly #inFlight = new Map<string, number>()
-  /** Tenants that the others take to have requests in flight here. */
-  readonly #told = new Set<string>()
-  #isScheduled = false
+  readonly #schedule: (run: () => void, ms: number) => () => void
+  #changed: Bucket[] = []
+  #cancel: (() => void) | null = null
+  #isUrgent = false
+  #isResting = false
 
   constructor(
+    workers: number,
     tell: (news: LimitNews) => void,
-    schedule: (run: () => void, ms: number) => void = (run, ms) => void setTimeout(run, ms).unref(),
+    schedule: (run: () => void, ms: number) => () => void = scheduleTimer,
   ) {
+    this.#workers = workers
     this.#tell = tell
     this.#schedule = schedule
   }
 
+  share(burst: number): number {
+    return firstShare(burst, this.#workers)
+  }
+
   took(bucket: Bucket): void {
-    if (bucket.untold++ === 0) this.#taken.push(bucket)
-    if (!this.#isScheduled) this.#arm()
+    bucket.used++
+    if (!bucket.isListed) this.#list(bucket)
+    if (this.#cancel === null || !this.#isUrgent) this.#arm(bucket.lent * 2 < this.share(bucket.burst))
   }
 
-  admitted(tenant: string, inFlight: number): void {
-    this.#inFlight.set(tenant, inFlight)
-    if (!this.#isScheduled) this.#arm()
+  lacked(bucket: Bucket): void {
+    bucket.lacked++
+    if (!bucket.isListed) this.#list(bucket)
+    this.#arm(true)
   }
 
-  released(tenant: string, inFlight: number): void {
-    // Most tenants have no limit of requests at once, and nobody was told of theirs.
-    if (!this.#told.has(tenant) && !this.#inFlight.has(tenant)) return
-    this.#inFlight.set(tenant, inFlight)
-    if (!this.#isScheduled) this.#arm()
+  asked(bucket: Bucket): void {
+    if (!bucket.isListed) this.#list(bucket)
+    this.#arm(true)
   }
 
-  #arm(): void {
-    this.#isScheduled = true
-    this.#schedule(() => this.#flush(), LIMIT_NEWS_INTERVAL_MS)
+  #list(bucket: Bucket): void {
+    bucket.isListed = true
+    this.#changed.push(bucket)
+  }
+
+  #arm(isUrgent: boolean): void {
+    if (this.#cancel !== null) {
+      if (!isUrgent || this.#isUrgent) return
+      this.#cancel()
+    }
+    this.#isUrgent = isUrgent
+    const ms = isUrgent ? (this.#isResting ? URGENT_GAP_MS : 0) : LIMIT_NEWS_INTERVAL_MS
+    this.#cancel = this.#schedule(() => this.#flush(), ms)
   }
 
   #flush(): void {
-    this.#isScheduled = false
-    const takes = this.#taken.map((bucket) => {
-      const requests = bucket.untold
-      bucket.untold = 0
-      return [bucket.name, bucket.perSecond, bucket.burst, requests] as const
-    })
-    this.#taken = []
-    const inFlight = [...this.#inFlight]
-    this.#inFlight.clear()
-    for (const [tenant, requests] of inFlight) {
-      if (requests > 0) this.#told.add(tenant)
-      else this.#told.delete(tenant)
-    }
-    if (takes.length + inFlight.length > 0) this.#tell({ takes, inFlight })
+    this.#cancel = null
+    this.#isUrgent = false
+    const listed = this.#changed
+    this.#changed = []
+    this.#tell({ buckets: listed.map((bucket) => this.#newsOf(bucket)) })
+    // What a bucket wanted is told until it wants nothing.
+    for (const bucket of listed) if (bucket.wanted > 0 && !bucket.isListed) this.#list(bucket)
+    if (this.#changed.length > 0) this.#arm(false)
+    if (this.#isResting) return
+    this.#isResting = true
+    this.#schedule(() => {
+      this.#isResting = false
+    }, URGENT_GAP_MS)
+  }
+
+  #newsOf(bucket: Bucket): LimitNews['buckets'][number] {
+    const { name, perSecond, burst, used, lacked, returned, lent, inUse } = bucket
+    // As much as lately, and its share; all there is once something was refused.
+    const need = lacked > 0 ? burst : used > 0 ? Math.min(burst, this.share(burst) + used) : 0
+    const want = Math.max(0, need - (lent - inUse))
+    Object.assign(bucket, { used: 0, lacked: 0, returned: 0, wanted: want, isListed: false })
+    return [name, perSecond, burst, perSecond === 0 ? inUse : used, want, returned]
+  }
+}
+
+function scheduleTimer(run: () => void, ms: number): () => void {
+  const timer = setTimeout(run, ms).unref()
+  return () => {
+    clearTimeout(timer)
   }
 }

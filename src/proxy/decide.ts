@@ -34,15 +34,43 @@ export interface DecisionContext {
 
 /**
  * Steps 3 to 5 of a request's life: route, authenticate, authorise, limit. Fills the exchange in as it goes, so that a
- * refusal is attributed as far as it got. null means go on, and then a release is owed to the limiter. No await, no I/O.
+ * refusal is attributed as far as it got. null means go on, and then a release is owed to the limiter. No await, no I/O. A limit's
+ * refusal may be one that is not final.
  */
 export function decide(exchange: Exchange, context: DecisionContext): Refusal | null {
   return (
     (isTooLate(exchange, context) ? refuse('draining', null) : null) ??
     readTarget(exchange, context) ??
     findRoute(exchange, context) ??
-    admit(exchange, context)
+    admit(exchange, context, exchange.startedTick, false)
   )
+}
+
+/**
+ * Decides again what was refused only for want of a loan of another worker (`mayCome`): with the next news of loans, and for good
+ * within 50 ms. `then` is called once, unless the exchange closes before; `fail` is told of what it throws.
+ */
+export function decideLater(
+  exchange: Exchange,
+  context: DecisionContext,
+  then: (refusal: Refusal | null) => void,
+  fail: (error: unknown) => void,
+): void {
+  const tryAgain = (isLast: boolean): boolean => {
+    try {
+      if (exchange.isClosed) return true
+      const isTunnelTooLate = context.isDraining && exchange.res === null
+      const again = isTunnelTooLate
+        ? refuse('draining', null)
+        : admit(exchange, context, performance.now(), isLast)
+      if (again?.limit?.mayCome === true) return false
+      then(again)
+    } catch (error) {
+      fail(error)
+    }
+    return true
+  }
+  if (!context.limiter.waiters.add(tryAgain)) tryAgain(true)
 }
 
 /** What comes after an answer that said it was the last; or a tunnel, which a drain would break off at once. */
@@ -150,10 +178,10 @@ function tooLarge(exchange: Exchange): Refusal | null {
   return route !== null && head.contentLength > route.maxBodyBytes ? refuse('body_too_large', null) : null
 }
 
-function admit(exchange: Exchange, context: DecisionContext): Refusal | null {
+function admit(exchange: Exchange, context: DecisionContext, tick: number, isLast: boolean): Refusal | null {
   const { tenant, key, route } = exchange
   if (tenant === null || key === null || route === null) return null
-  const limit = context.limiter.admit(tenant, key, route, exchange.startedTick)
+  const limit = context.limiter.admit(tenant, key, route, tick, isLast)
   if (limit !== null) return { outcome: 'rate_limited', reason: limit.policy, limit }
   exchange.isAdmitted = true
   return tenant.logPolicy === 'strict' ? reservePlace(exchange, tenant.slug, context) : null

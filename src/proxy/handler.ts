@@ -8,7 +8,7 @@ import type { Limiter, LimitRefusal } from '../limits/limiter.ts'
 import type { ClientRequest, ClientResponse } from './client-side.ts'
 import type { Connection } from './connection.ts'
 import { addCorsFields, isPreflight, preflightFields } from './cors.ts'
-import { decide, type DecisionContext } from './decide.ts'
+import { decide, decideLater, type DecisionContext, type Refusal } from './decide.ts'
 import { Exchange } from './exchange.ts'
 import { clientView, type TrustPolicy } from './forwarded.ts'
 import type { Destination, UpstreamPools } from './forward.ts'
@@ -89,6 +89,20 @@ export class Handler implements DecisionContext, Refuser {
       return
     }
     const refusal = decide(exchange, this)
+    if (refusal?.limit?.mayCome !== true) {
+      this.#act(exchange, res, refusal)
+      return
+    }
+    const act = (again: Refusal | null): void => this.#act(exchange, res, again)
+    decideLater(exchange, this, act, (error) => {
+      this.report(error)
+      exchange.carrier?.cancel()
+      if (!res.headersSent) this.refuse(exchange, res, 'internal', null)
+      if (!res.writableEnded) res.destroy()
+    })
+  }
+
+  #act(exchange: Exchange, res: ClientResponse, refusal: Refusal | null): void {
     if (refusal === null && isForUs(exchange)) this.#answer(exchange, res, 204, ['Allow', ALLOWED])
     else if (refusal === null) this.#forward(exchange, res)
     else if (isPreflight(exchange) && refusal.outcome === 'answered')

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import httpProxy from 'http-proxy'
 import type { Outcome, Reason } from '../model/outcome.ts'
 import type { Connection } from './connection.ts'
-import { decide } from './decide.ts'
+import { decide, decideLater, type Refusal } from './decide.ts'
 import type { Exchange } from './exchange.ts'
 import type { Handler } from './handler.ts'
 import { clientHeaders } from './headers.ts'
@@ -69,12 +69,22 @@ export class Upgrader {
   #decide(exchange: Exchange, req: IncomingMessage, socket: Socket, head: Buffer): void {
     if (exchange.isClosed || !socket.writable) return
     const refusal = decide(exchange, this.#handler)
-    if (refusal !== null) {
-      const reply = problemReply(refusal.outcome, refusal.reason, exchange.requestId, refusal.limit)
-      answer(exchange, socket, refusal.outcome, refusal.reason, reply)
+    const act = (final: Refusal | null): void => {
+      if (final === null) {
+        this.#reserve(exchange, req, socket, head)
+        return
+      }
+      const reply = problemReply(final.outcome, final.reason, exchange.requestId, final.limit)
+      answer(exchange, socket, final.outcome, final.reason, reply)
+    }
+    if (refusal?.limit?.mayCome !== true) {
+      act(refusal)
       return
     }
-    this.#reserve(exchange, req, socket, head)
+    decideLater(exchange, this.#handler, act, (error) => {
+      this.#handler.report(error)
+      this.failInternally(req, exchange.connection)
+    })
   }
 
   /** Answers a handshake that failed inside the gateway. */

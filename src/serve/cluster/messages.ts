@@ -1,7 +1,7 @@
 import type { StateReason } from '../../admin/handlers.ts'
 import type { Overview } from '../../admin/overview.ts'
 import type { Config } from '../../config.ts'
-import type { LimitNews } from '../../limits/limit-news.ts'
+import type { LimitLoans, LimitNews } from '../../limits/limit-news.ts'
 import type { FamilySamples } from '../../metrics/family.ts'
 import type { LogFormat } from '../../logger-pretty.ts'
 import type { DatabaseTarget } from '../../model/database-target.ts'
@@ -22,8 +22,9 @@ export interface WorkerStart {
   readonly logFormat: LogFormat
   /** Pseudonym in Via, one for all workers: a request that comes back to another worker is a loop as well. */
   readonly via: string
-  /** What the others have used of the limits. */
-  readonly limits: LimitNews
+  /** How many workers share the limits, and what of them is in use. */
+  readonly workers: number
+  readonly limits: LimitLoans
 }
 
 /**
@@ -34,7 +35,7 @@ export type ToWorker =
   | WorkerStart
   | { readonly type: 'accept'; readonly upTo: number; readonly ask: number }
   | { readonly type: 'apply'; readonly config: Config }
-  | { readonly type: 'limits'; readonly news: LimitNews }
+  | { readonly type: 'limits'; readonly loans: LimitLoans }
   | { readonly type: 'report'; readonly id: number; readonly digest: string | null }
   | { readonly type: 'metrics'; readonly id: number }
   | { readonly type: 'end_connections' }

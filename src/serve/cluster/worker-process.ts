@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process'
-import type { LimitNews } from '../../limits/limit-news.ts'
+import type { LimitLoans, LimitNews } from '../../limits/limit-news.ts'
 import type { FamilySamples } from '../../metrics/family.ts'
 import { unreachable } from '../../lib/unreachable.ts'
 import type { BoundHandle } from './listening-socket.ts'
@@ -45,7 +45,7 @@ export interface WorkerEnd {
 /** Who hears of a worker. */
 export interface WorkerEvents {
   /** Asked when it begins to listen to us: what it has to know of the limits. */
-  readonly limits: () => LimitNews
+  readonly limits: () => LimitLoans
   /** Its connections, its readiness or its state are not what they were. */
   readonly onState: () => void
   /** It could not listen on the socket it was given. */

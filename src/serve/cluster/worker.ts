@@ -1,8 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { unreachable } from '../../lib/unreachable.ts'
 import { LimitPeer } from '../../limits/limit-peer.ts'
-import type { LimitNews } from '../../limits/limit-news.ts'
-import type { Limiter } from '../../limits/limiter.ts'
 import { createLogger, type RootLogger } from '../../logger.ts'
 import { Gateway } from '../gateway.ts'
 import { hideSecrets } from '../secrets.ts'
@@ -89,14 +87,14 @@ class Worker {
       this.#logger.error({ err: error }, 'the worker crashed; this is a bug')
     })
     hideSecrets(this.#logger, config)
-    const peers = new LimitPeer((news) => this.#send({ type: 'limits', news }))
+    const peers = new LimitPeer(start.workers, (news) => this.#send({ type: 'limits', news }))
     const database = { target, readerTarget: target, release: () => Promise.resolve() }
     this.#gateway = new Gateway(config, database, this.#logger, { via, peers, isFirst: start.worker === 1 })
     this.#gateway.onLife(({ start: { startedAt, ...rest }, promises }) => {
       const start = { ...rest, startedAtMs: startedAt.getTime() }
       this.#send({ type: 'life', start, promises })
     })
-    charge(this.#gateway.limiter, start.limits)
+    this.#gateway.limiter.lend(start.limits, performance.now())
     this.#lending = new BorrowedSocket({
       take: (socket) => this.#gateway.take(socket),
       open: () => this.#gateway.connections,
@@ -126,7 +124,7 @@ class Worker {
         this.#gateway.apply(message.config)
         return
       case 'limits':
-        charge(this.#gateway.limiter, message.news)
+        this.#gateway.limiter.lend(message.loans, performance.now())
         return
       case 'report':
         this.#send({ type: 'report', id: message.id, report: this.#report(message.digest) })
@@ -233,12 +231,4 @@ class Worker {
   #send(message: FromWorker, done: () => void = () => {}): void {
     this.#channel.send(message, done)
   }
-}
-
-function charge(limiter: Limiter, news: LimitNews): void {
-  const nowMs = performance.now()
-  for (const [name, perSecond, burst, requests] of news.takes) {
-    limiter.charge(name, { perSecond, burst }, requests, nowMs)
-  }
-  for (const [tenant, requests] of news.inFlight) limiter.setElsewhere(tenant, requests)
 }

@@ -37,8 +37,6 @@ export interface WorkersParts {
 
 /** Longest wait for a new worker that shall replace one that serves. */
 const READY_TIMEOUT_MS = 30_000
-/** How often buckets that are full again are forgotten. */
-const EVICT_INTERVAL_MS = 10_000
 
 /** Starts the workers, replaces those that die or shall be replaced, and carries what they tell each other of limits. */
 export class Workers {
@@ -48,10 +46,10 @@ export class Workers {
   readonly #spawned: ChildProcess[]
   /** All that live, predecessors that are leaving included. */
   readonly #live = new Set<WorkerProcess>()
-  readonly #hub = new LimitHub<WorkerProcess>()
-  readonly #evicting: NodeJS.Timeout
+  readonly #hub: LimitHub<WorkerProcess>
   #config: Config
-  #isNewsDue = false
+  #spreading: NodeJS.Timeout | null = null
+  #isSpreadUrgent = false
   #isStopping = false
   #isClean = true
   #restarts = 0
@@ -64,8 +62,7 @@ export class Workers {
     this.#slots = Array.from({ length: parts.spawned.length }, (_, i) => {
       return { number: i + 1, delay: new RestartDelay(), current: null, timer: null }
     })
-    this.#evicting = setInterval(() => this.#hub.evictIdle(performance.now()), EVICT_INTERVAL_MS)
-    this.#evicting.unref()
+    this.#hub = new LimitHub(this.#slots.length)
   }
 
   /** All workers that live. */
@@ -115,7 +112,7 @@ export class Workers {
   async stop(deadlineMs: number): Promise<boolean> {
     this.#isStopping = true
     this.#dismiss()
-    clearInterval(this.#evicting)
+    if (this.#spreading !== null) clearTimeout(this.#spreading)
     for (const slot of this.#slots) if (slot.timer !== null) clearTimeout(slot.timer)
     const live = this.live
     const timer = setTimeout(() => this.kill(), deadlineMs)
@@ -164,17 +161,16 @@ export class Workers {
     const { target, via, logFormat } = this.#parts
     const config = workerConfig(this.#config, this.count)
     const worker: WorkerProcess = new WorkerProcess(
-      { worker: slot.number, config, target, via, logFormat },
+      { worker: slot.number, workers: this.count, config, target, via, logFormat },
       {
-        limits: () => this.#hub.join(worker, performance.now()),
+        limits: () => this.#hub.join(worker),
         onState: () => {
-          this.#scheduleNews()
           this.#parts.onState()
         },
         onListenFailed: (errno) => this.#parts.onListenFailed(errno),
         onLimits: (news) => {
           this.#hub.hear(worker, news, performance.now())
-          this.#scheduleNews()
+          this.#scheduleLoans()
         },
         onLeaving: () => this.#onLeaving(slot, worker),
         onEnd: (end) => this.#onEnd(slot, worker, end),
@@ -186,20 +182,30 @@ export class Workers {
     return worker
   }
 
-  #scheduleNews(): void {
-    if (this.#isNewsDue) return
-    this.#isNewsDue = true
-    setTimeout(() => this.#spread(), LIMIT_NEWS_INTERVAL_MS).unref()
+  /** At once when somebody waits for it; otherwise what is lent goes with what the buckets gain. */
+  #scheduleLoans(): void {
+    const { isUrgent, isBusy } = this.#hub
+    if (!isUrgent && !isBusy) return
+    if (this.#spreading !== null) {
+      if (!isUrgent || this.#isSpreadUrgent) return
+      clearTimeout(this.#spreading)
+    }
+    this.#isSpreadUrgent = isUrgent
+    this.#spreading = setTimeout(() => this.#spread(), isUrgent ? 0 : LIMIT_NEWS_INTERVAL_MS)
+    this.#spreading.unref()
   }
 
   #spread(): void {
-    this.#isNewsDue = false
+    this.#spreading = null
+    this.#isSpreadUrgent = false
+    this.#hub.tick(performance.now())
     for (const worker of this.#live) {
       // For one that hangs the hub adds up what it has to know; sent, it would be queued without a bound.
       if (!worker.isHeard) continue
-      const news = this.#hub.newsFor(worker)
-      if (news !== null) worker.apply({ type: 'limits', news })
+      const loans = this.#hub.loansFor(worker)
+      if (loans !== null) worker.apply({ type: 'limits', loans })
     }
+    if (!this.#isStopping) this.#scheduleLoans()
   }
 
   /** A worker that was signalled by itself ends by its own will: its successor need not wait for that. */
@@ -212,7 +218,7 @@ export class Workers {
     const { logger, onEnd } = this.#parts
     this.#live.delete(worker)
     this.#hub.leave(worker)
-    this.#scheduleNews()
+    this.#scheduleLoans()
     if (this.#isStopping && end.isClean !== true) this.#isClean = false
     onEnd(end)
     const { code, signal, livedMs } = end
