@@ -92,6 +92,54 @@ void t.test('E2: an upgrade writes, unless the route says otherwise', async (t) 
   t.equal(need('generic', 'GET /x', fields, [{ method: 'WebSocket', path: '/y' }]), 'write')
 })
 
+void t.test(
+  'E2: a parameter that can only name a method writes unless it names one that reads',
+  async (t) => {
+    for (const query of [
+      '_method=PURGE',
+      '_method=anything',
+      '_method=+DELETE',
+      '_method[]=DELETE',
+      '%2emethod=MKCALENDAR',
+      '+method=put',
+      '_%6Dethod=%50URGE&x=%ff',
+      'x-http-method=ACL',
+      'X-Method-Override=REBIND',
+      '$httpMethod=COPY',
+      'method=PURGE',
+    ])
+      t.equal(need('generic', `GET /x?${query}`), 'write', query)
+    for (const query of ['_method=get', '_method=HEAD&method=list', 'method=anything', 'xmethod=put'])
+      t.equal(need('generic', `GET /x?${query}`), 'read', query)
+  },
+)
+
+void t.test(
+  'E2: a WebSocket handshake that names another method is that, also where WebSockets read',
+  async (t) => {
+    const fields = ['Upgrade', 'websocket']
+    const reads = [{ method: 'WebSocket', path: null }]
+    t.equal(need('generic', 'GET /x', fields, reads), 'read')
+    t.equal(need('generic', 'GET /x', [...fields, 'X-HTTP-Method-Override', 'DELETE'], reads), 'write')
+    t.equal(need('generic', 'GET /x', [...fields, 'X_HTTP_Method', 'put'], reads), 'write')
+    t.equal(need('generic', 'GET /x?_method=delete', fields, reads), 'write')
+    t.equal(need('generic', 'GET /x?_method=get', fields, reads), 'read')
+  },
+)
+
+void t.test('E2: the first request of a git push needs the right to push', async (t) => {
+  for (const query of [
+    'service=git-receive-pack',
+    'service=git%2Dreceive-pack',
+    'service=git-rec%65ive%2dpack&x=%ff',
+    'a=1&service=git-receive-pack',
+  ])
+    t.equal(need('git', `GET /team/repo.git/info/refs?${query}`), 'write', query)
+  t.equal(need('git', 'GET /team/repo.git/info/refs?service=git-upload-pack'), 'read')
+  t.equal(need('git', 'GET /team/repo.git/info/refs'), 'read')
+  t.equal(need('generic', 'GET /team/repo.git/info/refs?service=git-receive-pack'), 'read')
+})
+
 void t.test('R24: reads by the choice of the route', async (t) => {
   const reads = [
     { method: 'PROPFIND', path: null },

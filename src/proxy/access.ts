@@ -1,3 +1,4 @@
+import { decodePercent } from '../lib/percent.ts'
 import type { Route } from '../model/route.ts'
 import type { Access } from '../model/scope.ts'
 import type { RequestHead } from './request-head.ts'
@@ -28,9 +29,11 @@ const METHOD_IN_QUERY = /method|%/i
  */
 export function accessOf(route: Route, question: AccessQuestion): Need {
   const { method, query, head } = question
-  if (question.isUpgrade) return namesRead(route, 'WebSocket', question.rest) ? 'read' : 'write'
   if (head.methodOverride !== null && !isRead(head.methodOverride)) return 'write'
   if (query !== '' && METHOD_IN_QUERY.test(query) && namesWrite(query)) return 'write'
+  // An upstream that does not take the upgrade answers the request.
+  if (question.isUpgrade) return namesRead(route, 'WebSocket', question.rest) ? 'read' : 'write'
+  if (route.kind === 'git' && query !== '' && asksToPush(query)) return 'write'
   if (isRead(method)) return 'read'
   // An override to GET is believed by some and not by others: no exception for it.
   if (head.methodOverride !== null) return 'write'
@@ -61,6 +64,11 @@ function isRead(method: string): boolean {
   return method === 'GET' || method === 'HEAD' || method === 'OPTIONS'
 }
 
+/** `GET …/info/refs?service=git-receive-pack` (gitprotocol-http): the first half of a push, for which servers ask for the right to push. */
+function asksToPush(query: string): boolean {
+  return /receive[-_]?pack/i.test(decodePercent(query))
+}
+
 /** Whether the route's `reads` name this method, here. */
 function namesRead({ rules }: Route, method: string, rest: string): boolean {
   return rules.reads.some((rule) => rule.method === method && (rule.path === null || fits(rule.path, rest)))
@@ -82,8 +90,9 @@ const NAMES_OF_METHOD: ReadonlySet<string> = new Set([
   ...'method httpmethod methodoverride httpmethodoverride xmethodoverride xhttpmethod'.split(' '),
   'xhttpmethodoverride',
 ])
+/** Of a parameter `method`, which may mean anything: the ones that write in HTTP. */
 const METHODS_THAT_WRITE =
-  /^(?:post|put|patch|delete|merge|copy|move|mkcol|link|unlink|proppatch|lock|unlock)$/i
+  /^(?:post|put|patch|delete|merge|copy|move|mkcol|link|unlink|proppatch|lock|unlock|purge|acl|bind|rebind|unbind|mkcalendar|mkactivity|checkout)$/i
 
 /** Whether a parameter names a method that writes. */
 function namesWrite(query: string): boolean {
@@ -93,17 +102,12 @@ function namesWrite(query: string): boolean {
     .some((pair) => {
       const equals = pair.indexOf('=')
       if (equals === -1) return false
-      const name = decoded(pair.slice(0, equals))
-        .toLowerCase()
-        .replaceAll(/[^a-z]/g, '')
-      return NAMES_OF_METHOD.has(name) && METHODS_THAT_WRITE.test(decoded(pair.slice(equals + 1)).trim())
+      const name = decodePercent(pair.slice(0, equals)).toLowerCase()
+      if (!NAMES_OF_METHOD.has(name.replaceAll(/[^a-z]/g, ''))) return false
+      const value = decodePercent(pair.slice(equals + 1).replaceAll('+', ' ')).trim()
+      // `_method` and `X-HTTP-Method-Override` are there for nothing else: what is not known to read writes.
+      return /^[a-z]/.test(name) && !name.includes('override') && !name.startsWith('x')
+        ? METHODS_THAT_WRITE.test(value)
+        : !isRead(value.toUpperCase())
     })
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
 }

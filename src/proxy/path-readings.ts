@@ -1,3 +1,5 @@
+import { decodePercent } from '../lib/percent.ts'
+
 /** A path without a match is read by everybody as it is written. */
 const SPECIAL = /[%\\;]|\/[/.]|\.(?:\/|$)/
 /**
@@ -134,15 +136,6 @@ const PLAIN: readonly (string | undefined)[] = Array.from({ length: 256 }, (_, c
 
 /** Decodes once, everything; text beyond ASCII in its compatible form, as some file systems and libraries have it. */
 function decodeAll(text: string): string {
-  if (!text.includes('%')) return text
-  let decoded: string
-  try {
-    decoded = decodeURIComponent(text)
-  } catch {
-    // Not UTF-8, or what was decoded holds a percent sign of its own.
-    decoded = text.replaceAll(/%([0-9a-f]{2})/gi, (_escape, hex: string) =>
-      String.fromCodePoint(Number.parseInt(hex, 16)),
-    )
-  }
+  const decoded = decodePercent(text)
   return BEYOND_ASCII.test(decoded) ? decoded.normalize('NFKC') : decoded
 }

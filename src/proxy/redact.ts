@@ -1,3 +1,4 @@
+import { decodePercent } from '../lib/percent.ts'
 import { maskKeys } from '../model/api-key.ts'
 import type { Route } from '../model/route.ts'
 import { isSpecialPath } from './path-readings.ts'
@@ -99,7 +100,7 @@ function cleanPart(part: string, extra: readonly string[], depth: number): strin
 /** Whether a text holds a secret once it is decoded: an address within an address. */
 function holdsHidden(text: string, extra: readonly string[], depth: number): boolean {
   if (!text.includes('%')) return false
-  const inner = decoded(text)
+  const inner = decodePercent(text)
   if (inner === text) return false
   return depth >= MAX_NESTED || cleanText(inner, extra, depth + 1) !== inner
 }
@@ -118,20 +119,8 @@ function isSecretName(name: string, extra: readonly string[]): boolean {
 /** Decoded as often as it was encoded. */
 function wholly(text: string): string {
   let inner = text
-  for (let i = 0; i < MAX_NESTED && inner.includes('%'); i++) inner = decoded(inner)
+  for (let i = 0; i < MAX_NESTED && inner.includes('%'); i++) inner = decodePercent(inner)
   return inner
-}
-
-/** Decoded once, byte by byte where it is no UTF-8. */
-function decoded(text: string): string {
-  if (!text.includes('%')) return text
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text.replaceAll(/%([0-9a-f]{2})/gi, (_escape, hex: string) =>
-      String.fromCodePoint(Number.parseInt(hex, 16)),
-    )
-  }
 }
 
 /** Masks what the route's `redactPath` names; all below the route when the path may be read in another way than the patterns are. */
