@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { addAuditCommand } from './audit.ts'
+import { addBackupCommands } from './backup.ts'
 import type { Cli } from './cli.ts'
 import { addConfigCommands } from './config-commands.ts'
 import { addKeyCommands } from './keys.ts'
@@ -20,5 +21,6 @@ export function addCommands(program: Command, cli: Cli): void {
   addAuditCommand(program, cli)
   addQuarantineCommands(program, cli)
   addRetentionCommands(program, cli)
+  addBackupCommands(program, cli)
   addConfigCommands(program, cli)
 }

@@ -25,8 +25,11 @@ export interface OpenDatabase {
   readonly name: string
 }
 
-/** `control` may change things; `reader` is read only, its statements bounded by `database.statementTimeoutMs`. */
-export type Handle = 'control' | 'reader' | 'migrations'
+/**
+ * `control` may change things; `reader` is read only, its statements bounded by `database.statementTimeoutMs`; those of `backup` and
+ * `migrations` take as long as they need.
+ */
+export type Handle = 'control' | 'reader' | 'backup' | 'migrations'
 
 const CLOSE_TIMEOUT_MS = 5000
 
@@ -140,6 +143,8 @@ function openHandle(target: DatabaseTarget, config: Config, handle: Handle): Sql
   switch (handle) {
     case 'control':
       return openControl(target, { applicationName: 'waybill cli', max: 1 })
+    case 'backup':
+      return openControl(target, { applicationName: 'waybill backup', max: 1, hasLongStatements: true })
     case 'migrations':
       return openControl(target, { applicationName: 'waybill migrate', max: 1, hasLongStatements: true })
     case 'reader':

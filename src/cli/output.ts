@@ -2,11 +2,11 @@ import type { Writable } from 'node:stream'
 import { CommandError, OutputClosedError } from './errors.ts'
 
 /**
- * Writes text and waits until the stream wants more, so that a slow reader slows the query down and memory stays flat.
+ * Writes text or bytes and waits until the stream wants more, so that a slow reader slows the query down and memory stays flat.
  * Rejects with `OutputClosedError` when the reader has gone away, with `CommandError` when writing
  * failed.
  */
-export async function writeOut(stream: Writable, text: string): Promise<void> {
+export async function writeOut(stream: Writable, text: string | Uint8Array): Promise<void> {
   throwIfClosed(stream)
   if (stream.write(text)) {
     throwIfClosed(stream)

@@ -30,7 +30,15 @@ export interface MigrateOptions {
   readonly migrationsDir: string
   /** Whether migrations marked as destroying data may run. */
   readonly allowDestructive: boolean
+  /** Only these, which a backup names that is to be restored; all unless told. */
+  readonly only?: ReadonlySet<string>
   readonly onProgress?: (message: string) => void
+}
+
+/** A migration by its file. */
+export interface AppliedMigration {
+  readonly name: string
+  readonly sha256: string
 }
 
 interface Migration {
@@ -53,6 +61,7 @@ export async function migrate(sql: Sql, options: MigrateOptions): Promise<{ appl
   await checkServer(sql)
   const applied: string[] = []
   for (const migration of await pending(sql, migrations)) {
+    if (options.only?.has(migration.name) === false) continue
     if (migration.text.startsWith(DESTRUCTIVE_MARK) && !options.allowDestructive) {
       throw new StoreError(
         'migration_destructive',
@@ -74,6 +83,29 @@ export async function migrate(sql: Sql, options: MigrateOptions): Promise<{ appl
 export async function pendingMigrations(sql: Sql, migrationsDir: string): Promise<string[]> {
   const migrations = await pending(sql, await readMigrations(migrationsDir))
   return migrations.map((migration) => migration.name)
+}
+
+/** What has been run on the database, by name. Rejects as `migrate` does where the program does not know all of it. */
+export async function appliedMigrations(sql: Sql, migrationsDir: string): Promise<AppliedMigration[]> {
+  const migrations = await readMigrations(migrationsDir)
+  const missing = new Set((await pending(sql, migrations)).map(({ name }) => name))
+  const names = new Set(migrations.map(({ name }) => name))
+  const known = migrations.filter(({ name }) => !missing.has(name))
+  const foreign =
+    known.length === 0 ? [] : await sql<{ name: string }[]>`SELECT name FROM schema_migrations ORDER BY name`
+  const unknown = foreign.filter(({ name }) => !names.has(name))
+  if (unknown.length > 0) {
+    throw new StoreError(
+      'database_newer',
+      `the database is newer than this program, which does not know what ${unknown.map(({ name }) => name).join(', ')} has added: use the version that ran it, or a later one`,
+    )
+  }
+  return known.map(({ name, sha256 }) => ({ name, sha256 }))
+}
+
+/** Migrations of this program, by name. */
+export async function knownMigrations(migrationsDir: string): Promise<AppliedMigration[]> {
+  return (await readMigrations(migrationsDir)).map(({ name, sha256 }) => ({ name, sha256 }))
 }
 
 async function readMigrations(dir: string): Promise<Migration[]> {

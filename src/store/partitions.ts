@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { backoffMs } from '../lib/backoff.ts'
 import { StoreError } from './errors.ts'
 import { beginLife } from './partition-lives.ts'
-import { type Sql, sqlStateOf } from './sql.ts'
+import { type Sql, sqlStateOf, type TransactionSql } from './sql.ts'
 
 const DAY_MS = 86_400_000
 const ATTEMPTS = 5
@@ -83,22 +83,28 @@ async function makePartition(sql: Sql, day: string): Promise<boolean> {
   const before = await findPartition(sql, name)
   if (before?.is_detaching === true)
     await sql.unsafe(`ALTER TABLE access_log DETACH PARTITION ${name} FINALIZE`)
-  const end = new Date(Date.parse(day) + DAY_MS).toISOString().slice(0, 10)
   return await sql.begin(async (tx) => {
     await tx`SELECT pg_advisory_xact_lock(${PARTITION_LOCK_KEY})`
     const present = await tx`SELECT FROM pg_inherits WHERE inhrelid = to_regclass(${name})`
     if (present.length > 0) return false
     const [table] = await tx<{ is_there: boolean }[]>`SELECT to_regclass(${name}) IS NOT NULL AS is_there`
-    // LIKE + ATTACH: PARTITION OF would lock the parent against every reader and writer (measured: 3 s stall). The setting,
-    // which the parent cannot have, keeps the visibility map fresh, or the covering index would go to the heap.
-    await tx.unsafe(`
-      CREATE TABLE IF NOT EXISTS ${name} (LIKE access_log INCLUDING DEFAULTS INCLUDING CONSTRAINTS)
-        WITH (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05)`)
-    await tx.unsafe(`
-      ALTER TABLE access_log ATTACH PARTITION ${name} FOR VALUES FROM ('${day} 00:00:00+00') TO ('${end} 00:00:00+00')`)
+    await attachPartition(tx, day)
     await beginLife(tx, name, table?.is_there === true)
     return true
   })
+}
+
+/** Makes the partition of a day, as a table first. A RangeError for what is no day. */
+export async function attachPartition(tx: TransactionSql, day: string): Promise<void> {
+  const name = partitionName(day)
+  const end = new Date(Date.parse(day) + DAY_MS).toISOString().slice(0, 10)
+  // LIKE + ATTACH: PARTITION OF would lock the parent against every reader and writer (measured: 3 s stall). The setting,
+  // which the parent cannot have, keeps the visibility map fresh, or the covering index would go to the heap.
+  await tx.unsafe(`
+    CREATE TABLE IF NOT EXISTS ${name} (LIKE access_log INCLUDING DEFAULTS INCLUDING CONSTRAINTS)
+      WITH (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05)`)
+  await tx.unsafe(`
+    ALTER TABLE access_log ATTACH PARTITION ${name} FOR VALUES FROM ('${day} 00:00:00+00') TO ('${end} 00:00:00+00')`)
 }
 
 /** Tries again what a concurrent process, or a lock, was in the way of. */

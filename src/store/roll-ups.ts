@@ -54,7 +54,7 @@ export async function rollUp(sql: Sql): Promise<RollUpRun> {
  * Transaction ids are of the server: where a dump was restored they begin anew, and a horizon that lies ahead of them would leave
  * out what is stored from now on. Then everything that has rows is computed once more.
  */
-async function mendHorizon(tx: TransactionSql): Promise<void> {
+export async function mendHorizon(tx: TransactionSql): Promise<void> {
   const { count } = await tx`
     UPDATE access_minutes_state SET horizon = '0', is_complete = false
     WHERE horizon > pg_snapshot_xmax(pg_current_snapshot())`

@@ -1,0 +1,57 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Sql, TransactionSql } from '../sql.ts'
+import type { BackupTable } from './format.ts'
+
+/**
+ * What no backup has: `schema_migrations` is in its head, as a restored database is migrated first; `directory_followers` has a row
+ * for each process that serves now, none of which serves from the database that is restored.
+ */
+const LEFT_OUT: ReadonlySet<string> = new Set(['schema_migrations', 'directory_followers'])
+
+/** The partitioned table, of which the partitions have the rows. */
+const PARTITIONED = 'access_log'
+
+/**
+ * Waybill's tables in a database, as the migrations name them (so that none is forgotten, and no table of anybody else's in the same
+ * schema is taken), each behind those that it refers to; for `access_log` its partitions, oldest first.
+ */
+export async function backupTables(
+  sql: Sql | TransactionSql,
+  migrationsDir: string,
+): Promise<readonly BackupTable[]> {
+  const names = [...(await tablesOfMigrations(migrationsDir))]
+  const found = await sql<{ name: string; columns: string[]; refers_to: string[] | null }[]>`
+    SELECT c.relname AS name, array_agg(a.attname::text ORDER BY a.attnum) AS columns, (
+        SELECT array_agg(r.relname::text) FROM pg_constraint f JOIN pg_class r ON r.oid = f.confrelid
+        WHERE f.conrelid = c.oid AND f.contype = 'f' AND f.confrelid <> c.oid
+      ) AS refers_to
+    FROM pg_class log JOIN pg_class c ON c.relnamespace = log.relnamespace AND c.relkind IN ('r', 'p')
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+    LEFT JOIN pg_inherits i ON i.inhrelid = c.oid
+    WHERE log.oid = to_regclass(${PARTITIONED})
+      AND (c.relname = ANY(${names}) OR (i.inhparent = log.oid AND NOT i.inhdetachpending))
+    GROUP BY c.oid, c.relname, i.inhparent
+    ORDER BY i.inhparent IS NOT NULL, c.relname`
+  const tables = found.filter(({ name }) => name !== PARTITIONED && !LEFT_OUT.has(name))
+  const sorted: BackupTable[] = []
+  const place = (table: (typeof tables)[number]): void => {
+    if (sorted.some(({ name }) => name === table.name)) return
+    for (const other of tables) if (table.refers_to?.includes(other.name) === true) place(other)
+    sorted.push({ name: table.name, columns: table.columns })
+  }
+  for (const table of tables) place(table)
+  return sorted
+}
+
+/** Names of the tables that the migrations make. */
+export async function tablesOfMigrations(migrationsDir: string): Promise<ReadonlySet<string>> {
+  const names = new Set<string>()
+  for (const file of await readdir(migrationsDir)) {
+    if (!file.endsWith('.sql')) continue
+    const text = await readFile(join(migrationsDir, file), 'utf8')
+    for (const [, name] of text.matchAll(/^\s*CREATE TABLE (?:IF NOT EXISTS )?([a-z_]+)/gm))
+      names.add(name ?? '')
+  }
+  return names
+}
