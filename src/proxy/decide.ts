@@ -119,6 +119,7 @@ function findRoute(exchange: Exchange, context: DecisionContext): Refusal | null
   }
   if (route === null) return refuse('no_route', null)
   exchange.route = route
+  exchange.routes = context.routes
   if (isPreflight(exchange)) return refuse('answered', null)
   const found = presentedKey(head)
   if (found !== null && found !== 'several') exchange.credential = found

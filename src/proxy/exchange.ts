@@ -6,6 +6,7 @@ import type { Route } from '../model/route.ts'
 import type { ClientRequest, ClientResponse } from './client-side.ts'
 import type { Connection } from './connection.ts'
 import type { ClientView } from './forwarded.ts'
+import type { RouteTable } from './route-table.ts'
 import { redactHost, redactPath, redactText } from './redact.ts'
 import type { Credential } from './credentials.ts'
 import type { RequestHead } from './request-head.ts'
@@ -51,6 +52,8 @@ export class Exchange {
   /** The path by which the route was found: its beginning as the route writes it, the rest as received. */
   path = '/'
   route: Route | null = null
+  /** The table that the route was found in. */
+  routes: RouteTable | null = null
   credential: Credential | null = null
   key: KeyGrant | null = null
   tenant: TenantGrant | null = null
