@@ -63,6 +63,25 @@ t.test('D11: kill -9 of a gateway under load: the audit names it at once, with a
   }
 })
 
+t.test('D11: after kill -9 in a container, the next start on the state folder writes it', async (t) => {
+  const scene = await directScene(t)
+  // Long enough for its folder to remember it.
+  const killed = await killUnderLoad(t, scene, scene.gateway, 2000)
+  // As the next container sees it: a process id of another namespace.
+  await scene.db.query(
+    `UPDATE instances SET machine = split_part(machine, ' ', 1) || ' pid:[1]' WHERE id = $1`,
+    [killed.instance],
+  )
+  const next = await scene.next()
+  await untilTrue(
+    'it is written, once it has been silent for a while',
+    async () => (await deathOf(scene.db, killed.instance)) === 'heir',
+    { timeoutMs: 60_000 },
+  )
+  const stored = await storedOf(scene.db, killed.instance)
+  assertBound(t, killed, stored, await toldDeath(t, next, killed.instance))
+})
+
 t.test('D11: kill -9 of a worker: its primary writes it at once', async (t) => {
   const [db, upstream] = [await testDatabase(t), await startUpstream(t)]
   const gateway = await startWorkers(t, { db, upstream, workers: 2 })
@@ -152,6 +171,7 @@ t.test(
       return (await db.query('SELECT 1 FROM instances WHERE accepted_seq IS NOT NULL')).length === 1
     })
     process.kill(gateway.pid, 'SIGSTOP')
+    t.teardown(() => void gateway.child.kill('SIGCONT'))
     await untilPassed(1000, performance.now())
     t.equal((await readAudit(gateway)).gapCount, 0, 'its process is there: nobody says that it died')
     // As an heir on another machine would, after half a minute.

@@ -5,7 +5,7 @@ import type { UnderWay } from './under-way.ts'
 const SIGNS = {
   exited: 'its primary saw its end',
   gone: 'there is no such process any more',
-  heir: 'others have taken its spill folder over',
+  heir: 'others have its state folder now',
   unseen: 'it has not been seen for a minute',
 } as const
 

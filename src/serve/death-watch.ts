@@ -1,30 +1,45 @@
+import { hostname } from 'node:os'
 import { machineName } from '../lib/machine.ts'
 import type { Logger } from '../logger.ts'
-import { findGone, noteDeath, type InstanceDeath } from '../store/instance-deaths.ts'
+import {
+  findGone,
+  findSilent,
+  noteDeath,
+  type DeathSign,
+  type GoneInstance,
+  type InstanceDeath,
+  type StateFolder,
+} from '../store/instance-deaths.ts'
 import type { Sql } from '../store/sql.ts'
+import { ownFolder } from './own-folder.ts'
 
 const INTERVAL_MS = 2000
+const FOLDER_INTERVAL_MS = 10_000
 /** Deaths held until the database is there; a gateway whose workers die more often has other worries. */
 const MAX_PENDING = 1000
 
 /**
  * Writes into the database who has died, as soon as that is known and the database is there: workers whose primary this is, owners of
- * spill folders that were taken over and, with `isLooking`, processes of this machine that are no more.
+ * spill folders that were taken over and, with a state folder, processes of this machine that are no more, and who had the folder before.
  */
 export class DeathWatch {
   readonly #sql: Sql
   readonly #logger: Logger
-  readonly #isLooking: boolean
-  readonly #machine = machineName()
+  readonly #folder: StateFolder | null
+  #lookedTick = -Infinity
   readonly #pending = new Map<string, InstanceDeath>()
   readonly #told = new Set<string>()
   #timer: NodeJS.Timeout | null = null
   #running: Promise<void> = Promise.resolve()
 
-  constructor(parts: { sql: Sql; logger: Logger; isLooking: boolean }) {
+  /** `stateDir`: of this gateway; null for not to look who else has died. */
+  constructor(parts: { sql: Sql; logger: Logger; stateDir: string | null }) {
     this.#sql = parts.sql
     this.#logger = parts.logger
-    this.#isLooking = parts.isLooking
+    this.#folder =
+      parts.stateDir === null
+        ? null
+        : { host: hostname(), machine: machineName(), folder: ownFolder(parts.stateDir) }
   }
 
   start(): void {
@@ -69,14 +84,20 @@ export class DeathWatch {
       if (this.#told.size >= MAX_PENDING) this.#told.clear()
       this.#told.add(key)
     }
-    if (this.#isLooking) {
-      for (const { id, isCutOff } of await findGone(this.#sql, this.#machine)) {
-        await noteDeath(this.#sql, { id, sign: 'gone', promises: null, isCutOff, start: null })
-        this.#logger.warn(
-          { instance: id },
-          'an instance of this machine has died: waybill audit bounds its loss',
-        )
-      }
+    if (this.#folder === null) return
+    await this.#note('gone', await findGone(this.#sql, this.#folder.machine))
+    if (performance.now() - this.#lookedTick < FOLDER_INTERVAL_MS) return
+    await this.#note('heir', await findSilent(this.#sql, this.#folder))
+    this.#lookedTick = performance.now()
+  }
+
+  async #note(sign: DeathSign, found: readonly GoneInstance[]): Promise<void> {
+    for (const { id, isCutOff } of found) {
+      await noteDeath(this.#sql, { id, sign, promises: null, isCutOff, start: null })
+      this.#logger.warn(
+        { instance: id, sign },
+        'an instance has died: "waybill audit" says what that can have cost',
+      )
     }
   }
 }

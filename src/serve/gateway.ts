@@ -99,7 +99,7 @@ export class Gateway {
     const via = isAlone ? viaOf(this.instance) : role.via
     const { instance } = this
     const { target } = database
-    this.#deaths = new DeathWatch({ sql: this.#control, logger, isLooking: isAlone })
+    this.#deaths = new DeathWatch({ sql: this.#control, logger, stateDir: isAlone ? o.stateDir : null })
     const onDead = (id: string, isCutOff: boolean): boolean =>
       this.#deaths.add({ id, sign: 'heir', promises: null, isCutOff, start: null })
     const traffic = trafficOf(this.#counters, () => this.#handler)

@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { machineName, processStart } from '../lib/machine.ts'
-import { findGone, noteDeath, type InstanceDeath } from './instance-deaths.ts'
+import { findGone, findSilent, noteDeath, type InstanceDeath } from './instance-deaths.ts'
 import {
   endInstance,
   raisePromises,
@@ -137,5 +137,44 @@ t.test(
     )
     await noteDeath(sql, deathOf(reused))
     t.equal((await findGone(sql, machine)).length, Math.max(0, gone.length - 1))
+  },
+)
+
+t.test(
+  'D11: who had the state folder in another container is presumed dead when it falls silent',
+  async (t) => {
+    const folder = t.testdir({ lives: {} })
+    const spillFolder = join(folder, 'spill')
+    const here = { host: 'pod', machine: 'boot-1 pid:[2]', folder }
+    const of = (machine: string, host = 'pod') => ({
+      host,
+      process: { id: 7, started: '70', machine, spillFolder },
+    })
+    const [before, cutOff, rebooted] = [
+      await live(of('boot-1 pid:[1]')),
+      await live(of('boot-1 pid:[1]')),
+      await live(of('boot-0 pid:[2]')),
+    ]
+    const others = [
+      // Not remembered by the folder: another volume at the same place.
+      await live(of('boot-1 pid:[1]')),
+      await live(of('boot-1 pid:[1]', 'another')),
+      await live(of(here.machine)),
+    ]
+    for (const id of [before, cutOff, rebooted, ...others.slice(1)])
+      await writeFile(join(folder, 'lives', `${id}.${id}.json`), '{}')
+    await mkdir(join(spillFolder, cutOff), { recursive: true })
+    await writeFile(join(spillFolder, cutOff, 'unheard'), '')
+    t.same(await findSilent(sql, here), [], 'all have been heard of')
+    await sql`UPDATE instances SET last_seen_at = last_seen_at - interval '20 seconds' WHERE spill_folder = ${spillFolder}`
+    const silent = new Map((await findSilent(sql, here)).map(({ id, isCutOff }) => [id, isCutOff]))
+    t.same(
+      silent,
+      new Map([
+        [before, false],
+        [cutOff, true],
+        [rebooted, true],
+      ]),
+    )
   },
 )

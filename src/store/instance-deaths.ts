@@ -1,4 +1,5 @@
 import { lstatSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { hasEnded } from '../lib/machine.ts'
 import { UNHEARD_FILE } from '../model/unheard.ts'
@@ -7,7 +8,7 @@ import type { Sql } from './sql.ts'
 
 /**
  * How a death is known. `exited`: its parent has seen the end. `gone`: there is no such process on its machine. `heir`: the folder
- * that it spills into has no live owner, as far as can be seen from there.
+ * that it kept its state in is ours, and it has no live owner as far as can be seen from there.
  */
 export type DeathSign = 'exited' | 'gone' | 'heir'
 
@@ -42,6 +43,38 @@ export async function findGone(sql: Sql, machine: string): Promise<GoneInstance[
       id,
       isCutOff: folder === null || mayBeThere(join(folder, id, UNHEARD_FILE)),
     }))
+}
+
+/** A process that has this process' host and state folder, and is to be found in another container or life of the machine. */
+export interface StateFolder {
+  readonly host: string
+  readonly machine: string
+  /** In it `spill`, and `lives`: what each process has stored there. */
+  readonly folder: string
+}
+
+/** Signs of life come every 2 s: so many were missed, or as many were refused by the database. */
+const SILENT_MS = 15_000
+
+/**
+ * Instances that had our state folder, as it remembers, and have been silent for a while: what a restarted container, or a machine
+ * that was restarted, has left, whose process ids mean nothing here. They are presumed to be dead.
+ */
+export async function findSilent(sql: Sql, { host, machine, folder }: StateFolder): Promise<GoneInstance[]> {
+  const spillFolder = join(folder, 'spill')
+  const rows = await sql<{ id: string; machine: string }[]>`
+    SELECT id, machine FROM instances
+    WHERE host = ${host} AND spill_folder = ${spillFolder} AND machine <> ${machine} AND ended_at IS NULL AND died_at IS NULL
+      AND last_seen_at < clock_timestamp() - ${SILENT_MS} * interval '1 millisecond'`
+  if (rows.length === 0) return []
+  const remembered = await readdir(join(folder, 'lives')).catch(() => [])
+  return rows
+    .filter(({ id }) => remembered.some((name) => name.startsWith(`${id}.`)))
+    .map(({ id, machine: other }) => {
+      // With the machine, what was in its page cache is gone too.
+      const isSameBoot = other.split(' ')[0] === machine.split(' ')[0]
+      return { id, isCutOff: !isSameBoot || mayBeThere(join(spillFolder, id, UNHEARD_FILE)) }
+    })
 }
 
 /** What cannot be looked at may be there. */

@@ -63,7 +63,7 @@ export class Primary {
     this.#upkeep = parts.upkeep
     this.#rollUps = new RollUpJob({ target: database.target, ...rollUpTimes(o), logger })
     this.#audit = auditJobOf(config, this.#reader, logger)
-    this.#deaths = new DeathWatch({ sql: this.#upkeep.control, logger, isLooking: true })
+    this.#deaths = new DeathWatch({ sql: this.#upkeep.control, logger, stateDir: o.stateDir })
     this.#workers = new Workers({
       spawned: parts.spawned,
       config,
