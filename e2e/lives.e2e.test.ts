@@ -106,6 +106,13 @@ t.test('D5: workers of one gateway, and those that replaced them, are linked', a
     'SELECT instance, sum(entries) AS n FROM access_ledger GROUP BY 1 HAVING sum(entries) > 0',
   )
   t.ok(lives.length >= 2, 'entries of several lives', { lives: lives.length })
+  const [first] = lives
+  await removeLife(db, first?.instance ?? '')
+  t.same(
+    (await readAudit(gateway)).gaps.map(({ kind, instance }) => [kind, instance]),
+    [['vanished', first?.instance]],
+    'those that ended beside it, or began after it, tell of it',
+  )
   for (const { instance } of lives) await removeLife(db, instance)
   const second = await startWorkers(t, {
     db,

@@ -70,6 +70,7 @@ t.test('D5: lives of processes that live are not told of, those that were inheri
   const heir = memoryIn(directory, { writer: c, alive: [b] })
   t.match(await heir.read(LOG, c), { lives: [{ instance: a, batch: 2 }] })
   t.match(await living.read(LOG, b), { lives: [{ instance: a, batch: 5 }] })
+  t.same((await heir.read(LOG, c, true)).lives.length, 2, 'unless those that live are asked for')
   const { lives } = await memoryIn(directory).read(LOG, c)
   t.same(
     new Set(lives.map(({ instance, batch }) => `${instance} ${batch}`)),

@@ -37,6 +37,8 @@ export class LifeMemory {
   readonly #owners: Owners
   readonly #lives = new Map<string, RememberedLife>()
   readonly #changed = new Set<string>()
+  /** Files of dead processes that were read, as they were then: they change no more. */
+  readonly #dead = new Map<string, { readonly mtimeMs: number; readonly memory: Memory | null }>()
   #us: Owner | null = null
 
   /** `writer` is the UUID of this process. The directory is made when something is first written. */
@@ -102,23 +104,39 @@ export class LifeMemory {
     }
   }
 
-  /** What is remembered of others. What cannot be read is no memory. Also removes the oldest files beyond the bound. */
-  async read(log: string, own: string): Promise<RememberedLives> {
+  /**
+   * What is remembered of others, `withLiving` also by processes that live. What cannot be read is no memory. Also removes the
+   * oldest files beyond the bound.
+   */
+  async read(log: string, own: string, withLiving = false): Promise<RememberedLives> {
     this.#us ??= await this.#owners.us()
     const found = new Map<string, RememberedLife>()
     const add = (life: RememberedLife): void =>
       void found.set(life.instance, merged(found.get(life.instance), life))
     let others = 0
-    for (const { path, writer } of await this.#files()) {
+    const files = await this.#files()
+    for (const path of this.#dead.keys())
+      if (!files.some((each) => each.path === path)) this.#dead.delete(path)
+    for (const { path, writer, mtimeMs } of files) {
       if (writer === this.#writer) continue
-      if (await this.#owners.isAlive(systemFiles, path, this.#us, Date.now()).catch(() => true)) continue
-      const memory = await readMemory(path)
+      const memory = await this.#memoryOf(path, mtimeMs, this.#us, withLiving)
       if (memory === null) continue
       if (memory.log === log) add(memory.life)
       else others++
     }
     for (const life of this.#lives.values()) if (life.instance !== own) add(life)
     return { lives: [...found.values()], others }
+  }
+
+  /** Null for one that is not to be told of. */
+  async #memoryOf(path: string, mtimeMs: number, us: Owner, withLiving: boolean): Promise<Memory | null> {
+    const known = this.#dead.get(path)
+    if (known?.mtimeMs === mtimeMs) return known.memory
+    const isAlive = await this.#owners.isAlive(systemFiles, path, us, Date.now()).catch(() => true)
+    if (isAlive) return withLiving ? await readMemory(path) : null
+    const memory = await readMemory(path)
+    this.#dead.set(path, { mtimeMs, memory })
+    return memory
   }
 
   async #writeFile(instance: string, text: string): Promise<void> {
@@ -137,7 +155,7 @@ export class LifeMemory {
   }
 
   /** The memories in the folder, newest first. */
-  async #files(): Promise<{ path: string; writer: string }[]> {
+  async #files(): Promise<{ path: string; writer: string; mtimeMs: number }[]> {
     const files: { path: string; writer: string; mtimeMs: number }[] = []
     for (const name of await readdir(this.#directory).catch(() => [])) {
       const path = join(this.#directory, name)
@@ -165,7 +183,12 @@ function merged(known: RememberedLife | undefined, life: RememberedLife): Rememb
   }
 }
 
-async function readMemory(path: string): Promise<{ log: string; life: RememberedLife } | null> {
+interface Memory {
+  readonly log: string
+  readonly life: RememberedLife
+}
+
+async function readMemory(path: string): Promise<Memory | null> {
   try {
     if ((await lstat(path)).size > MAX_BYTES) return null
     const value = (JSON.parse(await readFile(path, 'utf8')) ?? {}) as Partial<RememberedLife> & {

@@ -7,13 +7,16 @@ import type { Sql } from '../store/sql.ts'
 
 /** How often what was stored is remembered, and the database asked whether it still has it. */
 const INTERVAL_MS = 2000
-/** How often what others have left is looked at, in the folder and in the database. */
-const LOOK_INTERVAL_MS = 30_000
-const SEEN_INTERVAL_MS = 600_000
+/** How often what others have left is looked at, and how often those that live are told of, too. */
+const LOOK_INTERVAL_MS = 10_000
+const LIVING_INTERVAL_MS = 60_000
+/** After the first look, lives that were seen within this time: they count as dead a minute after they were seen last. */
+const SEEN_SECONDS = 180
 const STOP_TIMEOUT_MS = 2000
 
-/** Lives named in the log and in warnings. */
+/** Lives named in the log and in warnings; and those of which is known that they were told of. */
 const MAX_NAMED = 20
+const MAX_TOLD = 1000
 
 /**
  * Links this process' life to those before it: remembers on disk what the ledger has acknowledged, tells the database of what is
@@ -30,7 +33,11 @@ export class LifeLinks {
   #isRunning = false
   #log: string | null = null
   #lookedTick = -Infinity
-  #seenTick = -Infinity
+  #livingTick = -Infinity
+  #isFirstLook = true
+  #isEnding = false
+  /** By life: the batch that it was told of with. */
+  readonly #toldBatch = new Map<string, number>()
   /** Of this life: what was not there at the last look; and the last batch that was told as missing. */
   #suspect: RememberedLife | null = null
   #missingBatch = 0
@@ -56,6 +63,7 @@ export class LifeLinks {
   /** Remembers the end, within two seconds. To be called after the log's drain. */
   async stop(): Promise<void> {
     if (this.#timer !== null) clearInterval(this.#timer)
+    this.#isEnding = true
     let timer: NodeJS.Timeout | undefined
     const timeout = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, STOP_TIMEOUT_MS)
@@ -88,9 +96,10 @@ export class LifeLinks {
       this.#logger.error({ instance, batch: own.batch, entries: own.settled }, detail)
       this.#own = [...this.#own.slice(1 - MAX_NAMED), { code: 'log_lost_batches', detail }]
       await tellLives(this.#sql, instance, [own])
-      this.#seenTick = -Infinity
+      this.#toldBatch.clear()
+      this.#isFirstLook = true
     }
-    if (!isNews && performance.now() - this.#lookedTick < LOOK_INTERVAL_MS) return
+    if (!isNews && !this.#isEnding && performance.now() - this.#lookedTick < LOOK_INTERVAL_MS) return
     await this.#look(log, instance)
     this.#lookedTick = performance.now()
   }
@@ -106,20 +115,28 @@ export class LifeLinks {
   }
 
   async #look(log: string, instance: string): Promise<void> {
-    const { lives, others } = await this.#memory.read(log, instance)
-    await tellLives(this.#sql, instance, lives)
-    if (performance.now() - this.#seenTick >= SEEN_INTERVAL_MS) {
-      await tellSeen(this.#sql, instance)
-      this.#seenTick = performance.now()
-    }
+    // Those that live as well now and then, and at the end: they may be gone altogether before anybody else begins.
+    const withLiving = this.#isEnding || performance.now() - this.#livingTick >= LIVING_INTERVAL_MS
+    const { lives, others } = await this.#memory.read(log, instance, withLiving)
+    const news = lives.filter((life) => this.#toldBatch.get(life.instance) !== life.batch)
+    await tellLives(this.#sql, instance, news)
+    const seen = this.#isFirstLook ? {} : { withinSeconds: SEEN_SECONDS }
+    await tellSeen(this.#sql, instance, { ...seen, withLiving })
     if (others > 0 && this.#isFirst('others')) {
       this.#logger.warn(
         { lives: others },
         'stateDir/lives remembers lives of another database: they are no part of what this one is audited for',
       )
     }
-    const asked = lives.map((life) => life.instance)
-    const lost = asked.length === 0 ? [] : await findLost(this.#sql, { instances: asked })
+    if (news.length > 0 || withLiving) await this.#findLost(lives.map((life) => life.instance))
+    for (const { instance: life, batch } of news) this.#toldBatch.set(life, batch)
+    if (this.#toldBatch.size > MAX_TOLD) this.#toldBatch.clear()
+    if (withLiving) this.#livingTick = performance.now()
+    this.#isFirstLook = false
+  }
+
+  async #findLost(instances: readonly string[]): Promise<void> {
+    const lost = instances.length === 0 ? [] : await findLost(this.#sql, { instances })
     for (const life of lost.slice(0, MAX_NAMED)) {
       if (!this.#isFirst(`${life.instance} ${life.batch}`)) continue
       const { host, batch, settled, newest } = life

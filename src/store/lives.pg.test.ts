@@ -144,12 +144,30 @@ t.test('D5: a gateway that remembers nothing tells of those that the database kn
   const [a, b] = [await life(), await life()]
   await sql`UPDATE instances SET ended_at = NULL WHERE id = ${b.id}`
   const witness = randomUUID()
-  await tellSeen(sql, witness)
+  await tellSeen(sql, witness, { withLiving: false })
   await remove(b.id)
   await remove(a.id)
   t.same(gapsOf(await audited()), [[a.id, 'vanished', 30, [1, 3]]], 'of those that have ended')
-  await tellSeen(sql, witness)
+  await tellSeen(sql, witness, { withLiving: false })
   t.same(gapsOf(await audited()), [[a.id, 'vanished', 30, [1, 3]]])
+})
+
+t.test('D5: one that ends tells of those that live, and others of their end', async (t) => {
+  const a = await life()
+  await sql`UPDATE instances SET ended_at = NULL WHERE id = ${a.id}`
+  const final = await sql`DELETE FROM access_ledger WHERE batch = 3 RETURNING *`
+  for (let i = 0; i < 4; i++) await tellSeen(sql, randomUUID(), { withLiving: true })
+  await sql`INSERT INTO access_ledger ${sql(final as unknown as Record<string, string>[])}`
+  await sql`UPDATE instances SET ended_at = clock_timestamp()`
+  await tellSeen(sql, randomUUID(), { withLiving: false, withinSeconds: 60 })
+  t.same(
+    (await sql`SELECT batch FROM instance_links ORDER BY batch`).map(({ batch }) => batch as number),
+    [2, 2, 3],
+    'no more than need be',
+  )
+  await sql`UPDATE instances SET last_seen_at = last_seen_at - interval '2 minutes'`
+  await tellSeen(sql, randomUUID(), { withLiving: false, withinSeconds: 60 })
+  t.equal((await sql`SELECT FROM instance_links`).length, 3, 'those seen lately')
 })
 
 t.test('D5: the database is asked whether it has what it acknowledged', async (t) => {

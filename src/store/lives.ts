@@ -53,20 +53,24 @@ export async function tellLives(sql: Sql, witness: string, lives: readonly Remem
     WHERE excluded.batch > k.batch`
 }
 
+/** Which lives are told of, as the database has them. */
+export interface SeenLives {
+  /** Seen in so many seconds before now; all when not given. */
+  readonly withinSeconds?: number
+  /** Those that live, too. */
+  readonly withLiving: boolean
+}
+
 /**
- * Notes the newest lives that have ended and of which too few tell, as the database has them: of gateways that keep no state, and
- * so remember nothing, it is all that there is. Whoever removes one of them afterwards leaves what was told of it.
+ * Notes the newest lives of which too few tell, as the database has them: of gateways that keep no state, or in another folder, it is
+ * all that there is. Whoever removes one of them afterwards leaves what was told of it.
  */
-export async function tellSeen(sql: Sql, witness: string): Promise<void> {
+export async function tellSeen(sql: Sql, witness: string, seen: SeenLives): Promise<void> {
+  const { withinSeconds, withLiving } = seen
   await sql`
-    INSERT INTO instance_links (instance, witness, host, batch, digest, settled, first_at, last_at)
+    INSERT INTO instance_links AS k (instance, witness, host, batch, digest, settled, first_at, last_at)
     SELECT i.id, ${witness}, i.host, b.batch, b.digest, b.settled, i.started_at, greatest(i.started_at, b.last_at)
-    FROM (
-      SELECT i.id, i.host, i.started_at FROM instances i
-      WHERE i.id <> ${witness} AND (i.ended_at IS NOT NULL OR i.last_seen_at < clock_timestamp() - interval '1 minute')
-        AND (SELECT count(*) FROM instance_links o WHERE o.instance = i.id) < ${MAX_WITNESSES}
-      ORDER BY i.last_seen_at DESC LIMIT ${MAX_SEEN}
-    ) i CROSS JOIN LATERAL (
+    FROM instances i CROSS JOIN LATERAL (
       SELECT l.batch, l.digest, l.accepted_seq - coalesce(l.buffered, 0) AS settled,
         coalesce(l.last_started_at, l.written_at) AS last_at
       FROM access_ledger l WHERE l.instance = i.id
@@ -74,8 +78,18 @@ export async function tellSeen(sql: Sql, witness: string): Promise<void> {
       SELECT c.last_batch, c.digest, c.accepted_seq - c.buffered, c.last_at FROM access_checkpoints c WHERE c.instance = i.id
       ORDER BY 1 DESC LIMIT 1
     ) b
-    WHERE b.digest IS NOT NULL AND b.settled IS NOT NULL
-    ON CONFLICT DO NOTHING`
+    WHERE i.id <> ${witness} AND b.digest IS NOT NULL AND b.settled IS NOT NULL
+      ${withinSeconds === undefined ? sql`` : sql`AND i.last_seen_at > clock_timestamp() - make_interval(secs => ${withinSeconds})`}
+      ${
+        withLiving
+          ? sql``
+          : sql`AND (i.ended_at IS NOT NULL OR i.died_at IS NOT NULL OR i.last_seen_at < clock_timestamp() - interval '1 minute')`
+      }
+      AND (SELECT count(*) FROM instance_links o WHERE o.instance = i.id AND o.batch >= b.batch) < ${MAX_WITNESSES}
+    ORDER BY i.last_seen_at DESC LIMIT ${MAX_SEEN}
+    ON CONFLICT (instance, witness) DO UPDATE SET batch = excluded.batch, digest = excluded.digest, settled = excluded.settled,
+      last_at = greatest(k.last_at, excluded.last_at), told_at = excluded.told_at
+    WHERE excluded.batch > k.batch`
 }
 
 interface LostRow {
