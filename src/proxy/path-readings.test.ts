@@ -67,6 +67,59 @@ void t.test('E1: no spelling of a narrower path leads to the wider route', async
     t.match(routed(path), /^(?:ambiguous|private)$/, path)
 })
 
+void t.test('E1: nor one that ends a path, trims a name or drops characters', async (t) => {
+  for (const path of [
+    '/pub/private%3fx/secret.txt',
+    '/pub/private%3Fx',
+    '/pub/private%23x/secret.txt',
+    '/pub/private%253fx/secret.txt',
+    '/pub/%70rivate%2523',
+    '/pub/%20private/secret.txt',
+    '/pub/%c2%a0private/secret.txt',
+    '/pub/%E3%80%80private/secret.txt',
+    '/pub/%2520private/secret.txt',
+    '/pub/pri%09vate/secret.txt',
+    '/pub/%0aprivate/secret.txt',
+    '/pub/pri%0d%0avate/secret.txt',
+    '/pub/%7fprivate/secret.txt',
+    '/pub/pri%2509vate/secret.txt',
+    '/pub/private::$DATA',
+    '/pub/private::$INDEX_ALLOCATION/secret.txt',
+    '/pub/private:$i30:$INDEX_ALLOCATION/secret.txt',
+    '/pub/private%3a%3a$DATA/secret.txt',
+    '/pub/private:%24i30:$INDEX_ALLOCATION/secret.txt',
+  ])
+    t.match(routed(path), /^(?:ambiguous|private)$/, path)
+  for (const path of [
+    '/pub/..%3f',
+    '/pub/x/..%3Fx/private/s',
+    '/pub/..%23x',
+    '/pub/..%253fx',
+    '/pub/%20../private/s',
+    '/pub/%20..%20/private/s',
+    '/pub/%c2%a0../x',
+    '/pub/.%09./x',
+    '/pub/.%0a.',
+    '/pub/.%250d./x',
+    '/pub/..::$DATA/x',
+    '/api/..%3f',
+    '/api/%20../pub/x',
+    '/api/.%09./pub/x',
+  ])
+    t.equal(routed(path), 'ambiguous', path)
+  for (const path of [
+    '/pub/what%3f',
+    '/pub/a%3fb=c/%23d',
+    '/pub/C%23/x',
+    '/pub/%20x/y%20z',
+    '/pub/a:b/c$d',
+    '/pub/a::b',
+    '/pub/price:%24/x',
+    '/pub/x%2520y',
+  ])
+    t.equal(routed(path), 'pub', path)
+})
+
 void t.test('E1: spellings that mean nothing else go on working', async (t) => {
   for (const [path, name] of [
     ['/npm/@scope%2fname', 'npm'],
@@ -167,6 +220,62 @@ void t.test('E1: the decision on a path is that on every equivalent spelling, or
     property(array(spellings('a'), { maxLength: 6 }), (parts) =>
       ['pub', 'ambiguous'].includes(routed(`/pub/${parts.join('')}`)),
     ),
+  )
+})
+
+const decoded = (text: string): string => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text.replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) =>
+      String.fromCodePoint(Number.parseInt(hex, 16)),
+    )
+  }
+}
+const names = (path: string, name: (segment: string) => string): string => path.split('/').map(name).join('/')
+/** What servers make of a path before they take its segments one by one, written without the code that is tested. */
+const SERVERS: Record<string, (path: string) => string> = {
+  'as it is': (path) => path,
+  'once decoded': decoded,
+  'twice decoded': (path) => decoded(decoded(path)),
+  'encoded slashes left alone': (path) => path.replaceAll(/%(?!2f)[0-9a-f]{2}/gi, decoded),
+  'parameters dropped': (path) => decoded(path.replaceAll(/;[^/]*/g, '')),
+  'decoded, parameters dropped': (path) => decoded(path).replaceAll(/;[^/]*/g, ''),
+  'of Windows': (path) =>
+    names(decoded(path).replaceAll('\\', '/'), (name) =>
+      /^\.+$/.test(name) ? name : name.replace(/[. ]+$/, ''),
+    ),
+  'with streams': (path) => names(decoded(path), (name) => name.replace(/::?\$.*/, '')),
+  'sent on decoded': (path) => decoded(decoded(path).replace(/[?#].*/s, '')).replace(/[?#].*/s, ''),
+  'compatible forms': (path) => decoded(path).normalize('NFKC'),
+  'as browsers do': (path) => decoded(path).replaceAll(/[\t\r\n]/g, ''),
+  trimmed: (path) => names(decoded(path), (name) => name.trim()),
+}
+
+function takenBy(server: (path: string) => string, path: string): string {
+  const segments: string[] = []
+  for (const segment of server(path).split('/')) {
+    if (segment === '..') segments.pop()
+    else if (segment !== '' && segment !== '.') segments.push(segment)
+  }
+  const place = `/${segments.join('/')}/`
+  if (place.startsWith('/pub/private/')) return 'private'
+  return place.startsWith('/pub/') ? 'pub' : 'outside'
+}
+
+void t.test('E1: no server takes what is routed as public for something else', async () => {
+  const pieces =
+    '/ / /private /private private /s . .. /. /.. %2e %2f %5c \\ ; %3b %3f %23 ' +
+    '%20 %09 %0d %252f %252e %253f %25 %70 %2570 %c3%a9 %00 %ef%bc%8f %ef%bc%8e %a0 %c2%a0 ::$DATA :$i30 %7f ~ - x'
+  const piece = constantFrom(...pieces.split(' '))
+  assert(
+    property(array(piece, { minLength: 1, maxLength: 9 }), (parts) => {
+      const path = `/pub/${parts.join('')}`
+      const name = routed(path)
+      if (name !== 'pub' && name !== 'private') return true
+      return Object.values(SERVERS).every((server) => takenBy(server, path) === name)
+    }),
+    { numRuns: 20_000 },
   )
 })
 

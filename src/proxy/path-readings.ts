@@ -1,7 +1,7 @@
 import { decodePercent } from '../lib/percent.ts'
 
 /** A path without a match is read by everybody as it is written. */
-const SPECIAL = /[%\\;]|\/[/.]|\.(?:\/|$)/
+const SPECIAL = /[%\\;]|\/[/.]|\.(?:\/|$)|:\$/
 /**
  * Longest path that may need a closer look. Object keys have at most 1024 bytes, 3 KiB encoded; and 8 KiB is where many a server ends.
  * Measured: the worst that a search over such paths has found takes 1.1 ms, warm, and time grows with the length and no faster.
@@ -11,11 +11,19 @@ const MAX_LENGTH = 8192
 const MAX_SEGMENTS = 256
 /** How often a path may be encoded over again; beyond that it is nobody's honest spelling. */
 const MAX_DEPTH = 4
-/** Percent-encoded longer than needed (RFC 3629 §3): `%c0%af` is `/` to a careless decoder. Or broken, or NUL. */
-const WRONG = /%(?:c[01]%[89ab]|e0%[89]|f0%8|00|(?![0-9a-f]{2}))/i
+/**
+ * Percent-encoded longer than needed (RFC 3629 §3): `%c0%af` is `/` to a careless decoder. Or broken; or a control character, which ends
+ * a name to some, and which whoever reads URLs as browsers do leaves out (URL standard §4.4): `.%09.` is `..`.
+ */
+const WRONG = /%(?:c[01]%[89ab]|e0%[89]|f0%8|[01][0-9a-f]|7f|(?![0-9a-f]{2}))/i
+// oxlint-disable-next-line no-control-regex
+const CONTROL = /[\x00-\x1f\x7f]/
 const ANY_SEPARATOR = /[/\\]|%(?:2f|5c)/gi
 const SEPARATORS = /%(?:2f|5c)|\\/gi
-const PARAMETERS = /(?:;|%3b)[^/]*/gi
+/** Path parameters, and streams of a file as NTFS names them: `x::$DATA`, `x:$I30:$INDEX_ALLOCATION`. */
+const PARAMETERS = /(?:;|%3b|::?\$)[^/]*/gi
+/** What ends a path to who decodes it and reads the outcome as an address. */
+const REST = /[?#].*/s
 const BEYOND_ASCII = /[^\0-\x7f]/
 const SPACE = 0x20
 const DOT = 0x2e
@@ -28,9 +36,9 @@ export function isSpecialPath(path: string): boolean {
 /**
  * What servers make of a path, each reading without `.` and empty segments: the first as RFC 3986 §6.2.2 has it, with one decoding and
  * encoded separators left alone; then, as far as the path has what they differ in, those that decode again, take an encoded slash or a
- * backslash for a separator, drop path parameters (RFC 3986 §3.3), or what file systems drop at the end of a name. Of each the first
- * `count` segments and what follows a little. null for a path that nobody may send: `..` in any reading, NUL, a broken or overlong
- * encoding, more than 8 KiB or 256 segments. At most 32 readings.
+ * backslash for a separator, end it at an encoded `?` or `#`, drop path parameters (RFC 3986 §3.3), or what file systems drop at either
+ * end of a name. Of each the first `count` segments and what follows a little. null for a path that nobody may send: `..` in any reading,
+ * a control character, a broken or overlong encoding, more than 8 KiB or 256 segments. At most 56 readings.
  */
 export function readingsOf(path: string, count: number): ReadonlySet<string> | null {
   if (path.length > MAX_LENGTH || WRONG.test(path) || hasManySegments(path)) return null
@@ -41,7 +49,7 @@ export function readingsOf(path: string, count: number): ReadonlySet<string> | n
     addReadings(firstNames(depth === 0 ? decodePlain(text) : text, count), readings)
     const next = decodeAll(text)
     if (next === text) return readings
-    if (next.includes('\0') || (depth > 0 && /%(?:c[01]%|e0%[89]|f0%8)/i.test(next))) return null
+    if (CONTROL.test(next) || (depth > 0 && /%(?:c[01]%|e0%[89]|f0%8)/i.test(next))) return null
     text = next
   }
   return null
@@ -60,7 +68,9 @@ function hasManySegments(text: string): boolean {
 function climbs(text: string): boolean {
   if (!text.includes('..')) return false
   const segments = text.replace(SEPARATORS, '/').replace(PARAMETERS, '').split('/')
-  return segments.some((segment) => segment.startsWith('..') && withoutEnd(segment) === '..')
+  return segments.some(
+    (segment) => segment.includes('..') && withoutEdges(segment.replace(REST, '')) === '..',
+  )
 }
 
 /**
@@ -78,11 +88,13 @@ function firstNames(text: string, count: number): string {
 
 /** The readings of a text that is decoded as far as it is to be. */
 function addReadings(text: string, readings: Set<string>): void {
-  for (const separated of variants(text, SEPARATORS, '/')) {
-    for (const bare of variants(separated, PARAMETERS, '')) {
-      const segments = bare.split('/')
-      readings.add(joined(segments))
-      readings.add(joined(segments.map(withoutEnd)))
+  for (const ended of variants(text, REST, '')) {
+    for (const separated of variants(ended, SEPARATORS, '/')) {
+      for (const bare of variants(separated, PARAMETERS, '')) {
+        const segments = bare.split('/')
+        readings.add(joined(segments))
+        readings.add(joined(segments.map(withoutEdges)))
+      }
     }
   }
 }
@@ -93,15 +105,15 @@ function variants(text: string, pattern: RegExp, replacement: string): readonly 
   return other === text ? [text] : [text, other]
 }
 
-/** A name without the dots and blanks at its end, as Windows takes it; of `.` and `..` only the blanks go. */
-function withoutEnd(segment: string): string {
+/** A name without the dots and blanks at its end, as Windows takes it, and without those before it; of `.` and `..` only the blanks go. */
+function withoutEdges(segment: string): string {
   const last = segment.charCodeAt(segment.length - 1)
-  if (last > SPACE && last !== DOT && !segment.endsWith('%20')) return segment
-  const whole = segment.includes('%20') ? segment.replaceAll('%20', ' ') : segment
+  const first = segment.charCodeAt(0)
+  const isWithout = first > SPACE && last > SPACE && last !== DOT
+  if (isWithout && !segment.startsWith('%20') && !segment.endsWith('%20')) return segment
+  const whole = (segment.includes('%20') ? segment.replaceAll('%20', ' ') : segment).trim()
+  if (whole === '.' || whole === '..') return whole
   let end = whole.length
-  while (end > 0 && whole.charCodeAt(end - 1) <= SPACE) end--
-  const bare = whole.slice(0, end)
-  if (bare === '.' || bare === '..') return bare
   while (end > 0 && (whole.charCodeAt(end - 1) <= SPACE || whole.charCodeAt(end - 1) === DOT)) end--
   return whole.slice(0, end)
 }
