@@ -53,6 +53,30 @@ t.test(
   },
 )
 
+t.test('E5: failures with a key of a tenant take nothing of its share, and are counted as its', async (t) => {
+  const stray = (): AccessEntry => Object.assign(refusal('a'), { standing: 'stray' })
+  const { channel, ledger } = channelOf(100)
+  for (let i = 0; i < 30; i++) channel.push(bulk('b'))
+  for (let i = 0; i < 2000; i++) channel.push(stray())
+  for (let i = 0; i < 50; i++) t.ok(channel.push(bulk('a')), 'the tenant has its fair share')
+  t.equal(ledger.account('b').dropped.channel_full, 0)
+  t.equal(ledger.account('a').accepted, 2050)
+  t.equal(ledger.account('a').dropped.channel_full, 2000 - 20, 'of the failures, nothing else')
+  const kept = drain(channel)
+  const count = (accept: (entry: AccessEntry) => boolean): number => kept.filter(accept).length
+  t.equal(
+    count(({ tenant, outcome }) => tenant === 'a' && outcome === 'forwarded'),
+    50,
+  )
+  t.equal(
+    count(({ standing }) => standing === 'stray'),
+    20,
+  )
+  t.equal(channel.size, 0)
+  for (let i = 0; i < 150; i++) channel.push(bulk('a'))
+  t.equal(channel.size, 100, 'and all is given back')
+})
+
 t.test('requests without a tenant go first and displace nobody', async (t) => {
   const { channel, ledger } = channelOf(10)
   for (let i = 0; i < 10; i++) channel.push(refusal(''))

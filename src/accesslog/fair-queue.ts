@@ -13,7 +13,7 @@ export const RESERVED_BYTES = 4096
  * The channel's queue: first in, first out, bounded in entries and bytes, and fair under pressure. Only a full queue looks at
  * shares; then somebody's entry goes:
  *
- *   1. the oldest of an unauthenticated request, if there is one: a flood of garbage displaces nobody
+ *   1. the oldest of an unauthenticated request, if there is one: a flood of garbage, or of a revoked key, displaces nobody
  *   2. for an entry that is not loose itself: one of the tenant with the most loose entries, if there are any
  *   3. the arriving tenant's own, when it has its fair share (capacity ÷ tenants with entries waiting) or more: a successful read
  *      is not taken in; anything else displaces the tenant's oldest successful read
@@ -101,7 +101,8 @@ export class FairQueue {
   }
 
   /** Takes an entry of `entry.bytes` estimated bytes in, evicting others where that is fair; false when it is not taken. */
-  push(entry: AccessEntry, share: Share): boolean {
+  push(entry: AccessEntry, ofTenant: Share): boolean {
+    const share = entry.standing === 'stray' ? this.#unattributed : ofTenant
     const isHeld = entry.standing === 'held'
     while (this.#size >= this.capacityEntries || this.#bytes + entry.bytes > this.capacityBytes) {
       if (this.#makeRoom(entry, share)) continue
@@ -141,7 +142,7 @@ export class FairQueue {
     const entry = this.peek()
     if (entry === undefined) return undefined
     this.#slots.shift()
-    const share = this.#shareOf(entry.tenant)
+    const share = this.#shareFor(entry)
     if (entry.standing === 'held') {
       this.#heldBytes -= entry.bytes
       this.#release(share)
@@ -150,6 +151,10 @@ export class FairQueue {
     }
     this.#leave(entry, share)
     return entry
+  }
+
+  #shareFor(entry: AccessEntry): Share {
+    return entry.standing === 'stray' ? this.#unattributed : this.#shareOf(entry.tenant)
   }
 
   #mayClaim(claims: number): boolean {
@@ -171,7 +176,7 @@ export class FairQueue {
     const evicted = victim.evict()
     if (evicted === null) return false
     evicted.isEvicted = true
-    this.#leave(evicted, this.#shareOf(evicted.tenant))
+    this.#leave(evicted, this.#shareFor(evicted))
     this.#onEvicted(evicted)
     return true
   }

@@ -97,6 +97,11 @@ const USAGE_SHAPE: RowShape<UsageRow> = {
     'errors_5xx',
     'bytes_received',
     'bytes_sent',
+    'refused_auth',
+    'refused_limit',
+    'refused_other',
+    'refused_bytes_received',
+    'refused_bytes_sent',
   ],
   columns: [
     { title: 'DAY', cell: (u) => u.day },
@@ -107,6 +112,11 @@ const USAGE_SHAPE: RowShape<UsageRow> = {
     { title: '5XX', isRight: true, cell: (u) => u.errors_5xx.toString() },
     { title: 'RECEIVED', isRight: true, dropOrder: 1, cell: (u) => u.bytes_received.toString() },
     { title: 'SENT', isRight: true, cell: (u) => u.bytes_sent.toString() },
+    {
+      title: 'REFUSED',
+      isRight: true,
+      cell: (u) => (u.refused_auth + u.refused_limit + u.refused_other).toString(),
+    },
   ],
 }
 

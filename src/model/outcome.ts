@@ -47,6 +47,31 @@ export type Outcome = keyof typeof OUTCOMES
 /** All outcomes, in table order: the label values of `waybill_proxy_requests_total{outcome}`. */
 export const OUTCOME_NAMES = Object.keys(OUTCOMES) as readonly Outcome[]
 
+/** What a refusal is counted as in usage: who asked, how much of it, or anything else. */
+export type RefusalKind = 'auth' | 'limit' | 'other'
+
+const REFUSALS: Partial<Record<Outcome, RefusalKind>> = {
+  unauthenticated: 'auth',
+  forbidden: 'auth',
+  tenant_suspended: 'auth',
+  rate_limited: 'limit',
+  no_route: 'other',
+  bad_request: 'other',
+  method_not_allowed: 'other',
+  body_too_large: 'other',
+  not_ready: 'other',
+  overloaded: 'other',
+  log_unavailable: 'other',
+  loop_detected: 'other',
+  upstream_invalid: 'other',
+  draining: 'other',
+}
+
+/** The outcomes with which Waybill refuses a request; also with which it ends one that was on its way upstream already. */
+export function outcomesOf(kind: RefusalKind): Outcome[] {
+  return OUTCOME_NAMES.filter((outcome) => REFUSALS[outcome] === kind)
+}
+
 /**
  * Why, within an outcome; kept in the entry's `reason` column and never sent to the client where it would
  * tell a stranger which keys exist. `null` where the outcome says it all.

@@ -155,6 +155,7 @@ export class Exchange {
     entry.path = capText(path, ENTRY_TEXT_MAX.path)
     if (this.isReserved) entry.standing = 'held'
     else if (this.tenant?.logPolicy === 'best_effort') entry.standing = 'loose'
+    else if (this.tenant === null && this.key !== null) entry.standing = 'stray'
     entry.status = this.status === 0 ? statusOf(this.outcome, null) : this.status
     entry.outcome = this.outcome
     entry.reason = this.reason

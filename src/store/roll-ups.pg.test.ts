@@ -36,10 +36,20 @@ async function usage(filter: Parameters<typeof usageByDay>[1]): Promise<UsageRow
 /** What the rows say, and nothing else. */
 async function truth({ since, until, tenant }: Parameters<typeof usageByDay>[1]): Promise<UsageRow[]> {
   return await sql<UsageRow[]>`
-    SELECT to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day, tenant, route, count(*) AS requests,
-      count(*) FILTER (WHERE status BETWEEN 400 AND 499) AS errors_4xx, count(*) FILTER (WHERE status >= 500) AS errors_5xx,
-      sum(bytes_received)::bigint AS bytes_received, sum(bytes_sent)::bigint AS bytes_sent
-    FROM access_log WHERE started_at >= ${since} AND started_at < ${until}
+    SELECT to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day, tenant, route,
+      count(*) FILTER (WHERE refusal IS NULL) AS requests,
+      count(*) FILTER (WHERE refusal IS NULL AND status BETWEEN 400 AND 499) AS errors_4xx,
+      count(*) FILTER (WHERE refusal IS NULL AND status >= 500) AS errors_5xx,
+      coalesce(sum(bytes_received) FILTER (WHERE refusal IS NULL), 0)::bigint AS bytes_received,
+      coalesce(sum(bytes_sent) FILTER (WHERE refusal IS NULL), 0)::bigint AS bytes_sent,
+      count(*) FILTER (WHERE refusal = 'auth') AS refused_auth, count(*) FILTER (WHERE refusal = 'limit') AS refused_limit,
+      count(*) FILTER (WHERE refusal = 'other') AS refused_other,
+      coalesce(sum(bytes_received) FILTER (WHERE refusal <> ''), 0)::bigint AS refused_bytes_received,
+      coalesce(sum(bytes_sent) FILTER (WHERE refusal <> ''), 0)::bigint AS refused_bytes_sent
+    FROM (SELECT *, CASE WHEN upstream IS NOT NULL THEN NULL
+        WHEN outcome IN ('unauthenticated', 'forbidden', 'tenant_suspended') THEN 'auth' WHEN outcome = 'rate_limited' THEN 'limit'
+        WHEN outcome IN ('not_ready', 'overloaded') THEN 'other' END AS refusal FROM access_log) e
+    WHERE started_at >= ${since} AND started_at < ${until}
       ${tenant === undefined ? sql`` : sql`AND tenant = ${tenant}`}
     GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`
 }
@@ -71,13 +81,32 @@ function randomOf(seed: number): (below: number) => number {
   }
 }
 
+const OUTCOMES: readonly Pick<TestEntry, 'status' | 'outcome' | 'upstream'>[] = [
+  { status: 200, upstream: 'up:80' },
+  { status: 304, upstream: 'up:80' },
+  // The upstream's own refusals were served.
+  { status: 401, upstream: 'up:80' },
+  { status: 404, upstream: 'up:80' },
+  { status: 401, outcome: 'unauthenticated' },
+  { status: 401, outcome: 'tenant_suspended' },
+  { status: 403, outcome: 'forbidden' },
+  { status: 429, outcome: 'rate_limited' },
+  { status: 503, outcome: 'not_ready' },
+  { status: 503, outcome: 'overloaded' },
+  // What flowed until its key was revoked, or it gave way, was served.
+  { status: 200, outcome: 'unauthenticated', upstream: 'up:80' },
+  { status: 200, outcome: 'overloaded', upstream: 'up:80' },
+  { status: 502, outcome: 'upstream_refused', upstream: 'up:80' },
+  { status: 499, outcome: 'client_closed' },
+]
+
 function entryOf(random: (below: number) => number): TestEntry {
   return {
     tenant: ['acme', 'globex', 'evil', ''][random(4)] ?? '',
     route: ['npm', 'files', ''][random(3)] ?? '',
     // Mostly within minutes, now and then from hours ago, as an upgraded connection is.
     startedAt: new Date(first + (random(10) === 0 ? random(3 * DAY_MS) : 3_600_000 + random(600_000))),
-    status: [200, 304, 404, 429, 502][random(5)] ?? 200,
+    ...OUTCOMES[random(OUTCOMES.length)],
     bytes: random(5000),
     durationUs: [0, 1000, 1001, 25_000, 700_000_000][random(5)] ?? 0,
   }
@@ -122,6 +151,24 @@ t.test('roll-ups and rows agree after random batches, late replays and runs in b
     t.equal(await catchUp(), 0, 'nothing is left to do')
   }
 })
+
+t.test(
+  'E5: minutes that an older program has rolled up are read from their rows, and counted anew',
+  async (t) => {
+    const all = { since: new Date(first), until: new Date(midnight) }
+    const expected = rowsOf(await truth(all))
+    t.ok(expected.some(({ refused_auth: n }) => n > 0))
+    t.ok(expected.some(({ requests }) => requests > 0))
+    t.same(rowsOf(await usage(all)), expected)
+    await sql`
+    UPDATE access_minutes SET refused_auth = 0, refused_limit = 0, refused_other = 0, refused_received = 0, refused_sent = 0,
+      counted = DEFAULT`
+    t.same(rowsOf(await usage(all)), expected, 'at once')
+    await catchUp()
+    t.equal((await sql`SELECT FROM access_minutes WHERE counted <> n`).length, 0)
+    t.same(rowsOf(await usage(all)), expected)
+  },
+)
 
 t.test('a batch that commits after a run that began later is not missed', async (t) => {
   const slow = openControl(target, { max: 1 })

@@ -1,5 +1,6 @@
 import { REQUEST_BOUNDS_SECONDS } from '../lib/histogram.ts'
 import { CANARY_TENANT } from '../model/canary.ts'
+import { sumRefusals } from './refusals.ts'
 import type { Sql, TransactionSql } from './sql.ts'
 
 /** One gateway at a time keeps the roll-ups; the lock ends with its transaction. */
@@ -114,7 +115,13 @@ async function takeStale(tx: TransactionSql): Promise<{ minutes: number[]; isMor
     DELETE FROM access_minutes_stale WHERE minute IN (
       SELECT minute FROM access_minutes_stale ORDER BY minute LIMIT ${MAX_MINUTES} FOR UPDATE SKIP LOCKED)
     RETURNING minute`
-  return { minutes: rows.map((row) => row.minute), isMore: rows.length === MAX_MINUTES }
+  const uncounted = await tx<{ minute: number }[]>`
+    SELECT DISTINCT a.minute FROM access_minutes a, access_minutes_state s
+    WHERE a.counted <> a.n AND a.minute >= s.first_minute ORDER BY a.minute DESC LIMIT ${MAX_MINUTES}`
+  return {
+    minutes: [...rows, ...uncounted].map((row) => row.minute),
+    isMore: Math.max(rows.length, uncounted.length) === MAX_MINUTES,
+  }
 }
 
 /** One statement, so that what it deletes and what it writes come from the same snapshot. */
@@ -134,25 +141,33 @@ async function computeMinutes(tx: TransactionSql, minutes: readonly number[]): P
       SELECT w.minute, r.* FROM wanted w CROSS JOIN LATERAL (
         SELECT coalesce(e.tenant, '') AS tenant, coalesce(e.route, '') AS route, least(e.status / 100, 9)::smallint AS status_class,
           width_bucket(e.duration_us, ${lowerUs}::bigint[]) AS bucket, count(*) AS n,
-          sum(e.bytes_received) AS bytes_received, sum(e.bytes_sent) AS bytes_sent
+          sum(e.bytes_received) AS bytes_received, sum(e.bytes_sent) AS bytes_sent, ${sumRefusals(tx, 'e')}
         FROM access_log e
         WHERE e.started_at >= to_timestamp(w.minute * 60) AND e.started_at < to_timestamp(w.minute * 60 + 60)
           AND e.tenant IS DISTINCT FROM ${CANARY_TENANT}
         GROUP BY 1, 2, 3, 4) r
     ), fresh AS (
       SELECT minute, tenant, route, status_class, sum(n) AS n, sum(bytes_received) AS bytes_received,
-        sum(bytes_sent) AS bytes_sent, ARRAY[${tx.unsafe(counts.join(', '))}]::bigint[] AS durations
+        sum(bytes_sent) AS bytes_sent, ARRAY[${tx.unsafe(counts.join(', '))}]::bigint[] AS durations,
+        sum(refused_auth) AS refused_auth, sum(refused_limit) AS refused_limit, sum(refused_other) AS refused_other,
+        sum(refused_received) AS refused_received, sum(refused_sent) AS refused_sent
       FROM buckets GROUP BY minute, tenant, route, status_class
     ), vanished AS (
       DELETE FROM access_minutes a USING wanted w WHERE a.minute = w.minute AND NOT EXISTS (
         SELECT FROM fresh f WHERE (f.minute, f.tenant, f.route, f.status_class) = (a.minute, a.tenant, a.route, a.status_class))
     )
-    INSERT INTO access_minutes AS a (minute, tenant, route, status_class, n, bytes_received, bytes_sent, durations)
-    SELECT minute, tenant, route, status_class, n, bytes_received, bytes_sent, durations FROM fresh
+    INSERT INTO access_minutes AS a (minute, tenant, route, status_class, n, bytes_received, bytes_sent, durations,
+      refused_auth, refused_limit, refused_other, refused_received, refused_sent, counted)
+    SELECT minute, tenant, route, status_class, n, bytes_received, bytes_sent, durations,
+      refused_auth, refused_limit, refused_other, refused_received, refused_sent, n FROM fresh
     ON CONFLICT (minute, tenant, route, status_class) DO UPDATE SET
-      n = excluded.n, bytes_received = excluded.bytes_received, bytes_sent = excluded.bytes_sent, durations = excluded.durations
-    WHERE (a.n, a.bytes_received, a.bytes_sent, a.durations)
-      IS DISTINCT FROM (excluded.n, excluded.bytes_received, excluded.bytes_sent, excluded.durations)`
+      n = excluded.n, bytes_received = excluded.bytes_received, bytes_sent = excluded.bytes_sent, durations = excluded.durations,
+      refused_auth = excluded.refused_auth, refused_limit = excluded.refused_limit, refused_other = excluded.refused_other,
+      refused_received = excluded.refused_received, refused_sent = excluded.refused_sent, counted = excluded.counted
+    WHERE (a.n, a.bytes_received, a.bytes_sent, a.durations, a.refused_auth, a.refused_limit, a.refused_other,
+        a.refused_received, a.refused_sent, a.counted)
+      IS DISTINCT FROM (excluded.n, excluded.bytes_received, excluded.bytes_sent, excluded.durations, excluded.refused_auth,
+        excluded.refused_limit, excluded.refused_other, excluded.refused_received, excluded.refused_sent, excluded.counted)`
 }
 
 /** What older roll-ups are summed to: minutes that the offset of every time zone is a multiple of. */
@@ -195,7 +210,9 @@ export async function boundRollUps(sql: Sql, retention: RollUpRetention): Promis
         DELETE FROM access_minutes WHERE minute >= ${range.first} AND minute < ${range.end} RETURNING *
       ), sums AS (
         SELECT minute - minute % ${COARSE_MINUTES}::bigint AS quarter, tenant, route, status_class, sum(n) AS n,
-          sum(bytes_received) AS bytes_received, sum(bytes_sent) AS bytes_sent
+          sum(bytes_received) AS bytes_received, sum(bytes_sent) AS bytes_sent,
+          sum(refused_auth) AS refused_auth, sum(refused_limit) AS refused_limit, sum(refused_other) AS refused_other,
+          sum(refused_received) AS refused_received, sum(refused_sent) AS refused_sent
         FROM fine GROUP BY 1, 2, 3, 4
       ), counts AS (
         SELECT quarter, tenant, route, status_class, array_agg(n ORDER BY place) AS durations FROM (
@@ -204,8 +221,10 @@ export async function boundRollUps(sql: Sql, retention: RollUpRetention): Promis
           FROM fine f, unnest(f.durations) WITH ORDINALITY AS d (n, place) GROUP BY 1, 2, 3, 4, 5
         ) c GROUP BY 1, 2, 3, 4
       )
-      INSERT INTO access_minutes (minute, tenant, route, status_class, n, bytes_received, bytes_sent, durations)
-      SELECT quarter, tenant, route, status_class, s.n, s.bytes_received, s.bytes_sent, c.durations
+      INSERT INTO access_minutes (minute, tenant, route, status_class, n, bytes_received, bytes_sent, durations,
+        refused_auth, refused_limit, refused_other, refused_received, refused_sent, counted)
+      SELECT quarter, tenant, route, status_class, s.n, s.bytes_received, s.bytes_sent, c.durations,
+        s.refused_auth, s.refused_limit, s.refused_other, s.refused_received, s.refused_sent, s.n
       FROM sums s JOIN counts c USING (quarter, tenant, route, status_class)`
     await tx`UPDATE access_minutes_state SET coarse_until = ${range.end}`
   })
@@ -235,6 +254,8 @@ export async function readRollUpCover(
     SELECT DISTINCT m AS minute FROM (
       SELECT unnest(${minutesOf(tx)}) AS m FROM access_minutes_state s JOIN access_ledger l ON l.written_xid >= s.horizon
       UNION ALL SELECT minute FROM access_minutes_stale
+      UNION ALL SELECT a.minute FROM access_minutes a, access_minutes_state s
+        WHERE a.counted <> a.n AND a.minute >= s.first_minute AND a.minute BETWEEN ${first} AND ${last}
     ) touched WHERE m BETWEEN ${first} AND ${last}`
   return { firstMinute: Number(state.first_minute), freshMinutes: rows.map((row) => row.minute) }
 }

@@ -9,6 +9,9 @@ export interface TestEntry {
   readonly startedAt: Date
   readonly route?: string
   readonly status?: number
+  /** 'forwarded' unless told. */
+  readonly outcome?: string
+  readonly upstream?: string
   readonly bytes?: number
   readonly durationUs?: number
   readonly path?: string
@@ -164,13 +167,13 @@ function copyText(instance: string, seq: number, entry: TestEntry): string {
     'h',
     entry.path ?? '/',
     status,
-    'forwarded',
+    entry.outcome ?? 'forwarded',
     '\\N',
     bytes,
     bytes,
     durationUs,
     '\\N',
-    '\\N',
+    orNull(entry.upstream ?? ''),
     '10.0.0.1',
     ...Array.from({ length: 6 }, () => '\\N'),
     instance,

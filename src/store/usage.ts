@@ -1,6 +1,7 @@
 import { CANARY_TENANT } from '../model/canary.ts'
 import { TimeZone } from '../model/time-zone.ts'
 import { oldestPartitionMs } from './partitions.ts'
+import { sumRefusals } from './refusals.ts'
 import { readRollUpCover, type RollUpCover } from './roll-ups.ts'
 import type { Sql, SqlFragment, TransactionSql } from './sql.ts'
 import { asTenant } from './tenant-scope.ts'
@@ -14,11 +15,18 @@ export interface UsageRow {
   /** Null for requests that could not be attributed. */
   readonly tenant: string | null
   readonly route: string | null
+  /** Those that were served, whatever the upstream made of them; errors and bytes are theirs. */
   readonly requests: number
   readonly errors_4xx: number
   readonly errors_5xx: number
   readonly bytes_received: number
   readonly bytes_sent: number
+  /** Refused by Waybill and sent nowhere: for want of valid credentials or permission, by a limit, for any other reason. */
+  readonly refused_auth: number
+  readonly refused_limit: number
+  readonly refused_other: number
+  readonly refused_bytes_received: number
+  readonly refused_bytes_sent: number
 }
 
 /** Which usage is asked for. */
@@ -77,11 +85,16 @@ export async function readUsage(
   const onlyTenant =
     tenant === undefined ? tx`AND r.tenant IS DISTINCT FROM ${CANARY_TENANT}` : tx`AND r.tenant = ${tenant}`
   return await tx<UsageRow[]>`
-    SELECT ${range.day ?? range.from.toISOString().slice(0, 10)}::text AS day, r.tenant, r.route, sum(r.n)::bigint AS requests,
-      coalesce(sum(r.n) FILTER (WHERE r.status_class = 4), 0)::bigint AS errors_4xx,
-      coalesce(sum(r.n) FILTER (WHERE r.status_class >= 5), 0)::bigint AS errors_5xx,
-      sum(r.bytes_received)::bigint AS bytes_received, sum(r.bytes_sent)::bigint AS bytes_sent
-    FROM (${cover === null ? readRows(tx, range, onlyTenant) : readBoth(tx, range, cover, onlyTenant)}) r
+    SELECT ${range.day ?? range.from.toISOString().slice(0, 10)}::text AS day, r.tenant, r.route,
+      sum(r.served)::bigint AS requests,
+      coalesce(sum(r.served) FILTER (WHERE r.status_class = 4), 0)::bigint AS errors_4xx,
+      coalesce(sum(r.served) FILTER (WHERE r.status_class >= 5), 0)::bigint AS errors_5xx,
+      sum(r.bytes_received - r.refused_received)::bigint AS bytes_received,
+      sum(r.bytes_sent - r.refused_sent)::bigint AS bytes_sent,
+      sum(r.refused_auth)::bigint AS refused_auth, sum(r.refused_limit)::bigint AS refused_limit,
+      sum(r.refused_other)::bigint AS refused_other, sum(r.refused_received)::bigint AS refused_bytes_received,
+      sum(r.refused_sent)::bigint AS refused_bytes_sent
+    FROM (SELECT s.*, s.n - s.refused_auth - s.refused_limit - s.refused_other AS served FROM (${cover === null ? readRows(tx, range, onlyTenant) : readBoth(tx, range, cover, onlyTenant)}) s) r
     GROUP BY r.tenant, r.route ORDER BY r.tenant, r.route`
 }
 
@@ -89,7 +102,7 @@ export async function readUsage(
 function readRows(tx: TransactionSql, { from, to }: Range, onlyTenant: SqlFragment): SqlFragment {
   return tx`
     SELECT r.tenant, r.route, r.status / 100 AS status_class, count(*) AS n, sum(r.bytes_received) AS bytes_received,
-      sum(r.bytes_sent) AS bytes_sent
+      sum(r.bytes_sent) AS bytes_sent, ${sumRefusals(tx, 'r')}
     FROM access_log r WHERE r.started_at >= ${from} AND r.started_at < ${to} ${onlyTenant}
     GROUP BY 1, 2, 3`
 }
@@ -105,14 +118,15 @@ function readBoth(
   const cut = [first, end].filter((minute) => !Number.isInteger(minute)).map(Math.floor)
   const fresh = [...new Set([...cover.freshMinutes, ...cut])].filter((minute) => minute >= cover.firstMinute)
   return tx`
-    SELECT nullif(r.tenant, '') AS tenant, nullif(r.route, '') AS route, r.status_class, r.n, r.bytes_received, r.bytes_sent
+    SELECT nullif(r.tenant, '') AS tenant, nullif(r.route, '') AS route, r.status_class, r.n, r.bytes_received, r.bytes_sent,
+      r.refused_auth, r.refused_limit, r.refused_other, r.refused_received, r.refused_sent
     FROM access_minutes r
     WHERE r.minute >= ${Math.floor(first)} AND r.minute < ${Math.ceil(end)} AND r.minute <> ALL (${fresh}::bigint[])
       ${onlyTenant}
     UNION ALL
     SELECT f.* FROM unnest(${fresh}::bigint[]) m CROSS JOIN LATERAL (
       SELECT r.tenant, r.route, r.status / 100 AS status_class, count(*) AS n, sum(r.bytes_received) AS bytes_received,
-        sum(r.bytes_sent) AS bytes_sent
+        sum(r.bytes_sent) AS bytes_sent, ${sumRefusals(tx, 'r')}
       FROM access_log r
       WHERE r.started_at >= greatest(to_timestamp(m * 60), ${range.from})
         AND r.started_at < least(to_timestamp(m * 60 + 60), ${range.to}) ${onlyTenant}
