@@ -57,6 +57,7 @@ export async function serve(input: ServeInput): Promise<number> {
     logger.debug({ err: error }, 'the gateway could not start')
     // For programs that read the log; people have the last line.
     if (logger.format === 'json') logger.error({ reason }, 'the gateway could not start')
+    logger.level = 'silent'
     sayFailure(reason)
     return 1
   } finally {
@@ -93,6 +94,8 @@ async function prepareAndRun(
   const forced = signals.forced.then((code) => {
     logger.error({ unstored: gateway.unstored }, 'second signal: stopped at once')
     primary?.destroy()
+    // The stop that was cut short goes on until the process ends.
+    logger.level = 'silent'
     sayFailure('stopped at once by a second signal; entries that were not stored are lost')
     return code
   })

@@ -1,6 +1,6 @@
 import type { Config } from '../config.ts'
 import { didYouMean, nearestName } from '../lib/near-name.ts'
-import type { Sql } from '../store/sql.ts'
+import { type Sql, sqlStateOf } from '../store/sql.ts'
 import { getTenant } from '../store/tenants.ts'
 import { recentRoutes, tenantsLike } from '../store/names.ts'
 import { getKey } from '../store/keys.ts'
@@ -12,10 +12,10 @@ import { CommandError } from './errors.ts'
  */
 export async function requireTenant(sql: Sql, slug: string | undefined): Promise<void> {
   if (slug === undefined || (await getTenant(sql, slug)) !== null) return
-  const [row] = await sql`
+  const inLedger = await ifPermitted(sql`
     SELECT FROM access_ledger WHERE tenants ? ${slug} OR dropped ? ${slug}
-    UNION ALL SELECT FROM access_checkpoints WHERE accounts ? ${slug} LIMIT 1`
-  if (row !== undefined) return
+    UNION ALL SELECT FROM access_checkpoints WHERE accounts ? ${slug} LIMIT 1`)
+  if (inLedger.length > 0) return
   const hint = didYouMean(slug, await tenantsLike(sql, slug))
   throw new CommandError(`there is no tenant ${slug}, and the ledger has none of that name${hint}`)
 }
@@ -47,10 +47,20 @@ export async function routeProblem(
   name: string | undefined,
 ): Promise<RouteProblem | null> {
   if (name === undefined || routeNames.includes(name)) return null
-  const recent = await recentRoutes(sql)
+  const recent = await ifPermitted(recentRoutes(sql))
   if (recent.includes(name)) return null
   const known = [...new Set([...routeNames, ...recent])]
   const where = routeNames.length === 0 ? 'the log' : 'the configuration and the log'
   const text = `no route of ${where} is named ${name}${didYouMean(name, known)}`
   return { text, meant: nearestName(name, known), known }
+}
+
+/** Nothing where the role may not read: what only makes a message better must not fail a command that does without. */
+async function ifPermitted<T>(rows: PromiseLike<readonly T[]>): Promise<readonly T[]> {
+  try {
+    return await rows
+  } catch (error) {
+    if (sqlStateOf(error) === '42501') return []
+    throw error
+  }
 }

@@ -1,8 +1,12 @@
+import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { loadConfig } from '../config.ts'
+import { closeSql, openControl } from '../store/sql.ts'
 import { testDatabase } from '../store/test-database.ts'
 import { createTenant, setTenantState } from '../store/tenants.ts'
+import { requireTenant, routeProblem } from './known-names.ts'
 import { testWaybill } from './test-waybill.ts'
 
 // Each command is a process of its own.
@@ -111,4 +115,20 @@ void t.test('G8: a mistyped tenant is not created by its first key, a sibling is
   t.match(await mint('acme-3'), { code: 0, stdout: /^wb_/, stderr: 'tenant acme-3 created' })
   t.match(await mint('acmee', '--no-create-tenant'), { code: 1, stderr: 'did you mean "acme"?' })
   t.match(await mint('acmee', '--create-tenant'), { code: 0, stderr: 'tenant acmee created' })
+})
+
+void t.test('G8: a role that may only mint needs no right to read the log', async (t) => {
+  const role = `waybill_mint_${randomBytes(6).toString('hex')}`
+  await db.sql`CREATE ROLE ${db.sql(role)} LOGIN`
+  await db.sql`GRANT SELECT ON tenants, api_keys TO ${db.sql(role)}`
+  t.teardown(async () => {
+    await db.sql`DROP OWNED BY ${db.sql(role)}`
+    await db.sql`DROP ROLE ${db.sql(role)}`
+  })
+  const own = openControl(db.target, { max: 1 })
+  t.teardown(() => closeSql(own, 1000))
+  await own`SET SESSION AUTHORIZATION ${own(role)}`
+  const config = loadConfig({ file: null, env: {}, flags: {} })
+  t.match(await routeProblem(own, config, 'nmp'), { known: [] })
+  await t.rejects(requireTenant(own, 'acmme'), { message: /did you mean "acme"/ })
 })
