@@ -78,6 +78,14 @@ t.test(
   },
 )
 
+t.test('D11: one that an older program has not taken back lives, when it has been seen since', async (t) => {
+  const one = await answering([request(1)])
+  await noteDeath(sql, { ...died, id: one.id })
+  t.equal((await gapsOf(one.id)).length, 2)
+  await sql`UPDATE instances SET died_at = died_at - interval '6 seconds' WHERE id = ${one.id}`
+  t.same(await gapsOf(one.id), [])
+})
+
 t.test('D6: what the database may not have heard of is not called a bound', async (t) => {
   const one = await answering([])
   await noteDeath(sql, { ...died, id: one.id, sign: 'heir', isCutOff: true })

@@ -23,6 +23,7 @@ import { type PastLives, readPastLives } from './past-lives.ts'
 import { dayOfPartition, readRowsCover, type RowsCover } from './partition-lives.ts'
 import type { AsideReport } from '../model/set-aside.ts'
 import { findSuspects, type SealedRows } from './audit-counts.ts'
+import { LAST_WORD_MS } from './instances.ts'
 import { findLost } from './lives.ts'
 import { findCutShort } from './audit-under-way.ts'
 import type { GoneInstance } from './instance-deaths.ts'
@@ -271,7 +272,9 @@ async function findInstances(
   return await sql<InstanceRow[]>`
     SELECT coalesce(i.id, t.instance, v.id) AS id, coalesce(i.host, v.host) AS host, i.version, i.started_at, i.last_seen_at, i.ended_at,
       i.capacity_entries, i.journal_ms, i.accepted_seq, i.spilled_entries, i.memory_entries, i.in_flight,
-      i.in_flight_most, i.under_way_count, i.aside, i.weaknesses, i.died_of, t.first_batch, t.last_batch,
+      i.in_flight_most, i.under_way_count, i.aside, i.weaknesses,
+      -- An older program takes no death back; that it was seen does.
+      CASE WHEN i.last_seen_at <= i.died_at + ${LAST_WORD_MS} * interval '1 millisecond' THEN i.died_of END AS died_of, t.first_batch, t.last_batch,
       clock_timestamp() AS now
     FROM (
       SELECT l.instance, min(l.batch) AS first_batch, max(l.batch) AS last_batch FROM access_ledger l

@@ -101,7 +101,7 @@ function notesOf(sql: Sql, { underWay, aside, weaknesses }: InstanceNotes): SqlF
 }
 
 /** A statement of a process that was killed may be carried out so much later. */
-const LAST_WORD_MS = 5000
+export const LAST_WORD_MS = 5000
 
 /**
  * Raises what an instance promises. One message, which a server that is frozen carries out when it goes on, though the
