@@ -57,6 +57,21 @@ const NAMES = [
   'otp',
   'webhook-secret',
   'my.signing.key',
+  'licensekey',
+  'subscriptionkey',
+  'AppKey',
+  'consumerKey',
+  'keys',
+  'tokens[0]',
+  'cookies',
+  'HTTPAuth',
+  'userpass',
+  'oldpwd',
+  'passcode',
+  'user_code',
+  'PHPSESSID',
+  'RelayState',
+  'mfa',
 ]
 
 void t.test('R22: parameters are told by their words, however they are spelled and separated', async (t) => {
@@ -77,6 +92,33 @@ void t.test('R22: parameters are told by their words, however they are spelled a
   }
 })
 
+void t.test('R22: a secret is masked to its end, and in whatever a value is written in', async (t) => {
+  for (const [query, kept] of [
+    ['?password=ab;s3cret', '?password=***'],
+    ['?password=ab;cd;s3cret&x=1', '?password=***&x=1'],
+    ['?password=ab;cd;e=1', '?password=***;e=1'],
+    ['?token=a?s3cret', '?token=***'],
+    ['?token=a?b=s3cret&x=1', '?token=***&x=1'],
+    ['?filter={"password":"s3cret"}', '?filter=***'],
+    ["?f={'accessToken':'s3cret'}", '?f=***'],
+    ['?f={clientSecret:s3cret}', '?f=***'],
+    ['?f=%7B%22a%22%3A1%2C%22api_key%22%3A%22s3cret%22%7D', '?f=***'],
+    ['?f=%257B%2522token%2522%253A%2522s3cret%2522%257D', '?f=***'],
+    ['?x=<password>s3cret</password>', '?x=***'],
+    ['?x=%3Cpassword%3Es3cret%3C/password%3E', '?x=***'],
+    ['?h=Bearer+s3cretvalue', '?h=***'],
+    ['?Bearer%20s3cretvalue', '?***'],
+    ['?u=//me:s3cret@example.com/', '?u=//***@example.com/'],
+    ['?u=https:/me:s3cret@example.com/', '?u=https:/***@example.com/'],
+    ['?u=https:%5C%5Cme:s3cret@example.com', '?u=***'],
+  ] as const)
+    t.equal(redactPath('/r/x', query), `/r/x${kept}`, query)
+  const npm = testRoute(1, { kind: 'npm' })
+  t.equal(redactPath('/r/-/user/token/s3cret', '', npm), '/r/-/user/token/***')
+  t.equal(redactPath('/r/-/npm/v1/tokens/token/s3cret', '', npm), '/r/-/npm/v1/tokens/token/***')
+  t.equal(redactPath('/r/-/npm/v1/tokens', '', npm), '/r/-/npm/v1/tokens')
+})
+
 void t.test('R22: what is no secret stays as it was', async (t) => {
   for (const [path, query] of [
     ['/npm/@scope%2fname', '?write=true'],
@@ -84,6 +126,10 @@ void t.test('R22: what is no secret stays as it was', async (t) => {
     ['/r/%E2%82%AC%20x', '?q=caf%C3%A9&next=%2Fa%3Fb%3Dc'],
     ['/v2/x/manifests/sha256:abc', '?n=100&last=x'],
     ['/r/a=b', '?flag&empty=&token='],
+    ['/npm//@scope/name', '?q=is:open+state:closed&sort=token:asc'],
+    ['/r/{a}/x', '?f={"name":"x","page":2}&ids={1,2}&turkey=1&hockey=2'],
+    ['/r/a;b;c', '?x=1;y;z=2&u=https://example.com/a@b&t=bearer'],
+    ['/r/name:tag@sha256:abc', '?html=<b>x</b>'],
   ] as const)
     t.equal(redactPath(path, query), path + query)
 })
