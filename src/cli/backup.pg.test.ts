@@ -65,7 +65,7 @@ t.test('G11: a reader that leaves, a full disk and a file that is not there are 
   const { cwd } = program
   const env = { PATH: process.env['PATH'], DATABASE_URL: source.url }
   const shell = async (script: string): Promise<{ code: number | null; stderr: string }> => {
-    const child = spawn('bash', ['-c', script], { cwd, env })
+    const child = spawn('bash', ['--norc', '-c', script], { cwd, env })
     const [stderr] = await Promise.all([text(child.stderr), once(child, 'close')])
     return { code: child.exitCode, stderr }
   }

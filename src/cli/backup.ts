@@ -45,7 +45,7 @@ async function runBackup(io: Io, file: string, flags: object): Promise<ExitCode>
     const isWritten = file === '-' ? toStdout(io, tar) : writeNewFile(resolve(io.cwd, file), tar, io)
     isWritten.catch(abandon)
     // Of two failures the first is the cause of the other.
-    const [made] = await Promise.all([summary, isWritten])
+    const [made] = await Promise.all([summary, isWritten]).catch(throwForUser)
     report(io, 'backed up', made)
     return 0
   })
@@ -74,13 +74,8 @@ async function runRestore(
     nameDatabase(io, database)
     const { sql } = database
     const onProgress = (message: string): void => void io.stderr.write(`${message}\n`)
-    try {
-      const made = await restoreBackup(sql, source, { replaces: replace === true, onProgress })
-      report(io, 'restored', made)
-    } catch (error) {
-      if (error instanceof BackupError) throw new CommandError(error.message, { cause: error })
-      throw error
-    }
+    const options = { replaces: replace === true, onProgress }
+    report(io, 'restored', await restoreBackup(sql, source, options).catch(throwForUser))
     if (!(await isTenantScopeEnforced(sql))) {
       io.stderr.write(
         'warning: row level security is not in force here: the role waybill_reader is missing, or this role may not take it; README, Roles, has the statements for an administrator\n',
@@ -89,6 +84,11 @@ async function runRestore(
     io.stderr.write('"waybill audit --deep" compares every row with what the gateways had sealed\n')
     return 0
   })
+}
+
+function throwForUser(error: unknown): never {
+  if (error instanceof BackupError) throw new CommandError(error.message, { cause: error })
+  throw error
 }
 
 /** A file that is not there must not cost anybody a new database. */

@@ -5,8 +5,8 @@ import { mendHorizon } from '../roll-ups.ts'
 import { type Sql, sqlStateOf, type TransactionSql } from '../sql.ts'
 import { BackupError, damaged, type BackupHead, type BackupTable } from './format.ts'
 import { BackupReader, type TableSink } from './read.ts'
-import { backupTables } from './tables.ts'
-import { quoted, type BackupSummary } from './write.ts'
+import { backupTables, lockTables, quoted } from './tables.ts'
+import type { BackupSummary } from './write.ts'
 
 /**
  * Tables that have rows in a database that nobody has used: put there by the migrations, or by a gateway that made partitions. The
@@ -80,7 +80,10 @@ async function restoreRows(
   options: RestoreOptions,
 ): Promise<number> {
   const present = await backupTables(tx, MIGRATIONS_DIR)
-  for (const { name } of present) await tx`LOCK TABLE ${tx(name)} IN ACCESS EXCLUSIVE MODE`
+  await lockTables(tx, present, {
+    mode: 'ACCESS EXCLUSIVE',
+    hint: 'stop the gateways of this database, and what else uses it',
+  })
   await empty(tx, present, options)
   await makePartitions(tx, present, head)
   const tables = await backupTables(tx, MIGRATIONS_DIR)

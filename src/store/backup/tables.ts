@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Sql, TransactionSql } from '../sql.ts'
-import type { BackupTable } from './format.ts'
+import { type Sql, sqlStateOf, type TransactionSql } from '../sql.ts'
+import { BackupError, type BackupTable } from './format.ts'
 
 /**
  * What no backup has: `schema_migrations` is in its head, as a restored database is migrated first; `directory_followers` has a row
@@ -42,6 +42,30 @@ export async function backupTables(
   }
   for (const table of tables) place(table)
   return sorted
+}
+
+/**
+ * Locks tables until the transaction ends. Rejects with a BackupError that ends in `hint` when others hold one of them for longer
+ * than the handle's bound.
+ */
+export async function lockTables(
+  tx: TransactionSql,
+  tables: readonly BackupTable[],
+  { mode, hint }: { readonly mode: 'ACCESS SHARE' | 'ACCESS EXCLUSIVE'; readonly hint: string },
+): Promise<void> {
+  for (const { name } of tables) {
+    try {
+      await tx.unsafe(`LOCK TABLE ${quoted(name)} IN ${mode} MODE`)
+    } catch (error) {
+      if (sqlStateOf(error) !== '55P03') throw error
+      throw new BackupError(`table ${name} is held by another session: ${hint}`, { cause: error })
+    }
+  }
+}
+
+/** An identifier. */
+export function quoted(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
 }
 
 /** Names of the tables that the migrations make. */

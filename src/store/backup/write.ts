@@ -15,7 +15,7 @@ import {
   type BackupRows,
   type BackupTable,
 } from './format.ts'
-import { backupTables } from './tables.ts'
+import { backupTables, lockTables, quoted } from './tables.ts'
 
 const LINE_FEED = 0x0a
 
@@ -51,7 +51,10 @@ async function write(sql: Sql, tar: Pack, version: string): Promise<BackupSummar
   const lockable = await backupTables(sql, MIGRATIONS_DIR)
   const result = await sql.begin('isolation level repeatable read read only', async (tx) => {
     // Before the first look, which takes the snapshot (PostgreSQL manual, LOCK): retention drops no partition under it.
-    for (const { name } of lockable) await tx`LOCK TABLE ${tx(name)} IN ACCESS SHARE MODE`
+    await lockTables(tx, lockable, {
+      mode: 'ACCESS SHARE',
+      hint: 'a migration, or retention that drops a day; try again',
+    })
     const tables = await backupTables(tx, MIGRATIONS_DIR)
     const [moment] = await tx<{ taken_at: Date; postgres: string }[]>`
       SELECT clock_timestamp() AS taken_at, current_setting('server_version') AS postgres`
@@ -145,9 +148,4 @@ class Archive {
 
 function json(value: unknown): Buffer {
   return Buffer.from(`${JSON.stringify(value, null, 1)}\n`)
-}
-
-/** An identifier. */
-export function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
 }
