@@ -107,6 +107,38 @@ void t.test(
   },
 )
 
+void t.test(
+  'no client says for itself who a proxy has authenticated, by which certificate or scheme',
+  async (t) => {
+    const gateway = await startGateway(t)
+    const client = await gateway.client()
+    const names = [
+      ...'Client-Cert Client-Cert-Chain X-SSL-Client-Verify SSL_CLIENT_S_DN X-SSL-Client-Cert X-ARR-ClientCert'.split(
+        ' ',
+      ),
+      ...'Remote-Groups X-Remote-Group X-Remote-Extra-Scopes X_Remote_Extra_a X-Webauth-Role X-Authenticated-UserId'.split(
+        ' ',
+      ),
+      ...'X-Auth-Request-Email X_Auth_Request_Groups X-Authentik-Username X-Consumer-Username X-MS-Client-Principal'.split(
+        ' ',
+      ),
+      ...'X-Scheme X-Url-Scheme Front-End-Https X-Original-Path X-Override-URL X.Rewrite.URI Remote-Addr'.split(
+        ' ',
+      ),
+    ]
+    client.send(
+      gateway.head(GET, ...names.map((name) => `${name}: evil`), 'X-Remote: kept', 'X-Auth-User: kept'),
+    )
+    const { wire, message } = await gateway.upstream.request()
+    t.notMatch(message.head, /evil/)
+    t.equal(message.field('x-remote'), 'kept')
+    t.equal(message.field('x-auth-user'), 'kept', 'what clients of an API send themselves')
+    wire.send(OK)
+    await client.message()
+    await gateway.finish(t, [{ status: 200 }])
+  },
+)
+
 void t.test('a trusted proxy is believed, from the right and no further than it can know', async (t) => {
   const trust = {
     trustedProxies: compileNetworks(['127.0.0.0/8', '10.0.0.0/8']),

@@ -84,11 +84,39 @@ const JUST_DROP = [
   ...'x-appengine-user-ip x-proxyuser-ip proxy-client-ip wl-proxy-client-ip x-nf-client-connection-ip'.split(
     ' ',
   ),
-  // for the host and path that were asked for,
+  ...'remote-addr remote-host x-remote-host x-source-ip x-original-client-ip x-custom-ip-authorization'.split(
+    ' ',
+  ),
+  ...'x-sucuri-clientip incap-client-ip ali-cdn-real-ip cdn-src-ip'.split(' '),
+  // for the scheme, host and path that were asked for,
   ...'x-host x-original-host x-http-host-override x-original-url x-original-uri x-rewrite-url'.split(' '),
-  ...'x-envoy-original-path x-original-method'.split(' '),
+  ...'x-envoy-original-path x-original-method x-original-path x-rewrite-uri x-override-url'.split(' '),
+  ...'x-scheme x-url-scheme x-original-scheme x-original-proto front-end-https cloudfront-forwarded-proto'.split(
+    ' ',
+  ),
+  // for the certificate that a client has shown (RFC 9440 §2.4 has a proxy take the first two away),
+  ...'client-cert client-cert-chain x-client-cert x-client-verify x-client-dn x-arr-clientcert'.split(' '),
+  ...['ssl-client', 'x-ssl-client'].flatMap((start) =>
+    ['', ...'cert verify dn s-dn i-dn subject-dn issuer-dn cn fingerprint serial'.split(' ')].map((end) =>
+      end === '' ? start : `${start}-${end}`,
+    ),
+  ),
   // and for who has been authenticated by the proxy in front.
-  ...'remote-user x-remote-user x-webauth-user x-authenticated-user x-auth-request-user'.split(' '),
+  ...'remote-user remote-name remote-email remote-groups x-remote-user x-remote-group x-remote-groups'.split(
+    ' ',
+  ),
+  ...'x-webauth-user x-webauth-name x-webauth-email x-webauth-groups x-webauth-role x-vouch-user'.split(' '),
+  ...'x-authenticated-user x-authenticated-userid x-authenticated-groups x-authenticated-scope'.split(' '),
+  ...['user', 'email', 'groups', 'preferred-username', 'access-token'].map(
+    (what) => `x-auth-request-${what}`,
+  ),
+  ...['username', 'name', 'email', 'groups', 'entitlements', 'uid', 'jwt'].map(
+    (what) => `x-authentik-${what}`,
+  ),
+  ...['id', 'username', 'custom-id', 'groups'].map((what) => `x-consumer-${what}`),
+  ...['', '-id', '-name', '-idp'].map((what) => `x-ms-client-principal${what}`),
+  ...'x-goog-authenticated-user-email x-goog-authenticated-user-id x-amzn-oidc-identity'.split(' '),
+  ...'cf-access-authenticated-user-email tailscale-user-login tailscale-user-name'.split(' '),
 ]
 /** Told at once, as most requests have them. */
 const USUAL = [
@@ -135,7 +163,9 @@ export function headerCode(lowerName: string): number {
   const code = CODES.get(lowerName)
   if (code !== undefined) return code
   const name = cgiName(lowerName)
-  return name.startsWith('x-forwarded') ? DROP : (CODES.get(name) ?? PASS)
+  return name.startsWith('x-forwarded') || name.startsWith('x-remote-extra-')
+    ? DROP
+    : (CODES.get(name) ?? PASS)
 }
 
 /** A field name, in lower case, with `-` for all that is no letter or digit. */
