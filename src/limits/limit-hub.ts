@@ -6,11 +6,16 @@ const RECALL_TIMEOUT_MS = 1000
 const REST_MS = 100
 /** A bucket that nobody has used for so long goes back to first shares. */
 const IDLE_MS = 1000
+/** A bucket is looked at so often at least. */
+const MAX_LOOK_MS = 10_000
+/** Buckets served in one tick: some 10 µs each. */
+const MAX_AT_ONCE = 2000
 /** Rounding: a millionth of a request. */
 const ROUNDING = 1e-6
 
 /** What one worker holds of a bucket. */
-interface Holding {
+interface Holding<P> {
+  readonly worker: P
   lent: number
   /** Of places; 0 of rates. */
   inUse: number
@@ -30,10 +35,12 @@ interface Account<P> {
   burst: number
   /** Not lent. Below 0 by what was lent in advance, or when a limit was lowered. */
   level: number
+  /** To all workers. */
+  lent: number
   atMs: number
   usedAtMs: number
   dueAtMs: number
-  readonly holdings: Map<P, Holding>
+  readonly holdings: Map<P, Holding<P>>
 }
 
 interface Mail {
@@ -80,7 +87,7 @@ export class LimitHub<P> {
   join(worker: P): LimitLoans {
     this.#mail.set(worker, { loans: new Map(), forgotten: new Set() })
     const accounts = [...this.#accounts.values()]
-    for (const { holdings } of accounts) holdings.set(worker, newHolding(0))
+    for (const { holdings } of accounts) holdings.set(worker, newHolding(worker, 0))
     const inUse = accounts.map(({ name, perSecond, burst }) => [name, perSecond, burst] as const)
     return { inUse, loans: [], forgotten: [] }
   }
@@ -90,7 +97,9 @@ export class LimitHub<P> {
     this.#mail.delete(worker)
     for (const account of this.#accounts.values()) {
       const holding = account.holdings.get(worker)
-      if (holding !== undefined && account.perSecond === 0) account.level += holding.lent
+      if (holding === undefined) continue
+      if (account.perSecond === 0) account.level += holding.lent
+      setLent(account, holding, 0)
       account.holdings.delete(worker)
       account.dueAtMs = 0
     }
@@ -107,11 +116,10 @@ export class LimitHub<P> {
       if (holding === undefined) continue
       const isPlaces = perSecond === 0
       if (isPlaces) holding.inUse = used
-      holding.lent -= (isPlaces ? 0 : used) + returned
-      account.level += returned
-      // Written off, and used after all: a debt.
-      account.level += Math.min(0, holding.lent)
-      holding.lent = Math.max(0, holding.lent)
+      const lent = holding.lent - (isPlaces ? 0 : used) - returned
+      // Below 0: written off, and used after all, a debt.
+      account.level += returned + Math.min(0, lent)
+      setLent(account, holding, Math.max(0, lent))
       holding.want = want
       if (holding.recalledAtMs !== null && returned === 0) holding.restsUntilMs = nowMs + REST_MS
       holding.recalledAtMs = null
@@ -122,10 +130,13 @@ export class LimitHub<P> {
 
   /** Lends what has come back since. To be called every `LIMIT_NEWS_INTERVAL_MS` while the hub is busy. */
   tick(nowMs: number): void {
+    let served = 0
     for (const account of this.#accounts.values()) {
       if (nowMs < account.dueAtMs) continue
       this.#accrue(account, nowMs)
       this.#serve(account, nowMs)
+      // The others are as due at the next tick.
+      if (++served >= MAX_AT_ONCE) return
     }
   }
 
@@ -142,10 +153,12 @@ export class LimitHub<P> {
 
   #open(name: string, perSecond: number, burst: number, nowMs: number): Account<P> {
     const share = firstShare(burst, this.#workers)
-    const holdings = new Map<P, Holding>()
-    for (const worker of this.#mail.keys()) holdings.set(worker, newHolding(share))
-    const level = this.#capacityOf(burst) - share * holdings.size
-    const account = { name, perSecond, burst, level, atMs: nowMs, usedAtMs: nowMs, dueAtMs: 0, holdings }
+    const holdings = new Map<P, Holding<P>>()
+    for (const worker of this.#mail.keys()) holdings.set(worker, newHolding(worker, share))
+    const lent = share * holdings.size
+    const level = this.#capacityOf(burst) - lent
+    const times = { atMs: nowMs, usedAtMs: nowMs, dueAtMs: 0 }
+    const account = { name, perSecond, burst, level, lent, ...times, holdings }
     this.#accounts.set(name, account)
     return account
   }
@@ -157,7 +170,7 @@ export class LimitHub<P> {
   #accrue(account: Account<P>, nowMs: number): void {
     const gained = (account.perSecond * Math.max(0, nowMs - account.atMs)) / 1000
     account.atMs = nowMs
-    account.level = Math.min(account.level + gained, this.#capacityOf(account.burst) - lentOf(account))
+    account.level = Math.min(account.level + gained, this.#capacityOf(account.burst) - account.lent)
   }
 
   /** What was used stays used, in requests. */
@@ -168,63 +181,68 @@ export class LimitHub<P> {
   }
 
   #serve(account: Account<P>, nowMs: number): void {
+    let hungry = 0
     for (const holding of account.holdings.values()) {
+      if (holding.want > 0) hungry++
       if (holding.recalledAtMs === null || nowMs - holding.recalledAtMs < RECALL_TIMEOUT_MS) continue
-      holding.lent = 0
+      setLent(account, holding, 0)
       holding.recalledAtMs = null
     }
-    const hungry = [...account.holdings]
-      .filter(([, { want }]) => want > 0)
-      .toSorted(([, a], [, b]) => a.turn - b.turn)
-    if (hungry.length > 0) this.#feed(account, hungry, nowMs)
+    if (hungry > 0) this.#feed(account, nowMs)
     else this.#settle(account, nowMs)
-    account.dueAtMs = nowMs + (hungry.length > 0 ? 0 : Math.min(this.#nextMs(account), IDLE_MS))
   }
 
   /** Gives the hungry what is there, in equal parts, and asks the others for what is missing. */
-  #feed(account: Account<P>, hungry: [P, Holding][], nowMs: number): void {
+  #feed(account: Account<P>, nowMs: number): void {
+    account.dueAtMs = nowMs
+    const hungry = [...account.holdings.values()]
+      .filter(({ want }) => want > 0)
+      .toSorted((a, b) => a.turn - b.turn)
     let rest = Math.max(0, this.#lendable(account))
     let missing = 0
-    for (const [i, [worker, holding]] of hungry.entries()) {
+    for (const [i, holding] of hungry.entries()) {
       const most = Math.min(holding.want, account.burst - holding.lent)
       const give = Math.max(0, Math.min(Math.ceil(rest / (hungry.length - i)), most))
       rest -= give
       missing += Math.max(0, most - give)
-      this.#give(account, worker, holding, give)
+      this.#give(account, holding, give)
     }
     const there = Math.floor(this.#spare(account) + ROUNDING)
     let ask = Math.min(missing, there) - rest
     for (const { recalledAtMs, lent } of account.holdings.values()) if (recalledAtMs !== null) ask -= lent
-    for (const [worker, holding] of account.holdings) {
+    for (const holding of account.holdings.values()) {
       if (ask < 1) return
       if (holding.recalledAtMs !== null || nowMs < holding.restsUntilMs) continue
       // Who is hungry too keeps its part.
       const kept = holding.want > 0 ? Math.ceil(there / hungry.length) : 0
       const back = Math.max(0, Math.min(ask, Math.floor(holding.lent - kept)))
       ask -= back
-      this.#recall(account, worker, holding, back, nowMs)
+      this.#recall(account, holding, back, nowMs)
     }
   }
 
   /** Back to first shares, the latest user first; when nobody uses the bucket any more, what is beyond them is asked back. */
   #settle(account: Account<P>, nowMs: number): void {
     const share = firstShare(account.burst, this.#workers)
-    const holdings = [...account.holdings].toSorted(([, a], [, b]) => b.usedAtMs - a.usedAtMs)
-    for (const [worker, holding] of holdings) {
-      const give = Math.min(share - holding.lent, this.#lendable(account))
-      if (give >= 1) this.#give(account, worker, holding, give)
-    }
+    let needy = neediest(account, share)
+    for (; needy !== null && this.#lendable(account) >= 1; needy = neediest(account, share))
+      this.#give(account, needy, Math.min(share - needy.lent, this.#lendable(account)))
+    const fullLevel = this.#capacityOf(account.burst) - share * account.holdings.size
+    const idleAtMs = account.usedAtMs + IDLE_MS
+    const gainMs = needy === null ? this.#untilMs(account, fullLevel) : this.#nextMs(account)
+    account.dueAtMs = nowMs + Math.min(gainMs, MAX_LOOK_MS)
+    if (needy === null) account.dueAtMs = Math.max(account.dueAtMs, idleAtMs)
     // Overdrawn by more than what is lent in advance: the limit was lowered.
-    const isOverdrawn = this.#there(account) < -ROUNDING
-    if (nowMs - account.usedAtMs < IDLE_MS && !isOverdrawn) return
-    for (const [worker, holding] of holdings) {
-      if (holding.recalledAtMs !== null || nowMs < holding.restsUntilMs) continue
+    if (nowMs < idleAtMs && this.#there(account) >= -ROUNDING) return
+    let isEven = true
+    for (const holding of account.holdings.values()) {
+      if (holding.lent !== share) isEven = false
       const surplus = Math.floor(holding.lent - share)
-      if (surplus >= 1) this.#recall(account, worker, holding, surplus, nowMs)
+      if (surplus < 1 || holding.recalledAtMs !== null) continue
+      account.dueAtMs = Math.min(account.dueAtMs, nowMs + IDLE_MS)
+      if (nowMs >= holding.restsUntilMs) this.#recall(account, holding, surplus, nowMs)
     }
-    const fullLevel = this.#capacityOf(account.burst) - share * holdings.length
-    const isFull = account.level >= fullLevel - ROUNDING && holdings.every(([, { lent }]) => lent === share)
-    if (isFull) this.#forget(account)
+    if (isEven && account.level >= fullLevel - ROUNDING) this.#forget(account)
   }
 
   #forget({ name }: Account<P>): void {
@@ -234,7 +252,7 @@ export class LimitHub<P> {
 
   /** What the bucket holds by its own law, lent or not. */
   #spare(account: Account<P>): number {
-    return account.level + lentOf(account) - (this.#capacityOf(account.burst) - account.burst)
+    return account.level + account.lent - (this.#capacityOf(account.burst) - account.burst)
   }
 
   /** Whole requests that may be lent now. */
@@ -252,19 +270,25 @@ export class LimitHub<P> {
     return ((Math.floor(there + ROUNDING) + 1 - there) * 1000) / account.perSecond
   }
 
-  /** With 0 it is told what is left: it refuses meanwhile, and has to say until when. */
-  #give(account: Account<P>, worker: P, holding: Holding, give: number): void {
-    if (give > 0) holding.turn = ++this.#turns
-    holding.lent += give
-    holding.want -= give
-    account.level -= give
-    this.#post(account, worker, give, 0)
+  /** Until that much is there; 0 when it is. */
+  #untilMs(account: Account<P>, level: number): number {
+    const missing = level - ROUNDING - account.level
+    return missing <= 0 ? 0 : (missing * 1000) / account.perSecond
   }
 
-  #recall(account: Account<P>, worker: P, holding: Holding, back: number, nowMs: number): void {
+  /** With 0 it is told what is left: it refuses meanwhile, and has to say until when. */
+  #give(account: Account<P>, holding: Holding<P>, give: number): void {
+    if (give > 0) holding.turn = ++this.#turns
+    setLent(account, holding, holding.lent + give)
+    holding.want -= give
+    account.level -= give
+    this.#post(account, holding.worker, give, 0)
+  }
+
+  #recall(account: Account<P>, holding: Holding<P>, back: number, nowMs: number): void {
     if (back < 1) return
     holding.recalledAtMs = nowMs
-    this.#post(account, worker, 0, back)
+    this.#post(account, holding.worker, 0, back)
   }
 
   #left(account: Account<P>): number {
@@ -284,12 +308,20 @@ export class LimitHub<P> {
   }
 }
 
-function newHolding(lent: number): Holding {
-  return { lent, inUse: 0, want: 0, usedAtMs: 0, turn: 0, recalledAtMs: null, restsUntilMs: 0 }
+function newHolding<P>(worker: P, lent: number): Holding<P> {
+  return { worker, lent, inUse: 0, want: 0, usedAtMs: 0, turn: 0, recalledAtMs: null, restsUntilMs: 0 }
 }
 
-function lentOf<P>({ holdings }: Account<P>): number {
-  let lent = 0
-  for (const holding of holdings.values()) lent += holding.lent
-  return lent
+function setLent<P>(account: Account<P>, holding: Holding<P>, lent: number): void {
+  account.lent += lent - holding.lent
+  holding.lent = lent
+}
+
+/** Of those with less than a first share who used the bucket last; null when there is none. */
+function neediest<P>({ holdings }: Account<P>, share: number): Holding<P> | null {
+  let found: Holding<P> | null = null
+  for (const holding of holdings.values()) {
+    if (holding.lent < share && (found === null || holding.usedAtMs > found.usedAtMs)) found = holding
+  }
+  return found
 }
