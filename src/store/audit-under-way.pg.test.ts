@@ -86,6 +86,14 @@ t.test('D11: one that an older program has not taken back lives, when it has bee
   t.same(await gapsOf(one.id), [])
 })
 
+t.test('D11: one that has stored its last batch did not die, whoever says so', async (t) => {
+  const one = await answering([request(1)])
+  await one.store(one.seal([{ tenant: 'acme', startedAt: new Date(nowMs) }], { isFinal: true }))
+  await noteDeath(sql, { ...died, id: one.id })
+  for await (const { instance, state, gaps } of auditInstances(sql, {}))
+    if (instance.id === one.id) t.match({ state, gaps }, { state: 'ended', gaps: [] })
+})
+
 t.test('D6: what the database may not have heard of is not called a bound', async (t) => {
   const one = await answering([])
   await noteDeath(sql, { ...died, id: one.id, sign: 'heir', isCutOff: true })

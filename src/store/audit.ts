@@ -179,7 +179,7 @@ async function auditInstance(sql: Sql, row: InstanceRow, context: Context): Prom
   const { filter, options } = context
   const instance = instanceOf(row)
   const fold = new AuditFold(instance, filter)
-  const state = stateOf(row, context.lost)
+  const seen = stateOf(row, context.lost)
   const { before, after } = await neighbours(sql, row, filter)
   const { checkpoint } = context
   const folded = checkpoint === null ? null : partOf(checkpoint, filter)
@@ -212,6 +212,8 @@ async function auditInstance(sql: Sql, row: InstanceRow, context: Context): Prom
     if (isDayInWindow(partition, filter)) fold.reportShort(partition, entries)
   }
   if (context.lost !== null) fold.reportLost(context.lost)
+  // One that has stored its last batch stopped in order, though the database has not heard more of it.
+  const state = seen === 'died' && isAtEnd && newest?.is_final === true ? 'ended' : seen
   if (state === 'live' && row.aside !== null) fold.reportAside(row.aside)
   if (state === 'died') {
     for (const request of await findCutShort(sql, row.id))
