@@ -26,6 +26,15 @@ for (const workers of [1, 2]) {
   })
 }
 
+t.test('G11: the embedded database is nothing to warn of when it is meant', async (t) => {
+  const config = { workers: 1, routes: [ROUTE], database: { url: 'embedded' } }
+  const gateway = await startGateway(t, { config })
+  t.same(await warningsOf(gateway.adminUrl), [])
+  const { stdout } = await gateway.cli('keys', 'mint', '--tenant', 'acme', '--config', gateway.configFile)
+  t.match(stdout, /^wb_/, 'commands find it as well')
+  t.equal(await gateway.stop(), 0)
+})
+
 t.test('G11: a database of its own, in which all is in force, is nothing to warn of', async (t) => {
   const db = await testDatabase(t)
   const gateway = await startGateway(t, { databaseUrl: db.url, config: { workers: 1, routes: [ROUTE] } })

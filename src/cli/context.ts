@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import type { Config } from '../config.ts'
 import { hasDatabase } from '../embedded/postgres-layout.ts'
 import { startEmbeddedPostgres } from '../embedded/postgres.ts'
-import { parseDatabaseUrl, type DatabaseTarget } from '../model/database-target.ts'
+import { isEmbedded, parseDatabaseUrl, type DatabaseTarget } from '../model/database-target.ts'
 import { workerCount } from '../serve/cluster/worker-config.ts'
 import { embeddedSettings } from '../serve/connections.ts'
 import { isSchemaError } from '../store/database-errors.ts'
@@ -47,7 +47,7 @@ export async function withDatabase(
 ): Promise<ExitCode> {
   const config = readConfig(io, flags, { ignoreRoutes: true })
   printWarnings(io, config)
-  if (config.options['database.url'] !== '') {
+  if (!isEmbedded(config.options['database.url'])) {
     const target = urlTarget(config, handle)
     const name = `${target.database} at ${target.host}:${target.port}`
     return await withTarget(io, { target, name, config, handle }, use)

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import { DURATION_FORM, parseDurationMs } from '../model/duration.ts'
 import { didYouMean } from '../lib/near-name.ts'
-import { parseDatabaseUrl } from '../model/database-target.ts'
+import { isEmbedded, parseDatabaseUrl } from '../model/database-target.ts'
 import { networkProblem } from '../model/network.ts'
 import type { TlsFiles } from './tls-files.ts'
 
@@ -144,4 +144,8 @@ export const isHttpOrigin = (v: string): boolean => v === '' || /^https?:\/\/[^/
 /** Throws a RangeError that names what is wrong with it. */
 export function isPostgresUrl(v: string): boolean {
   return v === '' || parseDatabaseUrl(v).port > 0
+}
+
+export function isDatabase(v: string): boolean {
+  return isEmbedded(v) || isPostgresUrl(v)
 }

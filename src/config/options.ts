@@ -3,6 +3,7 @@ import {
   bytes,
   choice,
   integer,
+  isDatabase,
   isHost,
   isHttpOrigin,
   isPostgresUrl,
@@ -70,9 +71,9 @@ export const OPTIONS = {
 
   'database.url': text(
     '',
-    'a URL such as postgres://user:password@host:5432/database?sslmode=verify-full',
-    'PostgreSQL 15 or newer; empty starts the embedded one',
-    isPostgresUrl,
+    'a URL such as postgres://user:password@host:5432/database?sslmode=verify-full, or embedded',
+    'PostgreSQL 15 or newer; empty starts the embedded one as well, and `serve` warns of it',
+    isDatabase,
     { isSecret: true, env: 'DATABASE_URL' },
   ),
   'database.readerUrl': text(

@@ -10,6 +10,14 @@ export interface DatabaseTarget {
   readonly tls: 'disable' | 'require' | 'verify'
 }
 
+/** In place of a URL: the embedded database, and on purpose. */
+export const EMBEDDED = 'embedded'
+
+/** Whether `database.url` means the embedded database. */
+export function isEmbedded(url: string): boolean {
+  return url === '' || url === EMBEDDED
+}
+
 /** What a URL's query may hold; all else that libpq knows is refused by name, or it would be dropped in silence. */
 const PARAMETERS = ['host', 'port', 'user', 'password', 'dbname', 'sslmode'] as const
 

@@ -69,6 +69,6 @@ async function scope(control: Sql, reader: Sql): Promise<StateReason[]> {
 }
 
 function embeddedWarning(folder: string): StateReason {
-  const detail = `DATABASE_URL is not set: the access log, tenants and keys are in the embedded PostgreSQL in ${folder}, on this machine alone; for production set DATABASE_URL`
+  const detail = `DATABASE_URL is not set: the access log, tenants and keys are in the embedded PostgreSQL in ${folder}, on this machine alone; for production set DATABASE_URL, or database.url: embedded if this is meant`
   return { code: 'embedded_database', detail }
 }

@@ -3,7 +3,7 @@ import type { StateReason } from '../admin/handlers.ts'
 import type { Config } from '../config.ts'
 import { backoffMs } from '../lib/backoff.ts'
 import type { Logger } from '../logger.ts'
-import { parseDatabaseUrl, type DatabaseTarget } from '../model/database-target.ts'
+import { isEmbedded, parseDatabaseUrl, type DatabaseTarget } from '../model/database-target.ts'
 import { MIGRATIONS_DIR, migrate, pendingMigrations } from '../store/migrate.ts'
 import { ensurePartitions } from '../store/partitions.ts'
 import { readClock } from '../store/retention.ts'
@@ -28,7 +28,7 @@ export async function openGatewayDatabase(
   onProgress: (message: string) => void,
 ): Promise<GatewayDatabase> {
   const { 'database.url': url, 'database.readerUrl': readerUrl, stateDir } = config.options
-  if (url !== '') {
+  if (!isEmbedded(url)) {
     const target = parseDatabaseUrl(url)
     const readerTarget = readerUrl === '' ? target : parseDatabaseUrl(readerUrl)
     return { target, readerTarget, release: () => Promise.resolve() }
