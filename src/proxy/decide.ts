@@ -8,6 +8,7 @@ import { accessOf } from './access.ts'
 import { authenticate } from './authenticate.ts'
 import { isPreflight } from './cors.ts'
 import { presentedKey } from './credentials.ts'
+import { hasDestination, readDestination } from './destination.ts'
 import type { Exchange } from './exchange.ts'
 import type { RouteTable } from './route-table.ts'
 import { isSpecialPath } from './path-readings.ts'
@@ -42,6 +43,7 @@ export function decide(exchange: Exchange, context: DecisionContext): Refusal | 
     (isTooLate(exchange, context) ? refuse('draining', null) : null) ??
     readTarget(exchange, context) ??
     findRoute(exchange, context) ??
+    findDestination(exchange) ??
     admit(exchange, context, exchange.startedTick, false)
   )
 }
@@ -143,6 +145,16 @@ function findRoute(exchange: Exchange, context: DecisionContext): Refusal | null
   exchange.mustShowRead = permission === 'by_body'
   if (permission === 'no') return refuse('forbidden', 'scope')
   return tooLarge(exchange)
+}
+
+/** Where a COPY or MOVE writes is decided on like where it reads. */
+function findDestination(exchange: Exchange): Refusal | null {
+  if (!hasDestination(exchange)) return null
+  const found = readDestination(exchange)
+  if (found === 'scope') return refuse('forbidden', found)
+  if (typeof found === 'string') return refuse('bad_request', found)
+  exchange.destination = found.path
+  return null
 }
 
 /** Whether scopes permit the request; `by_body` only if its body shows that it reads. */

@@ -51,6 +51,8 @@ export class Exchange {
   target: Target | null = null
   /** The path by which the route was found: its beginning as the route writes it, the rest as received. */
   path = '/'
+  /** Where a COPY or MOVE goes to, as `path`; null for all else. */
+  destination: string | null = null
   route: Route | null = null
   /** The table that the route was found in. */
   routes: RouteTable | null = null

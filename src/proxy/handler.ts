@@ -243,6 +243,7 @@ export class Handler implements DecisionContext, Refuser {
       requestId: exchange.requestId,
       traceparent: exchange.traceparent,
       via: this.via,
+      destination: exchange.destination === null ? null : upstreamPath(route, exchange.destination, '', slug),
       isOptions: exchange.req.method === 'OPTIONS',
       prefix: route.path.slice(0, -1),
       changes: route.rules.headers,

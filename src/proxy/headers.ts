@@ -17,6 +17,8 @@ export interface UpstreamHeaderInput {
   readonly traceparent: string
   /** This gateway's pseudonym in Via. */
   readonly via: string
+  /** Destination as the upstream is to see it; null to leave it. */
+  readonly destination?: string | null
   /** The method is OPTIONS: Max-Forwards counts. */
   readonly isOptions?: boolean
   /** Path prefix of the route, without the trailing slash. */
@@ -44,6 +46,10 @@ export function upstreamHeaders(input: UpstreamHeaderInput): string[] {
     if (removed.length > 0 && removed.includes(cgiName(lower))) continue
     if (code === CREDENTIAL && !mayPass(input, lower, value)) continue
     if (holdsKey(value) || holdsKey(name)) continue // law 8 by value: whichever field it is in
+    if (lower === 'destination' && typeof input.destination === 'string') {
+      out.push(name, input.destination)
+      continue
+    }
     // RFC 9110 §7.6.2.
     if (head.maxForwards !== null && input.isOptions && lower === 'max-forwards') {
       out.push(name, decremented(value))

@@ -19,6 +19,8 @@ export interface RequestHead {
   /** Methods that fields such as X-HTTP-Method-Override name, in upper case; null without such a field. */
   methodOverride: string | null
   via: string | null
+  /** Destination, '' when there are several. */
+  destination: string | null
   maxForwards: string | null
   /** Several fields of one of these names are joined by commas, as the lists that they are. */
   forwardedFor: string | null
@@ -153,6 +155,7 @@ const READ = new Set([
   'user-agent',
   'content-type',
   'max-forwards',
+  'destination',
 ])
 
 /**
@@ -190,6 +193,7 @@ export function readHead(rawHeaders: readonly string[], bounds: HeadBounds = UNB
     contentType: null,
     methodOverride: null,
     via: null,
+    destination: null,
     maxForwards: null,
     forwardedFor: null,
     forwarded: null,
@@ -252,6 +256,9 @@ function readField(head: RequestHead, name: string, value: string): void {
     case 'max-forwards':
       head.isAmbiguous ||= head.maxForwards !== null
       head.maxForwards = value
+      break
+    case 'destination':
+      head.destination = head.destination === null ? value : ''
       break
     case 'via':
       head.via = joined(head.via, value)
