@@ -60,10 +60,11 @@ const fieldName = z.string().superRefine((name, context) => {
   const problem = fieldProblem(name)
   if (problem !== null) context.addIssue({ code: 'custom', message: problem })
 })
-const settable = fieldName.refine(
-  (name) => name.toLowerCase() !== 'authorization',
-  'Authorization is set by upstreamAuth',
-)
+
+function settableProblem(name: string): string | null {
+  return name.toLowerCase() === 'authorization' ? 'Authorization is set by upstreamAuth' : fieldProblem(name)
+}
+
 const fieldValue = z
   .string()
   .max(8192)
@@ -72,9 +73,21 @@ const fieldValue = z
     'must be printable ASCII without a blank at either end',
   )
 
+/** A record's keys: with a schema of their own, zod would say no more than that one is invalid. */
+function checkNames(set: Readonly<Record<string, string>>, context: z.RefinementCtx): void {
+  const known = new Set<string>()
+  for (const name of Object.keys(set)) {
+    const asRead = name.toLowerCase().replaceAll(/[^a-z0-9-]/g, '-')
+    const problem =
+      settableProblem(name) ?? (known.has(asRead) ? `${name} is set twice, as servers read names` : null)
+    if (problem !== null) context.addIssue({ code: 'custom', message: problem })
+    known.add(asRead)
+  }
+}
+
 const headers = z
   .strictObject({
-    set: z.record(settable, fieldValue).default({}),
+    set: z.record(z.string(), fieldValue).superRefine(checkNames).default({}),
     remove: z.array(fieldName).max(64).default([]),
   })
   .transform((given): HeaderChanges => {

@@ -171,6 +171,24 @@ void t.test('fields towards the upstream: what no route may change is refused by
   )
 })
 
+void t.test('G10: a field that cannot be set is told with the reason; none is set twice', async (t) => {
+  for (const [set, problem] of [
+    [{ 'Content-Length': '1' }, /headers\.set: Content-Length belongs to the connection/],
+    [{ transfer_encoding: 'chunked' }, /headers\.set: transfer_encoding belongs to the connection/],
+    [{ Host: 'x' }, /Host is made of the upstream/],
+    [{ 'X-Forwarded-For': '1' }, /X-Forwarded-For is set, or taken away, by the gateway/],
+    [{ Authorization: 'x' }, /Authorization is set by upstreamAuth/],
+    [{ 'a b': 'x' }, /"a b" is no field name/],
+    [{ 'X-A': '1', 'x-a': '2' }, /x-a is set twice/],
+    [{ X_A: '1', 'X-A': '2' }, /X-A is set twice, as servers read names/],
+  ] as const) {
+    const found = problemsOf({ headers: { set } })
+    t.equal(found.length, 1, JSON.stringify(set))
+    t.match(found[0], problem)
+  }
+  t.same(problemsOf({ headers: { set: { 'X-A': '1', 'X-B': '' }, remove: ['x-a'] } }), [])
+})
+
 void t.test('R24, R22: reads and places of secrets have one form each', async (t) => {
   const rules = { reads: ['PROPFIND', 'POST /*/_search', 'WebSocket'], redactPath: ['/bot{secret}/'] }
   t.match(readRoutes([{ ...BASE, ...rules }]).routes[0]?.rules.reads, [

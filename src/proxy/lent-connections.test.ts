@@ -145,6 +145,8 @@ void t.test(
       ['254', 'http://169.254.169.{tenant}'],
       ['xn--a', 'http://{tenant}.example'],
       ['xn--a', 'https://{tenant}'],
+      ['localhost', 'http://{tenant}'],
+      ['localhost', 'http://{tenant}:8080'],
     ] as const) {
       const upstream = { origin, path: '/', authorization: null }
       const gateway = await startGateway(t, { routes: [{ upstream }] })

@@ -14,7 +14,9 @@ export function addressProblem(origin: string, route: Route): string | null {
   const bare = hostname.replace(/^\[|\]$/g, '')
   const isMeant = authority === host || authority.replace(/:\d+$/, '') === hostname
   if (bare.split('.').some(isNoLabel)) return 'is no host name'
-  if (!isMeant || username !== '' || pathname !== '/') return 'is an address in disguise'
+  // RFC 6761 §6.3: a tenant of that name would be the gateway's own machine.
+  const isThisMachine = bare === 'localhost' && !route.upstream.origin.includes('localhost')
+  if (!isMeant || isThisMachine || username !== '' || pathname !== '/') return 'is an address in disguise'
   if (isIP(bare) !== 0 && route.upstream.allowLinkLocal !== true && isLinkLocal(bare)) return 'is link-local'
   return null
 }
