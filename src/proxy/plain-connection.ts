@@ -99,6 +99,8 @@ export class PlainConnection {
   #onAnswered(socket: Socket, connection: Connection, request: PlainRequest, isKept: boolean): void {
     const held = this.#held
     this.#held = null
+    // With it goes the request's head, and the key in it: a connection may be idle for long.
+    this.#response = null
     if (held === null || !socket.writable) {
       this.#state = isKept ? 'idle' : 'over'
       if (!isKept) socket.destroySoon()
