@@ -5,7 +5,7 @@ import type { DatabaseTarget } from '../model/database-target.ts'
 import { DURABILITY_STATEMENT, type DurabilitySettings } from '../model/durability.ts'
 import { sessionStatement } from '../model/session-settings.ts'
 import type { Batch, BatchStore, StoreResult } from './batch.ts'
-import { batchStatement, COPY_STATEMENT, isOfCount } from './batch-statement.ts'
+import { batchStatement, COPY_STATEMENT, isOfCount, PREPARE_COUNT } from './batch-statement.ts'
 import { CopyRun } from './copy-run.ts'
 import { isNumberTaken, isWordOfEnd, skippedRows, StoreError, toStoreError } from './failure.ts'
 import { asOwnLife } from './own-life.ts'
@@ -248,7 +248,7 @@ class Session {
   async #open(): Promise<void> {
     await this.#client.connect()
     // In a statement: a pooler drops what it does not know of a startup packet.
-    await this.#client.query(sessionStatement(serverSettings(this.#timeoutMs)))
+    await this.#client.query(`${sessionStatement(serverSettings(this.#timeoutMs))}; ${PREPARE_COUNT}`)
     // What is in force is not what was set: a pooler may have had it done elsewhere, and some the session cannot set.
     const { rows } = await this.#client.query<DurabilitySettings>(DURABILITY_STATEMENT)
     if (rows[0] !== undefined) this.#onSettings(rows[0])

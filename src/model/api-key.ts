@@ -18,6 +18,9 @@ const ID_END = 15
 /** What every key's text starts with. */
 export const KEY_IN_TEXT = 'wb_'
 
+/** `wb_<id>_` and a digit. */
+const SHORTEST_MASKED = 17
+
 /** A percent sign of an encoded octet (RFC 3986 §2.1), also of one that was encoded again and again: `%`, `%25`, `%2525` … */
 const PERCENT = '%(?:25)*'
 const LOWER_OR_DIGIT = `(?:[0-9a-z]|${PERCENT}(?:3[0-9]|6[1-9a-f]|7[0-9a]))`
@@ -39,6 +42,7 @@ const BASE64_SIGNS = /d2Jf|diX|3Yl/
 
 /** Masks every key, and whatever starts like one, within a text, plain, percent-encoded or in base64: `wb_<id>_***`. The public id stays. */
 export function maskKeys(text: string): string {
+  if (text.length < SHORTEST_MASKED) return text
   const masked = mayHoldKey(text) ? text.replace(MASKED, 'wb_$1_***') : text
   if (!mayHoldBase64(masked)) return masked
   return masked.replace(BASE64_RUN, (run) => {

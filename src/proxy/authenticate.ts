@@ -44,7 +44,9 @@ export function authenticate(
   const knownDigest = text.length === KEY_LENGTH ? KNOWN.get(id) : undefined
   let digest = knownDigest === undefined ? '' : digestKey(text)
   const isKnown = knownDigest === digest
-  if (!isKnown) {
+  // The same text, whose hash the look-up need not compute again.
+  if (isKnown) digest = knownDigest
+  else {
     if (!isWellFormedKey(text)) return refusal('malformed_key', null)
     digest ||= digestKey(text)
   }

@@ -1,4 +1,4 @@
-import { holdsKey, isWellFormedKey, KEY_IN_TEXT } from '../model/api-key.ts'
+import { holdsKey, isWellFormedKey, KEY_IN_TEXT, KEY_LENGTH } from '../model/api-key.ts'
 import type { RequestHead } from './request-head.ts'
 
 /** A key that was presented, and in which field, so that the field is not forwarded. */
@@ -13,6 +13,7 @@ const SCHEME_AND_TOKEN = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) +([A-Za-z0-9._~+/-]+=*)
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
 // oxlint-disable-next-line no-control-regex
 const CONTROL = /[\x00-\x1f\x7f]/
+const USUAL = `Bearer ${KEY_IN_TEXT}`
 /** Presented, and no key by any grammar. */
 const MALFORMED = ''
 
@@ -34,6 +35,9 @@ export function presentedKey(head: RequestHead): Credential | 'several' | null {
 /** Text presented as a key in an Authorization value, each form one grammar that matches as a whole; null for none. */
 function keyInAuthorization(value: string): string | null {
   if (value === '') return null
+  // As nearly all clients write it; whether it is a key is told by whoever looks for it.
+  if (value.length === USUAL.length + KEY_LENGTH - KEY_IN_TEXT.length && value.startsWith(USUAL))
+    return value.slice(USUAL.length - KEY_IN_TEXT.length)
   if (isWellFormedKey(value)) return value
   const match = SCHEME_AND_TOKEN.exec(value)
   if (match === null) return isOurScheme(value) || !/[ \t]/.test(value) ? MALFORMED : null

@@ -36,8 +36,8 @@ export interface HandlerDependencies {
   readonly via: string
   /** Default `UNBOUNDED_HEAD`. */
   readonly headBounds?: HeadBounds
-  /** Epoch milliseconds. */
-  readonly now?: () => number
+  /** Epoch milliseconds at a tick, which is this moment's. */
+  readonly now?: (tick: number) => number
 }
 
 /** Decides what becomes of a request. Holds what a reload replaces: the routes and the trust in forwarding fields. */
@@ -47,7 +47,7 @@ export class Handler implements DecisionContext, Refuser {
   readonly limiter: Limiter
   readonly sink: EntrySink
   readonly via: string
-  readonly #now: () => number
+  readonly #now: (tick: number) => number
   readonly #bounds: HeadBounds
   readonly exchanges = new Roster<Exchange>()
   routes = new RouteTable([])
@@ -76,7 +76,7 @@ export class Handler implements DecisionContext, Refuser {
 
   /** Epoch milliseconds by the clock that entries and expiry go by. */
   nowMs(): number {
-    return this.#now()
+    return this.#now(performance.now())
   }
 
   /** The life of a request. */
@@ -136,7 +136,8 @@ export class Handler implements DecisionContext, Refuser {
     // An absolute target's authority replaces Host (RFC 9112 §3.2.2).
     const host = target?.authority ?? head.host ?? ''
     const client = clientView(connection.peer, head, host, this.trust, connection.proto)
-    const context = { connection, head, client, atMs: this.#now(), tick: performance.now() }
+    const tick = performance.now()
+    const context = { connection, head, client, atMs: this.#now(tick), tick }
     const exchange = new Exchange(req, res, context)
     exchange.target = target
     exchange.requestId = requestIdOf(head.requestId)

@@ -97,7 +97,8 @@ export function authenticatesConnection(authorization: string): boolean {
 }
 
 function readConnection(head: ResponseHead, name: string, value: string): void {
-  if (name === 'connection') {
+  if (name === 'connection' && value === 'keep-alive') head.isPersistent = true
+  else if (name === 'connection') {
     const tokens = new Set<string>()
     addTokens(tokens, value, Infinity)
     if (tokens.has('close')) head.isPersistent = false

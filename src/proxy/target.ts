@@ -59,6 +59,9 @@ const HOST = /^(?:[a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::\d{0,5})?$/i
 /** Names of Host fields seen lately: clients of a gateway ask for few. Measured: 0.03 µs against 0.15. */
 const NAMES = new Map<string, string>()
 const MAX_NAMES = 1024
+/** The one that was seen last, which is asked for several times of each request: to compare is cheaper than to look up. */
+let lastField = ''
+let lastName: string | null = null
 
 /**
  * Host name of a Host field or authority in lower case, without its port and the dot at its end that makes it absolute (RFC 3986 §3.2.2),
@@ -66,9 +69,14 @@ const MAX_NAMES = 1024
  * kept and passed on as a name.
  */
 export function hostName(field: string): string | null {
+  if (field === lastField) return lastName
   const known = NAMES.get(field)
+  const name = known ?? readHostName(field)
+  if (field.length <= 256 && name !== null) {
+    lastField = field
+    lastName = name
+  }
   if (known !== undefined) return known
-  const name = readHostName(field)
   if (field.length <= 256 && name !== null) {
     if (NAMES.size >= MAX_NAMES) NAMES.clear()
     NAMES.set(field, name)

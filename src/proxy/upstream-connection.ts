@@ -178,7 +178,7 @@ export class UpstreamConnection implements ParsedResponse, ResponseSource, Socke
     const { request, receiver } = job
     if (!receiver.onConnect(this)) {
       this.#job = null
-      this.#rest()
+      this.#rest(performance.now())
       this.#owner.onFree(this, true)
       return
     }
@@ -234,11 +234,11 @@ export class UpstreamConnection implements ParsedResponse, ResponseSource, Socke
     if (!isWhole) body.stop()
     // What was authenticated with its connection stays so (RFC 4559 §6): nobody else may be lent it.
     const isKept = this.#isPersistent && job?.request.isBoundToConnection !== true
-    const isReusable =
-      isWhole && isKept && !hasSurplus && !this.#isGone && performance.now() < this.#retireTick
+    const tick = performance.now()
+    const isReusable = isWhole && isKept && !hasSurplus && !this.#isGone && tick < this.#retireTick
     if (hasSurplus) this.#owner.onStray()
     if (isReusable) {
-      this.#rest()
+      this.#rest(tick)
       this.resume()
     } else {
       this.#end()
@@ -248,9 +248,8 @@ export class UpstreamConnection implements ParsedResponse, ResponseSource, Socke
   }
 
   /** From here on the upstream may end the connection at any moment, also when a request is on its way already. */
-  #rest(): void {
+  #rest(tick: number): void {
     this.#isReused = true
-    const tick = performance.now()
     this.idleSinceTick = tick
     this.idleUntilTick = Math.min(tick + this.#idleMs, this.#retireTick)
   }

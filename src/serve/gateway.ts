@@ -126,7 +126,7 @@ export class Gateway {
         maxFields: o['proxy.maxHeaderFields'],
         maxConnectionTokens: o['proxy.maxConnectionTokens'],
       },
-      now: () => this.#clock.nowMs(),
+      now: (tick) => this.#clock.nowMs(tick),
       via,
     })
     this.#proxy = new ProxyListener(
