@@ -2,7 +2,7 @@ import { holdsKey, maskKeys } from '../model/api-key.ts'
 import { hidesKey } from './credentials.ts'
 import type { ClientView } from './forwarded.ts'
 import type { HeaderChanges } from '../model/route-rules.ts'
-import { CREDENTIAL, DROP, addTokens, cgiName, headerCode, type RequestHead } from './request-head.ts'
+import { CREDENTIAL, DROP, addTokens, cgiName, fieldName, type RequestHead } from './request-head.ts'
 
 /** What the gateway adds to a request on its way upstream. */
 export interface UpstreamHeaderInput {
@@ -40,8 +40,7 @@ export function upstreamHeaders(input: UpstreamHeaderInput): string[] {
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? ''
     const value = rawHeaders[i + 1] ?? ''
-    const lower = name.toLowerCase()
-    const code = headerCode(lower)
+    const { lower, code } = fieldName(name)
     if (code === DROP || named?.has(lower) === true) continue
     if (removed.length > 0 && removed.includes(cgiName(lower))) continue
     if (code === CREDENTIAL && !mayPass(input, lower, value)) continue
@@ -131,6 +130,7 @@ export function clientHeaders(raw: readonly string[], status: number): ClientHea
     if (kind === 'end-to-end') {
       fields.push(name, value)
     } else if (kind === 'connection') {
+      if (value === 'keep-alive' || value === 'close') continue
       named ??= new Set()
       addTokens(named, value, Infinity)
     } else if (kind === 'transfer-encoding') {

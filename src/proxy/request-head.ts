@@ -158,11 +158,39 @@ const READ = new Set([
   'destination',
 ])
 
+/** What a field's name says; looked up by the name as it was sent. */
+export interface FieldName {
+  readonly lower: string
+  readonly code: number
+  readonly isRead: boolean
+  readonly mayOverride: boolean
+}
+
+/** The names that are told apart, in lower case and as `Field-Name`: told by one look-up, without making lower case of them. */
+const FIELD_NAMES = new Map(
+  [...CODES.keys(), ...READ].flatMap((lower): [string, FieldName][] => {
+    const field = fieldNamed(lower)
+    return [
+      [lower, field],
+      [lower.replace(/\b[a-z]/g, (letter) => letter.toUpperCase()), field],
+    ]
+  }),
+)
+
+export function fieldName(name: string): FieldName {
+  return FIELD_NAMES.get(name) ?? fieldNamed(name.toLowerCase())
+}
+
+function fieldNamed(lower: string): FieldName {
+  const mayOverride = LENGTHS_OF_OVERRIDES.has(lower.length)
+  return { lower, code: headerCode(lower), isRead: READ.has(lower), mayOverride }
+}
+
 /**
  * Code of a field name in lower case. CGI-like upstreams make `_` of all that is no letter or digit, and so cannot tell `X_Real.IP` from
  * `X-Real-IP`: names are compared as they do. All of `X-Forwarded` is the gateway's to say.
  */
-export function headerCode(lowerName: string): number {
+function headerCode(lowerName: string): number {
   const code = CODES.get(lowerName)
   if (code !== undefined) return code
   const name = cgiName(lowerName)
@@ -204,10 +232,10 @@ export function readHead(rawHeaders: readonly string[], bounds: HeadBounds = UNB
     isTooLarge: rawHeaders.length > 2 * bounds.maxFields,
   }
   for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = (rawHeaders[i] ?? '').toLowerCase()
-    if (name === 'connection') readConnection(head, rawHeaders[i + 1] ?? '', bounds.maxConnectionTokens)
-    else if (READ.has(name)) readField(head, name, rawHeaders[i + 1] ?? '')
-    else if (LENGTHS_OF_OVERRIDES.has(name.length)) readOverride(head, name, rawHeaders[i + 1] ?? '')
+    const { lower, isRead, mayOverride } = fieldName(rawHeaders[i] ?? '')
+    if (lower === 'connection') readConnection(head, rawHeaders[i + 1] ?? '', bounds.maxConnectionTokens)
+    else if (isRead) readField(head, lower, rawHeaders[i + 1] ?? '')
+    else if (mayOverride) readOverride(head, lower, rawHeaders[i + 1] ?? '')
   }
   return head
 }
