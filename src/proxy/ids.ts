@@ -28,7 +28,7 @@ export function traceIdOf(traceparent: string | null): string | null {
 
 /** Hex digits of a trace id and a parent id. */
 const ID_DIGITS = 48
-const POOL_IDS = 64
+const POOL_IDS = 512
 let pool = ''
 let poolAt = 0
 
