@@ -31,9 +31,9 @@ const INSERTED = `(SELECT coalesce(sum(pg_stat_get_xact_tuples_inserted(inhrelid
  * What a session needs before its first batch. The count fails, and with it all of the transaction, when Postgres has inserted fewer rows
  * than were sent: a BEFORE trigger that returns NULL skips a row without a word. Told by the session's own statistics, so the rows are
  * not read again, and there is no round trip more. A server without `track_counts` is believed. Prepared, as they are planned for as
- * long as they run: 5 µs a batch for each, not 27.
+ * long as they run: 5 µs a batch for each, not 27. A pooler may hand on a session in which a gateway before has done so.
  */
-export const PREPARE_COUNT = `PREPARE waybill_begin_count AS
+export const PREPARE_COUNT = `DEALLOCATE ALL; PREPARE waybill_begin_count AS
     SELECT set_config('waybill.inserted', ${INSERTED}::text, true);
   PREPARE waybill_end_count (bigint) AS SELECT 1 / CASE WHEN current_setting('track_counts')::boolean
     AND ${INSERTED} - current_setting('waybill.inserted')::numeric < $1 THEN 0 ELSE 1 END`

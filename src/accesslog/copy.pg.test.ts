@@ -6,6 +6,7 @@ import type { AccessEntry } from '../model/access-entry.ts'
 import { ensurePartitions } from '../store/partitions.ts'
 import { testDatabase } from '../store/test-database.ts'
 import type { Batch } from './batch.ts'
+import { PREPARE_COUNT } from './batch-statement.ts'
 import { CopyConnection } from './copy.ts'
 import { storableText } from './encode.ts'
 import { entryOf, INSTANCE, sealedBatch } from './test-parts.ts'
@@ -210,6 +211,15 @@ t.test('COPY', async (t) => {
     // The news may still be under way, in which case the first attempt meets it.
     const result = await connection.store(batch).catch(() => connection.store(batch))
     t.equal(result.rows, 1)
+  })
+
+  t.test('a session that a pooler hands on, in which all is prepared already, serves as well', async (t) => {
+    const session = await sql.reserve()
+    for (let i = 0; i < 2; i++) await session.unsafe(PREPARE_COUNT).simple()
+    const [row] = await session<{ n: number }[]>`
+      SELECT count(*)::int AS n FROM pg_prepared_statements WHERE name LIKE 'waybill%'`
+    session.release()
+    t.equal(row?.n, 2)
   })
 
   t.test('D3: a backend that is ended amid a row blames no row, a trigger that says so does', async (t) => {
