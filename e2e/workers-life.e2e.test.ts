@@ -158,11 +158,20 @@ t.test('all workers are replaced under load, and no request fails', async (t) =>
   const callers = startCallers(t, { gateway, key, count: 4, perSecond: 50 })
   const slow = open(`${gateway.proxyUrl}/files/slow?ms=3000`, { key })
   await untilTrue('the load runs', () => fresh.answered > 100, PATIENT)
+  // Each has entries, or the rows would tell of fewer lives.
+  const haveAnswered = (): Promise<void> =>
+    untilTrue(
+      'each worker has answered',
+      async () => (await workersOf(gateway)).every(({ requests }) => (requests ?? 0) > 0),
+      PATIENT,
+    )
+  await haveAnswered()
   const first = await workersOf(gateway)
 
   gateway.child.kill('SIGUSR2')
   await gateway.waitForLog('replaced', ({ msg }) => msg === 'all workers replaced', { timeoutMs: 30_000 })
   const second = await untilServing(gateway, 2, 30_000)
+  await haveAnswered()
   t.strictSame(
     second.filter(({ pid }) => first.some((old) => old.pid === pid)),
     [],
@@ -184,6 +193,7 @@ t.test('all workers are replaced under load, and no request fails', async (t) =>
     'a changed option of the workers needs no restart',
   )
   const third = await untilServing(gateway, 2, 30_000)
+  await haveAnswered()
   t.notOk(third.some(({ pid }) => second.some((old) => old.pid === pid)))
 
   fresh.stop()
