@@ -1,4 +1,5 @@
-import type { Watched } from '../lib/promised-bound.ts'
+import { WatchedCount } from '../lib/promised-bound.ts'
+import { droppedOf } from '../model/audit-batch.ts'
 import { Share } from './share.ts'
 
 /**
@@ -57,9 +58,8 @@ export class Ledger {
   #watched: Account | null = null
   #onWatched: () => void = () => {}
   #onDrop: (() => void) | null = null
-  #unsettled = 0
-  #level = Infinity
-  #onLevel: () => void = () => {}
+  /** What `unsettled` gives, for who watches it. */
+  readonly unsettledEntries = new WatchedCount()
 
   /** `maxTenants`: accounts held, besides '' and `__other__`. */
   constructor(options?: { readonly maxTenants?: number }) {
@@ -88,32 +88,21 @@ export class Ledger {
    * ledger row yet. What a kill would cost.
    */
   get unsettled(): number {
-    return this.#unsettled
-  }
-
-  /** The unsettled entries as a number that somebody watches: the listener is called within the push. */
-  get unsettledEntries(): Watched {
-    return {
-      value: () => this.#unsettled,
-      watch: (level, listener) => {
-        this.#level = level
-        this.#onLevel = listener
-      },
-    }
+    return this.unsettledEntries.value()
   }
 
   /** Counts an entry that was accepted, and is in memory from now on. */
   accept(account: Account): void {
     account.accepted++
     account.buffered++
-    if (++this.#unsettled >= this.#level) this.#onLevel()
+    this.unsettledEntries.rise()
   }
 
   /** Counts the drop of an entry that was accepted and never buffered. */
   drop(account: Account, reason: DropReason): void {
     account.dropped[reason]++
     account.unreported[reason]++
-    if (++this.#unsettled >= this.#level) this.#onLevel()
+    this.unsettledEntries.rise()
     this.#dropped(account)
   }
 
@@ -121,7 +110,7 @@ export class Ledger {
   settle(tenant: string, count: number): void {
     const account = this.account(tenant)
     account.buffered -= count
-    this.#unsettled -= count
+    this.unsettledEntries.fall(count)
     account.stored += count
     if (account === this.#watched) this.#onWatched()
   }
@@ -135,7 +124,7 @@ export class Ledger {
   ): void {
     const account = this.account(tenant)
     account[from] -= count
-    if (from === 'buffered') this.#unsettled -= count
+    if (from === 'buffered') this.unsettledEntries.fall(count)
     account[to] += count
     if (account === this.#watched) this.#onWatched()
   }
@@ -168,7 +157,7 @@ export class Ledger {
 
   /** The drops of a batch are in the database, or on disk with it. */
   settleDrops(report: DropReport | null): void {
-    this.#unsettled -= sumOfDrops(report)
+    this.unsettledEntries.fall(droppedOf(report))
   }
 
   /** The drops since the last call, null for none. From now on the caller answers for their being written, once. */
@@ -224,13 +213,6 @@ export class Ledger {
     this.#accounts.set(tenant, account)
     return account
   }
-}
-
-/** Entries that a report tells of. */
-export function sumOfDrops(report: DropReport | null): number {
-  let sum = 0
-  for (const reasons of Object.values(report ?? {})) for (const n of Object.values(reasons)) sum += n
-  return sum
 }
 
 function openAccount(tenant: string): Account {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { firstDigest, nextDigest, rowsDigest } from '../model/ledger-chain.ts'
 import { type Batch, cutRowsText } from './batch.ts'
 import { headerOf } from './batch-builder.ts'
-import { sumOfDrops } from './ledger.ts'
+import { droppedOf } from '../model/audit-batch.ts'
 
 /**
  * The batch as a life of its own: an instance of one batch, its last. For a batch whose number the ledger has with another digest:
@@ -17,7 +17,7 @@ export function asOwnLife(batch: Batch): Batch {
   const rename = (text: string): string => text.replace(pattern, `\t${instance}\t$1$2`)
   const body = Buffer.from(rename(batch.body.toString()))
   const quarantined = batch.quarantined.map((row) => ({ ...row, text: rename(row.text) }))
-  const settled = batch.entries + quarantined.length + sumOfDrops(batch.dropped)
+  const settled = batch.entries + quarantined.length + droppedOf(batch.dropped)
   const own = {
     ...batch,
     instance,

@@ -10,6 +10,7 @@ import {
   utimes,
   writeFile,
 } from 'node:fs/promises'
+import { syncFolder } from '../lib/sync-folder.ts'
 
 /** An open segment. The methods are those of node's FileHandle. */
 export interface SpillFile {
@@ -64,14 +65,7 @@ export const systemFiles: SpillFiles = {
     const now = new Date()
     await utimes(path, now, now)
   },
-  async syncDirectory(path) {
-    const directory = await open(path, 'r')
-    try {
-      await directory.sync()
-    } finally {
-      await directory.close()
-    }
-  },
+  syncDirectory: syncFolder,
 }
 
 /** `ENOSPC` and the like; `unknown` for what has no code. */

@@ -1,5 +1,6 @@
 import { open, rename, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { syncFolder } from '../lib/sync-folder.ts'
 import { CommandError } from './errors.ts'
 import type { Io } from './io.ts'
 
@@ -67,14 +68,4 @@ async function refuseExisting(path: string): Promise<void> {
   if (there === null) return
   await there.close()
   throw new CommandError(`${path} is there already: name another file, or remove it`)
-}
-
-/** So that the new name is on the medium too. */
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
 }

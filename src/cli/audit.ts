@@ -1,9 +1,11 @@
 import type { Command } from 'commander'
 import { machineName } from '../lib/machine.ts'
+import { sumOf } from '../model/audit-batch.ts'
 import { AuditSum, type AuditAccount, type AuditSummary, type InstanceAudit } from '../model/audit.ts'
 import { auditInstances, type AuditFilter } from '../store/audit.ts'
 import { describeDatabase, settle } from '../store/audit-settle.ts'
 import { findGone } from '../store/instance-deaths.ts'
+import type { Sql } from '../store/sql.ts'
 import type { Cli } from './cli.ts'
 import { DATABASE_OPTIONS, addConfigFlags } from './configuration.ts'
 import { readByDatabase, withDatabase } from './context.ts'
@@ -66,8 +68,7 @@ async function audit(io: Io, flags: AuditFlags): Promise<ExitCode> {
   return await withDatabase(io, flags, 'reader', async ({ sql }) => {
     const filter = await readByDatabase(io, sql, (nowMs, found) => readAuditFilter(flags, nowMs, found))
     await requireTenant(sql, filter.tenant)
-    const missing = (await findGone(sql, machineName())).map(({ id }) => id)
-    const settledAt = settleMs === null ? null : await settle(sql, settleMs, missing)
+    const settledAt = settleMs === null ? null : await settleLiving(sql, settleMs)
     const isDeep = flags.deep === true
     const scene = { filter, isDeep, settledAt, database: await describeDatabase(sql) }
     const gone = await findGone(sql, machineName())
@@ -75,6 +76,16 @@ async function audit(io: Io, flags: AuditFlags): Promise<ExitCode> {
     const print = flags.json === true ? printJson : printTable
     return exitCodeOf(await print(io, scene, audits), settledAt)
   })
+}
+
+/** Nobody waits for what has died on this machine. */
+async function settleLiving(sql: Sql, maxMs: number): Promise<Date | null> {
+  const gone = await findGone(sql, machineName())
+  return await settle(
+    sql,
+    maxMs,
+    gone.map(({ id }) => id),
+  )
 }
 
 /** What an audit is about, and how it is made. */
@@ -215,5 +226,5 @@ function verdict(summary: AuditSummary, { isDeep, settledAt }: AuditScene): stri
 }
 
 function droppedOf({ dropped }: Pick<AuditAccount, 'dropped'>): number {
-  return Object.values(dropped).reduce((sum, n) => sum + n, 0)
+  return sumOf(dropped)
 }

@@ -54,16 +54,6 @@ export async function readOwn(path: string, maxBytes: number): Promise<string> {
   }
 }
 
-/** Makes names that were added or removed durable. */
-export async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
-
 /** An error whose code says why a file or a snapshot is not used. */
 export function refused(code: string, path: string): Error {
   return Object.assign(new Error(`${path}: ${code}`), { code })

@@ -5,6 +5,31 @@ export interface Watched {
   watch(level: number, listener: () => void): void
 }
 
+/** A count that can be watched. What makes it rise calls the listener. */
+export class WatchedCount implements Watched {
+  #value = 0
+  #level = Infinity
+  #listener: () => void = () => {}
+
+  value(): number {
+    return this.#value
+  }
+
+  /** See Watched. */
+  watch(level: number, listener: () => void): void {
+    this.#level = level
+    this.#listener = listener
+  }
+
+  rise(): void {
+    if (++this.#value >= this.#level) this.#listener()
+  }
+
+  fall(by = 1): void {
+    this.#value -= by
+  }
+}
+
 /** Signs of life for which the number must have been small before less is promised. */
 const QUIET_BEATS = 15
 

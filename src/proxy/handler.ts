@@ -146,7 +146,7 @@ export class Handler implements DecisionContext, Refuser {
     exchange.traceId = traceId ?? exchange.traceparent.slice(3, 35)
     this.exchanges.add(exchange)
     connection.opened(exchange)
-    this.deps.counters.opened()
+    this.deps.counters.requestsInFlight.rise()
     return exchange
   }
 
@@ -164,7 +164,7 @@ export class Handler implements DecisionContext, Refuser {
     this.exchanges.delete(exchange)
     exchange.connection.closed(exchange)
     const { counters, limiter, sink } = this.deps
-    counters.closed()
+    counters.requestsInFlight.fall()
     if (exchange.isAdmitted && exchange.tenant !== null) limiter.release(exchange.tenant.slug)
     if (exchange.res !== null && !exchange.res.writableFinished) exchange.end('client_closed', null)
     exchange.carrier?.cancel()

@@ -1,5 +1,5 @@
 import { HistogramCounts, REQUEST_BOUNDS_SECONDS } from '../lib/histogram.ts'
-import type { Watched } from '../lib/promised-bound.ts'
+import { WatchedCount } from '../lib/promised-bound.ts'
 import { OUTCOME_NAMES, type Outcome } from '../model/outcome.ts'
 import {
   CONNECTION_REFUSALS,
@@ -33,9 +33,7 @@ export class RouteCounters implements RouteStats {
 
 /** Counters of the proxy listener. Routes that a reload removed keep theirs: counters never go backwards. */
 export class ProxyCounters implements ProxyStats {
-  #inFlight = 0
-  #level = Infinity
-  #onLevel: () => void = () => {}
+  readonly requestsInFlight = new WatchedCount()
   connections = 0
   upgradesOpen = 0
   readonly refusedConnections = Object.fromEntries(
@@ -44,26 +42,7 @@ export class ProxyCounters implements ProxyStats {
   readonly #routes = new Map<string, RouteCounters>()
 
   get inFlight(): number {
-    return this.#inFlight
-  }
-
-  /** The requests in flight as a number that somebody watches: the listener is called as one begins. */
-  get requestsInFlight(): Watched {
-    return {
-      value: () => this.#inFlight,
-      watch: (level, listener) => {
-        this.#level = level
-        this.#onLevel = listener
-      },
-    }
-  }
-
-  opened(): void {
-    if (++this.#inFlight >= this.#level) this.#onLevel()
-  }
-
-  closed(): void {
-    this.#inFlight--
+    return this.requestsInFlight.value()
   }
 
   get routes(): Iterable<RouteCounters> {

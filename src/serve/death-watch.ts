@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import { machineName } from '../lib/machine.ts'
+import { Rounds } from '../lib/rounds.ts'
 import type { Logger } from '../logger.ts'
 import {
   findGone,
@@ -29,8 +30,7 @@ export class DeathWatch {
   #lookedTick = -Infinity
   readonly #pending = new Map<string, InstanceDeath>()
   readonly #told = new Set<string>()
-  #timer: NodeJS.Timeout | null = null
-  #running: Promise<void> = Promise.resolve()
+  readonly #rounds: Rounds
 
   /** `stateDir`: of this gateway; null for not to look who else has died. */
   constructor(parts: { sql: Sql; logger: Logger; stateDir: string | null }) {
@@ -40,12 +40,14 @@ export class DeathWatch {
       parts.stateDir === null
         ? null
         : { host: hostname(), machine: machineName(), folder: ownFolder(parts.stateDir) }
+    this.#rounds = new Rounds(
+      () => this.#write(),
+      (error) => this.#logger.debug({ err: error }, 'deaths of instances not written'),
+    )
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.#run(), INTERVAL_MS)
-    this.#timer.unref()
-    this.#run()
+    this.#rounds.start(INTERVAL_MS)
   }
 
   /** Returns whether it has come into the database since it was last asked about. Never waits, never throws. */
@@ -54,27 +56,13 @@ export class DeathWatch {
     if (this.#told.delete(key)) return true
     if (this.#pending.size >= MAX_PENDING) return false
     this.#pending.set(key, death)
-    this.#run()
+    this.#rounds.ask()
     return false
   }
 
   /** Writes what is known, within the time. Never rejects. */
   async stop(timeoutMs: number): Promise<void> {
-    if (this.#timer !== null) clearInterval(this.#timer)
-    let timer: NodeJS.Timeout | undefined
-    const timeout = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, timeoutMs)
-    })
-    await Promise.race([this.#running, timeout])
-    clearTimeout(timer)
-  }
-
-  #run(): void {
-    this.#running = this.#running
-      .then(() => this.#write())
-      .catch((error: unknown) => {
-        this.#logger.debug({ err: error }, 'deaths of instances not written')
-      })
+    await this.#rounds.stop(timeoutMs)
   }
 
   async #write(): Promise<void> {

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import { atMost, Rounds } from '../lib/rounds.ts'
 import type { Logger } from '../logger.ts'
 import {
   endInstance,
@@ -62,8 +63,7 @@ export class InstanceRecord {
   #registered: string | null = null
   #isUnheard = false
   #toldNotes = ''
-  #timer: NodeJS.Timeout | null = null
-  #running: Promise<void> = Promise.resolve()
+  readonly #rounds: Rounds
 
   /** `traces`: left where the database may not hear of a promise; null when they are not needed, or cannot be. */
   constructor(parts: {
@@ -83,17 +83,16 @@ export class InstanceRecord {
     this.#logger = parts.logger
     this.#traces = parts.traces
     this.#onBeat = parts.onBeat
+    this.#rounds = new Rounds(
+      () => this.#touch(),
+      (error) => this.#logger.debug({ err: error }, 'instance not touched'),
+    )
   }
 
   /** Registers, now or when the database is there; never waits for it, never rejects. */
   start(): void {
     this.#tell()
-    this.#run()
-    this.#timer = setInterval(() => {
-      this.#onBeat()
-      this.#run()
-    }, TOUCH_INTERVAL_MS)
-    this.#timer.unref()
+    this.#rounds.start(TOUCH_INTERVAL_MS, this.#onBeat)
   }
 
   /** More is promised than before: tells it everywhere at once. Called within a push: waits for nothing, never throws. */
@@ -116,28 +115,15 @@ export class InstanceRecord {
 
   /** Writes the end, within two seconds; a row without it says that the process died. To be called after the log's drain. */
   async stop(): Promise<void> {
-    if (this.#timer !== null) clearInterval(this.#timer)
-    const end = this.#running.then(async () => {
+    const end = async (): Promise<void> => {
+      await this.#rounds.stop(END_TIMEOUT_MS)
       const { id, ...figures } = this.#figures()
       if (this.#registered !== id) await this.#touch()
       await endInstance(this.#sql, id, figures)
-    })
-    let timer: NodeJS.Timeout | undefined
-    const timeout = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, END_TIMEOUT_MS)
-    })
-    await Promise.race([end, timeout]).catch((error: unknown) => {
+    }
+    await atMost(end(), END_TIMEOUT_MS).catch((error: unknown) => {
       this.#logger.warn({ err: error }, 'the end of this instance could not be written')
     })
-    clearTimeout(timer)
-  }
-
-  #run(): void {
-    this.#running = this.#running
-      .then(() => this.#touch())
-      .catch((error: unknown) => {
-        this.#logger.debug({ err: error }, 'instance not touched')
-      })
   }
 
   async #touch(): Promise<void> {

@@ -1,5 +1,6 @@
 import type { LifeMemory } from '../accesslog/life-memory.ts'
 import type { StateReason } from '../admin/handlers.ts'
+import { Rounds } from '../lib/rounds.ts'
 import type { Logger } from '../logger.ts'
 import type { LostLife, RememberedLife } from '../model/life.ts'
 import { findLost, readLogState, tellLives, tellSeen } from '../store/lives.ts'
@@ -28,9 +29,7 @@ export class LifeLinks {
   /** Id of the life that is being written. */
   readonly #instance: () => string
   readonly #logger: Logger
-  #timer: NodeJS.Timeout | null = null
-  #running: Promise<void> = Promise.resolve()
-  #isRunning = false
+  readonly #rounds: Rounds
   #log: string | null = null
   #lookedTick = -Infinity
   #livingTick = -Infinity
@@ -51,25 +50,22 @@ export class LifeLinks {
     this.#memory = parts.memory
     this.#instance = parts.instance
     this.#logger = parts.logger
+    this.#rounds = new Rounds(
+      () => this.run(),
+      (error) => this.#logger.debug({ err: error }, 'lives not linked'),
+    )
   }
 
   /** Begins, now or when the database is there; never waits for it, never rejects. */
   start(): void {
-    this.#tick()
-    this.#timer = setInterval(() => this.#tick(), INTERVAL_MS)
-    this.#timer.unref()
+    this.#rounds.start(INTERVAL_MS)
   }
 
   /** Remembers the end, within two seconds. To be called after the log's drain. */
   async stop(): Promise<void> {
-    if (this.#timer !== null) clearInterval(this.#timer)
     this.#isEnding = true
-    let timer: NodeJS.Timeout | undefined
-    const timeout = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, STOP_TIMEOUT_MS)
-    })
-    await Promise.race([this.#running.then(() => this.run()).catch(() => {}), timeout])
-    clearTimeout(timer)
+    this.#rounds.ask()
+    await this.#rounds.stop(STOP_TIMEOUT_MS)
   }
 
   /** What the database has lost, as far as this process knows. */
@@ -102,16 +98,6 @@ export class LifeLinks {
     if (!isNews && !this.#isEnding && performance.now() - this.#lookedTick < LOOK_INTERVAL_MS) return
     await this.#look(log, instance)
     this.#lookedTick = performance.now()
-  }
-
-  #tick(): void {
-    if (this.#isRunning) return
-    this.#isRunning = true
-    this.#running = this.run()
-      .catch((error: unknown) => this.#logger.debug({ err: error }, 'lives not linked'))
-      .finally(() => {
-        this.#isRunning = false
-      })
   }
 
   async #look(log: string, instance: string): Promise<void> {
@@ -171,7 +157,7 @@ export class LifeLinks {
 
   #isFirst(what: string): boolean {
     if (this.#told.has(what)) return false
-    if (this.#told.size >= 1000) this.#told.clear()
+    if (this.#told.size >= MAX_TOLD) this.#told.clear()
     this.#told.add(what)
     return true
   }
