@@ -18,7 +18,7 @@ export class DatabaseServer {
     this.#url = process.env['WAYBILL_TEST_DATABASE_URL'] ?? ''
     if (this.#url === '') {
       throw new Error(
-        'WAYBILL_TEST_DATABASE_URL is not set: run through "node dist/embedded/with-postgres.js -- …"',
+        'WAYBILL_TEST_DATABASE_URL is not set: run through "node dist/test/with-postgres.js -- …"',
       )
     }
   }

@@ -3,7 +3,7 @@ import { UsageError, help, readOptions } from './options.ts'
 import { killAll } from './process.ts'
 import { printed, writeReport } from './report/files.ts'
 
-// The measured comparison: node dist/embedded/with-postgres.js -- node dist/bench/main.js --help
+// The measured comparison: node dist/test/with-postgres.js -- node dist/bench/main.js --help
 // Exit codes: 0 the run counts, 1 it does not or failed, 2 usage.
 
 async function main(args: readonly string[]): Promise<number> {

@@ -9,7 +9,7 @@ import { startLoad } from './harness/load.ts'
 import { startUpstream } from './harness/upstream.ts'
 
 // Latency of requests and memory of the gateway with PostgreSQL healthy, frozen, slow and down, in turn, in one run:
-// node dist/embedded/with-postgres.js -- node dist/e2e/postgres-states.bench.js
+// node dist/test/with-postgres.js -- node dist/e2e/postgres-states.bench.js
 
 const PER_SECOND = 1000
 const SECONDS = Number(process.env['SECONDS'] ?? 5)

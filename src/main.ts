@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 import type { Writable } from 'node:stream'
-import type { Io } from './cli/io.ts'
-import { isReaderGone } from './cli/output.ts'
+import type { Io } from './cli/output/io.ts'
+import { isReaderGone } from './cli/output/output.ts'
 import { reportFailure, runCli } from './cli/program.ts'
-import { stderrLines } from './lib/line-sink.ts'
-import { keepDebuggerShut } from './lib/no-debugger.ts'
+import { stderrLines } from './logger/line-sink.ts'
+import { keepDebuggerShut } from './lib/host/no-debugger.ts'
 
 /** Longest wait for the last lines of the log to be taken. */
 const LAST_LINES_MS = 500

@@ -14,7 +14,7 @@ void t.test('A4: the package holds the product, its migrations and documents, an
   const paths = packed[0].files.map((file) => file.path)
   t.same(
     paths.filter((path) =>
-      /\.test\.|\/test-|\.bench\.|^dist\/(e2e|bench)\/|^(src|e2e|bench)\/|\.map$/.test(path),
+      /\.test\.|\/test-|\.bench\.|^dist\/(e2e|bench|test)\/|^(src|e2e|bench)\/|\.map$/.test(path),
     ),
     [],
     'nothing but the product',

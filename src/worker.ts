@@ -1,5 +1,5 @@
-import { stderrLines } from './lib/line-sink.ts'
-import { keepDebuggerShut } from './lib/no-debugger.ts'
+import { stderrLines } from './logger/line-sink.ts'
+import { keepDebuggerShut } from './lib/host/no-debugger.ts'
 import { runWorker } from './serve/cluster/worker.ts'
 
 // The process that the primary forks for each worker. Beside main.ts the only file that touches process.*

@@ -17,7 +17,7 @@ export async function testDatabase(t: Test): Promise<TestDatabase> {
   const serverUrl = process.env['WAYBILL_TEST_DATABASE_URL'] ?? ''
   if (serverUrl === '') {
     throw new Error(
-      'WAYBILL_TEST_DATABASE_URL is not set: run through "node dist/embedded/with-postgres.js -- <command>"',
+      'WAYBILL_TEST_DATABASE_URL is not set: run through "node dist/test/with-postgres.js -- <command>"',
     )
   }
   const name = `waybill_e2e_${randomBytes(6).toString('hex')}`

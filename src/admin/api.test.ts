@@ -1,7 +1,7 @@
 import t from 'tap'
-import type { EntryFilter } from '../store/entries.ts'
-import type { Tenant } from '../store/tenants.ts'
-import { EMPTY_QUERIES, startAdmin } from './test-admin.ts'
+import type { EntryFilter } from '../store/entries/entries.ts'
+import type { Tenant } from '../store/directory/tenants.ts'
+import { EMPTY_QUERIES, startAdmin } from '../test/admin.ts'
 
 const CURSOR = { startedAt: '2026-11-21T08:00:00.123456Z', id: '00000000-0000-4000-8000-000000000000' }
 

@@ -1,7 +1,7 @@
-import { AuditSum, type AuditGap } from '../model/audit.ts'
+import { AuditSum, type AuditGap } from '../model/audit/audit.ts'
 import { TimeZone } from '../model/time-zone.ts'
-import type { EntryCursor } from '../store/entries.ts'
-import type { UsageRow } from '../store/usage.ts'
+import type { EntryCursor } from '../store/entries/entries.ts'
+import type { UsageRow } from '../store/entries/usage.ts'
 import {
   LIMIT,
   METHOD,

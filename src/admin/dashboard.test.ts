@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { createContext, runInContext } from 'node:vm'
 import t from 'tap'
-import { restingStats } from '../metrics/test-sources.ts'
+import { restingStats } from '../test/metric-sources.ts'
 import { DASHBOARD_SCRIPT } from './dashboard-script.ts'
 import { renderDashboard } from './dashboard.ts'
 import { readOverview } from './overview.ts'

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import t, { type Test } from 'tap'
-import { askPort, EMPTY_QUERIES, makeAdmin, startAdmin } from './test-admin.ts'
+import { askPort, EMPTY_QUERIES, makeAdmin, startAdmin } from '../test/admin.ts'
 
 const TOKEN = 'a-token-of-sufficient-length'
 

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { Logger } from '../logger.ts'
+import type { Logger } from '../logger/logger.ts'
 import { AccessRule } from './access.ts'
 import { adminHandlers, type AdminSources, type Handler } from './handlers.ts'
 import { isDatabaseAway, problemOf, sendProblem, type Problem } from './problem.ts'

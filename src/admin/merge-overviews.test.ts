@@ -1,5 +1,5 @@
 import t from 'tap'
-import { restingStats } from '../metrics/test-sources.ts'
+import { restingStats } from '../test/metric-sources.ts'
 import { countedOverview, mergeOverviews } from './merge-overviews.ts'
 import { readOverview, type Overview } from './overview.ts'
 

@@ -1,12 +1,12 @@
 import t from 'tap'
-import type { EntryRow } from '../store/entries.ts'
-import { ensurePartitions } from '../store/partitions.ts'
+import type { EntryRow } from '../store/entries/entries.ts'
+import { ensurePartitions } from '../store/entries/partitions.ts'
 import { closeSql, openReader } from '../store/sql.ts'
-import { createTenant, setTenantState } from '../store/tenants.ts'
-import { testDatabase } from '../store/test-database.ts'
-import type { UsageRow } from '../store/usage.ts'
+import { createTenant, setTenantState } from '../store/directory/tenants.ts'
+import { testDatabase } from '../test/database.ts'
+import type { UsageRow } from '../store/entries/usage.ts'
 import { queriesOf } from './queries.ts'
-import { startAdmin } from './test-admin.ts'
+import { startAdmin } from '../test/admin.ts'
 
 const ROWS = 250
 const BIG = 5_000_000_000

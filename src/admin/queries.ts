@@ -1,5 +1,5 @@
-import type { InstanceAudit } from '../model/audit.ts'
-import { auditInstances } from '../store/audit.ts'
+import type { InstanceAudit } from '../model/audit/audit.ts'
+import { auditInstances } from '../store/audit/audit.ts'
 import {
   decodeCursor,
   encodeCursor,
@@ -7,11 +7,11 @@ import {
   type EntryCursor,
   type EntryFilter,
   type EntryRow,
-} from '../store/entries.ts'
-import { readClock } from '../store/retention.ts'
+} from '../store/entries/entries.ts'
+import { readClock } from '../store/entries/retention.ts'
 import type { Sql } from '../store/sql.ts'
-import { listTenants, type Tenant } from '../store/tenants.ts'
-import { usageByDay, type UsageFilter, type UsageRow } from '../store/usage.ts'
+import { listTenants, type Tenant } from '../store/directory/tenants.ts'
+import { usageByDay, type UsageFilter, type UsageRow } from '../store/entries/usage.ts'
 
 /** A page of entries; `next` is the cursor of the page after it. */
 export interface EntryPage {

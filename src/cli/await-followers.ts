@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { hasEnded } from '../lib/machine.ts'
-import { lastChange, removeFollower, unconfirmed, type Unconfirmed } from '../store/directory-followers.ts'
+import { hasEnded } from '../lib/host/machine.ts'
+import { lastChange, removeFollower, unconfirmed, type Unconfirmed } from '../store/directory/followers.ts'
 import type { Sql } from '../store/sql.ts'
-import type { ExitCode, Io } from './io.ts'
+import type { ExitCode, Io } from './output/io.ts'
 
 /** What `--wait` waits at most unless told: one sign of life of a gateway without notifications, and some. */
 export const DEFAULT_WAIT = '15s'

@@ -1,5 +1,5 @@
 import type { ServeInput } from '../serve.ts'
-import type { Io } from './io.ts'
+import type { Io } from './output/io.ts'
 
 /** What a command group is given when it adds its commands to the program. */
 export interface Cli {

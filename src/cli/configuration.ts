@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Option, type Command } from 'commander'
-import { loadConfig, type Config } from '../config.ts'
+import { loadConfig, type Config } from '../config/config.ts'
 import { OPTION_NAMES, optionFlag, optionRow, type OptionName } from '../config/options.ts'
-import type { Io } from './io.ts'
-import { escapeUnsafe } from './text.ts'
+import type { Io } from './output/io.ts'
+import { escapeUnsafe } from './output/text.ts'
 
 /** Parsed flags as commander hands them over: an object by camel-cased name. */
 export type Flags = object

@@ -1,8 +1,8 @@
 import { createServer, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import t from 'tap'
-import { testDatabase } from '../store/test-database.ts'
-import { testWaybill } from './test-waybill.ts'
+import { testDatabase } from '../test/database.ts'
+import { testWaybill } from '../test/waybill.ts'
 
 // Each command is a process of its own.
 t.setTimeout(120_000)

@@ -2,13 +2,13 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { loadConfig } from '../config.ts'
-import { connectionsNeeded } from '../serve/connections.ts'
-import { openGatewayDatabase } from '../serve/database.ts'
+import { loadConfig } from '../config/config.ts'
+import { connectionsNeeded } from '../serve/control-plane/connections.ts'
+import { openGatewayDatabase } from '../serve/control-plane/database.ts'
 import { migrate, MIGRATIONS_DIR } from '../store/migrate.ts'
 import { closeSql, openControl } from '../store/sql.ts'
 import { runCli } from './program.ts'
-import { testIo } from './test-io.ts'
+import { testIo } from '../test/cli-io.ts'
 
 t.setTimeout(120_000)
 const WORKERS = 20

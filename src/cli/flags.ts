@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { FORMATS, type Format } from './listing.ts'
+import { FORMATS, type Format } from './output/listing.ts'
 import type { Problems } from './problems.ts'
 
 /** For commander: gathers a repeatable option into a list. */

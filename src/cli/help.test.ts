@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 import t from 'tap'
 import { buildProgram } from './program.ts'
 import { projectFolder } from '../version.ts'
-import { testIo } from './test-io.ts'
+import { testIo } from '../test/cli-io.ts'
 
 const SNAPSHOT = join(projectFolder(), 'src/cli/help.txt')
 

@@ -1,10 +1,10 @@
 import t from 'tap'
-import { CopyConnection } from '../accesslog/copy.ts'
-import { entryOf, sealedBatch } from '../accesslog/test-parts.ts'
+import { CopyConnection } from '../writer/database/copy.ts'
+import { entryOf, sealedBatch } from '../test/writer-parts.ts'
 import { openControl, openReader, closeSql } from '../store/sql.ts'
-import { ensurePartitions } from '../store/partitions.ts'
-import { testDatabase } from '../store/test-database.ts'
-import { testWaybill } from './test-waybill.ts'
+import { ensurePartitions } from '../store/entries/partitions.ts'
+import { testDatabase } from '../test/database.ts'
+import { testWaybill } from '../test/waybill.ts'
 
 t.setTimeout(120_000)
 

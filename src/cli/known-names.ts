@@ -1,9 +1,9 @@
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import { didYouMean, nearestName } from '../lib/near-name.ts'
 import { type Sql, sqlStateOf } from '../store/sql.ts'
-import { getTenant } from '../store/tenants.ts'
-import { recentRoutes, tenantsLike } from '../store/names.ts'
-import { getKey } from '../store/keys.ts'
+import { getTenant } from '../store/directory/tenants.ts'
+import { recentRoutes, tenantsLike } from '../store/directory/names.ts'
+import { getKey } from '../store/directory/keys.ts'
 import { CommandError } from './errors.ts'
 
 /**

@@ -1,12 +1,12 @@
 import { Command, CommanderError } from 'commander'
-import { ConfigError } from '../config.ts'
+import { ConfigError } from '../config/config.ts'
 import { EmbeddedPostgresError } from '../embedded/postgres-errors.ts'
 import { StoreError } from '../store/errors.ts'
 import type { Cli } from './cli.ts'
 import { CommandError, NoDatabaseError, OutputClosedError, UsageError } from './errors.ts'
-import type { ExitCode, Io } from './io.ts'
-import { addServeCommands } from './serve.ts'
-import { escapeUnsafe } from './text.ts'
+import type { ExitCode, Io } from './output/io.ts'
+import { addServeCommands } from './commands/serve.ts'
+import { escapeUnsafe } from './output/text.ts'
 import { packageVersion } from '../version.ts'
 
 /**

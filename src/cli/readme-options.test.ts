@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { optionsMarkdown } from './config-report.ts'
+import { optionsMarkdown } from './commands/config-report.ts'
 import { projectFolder } from '../version.ts'
 
 void t.test("README's table of options is what `waybill config show --markdown` prints", async (t) => {

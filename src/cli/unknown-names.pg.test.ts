@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { loadConfig } from '../config.ts'
+import { loadConfig } from '../config/config.ts'
 import { closeSql, openControl } from '../store/sql.ts'
-import { testDatabase } from '../store/test-database.ts'
-import { createTenant, setTenantState } from '../store/tenants.ts'
+import { testDatabase } from '../test/database.ts'
+import { createTenant, setTenantState } from '../store/directory/tenants.ts'
 import { requireTenant, routeProblem } from './known-names.ts'
-import { testWaybill } from './test-waybill.ts'
+import { testWaybill } from '../test/waybill.ts'
 
 // Each command is a process of its own.
 t.setTimeout(120_000)

@@ -6,7 +6,7 @@ import { startEmbeddedPostgres } from '../embedded/postgres.ts'
 import type { DatabaseTarget } from '../model/database-target.ts'
 import { closeSql, openControl, type Sql } from '../store/sql.ts'
 import { runCli } from './program.ts'
-import { testIo } from './test-io.ts'
+import { testIo } from '../test/cli-io.ts'
 
 t.setTimeout(120_000)
 

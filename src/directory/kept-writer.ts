@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
 import { type FileHandle, open, readdir, rename, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { syncFolder } from '../lib/sync-folder.ts'
+import { syncFolder } from '../lib/host/sync-folder.ts'
 import { openOwn, ownFolder, readOwn, refused } from './kept-files.ts'
 import {
   FORMAT,

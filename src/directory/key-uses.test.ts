@@ -1,6 +1,6 @@
 import t from 'tap'
 import { KeyUses, KeyUseWriter } from './key-uses.ts'
-import { TestClock } from './test-clock.ts'
+import { TestClock } from '../test/directory-clock.ts'
 
 void t.test('keeps the last use of each key, and the later one when a write is taken back', (t) => {
   const uses = new KeyUses()

@@ -3,7 +3,7 @@ import type { DirectoryKeeper, RecalledSnapshot, SnapshotAsOf } from './director
 import type { DirectorySource, KeyRecord } from './directory-source.ts'
 import { DirectoryRefresher } from './refresher.ts'
 import { type DirectorySnapshot, SnapshotUpdate } from './snapshot.ts'
-import { settle, TestClock } from './test-clock.ts'
+import { settle, TestClock } from '../test/directory-clock.ts'
 
 const KEY: KeyRecord = {
   id: 'k',

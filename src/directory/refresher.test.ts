@@ -8,7 +8,7 @@ import type {
   KeyRecord,
 } from './directory-source.ts'
 import { DirectoryRefresher } from './refresher.ts'
-import { settle, TestClock } from './test-clock.ts'
+import { settle, TestClock } from '../test/directory-clock.ts'
 
 const DIGEST = 'ab'.repeat(32)
 

@@ -1,4 +1,4 @@
-import { backoffMs } from '../lib/backoff.ts'
+import { backoffMs } from '../lib/time/backoff.ts'
 import type { DatabaseContact } from '../lib/database-contact.ts'
 import type { Directory } from '../model/grant.ts'
 import type { ScopeSet } from '../model/scope.ts'

@@ -16,8 +16,8 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
-import { foreignOwner } from '../lib/folder-owner.ts'
-import { NOT_DURABLE } from './holder-process.ts'
+import { foreignOwner } from '../lib/host/folder-owner.ts'
+import { NOT_DURABLE } from '../test/embedded-holder.ts'
 import { startEmbeddedPostgres } from './postgres.ts'
 
 const isRoot = process.geteuid?.() === 0

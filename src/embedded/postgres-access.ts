@@ -1,7 +1,7 @@
 import { closeSync, constants, fchmodSync, ftruncateSync, writeSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
-import { openRegular } from '../lib/folder-owner.ts'
+import { openRegular } from '../lib/host/folder-owner.ts'
 import { DATABASE_NAME } from './postgres-cluster.ts'
 import { followOwner, type Layout } from './postgres-layout.ts'
 

@@ -2,7 +2,7 @@ import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync }
 import { dirname, extname, join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
-import { makeStateDir } from './holder-process.ts'
+import { makeStateDir } from '../test/embedded-holder.ts'
 import { findBinaries, installedSources } from './postgres-binaries.ts'
 import { prepareLayout } from './postgres-layout.ts'
 import type { Layout } from './postgres-layout.ts'

@@ -15,7 +15,7 @@ import {
 import { createRequire } from 'node:module'
 import { basename, delimiter, dirname, extname, join, relative } from 'node:path'
 import { EmbeddedPostgresError, errorMessage, systemErrorCode } from './postgres-errors.ts'
-import type { Account } from '../lib/folder-owner.ts'
+import type { Account } from '../lib/host/folder-owner.ts'
 import { runTool } from './postgres-tool.ts'
 
 /** A folder with `postgres` and `initdb` that run here, as the user they have to run as. */

@@ -13,7 +13,7 @@ import {
 } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
-import { actAs, readRegular, type Account } from '../lib/folder-owner.ts'
+import { actAs, readRegular, type Account } from '../lib/host/folder-owner.ts'
 import type { Binaries } from './postgres-binaries.ts'
 import { EmbeddedPostgresError, errorMessage } from './postgres-errors.ts'
 import type { Layout } from './postgres-layout.ts'

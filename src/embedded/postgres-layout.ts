@@ -23,7 +23,7 @@ import {
   nameOfRootFolder,
   openRegular,
   type Account,
-} from '../lib/folder-owner.ts'
+} from '../lib/host/folder-owner.ts'
 import { EmbeddedPostgresError, errorMessage, systemErrorCode } from './postgres-errors.ts'
 
 /**

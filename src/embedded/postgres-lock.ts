@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, ftruncateSync, writeSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { openRegular } from '../lib/folder-owner.ts'
+import { openRegular } from '../lib/host/folder-owner.ts'
 import { followOwner } from './postgres-layout.ts'
 import type { Layout } from './postgres-layout.ts'
 import { systemErrorCode } from './postgres-errors.ts'

@@ -12,7 +12,7 @@ import {
 } from 'node:fs'
 import { basename, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { openRegular, readRegular } from '../lib/folder-owner.ts'
+import { openRegular, readRegular } from '../lib/host/folder-owner.ts'
 import { systemErrorCode } from './postgres-errors.ts'
 import type { Layout } from './postgres-layout.ts'
 

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { basename } from 'node:path'
-import type { Account } from '../lib/folder-owner.ts'
+import type { Account } from '../lib/host/folder-owner.ts'
 
 const MAX_OUTPUT_CHARACTERS = 64 * 1024
 const REPORTED_CHARACTERS = 2000

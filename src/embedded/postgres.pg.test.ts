@@ -10,7 +10,7 @@ import {
   startHolder,
   supervisorPid,
   untilGone,
-} from './holder-process.ts'
+} from '../test/embedded-holder.ts'
 import type { EmbeddedPostgres } from './postgres.ts'
 import { startEmbeddedPostgres } from './postgres.ts'
 import { isRunning } from './postgres-recovery.ts'

@@ -12,7 +12,7 @@ import {
   supervisorPid,
   until,
   untilGone,
-} from './holder-process.ts'
+} from '../test/embedded-holder.ts'
 import type { EmbeddedPostgres } from './postgres.ts'
 import { startEmbeddedPostgres } from './postgres.ts'
 import { isAccepting } from './postgres-readiness.ts'

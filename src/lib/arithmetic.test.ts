@@ -1,8 +1,8 @@
 import { array, assert, boolean, constantFrom, double, integer, property } from 'fast-check'
 import t from 'tap'
-import { backoffMs } from './backoff.ts'
+import { backoffMs } from './time/backoff.ts'
 import { gcraRemaining, gcraTake, gcraWaitMs } from './gcra.ts'
-import { runPhases } from './phases.ts'
+import { runPhases } from './time/phases.ts'
 import { Ring } from './ring.ts'
 
 void t.test('a ring is a bounded queue: nothing lost, nothing doubled, in order', async () => {

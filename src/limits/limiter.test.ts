@@ -3,7 +3,7 @@ import t from 'tap'
 import type { KeyGrant, TenantGrant } from '../model/grant.ts'
 import type { RateLimit } from '../model/route.ts'
 import { compileScopes } from '../model/scope.ts'
-import { testRoute } from '../proxy/test-gateway.ts'
+import { testRoute } from '../test/gateway.ts'
 import { Limiter } from './limiter.ts'
 
 function tenant(changes: Partial<TenantGrant> = {}): TenantGrant {

@@ -1,8 +1,8 @@
 import t from 'tap'
-import { exposeFamilies, Metrics } from '../metrics.ts'
+import { exposeFamilies, Metrics } from './metrics.ts'
 import type { FamilySamples, Sample } from './family.ts'
 import { countedFamilies, foldTenants, mergeFamilies } from './merge.ts'
-import { restingStats } from './test-sources.ts'
+import { restingStats } from '../test/metric-sources.ts'
 import { workerFamilies } from './worker-families.ts'
 
 function family(merge: string, values: readonly Sample[], type = 'gauge', name = 'x'): FamilySamples {

@@ -1,6 +1,6 @@
 import type { ContactReading } from '../lib/database-contact.ts'
 import type { HistogramReading } from '../lib/histogram.ts'
-import type { AuditGapKind } from './audit.ts'
+import type { AuditGapKind } from './audit/audit.ts'
 
 /*
  * What each part of the gateway lets others see of itself: plain numbers that only grow, or are true right now. Read at

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import t from 'tap'
-import { startGateway } from './test-gateway.ts'
-import { until } from './test-wire.ts'
+import { startGateway } from '../test/gateway.ts'
+import { until } from '../test/wire.ts'
 
 const MIB = 1024 * 1024
 const CHUNK = Buffer.alloc(64 * 1024, 'x')

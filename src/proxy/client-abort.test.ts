@@ -1,6 +1,6 @@
 import t from 'tap'
-import { startGateway } from './test-gateway.ts'
-import { until } from './test-wire.ts'
+import { startGateway } from '../test/gateway.ts'
+import { until } from '../test/wire.ts'
 
 const GET = 'GET /r/x HTTP/1.1'
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'

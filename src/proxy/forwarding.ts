@@ -1,16 +1,16 @@
 import type { IncomingMessage } from 'node:http'
 import type { Outcome, Reason } from '../model/outcome.ts'
-import type { ClientResponse } from './client-side.ts'
+import type { ClientResponse } from './client.ts'
 import type { Carrier, Exchange } from './exchange.ts'
 import {
   TooManyUpstreamsError,
   UpstreamAddressError,
   type Destination,
   type UpstreamPools,
-} from './forward.ts'
+} from '../upstream/pools.ts'
 import { Relay, type RelayOwner } from './relay.ts'
 import { Upload } from './upload.ts'
-import type { Dispatched, UpstreamRequest } from './upstream-request.ts'
+import type { Dispatched, UpstreamRequest } from '../upstream/request.ts'
 
 /** What a forwarding needs of the handler. */
 export interface Refuser {

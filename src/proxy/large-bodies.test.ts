@@ -1,6 +1,6 @@
 import t from 'tap'
-import { startGateway, type TestGateway } from './test-gateway.ts'
-import { until, type Wire } from './test-wire.ts'
+import { startGateway, type TestGateway } from '../test/gateway.ts'
+import { until, type Wire } from '../test/wire.ts'
 
 const MIB = 1024 * 1024
 

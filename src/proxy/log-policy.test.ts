@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { AccessEntry, ReserveRefusal } from '../model/access-entry.ts'
 import { mintKey } from '../model/api-key.ts'
-import { startGateway } from './test-gateway.ts'
+import { startGateway } from '../test/gateway.ts'
 
 const GET = 'GET /r/x HTTP/1.1'
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'

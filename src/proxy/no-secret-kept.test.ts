@@ -2,7 +2,7 @@ import { getHeapSnapshot } from 'node:v8'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import { KEY_LENGTH, mintKey } from '../model/api-key.ts'
-import { startGateway, type TestGateway } from './test-gateway.ts'
+import { startGateway, type TestGateway } from '../test/gateway.ts'
 
 /** What has the form of a whole key. */
 const KEY = /wb_[0-9a-z]{12}_[0-9A-Za-z]{38}/g

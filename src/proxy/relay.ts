@@ -1,12 +1,12 @@
 import type { Socket } from 'node:net'
 import type { Outcome, Reason } from '../model/outcome.ts'
-import type { ClientResponse } from './client-side.ts'
-import { addCorsFields } from './cors.ts'
+import type { ClientResponse } from './client.ts'
+import { addCorsFields } from './headers/cors.ts'
 import type { Exchange } from './exchange.ts'
-import type { ResponseReceiver, ResponseSource } from './upstream-request.ts'
-import { clientHeaders, clientTrailers } from './headers.ts'
-import { returnThroughRoute } from './redirects.ts'
-import { RequestGoneError, upstreamFailure } from './upstream-failure.ts'
+import type { ResponseReceiver, ResponseSource } from '../upstream/request.ts'
+import { clientHeaders, clientTrailers } from './headers/headers.ts'
+import { returnThroughRoute } from './headers/redirects.ts'
+import { RequestGoneError, upstreamFailure } from '../upstream/failure.ts'
 import type { Upload } from './upload.ts'
 
 /** What a relay leaves to the forwarding step. */

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { startGateway } from './test-gateway.ts'
+import { startGateway } from '../test/gateway.ts'
 
 t.test("E5: an entry claims a tenant's place in the log only when its key was good", async (t) => {
   const gateway = await startGateway(t, {})

@@ -3,8 +3,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
-import { startGateway, type TestGateway } from './test-gateway.ts'
-import { until } from './test-wire.ts'
+import { startGateway, type TestGateway } from '../test/gateway.ts'
+import { until } from '../test/wire.ts'
 
 const ASK = [
   'Connection: Upgrade',

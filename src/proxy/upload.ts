@@ -1,6 +1,6 @@
 import { ServerResponse, type IncomingMessage } from 'node:http'
 import type { Exchange } from './exchange.ts'
-import type { BodySink, BodySource } from './upstream-request.ts'
+import type { BodySink, BodySource } from '../upstream/request.ts'
 
 /**
  * A request's body on its way upstream. Stands between the client's message and the upstream, so that an upstream that

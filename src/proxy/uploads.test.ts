@@ -1,6 +1,6 @@
 import t from 'tap'
-import { startGateway } from './test-gateway.ts'
-import { until } from './test-wire.ts'
+import { startGateway } from '../test/gateway.ts'
+import { until } from '../test/wire.ts'
 
 const POST = 'POST /r/x HTTP/1.1'
 const CHUNKED = 'Transfer-Encoding: chunked'

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import type { Logger } from '../logger.ts'
+import type { Logger } from '../logger/logger.ts'
 
 /** Kept back for the database, the disk, the log, the admin listener and the program itself. */
 const RESERVED = 64

@@ -1,5 +1,5 @@
 import { escapeUnsafe } from '../lib/safe-text.ts'
-import { stderrLines } from '../lib/line-sink.ts'
+import { stderrLines } from '../logger/line-sink.ts'
 import type { DatabaseTarget } from '../model/database-target.ts'
 import { databaseProblem } from '../store/database-errors.ts'
 

@@ -4,11 +4,11 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { TestLog } from '../accesslog/test-log.ts'
+import { TestLog } from '../test/log.ts'
 import type { EntrySink } from '../model/access-entry.ts'
 import { mintKey } from '../model/api-key.ts'
 import { LOG_POLICIES, type LogPolicy } from '../model/log-policy.ts'
-import { startGateway, testRoute } from '../proxy/test-gateway.ts'
+import { startGateway, testRoute } from '../test/gateway.ts'
 import { projectFolder } from '../version.ts'
 import { readinessOf } from './readiness.ts'
 import {
@@ -18,7 +18,7 @@ import {
   type DiskState,
   type Experience,
   LogCell,
-} from './test-log-cell.ts'
+} from '../test/log-cell.ts'
 
 const DOCUMENT = join(projectFolder(), 'docs/log-policies.md')
 const TITLES: Readonly<Record<DatabaseState | DiskState, string>> = {

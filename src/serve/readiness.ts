@@ -1,4 +1,4 @@
-import type { AsideStats } from '../accesslog/set-aside.ts'
+import type { AsideStats } from '../spool/set-aside.ts'
 import type { StateReason } from '../admin/handlers.ts'
 import type { ReserveRefusal } from '../model/access-entry.ts'
 import type { ContactReading } from '../lib/database-contact.ts'

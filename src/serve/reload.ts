@@ -1,7 +1,7 @@
 import { unwatchFile, watchFile } from 'node:fs'
-import { ConfigError, type Config } from '../config.ts'
+import { ConfigError, type Config } from '../config/config.ts'
 import { OPTION_NAMES, optionRow, type OptionName } from '../config/options.ts'
-import type { Logger } from '../logger.ts'
+import type { Logger } from '../logger/logger.ts'
 
 /** How often the file is looked at. Polling its status sees editors that replace files and swapped symbolic links alike. */
 const WATCH_INTERVAL_MS = 500

@@ -1,5 +1,5 @@
-import type { Config } from '../config.ts'
-import type { RootLogger } from '../logger.ts'
+import type { Config } from '../config/config.ts'
+import type { RootLogger } from '../logger/logger.ts'
 
 /** Has the configuration's secrets censored in everything that is logged from now on. */
 export function hideSecrets(logger: RootLogger, config: Config): void {

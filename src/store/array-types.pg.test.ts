@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { testDatabase } from './test-database.ts'
+import { testDatabase } from '../test/database.ts'
 
 const { sql } = await testDatabase(t)
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { missingOfTenantScope, readConnectionBound } from './database-fitness.ts'
 import { closeSql, openControl, openReader, type Sql } from './sql.ts'
-import { testDatabase } from './test-database.ts'
+import { testDatabase } from '../test/database.ts'
 
 const { sql, target } = await testDatabase(t)
 const role = `waybill_fit_${randomBytes(6).toString('hex')}`

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { migrate, MIGRATIONS_DIR, pendingMigrations } from './migrate.ts'
 import { closeSql, openControl } from './sql.ts'
-import { testDatabase } from './test-database.ts'
+import { testDatabase } from '../test/database.ts'
 
 const database = await testDatabase(t)
 const { sql } = database

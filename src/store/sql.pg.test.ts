@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import type { DatabaseTarget } from '../model/database-target.ts'
 import { DatabaseSockets } from './database-sockets.ts'
 import { closeSql, openControl, openReader, sqlStateOf } from './sql.ts'
-import { testDatabase } from './test-database.ts'
+import { testDatabase } from '../test/database.ts'
 
 const { target } = await testDatabase(t)
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { AddressInfo } from 'node:net'
-import { shareOut } from './acceptance.ts'
+import { shareOut } from './connection-shares.ts'
 import { bindProxyAddress, listenError, type BoundHandle } from './listening-socket.ts'
 import type { WorkerProcess } from './worker-process.ts'
 

@@ -1,5 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net'
-import { afterAccepting } from '../../proxy/listen.ts'
+import { afterAccepting } from '../../listener/listen.ts'
 
 /** Who serves what is accepted. */
 export interface Borrower {

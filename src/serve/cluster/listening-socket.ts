@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises'
 import net, { type AddressInfo } from 'node:net'
 import { getSystemErrorName } from 'node:util'
-import { ProxyListenError } from '../../proxy/listen.ts'
+import { ProxyListenError } from '../../listener/listen.ts'
 
 /** What Node's own cluster module sends its workers: a socket that is bound, and that nobody here accepts from. */
 export interface BoundHandle {

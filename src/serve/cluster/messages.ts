@@ -1,11 +1,11 @@
 import type { StateReason } from '../../admin/handlers.ts'
 import type { Overview } from '../../admin/overview.ts'
-import type { Config } from '../../config.ts'
+import type { Config } from '../../config/config.ts'
 import type { LimitLoans, LimitNews } from '../../limits/limit-news.ts'
 import type { FamilySamples } from '../../metrics/family.ts'
-import type { LogFormat } from '../../logger-pretty.ts'
+import type { LogFormat } from '../../logger/pretty.ts'
 import type { DatabaseTarget } from '../../model/database-target.ts'
-import type { InstancePromises, InstanceStart } from '../../store/instances.ts'
+import type { InstancePromises, InstanceStart } from '../../store/audit/instances.ts'
 
 /*
  * What the primary and its workers tell each other, as JSON over the pipe between them. Messages arrive in the order in

@@ -1,7 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { stderrLines } from '../../lib/line-sink.ts'
+import { stderrLines } from '../../logger/line-sink.ts'
 
 const WORKER_FILE = fileURLToPath(new URL('../../worker.js', import.meta.url))
 

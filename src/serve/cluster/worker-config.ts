@@ -1,4 +1,4 @@
-import type { Config } from '../../config.ts'
+import type { Config } from '../../config/config.ts'
 import { OPTIONS, type OptionName, type Options } from '../../config/options.ts'
 import type { Route } from '../../model/route.ts'
 import { availableCores } from './cores.ts'

@@ -3,7 +3,7 @@ import type { LimitLoans, LimitNews } from '../../limits/limit-news.ts'
 import type { FamilySamples } from '../../metrics/family.ts'
 import { unreachable } from '../../lib/unreachable.ts'
 import type { BoundHandle } from './listening-socket.ts'
-import { Questions } from './questions.ts'
+import { Questions } from './pending-replies.ts'
 import {
   LAST_METRICS,
   type FromWorker,

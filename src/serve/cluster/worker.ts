@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { unreachable } from '../../lib/unreachable.ts'
 import { LimitPeer } from '../../limits/limit-peer.ts'
-import { createLogger, type RootLogger } from '../../logger.ts'
+import { createLogger, type RootLogger } from '../../logger/logger.ts'
 import { Gateway } from '../gateway.ts'
 import { hideSecrets } from '../secrets.ts'
 import { BorrowedSocket } from './borrowed-socket.ts'

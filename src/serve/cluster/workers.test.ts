@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { LIMIT_NEWS_INTERVAL_MS, type LimitLoans } from '../../limits/limit-news.ts'
-import { startTestWorkers, testWorkers, type TestChild } from './test-workers.ts'
+import { startTestWorkers, testWorkers, type TestChild } from '../../test/workers.ts'
 
 /** Longer than a worker may be silent. */
 const HANG_MS = 3500

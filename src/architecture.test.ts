@@ -1,0 +1,136 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import t from 'tap'
+import { projectFolder } from './version.ts'
+
+/** What a room may import: itself, and these. A row for a folder holds for the folders in it that have no row of their own. */
+const ROOMS: Record<string, readonly string[]> = {
+  // Nouns, and what knows nothing of this project.
+  lib: [],
+  model: ['lib'],
+  // The data plane.
+  http: ['lib'],
+  upstream: ['http', 'model', 'lib'],
+  limits: ['model', 'lib'],
+  proxy: ['upstream', 'limits', 'http', 'model', 'lib'],
+  listener: ['proxy', 'http', 'model', 'lib'],
+  // Where both meet.
+  channel: ['model', 'lib'],
+  // The background.
+  spool: ['model', 'lib'],
+  writer: ['writer/database', 'writer/batch', 'spool', 'channel', 'model', 'lib'],
+  'writer/database': ['writer/batch', 'channel', 'model', 'lib'],
+  'writer/batch': ['channel', 'model', 'lib'],
+  // The control plane.
+  directory: ['model', 'lib'],
+  store: ['directory', 'model', 'lib'],
+  logger: ['model', 'lib'],
+  metrics: ['model', 'lib'],
+  config: ['model', 'lib'],
+  admin: ['store', 'logger', 'model', 'lib'],
+  embedded: ['model', 'lib'],
+  // What puts the planes together, and what a user types.
+  serve:
+    'listener proxy upstream limits channel writer spool directory store admin embedded config logger metrics model lib version'.split(
+      ' ',
+    ),
+  cli: ['serve.ts', 'serve', 'store', 'embedded', 'config', 'model', 'lib', 'version'],
+}
+
+/** The files that import each driver. */
+const DRIVERS: Record<string, readonly string[]> = {
+  postgres: ['store/sql.ts'],
+  pg: ['writer/database/copy-run.ts', 'writer/database/copy.ts'],
+  'pg-copy-streams': ['writer/database/copy-run.ts'],
+  'http-proxy': ['proxy/upgrade.ts'],
+  pino: ['logger/logger.ts'],
+  'prom-client': ['metrics/metrics.ts'],
+}
+
+/** Still to be cut. */
+const OWED = new Set([
+  'proxy/connection.ts → listener/arrivals.ts',
+  'proxy/connection.ts → listener/plain-connection.ts',
+  'spool/life-memory.ts → writer/batch/batch.ts',
+  'spool/segment-format.ts → writer/batch/batch.ts',
+  'spool/segment.ts → writer/batch/batch.ts',
+  'spool/spill-log.ts → writer/writer-log.ts',
+  'spool/spill.ts → writer/batch/batch.ts',
+  'spool/spill.ts → writer/writer-log.ts',
+])
+
+/** In a folder, its tests included. */
+const MAX_FILES = 25
+
+const source = join(projectFolder(), 'src')
+const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter((file) =>
+  file.endsWith('.ts'),
+)
+const product = files.filter((file) => !/\.(test|bench)\.ts$/.test(file) && !isIn('test', file))
+
+function importsOf(file: string): string[] {
+  const text = readFileSync(join(source, file), 'utf8')
+  return [...text.matchAll(/(?:from|import|import\()\s*'([^']+)'/g)].map(([, name = '']) => name)
+}
+
+function filesImportedBy(file: string): string[] {
+  return importsOf(file)
+    .filter((name) => name.startsWith('.'))
+    .map((name) => normalize(join(dirname(file), name)))
+}
+
+function isIn(place: string, file: string): boolean {
+  return file === place || file === `${place}.ts` || file.startsWith(`${place}/`)
+}
+
+/** The row that holds for a file: of the longest folder; null for files of the root. */
+function roomOf(file: string): string | null {
+  const rooms = Object.keys(ROOMS).filter((room) => file.startsWith(`${room}/`))
+  return rooms.toSorted((a, b) => b.length - a.length)[0] ?? null
+}
+
+void t.test('imports run one way', (t) => {
+  const wrong: string[] = []
+  for (const file of product) {
+    const room = roomOf(file)
+    if (room === null) {
+      t.notMatch(file, /\//, `${file} is in a room of the table`)
+      continue
+    }
+    for (const target of filesImportedBy(file)) {
+      const isOwn = roomOf(target) === room
+      const isAllowed = ROOMS[room]?.some((place) => isIn(place, target)) ?? false
+      if (!isOwn && !isAllowed) wrong.push(`${file} → ${target}`)
+    }
+  }
+  t.same(
+    wrong.filter((arrow) => !OWED.has(arrow)),
+    [],
+  )
+  t.end()
+})
+
+void t.test('drivers are imported where the table says', (t) => {
+  for (const [driver, owners] of Object.entries(DRIVERS)) {
+    t.same(product.filter((file) => importsOf(file).includes(driver)).toSorted(), owners, driver)
+  }
+  t.end()
+})
+
+void t.test('the product does not import what its tests do', (t) => {
+  const wrong = product.flatMap((file) =>
+    filesImportedBy(file).filter((target) => isIn('test', target) || /\.(test|bench)\.ts$/.test(target)),
+  )
+  t.same(wrong, [])
+  t.end()
+})
+
+void t.test(`no folder has more than ${MAX_FILES} files`, (t) => {
+  const counts = new Map<string, number>()
+  for (const file of files) counts.set(dirname(file), (counts.get(dirname(file)) ?? 0) + 1)
+  t.same(
+    [...counts].filter(([, count]) => count > MAX_FILES),
+    [],
+  )
+  t.end()
+})

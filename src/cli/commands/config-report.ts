@@ -1,0 +1,89 @@
+import type { Config } from '../../config/config.ts'
+import { OPTION_NAMES, optionEnv, optionRow, type OptionName } from '../../config/options.ts'
+import type { Route } from '../../model/route.ts'
+import { valueText } from '../configuration.ts'
+import type { OutputRow, RowShape } from '../output/listing.ts'
+import { rateText } from '../problems.ts'
+
+/** What stands in place of a secret that is set. */
+export const MASK = '********'
+
+/** An option's value as it may be shown: secrets masked unless empty. */
+export function shownValue(config: Config, name: OptionName): unknown {
+  const value: unknown = config.options[name]
+  return optionRow(name).isSecret === true && value !== '' ? MASK : value
+}
+
+/** A route as it may be shown: its upstream credentials, and values of fields that it sets, masked. */
+export function shownRoute(route: Route): OutputRow {
+  const authorization = route.upstream.authorization === null ? null : MASK
+  const { rules } = route
+  const set = rules.headers.set.map((text, i) => (i % 2 === 1 ? MASK : text))
+  const headers = { ...rules.headers, set }
+  const { tls = null } = route.upstream
+  // Files are shown by being there; what is in them is long, and of the key a secret.
+  const shownTls =
+    tls === null ? null : { ...tls, ca: tls.ca && MASK, cert: tls.cert && MASK, key: tls.key && MASK }
+  return {
+    ...route,
+    upstream: { ...route.upstream, authorization, tls: shownTls },
+    rules: { ...rules, headers },
+  }
+}
+
+/** One line of `config show`. */
+export interface OptionLine {
+  readonly name: OptionName
+  readonly value: string
+  readonly source: string
+  readonly env: string
+}
+
+/** All options of a configuration, in table order. */
+export function optionLines(config: Config): OptionLine[] {
+  return OPTION_NAMES.map((name) => ({
+    name,
+    value: valueText(shownValue(config, name)),
+    source: config.sources[name],
+    env: optionEnv(name),
+  }))
+}
+
+export const OPTION_SHAPE: RowShape<OptionLine> = {
+  toOutput: (line) => ({ ...line }),
+  csvColumns: ['name', 'value', 'source', 'env'],
+  columns: [
+    { title: 'OPTION', cell: (line) => line.name },
+    { title: 'VALUE', minWidth: 10, cell: (line) => line.value || '(empty)' },
+    { title: 'SOURCE', cell: (line) => line.source },
+    { title: 'ENVIRONMENT', dropOrder: 1, cell: (line) => line.env },
+  ],
+}
+
+export const ROUTE_SHAPE: RowShape<Route> = {
+  toOutput: shownRoute,
+  csvColumns: ['name', 'kind', 'path', 'host', 'auth'],
+  columns: [
+    { title: 'ROUTE', cell: (r) => r.name },
+    { title: 'KIND', cell: (r) => r.kind },
+    { title: 'PATH', cell: (r) => (r.host ?? '') + r.path },
+    { title: 'AUTH', cell: (r) => r.auth },
+    { title: 'RATE', dropOrder: 2, cell: (r) => rateText(r.rateLimit) },
+    { title: 'UPSTREAM', minWidth: 16, cell: (r) => r.upstream.origin + r.upstream.path },
+    { title: 'CREDENTIALS', dropOrder: 1, cell: (r) => (r.upstream.authorization === null ? 'none' : MASK) },
+  ],
+}
+
+/** README's table of all options, GitHub-flavoured Markdown; ends in a newline. */
+export function optionsMarkdown(): string {
+  const head =
+    '| option | environment | default | allowed | what it does |\n| --- | --- | --- | --- | --- |\n'
+  const cell = (text: string): string => text.replaceAll('|', String.raw`\|`)
+  const code = (text: string): string => (text === '' ? '(empty)' : `\`${text}\``)
+  const lines = OPTION_NAMES.map((name) => {
+    const row = optionRow(name)
+    const cells = [code(name), code(optionEnv(name)), code(valueText(row.default)), row.form, row.help]
+    return `| ${cells.map(cell).join(' | ')} |\n`
+  })
+  return head + lines.join('')
+}

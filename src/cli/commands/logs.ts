@@ -1,0 +1,125 @@
+import type { Command } from 'commander'
+import {
+  followEntries,
+  listEntries,
+  streamEntries,
+  type EntryCursor,
+  type EntryRow,
+} from '../../store/entries/entries.ts'
+import type { Sql } from '../../store/sql.ts'
+import type { Cli } from '../cli.ts'
+import { DATABASE_OPTIONS, addConfigFlags } from '../configuration.ts'
+import { nameDatabase, readByDatabase, withDatabase } from '../context.ts'
+import { ENTRY_SHAPE } from './entry-shape.ts'
+import { CommandError } from '../errors.ts'
+import { addFormatFlags } from '../flags.ts'
+import type { ExitCode, Io } from '../output/io.ts'
+import { requireKey, requireTenant, routeProblem } from '../known-names.ts'
+import { openListing, type Listing } from '../output/listing.ts'
+import { readLogQuery, type LogFlags, type LogQuery } from './log-query.ts'
+import { Problems, TIME_FORM } from '../problems.ts'
+
+const PAGE = 500
+const FOLLOW_POLL_MS = 500
+/** How long a listing that was told to end waits for whoever reads it. */
+const LAST_OUTPUT_MS = 1000
+
+/** Adds `waybill logs`. */
+export function addLogsCommand(program: Command, cli: Cli): void {
+  const command = program
+    .command('logs')
+    .description('print the access log, oldest first')
+    .option('--tenant <slug>', 'only requests of this tenant')
+    .option('--route <name>', 'only requests of this route')
+    .option('--key <id>', 'only requests with this key')
+    .option('--since <time>', `from this time on: ${TIME_FORM}`)
+    .option('--until <time>', 'before this time')
+    .option('--status <status>', 'only this status (404) or class (5xx)')
+    .option('--outcome <outcome>', 'only this outcome, such as rate_limited')
+    .option('--method <method>', 'only this method')
+    .option('--path <prefix>', 'only paths that begin so')
+    .option('--ip <network>', 'only requests from this address or network')
+    .option('--request-id <id>', 'only the request with this id')
+    .option('--limit <n>', 'the newest n, or all (default: 100 in a table, else all)')
+    .option('--follow', 'print new entries as they are stored, until Ctrl-C')
+  addConfigFlags(addFormatFlags(command), DATABASE_OPTIONS).action(async (flags: LogFlags) =>
+    cli.finish(await logs(cli.io, flags)),
+  )
+}
+
+async function logs(io: Io, flags: LogFlags): Promise<ExitCode> {
+  const problems = new Problems()
+  const { isWholeKey } = problems.readAtAnyTime((nowMs, found) => readLogQuery(flags, nowMs, found))
+  problems.throwIfAny()
+  if (isWholeKey) {
+    io.stderr.write('warning: the key itself was on the command line, where others may see it\n')
+  }
+  return await withDatabase(io, flags, 'reader', async (database) => {
+    const { sql, config } = database
+    const query = await readByDatabase(io, sql, (nowMs, found) => readLogQuery(flags, nowMs, found))
+    const { tenant, keyId, route } = query.filter
+    await requireTenant(sql, tenant)
+    await requireKey(sql, keyId)
+    const listing = openListing(io, query.format, ENTRY_SHAPE)
+    if (query.isFollowing) {
+      nameDatabase(io, database)
+      const problem = await routeProblem(sql, config, route)
+      if (problem !== null) io.stderr.write(`note: ${problem.text}\n`)
+      await follow(io, sql, query, listing)
+      await listing.end()
+      return 0
+    }
+    if (query.limit === null) await writeAll(streamEntries(sql, query.filter), listing)
+    else await writeNewest(io, sql, query, query.limit, listing)
+    await listing.end()
+    // Asked only now: a route of long ago has left nothing but its entries.
+    const problem = listing.isEmpty ? await routeProblem(sql, config, route) : null
+    if (problem !== null) throw new CommandError(problem.text)
+    nameDatabase(io, database)
+    return 0
+  })
+}
+
+async function writeAll(
+  pages: AsyncIterable<readonly EntryRow[]>,
+  listing: Listing<EntryRow>,
+): Promise<void> {
+  for await (const page of pages) await listing.write(page)
+}
+
+/** The database gives the newest first; a log reads the other way, so up to `limit` entries are held. */
+async function writeNewest(
+  io: Io,
+  sql: Sql,
+  query: LogQuery,
+  limit: number,
+  listing: Listing<EntryRow>,
+): Promise<void> {
+  const found: EntryRow[] = []
+  let before: EntryCursor | null = null
+  do {
+    const page = await listEntries(sql, query.filter, { limit: Math.min(PAGE, limit - found.length), before })
+    found.push(...page.entries)
+    before = page.next
+  } while (before !== null && found.length < limit)
+  await listing.write(found.toReversed())
+  if (before !== null) io.stderr.write(`the newest ${limit}; --limit all prints every one\n`)
+}
+
+/** Ends cleanly on SIGINT and SIGTERM, and within a second when nobody reads its output any more. */
+async function follow(io: Io, sql: Sql, query: LogQuery, listing: Listing<EntryRow>): Promise<void> {
+  const ended = new AbortController()
+  const end = (): void => {
+    ended.abort()
+    setTimeout(() => io.exit(1), LAST_OUTPUT_MS).unref()
+  }
+  const release = [io.onSignal('SIGINT', end), io.onSignal('SIGTERM', end)]
+  try {
+    const { since } = query.filter
+    const from = since === undefined ? {} : { from: since }
+    const options = { signal: ended.signal, pollMs: FOLLOW_POLL_MS, ...from }
+    await writeAll(followEntries(sql, query.filter, options), listing)
+  } finally {
+    for (const off of release) off()
+  }
+}

@@ -1,0 +1,241 @@
+import { createInterface } from 'node:readline/promises'
+import type { Command } from 'commander'
+import type { TenantState } from '../../model/grant.ts'
+import { StoreError } from '../../store/errors.ts'
+import type { Sql } from '../../store/sql.ts'
+import { DEFAULT_LOG_POLICY, LOG_POLICIES, type LogPolicy } from '../../model/log-policy.ts'
+import {
+  createTenant,
+  getTenant,
+  listTenants,
+  setTenantState,
+  updateTenant,
+  type Tenant,
+  type TenantSettings,
+} from '../../store/directory/tenants.ts'
+import { awaitFollowers, DEFAULT_WAIT } from '../await-followers.ts'
+import type { Cli } from '../cli.ts'
+import { DATABASE_OPTIONS, addConfigFlags } from '../configuration.ts'
+import { nameDatabase, withDatabase, type OpenDatabase } from '../context.ts'
+import { UsageError } from '../errors.ts'
+import { addFormatFlags, collect, readFormat, type FormatFlags } from '../flags.ts'
+import type { ExitCode, Io } from '../output/io.ts'
+import { noTenant, routeProblem } from '../known-names.ts'
+import { openListing, printListing } from '../output/listing.ts'
+import { writeOut } from '../output/output.ts'
+import { Problems, RATE_FORM } from '../problems.ts'
+import { TENANT_SHAPE } from './tenant-shape.ts'
+import { safeJson } from '../output/text.ts'
+
+interface SettingFlags {
+  readonly rate?: string
+  readonly routeRate?: readonly string[]
+  readonly concurrency?: string
+  readonly logPolicy?: string
+  readonly ifVersion?: string
+}
+
+interface TenantFlags extends SettingFlags, FormatFlags {
+  readonly all?: boolean
+  readonly yes?: boolean
+  readonly wait?: boolean
+  readonly waitFor?: string
+}
+
+type Action = (io: Io, slug: string, flags: TenantFlags) => Promise<ExitCode>
+
+const PAGE = 500
+const MAX_CONCURRENCY = 1_000_000
+
+/** Adds `waybill tenants …`. */
+export function addTenantCommands(program: Command, cli: Cli): void {
+  const tenants = program.command('tenants').description('create, list, limit, suspend and delete tenants')
+  const one = (name: string, description: string, action: Action): Command => {
+    const command = tenants.command(`${name} <slug>`).description(description)
+    return addConfigFlags(command, DATABASE_OPTIONS)
+      .option('--json', 'print one JSON object')
+      .action(async (slug: string, flags: TenantFlags) => cli.finish(await action(cli.io, slug, flags)))
+  }
+  addSettingFlags(one('create', 'create a tenant', create))
+  const listing = tenants.command('list').description('list the tenants').option('--all', 'deleted ones too')
+  addConfigFlags(addFormatFlags(listing), DATABASE_OPTIONS).action(async (flags: TenantFlags) =>
+    cli.finish(await list(cli.io, flags)),
+  )
+  one('show', 'show a tenant', show)
+  addSettingFlags(
+    one('set', 'change the limits of a tenant; takes effect on every gateway at once', set),
+  ).option('--if-version <n>', 'only if the tenant still has this version')
+  addWaitFlags(
+    one('suspend', 'refuse all requests of a tenant until it is resumed', setState('suspended', 'suspended')),
+  )
+  one('resume', 'end the suspension of a tenant', setState('active', 'active'))
+  addWaitFlags(
+    one('delete', 'delete a tenant and revoke its keys, for good; its access log stays', remove).option(
+      '--yes',
+      'do not ask',
+    ),
+  )
+}
+
+function addWaitFlags(command: Command): void {
+  command
+    .option('--wait', 'return when every gateway process has confirmed it; exit 1 naming those that have not')
+    .option('--wait-for <duration>', `longest wait for that (default: ${DEFAULT_WAIT})`)
+}
+
+function addSettingFlags(command: Command): Command {
+  return command
+    .option('--rate <rate>', `requests per second over all routes: ${RATE_FORM}`)
+    .option('--route-rate <route=rate>', 'the same for one route, in place of its own; repeatable', collect)
+    .option('--concurrency <n>', 'requests in flight at once, or none')
+    .option('--log-policy <policy>', `when the access log has no room: ${LOG_POLICIES.join(', ')}`)
+}
+
+/** Reads the flags of `create` and `set`; only what was given is in the result. */
+export function readTenantSettings(flags: SettingFlags, problems: Problems): TenantSettings {
+  return {
+    ...(flags.rate === undefined ? {} : { rateLimit: problems.rate('--rate', flags.rate) }),
+    ...(flags.routeRate === undefined
+      ? {}
+      : { routeRateLimits: problems.routeRates('--route-rate', flags.routeRate) }),
+    ...(flags.concurrency === undefined
+      ? {}
+      : { maxConcurrency: problems.integerOrNone('--concurrency', flags.concurrency, 1, MAX_CONCURRENCY) }),
+    ...(flags.logPolicy === undefined ? {} : { logPolicy: readLogPolicy(flags.logPolicy, problems) }),
+  }
+}
+
+function readLogPolicy(text: string, problems: Problems): LogPolicy {
+  return problems.choice('--log-policy', text, LOG_POLICIES) ?? DEFAULT_LOG_POLICY
+}
+
+async function create(io: Io, slug: string, flags: TenantFlags): Promise<ExitCode> {
+  const problems = new Problems()
+  problems.slug('tenant', slug)
+  const settings = readTenantSettings(flags, problems)
+  problems.throwIfAny()
+  return await withDatabase(io, flags, 'control', async (database) => {
+    await warnOfRoutes(io, database, settings)
+    return await printTenant(io, flags, await createTenant(database.sql, slug, settings))
+  })
+}
+
+async function list(io: Io, flags: TenantFlags): Promise<ExitCode> {
+  const problems = new Problems()
+  const format = readFormat(flags, problems)
+  problems.throwIfAny()
+  return await withDatabase(io, flags, 'control', async (database) => {
+    const { sql } = database
+    const listing = openListing(io, format, TENANT_SHAPE)
+    const includeDeleted = flags.all === true
+    let after = ''
+    for (;;) {
+      const page = await listTenants(sql, { after, limit: PAGE, includeDeleted })
+      await listing.write(page)
+      const last = page.at(-1)
+      if (last === undefined || page.length < PAGE) break
+      after = last.slug
+    }
+    await listing.end()
+    nameDatabase(io, database)
+    return 0
+  })
+}
+
+async function show(io: Io, slug: string, flags: TenantFlags): Promise<ExitCode> {
+  checkSlug(slug)
+  return await withDatabase(io, flags, 'control', async ({ sql }) => {
+    const tenant = await getTenant(sql, slug)
+    if (tenant !== null) return await printTenant(io, flags, tenant)
+    throw await noTenant(sql, slug)
+  })
+}
+
+async function set(io: Io, slug: string, flags: TenantFlags): Promise<ExitCode> {
+  const problems = new Problems()
+  problems.slug('tenant', slug)
+  const settings = readTenantSettings(flags, problems)
+  const ifVersion =
+    flags.ifVersion === undefined
+      ? null
+      : problems.integer('--if-version', flags.ifVersion, 1, Number.MAX_SAFE_INTEGER)
+  if (Object.keys(settings).length === 0) {
+    problems.add('nothing to set: give --rate, --route-rate, --concurrency or --log-policy')
+  }
+  problems.throwIfAny()
+  return await withDatabase(io, flags, 'control', async (database) => {
+    const { sql } = database
+    await warnOfRoutes(io, database, settings)
+    const tenant = await updateTenant(sql, slug, settings, ifVersion).catch(hintAt(sql, slug))
+    return await printTenant(io, flags, tenant)
+  })
+}
+
+/** Another gateway may have such a route: it is said, not refused. A limit that is removed may be of a route that has gone. */
+async function warnOfRoutes(io: Io, { sql, config }: OpenDatabase, settings: TenantSettings): Promise<void> {
+  for (const [route, rate] of Object.entries(settings.routeRateLimits ?? {})) {
+    const problem = rate === null ? null : await routeProblem(sql, config, route)
+    if (problem !== null) io.stderr.write(`warning: --route-rate: ${problem.text}\n`)
+  }
+}
+
+function setState(state: TenantState, adjective: string): Action {
+  return async (io, slug, flags) => {
+    checkSlug(slug)
+    const problems = new Problems()
+    const timeoutMs = problems.durationMs('--wait-for', flags.waitFor ?? DEFAULT_WAIT)
+    if (flags.waitFor !== undefined && flags.wait !== true) problems.add('--wait-for needs --wait')
+    problems.throwIfAny()
+    return await withDatabase(io, flags, 'control', async ({ sql }) => {
+      const { tenant, changed } = await setTenantState(sql, slug, state).catch(hintAt(sql, slug))
+      io.stderr.write(`tenant ${slug} ${changed ? 'is now' : 'was already'} ${adjective}\n`)
+      const change = { table: 'tenants', id: slug, timeoutMs } as const
+      const code = flags.wait === true ? await awaitFollowers(io, sql, change) : 0
+      if (flags.json === true) await printTenant(io, flags, tenant)
+      return code
+    })
+  }
+}
+
+async function remove(io: Io, slug: string, flags: TenantFlags): Promise<ExitCode> {
+  checkSlug(slug)
+  if (flags.yes !== true && !(await isConfirmed(io, slug))) {
+    io.stderr.write('nothing was deleted\n')
+    return 1
+  }
+  return await setState('deleted', 'deleted, and its keys are revoked')(io, slug, flags)
+}
+
+/** Asks at the terminal; where there is none, `--yes` is required. */
+async function isConfirmed(io: Io, slug: string): Promise<boolean> {
+  if (!io.isTty.stdin) throw new UsageError(['--yes is required where there is no terminal to ask at'])
+  const terminal = createInterface({ input: io.stdin, output: io.stderr })
+  try {
+    const closed = new Promise<string>((resolve) => terminal.once('close', () => resolve('')))
+    const question = `This cannot be undone. Type the tenant's name to delete it and revoke its keys: `
+    const answer = await Promise.race([terminal.question(question), closed])
+    return answer.trim() === slug
+  } finally {
+    terminal.close()
+  }
+}
+
+/** For what the store rejects with: a tenant that is not there may be another one mistyped. */
+function hintAt(sql: Sql, slug: string): (error: unknown) => Promise<never> {
+  return async (error) => {
+    const isMissing = error instanceof StoreError && error.code === 'tenant_not_found'
+    throw isMissing ? await noTenant(sql, slug) : error
+  }
+}
+
+function checkSlug(slug: string): void {
+  const problems = new Problems()
+  problems.slug('tenant', slug)
+  problems.throwIfAny()
+}
+
+async function printTenant(io: Io, flags: TenantFlags, tenant: Tenant): Promise<ExitCode> {
+  if (flags.json === true) await writeOut(io.stdout, `${safeJson(TENANT_SHAPE.toOutput(tenant), 2)}\n`)
+  else await printListing(io, 'table', TENANT_SHAPE, [tenant])
+  return 0
+}

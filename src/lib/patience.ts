@@ -1,0 +1,55 @@
+import type { Clock } from './time/clock.ts'
+
+/** The code of a disk that has not answered in time. */
+const TIMEOUT = 'timeout'
+
+/**
+ * Bounds the wait for something that cannot be broken off, as a write to a disk that hangs: after `timeoutMs` the call is given up,
+ * and until it has ended after all no other is begun.
+ */
+export class Patience {
+  readonly #clock: Clock
+  readonly #timeoutMs: number
+  /** Calls that were given up and have not ended. */
+  #lost = 0
+
+  constructor(clock: Clock, timeoutMs: number) {
+    this.#clock = clock
+    this.#timeoutMs = timeoutMs
+  }
+
+  /**
+   * Begins a call, and waits for it. Rejects as the call does; with the code `timeout` when it takes too long, or when an earlier one
+   * still hangs: then nothing is begun. `isGivenUp` tells the call that nobody waits for it any more: what it does then, it must undo.
+   */
+  async wait<T>(begin: (isGivenUp: () => boolean) => Promise<T>): Promise<T> {
+    if (this.#lost > 0) throw timeout()
+    let isGivenUp = false
+    const call = begin(() => isGivenUp)
+    return await new Promise<T>((resolve, reject) => {
+      const cancel = this.#clock.after(this.#timeoutMs, () => {
+        isGivenUp = true
+        this.#lost++
+        reject(timeout())
+      })
+      const ended = (): void => {
+        cancel()
+        if (isGivenUp) this.#lost--
+      }
+      call.then(
+        (result) => {
+          ended()
+          resolve(result)
+        },
+        (error: unknown) => {
+          ended()
+          reject(error)
+        },
+      )
+    })
+  }
+}
+
+function timeout(): Error {
+  return Object.assign(new Error('the disk does not answer'), { code: TIMEOUT })
+}

@@ -1,0 +1,188 @@
+import { setImmediate } from 'node:timers/promises'
+import { Registry, collectDefaultMetrics, type Metric } from 'prom-client'
+import { BACKGROUND_FAMILIES, TENANT_FAMILIES } from './background-families.ts'
+import {
+  NONE_LABEL,
+  OTHER_LABEL,
+  type Family,
+  type FamilySamples,
+  type Reading,
+  type Sample,
+  type TenantCounts,
+} from './family.ts'
+import { PROCESS_FAMILIES } from './process-families.ts'
+import { TRAFFIC_FAMILIES } from './traffic-families.ts'
+import { CANARY_TENANT } from '../model/canary.ts'
+import type { AccountStats, StatsSources } from '../model/stats.ts'
+
+export interface MetricsOptions {
+  /** Tenants with a label of their own; the others are summed under `__other__`. 0 leaves the tenant families out. */
+  readonly tenantLabels: number
+  /** Version of the product. */
+  readonly version: string
+}
+
+/** Node's and the system's own numbers of a process that has no others. */
+export class ProcessMetrics {
+  readonly #registry = new Registry()
+
+  /** Starts monitors that end with the process: make only one. */
+  constructor() {
+    collectDefaultMetrics({ register: this.#registry })
+  }
+
+  samples(): Promise<FamilySamples[]> {
+    return Promise.all(this.#registry.getMetricsAsArray().map((metric) => samplesOf(metric)))
+  }
+}
+
+/** The exposition of families that were read elsewhere. */
+export function exposeFamilies(families: readonly FamilySamples[]): Promise<Exposition> {
+  const registry = new Registry()
+  for (const family of families) {
+    registry.registerMetric({ ...family, get: () => Promise.resolve(family) } as unknown as Metric)
+  }
+  return exposeRegistry(registry)
+}
+
+async function exposeRegistry(registry: Registry): Promise<Exposition> {
+  const parts: string[] = []
+  for (const { name } of registry.getMetricsAsArray()) {
+    parts.push(await registry.getSingleMetricAsString(name))
+    await setImmediate()
+  }
+  return { contentType: registry.contentType, body: `${parts.join('\n\n')}\n` }
+}
+
+async function samplesOf(metric: unknown): Promise<FamilySamples> {
+  // prom-client's types hide what its own AggregatorRegistry sends between processes.
+  const { name, help, type, aggregator, values } = await (metric as { get(): Promise<Raw> | Raw }).get()
+  return { name, help, type, merge: aggregator ?? 'sum', values }
+}
+
+/** What a metric of prom-client gives. */
+interface Raw {
+  readonly name: string
+  readonly type: string
+  readonly help: string
+  readonly aggregator?: string | undefined
+  readonly values: readonly Sample[]
+}
+
+/** A scrape's answer. */
+export interface Exposition {
+  readonly contentType: string
+  readonly body: string
+}
+
+/**
+ * Everything that `/metrics` shows. Nothing is counted here: each scrape reads the parts' own plain counters, so that a
+ * request costs an increment on its route's record and no label look-up (measured: prom-client's `inc` 0.22 µs, ours 0.01).
+ */
+export class Metrics {
+  readonly #registry = new Registry()
+  readonly #sources: StatsSources
+  readonly #options: MetricsOptions
+  /** Tenants that have a label; once given, it is kept, or a counter would jump. */
+  readonly #labelled = new Set<string>()
+  #reading: Reading
+  #exposing: Promise<Exposition> | null = null
+
+  /** Also starts Node's event loop and garbage collection monitors, which end with the process: make only one. */
+  constructor(sources: StatsSources, options: MetricsOptions) {
+    this.#sources = sources
+    this.#options = options
+    this.#reading = this.#read()
+    for (const family of this.families) this.#register(family)
+    collectDefaultMetrics({ register: this.#registry })
+  }
+
+  /** The product's own families, in the order of the exposition. */
+  get families(): readonly Family[] {
+    const tenantFamilies = this.#options.tenantLabels > 0 ? TENANT_FAMILIES : []
+    return [...TRAFFIC_FAMILIES, ...BACKGROUND_FAMILIES, ...PROCESS_FAMILIES, ...tenantFamilies]
+  }
+
+  /**
+   * Reads all numbers now; Prometheus text format 0.0.4. While one is under way, whoever asks gets that one. Requests are
+   * served in between: measured with 50 routes and 1,000 tenants, 19 ms in one go became pauses of 5 ms at most.
+   */
+  expose(): Promise<Exposition> {
+    this.#exposing ??= this.#expose().finally(() => {
+      this.#exposing = null
+    })
+    return this.#exposing
+  }
+
+  /** The same numbers one family at a time, for a process that puts those of several together. */
+  async *samples(): AsyncGenerator<FamilySamples> {
+    this.#reading = this.#read()
+    for (const metric of this.#registry.getMetricsAsArray()) {
+      yield await samplesOf(metric)
+      await setImmediate()
+    }
+  }
+
+  async #expose(): Promise<Exposition> {
+    this.#reading = this.#read()
+    return exposeRegistry(this.#registry)
+  }
+
+  #register(family: Family): void {
+    const { name, type, help, merge: aggregator } = family
+    const metric = {
+      name,
+      type,
+      help,
+      get: async () => ({ name, type, help, aggregator, values: [...family.read(this.#reading)] }),
+    }
+    // The registry asks no more of a metric than a name and a get() (prom-client 15, lib/registry.js); its type does.
+    this.#registry.registerMetric(metric as unknown as Metric)
+  }
+
+  #read(): Reading {
+    const { proxy, limits, channel, ledger, writer, vitals, directory, database, pools, droppedLogLines } =
+      this.#sources
+    const proxyStats = proxy()
+    const books = ledger()
+    return {
+      proxy: proxyStats,
+      routes: [...proxyStats.routes],
+      limits: limits(),
+      channel: channel(),
+      totals: books.totals,
+      writer: writer(),
+      vitals: vitals(),
+      directory: directory(),
+      database: database(),
+      pools: [...pools()],
+      droppedLogLines: droppedLogLines(),
+      tenants: this.#tenantsByLabel(books.accounts()),
+      version: this.#options.version,
+    }
+  }
+
+  #tenantsByLabel(accounts: Iterable<AccountStats>): Map<string, TenantCounts> {
+    const byLabel = new Map<string, TenantCounts>()
+    if (this.#options.tenantLabels === 0) return byLabel
+    const other = { requests: 0, dropped: 0 }
+    for (const { tenant, accepted, dropped } of accounts) {
+      if (tenant === CANARY_TENANT) continue
+      const lost = Object.values(dropped).reduce((sum, count) => sum + count, 0)
+      if (this.#hasLabel(tenant)) {
+        byLabel.set(tenant === '' ? NONE_LABEL : tenant, { requests: accepted, dropped: lost })
+      } else {
+        other.requests += accepted
+        other.dropped += lost
+      }
+    }
+    return byLabel.set(OTHER_LABEL, other)
+  }
+
+  #hasLabel(tenant: string): boolean {
+    if (this.#labelled.has(tenant)) return true
+    if (tenant === OTHER_LABEL || this.#labelled.size >= this.#options.tenantLabels) return false
+    this.#labelled.add(tenant)
+    return true
+  }
+}

@@ -1,0 +1,208 @@
+import { resolve } from 'node:path'
+import type { StateReason } from '../../admin/handlers.ts'
+import type { Config } from '../../config/config.ts'
+import { backoffMs } from '../../lib/time/backoff.ts'
+import type { Logger } from '../../logger/logger.ts'
+import { isEmbedded, parseDatabaseUrl, type DatabaseTarget } from '../../model/database-target.ts'
+import { MIGRATIONS_DIR, migrate, pendingMigrations } from '../../store/migrate.ts'
+import { ensurePartitions } from '../../store/entries/partitions.ts'
+import { readClock } from '../../store/entries/retention.ts'
+import { closeSql, openControl, sqlStateOf, type Sql } from '../../store/sql.ts'
+import { StoreError } from '../../store/errors.ts'
+import { workerCount } from '../cluster/worker-config.ts'
+import { connectionsNeeded, embeddedSettings } from './connections.ts'
+import { DatabaseChecks } from './database-checks.ts'
+import { RetentionUpkeep } from './retention-upkeep.ts'
+
+/** The database that the configuration names, or the embedded one, started. */
+export interface GatewayDatabase {
+  readonly target: DatabaseTarget
+  readonly readerTarget: DatabaseTarget
+  /** Lets go of the embedded server; nothing for any other. Idempotent. */
+  release(): Promise<void>
+}
+
+/** Finds or starts the database. Rejects when the embedded one cannot be started. */
+export async function openGatewayDatabase(
+  config: Config,
+  onProgress: (message: string) => void,
+): Promise<GatewayDatabase> {
+  const { 'database.url': url, 'database.readerUrl': readerUrl, stateDir } = config.options
+  if (!isEmbedded(url)) {
+    const target = parseDatabaseUrl(url)
+    const readerTarget = readerUrl === '' ? target : parseDatabaseUrl(readerUrl)
+    return { target, readerTarget, release: () => Promise.resolve() }
+  }
+  const { startEmbeddedPostgres } = await import('../../embedded/postgres.ts')
+  const settings = embeddedSettings(workerCount(config))
+  const embedded = await startEmbeddedPostgres({ stateDir: resolve(stateDir), onProgress, settings })
+  const target: DatabaseTarget = { ...embedded.connection, password: null, tls: 'disable' }
+  return { target, readerTarget: target, release: () => embedded.stop() }
+}
+
+const DAY_MS = 86_400_000
+const UPKEEP_INTERVAL_MS = 3_600_000
+const RETRY_MIN_MS = 200
+const RETRY_MAX_MS = 10_000
+
+/**
+ * A refusal that waiting does not mend: a wrong password or database name (SQLSTATE class 28, 3D000), a pooler that does not take
+ * the session's settings (08P01), a schema that is not ours.
+ */
+export function isFatalDatabaseError(error: unknown): boolean {
+  const state = sqlStateOf(error)
+  if (state !== null) return state.startsWith('28') || state === '3D000' || state === '08P01'
+  return error instanceof StoreError && error.code !== 'partition_failed' && error.code !== 'migration_locked'
+}
+
+/**
+ * Keeps the schema and the daily partitions as they should be: migrates once, makes partitions ahead and drops expired ones
+ * every hour. While the database is away it tries again, with back-off; the gateway serves meanwhile.
+ */
+export class DatabaseUpkeep {
+  /** For all short statements of the gateway, not only for those of the upkeep. Whoever has it closes it. */
+  readonly control: Sql
+  readonly #target: DatabaseTarget
+  readonly #partitionsAheadDays: number
+  readonly #retention: RetentionUpkeep
+  readonly #checks: DatabaseChecks
+  readonly #logger: Logger
+  readonly #now: () => number
+  #isMigrated = false
+  #attempt = 0
+  #timer: NodeJS.Timeout | null = null
+  #isStopped = false
+  #running: Promise<void> = Promise.resolve()
+  #started: Promise<boolean> | null = null
+
+  constructor(parts: {
+    target: DatabaseTarget
+    options: { retentionDays: number; partitionsAheadDays: number; maxClockOffsetMs: number }
+    checks: DatabaseChecks
+    logger: Logger
+    /** Epoch milliseconds; `Date.now` unless told. */
+    now?: () => number
+  }) {
+    this.#target = parts.target
+    this.control = openControl(parts.target)
+    this.#checks = parts.checks
+    this.#partitionsAheadDays = parts.options.partitionsAheadDays
+    this.#logger = parts.logger
+    this.#now = parts.now ?? Date.now
+    const { target, options, logger } = parts
+    this.#retention = new RetentionUpkeep({ target, options, logger, now: this.#now })
+  }
+
+  /** What is not as it should be of the database, although it serves. */
+  get warnings(): readonly StateReason[] {
+    return this.#checks.warnings
+  }
+
+  /**
+   * First attempt, awaited; later ones go on in the background. Resolves false when the database is away, rejects when it
+   * refused for good. A second call returns the same promise: so the database can be asked before anybody waits for it.
+   */
+  start(onProgress: (message: string) => void): Promise<boolean> {
+    this.#started ??= this.#start(onProgress)
+    return this.#started
+  }
+
+  async #start(onProgress: (message: string) => void): Promise<boolean> {
+    try {
+      await this.#once(onProgress)
+      this.#schedule(UPKEEP_INTERVAL_MS)
+      return true
+    } catch (error) {
+      if (sqlStateOf(error) === '08P01')
+        this.#logger.error({}, 'is the database a pooler? See README, PgBouncer')
+      if (isFatalDatabaseError(error)) throw error
+      this.#failed(error)
+      return false
+    }
+  }
+
+  /** Ends the timer and waits for the run under way, which its statements' own bounds end. Idempotent. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    await this.#retention.stop()
+    await this.#running
+  }
+
+  async #once(onProgress: (message: string) => void): Promise<void> {
+    // Asked on the handle whose statements are bounded: a server that froze must not hold up the start.
+    if (!this.#isMigrated && (await pendingMigrations(this.control, MIGRATIONS_DIR)).length > 0) {
+      const sql = openControl(this.#target, {
+        applicationName: 'waybill migrate',
+        max: 1,
+        hasLongStatements: true,
+      })
+      try {
+        await migrate(sql, { migrationsDir: MIGRATIONS_DIR, allowDestructive: false, onProgress })
+      } finally {
+        await closeSql(sql, 1000)
+      }
+    }
+    this.#isMigrated = true
+    // By the database's clock, and from yesterday on: entries of just before midnight, and of a clock that is a little behind.
+    const { databaseMs } = await readClock(this.control, this.#now)
+    const made = await ensurePartitions(
+      this.control,
+      new Date(databaseMs - DAY_MS),
+      this.#partitionsAheadDays + 2,
+    )
+    const { dropped } = await this.#retention.run(this.control)
+    if (made.length + dropped.length > 0) this.#logger.info({ made, dropped }, 'partitions kept')
+    if (this.#attempt > 0) this.#logger.info('database is back')
+    this.#attempt = 0
+    // At the start, once the database is back, and every hour. Nobody waits for it.
+    void this.#checks.run(this.control)
+  }
+
+  #failed(error: unknown): void {
+    const waitMs = backoffMs(this.#attempt, RETRY_MIN_MS, RETRY_MAX_MS, Math.random)
+    if (this.#attempt === 0) this.#logger.warn({ err: error }, 'database upkeep failed; trying again')
+    this.#attempt++
+    this.#schedule(waitMs)
+  }
+
+  #schedule(waitMs: number): void {
+    if (this.#isStopped) return
+    this.#timer = setTimeout(() => {
+      this.#running = this.#once(() => {}).then(
+        () => this.#schedule(UPKEEP_INTERVAL_MS),
+        (error: unknown) => this.#failed(error),
+      )
+    }, waitMs)
+    this.#timer.unref()
+  }
+}
+
+/** The upkeep as the configuration wants it. */
+export function upkeepOf(
+  config: Config,
+  database: GatewayDatabase,
+  logger: Logger,
+  mode: 'serve' | 'demo',
+): DatabaseUpkeep {
+  const { options } = config
+  const retentionDays = options['accessLog.retentionDays']
+  const partitionsAheadDays = options['accessLog.partitionsAheadDays']
+  const maxClockOffsetMs = options['database.maxClockOffsetMs']
+  const workers = workerCount(config)
+  const { target, readerTarget } = database
+  const checks = new DatabaseChecks({
+    readerTarget,
+    workers,
+    needed: connectionsNeeded(workers),
+    // The demo says where its data are, and is no production.
+    embeddedIn: mode === 'serve' && options['database.url'] === '' ? resolve(options.stateDir) : null,
+    logger,
+  })
+  return new DatabaseUpkeep({
+    target,
+    options: { retentionDays, partitionsAheadDays, maxClockOffsetMs },
+    checks,
+    logger,
+  })
+}

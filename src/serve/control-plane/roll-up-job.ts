@@ -1,0 +1,103 @@
+import type { Config } from '../../config/config.ts'
+import type { Logger } from '../../logger/logger.ts'
+import type { DatabaseTarget } from '../../model/database-target.ts'
+import { type FoldOptions, foldLedger } from '../../store/audit/ledger-fold.ts'
+import { foldLives } from '../../store/audit/past-lives.ts'
+import { boundRollUps, rollUp, type RollUpRetention } from '../../store/entries/roll-ups.ts'
+import { closeSql, openControl, type Sql } from '../../store/sql.ts'
+
+const CLOSE_SQL_MS = 1000
+
+/** When ledger rows, and lives, are summed up. */
+interface FoldTimes extends FoldOptions {
+  readonly livesDays: number
+}
+
+/** Days become final, and ledger rows old enough, once a day. */
+const BOUND_INTERVAL_MS = 3_600_000
+
+/**
+ * Brings the counts per minute up to date, on a handle of its own: catching up after an outage takes longer than the control
+ * plane's statements may. Bounds them, and the ledger whose batches they have taken in. Any number of gateways may run it; one at
+ * a time does the work.
+ */
+export class RollUpJob {
+  readonly #sql: Sql
+  readonly #intervalMs: number
+  readonly #retention: RollUpRetention
+  readonly #fold: FoldTimes
+  #boundedTick = -Infinity
+  readonly #logger: Logger
+  #timer: NodeJS.Timeout | null = null
+  #isStopped = false
+  #isFailing = false
+
+  constructor(parts: {
+    target: DatabaseTarget
+    intervalMs: number
+    retention: RollUpRetention
+    fold: FoldTimes
+    logger: Logger
+  }) {
+    this.#sql = openControl(parts.target, {
+      applicationName: 'waybill roll-ups',
+      max: 1,
+      hasLongStatements: true,
+    })
+    this.#intervalMs = parts.intervalMs
+    this.#retention = parts.retention
+    this.#fold = parts.fold
+    this.#logger = parts.logger
+  }
+
+  start(): void {
+    this.#schedule(this.#intervalMs)
+  }
+
+  /** Ends the run under way with its connection; its transaction rolls back and the next run does it again. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    await closeSql(this.#sql, CLOSE_SQL_MS)
+  }
+
+  #schedule(waitMs: number): void {
+    if (this.#isStopped) return
+    this.#timer = setTimeout(() => void this.#run(), waitMs)
+    this.#timer.unref()
+  }
+
+  async #run(): Promise<void> {
+    try {
+      const { state } = await rollUp(this.#sql)
+      if (state === 'caught_up' && performance.now() - this.#boundedTick >= BOUND_INTERVAL_MS) {
+        await boundRollUps(this.#sql, this.#retention)
+        const fold = await foldLedger(this.#sql, this.#fold)
+        if (fold.batches > 0)
+          this.#logger.info({ batches: fold.batches }, 'old batches of the ledger summed up')
+        await foldLives(this.#sql, this.#fold)
+        if (fold.state !== 'more') this.#boundedTick = performance.now()
+      }
+      this.#isFailing = false
+      this.#schedule(state === 'more' ? 0 : this.#intervalMs)
+    } catch (error) {
+      if (!this.#isFailing && !this.#isStopped)
+        this.#logger.warn({ err: error }, 'roll-ups failed; trying again')
+      this.#isFailing = true
+      this.#schedule(this.#intervalMs)
+    }
+  }
+}
+
+/** The job's times as the configuration has them. */
+export function rollUpTimes(o: Config['options']): {
+  intervalMs: number
+  retention: RollUpRetention
+  fold: FoldTimes
+} {
+  return {
+    intervalMs: o['rollUps.intervalMs'],
+    fold: { ledgerDays: o['accessLog.ledgerDays'], livesDays: o['accessLog.livesDays'] },
+    retention: { minutesDays: o['rollUps.minutesDays'], days: o['rollUps.retentionDays'] },
+  }
+}

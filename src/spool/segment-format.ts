@@ -1,0 +1,113 @@
+import { crc32 } from 'node:zlib'
+import type { Batch } from '../writer/batch/batch.ts'
+
+/*
+ * A segment is a file of frames, one batch each, nothing between them; numbers are little-endian:
+ *
+ *   magic 4 │ version 2 │ 0: 2 │ header length 4 │ body length 4 │ rows 4 │ CRC-32 of header and body 4 │ CRC-32 of these 24 bytes 4
+ *   header: JSON, all of the batch but its rows    body: the COPY text that was, or would have been, sent
+ *
+ * The magic's first two bytes occur in no UTF-8 text, so that it is found again after damage.
+ */
+const MAGIC = Buffer.from([0xff, 0xfe, 0x57, 0x42])
+const VERSION = 1
+
+/** No writer of ours makes frames as long as this; a length beyond it is damage, and must not be believed for the memory's sake. */
+const MAX_FRAME_BYTES = 512 * 1024 * 1024
+
+/** Length of the part before the header. */
+export const HEAD_BYTES = 28
+
+/** What the first bytes of a frame say. */
+export interface FrameHead {
+  readonly headerBytes: number
+  readonly bodyBytes: number
+  /** Rows in the body. */
+  readonly entries: number
+  readonly checksum: number
+  /** Of the whole frame. */
+  readonly totalBytes: number
+}
+
+/** The pieces of a frame, in order, and their length. */
+export interface EncodedFrame {
+  readonly pieces: readonly Buffer[]
+  readonly bytes: number
+}
+
+/** The batch as a frame. The body is not copied. */
+export function encodeFrame(batch: Batch): EncodedFrame {
+  const { body, entries, tenants, rowsDigest, digest, ...rest } = batch
+  const header = Buffer.from(
+    JSON.stringify({
+      ...rest,
+      // A Map has no JSON, and an object would not keep every key.
+      tenants: [...tenants],
+      rowsDigest: rowsDigest.toString('hex'),
+      digest: digest.toString('hex'),
+    }),
+  )
+  const head = Buffer.alloc(HEAD_BYTES)
+  MAGIC.copy(head)
+  head.writeUInt16LE(VERSION, 4)
+  head.writeUInt32LE(header.length, 8)
+  head.writeUInt32LE(body.length, 12)
+  head.writeUInt32LE(entries, 16)
+  head.writeUInt32LE(crc32(body, crc32(header)), 20)
+  head.writeUInt32LE(crc32(head.subarray(0, 24)), 24)
+  return { pieces: [head, header, body], bytes: HEAD_BYTES + header.length + body.length }
+}
+
+/** The head at the start of `bytes`; null when there is none, or a damaged one. */
+export function decodeHead(bytes: Buffer): FrameHead | null {
+  if (bytes.length < HEAD_BYTES || !bytes.subarray(0, 4).equals(MAGIC)) return null
+  if (bytes.readUInt32LE(24) !== crc32(bytes.subarray(0, 24)) || bytes.readUInt16LE(4) !== VERSION)
+    return null
+  const headerBytes = bytes.readUInt32LE(8)
+  const bodyBytes = bytes.readUInt32LE(12)
+  if (headerBytes + bodyBytes > MAX_FRAME_BYTES) return null
+  return {
+    headerBytes,
+    bodyBytes,
+    entries: bytes.readUInt32LE(16),
+    checksum: bytes.readUInt32LE(20),
+    totalBytes: HEAD_BYTES + headerBytes + bodyBytes,
+  }
+}
+
+/** Whether a later version has written the frame that begins here: its head is whole, and not for us. */
+export function isNewerFormat(bytes: Buffer): boolean {
+  if (bytes.length < HEAD_BYTES || !bytes.subarray(0, 4).equals(MAGIC)) return false
+  return bytes.readUInt32LE(24) === crc32(bytes.subarray(0, 24)) && bytes.readUInt16LE(4) > VERSION
+}
+
+/** The batch of the frame whose head that is, from what follows the head; null when it is damaged. */
+export function decodePayload(head: FrameHead, payload: Buffer): Batch | null {
+  if (payload.length !== head.totalBytes - HEAD_BYTES || crc32(payload) !== head.checksum) return null
+  try {
+    const header = JSON.parse(payload.toString('utf8', 0, head.headerBytes)) as FrameHeader
+    return {
+      ...header,
+      entries: head.entries,
+      tenants: new Map(header.tenants),
+      rowsDigest: Buffer.from(header.rowsDigest, 'hex'),
+      digest: Buffer.from(header.digest, 'hex'),
+      body: payload.subarray(head.headerBytes),
+    }
+  } catch {
+    // Right checksums, and not what they should be of: a file that no writer of ours has made.
+    return null
+  }
+}
+
+/** Where the next frame may begin, from `start` on; -1 for nowhere. */
+export function findMagic(bytes: Buffer, start: number): number {
+  return bytes.indexOf(MAGIC, start)
+}
+
+/** The JSON of a frame. Its checksum vouches for its form. */
+interface FrameHeader extends Omit<Batch, 'body' | 'entries' | 'tenants' | 'rowsDigest' | 'digest'> {
+  readonly tenants: readonly (readonly [string, number])[]
+  readonly rowsDigest: string
+  readonly digest: string
+}

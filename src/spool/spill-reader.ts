@@ -1,0 +1,78 @@
+import type { Clock } from '../lib/time/clock.ts'
+import { Patience } from '../lib/patience.ts'
+import type { Frame, Reading, Segment } from './segment.ts'
+import type { SpillLog } from './spill-log.ts'
+
+/** A read that takes longer is given up: a file system that hangs must not hold up the segments behind. */
+const READ_TIMEOUT_MS = 10_000
+
+/** A batch on disk. */
+export interface Spilled {
+  readonly segment: Segment
+  readonly frame: Frame
+}
+
+/** Reads what waits in segments; counts, tells and steps over what is damaged. */
+export class SpillReader {
+  readonly #clock: Clock
+  readonly #log: SpillLog
+  readonly #counts: { damaged: number; torn: number }
+  /** Of each segment by itself: one that hangs blames no other. */
+  readonly #patience = new WeakMap<Segment, Patience>()
+
+  constructor(parts: {
+    readonly clock: Clock
+    readonly log: SpillLog
+    readonly counts: { damaged: number; torn: number }
+  }) {
+    this.#clock = parts.clock
+    this.#log = parts.log
+    this.#counts = parts.counts
+  }
+
+  /**
+   * The first batches of the segment that are neither settled nor set aside, up to the limits but at least one; none when there is
+   * none. Rejects with the system's error, with `timeout`, or with what is said of the file (see Segment).
+   */
+  async read(segment: Segment, limits: { entries: number; bytes: number }): Promise<Spilled[]> {
+    let patience = this.#patience.get(segment)
+    if (patience === undefined) {
+      patience = new Patience(this.#clock, READ_TIMEOUT_MS)
+      this.#patience.set(segment, patience)
+    }
+    return await patience.wait((isGivenUp) => this.#read(segment, limits, isGivenUp))
+  }
+
+  async #read(
+    segment: Segment,
+    limits: { entries: number; bytes: number },
+    isGivenUp: () => boolean,
+  ): Promise<Spilled[]> {
+    const found: Spilled[] = []
+    let entries = 0
+    let bytes = 0
+    for (let at = segment.cursor; ;) {
+      const reading = await segment.read(at)
+      if (reading.kind === 'end' || isGivenUp()) return found
+      if (reading.kind !== 'frame') {
+        if (found.length > 0) return found
+        this.#stepOver(segment, reading)
+        at = segment.cursor
+        continue
+      }
+      const { frame } = reading
+      entries += frame.batch.entries
+      bytes += frame.bytes
+      if (found.length > 0 && (entries > limits.entries || bytes > limits.bytes)) return found
+      found.push({ segment, frame })
+      at = frame.offset + frame.bytes
+    }
+  }
+
+  #stepOver(segment: Segment, reading: Exclude<Reading, { kind: 'end' | 'frame' }>): void {
+    this.#log.unread(segment.path, reading)
+    this.#counts[reading.kind]++
+    if (reading.kind === 'damaged') segment.isDamaged = true
+    segment.settle(reading)
+  }
+}

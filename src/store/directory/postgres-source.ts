@@ -1,0 +1,197 @@
+import type {
+  DirectoryChunk,
+  DirectoryConnection,
+  DirectoryPosition,
+  DirectorySource,
+  KeyRecord,
+  TenantRecord,
+} from '../../directory/directory-source.ts'
+import type { DatabaseTarget } from '../../model/database-target.ts'
+import { DatabaseClock } from '../../lib/time/database-clock.ts'
+import type { TenantState } from '../../model/grant.ts'
+import { DEFAULT_LOG_POLICY, type LogPolicy } from '../../model/log-policy.ts'
+import type { RateLimit } from '../../model/route.ts'
+import { confirmFollower, removeFollower, type Follower } from './followers.ts'
+import { readOrigin } from './origin.ts'
+import { touchKeys } from './keys.ts'
+import { closeSql, openControl, type Sql, sqlStateOf } from '../sql.ts'
+import { toRateLimit } from './tenants.ts'
+
+const CHANNEL = 'waybill_directory'
+
+const NO_NOTIFICATIONS: ReadonlySet<string> = new Set(['25006', '0A000', '55000'])
+
+/** Rows that are turned into grants at a stretch: some 5 ms, then the event loop serves requests again. */
+const CHUNK_ROWS = 2000
+
+/** One shape for both tables: a single statement reads them, and so a single snapshot of the database. */
+interface DirectoryRow {
+  type: 'moment' | 'tenant' | 'key'
+  id: string
+  version: number
+  tenant: string
+  digest: string
+  state: TenantState | 'revoked'
+  scopes: string
+  networks: string
+  expires_at_ms: number | null
+  rate_per_second: number | null
+  rate_burst: number | null
+  max_concurrency: number | null
+  log_policy: LogPolicy | null
+  routes: Record<string, RateLimit> | null
+}
+
+/**
+ * The directory's source in PostgreSQL. Loading and listening have one connection of their own, so that nothing else
+ * delays a revocation; uses, and what the follower has applied, are written through `control`. Each load tells `clock` the
+ * database's time.
+ */
+export function openDirectorySource(
+  target: DatabaseTarget,
+  control: Sql,
+  follower: Follower,
+  clock = new DatabaseClock(),
+): DirectorySource {
+  return {
+    connect: (events) => new PostgresDirectoryConnection(target, events, clock),
+    writeUses: (uses) => touchKeys(control, uses),
+    confirm: (position) => confirmFollower(control, follower, position),
+    leave: () => removeFollower(control, follower.instance),
+  }
+}
+
+class PostgresDirectoryConnection implements DirectoryConnection {
+  readonly #sql: Sql
+  readonly #clock: DatabaseClock
+
+  constructor(
+    target: DatabaseTarget,
+    events: { readonly onHint: () => void; readonly onClose: () => void },
+    clock: DatabaseClock,
+  ) {
+    this.#clock = clock
+    // One connection for LISTEN and for the polls: the polls also prove that it still lives.
+    this.#sql = openControl(target, {
+      applicationName: 'waybill directory',
+      max: 1,
+      isKeptOpen: true,
+      hasLongStatements: true, // the refresher bounds each call itself
+      onNotify: (channel) => {
+        if (channel === CHANNEL) events.onHint()
+      },
+      onClose: events.onClose,
+    })
+  }
+
+  async listen(): Promise<boolean> {
+    try {
+      await this.#sql`LISTEN ${this.#sql(CHANNEL)}`
+      return true
+    } catch (error) {
+      // A standby refuses it: read-only transaction, or not supported during recovery.
+      if (NO_NOTIFICATIONS.has(sqlStateOf(error) ?? '')) return false
+      throw error
+    }
+  }
+
+  async load(since: string | null, onChunk: (chunk: DirectoryChunk) => void): Promise<DirectoryPosition> {
+    // Before the rows: should the server change in between, the next load finds another origin.
+    const origin = await readOrigin(this.#sql)
+    let moment: DirectoryRow | undefined
+    let failure: unknown = null
+    const askedTick = this.#clock.tick()
+    // The callback form: the iterator form of postgres.js 3.4.9 ends as if complete when the connection breaks between two
+    // chunks, and half a directory would turn valid keys away. It waits for the callback's promise, undeclared, except for the
+    // last one's: hence nothing may be thrown in there.
+    // oxlint-disable-next-line typescript/no-misused-promises
+    await selectDirectory(this.#sql, since).cursor(CHUNK_ROWS, async (rows) => {
+      try {
+        const first = moment === undefined ? rows.find((row) => row.type === 'moment') : undefined
+        moment ??= first
+        if (first?.expires_at_ms !== null && first !== undefined)
+          this.#clock.observe(first.expires_at_ms, askedTick, this.#clock.tick())
+        onChunk({
+          tenants: rows.filter((row) => row.type === 'tenant').map(toTenantRecord),
+          keys: rows.filter((row) => row.type === 'key').map(toKeyRecord),
+        })
+      } catch (error) {
+        failure ??= error
+      }
+      await nextTurn()
+    })
+    if (failure !== null) throw failure
+    if (moment === undefined) throw new Error('the directory query returned no cursor')
+    return { cursor: moment.id, origin, seen: moment.scopes }
+  }
+
+  async destroy(): Promise<void> {
+    await closeSql(this.#sql, 0)
+  }
+}
+
+/**
+ * Every row that may have changed since the cursor, and the next cursor. A transaction that was running when the cursor was taken
+ * has an id at or above it, because the cursor is the oldest id then in progress (pg_snapshot_xmin, PostgreSQL manual
+ * §9.27.9): whenever it commits, its rows are found. The upper bound leaves out ids that this server has yet to hand out,
+ * which rows restored from another server's dump may bear: they would come with every poll.
+ *
+ * Left out: what has been of no use for 90 days. Until then each refusal can name its own reason.
+ */
+function selectDirectory(sql: Sql, since: string | null) {
+  const changed = (table: 't' | 'k') =>
+    since === null
+      ? sql``
+      : sql`AND ${sql(table)}.changed_xid >= ${since}::text::xid8
+            AND ${sql(table)}.changed_xid < pg_snapshot_xmax(pg_current_snapshot())`
+  return sql<DirectoryRow[]>`
+    SELECT 'moment' AS type, pg_snapshot_xmin(pg_current_snapshot())::text AS id, 0::bigint AS version, '' AS tenant,
+      '' AS digest, 'active' AS state, pg_current_snapshot()::text AS scopes, '' AS networks,
+      extract(epoch FROM clock_timestamp())::float8 * 1000 AS expires_at_ms, -- the database's time
+      NULL::float8 AS rate_per_second, NULL::int AS rate_burst, NULL::int AS max_concurrency, NULL::text AS log_policy,
+      NULL::jsonb AS routes
+    UNION ALL
+    SELECT 'tenant', t.slug, t.version, '', '', t.state, '', '', NULL, t.rate_per_second, t.rate_burst,
+      t.max_concurrency, t.log_policy, t.route_rate_limits
+    FROM tenants t
+    WHERE (t.state <> 'deleted' OR t.updated_at > now() - interval '90 days') ${changed('t')}
+    UNION ALL
+    SELECT 'key', k.id, k.version, k.tenant, k.digest, CASE WHEN k.revoked_at IS NULL THEN 'active' ELSE 'revoked' END,
+      array_to_string(k.scopes, ' '), array_to_string(k.allow_networks, ' '),
+      extract(epoch FROM k.expires_at)::float8 * 1000, k.rate_per_second, k.rate_burst, NULL, NULL, NULL
+    FROM api_keys k
+    WHERE (k.revoked_at IS NULL OR k.revoked_at > now() - interval '90 days')
+      AND (k.expires_at IS NULL OR k.expires_at > now() - interval '90 days') ${changed('k')}`
+}
+
+function toTenantRecord(row: DirectoryRow): TenantRecord {
+  return {
+    slug: row.id,
+    state: row.state === 'revoked' ? 'deleted' : row.state,
+    rateLimit: toRateLimit(row),
+    routeRateLimits: row.routes ?? {},
+    maxConcurrency: row.max_concurrency,
+    logPolicy: row.log_policy ?? DEFAULT_LOG_POLICY,
+    version: row.version,
+  }
+}
+
+function toKeyRecord(row: DirectoryRow): KeyRecord {
+  return {
+    id: row.id,
+    digest: row.digest,
+    tenant: row.tenant,
+    scopes: row.scopes,
+    networks: row.networks,
+    rateLimit: toRateLimit(row),
+    expiresAtMs: row.expires_at_ms,
+    isRevoked: row.state === 'revoked',
+    version: row.version,
+  }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve)
+  })
+}

@@ -1,0 +1,163 @@
+import {
+  type CursoredRow,
+  entryColumns,
+  entryCondition,
+  type EntryCursor,
+  type EntryFilter,
+  type EntryRow,
+  takeCursor,
+} from './entry-filter.ts'
+import { oldestPartitionMs } from './partitions.ts'
+import { readClock } from './retention.ts'
+import type { Sql, TransactionSql } from '../sql.ts'
+import { readScoped } from '../tenant-scope.ts'
+
+export { decodeCursor, encodeCursor } from './entry-filter.ts'
+export { followEntries } from './follow-entries.ts'
+export type { EntryCursor, EntryFilter, EntryRow } from './entry-filter.ts'
+
+const SECOND_MS = 1000
+const DAY_MS = 86_400_000
+
+/** Rows per query and rows per chunk of `streamEntries`. */
+const PAGE_ROWS = 2000
+const CHUNK_ROWS = 500
+
+/**
+ * The newest `limit` entries that the filter permits and that come before the cursor `before`, newest first, and the
+ * cursor of the page after them: null when there is none. Pages do not shift when new entries arrive (keyset, no OFFSET).
+ * With a tenant, the btree (tenant, started_at) gives the order. Without, nothing does, and sorting a day of 50 million
+ * rows would take a minute: so the newest second is looked at first, then eight times as much, and so on, each by BRIN.
+ */
+export async function listEntries(
+  sql: Sql,
+  filter: EntryFilter,
+  options: { readonly limit: number; readonly before?: EntryCursor | null },
+): Promise<{ entries: EntryRow[]; next: EntryCursor | null }> {
+  const before = options.before ?? null
+  const wanted = options.limit + 1 // one more shows whether there is a next page
+  const rows: CursoredRow[] = []
+  for (const window of await windowsBackwards(sql, filter, before)) {
+    const part = { ...window, before, limit: wanted - rows.length }
+    rows.push(...(await readScoped(sql, filter.tenant, (tx) => readWindow(tx, filter, part))))
+    if (rows.length >= wanted) break
+  }
+  const entries = rows.slice(0, options.limit)
+  let next: EntryCursor | null = null
+  for (const row of entries) next = takeCursor(row)
+  return { entries, next: rows.length > options.limit ? next : null }
+}
+
+/**
+ * All entries that the filter permits, oldest first, up to its `until` or else up to now, in chunks of at most 500. Memory is
+ * constant here and in the database, and the consumer may be as slow as it likes: no transaction and no cursor is held
+ * open (a portal would run into the statement timeout, keep partitions from being dropped and not survive a pooler);
+ * each page is a query of its own over a time window that adapts to the density of entries.
+ */
+export async function* streamEntries(
+  sql: Sql,
+  filter: EntryFilter,
+): AsyncGenerator<EntryRow[], void, undefined> {
+  const [first, last] = await extent(sql, filter)
+  let position = { startedAt: new Date(first).toISOString(), id: '00000000-0000-0000-0000-000000000000' }
+  let widthMs = 60 * SECOND_MS
+  let from = first
+  while (from < last) {
+    const to = Math.min(from + widthMs, last)
+    const after = position
+    const rows = await readScoped(sql, filter.tenant, (tx) => readForward(tx, filter, after, new Date(to)))
+    for (let i = 0; i < rows.length; i += CHUNK_ROWS) {
+      const chunk = rows.slice(i, i + CHUNK_ROWS)
+      for (const row of chunk) position = takeCursor(row)
+      yield chunk
+    }
+    if (rows.length === PAGE_ROWS) {
+      from = Math.max(from, Math.floor(Date.parse(position.startedAt)))
+      widthMs = Math.max(SECOND_MS, widthMs / 2)
+    } else {
+      from = to
+      position = { startedAt: new Date(to).toISOString(), id: '00000000-0000-0000-0000-000000000000' }
+      if (rows.length < PAGE_ROWS / 4) widthMs = Math.min(DAY_MS, widthMs * 4)
+    }
+  }
+}
+
+interface Window {
+  /** Inclusive; null for no bound. */
+  readonly from: Date | null
+  /** Exclusive; null for no bound. */
+  readonly to: Date | null
+}
+
+async function windowsBackwards(
+  sql: Sql,
+  filter: EntryFilter,
+  before: EntryCursor | null,
+): Promise<Window[]> {
+  const since = filter.since ?? null
+  const until = filter.until ?? null
+  if (filter.tenant !== undefined) return [{ from: since, to: until }]
+  const oldest = since?.getTime() ?? (await oldestPartitionMs(sql))
+  // No upper bound on the first window unless one is asked for: a gateway's clock may run ahead.
+  const newest = Math.min(
+    before === null ? (await readClock(sql, Date.now)).databaseMs : Date.parse(before.startedAt),
+    until?.getTime() ?? Infinity,
+  )
+  // No window would be read, and that be taken for an empty log.
+  if (!Number.isFinite(oldest + newest)) throw new RangeError('the extent of the log cannot be told')
+  const windows: Window[] = []
+  let to = until
+  for (let widthMs = SECOND_MS, from = newest - widthMs; ; widthMs *= 8, from -= widthMs) {
+    if (from <= oldest) return [...windows, { from: since, to }]
+    windows.push({ from: new Date(from), to })
+    to = new Date(from)
+  }
+}
+
+/** One page of `listEntries`. Reads what the handle may see: within `asTenant`, one tenant's. */
+export async function readWindow(
+  sql: Sql | TransactionSql,
+  filter: EntryFilter,
+  window: Window & { readonly before: EntryCursor | null; readonly limit: number },
+): Promise<CursoredRow[]> {
+  const { from, to, before, limit } = window
+  // The time bound beside the row comparison is what prunes partitions and bounds the index scan.
+  return await sql<CursoredRow[]>`
+    SELECT ${entryColumns(sql)} FROM access_log e
+    WHERE ${entryCondition(sql, filter)}
+      ${from === null ? sql`` : sql`AND e.started_at >= ${from}`}
+      ${to === null ? sql`` : sql`AND e.started_at < ${to}`}
+      ${
+        before === null
+          ? sql``
+          : sql`AND e.started_at <= ${before.startedAt}::text::timestamptz
+                AND (e.started_at, e.id) < (${before.startedAt}::text::timestamptz, ${before.id}::uuid)`
+      }
+    ORDER BY e.started_at DESC, e.id DESC
+    LIMIT ${limit}`
+}
+
+/** One page of `streamEntries`. Reads what the handle may see: within `asTenant`, one tenant's. */
+export async function readForward(
+  sql: Sql | TransactionSql,
+  filter: EntryFilter,
+  after: EntryCursor,
+  to: Date,
+): Promise<CursoredRow[]> {
+  return await sql<CursoredRow[]>`
+    SELECT ${entryColumns(sql)} FROM access_log e
+    WHERE ${entryCondition(sql, filter)}
+      AND e.started_at >= ${after.startedAt}::text::timestamptz AND e.started_at < ${to}
+      AND (e.started_at, e.id) > (${after.startedAt}::text::timestamptz, ${after.id}::uuid)
+    ORDER BY e.started_at, e.id
+    LIMIT ${PAGE_ROWS}`
+}
+
+/** First and last moment (exclusive) worth looking at, epoch milliseconds. */
+async function extent(sql: Sql, filter: EntryFilter): Promise<[number, number]> {
+  const [row] = await sql<{ now: Date }[]>`SELECT clock_timestamp() AS now`
+  const oldest = await oldestPartitionMs(sql)
+  const first = Math.max(filter.since?.getTime() ?? oldest, oldest)
+  // Rounded up: the clock has microseconds, a Date milliseconds.
+  return [first, filter.until?.getTime() ?? (row?.now ?? new Date()).getTime() + 1]
+}

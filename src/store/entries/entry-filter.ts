@@ -1,0 +1,127 @@
+import { CANARY_OUTCOME, CANARY_TENANT } from '../../model/canary.ts'
+import type { Sql, TransactionSql } from '../sql.ts'
+
+/** Which access entries are asked for; what is undefined does not restrict. */
+export interface EntryFilter {
+  readonly tenant?: string
+  readonly route?: string
+  readonly keyId?: string
+  /** A status ('404') or a class of them ('5xx'). */
+  readonly status?: string
+  readonly outcome?: string
+  readonly method?: string
+  /** Plain text, no wildcards. */
+  readonly pathPrefix?: string
+  /** An address, or a network in CIDR notation. */
+  readonly clientIp?: string
+  readonly requestId?: string
+  /** Inclusive. */
+  readonly since?: Date
+  /** Exclusive. */
+  readonly until?: Date
+}
+
+/** A row of `access_log` as it stands. */
+export interface EntryRow {
+  readonly id: string
+  readonly started_at: Date
+  readonly tenant: string | null
+  readonly key_id: string | null
+  readonly route: string | null
+  readonly kind: string | null
+  readonly method: string | null
+  readonly host: string | null
+  readonly path: string | null
+  readonly status: number
+  readonly outcome: string
+  readonly reason: string | null
+  readonly bytes_received: number
+  readonly bytes_sent: number
+  readonly duration_us: number
+  readonly upstream_us: number | null
+  readonly upstream: string | null
+  readonly client_ip: string | null
+  readonly user_agent: string | null
+  readonly request_id: string | null
+  readonly trace_id: string | null
+  readonly ecosystem: string | null
+  readonly package: string | null
+  readonly version: string | null
+  readonly instance: string
+  readonly seq: number
+}
+
+/** The place of an entry in the order of time. */
+export interface EntryCursor {
+  /** Exact to the microsecond, which a Date is not: '2026-11-21T08:00:00.123456Z'. */
+  readonly startedAt: string
+  readonly id: string
+}
+
+const CURSOR_TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z$/
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+/** A cursor as opaque text that is safe in a URL. */
+export function encodeCursor(cursor: EntryCursor): string {
+  return Buffer.from(`${cursor.startedAt} ${cursor.id}`).toString('base64url')
+}
+
+/** What `encodeCursor` was given; null for anything else. */
+export function decodeCursor(text: string): EntryCursor | null {
+  if (text.length > 200) return null
+  const [startedAt = '', id = '', rest] = Buffer.from(text, 'base64url').toString('latin1').split(' ')
+  if (rest !== undefined || !CURSOR_TIME.test(startedAt) || !UUID.test(id)) return null
+  return Number.isNaN(Date.parse(startedAt)) ? null : { startedAt, id }
+}
+
+/** The columns of an `EntryRow` of table `e`, and `cursor_at`, the exact time. */
+export function entryColumns(sql: Sql | TransactionSql) {
+  return sql`
+    e.id, e.started_at, e.tenant, e.key_id, e.route, e.kind, e.method, e.host, e.path, e.status, e.outcome, e.reason,
+    e.bytes_received, e.bytes_sent, e.duration_us, e.upstream_us, e.upstream, host(e.client_ip) AS client_ip, e.user_agent,
+    e.request_id, e.trace_id, e.ecosystem, e.package, e.version, e.instance, e.seq,
+    to_char(e.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS cursor_at`
+}
+
+/** An `EntryRow` on its way out of the database. */
+export type CursoredRow = EntryRow & { cursor_at?: string }
+
+/** Removes the exact time from the row and returns it with the id. */
+export function takeCursor(row: CursoredRow): EntryCursor {
+  const cursor = { startedAt: row.cursor_at ?? '', id: row.id }
+  delete row.cursor_at
+  return cursor
+}
+
+/**
+ * All of the filter but its times, as a condition on table `e`; every value is a parameter. The path is matched by `^@`
+ * (starts with): no wildcards to escape. Canaries are left out unless they are asked for. Throws a RangeError for a status that is neither a code nor a class.
+ */
+export function entryCondition(sql: Sql | TransactionSql, filter: EntryFilter) {
+  const { tenant, route, keyId, status, outcome, method, pathPrefix, clientIp, requestId } = filter
+  return sql`
+    true
+    ${tenant === undefined ? withoutCanaries(sql, filter) : sql`AND e.tenant = ${tenant}`}
+    ${route === undefined ? sql`` : sql`AND e.route = ${route}`}
+    ${keyId === undefined ? sql`` : sql`AND e.key_id = ${keyId}`}
+    ${status === undefined ? sql`` : statusCondition(sql, status)}
+    ${outcome === undefined ? sql`` : sql`AND e.outcome = ${outcome}`}
+    ${method === undefined ? sql`` : sql`AND e.method = ${method}`}
+    ${pathPrefix === undefined ? sql`` : sql`AND e.path ^@ ${pathPrefix}`}
+    ${clientIp === undefined ? sql`` : sql`AND e.client_ip <<= ${clientIp}::inet`}
+    ${requestId === undefined ? sql`` : sql`AND e.request_id = ${requestId}`}`
+}
+
+function withoutCanaries(sql: Sql | TransactionSql, { outcome }: EntryFilter) {
+  return outcome === CANARY_OUTCOME ? sql`` : sql`AND e.tenant IS DISTINCT FROM ${CANARY_TENANT}`
+}
+
+function statusCondition(sql: Sql | TransactionSql, status: string) {
+  if (/^[1-5]xx$/i.test(status)) {
+    const first = Number(status[0]) * 100
+    return sql`AND e.status BETWEEN ${first} AND ${first + 99}`
+  }
+  if (!/^[1-5]\d\d$/.test(status))
+    throw new RangeError('status must be a code such as 404 or a class such as 5xx')
+  return sql`AND e.status = ${Number(status)}`
+}

@@ -1,0 +1,79 @@
+import { Channel } from '../channel/channel.ts'
+import { Ledger } from '../channel/ledger.ts'
+import { Spill } from '../spool/spill.ts'
+import { MemoryFiles } from './files.ts'
+import { FakeClock, FakeStore, INSTANCE, settle } from './writer-parts.ts'
+import { Writer, type WriterOptions } from '../writer/writer.ts'
+
+const OPTIONS: WriterOptions = {
+  flushEntries: 10,
+  flushIntervalMs: 2000,
+  maxBatchEntries: 50,
+  maxBatchBytes: 1e6,
+  backoffMinMs: 100,
+  backoffMaxMs: 5000,
+  spillAfterMs: 1000,
+}
+
+/** For tests: a whole access log as a gateway has it, on a clock, a database and a disk that do as they are told. */
+export class TestLog {
+  readonly clock = new FakeClock()
+  readonly store = new FakeStore(this.clock)
+  readonly disk = new MemoryFiles(() => this.clock.nowMs())
+  readonly ledger = new Ledger()
+  readonly channel: Channel
+  readonly writer: Writer
+  readonly spill: Spill | null
+
+  /** `spillMaxBytes` 0: no spill. */
+  constructor(
+    parts: {
+      readonly capacityEntries?: number
+      readonly spillMaxBytes?: number
+      readonly options?: Partial<WriterOptions>
+    } = {},
+  ) {
+    const { capacityEntries = 1000, spillMaxBytes = 1e7 } = parts
+    const { clock, ledger } = this
+    const logger = { info: () => {}, warn: () => {}, error: () => {} }
+    const channel = new Channel({ capacityEntries, capacityBytes: 1e8, ledger })
+    this.channel = channel
+    this.spill =
+      spillMaxBytes === 0
+        ? null
+        : new Spill({
+            directory: '/spill',
+            instance: INSTANCE,
+            maxBytes: spillMaxBytes,
+            syncIntervalMs: 100,
+            logger,
+            clock,
+            files: this.disk,
+            owners: {
+              us: async () => ({ pid: 1, host: '', space: '', started: '' }),
+              isAlive: async () => true,
+            },
+          })
+    this.writer = new Writer({
+      channel,
+      ledger,
+      store: this.store,
+      ensurePartitions: async () => {},
+      spill: this.spill,
+      channelFill: () => channel.size / capacityEntries,
+      instance: INSTANCE,
+      options: { ...OPTIONS, ...parts.options },
+      logger,
+      clock,
+      random: () => 0.999,
+    })
+    channel.blockedWhen(() => this.writer.isBlocked)
+    this.writer.start()
+  }
+
+  /** Lets time pass. */
+  async pass(ms: number): Promise<void> {
+    await this.clock.advance(ms)
+    await settle()
+  }
+}

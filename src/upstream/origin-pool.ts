@@ -1,0 +1,359 @@
+import type { Route } from '../model/route.ts'
+import { IdleConnections } from './idle-connections.ts'
+import { Claim, Places, type Share } from './places.ts'
+import { ProgressMark, slowest, type MarkedTransfer, type SlowRule, type Transfer } from './slow-transfers.ts'
+import { UpstreamConnection, type ConnectionOwner } from './connection.ts'
+import { QueueDisplacedError } from './failure.ts'
+import type { Dispatched, ResponseReceiver, UpstreamRequest } from './request.ts'
+import { upstreamTarget, type UpstreamTarget } from './socket.ts'
+
+/** What holds for all pools; milliseconds, and bytes per second. */
+export interface PoolOptions {
+  /** A kept connection takes no further request after this, less up to a fifth. */
+  readonly maxAgeMs: number
+  /** How long a connection that one holder had rests before another gets it. */
+  readonly restMs: number
+  /** While others wait, a transfer has to move so many bytes per second, over so long; 0 for no least rate. */
+  readonly slowBytesPerSecond: number
+  readonly slowAfterMs: number
+}
+
+export const DEFAULT_POOL_OPTIONS: PoolOptions = {
+  maxAgeMs: 60_000,
+  restMs: 200,
+  slowBytesPerSecond: 16_384,
+  slowAfterMs: 5000,
+}
+
+/** Who takes a place without a connection of the pool's: a tunnel, which has its own for good. */
+export interface PlaceTaker extends Transfer {
+  /** The place is taken; `release` is owed. */
+  onPlace(place: Place): void
+  /** The place in the queue went to a holder who has less. */
+  onDisplaced(): void
+}
+
+/** A place that a taker has. */
+export interface Place {
+  readonly target: UpstreamTarget
+  /** Gives it back. A second call does nothing. */
+  release(): void
+}
+
+/** Already on a connection: there is no queue to leave. */
+const ON_ITS_WAY: Dispatched = { leave: () => false }
+/** How often idle connections, and the transfers that others wait for, are looked at. */
+const SWEEP_MS = 500
+/**
+ * Connections that may be replaced at once, and per second, because they have not rested and no other is free. Beyond that they are
+ * lent all the same, but for those that are suspect: a connection for each request would cost more than it protects.
+ */
+const REPLACEMENTS = 32
+/** So much less than `maxAgeMs` a connection may live, so that not all of them are renewed at once. */
+const AGE_JITTER = 0.2
+
+/**
+ * Connections to one upstream origin for one route: at most `maxConnections`, kept alive, one request at a time on each; at most
+ * `maxQueued` requests wait for a free one, round by holder (see Places). Tunnels take places too.
+ *
+ * A holder gets the connection that it had last, at once. Another holder gets one that has rested, so that what an upstream in error
+ * sends after its answer is nobody else's answer (RFC 9112 §9.2); else a new one.
+ */
+export class OriginPool implements ConnectionOwner {
+  readonly #target: UpstreamTarget
+  readonly #options: PoolOptions
+  readonly #slowRule: SlowRule
+  readonly #places: Places
+  readonly #open = new Set<UpstreamConnection>()
+  readonly #tunnels = new Set<HeldPlace>()
+  readonly #idle = new IdleConnections()
+  readonly #maxConnections: number
+  #sweeper: NodeJS.Timeout | null = null
+  #replacements = REPLACEMENTS
+  /** The upstream has sent what nobody asked for: its connections stay with whom they are. */
+  #hasStrayed = false
+  #onEmpty: () => void = () => {}
+  /** Takes no new requests. */
+  isClosing = false
+  /** Monotonic milliseconds of the last request. */
+  usedTick = 0
+
+  constructor(origin: string, route: Route, options: PoolOptions) {
+    this.#maxConnections = route.maxConnections
+    this.#options = options
+    this.#slowRule = {
+      bytesPerSecond: options.slowBytesPerSecond,
+      // Well before those who wait have waited too long.
+      afterMs: Math.min(options.slowAfterMs, route.headerTimeoutMs / 4),
+    }
+    this.#places = new Places(route.maxConnections, route.maxQueued)
+    this.#target = upstreamTarget(origin, route)
+  }
+
+  get busy(): number {
+    return this.#places.running
+  }
+
+  get idle(): number {
+    return this.#idle.size
+  }
+
+  get queued(): number {
+    return this.#places.queued
+  }
+
+  /** Sends the request now or queues it; null when the queue is full. `holder`: whose it is. */
+  dispatch(request: UpstreamRequest, receiver: ResponseReceiver, holder: string): Dispatched | null {
+    const share = this.#places.share(holder)
+    if (this.#places.tryTake(share)) {
+      this.#take(share, this.usedTick).send(request, receiver)
+      return ON_ITS_WAY
+    }
+    return this.#enqueue(new RequestClaim(share, this.usedTick, this, request, receiver))
+  }
+
+  /** Takes a place for a tunnel, now or later; null when the queue is full. */
+  reserve(taker: PlaceTaker, holder: string): Dispatched | null {
+    const share = this.#places.share(holder)
+    if (this.#places.tryTake(share)) {
+      this.hold(share, taker)
+      return ON_ITS_WAY
+    }
+    return this.#enqueue(new PlaceClaim(share, this.usedTick, this, taker))
+  }
+
+  /** Ends idle connections, and the others when the requests that are on them, or wait, have ended. */
+  close(): void {
+    this.isClosing = true
+    for (const connection of this.#idle) connection.destroy()
+  }
+
+  /** Breaks every connection off; resolves when all have closed. */
+  destroy(): Promise<void> {
+    this.isClosing = true
+    for (const share of this.#places.shares) {
+      for (let claim = share.first; claim !== null; claim = share.first) this.#places.leave(claim)
+    }
+    this.#stopSweeping()
+    for (const connection of this.#open) connection.destroy()
+    if (this.#open.size === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#onEmpty = resolve
+    })
+  }
+
+  /** See ConnectionOwner: the place goes to who has waited, round by holder. */
+  onFree(connection: UpstreamConnection, isReusable: boolean): void {
+    this.#places.release(connection.share)
+    if (isReusable) this.#idle.add(connection)
+    this.#serve()
+    if (this.isClosing && connection.isIdle) connection.destroy()
+    if (this.#idle.size > 0) this.#startSweeping()
+  }
+
+  /** See ConnectionOwner. */
+  onLost(connection: UpstreamConnection): void {
+    this.#idle.remove(connection)
+  }
+
+  /** See ConnectionOwner. */
+  onStray(): void {
+    this.#hasStrayed = true
+  }
+
+  /** See ConnectionOwner. */
+  onClose(connection: UpstreamConnection): void {
+    this.#open.delete(connection)
+    if (this.#open.size === 0) this.#onEmpty()
+  }
+
+  /** Sends a request whose place has been taken. */
+  send(share: Share, request: UpstreamRequest, receiver: ResponseReceiver): void {
+    this.#take(share, performance.now()).send(request, receiver)
+  }
+
+  /** Hands a place that has been taken to a taker. */
+  hold(share: Share, taker: PlaceTaker): void {
+    const place = new HeldPlace(this.#target, share, taker, (held) => {
+      if (!this.#tunnels.delete(held)) return
+      this.#places.release(share)
+      this.#serve()
+    })
+    this.#tunnels.add(place)
+    taker.onPlace(place)
+  }
+
+  #enqueue(claim: Claim): Dispatched | null {
+    if (!this.#places.enqueue(claim)) return null
+    this.#startSweeping()
+    return { leave: () => this.#places.leave(claim) }
+  }
+
+  #serve(): void {
+    for (let claim = this.#places.next(); claim !== null; claim = this.#places.next()) claim.take()
+  }
+
+  /** A connection for a holder: its own, one that has rested, or a new one. */
+  #take(share: Share, tick: number): UpstreamConnection {
+    const connection = this.#choose(share, tick) ?? this.#connect(share)
+    this.#idle.remove(connection)
+    connection.share = share
+    connection.mark.reset(tick)
+    return connection
+  }
+
+  #choose(share: Share, tick: number): UpstreamConnection | null {
+    let own = this.#idle.ofHolder(share)
+    while (own !== null && own.idleUntilTick < tick) {
+      own.destroy() // and leaves the list
+      own = this.#idle.ofHolder(share)
+    }
+    if (own !== null) return own
+    let { oldest } = this.#idle
+    while (oldest !== null && oldest.idleUntilTick < tick) {
+      oldest.destroy()
+      oldest = this.#idle.oldest
+    }
+    if (oldest === null) return null
+    if (!this.#hasStrayed && tick - oldest.idleSinceTick >= this.#options.restMs) return oldest
+    // The place is counted already.
+    if (this.#places.running + this.#idle.size <= this.#maxConnections) return null
+    if (!this.#hasStrayed && !oldest.isSuspect && this.#replacements < 1) return oldest
+    this.#replacements--
+    oldest.destroy()
+    return null
+  }
+
+  #connect(share: Share): UpstreamConnection {
+    const ageMs = this.#options.maxAgeMs * (1 - AGE_JITTER * Math.random())
+    const connection = new UpstreamConnection(this.#target, this, share, performance.now() + ageMs)
+    this.#open.add(connection)
+    return connection
+  }
+
+  #startSweeping(): void {
+    this.#sweeper ??= setInterval(() => this.#sweep(performance.now()), SWEEP_MS).unref()
+  }
+
+  #stopSweeping(): void {
+    if (this.#sweeper !== null) clearInterval(this.#sweeper)
+    this.#sweeper = null
+  }
+
+  #sweep(tick: number): void {
+    this.#replacements = Math.min(
+      REPLACEMENTS,
+      Math.max(0, this.#replacements) + (REPLACEMENTS * SWEEP_MS) / 1000,
+    )
+    for (const connection of this.#idle) {
+      const { address } = connection
+      const isCurrent = address === null || this.#target.names.leadsTo(this.#target.hostname, address)
+      if (connection.idleUntilTick < tick || !isCurrent) connection.destroy()
+    }
+    if (this.#places.queued > 0) this.#makeRoom(tick)
+    if (this.#idle.size === 0 && this.#places.queued === 0) this.#stopSweeping()
+  }
+
+  /** One who has less than an equal share waits: the slowest transfer of one who has more gives way. */
+  #makeRoom(tick: number): void {
+    const fair = this.#places.fairShare
+    let hungry = 0
+    let greediest: Share | null = null
+    for (const share of this.#places.shares) {
+      const { first } = share
+      const isHungry = first !== null && share.busy + 1 <= Math.max(1, fair)
+      if (isHungry && tick - first.sinceTick >= SWEEP_MS) hungry++
+      if (share.busy > fair && (greediest === null || share.busy > greediest.busy)) greediest = share
+    }
+    if (hungry === 0 || greediest === null) return
+    const spare = Math.max(1, Math.floor(greediest.busy - fair))
+    for (const transfer of slowest(
+      this.#transfersOf(greediest),
+      Math.min(hungry, spare),
+      this.#slowRule,
+      tick,
+    )) {
+      transfer.giveWay()
+    }
+  }
+
+  *#transfersOf(share: Share): Iterable<MarkedTransfer> {
+    for (const { receiver, mark, share: holder } of this.#open) {
+      if (holder !== share || receiver === null) continue
+      yield { mark, transfer: receiver }
+    }
+    for (const { taker, mark, share: holder } of this.#tunnels) {
+      if (holder === share) yield { mark, transfer: taker }
+    }
+  }
+}
+
+class RequestClaim extends Claim {
+  readonly #pool: OriginPool
+  readonly #request: UpstreamRequest
+  readonly #receiver: ResponseReceiver
+
+  constructor(
+    share: Share,
+    sinceTick: number,
+    pool: OriginPool,
+    request: UpstreamRequest,
+    receiver: ResponseReceiver,
+  ) {
+    super(share, sinceTick)
+    this.#pool = pool
+    this.#request = request
+    this.#receiver = receiver
+  }
+
+  override take(): void {
+    this.#pool.send(this.share, this.#request, this.#receiver)
+  }
+
+  override displace(): void {
+    this.#receiver.onError(new QueueDisplacedError(), false)
+  }
+}
+
+class PlaceClaim extends Claim {
+  readonly #pool: OriginPool
+  readonly #taker: PlaceTaker
+
+  constructor(share: Share, sinceTick: number, pool: OriginPool, taker: PlaceTaker) {
+    super(share, sinceTick)
+    this.#pool = pool
+    this.#taker = taker
+  }
+
+  override take(): void {
+    this.#pool.hold(this.share, this.#taker)
+  }
+
+  override displace(): void {
+    this.#taker.onDisplaced()
+  }
+}
+
+class HeldPlace implements Place {
+  readonly target: UpstreamTarget
+  readonly share: Share
+  readonly taker: PlaceTaker
+  readonly mark = new ProgressMark()
+  readonly #onRelease: (place: HeldPlace) => void
+
+  constructor(
+    target: UpstreamTarget,
+    share: Share,
+    taker: PlaceTaker,
+    onRelease: (place: HeldPlace) => void,
+  ) {
+    this.target = target
+    this.share = share
+    this.taker = taker
+    this.#onRelease = onRelease
+  }
+
+  release(): void {
+    this.#onRelease(this)
+  }
+}

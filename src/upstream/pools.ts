@@ -1,0 +1,119 @@
+import type { Route } from '../model/route.ts'
+import type { PoolStats } from '../model/stats.ts'
+import { addressProblem } from './address.ts'
+import { DEFAULT_POOL_OPTIONS, OriginPool, type PlaceTaker, type PoolOptions } from './origin-pool.ts'
+import type { Dispatched, ResponseReceiver, UpstreamRequest } from './request.ts'
+
+/** Thrown when more upstream origins are in use than `proxy.maxUpstreamPools` allows. */
+export class TooManyUpstreamsError extends Error {
+  readonly code = 'WAYBILL_TOO_MANY_UPSTREAMS'
+}
+
+/** Thrown for an upstream whose host, with the tenant's name in it, is none that may be reached. */
+export class UpstreamAddressError extends Error {
+  readonly code = 'WAYBILL_UPSTREAM_ADDRESS'
+}
+
+/** Where a request goes, and whose it is. */
+export interface Destination {
+  readonly route: Route
+  readonly origin: string
+  /** The tenant; where there is none, the client's address. Who shares a pool's places by it. */
+  readonly holder: string
+}
+
+/** All upstream connections of the gateway, by route and origin. A changed route gets new pools; the old ones finish. */
+export class UpstreamPools {
+  readonly #pools = new Map<string, { route: Route; pool: OriginPool }>()
+  /** The pool last used of a route, found without putting a name together; only those that are in `#pools` count. */
+  readonly #last = new WeakMap<Route, { origin: string; pool: OriginPool }>()
+  readonly #maxPools: number
+  readonly #options: PoolOptions
+
+  constructor(options: { maxPools: number; pool?: PoolOptions }) {
+    this.#maxPools = options.maxPools
+    this.#options = options.pool ?? DEFAULT_POOL_OPTIONS
+  }
+
+  get stats(): PoolStats[] {
+    const byRoute = new Map<string, PoolStats>()
+    for (const { route, pool } of this.#pools.values()) {
+      const sum = byRoute.get(route.name) ?? { route: route.name, busy: 0, idle: 0, queued: 0 }
+      byRoute.set(route.name, {
+        route: route.name,
+        busy: sum.busy + pool.busy,
+        idle: sum.idle + pool.idle,
+        queued: sum.queued + pool.queued,
+      })
+    }
+    return [...byRoute.values()]
+  }
+
+  /**
+   * Sends or queues a request; `tick` is now. null when the route's queue is full. Throws `TooManyUpstreamsError` and
+   * `UpstreamAddressError`.
+   */
+  dispatch(
+    to: Destination,
+    request: UpstreamRequest,
+    receiver: ResponseReceiver,
+    tick: number,
+  ): Dispatched | null {
+    return this.#poolFor(to, tick).dispatch(request, receiver, to.holder)
+  }
+
+  /** Takes a place for a tunnel, now or later; otherwise as `dispatch`. */
+  reserve(to: Destination, taker: PlaceTaker, tick: number): Dispatched | null {
+    return this.#poolFor(to, tick).reserve(taker, to.holder)
+  }
+
+  #poolFor({ route, origin }: Destination, tick: number): OriginPool {
+    const last = this.#last.get(route)
+    const isCurrent = last !== undefined && last.origin === origin && !last.pool.isClosing
+    const pool = isCurrent ? last.pool : this.#poolOf(route, origin)
+    if (!isCurrent) this.#last.set(route, { origin, pool })
+    pool.usedTick = tick
+    return pool
+  }
+
+  /** Closes the pools of routes that are no longer configured as they were. Requests on them finish. */
+  retain(routes: readonly Route[]): void {
+    const current = new Set(routes)
+    for (const [name, { route, pool }] of this.#pools) {
+      if (current.has(route)) continue
+      this.#pools.delete(name)
+      pool.close()
+    }
+  }
+
+  async destroy(): Promise<void> {
+    const pools = [...this.#pools.values()]
+    this.#pools.clear()
+    await Promise.all(pools.map(({ pool }) => pool.destroy()))
+  }
+
+  #poolOf(route: Route, origin: string): OriginPool {
+    const name = `${route.name} ${origin}`
+    const found = this.#pools.get(name)
+    if (found?.route === route) return found.pool
+    const problem = route.upstream.origin === origin ? null : addressProblem(origin, route)
+    if (problem !== null) throw new UpstreamAddressError(problem)
+    if (found !== undefined) found.pool.close()
+    if (this.#pools.size >= this.#maxPools && found === undefined) this.#evictUnused()
+    const pool = new OriginPool(origin, route, this.#options)
+    this.#pools.set(name, { route, pool })
+    return pool
+  }
+
+  /** Makes room by closing the pool that was idle longest. */
+  #evictUnused(): void {
+    let oldest: [string, OriginPool] | null = null
+    for (const [name, { pool }] of this.#pools) {
+      if (pool.busy + pool.queued > 0) continue
+      if (oldest === null || pool.usedTick < oldest[1].usedTick) oldest = [name, pool]
+    }
+    if (oldest === null) throw new TooManyUpstreamsError('every upstream pool is in use')
+    this.#pools.delete(oldest[0])
+    oldest[1].close()
+  }
+}

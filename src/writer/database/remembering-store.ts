@@ -1,0 +1,47 @@
+import type { Batch, BatchStore, StoreResult } from '../batch/batch.ts'
+
+/** A store that tells of each batch that the ledger has, in the same turn in which that becomes known. */
+export class RememberingStore implements BatchStore {
+  readonly #store: BatchStore
+  readonly #onStored: (batch: Batch) => void
+
+  /** `onStored` must be quick, and may hear of one batch several times. */
+  constructor(store: BatchStore, onStored: (batch: Batch) => void) {
+    this.#store = store
+    this.#onStored = onStored
+  }
+
+  /** See BatchStore. */
+  async store(batch: Batch, more: readonly Batch[] = []): Promise<StoreResult> {
+    const result = await this.#store.store(batch, more)
+    // Stored under another id, it is not what the ledger has under this one.
+    if (result.isForeign === true) return result
+    if (result.state === 'stored' || more.length === 0) {
+      this.#onStored(batch)
+      for (const each of more) this.#onStored(each)
+    }
+    return result
+  }
+
+  /** See BatchStore. */
+  async storedAmong(batches: readonly Batch[]): Promise<ReadonlySet<Batch>> {
+    const stored = await this.#store.storedAmong(batches)
+    for (const batch of stored) this.#onStored(batch)
+    return stored
+  }
+
+  /** See BatchStore. */
+  probe(batch: Batch): Promise<void> {
+    return this.#store.probe(batch)
+  }
+
+  /** See BatchStore. */
+  close(): Promise<void> {
+    return this.#store.close()
+  }
+
+  /** See BatchStore. */
+  destroy(): void {
+    this.#store.destroy()
+  }
+}
