@@ -30,7 +30,7 @@ function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
 }
 
 /** The schema without what makes it optional, gives a default or transforms it. */
-function bare(schema: z.ZodType): z.ZodType {
+export function bare(schema: z.ZodType): z.ZodType {
   if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault) {
     const inner: unknown = schema.unwrap()
     return inner instanceof z.ZodType ? bare(inner) : schema

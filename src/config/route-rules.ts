@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { cors } from './route-cors.ts'
+import { key } from './route-key.ts'
 import { hostsOverlap, type Route } from '../model/route.ts'
 import {
   DEFAULT_RULES,
@@ -108,13 +109,43 @@ const secretPath = z
 
 /** The keys of a route that tell how its clients and its upstream see each other through the gateway. */
 export const RULE_KEYS = {
-  paths: z.enum(PATH_MODES).default('strict'),
-  reads: z.array(readRule).max(64).default([]),
-  headers: headers.default(DEFAULT_RULES.headers),
-  redactPath: z.array(secretPath).max(64).default([]),
-  redactQuery: z.array(z.string().min(1).max(128).toLowerCase()).max(64).default([]),
-  cors: cors.optional(),
-  rewriteRedirects: z.boolean().default(true),
+  paths: key(
+    z.enum(PATH_MODES).default('strict'),
+    `one of ${PATH_MODES.join(', ')}`,
+    'Whether paths that two servers could read differently are refused, or pass as data',
+  ),
+  reads: key(
+    z.array(readRule).max(64).default([]),
+    'a list such as [PROPFIND, "POST /_search", WebSocket]',
+    'What only reads, besides GET, HEAD and OPTIONS',
+  ),
+  headers: key(
+    headers.default(DEFAULT_RULES.headers),
+    '{ set: { Name: value }, remove: [Name] }',
+    'Fields that the gateway sets, or takes out, towards the upstream; values are secrets',
+    'none',
+  ),
+  redactPath: key(
+    z.array(secretPath).max(64).default([]),
+    'a list such as ["/services/*/*/{secret}"]',
+    'Where secrets stand in paths below the route: entries do not have them',
+  ),
+  redactQuery: key(
+    z.array(z.string().min(1).max(128).toLowerCase()).max(64).default([]),
+    'a list of names',
+    'Query parameters that are secrets, beside the usual ones: entries do not have them',
+  ),
+  cors: key(
+    cors.optional(),
+    'an object with the keys below',
+    'Pages that may use the route from a browser',
+    'what the upstream says of CORS passes',
+  ),
+  rewriteRedirects: key(
+    z.boolean().default(true),
+    'true or false',
+    "The upstream's redirects to itself come back through the route",
+  ),
 }
 
 const keys = z.object(RULE_KEYS)

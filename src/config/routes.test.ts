@@ -1,5 +1,6 @@
 import t from 'tap'
 import { DEFAULT_RULES } from '../model/route-rules.ts'
+import { routeKeys, routeSchema } from './route-keys.ts'
 import { readRoutes } from './routes.ts'
 
 const BASE = { name: 'r', kind: 'generic', path: '/r/', upstream: 'http://u.example/base' }
@@ -210,3 +211,18 @@ void t.test(
     t.same(problemsOf({ auth: 'key', rateLimit }), [])
   },
 )
+
+void t.test('each key of a route says what it does, what is allowed, and what holds without it', (t) => {
+  const keys = routeKeys()
+  const names = keys.map(({ name }) => name)
+  t.same(
+    names.filter((name) => !name.includes('.')),
+    Object.keys(routeSchema.shape),
+  )
+  t.ok(names.includes('cors.origins') && names.includes('tls.ca'), 'those of its objects too')
+  for (const { name, form, help, default: value, absent } of keys) {
+    t.ok(form !== '' && help !== '', name)
+    t.equal(value === null, absent !== null, `${name} has a default, or says what holds without one`)
+  }
+  t.end()
+})

@@ -1,81 +1,10 @@
 import { isIP } from 'node:net'
-import { z } from 'zod'
-import { DURATION_FORM, parseDurationMs } from '../model/duration.ts'
 import { isLinkLocal } from '../model/network.ts'
-import { ROUTE_AUTH, ROUTE_KINDS, type Route } from '../model/route.ts'
-import { SLUG_PATTERN } from '../model/slug.ts'
-import { parseBytes } from './option-rows.ts'
-import { routeHost } from './route-host.ts'
+import type { Route } from '../model/route.ts'
 import { issueText } from './route-issues.ts'
-import { RULE_KEYS, ruleProblems, takeRules } from './route-rules.ts'
-import { readUpstreamTls, upstreamTls } from './upstream-tls.ts'
-
-const duration = (min: number, def: number) =>
-  z
-    .union([z.number(), z.string()])
-    .transform((v) => (typeof v === 'number' ? v : (parseDurationMs(v) ?? Number.NaN)))
-    .refine(
-      (v) => Number.isSafeInteger(v) && v >= min,
-      `must be milliseconds from ${min}, or ${DURATION_FORM}`,
-    )
-    .default(def)
-
-const size = (def: number) =>
-  z
-    .union([z.number(), z.string()])
-    .transform((v) => parseBytes(v) ?? Number.NaN)
-    .refine((v) => Number.isSafeInteger(v) && v >= 0, 'must be bytes, or such as 64KiB, 8MiB, 5GiB')
-    .default(def)
-
-const secret = z
-  .string()
-  .min(1)
-  .max(8192)
-  .regex(/^[\x20-\x7e]+$/, 'must be printable ASCII')
-
-/** Exactly one of bearer, basic or authorization. */
-const upstreamAuth = z.union(
-  [
-    z.strictObject({ bearer: secret }).transform((a) => `Bearer ${a.bearer}`),
-    z
-      .strictObject({ basic: z.strictObject({ user: z.string().regex(/^[^:]*$/), password: z.string() }) })
-      .transform((a) => `Basic ${Buffer.from(`${a.basic.user}:${a.basic.password}`).toString('base64')}`),
-    z.strictObject({ authorization: secret }).transform((a) => a.authorization),
-  ],
-  'must be { bearer: … }, { basic: { user: …, password: … } } or { authorization: … }',
-)
-
-const routeSchema = z.strictObject({
-  name: z.string().regex(SLUG_PATTERN, 'must be 1 to 63 of a-z, 0-9 and -, starting with a letter or digit'),
-  kind: z.enum(ROUTE_KINDS),
-  path: z
-    .string()
-    .regex(/^\/(?:[A-Za-z0-9._~@-]+\/)*$/, 'must start and end with / and hold plain segments')
-    .refine((p) => !/\/\.{1,2}\//.test(p), 'must not hold . or .. segments'),
-  host: routeHost.optional(),
-  upstream: z.string(),
-  auth: z.enum(ROUTE_AUTH).default('key'),
-  upstreamAuth: upstreamAuth.optional(),
-  rateLimit: z
-    .strictObject({ perSecond: z.number().positive().max(1e6), burst: z.int().min(1).max(1e6) })
-    .optional(),
-  maxBodyBytes: size(5 * 1024 ** 3),
-  connectTimeoutMs: duration(1, 5000),
-  headerTimeoutMs: duration(1, 60_000),
-  idleTimeoutMs: duration(1, 60_000),
-  maxConnections: z.int().min(1).max(65_536).default(256),
-  maxQueued: z.int().min(0).max(1_000_000).default(1024),
-  upgradeIdleTimeoutMs: duration(0, 3_600_000),
-  upgradeMaxMs: duration(0, 0),
-  allowLinkLocal: z.boolean().default(false),
-  ...RULE_KEYS,
-  upstreamHost: z
-    .string()
-    .toLowerCase()
-    .regex(/^[a-z0-9._-]{1,253}(?::\d{1,5})?$/, 'must be pass, or a host name with or without port')
-    .optional(),
-  tls: upstreamTls.optional(),
-})
+import { routeSchema } from './route-keys.ts'
+import { ruleProblems, takeRules } from './route-rules.ts'
+import { readUpstreamTls } from './upstream-tls.ts'
 
 /** Reads the `routes` list of the configuration. Returns all that is wrong with it, and the routes that are right. */
 export function readRoutes(value: unknown): { routes: Route[]; problems: string[] } {

@@ -2,20 +2,37 @@ import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import { z } from 'zod'
 import type { UpstreamTls } from '../model/route.ts'
+import { key } from './route-key.ts'
 
+const TLS_VERSIONS = ['TLSv1.2', 'TLSv1.3'] as const
 const file = z.string().min(1)
 
 /** The key `tls` of a route: files are named here, and read whenever the configuration is. */
 export const upstreamTls = z.strictObject({
-  ca: file.optional(),
-  cert: file.optional(),
-  key: file.optional(),
-  serverName: z
-    .string()
-    .toLowerCase()
-    .regex(/^[a-z0-9._-]{1,253}$/, 'must be a host name')
-    .optional(),
-  minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).optional(),
+  ca: key(
+    file.optional(),
+    'a PEM file',
+    "The only authorities whose signature on the upstream's certificate counts",
+    "the system's",
+  ),
+  cert: key(file.optional(), 'a PEM file, with `key`', 'Client certificate', 'none'),
+  key: key(file.optional(), 'a PEM file, with `cert`', 'Its key', 'none'),
+  serverName: key(
+    z
+      .string()
+      .toLowerCase()
+      .regex(/^[a-z0-9._-]{1,253}$/, 'must be a host name')
+      .optional(),
+    'a host name',
+    'Name that is asked for, and that the certificate must bear',
+    "the upstream's host",
+  ),
+  minVersion: key(
+    z.enum(TLS_VERSIONS).optional(),
+    `one of ${TLS_VERSIONS.join(', ')}`,
+    'Oldest version that is spoken',
+    "Node's",
+  ),
 })
 
 /** Reads the files, and tries out whether they fit together. Each problem begins with the field's name after a dot, or a colon. */

@@ -7,6 +7,7 @@ import {
   ROUTE_SHAPE,
   optionLines,
   optionsMarkdown,
+  routeKeysMarkdown,
   shownRoute,
   shownValue,
 } from './config-report.ts'
@@ -29,7 +30,7 @@ export function addConfigCommands(program: Command, cli: Cli): void {
     .command('show')
     .description('print every effective value and where it came from; secrets are masked')
     .option('--json', 'print one JSON object')
-    .option('--markdown', "print README's table of all options")
+    .option('--markdown', "print the documents' tables of all options and keys of a route")
   addConfigFlags(show).action(async (flags: ConfigFlags) => cli.finish(await showConfig(cli.io, flags)))
   const check = config
     .command('check')
@@ -40,7 +41,7 @@ export function addConfigCommands(program: Command, cli: Cli): void {
 
 async function showConfig(io: Io, flags: ConfigFlags & Flags): Promise<ExitCode> {
   if (flags.markdown === true) {
-    await writeOut(io.stdout, optionsMarkdown())
+    await writeOut(io.stdout, `${optionsMarkdown()}\n${routeKeysMarkdown()}`)
     return 0
   }
   const config = readConfig(io, flags)

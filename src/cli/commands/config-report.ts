@@ -1,5 +1,6 @@
 import type { Config } from '../../config/config.ts'
 import { OPTION_NAMES, optionEnv, optionRow, type OptionName } from '../../config/options.ts'
+import { routeKeys } from '../../config/route-keys.ts'
 import type { Route } from '../../model/route.ts'
 import { valueText } from '../configuration.ts'
 import type { OutputRow, RowShape } from '../output/listing.ts'
@@ -74,16 +75,30 @@ export const ROUTE_SHAPE: RowShape<Route> = {
   ],
 }
 
-/** README's table of all options, GitHub-flavoured Markdown; ends in a newline. */
+/** The documents' table of all options, GitHub-flavoured Markdown; ends in a newline. */
 export function optionsMarkdown(): string {
-  const head =
-    '| option | environment | default | allowed | what it does |\n| --- | --- | --- | --- | --- |\n'
-  const cell = (text: string): string => text.replaceAll('|', String.raw`\|`)
-  const code = (text: string): string => (text === '' ? '(empty)' : `\`${text}\``)
   const lines = OPTION_NAMES.map((name) => {
-    const row = optionRow(name)
-    const cells = [code(name), code(optionEnv(name)), code(valueText(row.default)), row.form, row.help]
-    return `| ${cells.map(cell).join(' | ')} |\n`
+    const { default: value, form, help } = optionRow(name)
+    return [code(name), code(optionEnv(name)), code(valueText(value)), form, help]
   })
-  return head + lines.join('')
+  return table(['option', 'environment', 'default', 'allowed', 'what it does'], lines)
+}
+
+/** The documents' table of all keys of a route; likewise. */
+export function routeKeysMarkdown(): string {
+  const lines = routeKeys().map(({ name, default: value, absent, form, help }) => {
+    const without = value === null ? (absent ?? '') : code(value)
+    return [code(name), without, form, help]
+  })
+  return table(['key', 'default', 'allowed', 'what it does'], lines)
+}
+
+function table(titles: readonly string[], lines: readonly (readonly string[])[]): string {
+  const row = (cells: readonly string[]): string =>
+    `| ${cells.map((text) => text.replaceAll('|', String.raw`\|`)).join(' | ')} |\n`
+  return [titles, titles.map(() => '---'), ...lines].map(row).join('')
+}
+
+function code(text: string): string {
+  return text === '' ? '(empty)' : `\`${text}\``
 }

@@ -1,0 +1,177 @@
+import { z } from 'zod'
+import { DURATION_FORM } from '../model/duration.ts'
+import { ROUTE_AUTH, ROUTE_KINDS } from '../model/route.ts'
+import { SLUG_PATTERN } from '../model/slug.ts'
+import { routeHost } from './route-host.ts'
+import { bare } from './route-issues.ts'
+import { duration, key, keyText, size } from './route-key.ts'
+import { RULE_KEYS } from './route-rules.ts'
+import { upstreamTls } from './upstream-tls.ts'
+
+const SLUG = '1 to 63 of a-z, 0-9 and -, starting with a letter or digit'
+const MILLISECONDS = `milliseconds, or ${DURATION_FORM}`
+
+const secret = z
+  .string()
+  .min(1)
+  .max(8192)
+  .regex(/^[\x20-\x7e]+$/, 'must be printable ASCII')
+
+/** Exactly one of bearer, basic or authorization. */
+const upstreamAuth = z.union(
+  [
+    z.strictObject({ bearer: secret }).transform((a) => `Bearer ${a.bearer}`),
+    z
+      .strictObject({ basic: z.strictObject({ user: z.string().regex(/^[^:]*$/), password: z.string() }) })
+      .transform((a) => `Basic ${Buffer.from(`${a.basic.user}:${a.basic.password}`).toString('base64')}`),
+    z.strictObject({ authorization: secret }).transform((a) => a.authorization),
+  ],
+  'must be { bearer: … }, { basic: { user: …, password: … } } or { authorization: … }',
+)
+
+/**
+ * Every key of a route in `waybill.yaml`, as `OPTIONS` is of the options: how it is read, what is allowed, what it does. The documents'
+ * table is generated from here.
+ */
+export const routeSchema = z.strictObject({
+  name: key(
+    z.string().regex(SLUG_PATTERN, `must be ${SLUG}`),
+    SLUG,
+    'Names the route in scopes (`npm:read`), metrics and entries',
+    'required',
+  ),
+  kind: key(
+    z.enum(ROUTE_KINDS),
+    `one of ${ROUTE_KINDS.join(', ')}`,
+    'What the upstream is: decides which requests only read, and how a client is asked for its key',
+    'required',
+  ),
+  path: key(
+    z
+      .string()
+      .regex(/^\/(?:[A-Za-z0-9._~@-]+\/)*$/, 'must start and end with / and hold plain segments')
+      .refine((p) => !/\/\.{1,2}\//.test(p), 'must not hold . or .. segments'),
+    'starts and ends with /, plain segments between',
+    'Requests whose path begins so belong to the route; the longest path of whole segments wins',
+    'required',
+  ),
+  host: key(
+    routeHost.optional(),
+    'a host name without port, *.example.com for all below it, or an IPv6 address',
+    'Only requests for this host belong to the route',
+    'any host',
+  ),
+  upstream: key(
+    z.string(),
+    'an http:// or https:// URL, which may hold {tenant}',
+    "Where the route leads: the URL's path takes the place of the route's",
+    'required',
+  ),
+  auth: key(
+    z.enum(ROUTE_AUTH).default('key'),
+    `one of ${ROUTE_AUTH.join(', ')}`,
+    "Whether clients need a tenant's key",
+  ),
+  upstreamAuth: key(
+    upstreamAuth.optional(),
+    '{ bearer: … }, { basic: { user: …, password: … } } or { authorization: … }',
+    "The gateway's own credentials at the upstream; a secret",
+    'none',
+  ),
+  upstreamHost: key(
+    z
+      .string()
+      .toLowerCase()
+      .regex(/^[a-z0-9._-]{1,253}(?::\d{1,5})?$/, 'must be pass, or a host name with or without port')
+      .optional(),
+    'pass, or a host name with or without port',
+    "The Host field towards the upstream; `pass` hands on the client's",
+    "the upstream's own",
+  ),
+  tls: key(
+    upstreamTls.optional(),
+    '{ ca, cert, key, serverName, minVersion }, each optional',
+    'How the upstream is known, and the gateway to it',
+    "the system's authorities, no client certificate",
+  ),
+  rateLimit: key(
+    z.strictObject({ perSecond: z.number().positive().max(1e6), burst: z.int().min(1).max(1e6) }).optional(),
+    '{ perSecond: up to 1000000, burst: 1 to 1000000 }',
+    'Rate of each tenant on this route; not with `auth: public`',
+    'none',
+  ),
+  maxBodyBytes: key(
+    size(5 * 1024 ** 3),
+    'bytes, or such as 64KiB, 8MiB, 5GiB',
+    'Largest request body; larger is answered 413',
+  ),
+  connectTimeoutMs: key(
+    duration(1, 5000),
+    `${MILLISECONDS}; at least 1`,
+    'Longest wait for a connection to the upstream',
+  ),
+  headerTimeoutMs: key(
+    duration(1, 60_000),
+    `${MILLISECONDS}; at least 1`,
+    "Longest wait from the request's last byte to the response's head",
+  ),
+  idleTimeoutMs: key(
+    duration(1, 60_000),
+    `${MILLISECONDS}; at least 1`,
+    'Longest silence within a body, either way',
+  ),
+  maxConnections: key(
+    z.int().min(1).max(65_536).default(256),
+    'a whole number from 1 to 65536',
+    'Connections to the upstream at once, WebSockets included; over all workers',
+  ),
+  maxQueued: key(
+    z.int().min(0).max(1_000_000).default(1024),
+    'a whole number from 0 to 1000000',
+    'Requests that wait for one of them; more are answered 503',
+  ),
+  upgradeIdleTimeoutMs: key(
+    duration(0, 3_600_000),
+    `${MILLISECONDS}; 0 for no limit`,
+    'Longest silence of a WebSocket',
+  ),
+  upgradeMaxMs: key(duration(0, 0), `${MILLISECONDS}; 0 for no limit`, 'Longest life of a WebSocket'),
+  allowLinkLocal: key(
+    z.boolean().default(false),
+    'true or false',
+    'The upstream may be a link-local address, where clouds keep their metadata',
+  ),
+  ...RULE_KEYS,
+})
+
+/** A route's key as the documents show it. */
+export interface RouteKey {
+  /** With a dot before the key of an object: `cors.origins`. */
+  readonly name: string
+  /** As YAML has it; null where nothing stands for what holds without the key, see `absent`. */
+  readonly default: string | null
+  /** What holds without the key, in words; null where there is a default. */
+  readonly absent: string | null
+  readonly form: string
+  readonly help: string
+}
+
+/** All keys of a route in the order of the table; those of objects behind their object's. */
+export function routeKeys(schema: z.ZodType = routeSchema, prefix = ''): RouteKey[] {
+  const object = bare(schema)
+  if (!(object instanceof z.ZodObject)) return []
+  return Object.entries(object.shape as Record<string, z.ZodType>).flatMap(([name, value]) => {
+    const text = keyText(value)
+    const own = `${prefix}${name}`
+    if (text === null) return []
+    const { form, help, absent = null } = text
+    const shown = { name: own, default: absent === null ? defaultOf(value) : null, absent, form, help }
+    return [shown].concat(routeKeys(value, `${own}.`))
+  })
+}
+
+function defaultOf(schema: z.ZodType): string {
+  if (!(schema instanceof z.ZodDefault)) throw new Error('a key without a default says what holds without it')
+  const value: unknown = schema.def.defaultValue
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}
