@@ -1,4 +1,4 @@
-import type { Candidate } from './candidate.ts'
+import type { Candidate } from './harness/candidate.ts'
 import {
   caddy,
   direct,

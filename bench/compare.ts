@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { comparison } from './report/comparison.ts'
-import type { Result } from './result.ts'
+import type { Result } from './harness/result.ts'
 
 // Two result files side by side: node dist/bench/compare.js a.json b.json
 

@@ -1,6 +1,6 @@
-import { runBench } from './bench.ts'
+import { runBench } from './harness/run.ts'
 import { UsageError, help, readOptions } from './options.ts'
-import { killAll } from './process.ts'
+import { killAll } from './harness/process.ts'
 import { printed, writeReport } from './report/files.ts'
 
 // The measured comparison: node dist/test/with-postgres.js -- node dist/bench/main.js --help

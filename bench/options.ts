@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { CANDIDATES } from './candidates.ts'
 import { EXTRAS } from './extras.ts'
-import { ROOT } from './places.ts'
+import { ROOT } from './harness/paths.ts'
 import { SCENARIOS } from './scenarios.ts'
 
 /** What a run shall do. */

@@ -1,4 +1,4 @@
-import { DOWNLOAD_BYTES } from './upstream.ts'
+import { DOWNLOAD_BYTES } from './harness/upstream.ts'
 
 /** One kind of load. */
 export interface Scenario {

@@ -2,11 +2,11 @@ import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Candidate, Running, Surroundings } from '../candidate.ts'
-import { has } from '../machine.ts'
-import { ROOT, SOURCES } from '../places.ts'
-import { freePort, waitForPort } from '../ports.ts'
-import { spawnPinned } from '../process.ts'
+import type { Candidate, Running, Surroundings } from '../harness/candidate.ts'
+import { has } from '../harness/machine.ts'
+import { ROOT, SOURCES } from '../harness/paths.ts'
+import { freePort, waitForPort } from '../harness/ports.ts'
+import { spawnPinned } from '../harness/process.ts'
 
 type Command = readonly [string, ...string[]]
 

@@ -1,9 +1,9 @@
 import { join } from 'node:path'
-import type { Candidate } from '../candidate.ts'
-import { SOURCES } from '../places.ts'
-import { freePort, waitForPort } from '../ports.ts'
-import { spawnPinned } from '../process.ts'
-import { untilTrue } from '../wait.ts'
+import type { Candidate } from '../harness/candidate.ts'
+import { SOURCES } from '../harness/paths.ts'
+import { freePort, waitForPort } from '../harness/ports.ts'
+import { spawnPinned } from '../harness/process.ts'
+import { untilTrue } from '../harness/wait.ts'
 
 const TABLE = `
   CREATE TABLE naive_log (

@@ -1,8 +1,8 @@
-import type { Candidate, Running, Surroundings } from '../candidate.ts'
-import type { Database } from '../database.ts'
-import { Gateway } from '../gateway.ts'
-import { insertKeys } from '../keys.ts'
-import { untilTrue } from '../wait.ts'
+import type { Candidate, Running, Surroundings } from '../harness/candidate.ts'
+import type { Database } from '../harness/database.ts'
+import { Gateway } from '../harness/gateway.ts'
+import { insertKeys } from '../harness/keys.ts'
+import { untilTrue } from '../harness/wait.ts'
 
 const ROUTE_RATE = { perSecond: 1_000_000, burst: 1_000_000 }
 /** As many tenants as any scenario uses; all but those wait in the snapshot. */

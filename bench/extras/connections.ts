@@ -1,11 +1,11 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import type { Candidate } from '../candidate.ts'
-import type { Contestant, Field } from '../field.ts'
-import { closedJob, requestHead } from '../load.ts'
-import { residentBytesOf } from '../process.ts'
-import type { Figure } from '../result.ts'
-import { wait } from '../wait.ts'
+import type { Candidate } from '../harness/candidate.ts'
+import type { Contestant, Setup } from '../harness/setup.ts'
+import { closedJob, requestHead } from '../harness/load.ts'
+import { residentBytesOf } from '../harness/process.ts'
+import type { Figure } from '../harness/result.ts'
+import { wait } from '../harness/wait.ts'
 import type { Extra, ExtraContext } from './extra.ts'
 
 const IDLE = 10_000
@@ -31,7 +31,7 @@ export const connections: Extra = {
   },
 }
 
-async function memoryOf({ field, tell }: ExtraContext, candidate: Candidate): Promise<Figure[]> {
+async function memoryOf({ setup, tell }: ExtraContext, candidate: Candidate): Promise<Figure[]> {
   const kinds = [
     { name: 'idle connection', path: '/1k', count: IDLE, isAnswered: true, isRead: true },
     { name: 'slow answer', path: '/slow', count: SLOW, isAnswered: false, isRead: true },
@@ -40,8 +40,8 @@ async function memoryOf({ field, tell }: ExtraContext, candidate: Candidate): Pr
   const figures: Figure[] = []
   for (const kind of kinds) {
     // A fresh process for each: memory that was used once is seldom given back.
-    const contestant = await field.enter(candidate)
-    await fewRequests(field, contestant)
+    const contestant = await setup.enter(candidate)
+    await fewRequests(setup, contestant)
     const { running } = contestant
     const { port, pid, keys } = running
     const before = residentBytesOf(pid ?? 0)
@@ -67,7 +67,7 @@ async function memoryOf({ field, tell }: ExtraContext, candidate: Candidate): Pr
  * Its code is loaded then. No more: the memory that a longer load leaves behind as garbage would take in the connections. What is
  * measured is therefore rather too much than too little.
  */
-async function fewRequests({ load }: Field, { running }: Contestant): Promise<void> {
+async function fewRequests({ load }: Setup, { running }: Contestant): Promise<void> {
   const target = { port: running.port, key: running.keys[0] }
   await load.run(closedJob(target, { seconds: 10, maxRequests: 400, connections: 8 }))
 }

@@ -1,5 +1,5 @@
-import type { Contestant, Field } from '../field.ts'
-import type { Figure } from '../result.ts'
+import type { Contestant, Setup } from '../harness/setup.ts'
+import type { Figure } from '../harness/result.ts'
 
 /** A scenario with figures of its own. */
 export interface Extra {
@@ -9,7 +9,7 @@ export interface Extra {
 }
 
 export interface ExtraContext {
-  readonly field: Field
+  readonly setup: Setup
   /** The candidates that take part, running and warm. */
   readonly contestants: readonly Contestant[]
   readonly rounds: number

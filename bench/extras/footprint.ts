@@ -1,9 +1,9 @@
-import { Gateway } from '../gateway.ts'
-import { insertKeys } from '../keys.ts'
-import { closedJob } from '../load.ts'
-import { residentBytesOf } from '../process.ts'
-import type { Figure } from '../result.ts'
-import { untilTrue, wait } from '../wait.ts'
+import { Gateway } from '../harness/gateway.ts'
+import { insertKeys } from '../harness/keys.ts'
+import { closedJob } from '../harness/load.ts'
+import { residentBytesOf } from '../harness/process.ts'
+import type { Figure } from '../harness/result.ts'
+import { untilTrue, wait } from '../harness/wait.ts'
 import type { Extra } from './extra.ts'
 
 const MIB = 1024 * 1024
@@ -19,10 +19,10 @@ const IDLE_MS = 3000
 export const footprint: Extra = {
   name: 'footprint',
   what: 'RSS of one process, new and after up to a million requests (quick: 100,000); growth over the last three quarters',
-  run: async ({ contestants, field, isQuick, tell, fail }) => {
+  run: async ({ contestants, setup, isQuick, tell, fail }) => {
     if (!contestants.some(({ candidate }) => candidate.name === 'waybill')) return []
     const requests = isQuick ? REQUESTS / 10 : REQUESTS
-    const surroundings = await field.surroundings('footprint')
+    const surroundings = await setup.surroundings('footprint')
     const database = await surroundings.newDatabase('footprint')
     Gateway.migrate(database, surroundings.folder)
     const [key] = await insertKeys(database, 1, true)
@@ -40,7 +40,7 @@ export const footprint: Extra = {
         { port: gateway.port, key },
         { seconds: 300, maxRequests: requests * share - sent },
       )
-      if (share > 0) sent += (await field.load.run(job)).sent
+      if (share > 0) sent += (await setup.load.run(job)).sent
       await wait(IDLE_MS)
       const mib = residentBytesOf(gateway.process.pid) / MIB
       note(`RSS after ${(requests * share).toLocaleString('en')} requests`, mib)

@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { closedJob } from '../load.ts'
-import { has } from '../machine.ts'
-import type { Figure } from '../result.ts'
+import { closedJob } from '../harness/load.ts'
+import { has } from '../harness/machine.ts'
+import type { Figure } from '../harness/result.ts'
 import type { Extra } from './extra.ts'
 
 const run = promisify(execFile)
@@ -11,9 +11,9 @@ const run = promisify(execFile)
 export const generatorCheck: Extra = {
   name: 'generator',
   what: "the load generator's requests/s beside wrk's, both straight to the upstream",
-  run: async ({ field, rounds, seconds, tell }) => {
+  run: async ({ setup, rounds, seconds, tell }) => {
     if (!has('wrk')) return []
-    const { upstream, placement, load } = field
+    const { upstream, placement, load } = setup
     const own: number[] = []
     const wrk: number[] = []
     const address = `http://127.0.0.1:${upstream.port}/1k`

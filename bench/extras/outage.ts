@@ -1,8 +1,8 @@
-import { closedJob } from '../load.ts'
-import type { JobResult } from '../load/job.ts'
-import { treeOf } from '../process.ts'
-import type { Contestant } from '../field.ts'
-import type { Figure } from '../result.ts'
+import { closedJob } from '../harness/load.ts'
+import type { JobResult } from '../load-generator/job.ts'
+import { treeOf } from '../harness/process.ts'
+import type { Contestant } from '../harness/setup.ts'
+import type { Figure } from '../harness/result.ts'
 import type { Extra, ExtraContext } from './extra.ts'
 
 const SHARE_OF_CAPACITY = 0.7
@@ -21,7 +21,7 @@ export const outage: Extra = {
   what: 'p99 of everything on at 70 % load, PostgreSQL frozen against healthy',
   run: async (context) => {
     const contestant = context.contestants.find(({ candidate }) => candidate.name === 'waybill')
-    const { databasePid } = context.field
+    const { databasePid } = context.setup
     if (contestant === undefined || databasePid === null) return []
     const values = new Map<string, number[]>()
     const note = (name: string, value: number): void => {
@@ -38,7 +38,7 @@ export const outage: Extra = {
 }
 
 async function oneRound(
-  { field, seconds, tell, fail }: ExtraContext,
+  { setup, seconds, tell, fail }: ExtraContext,
   turn: Contestant & {
     readonly databasePid: number
     readonly round: number
@@ -48,7 +48,7 @@ async function oneRound(
   const { running, databasePid, round, note } = turn
   const job = closedJob({ port: running.port, key: running.keys[0] }, { seconds: CAPACITY_SECONDS })
   const storedBefore = (await running.log?.stored()) ?? 0
-  const capacity = await field.load.run(job)
+  const capacity = await setup.load.run(job)
   const rate = Math.floor((capacity.completed / capacity.seconds) * SHARE_OF_CAPACITY)
   note('rate', rate)
   let sent = capacity.sent
@@ -57,8 +57,8 @@ async function oneRound(
   for (const state of round % 2 === 1 ? STATES : STATES.toReversed()) {
     const open = { ...job, rate, seconds: Math.max(LEAST_SECONDS, seconds) }
     const result = await (state === 'frozen'
-      ? whileFrozen(databasePid, () => field.load.run(open))
-      : field.load.run(open))
+      ? whileFrozen(databasePid, () => setup.load.run(open))
+      : setup.load.run(open))
     results.set(state, result)
     sent += result.sent
     note(`p50 ${state}`, result.latencyMs.p50)

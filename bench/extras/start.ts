@@ -1,11 +1,11 @@
-import type { Surroundings } from '../candidate.ts'
-import type { Database } from '../database.ts'
-import { Gateway } from '../gateway.ts'
-import { insertKeys } from '../keys.ts'
-import { residentBytesOf } from '../process.ts'
-import { wait } from '../wait.ts'
+import type { Surroundings } from '../harness/candidate.ts'
+import type { Database } from '../harness/database.ts'
+import { Gateway } from '../harness/gateway.ts'
+import { insertKeys } from '../harness/keys.ts'
+import { residentBytesOf } from '../harness/process.ts'
+import { wait } from '../harness/wait.ts'
 import type { Extra, ExtraContext } from './extra.ts'
-import { figureNotes, type Note } from './notes.ts'
+import { figureRecorder, type RecordFigure } from './figure-recorder.ts'
 
 const SNAPSHOT_KEYS = 100_000
 const MIB = 1024 * 1024
@@ -18,15 +18,15 @@ export const start: Extra = {
   what: 'cold start of serve to ready, with 1 and with 100,000 keys, and with a worker per core; RSS idle',
   run: async (context) => {
     if (!context.contestants.some(({ candidate }) => candidate.name === 'waybill')) return []
-    const { note, figures } = figureNotes('start', { tell: context.tell, digits: 1 })
-    await coldStarts(context, note)
+    const { record, figures } = figureRecorder('start', { tell: context.tell, digits: 1 })
+    await coldStarts(context, record)
     return [...figures.values()]
   },
 }
 
 /** With few and with many keys in turn: what the many add is the snapshot. */
-async function coldStarts({ field, rounds }: ExtraContext, note: Note): Promise<void> {
-  const surroundings = await field.surroundings('start')
+async function coldStarts({ setup, rounds }: ExtraContext, record: RecordFigure): Promise<void> {
+  const surroundings = await setup.surroundings('start')
   const databases = []
   for (const keys of [1, SNAPSHOT_KEYS]) {
     const database = await surroundings.newDatabase(`start_${keys}`)
@@ -37,21 +37,21 @@ async function coldStarts({ field, rounds }: ExtraContext, note: Note): Promise<
   for (let round = 0; round < rounds; round++) {
     const seen: { readyMs: number; residentBytes: number }[] = []
     for (const database of databases) {
-      const { folder } = await field.surroundings('start')
+      const { folder } = await setup.surroundings('start')
       const { placement, upstreamPort } = surroundings
       const gateway = await Gateway.start({ cpus: placement.candidate, folder, upstreamPort, database })
       await wait(IDLE_MS)
       seen.push({ readyMs: gateway.readyMs, residentBytes: residentBytesOf(gateway.process.pid) })
       await gateway.process.stop()
     }
-    note('cold start with a worker per core', 'ms', await startOfAll(surroundings, databases[0]))
+    record('cold start with a worker per core', 'ms', await startOfAll(surroundings, databases[0]))
     const [few, many] = seen
     if (few === undefined || many === undefined) return
-    note('cold start to ready', 'ms', few.readyMs)
-    note('cold start with 100,000 keys', 'ms', many.readyMs)
-    note('snapshot of 100,000 keys', 'ms', many.readyMs - few.readyMs)
-    note('resident memory per key', 'bytes', (many.residentBytes - few.residentBytes) / (SNAPSHOT_KEYS - 1))
-    note('RSS idle', 'MiB', few.residentBytes / MIB)
+    record('cold start to ready', 'ms', few.readyMs)
+    record('cold start with 100,000 keys', 'ms', many.readyMs)
+    record('snapshot of 100,000 keys', 'ms', many.readyMs - few.readyMs)
+    record('resident memory per key', 'bytes', (many.residentBytes - few.residentBytes) / (SNAPSHOT_KEYS - 1))
+    record('RSS idle', 'MiB', few.residentBytes / MIB)
   }
 }
 

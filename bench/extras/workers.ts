@@ -1,11 +1,11 @@
-import { Gateway } from '../gateway.ts'
-import { insertKeys } from '../keys.ts'
-import { closedJob, requestHead } from '../load.ts'
-import type { Job } from '../load/job.ts'
-import { cpuOf, pin, residentBytesOf } from '../process.ts'
-import { untilTrue, wait } from '../wait.ts'
+import { Gateway } from '../harness/gateway.ts'
+import { insertKeys } from '../harness/keys.ts'
+import { closedJob, requestHead } from '../harness/load.ts'
+import type { Job } from '../load-generator/job.ts'
+import { cpuOf, pin, residentBytesOf } from '../harness/process.ts'
+import { untilTrue, wait } from '../harness/wait.ts'
 import type { Extra, ExtraContext } from './extra.ts'
-import { figureNotes, type Note } from './notes.ts'
+import { figureRecorder, type RecordFigure } from './figure-recorder.ts'
 import { growthTable, MEASURED } from './growth.ts'
 import { median } from '../report/median.ts'
 
@@ -37,22 +37,22 @@ export const workers: Extra = {
   what: 'CPU per request of one process and of a worker per core, all on one core; requests/s of both on all cores',
   run: async (context) => {
     if (!context.contestants.some(({ candidate }) => candidate.name === 'waybill')) return []
-    const { note, figures } = figureNotes('workers', { tell: context.tell, digits: 2 })
+    const { record, figures } = figureRecorder('workers', { tell: context.tell, digits: 2 })
     const parties = [
       await enter(context, 1),
-      await enter(context, Math.max(2, context.field.placement.cores)),
+      await enter(context, Math.max(2, context.setup.placement.cores)),
     ]
     try {
       const { rounds } = context
       for (const { kind, isNew } of KINDS) {
         for (let i = 0; i < rounds; i++)
-          await onOneCore(context, parties, { kind, isNew, isFlipped: i % 2 > 0 }, note)
+          await onOneCore(context, parties, { kind, isNew, isFlipped: i % 2 > 0 }, record)
       }
       for (const { gateway, workers } of parties) {
-        note(`RSS, ${nameOf(workers)}`, 'MiB', residentBytesOf(gateway.process.pid) / MIB)
-        pin(gateway.process.pid, context.field.placement.all)
+        record(`RSS, ${nameOf(workers)}`, 'MiB', residentBytesOf(gateway.process.pid) / MIB)
+        pin(gateway.process.pid, context.setup.placement.all)
       }
-      for (let i = 0; i < rounds; i++) await onAllCores(context, parties, i % 2 > 0, note)
+      for (let i = 0; i < rounds; i++) await onAllCores(context, parties, i % 2 > 0, record)
     } finally {
       for (const { gateway } of parties) await gateway.process.stop()
     }
@@ -63,8 +63,8 @@ export const workers: Extra = {
   },
 }
 
-async function enter({ field }: ExtraContext, count: number): Promise<Party> {
-  const surroundings = await field.surroundings(`workers-${count}`)
+async function enter({ setup }: ExtraContext, count: number): Promise<Party> {
+  const surroundings = await setup.surroundings(`workers-${count}`)
   const { folder, placement, upstreamPort } = surroundings
   const database = await surroundings.newDatabase(`workers_${count}`)
   Gateway.migrate(database, folder)
@@ -79,21 +79,21 @@ async function enter({ field }: ExtraContext, count: number): Promise<Party> {
   })
   const party = { workers: count, gateway, key }
   const limits = { seconds: 60, maxRequests: WARM_UP_REQUESTS * count }
-  await field.load.run(closedJob({ port: gateway.port, key }, limits))
+  await setup.load.run(closedJob({ port: gateway.port, key }, limits))
   return party
 }
 
 async function onOneCore(
-  { field, seconds, fail }: ExtraContext,
+  { setup, seconds, fail }: ExtraContext,
   parties: readonly Party[],
   { kind, isNew, isFlipped }: { kind: string; isNew: boolean; isFlipped: boolean },
-  note: Note,
+  record: RecordFigure,
 ): Promise<void> {
   const seen = new Map<Party, { cpuUs: number; imbalance: number }>()
   for (const party of isFlipped ? parties.toReversed() : parties) {
     const { pid } = party.gateway.process
     const [before, had] = [cpuOf(pid), await requestsOf(party)]
-    const { sent, completed, refused } = await field.load.run(jobOf(party, seconds, isNew))
+    const { sent, completed, refused } = await setup.load.run(jobOf(party, seconds, isNew))
     if (completed !== sent || refused > 0)
       fail(`workers: ${sent} sent, ${completed} answered, ${refused} refused`)
     // The rest of the entries is on its way: what it costs is theirs.
@@ -106,25 +106,25 @@ async function onOneCore(
     const done = (await requestsOf(party)).map((requests, i) => requests - (had[i] ?? 0))
     const cpuUs = (after.user + after.system - before.user - before.system) / completed
     seen.set(party, { cpuUs, imbalance: (Math.max(...done) * done.length) / sum(done) })
-    note(`CPU per request, ${kind}, ${nameOf(party.workers)}`, 'µs', cpuUs)
+    record(`CPU per request, ${kind}, ${nameOf(party.workers)}`, 'µs', cpuUs)
   }
   const [one, many] = parties.map((party) => seen.get(party))
   const count = parties[1]?.workers ?? 1
   if (one === undefined || many === undefined) return
-  note(`busiest worker ÷ even share, ${kind}`, '', many.imbalance)
-  note(`${count} cores ÷ one, ${kind}`, '', (count * one.cpuUs) / (many.cpuUs * many.imbalance))
+  record(`busiest worker ÷ even share, ${kind}`, '', many.imbalance)
+  record(`${count} cores ÷ one, ${kind}`, '', (count * one.cpuUs) / (many.cpuUs * many.imbalance))
 }
 
 /** Everybody on every core: on a small machine it is load, upstream and PostgreSQL that take most of them. */
 async function onAllCores(
-  { field, seconds }: ExtraContext,
+  { setup, seconds }: ExtraContext,
   parties: readonly Party[],
   isFlipped: boolean,
-  note: Note,
+  record: RecordFigure,
 ): Promise<void> {
   for (const party of isFlipped ? parties.toReversed() : parties) {
-    const { completed, seconds: took } = await field.load.run(jobOf(party, seconds, false))
-    note(`requests/s on all cores, ${nameOf(party.workers)}`, '1/s', completed / took)
+    const { completed, seconds: took } = await setup.load.run(jobOf(party, seconds, false))
+    record(`requests/s on all cores, ${nameOf(party.workers)}`, '1/s', completed / took)
   }
 }
 

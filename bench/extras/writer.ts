@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import type { Figure } from '../result.ts'
+import type { Figure } from '../harness/result.ts'
 import type { Extra } from './extra.ts'
 
 const BENCH = fileURLToPath(new URL('../../accesslog/writer.bench.js', import.meta.url))
@@ -11,8 +11,8 @@ const run = promisify(execFile)
 export const writer: Extra = {
   name: 'writer',
   what: 'rows per second that the writer alone stores, batches of 128, on one core for Node',
-  run: async ({ field, tell }) => {
-    const { candidate } = field.placement
+  run: async ({ setup, tell }) => {
+    const { candidate } = setup.placement
     const command = [process.execPath, BENCH] as const
     const [program, ...args] =
       candidate === null ? command : (['taskset', '-c', candidate, ...command] as const)

@@ -1,6 +1,6 @@
 import t from 'tap'
-import type { Cell, Result } from '../result.ts'
-import { cellOf } from '../test-cell.ts'
+import type { Cell, Result } from '../harness/result.ts'
+import { cellOf } from '../harness/test-cell.ts'
 import { comparison } from './comparison.ts'
 import { printed } from './files.ts'
 import { goalsOf } from './goals.ts'

@@ -1,4 +1,4 @@
-import type { Cell, Result } from '../result.ts'
+import type { Cell, Result } from '../harness/result.ts'
 import { extraFigure, paired } from './median.ts'
 import { number } from './text-table.ts'
 

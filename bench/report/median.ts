@@ -1,4 +1,4 @@
-import type { Cell, Result } from '../result.ts'
+import type { Cell, Result } from '../harness/result.ts'
 
 /** Reads one figure of a cell. */
 export type Reading = (cell: Cell) => number | null | undefined

@@ -1,4 +1,4 @@
-import type { Cell, Result } from '../result.ts'
+import type { Cell, Result } from '../harness/result.ts'
 import { SCENARIOS } from '../scenarios.ts'
 import { figure } from './median.ts'
 import { candidatesIn } from './scenario-table.ts'

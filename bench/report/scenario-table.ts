@@ -1,4 +1,4 @@
-import type { Cell, Result } from '../result.ts'
+import type { Cell, Result } from '../harness/result.ts'
 import { figure, median, type Reading } from './median.ts'
 import { number } from './text-table.ts'
 

@@ -1,4 +1,4 @@
-import type { Latency } from './load/job.ts'
+import type { Latency } from '../load-generator/job.ts'
 import type { Machine } from './machine.ts'
 
 /** One candidate in one round of one scenario. */

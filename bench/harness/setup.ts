@@ -20,7 +20,7 @@ export interface Contestant {
 }
 
 /** Everything around the candidates: upstream, load generator, database server, pinned; and their folders. */
-export class Field {
+export class Setup {
   readonly placement: Placement
   readonly upstream: Upstream
   readonly load: Load
@@ -47,7 +47,7 @@ export class Field {
   }
 
   /** Sets it up, the candidates on this CPU or the first. The bench's own process goes to the CPUs of the load. */
-  static async start(cpu: number | null): Promise<Field> {
+  static async start(cpu: number | null): Promise<Setup> {
     const cpus = placement(cpu)
     pin(process.pid, cpus.load)
     const folder = await mkdtemp(join(tmpdir(), 'waybill-bench-'))
@@ -58,7 +58,7 @@ export class Field {
     const databasePid = await server.pid()
     if (databasePid !== null) pin(databasePid, cpus.load)
     const upstream = await Upstream.start(cpus.load, folder)
-    return new Field({ placement: cpus, upstream, load: new Load(cpus.load), server, databasePid, folder })
+    return new Setup({ placement: cpus, upstream, load: new Load(cpus.load), server, databasePid, folder })
   }
 
   /** What a candidate, or a gateway of an extra, is started with: a new folder each time. */
@@ -75,7 +75,7 @@ export class Field {
     }
   }
 
-  /** Starts a candidate; it is stopped with the field at the latest. */
+  /** Starts a candidate; it is stopped with the setup at the latest. */
   async enter(candidate: Candidate): Promise<Contestant> {
     const running = await candidate.start(await this.surroundings(candidate.name))
     this.#running.push(running)

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createInterface, type Interface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import type { Job, JobResult } from './load/job.ts'
+import type { Job, JobResult } from '../load-generator/job.ts'
 import { spawnPinned, type Spawned } from './process.ts'
 
 /** The load generator's process. One job at a time. */
@@ -10,7 +10,7 @@ export class Load {
   readonly #lines: Interface
 
   constructor(cpus: string | null) {
-    const main = fileURLToPath(new URL('load/main.js', import.meta.url))
+    const main = fileURLToPath(new URL('../load-generator/main.js', import.meta.url))
     this.#process = spawnPinned(cpus, [process.execPath, main], { isPiped: true })
     const { stdout } = this.#process.child
     if (stdout === null) throw new Error('the load generator has no output')

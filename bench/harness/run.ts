@@ -1,13 +1,13 @@
-import { CANDIDATES } from './candidates.ts'
-import type { Contestant } from './field.ts'
-import { Field } from './field.ts'
-import { EXTRAS } from './extras.ts'
+import { CANDIDATES } from '../candidates.ts'
+import type { Contestant } from './setup.ts'
+import { Setup } from './setup.ts'
+import { EXTRAS } from '../extras.ts'
 import { commitOf, describeMachine } from './machine.ts'
 import { measure, problemsOf } from './measure.ts'
-import type { BenchOptions } from './options.ts'
-import { ROOT } from './places.ts'
+import type { BenchOptions } from '../options.ts'
+import { ROOT } from './paths.ts'
 import type { Cell, Figure, Result } from './result.ts'
-import { SCENARIOS, type Scenario } from './scenarios.ts'
+import { SCENARIOS, type Scenario } from '../scenarios.ts'
 
 /** Scenarios without a goal of their own are run less often: each takes two minutes a round. */
 const SHARE_OF_ROUNDS = 0.6
@@ -25,22 +25,22 @@ export async function runBench(options: BenchOptions, tell: Tell): Promise<Resul
   const problems: string[] = []
   const cells: Cell[] = []
   const figures: Figure[] = []
-  const field = await Field.start(options.cpu)
+  const setup = await Setup.start(options.cpu)
   try {
     const fail = (problem: string): void => {
       problems.push(problem)
       tell(`DOES NOT COUNT: ${problem}`)
     }
-    const contestants = await enterAll(field, options, missing, tell)
+    const contestants = await enterAll(setup, options, missing, tell)
     for (const scenario of SCENARIOS.filter(({ name }) => options.scenarios.includes(name))) {
-      cells.push(...(await runScenario({ field, contestants, options, scenario, tell, fail })))
+      cells.push(...(await runScenario({ setup, contestants, options, scenario, tell, fail })))
     }
     const { seconds, isQuick } = options
     const rounds = isQuick ? Math.min(2, options.rounds) : options.rounds
     for (const extra of EXTRAS.filter(({ name }) => options.scenarios.includes(name))) {
       tell(`${extra.name}: ${extra.what}`)
       try {
-        figures.push(...(await extra.run({ field, contestants, rounds, seconds, isQuick, tell, fail })))
+        figures.push(...(await extra.run({ setup, contestants, rounds, seconds, isQuick, tell, fail })))
       } catch (error) {
         // What was measured before is kept.
         fail(`${extra.name}: ${error instanceof Error ? error.message : String(error)}`)
@@ -50,9 +50,9 @@ export async function runBench(options: BenchOptions, tell: Tell): Promise<Resul
       format: 1,
       at,
       commit: commitOf(ROOT),
-      machine: describeMachine(field.placement),
-      postgres: await field.server.describe(),
-      upstream: field.upstream.what,
+      machine: describeMachine(setup.placement),
+      postgres: await setup.server.describe(),
+      upstream: setup.upstream.what,
       rounds,
       secondsEach: seconds,
       tookSeconds: (performance.now() - startedAt) / 1000,
@@ -62,12 +62,12 @@ export async function runBench(options: BenchOptions, tell: Tell): Promise<Resul
       problems,
     }
   } finally {
-    await field.stop()
+    await setup.stop()
   }
 }
 
 async function enterAll(
-  field: Field,
+  setup: Setup,
   options: BenchOptions,
   missing: Record<string, string>,
   tell: Tell,
@@ -80,23 +80,23 @@ async function enterAll(
       tell(`${candidate.name} is left out: ${lacking} is missing`)
       continue
     }
-    const contestant = await field.enter(candidate)
+    const contestant = await setup.enter(candidate)
     contestants.push(contestant)
-    await field.warmUp(contestant)
+    await setup.warmUp(contestant)
     tell(`${candidate.name} runs: ${candidate.what}`)
   }
   return contestants
 }
 
 async function runScenario(context: {
-  readonly field: Field
+  readonly setup: Setup
   readonly contestants: readonly Contestant[]
   readonly options: BenchOptions
   readonly scenario: Scenario
   readonly tell: Tell
   readonly fail: Tell
 }): Promise<Cell[]> {
-  const { field, options, scenario, tell, fail } = context
+  const { setup, options, scenario, tell, fail } = context
   const contestants = context.contestants.filter(({ candidate }) => takesPart(scenario, candidate.name))
   const cells: Cell[] = []
   tell(`${scenario.name}: ${scenario.what}`)
@@ -105,7 +105,7 @@ async function runScenario(context: {
     // Another one begins in each round, so that none always has the same neighbour before it.
     const first = ((round - 1) * 5) % Math.max(1, contestants.length)
     for (const contestant of [...contestants.slice(first), ...contestants.slice(0, first)]) {
-      const cell = await measure({ contestant, scenario, round, seconds: options.seconds, field })
+      const cell = await measure({ contestant, scenario, round, seconds: options.seconds, setup })
       for (const problem of problemsOf(cell))
         fail(`${cell.candidate}, ${scenario.name}, round ${round}: ${problem}`)
       cells.push(cell)

@@ -1,6 +1,8 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { arch, cpus, release, totalmem, type } from 'node:os'
+import { join } from 'node:path'
+import { ROOT } from './paths.ts'
 
 /** Where the figures of a result file come from. */
 export interface Machine {
@@ -79,8 +81,8 @@ function versionOf(program: string, flag: string): string {
 
 function libraryVersions(): Record<string, string> {
   const versions: Record<string, string> = {}
-  for (const file of ['../../package-lock.json', '../../bench/package-lock.json']) {
-    const lock = JSON.parse(readFileSync(new URL(file, import.meta.url), 'utf8')) as {
+  for (const file of ['package-lock.json', 'bench/package-lock.json']) {
+    const lock = JSON.parse(readFileSync(join(ROOT, file), 'utf8')) as {
       packages: Record<string, { version?: string }>
     }
     for (const name of [

@@ -1,10 +1,10 @@
 import type { Running } from './candidate.ts'
-import type { Contestant, Field } from './field.ts'
+import type { Contestant, Setup } from './setup.ts'
 import { requestHead } from './load.ts'
-import type { Job, JobResult } from './load/job.ts'
+import type { Job, JobResult } from '../load-generator/job.ts'
 import { busyUsOf, cpuOf, residentBytesOf, type CpuUs } from './process.ts'
 import type { Cell } from './result.ts'
-import type { Scenario } from './scenarios.ts'
+import type { Scenario } from '../scenarios.ts'
 
 const WARM_UP_SECONDS = 0.5
 
@@ -14,18 +14,18 @@ export async function measure(options: {
   readonly scenario: Scenario
   readonly round: number
   readonly seconds: number
-  readonly field: Field
+  readonly setup: Setup
 }): Promise<Cell> {
-  const { contestant, scenario, field } = options
+  const { contestant, scenario, setup } = options
   const { running } = contestant
   const job = jobOf(scenario, running, options.seconds)
-  const [upstreamBefore, storedBefore] = [await field.upstream.count(), (await running.log?.stored()) ?? 0]
+  const [upstreamBefore, storedBefore] = [await setup.upstream.count(), (await running.log?.stored()) ?? 0]
   // Connections, buffers and branch predictors of this very load; counted, not measured.
-  const warmUp = await field.load.run({ ...job, seconds: WARM_UP_SECONDS, maxRequests: job.maxRequests && 1 })
+  const warmUp = await setup.load.run({ ...job, seconds: WARM_UP_SECONDS, maxRequests: job.maxRequests && 1 })
   const before = cpuTimes(running)
-  const busyBefore = busyUsOf(field.placement.candidate)
-  const result = await field.load.run(job)
-  const busyUs = busyUsOf(field.placement.candidate) - busyBefore
+  const busyBefore = busyUsOf(setup.placement.candidate)
+  const result = await setup.load.run(job)
+  const busyUs = busyUsOf(setup.placement.candidate) - busyBefore
   const ownUs = cpuUsBetween(before, cpuTimes(running))
   const residentBytes = running.pid === null ? null : residentBytesOf(running.pid)
   const sent = warmUp.sent + result.sent
@@ -50,7 +50,7 @@ export async function measure(options: {
       sent,
       answered: warmUp.completed + result.completed,
       refused: warmUp.refused + result.refused,
-      upstream: (await field.upstream.count()) - upstreamBefore,
+      upstream: (await setup.upstream.count()) - upstreamBefore,
       stored: running.log === null ? null : (await running.log.stored()) - storedBefore,
       isSettled,
     },
