@@ -1,11 +1,11 @@
 # Every target does its own set-up on a machine with Node >= 20.19, npm, git and curl, as root or not.
 .DEFAULT_GOAL := help
-.PHONY: help run test check pg e2e chaos e2e-nodes e2e-deps e2e-poolers bench build build-e2e build-bench clean
+.PHONY: help run test check pg e2e chaos e2e-nodes e2e-deps e2e-poolers bench bench-compare bench-writer bench-backlog bench-postgres-states build build-e2e build-bench clean
 
 ARGS ?=
 
 help: ## this list
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /\t/' | expand -t 23
 
 run: build ## the gateway with sample upstreams, a tenant and a key (ARGS="--port 0" takes free ports)
 	@node dist/main.js demo $(ARGS)
@@ -37,9 +37,21 @@ e2e-deps: ## what e2e-poolers and the tests at other dates need and npm does not
 e2e-poolers: build-e2e ## end-to-end tests behind a real PgBouncer (see e2e-deps)
 	@npm run -s test:poolers
 
-bench: build build-bench ## the measured comparison with other proxies (about an hour; ARGS="--quick" a few minutes)
+bench: build build-bench ## the measured comparison with other proxies (about an hour; ARGS="--quick" a few minutes; see docs/bench)
 	@sh bench/install.sh
 	@npm run -s bench -- $(ARGS)
+
+bench-compare: build build-bench ## two result files of the bench side by side (ARGS="a.json b.json")
+	@npm run -s bench:compare -- $(ARGS)
+
+bench-writer: build ## what the access log's writer alone stores (a minute)
+	@npm run -s bench:writer
+
+bench-backlog: build ## a start with a million spilled entries (a minute)
+	@npm run -s bench:backlog
+
+bench-postgres-states: build-e2e ## latencies with PostgreSQL healthy, frozen, slow and down (two minutes)
+	@npm run -s bench:postgres-states
 
 build: node_modules/.installed
 	@npm run -s build

@@ -9,7 +9,7 @@ import { startLoad } from './harness/load.ts'
 import { startUpstream } from './harness/upstream.ts'
 
 // Latency of requests and memory of the gateway with PostgreSQL healthy, frozen, slow and down, in turn, in one run:
-// node dist/test/with-postgres.js -- node dist/e2e/postgres-states.bench.js
+// make bench-postgres-states
 
 const PER_SECOND = 1000
 const SECONDS = Number(process.env['SECONDS'] ?? 5)
