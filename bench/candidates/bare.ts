@@ -136,11 +136,8 @@ http://127.0.0.1:${port}, http://artifacts.example.com:${port} {
   },
 })
 
-export const goReverseProxy = bare({
-  name: 'go',
-  what: "net/http/httputil.ReverseProxy of Go's standard library",
-  missing: needs('go', 'golang-go'),
-  command: async (port, { upstreamPort }) => {
+function reverseProxyOfGo(name: string, what: string, ...flags: readonly string[]): Candidate {
+  const command = async (port: number, { upstreamPort }: Surroundings): Promise<Command> => {
     const cache = join(ROOT, '.cache', 'bench')
     await mkdir(cache, { recursive: true })
     const program = join(cache, 'go-reverse-proxy')
@@ -151,9 +148,20 @@ export const goReverseProxy = bare({
       GOFLAGS: '-mod=mod',
     }
     execFileSync('go', ['build', '-o', program, '.'], { cwd: join(SOURCES, 'go'), env, stdio: 'inherit' })
-    return [program, String(port), `http://127.0.0.1:${upstreamPort}`]
-  },
-})
+    return [program, ...flags, String(port), `http://127.0.0.1:${upstreamPort}`]
+  }
+  return bare({ name, what, missing: needs('go', 'golang-go'), command })
+}
+
+export const goReverseProxy = reverseProxyOfGo(
+  'go',
+  'httputil.ReverseProxy as the standard library gives it: a new buffer of 32 KiB for each response',
+)
+export const goReverseProxyWithPool = reverseProxyOfGo(
+  'go-buffer-pool',
+  'the same with ReverseProxy.BufferPool: buffers of 32 KiB from a sync.Pool',
+  '-buffer-pool',
+)
 
 function library(name: string, file: string, what: string): Candidate {
   const folder = [join(SOURCES, 'node_modules', name), join(ROOT, 'node_modules', name)]
