@@ -12,7 +12,7 @@ import {
   nginx,
 } from './candidates/bare.ts'
 import { naive } from './candidates/naive.ts'
-import { everything, variants } from './candidates/waybill.ts'
+import { waybills } from './candidates/waybill.ts'
 
 /** All that can be compared, in the order of the first round. Neighbours of a goal's ratio stand close together. */
 export const CANDIDATES: readonly Candidate[] = [
@@ -26,7 +26,6 @@ export const CANDIDATES: readonly Candidate[] = [
   goReverseProxyWithPool,
   goReverseProxy,
   httpProxy,
-  everything,
-  ...variants,
+  ...waybills,
   naive,
 ]

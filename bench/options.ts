@@ -1,8 +1,9 @@
-import { join } from 'node:path'
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { CANDIDATES } from './candidates.ts'
 import { EXTRAS } from './extras.ts'
-import { ROOT } from './harness/paths.ts'
+import { productIn, ROOT } from './harness/paths.ts'
 import { SCENARIOS } from './scenarios.ts'
 
 /** What a run shall do. */
@@ -15,6 +16,10 @@ export interface BenchOptions {
   readonly seconds: number
   /** The candidate's CPU; null: the first. */
   readonly cpu: number | null
+  /** Folder of another checkout whose build of Waybill takes part as well. */
+  readonly against: string | null
+  /** Candidates start anew for each round of a scenario. */
+  readonly isFresh: boolean
   /** Folder of the result file, the plots and the tables. */
   readonly out: string
 }
@@ -45,9 +50,13 @@ export function readOptions(args: readonly string[]): BenchOptions | null {
   const rounds = numberOf('--rounds', values.rounds, isQuick ? 3 : 5)
   const seconds = numberOf('--seconds', values.seconds, isQuick ? 1.5 : 3)
   const isWhole = candidates.length === names.length && scenarios.length === everything.length
-  const out = values.out ?? join(ROOT, ...(isWhole && !isQuick ? ['docs', 'bench'] : ['.cache', 'bench']))
+  const against = values.against === undefined ? null : checkoutAt(values.against)
+  const out =
+    values.out ??
+    join(ROOT, ...(isWhole && !isQuick && against === null ? ['docs', 'bench'] : ['.cache', 'bench']))
   const cpu = values.cpu === undefined ? null : numberOf('--cpu', values.cpu, 0, 0)
-  return { cpu, isQuick, candidates, scenarios, rounds, seconds, out }
+  const isFresh = values.fresh === true
+  return { cpu, isQuick, candidates, scenarios, rounds, seconds, against, isFresh, out }
 }
 
 function parse(args: readonly string[]): {
@@ -63,6 +72,8 @@ function parse(args: readonly string[]): {
         rounds: { type: 'string' },
         seconds: { type: 'string' },
         cpu: { type: 'string' },
+        against: { type: 'string' },
+        fresh: { type: 'boolean' },
         out: { type: 'string' },
         help: { type: 'boolean', short: 'h' },
       },
@@ -78,7 +89,15 @@ interface Strings {
   readonly rounds?: string | undefined
   readonly seconds?: string | undefined
   readonly cpu?: string | undefined
+  readonly against?: string | undefined
   readonly out?: string | undefined
+}
+
+/** The folder, made absolute: candidates run in folders of their own. */
+function checkoutAt(folder: string): string {
+  const product = productIn(resolve(folder))
+  if (!existsSync(product)) throw new UsageError(`--against needs a checkout with a build: no ${product}`)
+  return resolve(folder)
 }
 
 function chosen(
@@ -119,6 +138,8 @@ export function help(): string {
   --rounds N           rounds of the scenarios with goals (5, quick 3); of others 60 %
   --seconds N          of each measurement (3, quick 1.5)
   --cpu N              the candidate's CPU (the first); all others are for load, upstream and PostgreSQL
+  --against FOLDER     another checkout, built: Waybill of that build takes part too, as waybill@other, and is compared round by round
+  --fresh              every candidate starts anew for each round, so that no process' luck lasts for the whole run
   --out FOLDER         where result.json, results.md and plots go (docs/bench for a whole run, else .cache/bench)
 
 candidates

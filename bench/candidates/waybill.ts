@@ -2,6 +2,8 @@ import type { Candidate, Running, Surroundings } from '../harness/candidate.ts'
 import type { Database } from '../harness/database.ts'
 import { Gateway } from '../harness/gateway.ts'
 import { insertKeys } from '../harness/keys.ts'
+import { otherBuildOf } from '../harness/other-build.ts'
+import { PRODUCT } from '../harness/paths.ts'
 import { untilTrue } from '../harness/wait.ts'
 
 const ROUTE_RATE = { perSecond: 1_000_000, burst: 1_000_000 }
@@ -19,18 +21,19 @@ interface Features {
   readonly isJournalled?: boolean
 }
 
-function waybill(features: Features): Candidate {
+function waybill(features: Features, product = PRODUCT): Candidate {
   const { name, what, hasKeys = true, hasLimits = true, isStored = true, isJournalled = false } = features
   const start = async (surroundings: Surroundings): Promise<Running> => {
     const { folder, upstreamPort, placement } = surroundings
     const database = await surroundings.newDatabase(name)
-    Gateway.migrate(database, folder)
+    Gateway.migrate(database, folder, product)
     const keys = hasKeys ? await insertKeys(database, TENANTS, hasLimits) : []
     const gateway = await Gateway.start({
       cpus: placement.candidate,
       folder,
       upstreamPort,
       database,
+      product,
       route: { auth: hasKeys ? 'key' : 'public', ...(hasKeys && hasLimits ? { rateLimit: ROUTE_RATE } : {}) },
       config: isStored ? { accessLog: { journal: isJournalled } } : UNSTORED,
     })
@@ -97,25 +100,36 @@ async function rows(database: Database): Promise<number> {
   return row?.n ?? Number.NaN
 }
 
-export const everything = waybill({
+const EVERYTHING: Features = {
   name: 'waybill',
   what: 'keys, limits of tenant, key and route, entries by COPY',
-})
+}
 
 /** Each feature switched off in turn, then all of them; and the one that is off by default. */
-export const variants: readonly Candidate[] = [
-  waybill({ name: 'waybill-no-limits', what: 'no rates, no concurrency limit', hasLimits: false }),
-  waybill({ name: 'waybill-public', what: 'auth: public: no keys, and so no limits', hasKeys: false }),
-  waybill({
+const VARIANTS: readonly Features[] = [
+  { name: 'waybill-no-limits', what: 'no rates, no concurrency limit', hasLimits: false },
+  { name: 'waybill-public', what: 'auth: public: no keys, and so no limits', hasKeys: false },
+  {
     name: 'waybill-unstored',
     what: 'database away, spill off: entries are dropped and counted',
     isStored: false,
-  }),
-  waybill({
+  },
+  {
     name: 'waybill-off',
     what: 'auth: public, and entries dropped: forwarding',
     hasKeys: false,
     isStored: false,
-  }),
-  waybill({ name: 'waybill-journal', what: 'everything, and accessLog.journal', isJournalled: true }),
+  },
+  { name: 'waybill-journal', what: 'everything, and accessLog.journal', isJournalled: true },
 ]
+
+/** Waybill in all its forms, everything on first. */
+export const waybills: readonly Candidate[] = [EVERYTHING, ...VARIANTS].map((features) => waybill(features))
+
+/** The same of another build, by the path of its `dist/main.js` and its commit. */
+export function waybillsOfBuild(product: string, commit: string): readonly Candidate[] {
+  return [EVERYTHING, ...VARIANTS].map((features) => {
+    const what = `${features.what}; build of ${commit}`
+    return waybill({ ...features, name: otherBuildOf(features.name), what }, product)
+  })
+}

@@ -1,10 +1,9 @@
 import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { WRITER_BENCH } from '../harness/paths.ts'
 import type { Figure } from '../harness/result.ts'
 import type { Extra } from './extra.ts'
 
-const BENCH = fileURLToPath(new URL('../../accesslog/writer.bench.js', import.meta.url))
 const run = promisify(execFile)
 
 /** The writer alone, by the bench that stands beside it; its process is on the candidate's CPU, PostgreSQL on the others. */
@@ -13,7 +12,7 @@ export const writer: Extra = {
   what: 'rows per second that the writer alone stores, batches of 128, on one core for Node',
   run: async ({ setup, tell }) => {
     const { candidate } = setup.placement
-    const command = [process.execPath, BENCH] as const
+    const command = [process.execPath, WRITER_BENCH] as const
     const [program, ...args] =
       candidate === null ? command : (['taskset', '-c', candidate, ...command] as const)
     // PATH only: a developer's own settings shall not change it.

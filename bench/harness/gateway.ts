@@ -20,6 +20,8 @@ export interface GatewayOptions {
   readonly folder: string
   readonly upstreamPort: number
   readonly database: Database
+  /** `dist/main.js` of the build that runs; default: this one's. */
+  readonly product?: string
   /** Joins the route's fields, and what else the file shall hold. */
   readonly route?: Readonly<Record<string, unknown>>
   readonly config?: Readonly<Record<string, unknown>>
@@ -41,21 +43,21 @@ export class Gateway {
   }
 
   /** Applies the migrations: a database is made ready before keys are put into it. */
-  static migrate(database: Database, cwd: string): void {
-    runProduct(['migrate'], cwd, database)
+  static migrate(database: Database, cwd: string, product = PRODUCT): void {
+    runProduct(['migrate'], { product, cwd, database })
   }
 
   /** Starts it on a migrated database and waits until it is ready. */
   static async start(options: GatewayOptions): Promise<Gateway> {
     const [port, adminPort] = [await freePort(), await freePort()]
-    const { folder, database, cpus } = options
+    const { folder, database, cpus, product = PRODUCT } = options
     const upstream = `http://127.0.0.1:${options.upstreamPort}/`
     const config = {
       listen: { host: '127.0.0.1', port },
       admin: { host: '127.0.0.1', port: adminPort },
       stateDir: join(folder, 'state'),
       log: { level: 'warn' },
-      ...(hasWorkers(folder, database) ? { workers: 1 } : {}),
+      ...(hasWorkers(product, folder, database) ? { workers: 1 } : {}),
       routes: [{ name: 'bench', kind: 'generic', path: '/', upstream, ...options.route }],
       ...options.config,
     }
@@ -67,7 +69,7 @@ export class Gateway {
     const canary = { WAYBILL_ACCESS_LOG_CANARY_INTERVAL_MS: '0' }
     const env = { WAYBILL_CONFIG: file, DATABASE_URL: database.url, ...canary }
     // With the flag that workers get, see docs/scaling.md: the process that is measured has one core.
-    const command = [process.execPath, '--v8-pool-size=1', PRODUCT, 'serve'] as const
+    const command = [process.execPath, '--v8-pool-size=1', product, 'serve'] as const
     const process_ = spawnPinned(cpus, command, { cwd: folder, env })
     await untilTrue('the gateway is ready', async () => {
       if (hasEnded(process_.child)) throw new Hopeless(`the gateway ended: ${process_.stderr()}`)
@@ -89,15 +91,21 @@ export class Gateway {
   }
 }
 
-let workers: boolean | null = null
+const withWorkers = new Map<string, boolean>()
 
-/** Whether this version has the option `workers`; one process is measured, on one core. */
-function hasWorkers(cwd: string, database: Database): boolean {
-  workers ??= /^workers\s/m.test(runProduct(['config', 'show'], cwd, database))
-  return workers
+/** Whether a build has the option `workers`; one process is measured, on one core. */
+function hasWorkers(product: string, cwd: string, database: Database): boolean {
+  const known = withWorkers.get(product)
+  if (known !== undefined) return known
+  const has = /^workers\s/m.test(runProduct(['config', 'show'], { product, cwd, database }))
+  withWorkers.set(product, has)
+  return has
 }
 
-function runProduct(args: readonly string[], cwd: string, database: Database): string {
+function runProduct(
+  args: readonly string[],
+  { product, cwd, database }: { readonly product: string; readonly cwd: string; readonly database: Database },
+): string {
   const env = { PATH: process.env['PATH'] ?? '', DATABASE_URL: database.url }
-  return execFileSync(process.execPath, [PRODUCT, ...args], { cwd, env, encoding: 'utf8', stdio: 'pipe' })
+  return execFileSync(process.execPath, [product, ...args], { cwd, env, encoding: 'utf8', stdio: 'pipe' })
 }

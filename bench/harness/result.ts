@@ -48,6 +48,10 @@ export interface Result {
   readonly format: 1
   readonly at: string
   readonly commit: string
+  /** The commit of the other build of Waybill that took part, if one did. */
+  readonly against?: string
+  /** Name of a candidate that took part → what it is. Older files have none. */
+  readonly candidates?: Readonly<Record<string, string>>
   readonly machine: Machine
   readonly postgres: string
   readonly upstream: string

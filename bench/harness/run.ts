@@ -1,13 +1,16 @@
 import { CANDIDATES } from '../candidates.ts'
-import type { Contestant } from './setup.ts'
-import { Setup } from './setup.ts'
+import { waybillsOfBuild } from '../candidates/waybill.ts'
 import { EXTRAS } from '../extras.ts'
+import type { BenchOptions } from '../options.ts'
+import { SCENARIOS, type Scenario } from '../scenarios.ts'
+import type { Candidate } from './candidate.ts'
 import { commitOf, describeMachine } from './machine.ts'
 import { measure, problemsOf } from './measure.ts'
-import type { BenchOptions } from '../options.ts'
-import { ROOT } from './paths.ts'
+import { nameInAnyBuild } from './other-build.ts'
+import { productIn, ROOT } from './paths.ts'
 import type { Cell, Figure, Result } from './result.ts'
-import { SCENARIOS, type Scenario } from '../scenarios.ts'
+import { orderOfRound } from './round-order.ts'
+import { Setup, type Contestant } from './setup.ts'
 
 /** Scenarios without a goal of their own are run less often: each takes two minutes a round. */
 const SHARE_OF_ROUNDS = 0.6
@@ -15,23 +18,28 @@ const SHARE_OF_ROUNDS = 0.6
 type Tell = (line: string) => void
 
 /**
- * One run: all candidates are started and stay up, and each round of a scenario measures all of them one after the other, so
- * that a change of the machine's mood meets all alike.
+ * One run: all candidates are started and stay up (or start anew for each round, with `isFresh`), and each round of a scenario
+ * measures all of them one after the other, so that a change of the machine's mood meets all alike.
  */
 export async function runBench(options: BenchOptions, tell: Tell): Promise<Result> {
   const startedAt = performance.now()
   const at = new Date().toISOString()
-  const missing: Record<string, string> = {}
   const problems: string[] = []
   const cells: Cell[] = []
   const figures: Figure[] = []
+  const against = options.against === null ? null : commitOf(options.against)
+  const { candidates, missing } = candidatesOf(options, against, tell)
   const setup = await Setup.start(options.cpu)
   try {
     const fail = (problem: string): void => {
       problems.push(problem)
       tell(`DOES NOT COUNT: ${problem}`)
     }
-    const contestants = await enterAll(setup, options, missing, tell)
+    const contestants: Contestant[] = []
+    for (const candidate of candidates) {
+      contestants.push(await enter(setup, candidate))
+      tell(`${candidate.name} runs: ${candidate.what}`)
+    }
     for (const scenario of SCENARIOS.filter(({ name }) => options.scenarios.includes(name))) {
       cells.push(...(await runScenario({ setup, contestants, options, scenario, tell, fail })))
     }
@@ -50,10 +58,12 @@ export async function runBench(options: BenchOptions, tell: Tell): Promise<Resul
       format: 1,
       at,
       commit: commitOf(ROOT),
+      ...(against === null ? {} : { against }),
+      candidates: Object.fromEntries(candidates.map(({ name, what }) => [name, what])),
       machine: describeMachine(setup.placement),
       postgres: await setup.server.describe(),
       upstream: setup.upstream.what,
-      rounds,
+      rounds: options.rounds,
       secondsEach: seconds,
       tookSeconds: (performance.now() - startedAt) / 1000,
       missing,
@@ -66,45 +76,53 @@ export async function runBench(options: BenchOptions, tell: Tell): Promise<Resul
   }
 }
 
-async function enterAll(
-  setup: Setup,
+/** The chosen candidates that can run here, each form of Waybill beside the same of the other build. */
+function candidatesOf(
   options: BenchOptions,
-  missing: Record<string, string>,
+  against: string | null,
   tell: Tell,
-): Promise<Contestant[]> {
-  const contestants: Contestant[] = []
+): { readonly candidates: readonly Candidate[]; readonly missing: Readonly<Record<string, string>> } {
+  const others =
+    options.against === null ? [] : waybillsOfBuild(productIn(options.against), against ?? 'unknown')
+  const missing: Record<string, string> = {}
+  const candidates: Candidate[] = []
   for (const candidate of CANDIDATES.filter(({ name }) => options.candidates.includes(name))) {
     const lacking = candidate.missing()
-    if (lacking !== null) {
-      missing[candidate.name] = lacking
-      tell(`${candidate.name} is left out: ${lacking} is missing`)
+    if (lacking === null) {
+      candidates.push(...others.filter(({ name }) => nameInAnyBuild(name) === candidate.name), candidate)
       continue
     }
-    const contestant = await setup.enter(candidate)
-    contestants.push(contestant)
-    await setup.warmUp(contestant)
-    tell(`${candidate.name} runs: ${candidate.what}`)
+    missing[candidate.name] = lacking
+    tell(`${candidate.name} is left out: ${lacking} is missing`)
   }
-  return contestants
+  return { candidates, missing }
 }
 
-async function runScenario(context: {
+async function enter(setup: Setup, candidate: Candidate): Promise<Contestant> {
+  const contestant = await setup.enter(candidate)
+  await setup.warmUp(contestant)
+  return contestant
+}
+
+interface ScenarioRun {
   readonly setup: Setup
-  readonly contestants: readonly Contestant[]
+  /** Those that run; replaced where they start anew. */
+  readonly contestants: Contestant[]
   readonly options: BenchOptions
   readonly scenario: Scenario
   readonly tell: Tell
   readonly fail: Tell
-}): Promise<Cell[]> {
-  const { setup, options, scenario, tell, fail } = context
-  const contestants = context.contestants.filter(({ candidate }) => takesPart(scenario, candidate.name))
+}
+
+async function runScenario(run: ScenarioRun): Promise<Cell[]> {
+  const { setup, contestants, options, scenario, tell, fail } = run
   const cells: Cell[] = []
   tell(`${scenario.name}: ${scenario.what}`)
   const rounds = scenario.isMain ? options.rounds : Math.max(1, Math.round(options.rounds * SHARE_OF_ROUNDS))
   for (let round = 1; round <= rounds; round++) {
-    // Another one begins in each round, so that none always has the same neighbour before it.
-    const first = ((round - 1) * 5) % Math.max(1, contestants.length)
-    for (const contestant of [...contestants.slice(first), ...contestants.slice(0, first)]) {
+    if (options.isFresh && round > 1) await startAnew(run)
+    const those = contestants.filter(({ candidate }) => takesPart(scenario, candidate.name))
+    for (const contestant of orderOfRound(those, round)) {
       const cell = await measure({ contestant, scenario, round, seconds: options.seconds, setup })
       for (const problem of problemsOf(cell))
         fail(`${cell.candidate}, ${scenario.name}, round ${round}: ${problem}`)
@@ -115,8 +133,18 @@ async function runScenario(context: {
   return cells
 }
 
+/** New processes of those that the scenario measures. */
+async function startAnew({ setup, contestants, scenario }: ScenarioRun): Promise<void> {
+  for (const [i, contestant] of contestants.entries()) {
+    const { candidate } = contestant
+    if (!takesPart(scenario, candidate.name)) continue
+    await setup.leave(contestant)
+    contestants[i] = await enter(setup, candidate)
+  }
+}
+
 function takesPart({ tenants }: Scenario, candidate: string): boolean {
-  return tenants === null || candidate === 'waybill'
+  return tenants === null || nameInAnyBuild(candidate) === 'waybill'
 }
 
 function progress(cell: Cell, round: number, rounds: number): string {

@@ -82,6 +82,12 @@ export class Setup {
     return { candidate, running }
   }
 
+  /** Stops a candidate before the end of the run. */
+  async leave({ running }: Contestant): Promise<void> {
+    await running.stop()
+    this.#running.splice(this.#running.indexOf(running), 1)
+  }
+
   /** Sends a candidate its first requests and waits for their entries. */
   async warmUp({ running }: Contestant): Promise<void> {
     const target = { port: running.port, key: running.keys[0] }

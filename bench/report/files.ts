@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Machine } from '../harness/machine.ts'
 import type { Result } from '../harness/result.ts'
 import { SCENARIOS } from '../scenarios.ts'
+import { buildComparison } from './build-comparison.ts'
 import { goalRows } from './goals.ts'
 import { median } from './median.ts'
 import { plotsOf } from './plots.ts'
@@ -35,12 +36,16 @@ export function printed(result: Result): string {
 }
 
 function report(result: Result, table: Table): string {
-  const { cells, figures, missing } = result
+  const { cells, figures, missing, candidates = {} } = result
   const parts = [description(result)]
+  const legend = Object.entries(candidates)
+  if (legend.length > 0) parts.push(legend.map(([name, what]) => `* ${name}: ${what}`).join('\n'))
   for (const { name, what } of SCENARIOS) {
     if (candidatesIn(cells, name).length > 0)
       parts.push(`## ${name}: ${what}`, table(scenarioRows(cells, name)))
   }
+  const builds = buildComparison(result)
+  if (builds !== null) parts.push(`## ${builds.title}`, table(builds.rows), builds.note)
   if (figures.length > 0) parts.push('## Further figures', table(figureRows(result)))
   parts.push('## Goals', table(goalRows(result)))
   for (const [name, what] of Object.entries(missing))
@@ -71,9 +76,9 @@ function quietness({ cells }: Result): string {
 }
 
 function description(result: Result): string {
-  const { at, commit, machine, postgres, upstream, rounds, secondsEach, tookSeconds } = result
+  const { at, commit, against, machine, postgres, upstream, rounds, secondsEach, tookSeconds } = result
   const minutes = (tookSeconds / 60).toFixed(0)
-  return `${at.slice(0, 16).replace('T', ' ')} UTC, commit ${commit}; medians of ${rounds} rounds of ${secondsEach} s, ${minutes} min in all.
+  return `${at.slice(0, 16).replace('T', ' ')} UTC, commit ${commit}${against === undefined ? '' : `, beside ${against} (@other)`}; medians of ${rounds} rounds of ${secondsEach} s, ${minutes} min in all.
 ${machineText(machine)} PostgreSQL: ${postgres}. Upstream: ${upstream}.`
 }
 

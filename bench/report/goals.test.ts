@@ -1,28 +1,10 @@
 import t from 'tap'
-import type { Cell, Result } from '../harness/result.ts'
+import type { Result } from '../harness/result.ts'
 import { cellOf } from '../harness/test-cell.ts'
 import { comparison } from './comparison.ts'
 import { printed } from './files.ts'
 import { goalsOf } from './goals.ts'
-
-function cpuCell(candidate: string, total: number, round = 1, postgresUs: number | null = null): Cell {
-  return cellOf({ candidate, round, postgresUs, cpuUs: { user: total, system: 0, total } })
-}
-
-function resultOf(cells: readonly Cell[], changes: Partial<Result> = {}): Result {
-  const machine = {
-    cpu: 'cpu',
-    cores: 2,
-    memoryBytes: 2 ** 30,
-    system: 'x',
-    versions: {},
-    candidateCpu: '0',
-    loadCpus: '1',
-  }
-  const run = { at: '2026-11-21T12:00:00.000Z', commit: 'abc', rounds: 1, secondsEach: 1, tookSeconds: 60 }
-  const rest = { postgres: '', upstream: 'nginx', missing: {}, figures: [], problems: [] }
-  return { format: 1, ...run, machine, ...rest, cells, ...changes }
-}
+import { cpuCell, resultOf } from './test-result.ts'
 
 function verdictOf(result: Result, what: RegExp): string {
   return goalsOf(result).find((goal) => what.test(goal.what))?.verdict ?? 'no such goal'

@@ -16,20 +16,25 @@ export function figure(cells: readonly Cell[], scenario: string, candidate: stri
   return median(byRound(cells, scenario, candidate, of).filter((value) => value !== undefined))
 }
 
+/** Two candidates whose figures of the same round make one. */
+export interface Pair {
+  readonly scenario: string
+  readonly left: string
+  readonly right: string
+  readonly of: Reading
+  readonly combine: (left: number, right: number) => number
+}
+
 /**
  * What `combine` makes of two candidates' figures of the same round: the median over the rounds. Neighbours in time share the
  * machine's mood, so this moves less than a ratio of medians.
  */
-export function paired(
-  cells: readonly Cell[],
-  options: {
-    readonly scenario: string
-    readonly left: string
-    readonly right: string
-    readonly of: Reading
-    readonly combine: (left: number, right: number) => number
-  },
-): number {
+export function paired(cells: readonly Cell[], pair: Pair): number {
+  return median(pairedValues(cells, pair))
+}
+
+/** The same for each round that has both. */
+export function pairedValues(cells: readonly Cell[], options: Pair): number[] {
   const { scenario, of, combine } = options
   const right = byRound(cells, scenario, options.right, of)
   const values: number[] = []
@@ -37,7 +42,7 @@ export function paired(
     const other = right[round]
     if (value !== undefined && other !== undefined) values.push(combine(value, other))
   }
-  return median(values)
+  return values
 }
 
 function byRound(
