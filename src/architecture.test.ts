@@ -12,7 +12,11 @@ const ROOMS: Record<string, readonly string[]> = {
   http: ['lib'],
   upstream: ['http', 'model', 'lib'],
   limits: ['model', 'lib'],
-  proxy: ['upstream', 'limits', 'http', 'model', 'lib'],
+  'proxy/routing': ['model', 'lib'],
+  'proxy/headers': ['proxy/routing', 'http', 'model', 'lib'],
+  'proxy/exchange': ['proxy/headers', 'proxy/routing', 'http', 'model', 'lib'],
+  'proxy/decide': ['proxy/exchange', 'proxy/headers', 'proxy/routing', 'limits', 'http', 'model', 'lib'],
+  proxy: 'proxy/decide proxy/exchange proxy/headers proxy/routing upstream limits http model lib'.split(' '),
   listener: ['proxy', 'http', 'model', 'lib'],
   // Where both meet.
   channel: ['model', 'lib'],
@@ -49,8 +53,8 @@ const DRIVERS: Record<string, readonly string[]> = {
 
 /** Still to be cut. */
 const OWED = new Set([
-  'proxy/connection.ts → listener/arrivals.ts',
-  'proxy/connection.ts → listener/plain-connection.ts',
+  'proxy/exchange/connection.ts → listener/arrivals.ts',
+  'proxy/exchange/connection.ts → listener/plain-connection.ts',
   'spool/life-memory.ts → writer/batch/batch.ts',
   'spool/segment-format.ts → writer/batch/batch.ts',
   'spool/segment.ts → writer/batch/batch.ts',

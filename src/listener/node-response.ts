@@ -1,5 +1,5 @@
 import { ServerResponse, type IncomingMessage } from 'node:http'
-import type { ClientResponse } from '../proxy/client.ts'
+import type { ClientResponse } from '../proxy/exchange/client.ts'
 
 /** Node's response, and how a small body goes out with it at once. */
 export class FullResponse<Request extends IncomingMessage = IncomingMessage>

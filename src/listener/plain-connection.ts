@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
-import type { Connection } from '../proxy/connection.ts'
-import type { ClientRequest, ClientResponse } from '../proxy/client.ts'
+import type { Connection } from '../proxy/exchange/connection.ts'
+import type { ClientRequest, ClientResponse } from '../proxy/exchange/client.ts'
 import { readPlainRequest, type PlainRequest } from './plain-request.ts'
 import { PlainResponse } from './plain-response.ts'
 

@@ -1,4 +1,4 @@
-import type { ClientRequest } from '../proxy/client.ts'
+import type { ClientRequest } from '../proxy/exchange/client.ts'
 import { readFieldLines } from '../http/field-lines.ts'
 
 /** A request of the common kind: in HTTP/1.1, with the whole of its body if it has one, and nothing about it that asks for more. */

@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
-import type { ClientResponse } from '../proxy/client.ts'
+import type { ClientResponse } from '../proxy/exchange/client.ts'
 
 const NOTHING = Buffer.alloc(0)
 const CRLF = '\r\n'

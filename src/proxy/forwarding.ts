@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Outcome, Reason } from '../model/outcome.ts'
-import type { ClientResponse } from './client.ts'
-import type { Carrier, Exchange } from './exchange.ts'
+import type { ClientResponse } from './exchange/client.ts'
+import type { Carrier, Exchange } from './exchange/exchange.ts'
 import {
   TooManyUpstreamsError,
   UpstreamAddressError,

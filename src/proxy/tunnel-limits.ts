@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import type { Outcome, Reason } from '../model/outcome.ts'
-import type { Carrier, Exchange } from './exchange.ts'
+import type { Carrier, Exchange } from './exchange/exchange.ts'
 
 /** How much more often than its limits a tunnel is looked at. */
 const LOOKS = 8

@@ -2,7 +2,7 @@ import { digestKey, isWellFormedKey, KEY_LENGTH, keyIdOf } from '../../model/api
 import type { KeyGrant, Snapshot, TenantGrant } from '../../model/grant.ts'
 import { isInNetworks } from '../../model/network.ts'
 import type { Outcome, Reason } from '../../model/outcome.ts'
-import type { Credential } from './credentials.ts'
+import type { Credential } from '../headers/credentials.ts'
 
 /** The outcome of authentication. On refusal `key` and `tenant` say whom the request is attributed to, if anybody. */
 export type Authentication =

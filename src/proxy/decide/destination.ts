@@ -1,4 +1,4 @@
-import type { Exchange } from '../exchange.ts'
+import type { Exchange } from '../exchange/exchange.ts'
 import { isSpecialPath } from '../routing/path-readings.ts'
 import { hostName, splitTarget } from '../routing/target.ts'
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { ServerResponse } from 'node:http'
 import type { Outcome, Reason } from '../../model/outcome.ts'
-import type { Carrier, Exchange } from '../exchange.ts'
+import type { Carrier, Exchange } from '../exchange/exchange.ts'
 
 /** Git LFS asks for 100 objects at once, 12 KiB; some servers allow more. */
 const MAX_BYTES = 1024 * 1024

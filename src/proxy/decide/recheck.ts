@@ -1,24 +1,35 @@
-import type { Snapshot } from '../../model/grant.ts'
+import type { Directory, Snapshot } from '../../model/grant.ts'
 import { authenticate } from './authenticate.ts'
 import { permissionOf, type Refusal } from './decide.ts'
-import type { Exchange } from '../exchange.ts'
-import type { Handler } from '../handler.ts'
+import type { Exchange } from '../exchange/exchange.ts'
 import { isLfsDownload } from './lfs-batch.ts'
 
 /** Exchanges looked at in one tick: no request waits for it longer than 4 ms. Measured: authenticate(), most of it, takes 0.9 µs. */
 const MAX_AT_ONCE = 4096
+
+/** What is checked again, and by what. */
+export interface RecheckOwner {
+  readonly exchanges: Iterable<Exchange>
+  readonly directory: Directory
+  /** False leaves everything that is under way alone. */
+  readonly endsRevoked: boolean
+  /** Epoch milliseconds by the clock that expiry goes by. */
+  nowMs(): number
+  /** Told of what should never happen. */
+  report(error: unknown): void
+}
 
 /**
  * Ends what is under way when it would be refused by now: its key was revoked, has expired, or lost the scope or network, or its
  * tenant was suspended or deleted. Of thousands of exchanges each tick looks at a bounded number.
  */
 export class Recheck {
-  readonly #handler: Handler
+  readonly #owner: RecheckOwner
   #waiting: Exchange[] = []
   #isDue = false
 
-  constructor(handler: Handler) {
-    this.#handler = handler
+  constructor(owner: RecheckOwner) {
+    this.#owner = owner
   }
 
   /** Has every exchange that is under way now looked at, in the ticks to come. */
@@ -27,15 +38,15 @@ export class Recheck {
   }
 
   tick(): void {
-    const { endsRevoked, exchanges, deps } = this.#handler
-    const { snapshot, isStale } = deps.directory
+    const { endsRevoked, exchanges, directory } = this.#owner
+    const { snapshot, isStale } = directory
     if (!endsRevoked || snapshot === null) return
     if (this.#waiting.length === 0) {
       if (!this.#isDue) return
       this.#isDue = false
       this.#waiting = [...exchanges]
     }
-    const nowMs = this.#handler.nowMs()
+    const nowMs = this.#owner.nowMs()
     for (const exchange of this.#waiting.splice(-MAX_AT_ONCE)) {
       try {
         if (exchange.isClosed || exchange.hasEnding) continue
@@ -44,7 +55,7 @@ export class Recheck {
         if (refusal?.reason === 'unknown_key' && isStale) continue
         if (refusal !== null) exchange.carrier?.stop(refusal.outcome, refusal.reason)
       } catch (error) {
-        this.#handler.report(error)
+        this.#owner.report(error)
       }
     }
   }

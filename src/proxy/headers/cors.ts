@@ -1,5 +1,12 @@
-import type { Exchange } from '../exchange.ts'
+import type { Route } from '../../model/route.ts'
 import type { CorsRules } from '../../model/route-rules.ts'
+
+/** What a page asks, and where. */
+export interface PageRequest {
+  readonly req: { readonly method?: string | undefined; readonly rawHeaders: readonly string[] }
+  /** Null before a route was found. */
+  readonly route: Route | null
+}
 
 /** Who asks in a preflight (Fetch Standard, "CORS-preflight request"). */
 interface PreflightQuestion {
@@ -19,7 +26,7 @@ function fieldOf(rawHeaders: readonly string[], name: string): string | null {
 }
 
 /** The question, when the request is a preflight. */
-function preflightQuestion({ req }: Exchange): PreflightQuestion | null {
+function preflightQuestion({ req }: PageRequest): PreflightQuestion | null {
   if (req.method !== 'OPTIONS') return null
   const origin = fieldOf(req.rawHeaders, 'origin')
   const method = fieldOf(req.rawHeaders, 'access-control-request-method')
@@ -27,15 +34,15 @@ function preflightQuestion({ req }: Exchange): PreflightQuestion | null {
 }
 
 /** Whether the gateway answers the request itself: a preflight of a route with `cors`. It bears no credentials and needs none. */
-export function isPreflight(exchange: Exchange): boolean {
-  const cors = exchange.route?.rules.cors ?? null
-  return cors !== null && preflightQuestion(exchange) !== null
+export function isPreflight(request: PageRequest): boolean {
+  const cors = request.route?.rules.cors ?? null
+  return cors !== null && preflightQuestion(request) !== null
 }
 
 /** Fields of the answer to a preflight: nothing but `Vary` for an origin that is not allowed. */
-export function preflightFields(exchange: Exchange): string[] {
-  const cors = exchange.route?.rules.cors ?? null
-  const question = preflightQuestion(exchange)
+export function preflightFields(request: PageRequest): string[] {
+  const cors = request.route?.rules.cors ?? null
+  const question = preflightQuestion(request)
   const fields = ['Vary', 'Origin, Access-Control-Request-Method, Access-Control-Request-Headers']
   if (cors === null || question === null || !isAllowed(cors, question.origin)) return fields
   fields.push('Access-Control-Allow-Origin', allowedOrigin(cors, question.origin))
@@ -47,12 +54,12 @@ export function preflightFields(exchange: Exchange): string[] {
 }
 
 /** Fields by which a page may read the answer, the gateway's own refusals included; appended to `fields`. */
-export function addCorsFields(exchange: Exchange, fields: string[]): void {
-  const cors = exchange.route?.rules.cors ?? null
+export function addCorsFields(request: PageRequest, fields: string[]): void {
+  const cors = request.route?.rules.cors ?? null
   if (cors === null) return
   dropUpstreams(fields)
   fields.push('Vary', 'Origin')
-  const origin = fieldOf(exchange.req.rawHeaders, 'origin')
+  const origin = fieldOf(request.req.rawHeaders, 'origin')
   if (origin === null || !isAllowed(cors, origin)) return
   fields.push('Access-Control-Allow-Origin', allowedOrigin(cors, origin))
   if (cors.credentials) fields.push('Access-Control-Allow-Credentials', 'true')

@@ -1,5 +1,5 @@
 import { holdsKey, maskKeys } from '../../model/api-key.ts'
-import { hidesKey } from '../decide/credentials.ts'
+import { hidesKey } from './credentials.ts'
 import type { ClientView } from './client-view.ts'
 import type { HeaderChanges } from '../../model/route-rules.ts'
 import { CREDENTIAL, DROP, addTokens, cgiName, fieldName, type RequestHead } from '../../http/request-head.ts'

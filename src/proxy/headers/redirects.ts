@@ -1,6 +1,5 @@
-import type { Exchange } from '../exchange.ts'
 import type { Route } from '../../model/route.ts'
-import { upstreamOrigin, upstreamPath } from '../routing/route-table.ts'
+import { upstreamOrigin, upstreamPath, type RouteTable } from '../routing/route-table.ts'
 import { hostName } from '../routing/target.ts'
 
 /** Fields that name an address of the upstream's (RFC 9110 §10.2.2, §8.7; RFC 8288 §3; Refresh as the HTML standard reads it), by their length. */
@@ -12,17 +11,28 @@ const REFRESH = 7
 const LINK_TARGET = /((?:^|,)\s*<)([^>]*)(?=>)/g
 const REFRESH_TARGET = /^(\s*[\d.]+\s*[;,]\s*(?:url\s*=\s*)?["']?)([^"'\s]+)/i
 
+/** The request that an answer belongs to. */
+export interface RoutedRequest {
+  readonly client: { readonly host: string }
+  /** The path by which the route was found. */
+  readonly path: string
+  readonly route: Route | null
+  /** The table that the route was found in. */
+  readonly routes: RouteTable | null
+  readonly tenant: { readonly slug: string } | null
+}
+
 /**
  * Has the upstream's redirects to itself come back through the route, in place: an address on its own origin, or a path of its own, becomes
  * the path at the gateway that leads there. All other addresses are nobody's business here.
  */
-export function returnThroughRoute(fields: string[], exchange: Exchange): void {
-  if (exchange.route?.rules.rewriteRedirects !== true) return
+export function returnThroughRoute(fields: string[], request: RoutedRequest): void {
+  if (request.route?.rules.rewriteRedirects !== true) return
   let place: RoutePlace | null = null
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i] ?? ''
     if (FIELDS[name.length]?.test(name) !== true) continue
-    const at = (place ??= placeOf(exchange, exchange.route))
+    const at = (place ??= placeOf(request, request.route))
     const value = fields[i + 1] ?? ''
     const local = (_whole: string, before: string, address: string): string =>
       before + localAddress(address, at)
@@ -32,7 +42,7 @@ export function returnThroughRoute(fields: string[], exchange: Exchange): void {
   }
 }
 
-function placeOf({ client, path, routes, tenant }: Exchange, route: Route): RoutePlace {
+function placeOf({ client, path, routes, tenant }: RoutedRequest, route: Route): RoutePlace {
   const slug = tenant?.slug ?? ''
   const { upstreamHost = null } = route.upstream
   return {

@@ -3,7 +3,7 @@ import type { Watched } from '../../lib/promised-bound.ts'
 import type { UnderWay, UnderWayList } from '../../model/audit/under-way.ts'
 import type { Handler } from '../../proxy/handler.ts'
 import type { ProxyCounters } from '../../proxy/stats.ts'
-import { longUnderWay } from '../../proxy/under-way.ts'
+import { longUnderWay } from '../../proxy/exchange/under-way.ts'
 
 /** A request that has been under way for two signs of life is named in them. */
 const LONG_MS = 4000

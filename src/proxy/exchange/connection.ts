@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
-import type { Origin } from '../listener/arrivals.ts'
+import type { Origin } from '../../listener/arrivals.ts'
 import type { Exchange } from './exchange.ts'
-import type { PlainConnection } from '../listener/plain-connection.ts'
+import type { PlainConnection } from '../../listener/plain-connection.ts'
 
 /** How long what is left of an upload is read and thrown away after an early answer, so that the answer gets through. */
 const LINGER_MS = 2000

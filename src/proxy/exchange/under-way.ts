@@ -1,5 +1,5 @@
-import { capText } from '../model/access-entry.ts'
-import type { UnderWay, UnderWayList } from '../model/audit/under-way.ts'
+import { capText } from '../../model/access-entry.ts'
+import type { UnderWay, UnderWayList } from '../../model/audit/under-way.ts'
 import type { Exchange } from './exchange.ts'
 
 /** Named at most: the oldest. */

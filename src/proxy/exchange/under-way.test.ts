@@ -1,5 +1,5 @@
 import t from 'tap'
-import { AccessEntry } from '../model/access-entry.ts'
+import { AccessEntry } from '../../model/access-entry.ts'
 import type { Exchange } from './exchange.ts'
 import { longUnderWay } from './under-way.ts'
 
