@@ -1,21 +1,78 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, normalize } from 'node:path'
 import t from 'tap'
 import { projectFolder } from './version.ts'
 
-void t.test('what the documents link to is there', (t) => {
-  const folder = projectFolder()
-  const below = readdirSync(join(folder, 'docs'), { recursive: true }).map((name) => `docs/${String(name)}`)
-  const documents = [...readdirSync(folder), ...below].filter((name) => name.endsWith('.md'))
-  const links = documents.flatMap((document) => {
-    const text = readFileSync(join(folder, document), 'utf8')
-    return [...text.matchAll(/\]\(([^)#\s]+)[^)\s]*\)/g)].map(([, target = '']) => ({ document, target }))
-  })
-  const relative = links.filter(({ target }) => !/^[a-z]+:/.test(target))
-  t.ok(relative.length > 50, `${relative.length} links`)
-  t.same(
-    relative.filter(({ document, target }) => !existsSync(join(folder, dirname(document), target))),
-    [],
+const folder = projectFolder()
+const documents = [
+  ...readdirSync(folder),
+  ...readdirSync(join(folder, 'docs'), { recursive: true }).map((name) => `docs/${String(name)}`),
+  ...readdirSync(join(folder, 'e2e')).map((name) => `e2e/${name}`),
+].filter((name) => name.endsWith('.md'))
+
+function textOf(document: string): string {
+  return readFileSync(join(folder, document), 'utf8')
+}
+
+interface Link {
+  readonly document: string
+  /** A path from the project's folder. */
+  readonly target: string
+  /** A heading of the target; empty for none. */
+  readonly anchor: string
+}
+
+const links: readonly Link[] = documents.flatMap((document) =>
+  [...textOf(document).matchAll(/\]\(([^)#\s]*)(?:#([^)\s]+))?\)/g)]
+    .filter(([, path = '']) => !/^[a-z]+:/.test(path))
+    .map(([, path = '', anchor = '']) => {
+      const target = path === '' ? document : normalize(join(dirname(document), path))
+      return { document, target: target.replace(/\/$/, ''), anchor }
+    }),
+)
+
+/** Names of a document's headings in links, as GitHub makes them. */
+function anchorsOf(document: string): string[] {
+  return [...textOf(document).matchAll(/^#+ (.+)$/gm)].map(([, title = '']) =>
+    title
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+      .replaceAll(' ', '-'),
   )
+}
+
+function linkedFrom(document: string): Set<string> {
+  return new Set(links.filter((link) => link.document === document).map(({ target }) => target))
+}
+
+void t.test('what the documents link to is there', (t) => {
+  t.ok(links.length > 50, `${links.length} links`)
+  t.same(
+    links.filter(({ target }) => !existsSync(join(folder, target))),
+    [],
+    'files',
+  )
+  t.same(
+    links.filter(({ target, anchor }) => anchor !== '' && !anchorsOf(target).includes(anchor)),
+    [],
+    'headings',
+  )
+  t.end()
+})
+
+void t.test('each decision is in the index, under the number of its file', (t) => {
+  const decisions = documents.filter((document) => /^docs\/decisions\/\d{4}-[a-z0-9-]+\.md$/.test(document))
+  t.ok(decisions.length > 50, `${decisions.length} decisions`)
+  const numbers = decisions.map((document) => document.slice('docs/decisions/'.length).slice(0, 4))
+  t.equal(new Set(numbers).size, numbers.length, 'no number is taken twice')
+  const index = linkedFrom('docs/decisions/README.md')
+  t.same(
+    decisions.filter((document) => !index.has(document)),
+    [],
+    'the index has each',
+  )
+  for (const [i, document] of decisions.entries()) {
+    t.match(textOf(document), new RegExp(`^# ${numbers[i]}: .+\n\nDate: \\d{4}-\\d\\d-\\d\\d\n\n`), document)
+  }
   t.end()
 })
