@@ -53,8 +53,6 @@ const DRIVERS: Record<string, readonly string[]> = {
 
 /** Still to be cut. */
 const OWED = new Set([
-  'proxy/exchange/connection.ts → listener/arrivals.ts',
-  'proxy/exchange/connection.ts → listener/plain-connection.ts',
   'spool/life-memory.ts → writer/batch/batch.ts',
   'spool/segment-format.ts → writer/batch/batch.ts',
   'spool/segment.ts → writer/batch/batch.ts',

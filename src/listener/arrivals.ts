@@ -4,13 +4,7 @@ import type { ConnectionRefusal } from '../model/stats.ts'
 import { readProxyHeader } from './proxy-protocol.ts'
 import { sourceOf } from '../model/source-network.ts'
 import { Sources } from './connections-per-source.ts'
-
-/** Where a connection comes from, as far as it was told before its first request. */
-export interface Origin {
-  /** Address of the client's end; '' when a balancer does not say whom it speaks for. */
-  readonly peer: string
-  readonly proto: 'http' | 'https'
-}
+import type { Origin } from '../proxy/exchange/connection.ts'
 
 /** The certificates of a listener, by the names that clients ask for. */
 export interface ServerNames {

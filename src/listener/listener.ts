@@ -3,9 +3,9 @@ import { Seldom } from '../lib/time/seldom.ts'
 import { isInNetworks } from '../model/network.ts'
 import type { ConnectionRefusal } from '../model/stats.ts'
 import { readByShared } from './accepted-socket.ts'
-import { Arrivals, type ArrivalOwner, type Origin, type ServerNames } from './arrivals.ts'
+import { Arrivals, type ArrivalOwner, type ServerNames } from './arrivals.ts'
 import type { ClientRequest, ClientResponse } from '../proxy/exchange/client.ts'
-import { Connection } from '../proxy/exchange/connection.ts'
+import { Connection, type Origin } from '../proxy/exchange/connection.ts'
 import type { Handler } from '../proxy/handler.ts'
 import { HttpServer, type HttpServerOwner } from './node-server.ts'
 import { afterAccepting, listen } from './listen.ts'
@@ -139,13 +139,13 @@ export class ProxyListener implements HttpServerOwner, PlainOwner, ArrivalOwner 
 
   /** See ArrivalOwner. */
   refusePlain(socket: Socket, origin: Origin): void {
-    this.#http.refusePlain(this.#open(socket, null, origin))
+    this.#http.refusePlain(this.#open(socket, origin))
   }
 
   /** See ArrivalOwner. What comes by TLS is read by Node's server: it decrypts into buffers of its own. */
   begin(accepted: Socket, origin: Origin, first: Buffer | null): void {
     if (origin.proto === 'https') {
-      this.#open(accepted, null, origin)
+      this.#open(accepted, origin)
       this.#http.take(accepted, null)
       return
     }
@@ -153,11 +153,11 @@ export class ProxyListener implements HttpServerOwner, PlainOwner, ArrivalOwner 
     const plain = hasPlainPath ? new PlainConnection(this, maxHeaderBytes) : null
     const socket = plain === null ? null : readByShared(accepted, (bytes) => plain.onRead(bytes))
     if (plain === null || socket === null) {
-      this.#open(accepted, null, origin)
+      this.#open(accepted, origin)
       this.#http.take(accepted, first)
       if (accepted.isPaused()) accepted.resume()
     } else {
-      plain.start(socket, this.#open(socket, plain, origin))
+      plain.start(socket, this.#open(socket, origin))
       if (first !== null) plain.onRead(first)
     }
   }
@@ -230,8 +230,8 @@ export class ProxyListener implements HttpServerOwner, PlainOwner, ArrivalOwner 
     })
   }
 
-  #open(socket: Socket, plain: PlainConnection | null, origin: Origin): Connection {
-    const connection = new Connection(socket, { keepAlive: this.#keepAlive, plain, origin })
+  #open(socket: Socket, origin: Origin): Connection {
+    const connection = new Connection(socket, origin, this.#keepAlive)
     this.#connections.set(socket, connection)
     this.#handler.deps.counters.connections++
     socket.once('end', () => connection.endClient())
@@ -249,11 +249,7 @@ export class ProxyListener implements HttpServerOwner, PlainOwner, ArrivalOwner 
   connectionOf(socket: Socket): Connection {
     return (
       this.#connections.get(socket) ??
-      new Connection(socket, {
-        keepAlive: this.#keepAlive,
-        plain: null,
-        origin: { peer: socket.remoteAddress ?? '', proto: 'http' },
-      })
+      new Connection(socket, { peer: socket.remoteAddress ?? '', proto: 'http' }, this.#keepAlive)
     )
   }
 

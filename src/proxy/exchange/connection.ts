@@ -1,12 +1,17 @@
 import type { Socket } from 'node:net'
-import type { Origin } from '../../listener/arrivals.ts'
 import type { Exchange } from './exchange.ts'
-import type { PlainConnection } from '../../listener/plain-connection.ts'
 
 /** How long what is left of an upload is read and thrown away after an early answer, so that the answer gets through. */
 const LINGER_MS = 2000
 /** The reset of a client that is gone has come by then. */
 const ASK_AGAIN_MS = 500
+
+/** Where a connection comes from, as far as it was told before its first request. */
+export interface Origin {
+  /** Address of the client's end; '' when a balancer does not say whom it speaks for. */
+  readonly peer: string
+  readonly proto: 'http' | 'https'
+}
 
 /**
  * A client connection and the exchanges open on it: usually one, more when the client pipelines. Node tells a pipelined
@@ -18,8 +23,6 @@ export class Connection {
   readonly peer: string
   readonly proto: 'http' | 'https'
   readonly keepAlive: string
-  /** Who reads it at first; null when Node's server always has. */
-  readonly plain: PlainConnection | null
   /** In the order of their arrival. No Set: see Roster. */
   #open: Exchange[] = []
   /** Monotonic ms at which the connection is broken off unless the rest of an upload has arrived by then. */
@@ -40,15 +43,11 @@ export class Connection {
   isEnding = false
 
   /** `keepAlive`: value of the Keep-Alive field that tells clients how long an idle connection stays. */
-  constructor(
-    socket: Socket,
-    parts: { readonly keepAlive: string; readonly plain: PlainConnection | null; readonly origin: Origin },
-  ) {
+  constructor(socket: Socket, origin: Origin, keepAlive: string) {
     this.socket = socket
-    this.keepAlive = parts.keepAlive
-    this.plain = parts.plain
-    this.peer = parts.origin.peer
-    this.proto = parts.origin.proto
+    this.keepAlive = keepAlive
+    this.peer = origin.peer
+    this.proto = origin.proto
     const destroySoon = socket.destroySoon.bind(socket)
     // Node calls this right after the end of a last response. With input unread the kernel makes a reset of it, which can
     // overtake the answer; so only our side is closed and the rest is read (lingering close, RFC 9112 §9.6).
