@@ -45,18 +45,16 @@ export const BACKGROUND_FAMILIES: readonly Family[] = [
   ),
   byKey(
     'counter',
-    'waybill_channel_dropped_total',
-    'reason',
+    ['waybill_channel_dropped_total', 'reason'],
     'Access entries lost, by reason',
     (r) => r.totals.dropped,
   ),
-  byKey('gauge', 'waybill_writer_mode', 'mode', '1 for the mode that the access log writer is in', (r) =>
+  byKey('gauge', ['waybill_writer_mode', 'mode'], '1 for the mode that the access log writer is in', (r) =>
     Object.fromEntries(WRITER_MODES.map((mode) => [mode, r.writer.mode === mode ? 1 : 0])),
   ),
   byKey(
     'counter',
-    'waybill_writer_batches_total',
-    'trigger',
+    ['waybill_writer_batches_total', 'trigger'],
     'Batches stored, by what triggered them',
     (r) => r.writer.triggers,
   ),
@@ -140,8 +138,7 @@ export const BACKGROUND_FAMILIES: readonly Family[] = [
   ),
   byKey(
     'gauge',
-    'waybill_writer_stuck',
-    'loop',
+    ['waybill_writer_stuck', 'loop'],
     '1 while a loop of the access log takes no step although entries wait for it; then /healthz answers 503',
     (r) =>
       Object.fromEntries(WATCHED_LOOPS.map((loop) => [loop, r.vitals.stuckLoops.includes(loop) ? 1 : 0])),
@@ -224,8 +221,7 @@ export const BACKGROUND_FAMILIES: readonly Family[] = [
   ),
   byKey(
     'gauge',
-    'waybill_spill_aside',
-    'what',
+    ['waybill_spill_aside', 'what'],
     'Segments that cannot be read, batches that PostgreSQL fails with while it takes others, files of dead processes that cannot be taken over',
     ({ writer: { spill } }) => ({
       segments: spill?.aside.segments ?? 0,
@@ -321,8 +317,7 @@ export const BACKGROUND_FAMILIES: readonly Family[] = [
   ),
   byKey(
     'gauge',
-    'waybill_build_info',
-    'version',
+    ['waybill_build_info', 'version'],
     'Always 1; the label tells the version that runs',
     (r) => ({
       [r.version]: 1,

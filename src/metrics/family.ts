@@ -104,8 +104,7 @@ export function single(
 /** A family whose one label takes the keys of a record. */
 export function byKey(
   type: 'counter' | 'gauge',
-  name: string,
-  label: string,
+  [name, label]: readonly [name: string, label: string],
   help: string,
   read: (reading: Reading) => Readonly<Record<string, number>>,
   merge: Merge = 'sum',

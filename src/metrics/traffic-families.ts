@@ -40,8 +40,7 @@ export const TRAFFIC_FAMILIES: readonly Family[] = [
   single('gauge', 'waybill_proxy_connections', 'Open client connections', (r) => r.proxy.connections),
   byKey(
     'counter',
-    'waybill_proxy_connections_refused_total',
-    'cause',
+    ['waybill_proxy_connections_refused_total', 'cause'],
     'Client connections refused before their first request, by why',
     (r) => r.proxy.refusedConnections,
   ),
@@ -53,8 +52,7 @@ export const TRAFFIC_FAMILIES: readonly Family[] = [
   ),
   byKey(
     'counter',
-    'waybill_limits_refusals_total',
-    'policy',
+    ['waybill_limits_refusals_total', 'policy'],
     'Requests refused with 429, by the limit that refused them',
     (r) => r.limits.refusals,
   ),

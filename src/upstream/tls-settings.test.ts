@@ -4,12 +4,7 @@ import { createServer, type TlsOptions, type TLSSocket } from 'node:tls'
 import t, { type Test } from 'tap'
 import { readRoutes } from '../config/routes.ts'
 import type { UpstreamTls } from '../model/route.ts'
-import {
-  CERTIFICATE,
-  EXPIRED_CERTIFICATE,
-  EXPIRED_PRIVATE_KEY,
-  PRIVATE_KEY,
-} from '../test/upstream-certificates.ts'
+import { LOCALHOST, EXPIRED } from '../test/certificates.ts'
 import { startGateway, type TestGateway } from '../test/gateway.ts'
 import { until } from '../test/wire.ts'
 
@@ -28,7 +23,7 @@ async function startTls(
 ): Promise<TestGateway> {
   const below = new WeakMap<TLSSocket, Socket>()
   let accepted: Socket | null = null
-  const server = createServer({ key: PRIVATE_KEY, cert: CERTIFICATE, ...parts.server })
+  const server = createServer({ key: LOCALHOST.key, cert: LOCALHOST.cert, ...parts.server })
   const listener = createPlain((tcp) => {
     accepted = tcp
     server.emit('connection', tcp)
@@ -63,7 +58,7 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
       void t.test(`R10: a body of ${kind} over ${version} that ends in ${end}`, async (t) => {
         const gateway = await startTls(t, {
           server: { minVersion: version, maxVersion: version },
-          tls: { ...NO_TLS, ca: CERTIFICATE },
+          tls: { ...NO_TLS, ca: LOCALHOST.cert },
           answer: (socket, tcp) => {
             socket.write(`${head}part of it`, () => (isProven ? socket.end() : tcp.end()))
           },
@@ -87,7 +82,7 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
 
 void t.test('R10: a response by length needs no close_notify; a reset is never an end', async (t) => {
   const gateway = await startTls(t, {
-    tls: { ...NO_TLS, ca: CERTIFICATE },
+    tls: { ...NO_TLS, ca: LOCALHOST.cert },
     answer: (socket, tcp) => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok', () => tcp.end())
     },
@@ -97,7 +92,7 @@ void t.test('R10: a response by length needs no close_notify; a reset is never a
   t.equal((await client.message()).body, 'ok')
   t.match(await gateway.entry(), { outcome: 'forwarded', reason: null })
   const other = await startTls(t, {
-    tls: { ...NO_TLS, ca: CERTIFICATE },
+    tls: { ...NO_TLS, ca: LOCALHOST.cert },
     answer: (socket, tcp) => {
       socket.write('HTTP/1.1 200 OK\r\n\r\npart', () => tcp.resetAndDestroy())
     },
@@ -111,18 +106,18 @@ void t.test('R10: a response by length needs no close_notify; a reset is never a
 
 for (const [what, parts, reason] of [
   ['a CA that nobody named', { tls: null }, 'tls_unknown_ca'],
-  ['a name that it does not bear', { tls: { ...NO_TLS, ca: CERTIFICATE }, host: '127.0.0.1' }, 'tls_name'],
+  ['a name that it does not bear', { tls: { ...NO_TLS, ca: LOCALHOST.cert }, host: '127.0.0.1' }, 'tls_name'],
   [
     'a time that is over',
     {
-      tls: { ...NO_TLS, ca: EXPIRED_CERTIFICATE },
-      server: { key: EXPIRED_PRIVATE_KEY, cert: EXPIRED_CERTIFICATE },
+      tls: { ...NO_TLS, ca: EXPIRED.cert },
+      server: { key: EXPIRED.key, cert: EXPIRED.cert },
     },
     'tls_expired',
   ],
   [
     'a version that is too old',
-    { tls: { ...NO_TLS, ca: CERTIFICATE, minVersion: 'TLSv1.3' }, server: { maxVersion: 'TLSv1.2' } },
+    { tls: { ...NO_TLS, ca: LOCALHOST.cert, minVersion: 'TLSv1.3' }, server: { maxVersion: 'TLSv1.2' } },
     'tls',
   ],
 ] as const) {
@@ -143,8 +138,14 @@ void t.test(
   async (t) => {
     const gateway = await startTls(t, {
       host: '127.0.0.1',
-      tls: { ...NO_TLS, ca: CERTIFICATE, cert: CERTIFICATE, key: PRIVATE_KEY, serverName: 'localhost' },
-      server: { requestCert: true, ca: CERTIFICATE, rejectUnauthorized: true },
+      tls: {
+        ...NO_TLS,
+        ca: LOCALHOST.cert,
+        cert: LOCALHOST.cert,
+        key: LOCALHOST.key,
+        serverName: 'localhost',
+      },
+      server: { requestCert: true, ca: LOCALHOST.cert, rejectUnauthorized: true },
       answer: OK,
     })
     const client = await gateway.client()
@@ -155,18 +156,18 @@ void t.test(
 
 void t.test('G10: TLS files are read with the configuration, anew each time, and must fit together', (t) => {
   const dir = t.testdir({
-    'ca.pem': CERTIFICATE,
-    'key.pem': PRIVATE_KEY,
-    'other.pem': EXPIRED_PRIVATE_KEY,
+    'ca.pem': LOCALHOST.cert,
+    'key.pem': LOCALHOST.key,
+    'other.pem': EXPIRED.key,
     'no.pem': 'x',
   })
   const read = (tls: object) =>
     readRoutes([{ name: 'r', kind: 'generic', path: '/r/', upstream: 'https://u.example/', tls }])
   const file = (name: string): string => `${dir}/${name}`
-  t.equal(read({ ca: file('ca.pem') }).routes[0]?.upstream.tls?.ca, CERTIFICATE)
-  writeFileSync(file('ca.pem'), EXPIRED_CERTIFICATE)
-  t.equal(read({ ca: file('ca.pem') }).routes[0]?.upstream.tls?.ca, EXPIRED_CERTIFICATE)
-  writeFileSync(file('ca.pem'), CERTIFICATE)
+  t.equal(read({ ca: file('ca.pem') }).routes[0]?.upstream.tls?.ca, LOCALHOST.cert)
+  writeFileSync(file('ca.pem'), EXPIRED.cert)
+  t.equal(read({ ca: file('ca.pem') }).routes[0]?.upstream.tls?.ca, EXPIRED.cert)
+  writeFileSync(file('ca.pem'), LOCALHOST.cert)
   t.same(read({ cert: file('ca.pem'), key: file('key.pem') }).problems, [])
   for (const [tls, problem] of [
     [{ ca: file('no.pem') }, '.tls.ca:'],

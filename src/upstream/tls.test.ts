@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { CERTIFICATE, PRIVATE_KEY } from '../test/upstream-certificates.ts'
+import { LOCALHOST } from '../test/certificates.ts'
 import { startGateway, type TestGateway } from '../test/gateway.ts'
 import { until } from '../test/wire.ts'
 
@@ -30,7 +30,7 @@ async function startTls(
 ): Promise<{ gateway: TestGateway; server: Server; seen: Seen }> {
   const seen: Seen = { connections: new Set(), names: new Set(), protocols: new Set() }
   const server = createServer(
-    { key: PRIVATE_KEY, cert: CERTIFICATE, ALPNProtocols: ['h2', 'http/1.1'] },
+    { key: LOCALHOST.key, cert: LOCALHOST.cert, ALPNProtocols: ['h2', 'http/1.1'] },
     (req, res) => {
       const socket = req.socket as TLSSocket & { servername?: string }
       seen.connections.add(socket.remotePort ?? 0)
@@ -72,7 +72,7 @@ if (!IS_TRUSTING) {
     const folder = mkdtempSync(join(tmpdir(), 'waybill-tls-'))
     t.teardown(() => rmSync(folder, { recursive: true }))
     const file = join(folder, 'certificate.pem')
-    writeFileSync(file, CERTIFICATE)
+    writeFileSync(file, LOCALHOST.cert)
     const env = { ...process.env, NODE_EXTRA_CA_CERTS: file }
     const [code, text] = await new Promise<[unknown, string]>((resolve) => {
       execFile(

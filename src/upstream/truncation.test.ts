@@ -1,8 +1,18 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { startGateway } from '../test/gateway.ts'
 
 const GET = 'GET /r/x HTTP/1.1'
 const CUT = { outcome: 'upstream_reset', reason: 'truncated', status: 200 } as const
+
+/** A client has asked, and its request has come to the upstream. */
+async function asked(t: Test, ...head: [start: string, ...fields: string[]]) {
+  const gateway = await startGateway(t)
+  const client = await gateway.client()
+  client.send(gateway.head(...head))
+  const upstream = await gateway.upstream.connection()
+  await upstream.message()
+  return { gateway, client, upstream }
+}
 
 /** What an upstream sends before it fails, and how it fails. */
 const CASES = [
@@ -21,11 +31,7 @@ const CASES = [
 
 for (const [name, bytes, ending] of CASES) {
   void t.test(`a response cut short is cut short to the client: ${name}`, async (t) => {
-    const gateway = await startGateway(t)
-    const client = await gateway.client()
-    client.send(gateway.head(GET))
-    const upstream = await gateway.upstream.connection()
-    await upstream.message()
+    const { gateway, client, upstream } = await asked(t, GET)
     upstream.send(bytes)
     if (ending !== 'none') await client.holds('half')
     if (ending === 'fin') upstream.end()
@@ -39,11 +45,7 @@ for (const [name, bytes, ending] of CASES) {
 }
 
 void t.test('to a client of HTTP/1.0 a cut response without length ends in a reset', async (t) => {
-  const gateway = await startGateway(t)
-  const client = await gateway.client()
-  client.send(gateway.head('GET /r/x HTTP/1.0'))
-  const upstream = await gateway.upstream.connection()
-  await upstream.message()
+  const { gateway, client, upstream } = await asked(t, 'GET /r/x HTTP/1.0')
   upstream.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n')
   await client.holds('half')
   upstream.reset()
@@ -53,11 +55,7 @@ void t.test('to a client of HTTP/1.0 a cut response without length ends in a res
 })
 
 void t.test('a close-delimited body that ends in FIN is complete', async (t) => {
-  const gateway = await startGateway(t)
-  const client = await gateway.client()
-  client.send(gateway.head(GET))
-  const upstream = await gateway.upstream.connection()
-  await upstream.message()
+  const { gateway, client, upstream } = await asked(t, GET)
   upstream.end('HTTP/1.1 200 OK\r\n\r\nwhole')
   const response = await client.message()
   t.equal(response.body, 'whole')
@@ -66,11 +64,7 @@ void t.test('a close-delimited body that ends in FIN is complete', async (t) => 
 })
 
 void t.test('an empty close-delimited body that ends in a reset is not complete', async (t) => {
-  const gateway = await startGateway(t)
-  const client = await gateway.client()
-  client.send(gateway.head(GET))
-  const upstream = await gateway.upstream.connection()
-  await upstream.message()
+  const { gateway, client, upstream } = await asked(t, GET)
   upstream.send('HTTP/1.1 200 OK\r\n\r\n')
   await client.holds('\r\n\r\n')
   upstream.reset()
@@ -130,11 +124,7 @@ const GARBAGE = [
 
 for (const [name, bytes, reason] of GARBAGE) {
   void t.test(`an upstream answer that is none becomes 502: ${name}`, async (t) => {
-    const gateway = await startGateway(t)
-    const client = await gateway.client()
-    client.send(gateway.head('POST /r/x HTTP/1.1', 'Content-Length: 0'))
-    const upstream = await gateway.upstream.connection()
-    await upstream.message()
+    const { gateway, client, upstream } = await asked(t, 'POST /r/x HTTP/1.1', 'Content-Length: 0')
     if (reason === 'connection_reset') upstream.end(bytes)
     else upstream.send(bytes)
     const response = await client.message()
@@ -151,11 +141,7 @@ for (const [name, bytes, reason] of GARBAGE) {
 }
 
 void t.test('equal Content-Lengths given twice are one', async (t) => {
-  const gateway = await startGateway(t)
-  const client = await gateway.client()
-  client.send(gateway.head(GET))
-  const upstream = await gateway.upstream.connection()
-  await upstream.message()
+  const { gateway, client, upstream } = await asked(t, GET)
   upstream.send('HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc')
   const { status } = await client.message()
   t.ok(status === 502 || status === 200)
@@ -163,11 +149,7 @@ void t.test('equal Content-Lengths given twice are one', async (t) => {
 })
 
 void t.test('surplus bytes after a response never answer the next request', async (t) => {
-  const gateway = await startGateway(t)
-  const client = await gateway.client()
-  client.send(gateway.head(GET))
-  const upstream = await gateway.upstream.connection()
-  await upstream.message()
+  const { gateway, client, upstream } = await asked(t, GET)
   upstream.send(
     'HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\naHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison',
   )
@@ -182,11 +164,7 @@ void t.test('surplus bytes after a response never answer the next request', asyn
 })
 
 void t.test('a response that comes before any request discards its connection', async (t) => {
-  const gateway = await startGateway(t)
-  const client = await gateway.client()
-  client.send(gateway.head(GET))
-  const upstream = await gateway.upstream.connection()
-  await upstream.message()
+  const { gateway, client, upstream } = await asked(t, GET)
   upstream.send('HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na')
   await client.message()
   upstream.send('HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison')

@@ -4,7 +4,7 @@ export interface TestCertificate {
   readonly key: string
 }
 
-/** For `localhost`. */
+/** For `localhost`, valid from 2020 to 2120. */
 export const LOCALHOST: TestCertificate = {
   cert: `-----BEGIN CERTIFICATE-----
 MIIBXjCCAQSgAwIBAgIBATAKBggqhkjOPQQDAjAUMRIwEAYDVQQDDAlsb2NhbGhv
@@ -43,6 +43,27 @@ PfsxQQIgdq2cT2Z5srVMNmP3wZLm6abMT0egxYV9vZIf+o2h2iM=
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgzffngp7dKNDN2YGG
 1EmdCZLHHR5FIUJJ8qu0abve8dahRANCAAS4t14mZnfDl1chYJDke7RP4tidHH9w
 NYNThfURnQlaL+lEBCLQqtqP7Tro5/U3z6ay0RmUCahvhzsMAjNuKcOT
+-----END PRIVATE KEY-----
+`,
+}
+
+/** For `localhost`, valid in 2020 alone. */
+export const EXPIRED: TestCertificate = {
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBXDCCAQKgAwIBAgIBATAKBggqhkjOPQQDAjAUMRIwEAYDVQQDDAlsb2NhbGhv
+c3QwHhcNMjAwMTAxMDAwMDAwWhcNMjEwMTAxMDAwMDAwWjAUMRIwEAYDVQQDDAls
+b2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAARpR04kHQ2kEKpYqqrv
+SycSYYgW75byG6Q68WQao6FM1CfROTMLFcbdePqhBDv+gVoTp6l+WpzTjhYPvEna
+NzToo0UwQzAUBgNVHREEDTALgglsb2NhbGhvc3QwDAYDVR0TBAUwAwEB/zAdBgNV
+HQ4EFgQUm5B/xmHuI1epKx1k3n5Rx0xGqgowCgYIKoZIzj0EAwIDSAAwRQIhAL0d
+e5MF2bDLiEu+L6X8qz/8YjAM/KLGsQ/St2NLg5i/AiBzfNjIexhLGaoR2Abe1f4d
+Uf64dJGLwBITznVBvgvsRQ==
+-----END CERTIFICATE-----
+`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg69mih5oPDrOcn0Wa
+Rm0tr5qex8hFv4JaxJyGUmTOdIyhRANCAARpR04kHQ2kEKpYqqrvSycSYYgW75by
+G6Q68WQao6FM1CfROTMLFcbdePqhBDv+gVoTp6l+WpzTjhYPvEnaNzTo
 -----END PRIVATE KEY-----
 `,
 }
