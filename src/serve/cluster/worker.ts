@@ -90,14 +90,14 @@ class Worker {
     const peers = new LimitPeer(start.workers, (news) => this.#send({ type: 'limits', news }))
     const database = { target, readerTarget: target, release: () => Promise.resolve() }
     this.#gateway = new Gateway(config, database, this.#logger, { via, peers, isFirst: start.worker === 1 })
-    this.#gateway.onLife(({ start: { startedAt, ...rest }, promises }) => {
+    this.#gateway.data.onLife(({ start: { startedAt, ...rest }, promises }) => {
       const start = { ...rest, startedAtMs: startedAt.getTime() }
       this.#send({ type: 'life', start, promises })
     })
-    this.#gateway.limiter.lend(start.limits, performance.now())
+    this.#gateway.data.lend(start.limits)
     this.#lending = new BorrowedSocket({
-      take: (socket) => this.#gateway.take(socket),
-      open: () => this.#gateway.connections,
+      take: (socket) => this.#gateway.data.take(socket),
+      open: () => this.#gateway.data.connections,
       onStopped: () => this.#tellState(true),
       onFailed: (errno) => this.#send({ type: 'listen_failed', errno }),
     })
@@ -124,7 +124,7 @@ class Worker {
         this.#gateway.apply(message.config)
         return
       case 'limits':
-        this.#gateway.limiter.lend(message.loans, performance.now())
+        this.#gateway.data.lend(message.loans)
         return
       case 'report':
         this.#send({ type: 'report', id: message.id, report: this.#report(message.digest) })
@@ -152,7 +152,7 @@ class Worker {
    */
   onTerm(): void {
     const acceptMs = this.#start.config.options['shutdown.acceptMs']
-    if (acceptMs > 0) this.#gateway.retire()
+    if (acceptMs > 0) this.#gateway.data.retire()
     setTimeout(() => this.stop('signal'), Math.max(acceptMs, TERM_REST_MS))
   }
 
@@ -188,24 +188,24 @@ class Worker {
   async #retire(): Promise<void> {
     this.#logger.info('worker retiring')
     void this.#lending.accept(0, null)
-    this.#gateway.retire()
+    this.#gateway.data.retire()
     const deadline = performance.now() + this.#start.config.options['shutdown.drainTimeoutMs']
-    while (this.#gateway.connections > 0 && performance.now() < deadline && !this.#isStopping) {
+    while (this.#gateway.data.connections > 0 && performance.now() < deadline && !this.#isStopping) {
       await sleep(RETIRE_LOOK_MS)
     }
     this.stop('replaced')
   }
 
   async #tellMetrics(id: number): Promise<void> {
-    const metrics = await this.#gateway.metrics()
+    const metrics = await this.#gateway.data.metrics()
     for await (const family of metrics.samples()) this.#send({ type: 'metrics', id, family })
     this.#send({ type: 'metrics_end', id })
   }
 
   #tellState(isUrgent: boolean): void {
     const state: WorkerState = {
-      isReady: this.#gateway.readiness().ready,
-      open: this.#gateway.connections,
+      isReady: this.#gateway.data.readiness().ready,
+      open: this.#gateway.data.connections,
       taken: this.#lending.taken,
       isAccepting: this.#lending.isAccepting,
       ask: this.#ask,
@@ -219,12 +219,12 @@ class Worker {
   }
 
   #report(digest: string | null): WorkerReport {
-    const gateway = this.#gateway
+    const { data } = this.#gateway
     return {
-      health: gateway.health(),
-      readiness: gateway.readiness(),
-      overview: gateway.overview(),
-      knowsKey: digest !== null && gateway.knowsKey(digest),
+      health: data.health(),
+      readiness: data.readiness(),
+      overview: data.overview(),
+      knowsKey: digest !== null && data.knowsKey(digest),
     }
   }
 

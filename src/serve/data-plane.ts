@@ -1,0 +1,292 @@
+import type { Socket } from 'node:net'
+import type { StateReason } from '../admin/handlers.ts'
+import { readOverview, type Overview } from '../admin/overview.ts'
+import type { Config } from '../config/config.ts'
+import type { DirectoryRefresher } from '../directory/refresher.ts'
+import type { DatabaseContact } from '../lib/database-contact.ts'
+import { DatabaseClock } from '../lib/time/database-clock.ts'
+import type { LimitLoans } from '../limits/limit-news.ts'
+import type { Limiter, LimitPeers } from '../limits/limiter.ts'
+import { ProxyListener } from '../listener/listener.ts'
+import type { RootLogger } from '../logger/logger.ts'
+import type { Metrics } from '../metrics/metrics.ts'
+import type { DatabaseTarget } from '../model/database-target.ts'
+import { compileNetworks } from '../model/network.ts'
+import type { AuditStats, StatsSources } from '../model/stats.ts'
+import { Handler } from '../proxy/handler.ts'
+import { RouteTable } from '../proxy/routing/route-table.ts'
+import { ProxyCounters } from '../proxy/stats.ts'
+import type { Sql } from '../store/sql.ts'
+import type { UpstreamPools } from '../upstream/pools.ts'
+import { packageVersion } from '../version.ts'
+import { AccessLog } from './data-plane/access-log.ts'
+import { readCertificates } from './data-plane/certificates.ts'
+import { databaseContact, openDirectory } from './data-plane/directory.ts'
+import type { ToldLife } from './data-plane/instance-record.ts'
+import { openLimiter } from './data-plane/limits.ts'
+import { trafficOf } from './data-plane/traffic.ts'
+import { openUpstreams } from './data-plane/upstreams.ts'
+import { readinessOf, type Readiness, type ReadinessFacts } from './readiness.ts'
+
+/** After the start, the rest of the program is loaded. */
+const LOAD_REST_MS = 1000
+
+/** What the process around a data plane gives it. */
+export interface DataPlaneParts {
+  readonly config: Config
+  readonly target: DatabaseTarget
+  /** For short statements. Its owner closes it, after the data plane has stopped. */
+  readonly control: Sql
+  readonly logger: RootLogger
+  /** Id of this process' first life. */
+  readonly instance: string
+  /** Pseudonym in Via, the same in all processes of a gateway. */
+  readonly via: string
+  /** Whether this process writes tenants and keys to disk: one of a gateway does. */
+  readonly isDirectoryWriter: boolean
+  /** Connections that the listener accepts; those of `take` are not counted. */
+  readonly maxConnections: number
+  /** Processes that share the limits; null when there is no other. */
+  readonly peers: LimitPeers | null
+  /** Told of a dead process whose spill was taken over: see `Spill`. */
+  readonly onDead: (instance: string, isCutOff: boolean) => boolean
+  readonly phase: () => ReadinessFacts['phase']
+  /** The newest audit, for the metrics; null before the first, and where another process audits. */
+  readonly audit: () => AuditStats | null
+}
+
+/** Serves requests and stores what happened: directory, limits, upstream pools, handler, proxy listener, access log. */
+export class DataPlane {
+  readonly #parts: DataPlaneParts
+  /** What everything that others see goes by: expiry, times of entries. */
+  readonly #clock = new DatabaseClock()
+  readonly #contact: DatabaseContact
+  readonly #directory: DirectoryRefresher
+  readonly #limiter: Limiter
+  readonly #pools: UpstreamPools
+  readonly #counters = new ProxyCounters()
+  readonly #log: AccessLog
+  readonly #handler: Handler
+  readonly #proxy: ProxyListener
+  readonly #sources: StatsSources
+  readonly #startedTick = performance.now()
+  #metrics: Promise<Metrics> | null = null
+
+  constructor(parts: DataPlaneParts) {
+    this.#parts = parts
+    const { config, logger, target, control, instance, via, onDead } = parts
+    const o = config.options
+    this.#contact = databaseContact(o)
+    const shared = { instance, target, control, options: o, contact: this.#contact, logger }
+    this.#directory = openDirectory({
+      ...shared,
+      clock: this.#clock,
+      run: via,
+      isWriter: parts.isDirectoryWriter,
+    })
+    const traffic = trafficOf(this.#counters, () => this.#handler)
+    this.#log = new AccessLog({ ...shared, onDead, traffic })
+    this.#limiter = openLimiter(o, parts.peers)
+    this.#pools = openUpstreams(o)
+    this.#handler = new Handler({
+      directory: this.#directory,
+      limiter: this.#limiter,
+      pools: this.#pools,
+      sink: this.#log.channel,
+      counters: this.#counters,
+      headBounds: {
+        maxFields: o['proxy.maxHeaderFields'],
+        maxConnectionTokens: o['proxy.maxConnectionTokens'],
+      },
+      now: (tick) => this.#clock.nowMs(tick),
+      via,
+    })
+    this.#proxy = new ProxyListener(
+      this.#handler,
+      {
+        headersTimeoutMs: o['proxy.headersTimeoutMs'],
+        keepAliveTimeoutMs: o['proxy.keepAliveTimeoutMs'],
+        maxHeaderBytes: o['proxy.maxHeaderBytes'],
+        maxConnections: parts.maxConnections,
+        halfClosedIdleMs: o['proxy.halfClosedIdleMs'],
+        drainIdleMs: o['shutdown.idleMs'],
+        hasProxyProtocol: o['listen.proxyProtocol'],
+        handshakeTimeoutMs: o['listen.handshakeTimeoutMs'],
+        maxConnectionsPerSource: o['proxy.maxConnectionsPerSource'],
+      },
+      (error) => logger.error({ err: error }, 'request failed inside the gateway; this is a bug'),
+      (message, fields) => logger.warn(fields, message),
+    )
+    this.#sources = this.#makeSources()
+    this.apply(config)
+  }
+
+  /** Takes over what a reload may change: routes, trust in proxies, certificates, log level. All else needs a restart. */
+  apply(config: Config): void {
+    const { publicUrl } = config.options
+    const url = publicUrl === '' ? null : new URL(publicUrl)
+    this.#handler.routes = new RouteTable(config.routes)
+    this.#handler.trust = {
+      trustedProxies: compileNetworks(config.options['proxy.trustedProxies']),
+      publicProto: url === null ? null : url.protocol.slice(0, -1),
+      publicHost: url === null ? null : url.host,
+      addressField: config.options['proxy.clientAddressField'],
+    }
+    readCertificates(this.#proxy, config, this.#parts.logger)
+    this.#handler.probePath = config.options['proxy.probePath'] || null
+    this.#handler.isReady = () => this.readiness().ready
+    this.#handler.endsRevoked = config.options['proxy.revokedExchanges'] === 'end'
+    this.#pools.retain(config.routes)
+    // From 0 on, so that a rate sees a route's first request.
+    for (const { name } of config.routes) this.#counters.route(name)
+    this.#parts.logger.level = config.options['log.level']
+  }
+
+  /** Begins to follow tenants and keys. Resolves with the first snapshot, or when it has been waited for long enough. A second call returns the same promise. */
+  startDirectory(): Promise<void> {
+    return this.#directory.start()
+  }
+
+  /** Begins to store. Waits for nothing. */
+  startLog(): void {
+    this.#log.start()
+  }
+
+  /** Listens; resolves with the address. Rejects with a `ProxyListenError` when it cannot. */
+  async listen(host: string, port: number): Promise<{ host: string; port: number }> {
+    const { address, port: taken } = await this.#proxy.start(host, port)
+    this.#loadRest()
+    return { host: address, port: taken }
+  }
+
+  /** Instead of listening: connections come by `take`. */
+  startHanded(): void {
+    this.#proxy.startHanded()
+    this.#loadRest()
+  }
+
+  /** The rest of the program is loaded soon, and not when it is needed: by then an upgrade may have replaced the files. */
+  #loadRest(): void {
+    setTimeout(() => {
+      this.#log.load()
+      void this.metrics()
+    }, LOAD_REST_MS).unref()
+  }
+
+  /** Names the listener that is told of the process life whose entries are written. To be called before the start. */
+  onLife(listener: (life: ToldLife) => void): void {
+    this.#log.onLife(listener)
+  }
+
+  /** Serves a connection that another process accepted. */
+  take(socket: Socket): void {
+    this.#proxy.take(socket)
+  }
+
+  /** Takes in what the primary lends of the limits. */
+  lend(loans: LimitLoans): void {
+    this.#limiter.lend(loans, performance.now())
+  }
+
+  /** From now on each answer is the last on its connection; connections are accepted as before. */
+  retire(): void {
+    this.#proxy.retire()
+  }
+
+  /** Open client connections. */
+  get connections(): number {
+    return this.#proxy.connections
+  }
+
+  /** Accepts no more, and finishes requests for so long. Resolves false when some had to be broken off. */
+  drainRequests(timeoutMs: number): Promise<boolean> {
+    return this.#proxy.drain(timeoutMs)
+  }
+
+  /** Stores what is left, within the time. Resolves false when entries were lost. */
+  async drainLog(timeoutMs: number): Promise<boolean> {
+    const { logger } = this.#parts
+    // No request needs it any more; with the database away its end would come on top. Its phase sees how it ends.
+    this.#directory.stop().catch(() => {})
+    const { stored, lost, spilled } = await this.#log.drain(timeoutMs)
+    if (spilled > 0) logger.warn({ spilled }, 'entries are on disk; the next start replays them')
+    if (!stored) logger.error({ lost }, 'the access log could not be stored before the deadline')
+    return stored
+  }
+
+  /** Resolves when all connections to upstreams are closed. */
+  closeUpstreams(): Promise<void> {
+    return this.#pools.destroy()
+  }
+
+  /** Resolves when the directory has left the database, in bounded time. */
+  stopDirectory(): Promise<void> {
+    return this.#directory.stop()
+  }
+
+  /** Entries accepted and neither stored nor dropped yet. */
+  get unstored(): number {
+    return this.#log.ledger.totals.buffered
+  }
+
+  /** Whether the snapshot has the key with this digest already. */
+  knowsKey(digest: string): boolean {
+    return this.#directory.snapshot?.keyByDigest(digest) !== undefined
+  }
+
+  /** Whether a balancer should send traffic here, and why not. */
+  readiness(): Readiness {
+    const { reserveRefusal } = this.#log.channel
+    const { config, phase } = this.#parts
+    const readiness = readinessOf({
+      phase: phase(),
+      snapshot: this.#directory.snapshot,
+      reserveRefusal,
+      clockOffsetMs: this.#clock.offsetMs,
+      maxClockOffsetMs: config.options['database.maxClockOffsetMs'],
+      contact: this.#contact.reading,
+      directory: this.#directory.stats,
+    })
+    return { ...readiness, warnings: [...readiness.warnings, ...this.#log.warnings] }
+  }
+
+  /** Whether the process is well, as `/healthz` tells. */
+  health(): { healthy: boolean; reasons: readonly StateReason[] } {
+    return this.#log.health
+  }
+
+  /**
+   * What `/metrics` shows of this process. Loaded when somebody asks for it, which takes 20 ms: prom-client is a tenth of the
+   * program, and before its first scrape Prometheus sees nothing of a counter's growth anyway.
+   */
+  metrics(): Promise<Metrics> {
+    this.#metrics ??= import('../metrics/metrics.ts').then((metrics) => {
+      const tenantLabels = this.#parts.config.options['metrics.tenantLabels']
+      return new metrics.Metrics(this.#sources, { tenantLabels, version: packageVersion() })
+    })
+    return this.#metrics
+  }
+
+  /** The live numbers, as `/api/overview` tells them. */
+  overview(): Overview {
+    const { instance } = this.#parts
+    const uptimeMs = performance.now() - this.#startedTick
+    return readOverview(this.#sources, { version: packageVersion(), instance, uptimeMs })
+  }
+
+  #makeSources(): StatsSources {
+    const { logger, audit } = this.#parts
+    return {
+      proxy: () => this.#counters,
+      limits: () => this.#limiter.stats,
+      channel: () => this.#log.channel.stats,
+      ledger: () => this.#log.ledger,
+      writer: () => this.#log.writer.stats,
+      vitals: () => ({ ...this.#log.vitals, audit: audit() }),
+      directory: () => ({ ...this.#directory.stats, clockOffsetMs: this.#clock.offsetMs }),
+      database: () => this.#contact.reading,
+      pools: () => this.#pools.stats,
+      droppedLogLines: () => logger.droppedLines,
+    }
+  }
+}
