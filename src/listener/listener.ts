@@ -1,6 +1,5 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { Seldom } from '../lib/time/seldom.ts'
-import { isInNetworks } from '../model/network.ts'
 import type { ConnectionRefusal } from '../model/stats.ts'
 import { readByShared } from './accepted-socket.ts'
 import { Arrivals, type ArrivalOwner, type ServerNames } from './arrivals.ts'
@@ -10,7 +9,6 @@ import type { Handler } from '../proxy/handler.ts'
 import { HttpServer, type HttpServerOwner } from './node-server.ts'
 import { afterAccepting, listen } from './listen.ts'
 import { PlainConnection, type PlainOwner } from './plain-connection.ts'
-import { Recheck } from '../proxy/decide/recheck.ts'
 
 /** Limits of the listener; milliseconds and bytes. */
 export interface ListenerOptions {
@@ -47,13 +45,12 @@ const REFUSAL_NOTICES: Readonly<Record<ConnectionRefusal, string>> = {
   accept_failed: 'connections could not be accepted',
 }
 
-/** How often phases are held against their limits: a limit is exact to this. */
+/** The clock of all limits of time: one is exact to this. */
 const TICK_MS = 250
-const RECHECK_TICKS = 20
 const CHECK_IDLE_TICKS = 4
 const DRAIN_IDLE_MS = 1000
 
-/** The proxy listener: connections and who reads them, the clock of all time limits, drain. */
+/** The proxy listener: connections and who reads them, the clock, drain. */
 export class ProxyListener implements HttpServerOwner, PlainOwner, ArrivalOwner {
   readonly #handler: Handler
   readonly #options: ListenerOptions
@@ -63,12 +60,10 @@ export class ProxyListener implements HttpServerOwner, PlainOwner, ArrivalOwner 
   readonly #notice: Notice
   readonly #notices = new Seldom()
   readonly #arrivals: Arrivals
-  readonly #recheck: Recheck
   readonly #connections = new Map<Socket, Connection>()
   readonly #keepAlive: string
   #timer: NodeJS.Timeout | null = null
   #ticks = 0
-  #snapshot: unknown = null
   #retiredTick = Infinity
   #draining: Promise<boolean> | null = null
   #onEmpty: (() => void) | null = null
@@ -80,8 +75,6 @@ export class ProxyListener implements HttpServerOwner, PlainOwner, ArrivalOwner 
     this.#notice = notice
     const { hasProxyProtocol = false, handshakeTimeoutMs = 10_000, maxConnectionsPerSource = 0 } = options
     this.#arrivals = new Arrivals({ hasProxyProtocol, handshakeTimeoutMs, maxConnectionsPerSource }, this)
-    handler.report = report
-    this.#recheck = new Recheck(handler)
     this.#keepAlive = `timeout=${Math.floor(options.keepAliveTimeoutMs / 1000)}`
     this.#http = new HttpServer(handler, options, this)
     this.#accepting = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.take(socket))
@@ -125,13 +118,12 @@ export class ProxyListener implements HttpServerOwner, PlainOwner, ArrivalOwner 
 
   /** See ArrivalOwner. */
   trusts(peer: string): boolean {
-    const { trustedProxies } = this.#handler.trust
-    return trustedProxies !== null && isInNetworks(trustedProxies, peer)
+    return this.#handler.trusts(peer)
   }
 
   /** See ArrivalOwner. */
   refused(reason: ConnectionRefusal, fields: object): void {
-    this.#handler.deps.counters.refusedConnections[reason]++
+    this.#handler.counters.refusedConnections[reason]++
     const message = REFUSAL_NOTICES[reason]
     const times = this.#notices.occur(message, performance.now())
     if (times > 0) this.#notice(message, { ...fields, times })
@@ -173,12 +165,8 @@ export class ProxyListener implements HttpServerOwner, PlainOwner, ArrivalOwner 
    */
   retire(): void {
     if (this.#handler.isRetiring) return
-    this.#handler.isRetiring = true
     this.#retiredTick = performance.now()
-    // One that has told its client to go on is left to it: a request may be on its way.
-    for (const { connection, res } of this.#handler.exchanges) {
-      if (res?.headersSent === false && connection.open.at(-1)?.res === res) res.shouldKeepAlive = false
-    }
+    this.#handler.retire()
   }
 
   /** Open client connections. */
@@ -202,7 +190,7 @@ export class ProxyListener implements HttpServerOwner, PlainOwner, ArrivalOwner 
   }
 
   async #drain(timeoutMs: number): Promise<boolean> {
-    this.#handler.isDraining = true
+    this.#handler.drain()
     this.#http.upgrader.destroyAll()
     let isClean = true
     const deadline = setTimeout(() => {
@@ -233,11 +221,11 @@ export class ProxyListener implements HttpServerOwner, PlainOwner, ArrivalOwner 
   #open(socket: Socket, origin: Origin): Connection {
     const connection = new Connection(socket, origin, this.#keepAlive)
     this.#connections.set(socket, connection)
-    this.#handler.deps.counters.connections++
+    this.#handler.counters.connections++
     socket.once('end', () => connection.endClient())
     socket.once('close', () => {
       this.#connections.delete(socket)
-      this.#handler.deps.counters.connections--
+      this.#handler.counters.connections--
       // Neither Node's pipelined responses whose turn had not come nor plain ones hear of their connection's end.
       for (const exchange of connection.open) this.#handler.close(exchange)
       if (this.connections === 0) this.#onEmpty?.()
@@ -261,7 +249,6 @@ export class ProxyListener implements HttpServerOwner, PlainOwner, ArrivalOwner 
     expectsContinue: boolean = false,
   ): void {
     try {
-      if (this.#handler.isRetiring) endWith(connection, res)
       this.#handler.handle(connection, req, res, expectsContinue)
     } catch (error) {
       this.#report(error)
@@ -304,12 +291,7 @@ export class ProxyListener implements HttpServerOwner, PlainOwner, ArrivalOwner 
 
   #tick(): void {
     const now = performance.now()
-    const { exchanges, deps } = this.#handler
-    for (const exchange of exchanges) {
-      if (exchange.limitMs === 0 || now - exchange.activeTick <= exchange.limitMs) continue
-      exchange.activeTick = now
-      exchange.carrier?.timeOut()
-    }
+    this.#handler.tick(now)
     const { halfClosedIdleMs = 0 } = this.#options
     for (const connection of this.#connections.values()) {
       if (connection.lingerUntilTick < now) connection.socket.destroy()
@@ -321,23 +303,5 @@ export class ProxyListener implements HttpServerOwner, PlainOwner, ArrivalOwner 
     if (this.connections === 0) this.#onEmpty?.()
     this.#ticks++
     if (this.#handler.isDraining || this.#ticks % CHECK_IDLE_TICKS === 0) this.#endIdle(now)
-    const { snapshot } = deps.directory
-    if (snapshot !== this.#snapshot || this.#ticks % RECHECK_TICKS === 0) {
-      this.#snapshot = snapshot
-      this.#recheck.begin()
-      deps.limiter.evictIdle(now)
-    }
-    this.#recheck.tick()
   }
-}
-
-/**
- * Makes this answer the last on its connection. One before it that was to be the last, and has not told its client so, is not any
- * more: its client had sent another request before it could know.
- */
-function endWith(connection: Connection, res: ClientResponse): void {
-  for (const earlier of connection.open) {
-    if (earlier.res?.headersSent === false) earlier.res.shouldKeepAlive = true
-  }
-  res.shouldKeepAlive = false
 }

@@ -199,8 +199,8 @@ export class HttpServer {
     entry.status = statusOf('bad_request', reason)
     entry.clientIp = this.#handler.addressOf(connection)
     entry.bytesSent = reply.body.length
-    this.#handler.deps.counters.route('').count(entry.outcome, entry.status)
-    this.#handler.deps.sink.push(entry)
+    this.#handler.counters.route('').count(entry.outcome, entry.status)
+    this.#handler.sink.push(entry)
     writeReply(connection.socket, reply)
     connection.socket.destroySoon()
   }

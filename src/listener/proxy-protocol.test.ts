@@ -179,11 +179,9 @@ void t.test('a source has its number of connections; trusted peers any; places a
   ;(await gateway.upstream.request()).wire.send(OK)
   t.equal((await third.message()).status, 200)
   second.end()
-  gateway.handler.trust = {
-    trustedProxies: compileNetworks(['127.0.0.1']),
-    publicProto: null,
-    publicHost: null,
-  }
+  gateway.apply({
+    trust: { trustedProxies: compileNetworks(['127.0.0.1']), publicProto: null, publicHost: null },
+  })
   for (let i = 0; i < 5; i++) await gateway.client()
   await until(() => gateway.counters.connections === 6, 'those of a trusted peer')
   await gateway.finish(t, [{ status: 200 }])

@@ -24,6 +24,7 @@ import type { ProxyCounters } from './stats.ts'
 import { sourceOf } from '../model/source-network.ts'
 import { splitTarget } from './routing/target.ts'
 import type { UpstreamRequest } from '../upstream/request.ts'
+import { Upkeep, type UpkeepOwner } from './upkeep.ts'
 
 /** The collaborators of the data plane; built and owned by the composition root. */
 export interface HandlerDependencies {
@@ -38,40 +39,109 @@ export interface HandlerDependencies {
   readonly headBounds?: HeadBounds
   /** Epoch milliseconds at a tick, which is this moment's. */
   readonly now?: (tick: number) => number
+  /** Whether the gateway is ready for traffic: what `probePath` tells. */
+  readonly isReady: () => boolean
+  /** Told of what should never happen. */
+  readonly report: (error: unknown) => void
 }
 
-/** Decides what becomes of a request. Holds what a reload replaces: the routes and the trust in forwarding fields. */
-export class Handler implements DecisionContext, Refuser {
-  readonly deps: HandlerDependencies
+/** What a reload replaces. */
+export interface HandlerSettings {
+  readonly routes: RouteTable
+  /** Whose forwarding fields are believed. */
+  readonly trust: TrustPolicy
+  /** Path that tells whether the gateway is ready for traffic; null for none. */
+  readonly probePath: string | null
+  /** What is under way ends when its key, or its tenant, loses what let it pass. */
+  readonly endsRevoked: boolean
+}
+
+/** Before the first are applied: no route. */
+export const NO_SETTINGS: HandlerSettings = {
+  routes: new RouteTable([]),
+  trust: { trustedProxies: null, publicProto: null, publicHost: null },
+  probePath: null,
+  endsRevoked: true,
+}
+
+/** Decides what becomes of a request, by the settings that were applied last. */
+export class Handler implements DecisionContext, Refuser, UpkeepOwner {
   readonly directory: Directory
   readonly limiter: Limiter
   readonly sink: EntrySink
+  readonly pools: UpstreamPools
+  readonly counters: ProxyCounters
   readonly via: string
-  readonly #now: (tick: number) => number
-  readonly #bounds: HeadBounds
+  /** What is under way. */
   readonly exchanges = new Roster<Exchange>()
-  routes = new RouteTable([])
-  trust: TrustPolicy = { trustedProxies: null, publicProto: null, publicHost: null }
-  isDraining = false
-  /** Path that tells whether the gateway is ready for traffic; null for none. */
-  probePath: string | null = null
-  /** Whether it is; set by the composition root. */
-  isReady: () => boolean = () => !this.isDraining
-  /** What is under way ends when its key, or its tenant, loses what let it pass. */
-  endsRevoked = true
-  /** Serves on; each answer ends its connection. */
-  isRetiring = false
-  /** Told of what should never happen; set by the listener. */
-  report: (error: unknown) => void = () => {}
+  readonly #now: (tick: number) => number
+  readonly #isReady: () => boolean
+  readonly #report: (error: unknown) => void
+  readonly #bounds: HeadBounds
+  readonly #upkeep: Upkeep
+  #settings = NO_SETTINGS
+  #isDraining = false
+  #isRetiring = false
 
   constructor(deps: HandlerDependencies) {
-    this.deps = deps
     this.directory = deps.directory
     this.limiter = deps.limiter
     this.sink = deps.sink
+    this.pools = deps.pools
+    this.counters = deps.counters
     this.via = deps.via
     this.#now = deps.now ?? Date.now
+    this.#isReady = deps.isReady
+    this.#report = deps.report
     this.#bounds = deps.headBounds ?? UNBOUNDED_HEAD
+    this.#upkeep = new Upkeep(this)
+  }
+
+  /** Takes over what a reload may change; requests that have been decided on keep what was decided. */
+  apply(settings: HandlerSettings): void {
+    this.#settings = settings
+  }
+
+  /** Serves on, and from now on each answer is the last on its connection. A second call does nothing. */
+  retire(): void {
+    if (this.#isRetiring) return
+    this.#isRetiring = true
+    // One that has told its client to go on is left to it: a request may be on its way.
+    for (const { connection, res } of this.exchanges) {
+      if (res?.headersSent === false && connection.open.at(-1)?.res === res) res.shouldKeepAlive = false
+    }
+  }
+
+  /** Takes no tunnel any more: the drain that begins would break it off at once. A second call does nothing. */
+  drain(): void {
+    this.#isDraining = true
+  }
+
+  /** To be called several times a second with the monotonic milliseconds: a limit of time is exact to this. */
+  tick(nowTick: number): void {
+    this.#upkeep.tick(nowTick)
+  }
+
+  get routes(): RouteTable {
+    return this.#settings.routes
+  }
+
+  /** See RecheckOwner. */
+  get endsRevoked(): boolean {
+    return this.#settings.endsRevoked
+  }
+
+  get isDraining(): boolean {
+    return this.#isDraining
+  }
+
+  get isRetiring(): boolean {
+    return this.#isRetiring
+  }
+
+  /** Tells of what should never happen. */
+  report(error: unknown): void {
+    this.#report(error)
   }
 
   /** Epoch milliseconds by the clock that entries and expiry go by. */
@@ -81,10 +151,12 @@ export class Handler implements DecisionContext, Refuser {
 
   /** The life of a request. */
   handle(connection: Connection, req: ClientRequest, res: ClientResponse, expectsContinue: boolean): void {
+    if (this.#isRetiring) connection.endWith(res)
     const exchange = this.open(connection, req, res)
     res.once('close', () => this.close(exchange)) // the only exit; see also `Connection`
     exchange.expectsContinue = expectsContinue
-    if (this.probePath !== null && exchange.target?.path === this.probePath) {
+    const { probePath } = this.#settings
+    if (probePath !== null && exchange.target?.path === probePath) {
       this.#answerProbe(exchange, res)
       return
     }
@@ -115,7 +187,7 @@ export class Handler implements DecisionContext, Refuser {
     if (exchange.head.isTooLarge || exchange.head.isAmbiguous)
       this.refuse(exchange, res, 'bad_request', 'framing')
     else if (method !== 'GET' && method !== 'HEAD') this.refuse(exchange, res, 'method_not_allowed', null)
-    else if (this.isReady()) this.#answer(exchange, res, 204, ['Cache-Control', 'no-store'])
+    else if (this.#isReady()) this.#answer(exchange, res, 204, ['Cache-Control', 'no-store'])
     else this.refuse(exchange, res, 'not_ready', null)
   }
 
@@ -135,7 +207,7 @@ export class Handler implements DecisionContext, Refuser {
     const target = splitTarget(req.url ?? '')
     // An absolute target's authority replaces Host (RFC 9112 §3.2.2).
     const host = target?.authority ?? head.host ?? ''
-    const client = clientView(connection.peer, head, host, this.trust, connection.proto)
+    const client = clientView(connection.peer, head, host, this.#settings.trust, connection.proto)
     const tick = performance.now()
     const context = { connection, head, client, atMs: this.#now(tick), tick }
     const exchange = new Exchange(req, res, context)
@@ -146,15 +218,20 @@ export class Handler implements DecisionContext, Refuser {
     exchange.traceId = traceId ?? exchange.traceparent.slice(3, 35)
     this.exchanges.add(exchange)
     connection.opened(exchange)
-    this.deps.counters.requestsInFlight.rise()
+    this.counters.requestsInFlight.rise()
     return exchange
+  }
+
+  /** Whether a peer is one of the trusted proxies: it speaks for others. */
+  trusts(peer: string): boolean {
+    const { trustedProxies } = this.#settings.trust
+    return trustedProxies !== null && isInNetworks(trustedProxies, peer)
   }
 
   /** The client's address as far as a connection tells it: '' where the peer speaks for others. */
   addressOf(connection: Connection): string {
-    const { trustedProxies } = this.trust
     const peer = plainAddress(connection.peer)
-    return trustedProxies !== null && isInNetworks(trustedProxies, peer) ? '' : peer
+    return this.trusts(peer) ? '' : peer
   }
 
   /** The end of every exchange: counted, recorded, given back. A second call does nothing. Never throws. */
@@ -163,7 +240,7 @@ export class Handler implements DecisionContext, Refuser {
     exchange.isClosed = true
     this.exchanges.delete(exchange)
     exchange.connection.closed(exchange)
-    const { counters, limiter, sink } = this.deps
+    const { counters, limiter, sink } = this
     counters.requestsInFlight.fall()
     if (exchange.isAdmitted && exchange.tenant !== null) limiter.release(exchange.tenant.slug)
     if (exchange.res !== null && !exchange.res.writableFinished) exchange.end('client_closed', null)
@@ -224,7 +301,7 @@ export class Handler implements DecisionContext, Refuser {
       this.refuse(exchange, res, 'forbidden', 'scope')
       return
     }
-    const owners = { pools: this.deps.pools, refuser: this }
+    const owners = { pools: this.pools, refuser: this }
     new Forwarding(exchange, res, this.upstreamRequest(exchange), owners).send()
   }
 

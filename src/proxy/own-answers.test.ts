@@ -47,12 +47,12 @@ for (const hasPlainPath of [true, false]) {
       return (await client.message({ isHead: line.startsWith('HEAD') })).status
     }
     t.equal(await probe('GET /-/ready'), 404, 'off unless it is named')
-    gateway.handler.probePath = '/-/ready'
+    gateway.apply({ probePath: '/-/ready' })
     t.equal(await probe('GET /-/ready'), 204)
     t.equal(await probe('HEAD /-/ready?x'), 204)
     t.equal(await probe('DELETE /-/ready'), 405)
     t.equal(await probe('GET /-/ready/'), 404)
-    gateway.handler.isReady = () => false
+    gateway.isReady = false
     t.equal(await probe('GET /-/ready'), 503)
     await gateway.finish(
       t,

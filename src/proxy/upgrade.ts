@@ -124,7 +124,7 @@ export class Upgrader {
       },
     }
     try {
-      const place = this.#handler.deps.pools.reserve(to, taker, tick)
+      const place = this.#handler.pools.reserve(to, taker, tick)
       if (place === null) fail(exchange, socket, 'overloaded', 'queue_full')
       // Before that, `onPlace` may have been called already, and made another carrier.
       exchange.carrier ??= {
@@ -200,7 +200,7 @@ export class Upgrader {
 
   #onUpgraded(exchange: Exchange, socket: Socket, response: IncomingMessage, upstreamSocket: Socket): void {
     const tick = performance.now()
-    const { counters } = this.#handler.deps
+    const { counters } = this.#handler
     exchange.respondedTick = tick
     exchange.outcome = 'forwarded'
     exchange.status = 101

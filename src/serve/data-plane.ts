@@ -88,6 +88,8 @@ export class DataPlane {
     this.#log = new AccessLog({ ...shared, onDead, traffic })
     this.#limiter = openLimiter(o, parts.peers)
     this.#pools = openUpstreams(o)
+    const report = (error: unknown): void =>
+      logger.error({ err: error }, 'request failed inside the gateway; this is a bug')
     this.#handler = new Handler({
       directory: this.#directory,
       limiter: this.#limiter,
@@ -99,6 +101,8 @@ export class DataPlane {
         maxConnectionTokens: o['proxy.maxConnectionTokens'],
       },
       now: (tick) => this.#clock.nowMs(tick),
+      isReady: () => this.readiness().ready,
+      report,
       via,
     })
     this.#proxy = new ProxyListener(
@@ -114,7 +118,7 @@ export class DataPlane {
         handshakeTimeoutMs: o['listen.handshakeTimeoutMs'],
         maxConnectionsPerSource: o['proxy.maxConnectionsPerSource'],
       },
-      (error) => logger.error({ err: error }, 'request failed inside the gateway; this is a bug'),
+      report,
       (message, fields) => logger.warn(fields, message),
     )
     this.#sources = this.#makeSources()
@@ -125,17 +129,18 @@ export class DataPlane {
   apply(config: Config): void {
     const { publicUrl } = config.options
     const url = publicUrl === '' ? null : new URL(publicUrl)
-    this.#handler.routes = new RouteTable(config.routes)
-    this.#handler.trust = {
-      trustedProxies: compileNetworks(config.options['proxy.trustedProxies']),
-      publicProto: url === null ? null : url.protocol.slice(0, -1),
-      publicHost: url === null ? null : url.host,
-      addressField: config.options['proxy.clientAddressField'],
-    }
+    this.#handler.apply({
+      routes: new RouteTable(config.routes),
+      trust: {
+        trustedProxies: compileNetworks(config.options['proxy.trustedProxies']),
+        publicProto: url === null ? null : url.protocol.slice(0, -1),
+        publicHost: url === null ? null : url.host,
+        addressField: config.options['proxy.clientAddressField'],
+      },
+      probePath: config.options['proxy.probePath'] || null,
+      endsRevoked: config.options['proxy.revokedExchanges'] === 'end',
+    })
     readCertificates(this.#proxy, config, this.#parts.logger)
-    this.#handler.probePath = config.options['proxy.probePath'] || null
-    this.#handler.isReady = () => this.readiness().ready
-    this.#handler.endsRevoked = config.options['proxy.revokedExchanges'] === 'end'
     this.#pools.retain(config.routes)
     // From 0 on, so that a rate sees a route's first request.
     for (const { name } of config.routes) this.#counters.route(name)

@@ -10,7 +10,7 @@ import { DEFAULT_RULES } from '../model/route-rules.ts'
 import { compileScopes } from '../model/scope.ts'
 import { UpstreamPools } from '../upstream/pools.ts'
 import type { TrustPolicy } from '../proxy/headers/client-view.ts'
-import { Handler } from '../proxy/handler.ts'
+import { Handler, NO_SETTINGS, type HandlerSettings } from '../proxy/handler.ts'
 import type { PoolOptions } from '../upstream/origin-pool.ts'
 import { ProxyListener, type ListenerOptions } from '../listener/listener.ts'
 import type { HeadBounds } from '../http/request-head.ts'
@@ -142,6 +142,9 @@ export class TestGateway {
   /** A valid key of tenant `acme` with all scopes. */
   readonly key = mintKey()
   port = 0
+  /** What its probe path tells. */
+  isReady = true
+  #settings = NO_SETTINGS
   readonly #clients: Wire[] = []
 
   constructor(upstream: RawUpstream, options: TestGatewayOptions) {
@@ -154,6 +157,7 @@ export class TestGateway {
     this.directory.tenant('acme')
     this.directory.key(this.key)
     const record: EntrySink = { push: (entry) => this.entries.push(entry) > 0, reserve: () => null }
+    const report = (error: unknown): void => void this.reports.push(error)
     this.handler = new Handler({
       directory: this.directory,
       limiter: this.limiter,
@@ -163,17 +167,24 @@ export class TestGateway {
       via: 'waybill-test',
       ...(options.headBounds === undefined ? {} : { headBounds: options.headBounds }),
       now: options.now ?? Date.now,
+      isReady: () => this.isReady,
+      report,
     })
     this.setRoutes((options.routes ?? [{}]).map((changes) => testRoute(upstream.port, changes)))
-    if (options.trust !== undefined) this.handler.trust = options.trust
-    const report = (error: unknown): void => void this.reports.push(error)
+    if (options.trust !== undefined) this.apply({ trust: options.trust })
     this.listener = new ProxyListener(this.handler, { ...DEFAULTS, ...options.listener }, report, (message) =>
       options.notice?.(message),
     )
   }
 
+  /** Replaces some settings, as a reload does. */
+  apply(changes: Partial<HandlerSettings>): void {
+    this.#settings = { ...this.#settings, ...changes }
+    this.handler.apply(this.#settings)
+  }
+
   setRoutes(routes: readonly Route[]): void {
-    this.handler.routes = new RouteTable(routes)
+    this.apply({ routes: new RouteTable(routes) })
     this.pools.retain(routes)
   }
 

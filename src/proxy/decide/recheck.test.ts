@@ -158,7 +158,7 @@ for (const hasPlainPath of [true, false]) {
 
   void t.test(`R15: with finish, what is under way is served to its end (${by})`, async (t) => {
     const gateway = await start(t, { listener: { hasPlainPath } })
-    gateway.handler.endsRevoked = false
+    gateway.apply({ endsRevoked: false })
     const client = await gateway.client()
     client.send(gateway.head('GET /r/events HTTP/1.1'))
     const { wire } = await gateway.upstream.request()

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { ClientResponse } from './client.ts'
 import type { Exchange } from './exchange.ts'
 
 /** How long what is left of an upload is read and thrown away after an early answer, so that the answer gets through. */
@@ -84,6 +85,17 @@ export class Connection {
     const others = this.#open.length - (own !== null && this.#open.includes(own) ? 1 : 0)
     if (others === 0) next()
     else this.#turns.push({ own, next })
+  }
+
+  /**
+   * Makes this answer the last on the connection. One before it that was to be the last, and has not told its client so, is not any
+   * more: its client had sent another request before it could know.
+   */
+  endWith(res: ClientResponse): void {
+    for (const earlier of this.#open) {
+      if (earlier.res?.headersSent === false) earlier.res.shouldKeepAlive = true
+    }
+    res.shouldKeepAlive = false
   }
 
   /** The client has ended its side: what is open is answered, and no more comes. */
