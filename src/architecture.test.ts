@@ -51,16 +51,6 @@ const DRIVERS: Record<string, readonly string[]> = {
   'prom-client': ['metrics/metrics.ts'],
 }
 
-/** Still to be cut. */
-const OWED = new Set([
-  'spool/life-memory.ts → writer/batch/batch.ts',
-  'spool/segment-format.ts → writer/batch/batch.ts',
-  'spool/segment.ts → writer/batch/batch.ts',
-  'spool/spill-log.ts → writer/writer-log.ts',
-  'spool/spill.ts → writer/batch/batch.ts',
-  'spool/spill.ts → writer/writer-log.ts',
-])
-
 /** In a folder, its tests included. */
 const MAX_FILES = 25
 
@@ -105,10 +95,7 @@ void t.test('imports run one way', (t) => {
       if (!isOwn && !isAllowed) wrong.push(`${file} → ${target}`)
     }
   }
-  t.same(
-    wrong.filter((arrow) => !OWED.has(arrow)),
-    [],
-  )
+  t.same(wrong, [])
   t.end()
 })
 

@@ -1,11 +1,10 @@
 import { crc32 } from 'node:zlib'
-import type { Batch } from '../writer/batch/batch.ts'
 
 /*
  * A segment is a file of frames, one batch each, nothing between them; numbers are little-endian:
  *
- *   magic 4 │ version 2 │ 0: 2 │ header length 4 │ body length 4 │ rows 4 │ CRC-32 of header and body 4 │ CRC-32 of these 24 bytes 4
- *   header: JSON, all of the batch but its rows    body: the COPY text that was, or would have been, sent
+ *   magic 4 │ version 2 │ 0: 2 │ header length 4 │ body length 4 │ entries 4 │ CRC-32 of header and body 4 │ CRC-32 of these 24 bytes 4
+ *   header and body: see FrameCodec
  *
  * The magic's first two bytes occur in no UTF-8 text, so that it is found again after damage.
  */
@@ -18,35 +17,45 @@ const MAX_FRAME_BYTES = 512 * 1024 * 1024
 /** Length of the part before the header. */
 export const HEAD_BYTES = 28
 
+/** A batch as bytes. */
+export interface FrameContent {
+  /** How many entries the batch has: they can be counted without decoding it. */
+  readonly entries: number
+  /** What describes the body, e.g. JSON. */
+  readonly header: Buffer
+  readonly body: Buffer
+}
+
+/** How a batch, which is what one call appends, becomes bytes and is read back. */
+export interface FrameCodec<Batch> {
+  /** The body is not copied, and must not change. */
+  encode(batch: Batch): FrameContent
+  /** The inverse, of content whose checksum is right; null when it is no batch. Must not throw. */
+  decode(content: FrameContent): Batch | null
+  /** What the operator knows it by, e.g. `batch 7`. */
+  nameOf(batch: Batch): string
+}
+
 /** What the first bytes of a frame say. */
 export interface FrameHead {
   readonly headerBytes: number
   readonly bodyBytes: number
-  /** Rows in the body. */
+  /** Entries in the batch. */
   readonly entries: number
   readonly checksum: number
   /** Of the whole frame. */
   readonly totalBytes: number
 }
 
-/** The pieces of a frame, in order, and their length. */
+/** The pieces of a frame, in order, their length, and the number of entries. */
 export interface EncodedFrame {
   readonly pieces: readonly Buffer[]
   readonly bytes: number
+  readonly entries: number
 }
 
-/** The batch as a frame. The body is not copied. */
-export function encodeFrame(batch: Batch): EncodedFrame {
-  const { body, entries, tenants, rowsDigest, digest, ...rest } = batch
-  const header = Buffer.from(
-    JSON.stringify({
-      ...rest,
-      // A Map has no JSON, and an object would not keep every key.
-      tenants: [...tenants],
-      rowsDigest: rowsDigest.toString('hex'),
-      digest: digest.toString('hex'),
-    }),
-  )
+/** The content as a frame. Nothing of it is copied. */
+export function encodeFrame({ entries, header, body }: FrameContent): EncodedFrame {
   const head = Buffer.alloc(HEAD_BYTES)
   MAGIC.copy(head)
   head.writeUInt16LE(VERSION, 4)
@@ -55,7 +64,7 @@ export function encodeFrame(batch: Batch): EncodedFrame {
   head.writeUInt32LE(entries, 16)
   head.writeUInt32LE(crc32(body, crc32(header)), 20)
   head.writeUInt32LE(crc32(head.subarray(0, 24)), 24)
-  return { pieces: [head, header, body], bytes: HEAD_BYTES + header.length + body.length }
+  return { pieces: [head, header, body], bytes: HEAD_BYTES + header.length + body.length, entries }
 }
 
 /** The head at the start of `bytes`; null when there is none, or a damaged one. */
@@ -81,33 +90,14 @@ export function isNewerFormat(bytes: Buffer): boolean {
   return bytes.readUInt32LE(24) === crc32(bytes.subarray(0, 24)) && bytes.readUInt16LE(4) > VERSION
 }
 
-/** The batch of the frame whose head that is, from what follows the head; null when it is damaged. */
-export function decodePayload(head: FrameHead, payload: Buffer): Batch | null {
+/** The content of the frame whose head that is, from what follows the head; null when it is damaged. */
+export function decodePayload(head: FrameHead, payload: Buffer): FrameContent | null {
   if (payload.length !== head.totalBytes - HEAD_BYTES || crc32(payload) !== head.checksum) return null
-  try {
-    const header = JSON.parse(payload.toString('utf8', 0, head.headerBytes)) as FrameHeader
-    return {
-      ...header,
-      entries: head.entries,
-      tenants: new Map(header.tenants),
-      rowsDigest: Buffer.from(header.rowsDigest, 'hex'),
-      digest: Buffer.from(header.digest, 'hex'),
-      body: payload.subarray(head.headerBytes),
-    }
-  } catch {
-    // Right checksums, and not what they should be of: a file that no writer of ours has made.
-    return null
-  }
+  const header = payload.subarray(0, head.headerBytes)
+  return { entries: head.entries, header, body: payload.subarray(head.headerBytes) }
 }
 
 /** Where the next frame may begin, from `start` on; -1 for nowhere. */
 export function findMagic(bytes: Buffer, start: number): number {
   return bytes.indexOf(MAGIC, start)
-}
-
-/** The JSON of a frame. Its checksum vouches for its form. */
-interface FrameHeader extends Omit<Batch, 'body' | 'entries' | 'tenants' | 'rowsDigest' | 'digest'> {
-  readonly tenants: readonly (readonly [string, number])[]
-  readonly rowsDigest: string
-  readonly digest: string
 }

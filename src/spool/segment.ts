@@ -1,32 +1,49 @@
-import type { Batch } from '../writer/batch/batch.ts'
 import {
   decodeHead,
   decodePayload,
   type EncodedFrame,
   findMagic,
+  type FrameCodec,
   HEAD_BYTES,
   isNewerFormat,
 } from './segment-format.ts'
-import { errorCode, type SpillFile, type SpillFiles } from './spill-files.ts'
+import { errorCode, type SpoolFile, type SpoolFiles } from './spool-files.ts'
 
 /** What is read at once where a damaged place is searched for the next frame. */
 const SEARCH_BYTES = 256 * 1024
 
-/** A frame in a segment. */
-export interface Frame {
+/** A part of a segment. */
+export interface Extent {
   readonly offset: number
   readonly bytes: number
+}
+
+/** A frame in a segment. */
+export interface Frame<Batch> extends Extent {
+  /** Entries in the batch. */
+  readonly entries: number
   readonly batch: Batch
 }
 
 /**
- * What is at a place of a segment. `damaged`: bytes that are no frame, up to the next one or the end; `torn`: the beginning of a
- * frame that was never finished, with nothing after it.
+ * A part that cannot be read. `damaged`: bytes that are no frame, up to the next one or the end; `torn`: the beginning of a frame that
+ * was never finished, with nothing after it.
  */
-export type Reading =
-  | { readonly kind: 'frame'; readonly frame: Frame }
-  | { readonly kind: 'damaged' | 'torn'; readonly offset: number; readonly bytes: number }
+export interface Unreadable extends Extent {
+  readonly kind: 'damaged' | 'torn'
+}
+
+/** What is at a place of a segment. */
+export type Reading<Batch> =
+  | { readonly kind: 'frame'; readonly frame: Frame<Batch> }
+  | Unreadable
   | { readonly kind: 'end' }
+
+/** What a segment is made with. */
+export interface SegmentParts<Batch> {
+  readonly files: SpoolFiles
+  readonly codec: FrameCodec<Batch>
+}
 
 /**
  * A file of frames, written by one process. Frames are read in order from the first that is not settled; those that were settled
@@ -34,7 +51,7 @@ export type Reading =
  *
  *   │ settled │ settled │ frame at `cursor` │ settled │ frame │ … │ `bytes`
  */
-export class Segment {
+export class Segment<Batch> {
   readonly path: string
   /** Whole frames, as far as this process wrote them. */
   bytes: number
@@ -48,10 +65,11 @@ export class Segment {
   isGone = false
   /** Bytes up to the first frame that is not settled. */
   cursor = 0
-  readonly #files: SpillFiles
-  #writer: SpillFile | null
+  readonly #files: SpoolFiles
+  readonly #codec: FrameCodec<Batch>
+  #writer: SpoolFile | null
   #ended: Promise<void> | null = null
-  #reader: SpillFile | null = null
+  #reader: SpoolFile | null = null
   /** Lengths of frames beyond the cursor that are settled, by offset. */
   readonly #settled = new Map<number, number>()
   #settledBytes = 0
@@ -59,26 +77,27 @@ export class Segment {
   readonly #deferred = new Map<number, number>()
   #deferredBytes = 0
   /** Frames that need not be read back, by offset. */
-  readonly #kept = new Map<number, Frame>()
+  readonly #kept = new Map<number, Frame<Batch>>()
   #hasUnsynced = false
 
-  private constructor(files: SpillFiles, path: string, bytes: number, writer: SpillFile | null) {
-    this.#files = files
+  private constructor(parts: SegmentParts<Batch>, path: string, bytes: number, writer: SpoolFile | null) {
+    this.#files = parts.files
+    this.#codec = parts.codec
     this.path = path
     this.bytes = bytes
     this.#writer = writer
   }
 
   /** A new one, open for writing. Rejects with the system's error. */
-  static async create(files: SpillFiles, path: string): Promise<Segment> {
-    return new Segment(files, path, 0, await files.open(path, 'wx+'))
+  static async create<Batch>(parts: SegmentParts<Batch>, path: string): Promise<Segment<Batch>> {
+    return new Segment(parts, path, 0, await parts.files.open(path, 'wx+'))
   }
 
   /** One that another process wrote. Rejects with the system's error, and with `not_a_file`. */
-  static async adopt(files: SpillFiles, path: string): Promise<Segment> {
-    const stat = await files.stat(path)
+  static async adopt<Batch>(parts: SegmentParts<Batch>, path: string): Promise<Segment<Batch>> {
+    const stat = await parts.files.stat(path)
     if (!stat.isFile()) throw codedError('not_a_file')
-    const segment = new Segment(files, path, stat.size, null)
+    const segment = new Segment(parts, path, stat.size, null)
     await segment.#countEntries()
     return segment
   }
@@ -98,7 +117,7 @@ export class Segment {
   }
 
   /** Sets a frame aside: it is stepped over until it is recalled. */
-  defer({ offset, bytes }: Pick<Frame, 'offset' | 'bytes'>): void {
+  defer({ offset, bytes }: Extent): void {
     if (offset < this.cursor || this.#settled.has(offset) || this.#deferred.has(offset)) return
     this.#deferred.set(offset, bytes)
     this.#deferredBytes += bytes
@@ -106,7 +125,7 @@ export class Segment {
   }
 
   /** A frame that was set aside is read again. */
-  recall({ offset }: Pick<Frame, 'offset'>): void {
+  recall({ offset }: Pick<Extent, 'offset'>): void {
     this.#deferredBytes -= this.#deferred.get(offset) ?? 0
     this.#deferred.delete(offset)
   }
@@ -123,10 +142,11 @@ export class Segment {
   }
 
   /**
-   * Appends a batch, encoded as that; `isKept`: it need not be read back, for it stays in memory. Rejects with the system's error; then
-   * what was written of the frame is taken back, or, where that fails too, found torn by whoever reads it.
+   * Appends a batch, of which `encoded` are the bytes; `isKept`: it stays in memory, and need not be read back. Rejects with the system's
+   * error; then what was written of the frame is taken back, or, where that fails too, found torn when it is read.
    */
-  async append(batch: Batch, { pieces, bytes }: EncodedFrame, isKept: boolean): Promise<Frame> {
+  async append(batch: Batch, encoded: EncodedFrame, isKept: boolean): Promise<Frame<Batch>> {
+    const { pieces, bytes, entries } = encoded
     const writer = this.#writer
     if (writer === null) throw new Error('segment is not open')
     const offset = this.bytes
@@ -141,9 +161,9 @@ export class Segment {
       await writer.truncate(offset).catch(() => (this.isBroken = true))
       throw error
     }
-    const frame = { offset, bytes, batch }
+    const frame = { offset, bytes, entries, batch }
     this.bytes = offset + bytes
-    this.entries += batch.entries
+    this.entries += entries
     this.#hasUnsynced = true
     if (isKept) this.#kept.set(offset, frame)
     return frame
@@ -162,7 +182,7 @@ export class Segment {
   }
 
   /** What is at or after `from`: the cursor, or the end of another frame. Rejects with the system's error. */
-  async read(from: number): Promise<Reading> {
+  async read(from: number): Promise<Reading<Batch>> {
     let offset = from
     const skip = (at: number): number | undefined => this.#settled.get(at) ?? this.#deferred.get(at)
     for (let bytes = skip(offset); bytes !== undefined; bytes = skip(offset)) offset += bytes
@@ -178,17 +198,18 @@ export class Segment {
     // The head's own checksum says that this is its length: the file ends early.
     if (offset + bytes > this.bytes) return { kind: 'torn', offset, bytes: this.bytes - offset }
     const payload = await this.#bytesAt(offset + HEAD_BYTES, bytes - HEAD_BYTES)
-    const batch = decodePayload(head, payload)
+    const content = decodePayload(head, payload)
+    const batch = content === null ? null : this.#codec.decode(content)
     if (batch === null) return await this.#readDamaged(offset, false)
-    return { kind: 'frame', frame: { offset, bytes, batch } }
+    return { kind: 'frame', frame: { offset, bytes, entries: head.entries, batch } }
   }
 
   /** Says that a part is done with. A second call for the same part changes nothing; returns whether it was the first. */
-  settle(part: { readonly offset: number; readonly bytes: number; readonly batch?: Batch }): boolean {
+  settle(part: Extent & { readonly entries?: number }): boolean {
     if (part.offset < this.cursor || this.#settled.has(part.offset)) return false
     this.#kept.delete(part.offset)
     this.recall(part)
-    this.entries = Math.max(0, this.entries - (part.batch?.entries ?? 0))
+    this.entries = Math.max(0, this.entries - (part.entries ?? 0))
     this.#settled.set(part.offset, part.bytes)
     this.#settledBytes += part.bytes
     for (;;) {
@@ -221,7 +242,7 @@ export class Segment {
     }
   }
 
-  async #readDamaged(offset: number, isShort: boolean): Promise<Reading> {
+  async #readDamaged(offset: number, isShort: boolean): Promise<Unreadable> {
     let isZero = true
     // One byte less than is read is looked at twice: a magic may lie across.
     for (let at = offset; at < this.bytes;) {
@@ -250,7 +271,7 @@ export class Segment {
     return buffer.subarray(0, filled)
   }
 
-  async #openReader(): Promise<SpillFile> {
+  async #openReader(): Promise<SpoolFile> {
     if (this.#reader !== null) return this.#reader
     try {
       return (this.#reader = await this.#files.open(this.path, 'r'))
@@ -263,7 +284,7 @@ export class Segment {
     }
   }
 
-  #openFile(): SpillFile | null {
+  #openFile(): SpoolFile | null {
     return this.#reader ?? this.#writer
   }
 

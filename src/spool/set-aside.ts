@@ -1,5 +1,5 @@
 import type { Clock } from '../lib/time/clock.ts'
-import type { Frame, Segment } from './segment.ts'
+import type { Extent, Frame, Segment } from './segment.ts'
 
 /** A batch that was set aside is tried again after this long, then twice as long, up to the maximum. */
 const RETRY_MIN_MS = 30_000
@@ -15,7 +15,7 @@ const MAX_NAMED = 20
 export interface AsideItem {
   /** `segment`: cannot be read; `batch`: PostgreSQL fails with it, and takes others; `file`: cannot be taken over. */
   readonly what: 'segment' | 'batch' | 'file'
-  /** Path, with the batch's number. */
+  /** Path, with the batch's name. */
   readonly name: string
   /** Of the system, or SQLSTATE. */
   readonly code: string
@@ -43,10 +43,10 @@ interface Note {
   isOut: boolean
 }
 
-interface BatchNote extends Note {
-  readonly segment: Segment
-  readonly frame: Pick<Frame, 'offset' | 'bytes'>
-  readonly number: number
+interface BatchNote<Batch> extends Note {
+  readonly segment: Segment<Batch>
+  readonly extent: Extent
+  readonly name: string
   readonly entries: number
 }
 
@@ -54,59 +54,62 @@ interface BatchNote extends Note {
  * What stands aside so that the rest can go on: segments that cannot be read, batches that fail again and again while others are
  * stored, files of dead processes that cannot be taken over. Each stays on disk, and is tried again now and then.
  */
-export class SetAside {
+export class SetAside<Batch> {
   readonly #clock: Clock
-  readonly #segments = new Map<Segment, Note>()
-  readonly #batches = new Map<string, BatchNote>()
+  readonly #nameOf: (batch: Batch) => string
+  readonly #segments = new Map<Segment<Batch>, Note>()
+  readonly #batches = new Map<string, BatchNote<Batch>>()
   #files = new Map<string, Note>()
 
-  constructor(clock: Clock) {
+  /** `nameOf`: see FrameCodec. */
+  constructor(clock: Clock, nameOf: (batch: Batch) => string) {
     this.#clock = clock
+    this.#nameOf = nameOf
   }
 
   /** Returns whether it was not aside before. */
-  addSegment(segment: Segment, code: string): boolean {
+  addSegment(segment: Segment<Batch>, code: string): boolean {
     const known = this.#segments.get(segment)
     this.#segments.set(segment, this.#noteOf(known, code))
     return known === undefined
   }
 
   /** Something of it was read, or all of it is done with. Returns whether it was aside. */
-  removeSegment(segment: Segment): boolean {
+  removeSegment(segment: Segment<Batch>): boolean {
     return this.#segments.delete(segment)
   }
 
   /** Those that are aside, to be tried again. */
-  takeSegments(): Segment[] {
+  takeSegments(): Segment<Batch>[] {
     const due = [...this.#segments].filter(([, { isOut }]) => isOut)
     for (const [, note] of due) note.isOut = false
     return due.map(([segment]) => segment)
   }
 
   /** Those that are not being tried again. */
-  get outSegments(): Segment[] {
+  get outSegments(): Segment<Batch>[] {
     return [...this.#segments].filter(([, { isOut }]) => isOut).map(([segment]) => segment)
   }
 
   /** Returns how often it has failed so far; 0 when there is no room for it. */
-  addBatch(segment: Segment, frame: Frame, code: string): number {
+  addBatch(segment: Segment<Batch>, frame: Frame<Batch>, code: string): number {
     const key = keyOf(segment, frame)
     const known = this.#batches.get(key)
     if (known === undefined && this.#batches.size >= MAX_BATCHES) return 0
     const note = this.#noteOf(known, code)
-    const { offset, bytes, batch } = frame
-    const about = { segment, frame: { offset, bytes }, number: batch.number, entries: batch.entries }
-    this.#batches.set(key, { ...note, ...about })
+    const { offset, bytes, entries, batch } = frame
+    const name = this.#nameOf(batch)
+    this.#batches.set(key, { ...note, segment, extent: { offset, bytes }, name, entries })
     segment.defer(frame)
     return note.attempts
   }
 
   /** How often a batch was set aside. */
-  attemptsOf(segment: Segment, frame: Frame): number {
+  attemptsOf(segment: Segment<Batch>, frame: Frame<Batch>): number {
     return this.#batches.get(keyOf(segment, frame))?.attempts ?? 0
   }
 
-  removeBatch(segment: Segment, frame: Frame): void {
+  removeBatch(segment: Segment<Batch>, frame: Frame<Batch>): void {
     if (this.#batches.size > 0) this.#batches.delete(keyOf(segment, frame))
   }
 
@@ -117,7 +120,7 @@ export class SetAside {
     for (const note of this.#batches.values()) {
       if (!note.isOut || note.retryAtMs > nowMs) continue
       note.isOut = false
-      note.segment.recall(note.frame)
+      note.segment.recall(note.extent)
       hasAny = true
     }
     return hasAny
@@ -137,10 +140,10 @@ export class SetAside {
       entries += segment.entries
       items.push({ what: 'segment', name: segment.path, code, entries: segment.entries, sinceMs })
     }
-    for (const { segment, number, code, entries: rows, sinceMs } of this.#batches.values()) {
+    for (const { segment, name, code, entries: rows, sinceMs } of this.#batches.values()) {
       if (!this.#segments.has(segment)) entries += rows
       if (items.length >= MAX_NAMED) continue
-      items.push({ what: 'batch', name: `${segment.path}, batch ${number}`, code, entries: rows, sinceMs })
+      items.push({ what: 'batch', name: `${segment.path}, ${name}`, code, entries: rows, sinceMs })
     }
     for (const [path, { code, sinceMs }] of this.#files) {
       items.push({ what: 'file', name: path, code, entries: 0, sinceMs })
@@ -162,6 +165,6 @@ export class SetAside {
   }
 }
 
-function keyOf(segment: Segment, { offset }: Pick<Frame, 'offset'>): string {
-  return `${segment.path} ${offset}`
+function keyOf({ path }: { readonly path: string }, { offset }: Pick<Extent, 'offset'>): string {
+  return `${path} ${offset}`
 }

@@ -1,8 +1,8 @@
 import { dirname } from 'node:path'
-import type { SpillFile, SpillFiles } from '../spool/spill-files.ts'
+import type { SpoolFile, SpoolFiles } from '../spool/spool-files.ts'
 
 /** For tests: a file system in memory, whose calls end at once, and which fails, or hangs, when told so. */
-export class MemoryFiles implements SpillFiles {
+export class MemoryFiles implements SpoolFiles {
   readonly #files = new Map<string, { bytes: Buffer; mtimeMs: number }>()
   readonly #directories = new Set<string>()
   readonly #nowMs: () => number
@@ -32,7 +32,7 @@ export class MemoryFiles implements SpillFiles {
     return release
   }
 
-  async open(path: string, flags: 'wx+' | 'r'): Promise<SpillFile> {
+  async open(path: string, flags: 'wx+' | 'r'): Promise<SpoolFile> {
     this.opens++
     await this.#answer
     if (flags === 'wx+') this.#write(path, Buffer.alloc(0))

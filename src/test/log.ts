@@ -1,6 +1,6 @@
 import { Channel } from '../channel/channel.ts'
 import { Ledger } from '../channel/ledger.ts'
-import { Spill } from '../spool/spill.ts'
+import { Spill } from '../writer/spill/spill.ts'
 import { MemoryFiles } from './files.ts'
 import { FakeClock, FakeStore, INSTANCE, settle } from './writer-parts.ts'
 import { Writer, type WriterOptions } from '../writer/writer.ts'

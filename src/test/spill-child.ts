@@ -1,4 +1,4 @@
-import { Spill } from '../spool/spill.ts'
+import { Spill } from '../writer/spill/spill.ts'
 import { entryOf, sealedBatch } from './writer-parts.ts'
 
 // For tests: a process that spills until it is killed, and tells its parent of each batch that is written.

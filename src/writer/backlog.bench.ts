@@ -14,7 +14,7 @@ import { testDatabase } from '../test/database.ts'
 import { Channel } from '../channel/channel.ts'
 import { StoreError } from './database/failure.ts'
 import { Ledger } from '../channel/ledger.ts'
-import { Spill } from '../spool/spill.ts'
+import { Spill } from './spill/spill.ts'
 import { benchEntry } from '../test/bench.ts'
 import { Writer } from './writer.ts'
 

@@ -1,13 +1,7 @@
 import type { Batch, QuarantinedRow } from './batch/batch.ts'
 import type { Clock } from '../lib/time/clock.ts'
+import type { LogLines } from '../lib/log-lines.ts'
 import type { StoreError } from './database/failure.ts'
-
-/** The part of a logger that is needed here; pino's has it. */
-export interface Logger {
-  info(fields: object, message: string): void
-  warn(fields: object, message: string): void
-  error(fields: object, message: string): void
-}
 
 type Line = 'failing' | 'partitions' | 'rejected' | 'mismatch'
 
@@ -22,14 +16,14 @@ const MAX_TENANTS_NAMED = 20
  * nor Postgres' message about one, which quotes it.
  */
 export class WriterLog {
-  readonly #logger: Logger
+  readonly #logger: LogLines
   readonly #clock: Clock
   /** Code and kind of the failure told last, '' when all is well. */
   #failure = ''
   readonly #toldAtMs = new Map<Line, number>()
   #rejected = 0
 
-  constructor(logger: Logger, clock: Clock) {
+  constructor(logger: LogLines, clock: Clock) {
     this.#logger = logger
     this.#clock = clock
   }

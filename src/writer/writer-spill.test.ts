@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { Channel } from '../channel/channel.ts'
 import { Ledger } from '../channel/ledger.ts'
-import { Spill } from '../spool/spill.ts'
+import { Spill } from './spill/spill.ts'
 import { MemoryFiles } from '../test/files.ts'
 import {
   type Behaviour,

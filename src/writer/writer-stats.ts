@@ -2,7 +2,7 @@ import type { FlushTrigger, WriterStats as PublicStats } from '../model/stats.ts
 import type { Batch, StoreResult } from './batch/batch.ts'
 import { DecayingRate } from '../lib/decaying-rate.ts'
 import { DurationHistogram } from '../lib/duration-histogram.ts'
-import type { SpillStats } from '../spool/spill-stats.ts'
+import type { SpoolStats } from '../spool/spool-stats.ts'
 
 /** The writer's numbers since its start, for metrics and health. */
 export interface WriterStats extends PublicStats {
@@ -26,7 +26,7 @@ export interface WriterStats extends PublicStats {
   /** Rows of the batch in hand. */
   readonly inHandEntries: number
   /** null without a spill. */
-  readonly spill: SpillStats | null
+  readonly spill: SpoolStats | null
 }
 
 /** What the writer counts as it goes; the rest of its stats is its state. */

@@ -10,7 +10,7 @@ import { Channel } from '../channel/channel.ts'
 import { CopyConnection } from './database/copy.ts'
 import { StoreError } from './database/failure.ts'
 import { Ledger } from '../channel/ledger.ts'
-import { Spill } from '../spool/spill.ts'
+import { Spill } from './spill/spill.ts'
 import { benchEntry } from '../test/bench.ts'
 import { Writer } from './writer.ts'
 

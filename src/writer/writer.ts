@@ -1,21 +1,22 @@
 import { randomUUID } from 'node:crypto'
 import type { DatabaseContact } from '../lib/database-contact.ts'
+import type { LogLines } from '../lib/log-lines.ts'
 import type { FlushTrigger, WriterMode } from '../model/stats.ts'
 import type { Batch, BatchStore } from './batch/batch.ts'
 import type { EntrySource } from '../channel/channel.ts'
 import { type Clock, steppingClock, systemClock } from '../lib/time/clock.ts'
 import { Collector } from './collector.ts'
 import { Delivery } from './delivery.ts'
-import { DropLog } from './drop-log.ts'
+import { DropLog } from './watch/drop-log.ts'
 import { FlushWaiters } from './flush-waiters.ts'
 import type { Ledger } from '../channel/ledger.ts'
 import { Link, type Sender } from './database/database-turns.ts'
 import { Mender } from './batch-repair.ts'
-import { Replayer } from './replayer.ts'
+import { Replayer } from './spill/replayer.ts'
 import { type Life, Sealer } from './sealer.ts'
-import type { Spill } from '../spool/spill.ts'
-import type { WatchedLoop } from './watchdog.ts'
-import { type Logger, WriterLog } from './writer-log.ts'
+import type { Spill } from './spill/spill.ts'
+import type { WatchedLoop } from './watch/watchdog.ts'
+import { WriterLog } from './writer-log.ts'
 import { WriterCounters, type WriterStats } from './writer-stats.ts'
 
 export interface WriterOptions {
@@ -48,7 +49,7 @@ export interface WriterParts {
   /** UUID of this process life. */
   readonly instance: string
   readonly options: WriterOptions
-  readonly logger: Logger
+  readonly logger: LogLines
   readonly clock?: Clock
   /** [0, 1), for the jitter of the back-off. */
   readonly random?: () => number

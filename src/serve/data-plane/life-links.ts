@@ -1,4 +1,4 @@
-import type { LifeMemory } from '../../spool/life-memory.ts'
+import type { LifeMemory } from '../../writer/life-memory.ts'
 import type { StateReason } from '../../admin/handlers.ts'
 import { Rounds } from '../../lib/time/rounds.ts'
 import type { Logger } from '../../logger/logger.ts'

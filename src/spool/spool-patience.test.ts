@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Spill } from './spill.ts'
+import { Spill } from '../writer/spill/spill.ts'
 import { MemoryFiles } from '../test/files.ts'
 import { TestLog } from '../test/log.ts'
 import {

@@ -1,8 +1,8 @@
-import { AccessEntry, type EntrySink } from '../model/access-entry.ts'
-import { CANARY_OUTCOME, CANARY_TENANT } from '../model/canary.ts'
-import type { CanaryStats } from '../model/stats.ts'
-import type { Clock } from '../lib/time/clock.ts'
-import type { Account, Ledger } from '../channel/ledger.ts'
+import { AccessEntry, type EntrySink } from '../../model/access-entry.ts'
+import { CANARY_OUTCOME, CANARY_TENANT } from '../../model/canary.ts'
+import type { CanaryStats } from '../../model/stats.ts'
+import type { Clock } from '../../lib/time/clock.ts'
+import type { Account, Ledger } from '../../channel/ledger.ts'
 
 /**
  * Puts an entry of its own into the channel every few seconds, and measures how long it takes until it is committed: with the

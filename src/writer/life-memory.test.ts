@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { chmod, mkdir, readdir, readFile, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import type { Batch } from '../writer/batch/batch.ts'
+import type { Batch } from './batch/batch.ts'
 import { LifeMemory } from './life-memory.ts'
 import { RememberingStore } from '../writer/database/remembering-store.ts'
-import type { Owners } from './spill-owner.ts'
+import type { Owners } from '../spool/spool-owner.ts'
 import { entryOf, FakeClock, FakeStore, NOON_MS, sealedBatch } from '../test/writer-parts.ts'
 
 const LOG = randomUUID()

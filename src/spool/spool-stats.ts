@@ -1,7 +1,7 @@
 import type { AsideStats } from './set-aside.ts'
 
 /** The spill's numbers. */
-export interface SpillStats {
+export interface SpoolStats {
   readonly segments: number
   /** On disk in segments of ours and those taken over, frames already stored included. */
   readonly bytes: number

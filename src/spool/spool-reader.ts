@@ -1,28 +1,28 @@
 import type { Clock } from '../lib/time/clock.ts'
 import { Patience } from '../lib/patience.ts'
-import type { Frame, Reading, Segment } from './segment.ts'
-import type { SpillLog } from './spill-log.ts'
+import type { Frame, Segment, Unreadable } from './segment.ts'
+import type { SpoolLog } from './spool-log.ts'
 
 /** A read that takes longer is given up: a file system that hangs must not hold up the segments behind. */
 const READ_TIMEOUT_MS = 10_000
 
 /** A batch on disk. */
-export interface Spilled {
-  readonly segment: Segment
-  readonly frame: Frame
+export interface Spooled<Batch> {
+  readonly segment: Segment<Batch>
+  readonly frame: Frame<Batch>
 }
 
 /** Reads what waits in segments; counts, tells and steps over what is damaged. */
-export class SpillReader {
+export class SpoolReader<Batch> {
   readonly #clock: Clock
-  readonly #log: SpillLog
+  readonly #log: SpoolLog<Batch>
   readonly #counts: { damaged: number; torn: number }
   /** Of each segment by itself: one that hangs blames no other. */
-  readonly #patience = new WeakMap<Segment, Patience>()
+  readonly #patience = new WeakMap<Segment<Batch>, Patience>()
 
   constructor(parts: {
     readonly clock: Clock
-    readonly log: SpillLog
+    readonly log: SpoolLog<Batch>
     readonly counts: { damaged: number; torn: number }
   }) {
     this.#clock = parts.clock
@@ -34,7 +34,7 @@ export class SpillReader {
    * The first batches of the segment that are neither settled nor set aside, up to the limits but at least one; none when there is
    * none. Rejects with the system's error, with `timeout`, or with what is said of the file (see Segment).
    */
-  async read(segment: Segment, limits: { entries: number; bytes: number }): Promise<Spilled[]> {
+  async read(segment: Segment<Batch>, limits: { entries: number; bytes: number }): Promise<Spooled<Batch>[]> {
     let patience = this.#patience.get(segment)
     if (patience === undefined) {
       patience = new Patience(this.#clock, READ_TIMEOUT_MS)
@@ -44,11 +44,11 @@ export class SpillReader {
   }
 
   async #read(
-    segment: Segment,
+    segment: Segment<Batch>,
     limits: { entries: number; bytes: number },
     isGivenUp: () => boolean,
-  ): Promise<Spilled[]> {
-    const found: Spilled[] = []
+  ): Promise<Spooled<Batch>[]> {
+    const found: Spooled<Batch>[] = []
     let entries = 0
     let bytes = 0
     for (let at = segment.cursor; ;) {
@@ -61,7 +61,7 @@ export class SpillReader {
         continue
       }
       const { frame } = reading
-      entries += frame.batch.entries
+      entries += frame.entries
       bytes += frame.bytes
       if (found.length > 0 && (entries > limits.entries || bytes > limits.bytes)) return found
       found.push({ segment, frame })
@@ -69,10 +69,10 @@ export class SpillReader {
     }
   }
 
-  #stepOver(segment: Segment, reading: Exclude<Reading, { kind: 'end' | 'frame' }>): void {
-    this.#log.unread(segment.path, reading)
-    this.#counts[reading.kind]++
-    if (reading.kind === 'damaged') segment.isDamaged = true
-    segment.settle(reading)
+  #stepOver(segment: Segment<Batch>, part: Unreadable): void {
+    this.#log.unread(segment.path, part)
+    this.#counts[part.kind]++
+    if (part.kind === 'damaged') segment.isDamaged = true
+    segment.settle(part)
   }
 }

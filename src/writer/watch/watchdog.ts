@@ -1,5 +1,5 @@
-import type { WATCHED_LOOPS } from '../model/stats.ts'
-import type { Clock } from '../lib/time/clock.ts'
+import type { WATCHED_LOOPS } from '../../model/stats.ts'
+import type { Clock } from '../../lib/time/clock.ts'
 
 /** How many looks without a step make a loop stuck. */
 const LOOKS = 12

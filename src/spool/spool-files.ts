@@ -13,7 +13,7 @@ import {
 import { syncFolder } from '../lib/host/sync-folder.ts'
 
 /** An open segment. The methods are those of node's FileHandle. */
-export interface SpillFile {
+export interface SpoolFile {
   writev(buffers: readonly NodeJS.ArrayBufferView[], position: number): Promise<{ bytesWritten: number }>
   read(buffer: Buffer, offset: number, length: number, position: number): Promise<{ bytesRead: number }>
   datasync(): Promise<void>
@@ -22,9 +22,9 @@ export interface SpillFile {
 }
 
 /** The file system as the spill needs it; injected, so that tests decide when a disk is full. All reject with node's errors. */
-export interface SpillFiles {
+export interface SpoolFiles {
   /** `wx+`: made, and it must not exist; `r`: to be read. */
-  open(path: string, flags: 'wx+' | 'r'): Promise<SpillFile>
+  open(path: string, flags: 'wx+' | 'r'): Promise<SpoolFile>
   readText(path: string): Promise<string>
   writeText(path: string, text: string): Promise<void>
   /** Names in a directory; none when it does not exist. */
@@ -42,7 +42,7 @@ export interface SpillFiles {
 }
 
 /** The real thing. */
-export const systemFiles: SpillFiles = {
+export const systemFiles: SpoolFiles = {
   open: (path, flags) => open(path, flags, 0o600),
   readText: (path) => readFile(path, 'utf8'),
   writeText: (path, text) => writeFile(path, text, { mode: 0o600 }),

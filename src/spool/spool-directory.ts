@@ -2,8 +2,8 @@ import { join } from 'node:path'
 import { UNHEARD_FILE } from '../model/audit/unheard.ts'
 import type { Clock } from '../lib/time/clock.ts'
 import { isMissing } from './segment.ts'
-import { errorCode, type SpillFiles } from './spill-files.ts'
-import { HEARTBEAT_MS, type Owner, OWNER_FILE, type Owners, systemOwners } from './spill-owner.ts'
+import { errorCode, type SpoolFiles } from './spool-files.ts'
+import { HEARTBEAT_MS, type Owner, OWNER_FILE, type Owners, systemOwners } from './spool-owner.ts'
 
 const SEGMENT = '.seg'
 /** What is put aside ends in this. */
@@ -24,11 +24,11 @@ export interface LeftFile {
  *                         /<instance>-<n>.seg   (renamed into its directory, which can succeed once)
  *                         /….seg.damaged        segments in which something could not be read
  */
-export class SpillDirectory {
+export class SpoolDirectory {
   readonly #root: string
   readonly #own: string
   readonly #instance: string
-  readonly #files: SpillFiles
+  readonly #files: SpoolFiles
   readonly #clock: Clock
   readonly #owners: Owners
   readonly #onDead: (instance: string, isUnheard: boolean) => boolean
@@ -42,7 +42,7 @@ export class SpillDirectory {
   constructor(parts: {
     readonly directory: string
     readonly instance: string
-    readonly files: SpillFiles
+    readonly files: SpoolFiles
     readonly clock: Clock
     readonly owners?: Owners
     readonly onDead?: (instance: string, isUnheard: boolean) => boolean

@@ -5,17 +5,18 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Segment } from './segment.ts'
 import { encodeFrame } from './segment-format.ts'
-import { Spill } from './spill.ts'
-import { type SpillFiles, systemFiles } from './spill-files.ts'
+import { batchCodec } from '../writer/spill/batch-codec.ts'
+import { Spill } from '../writer/spill/spill.ts'
+import { type SpoolFiles, systemFiles } from './spool-files.ts'
 import { entryOf, FakeClock, INSTANCE, sealedBatch } from '../test/writer-parts.ts'
 
 const OTHER = '0190a1b2-c3d4-7e5f-8a9b-ffffffffffff'
 const ALL = { entries: 1e6, bytes: 1e9 }
-const UNSYNCED: SpillFiles = { ...systemFiles, syncDirectory: async () => {} }
+const UNSYNCED: SpoolFiles = { ...systemFiles, syncDirectory: async () => {} }
 const numbered = (number: number, instance = INSTANCE) =>
   sealedBatch([entryOf(), entryOf()], { number, instance })
 
-function rigOf(t: Test, options: { directory?: string; instance?: string; files?: SpillFiles } = {}) {
+function rigOf(t: Test, options: { directory?: string; instance?: string; files?: SpoolFiles } = {}) {
   const parent = mkdtempSync(join(tmpdir(), 'waybill-spill-'))
   t.teardown(() => rmSync(parent, { recursive: true, force: true }))
   const { directory = join(parent, 'spill'), instance = INSTANCE, files = UNSYNCED } = options
@@ -51,13 +52,13 @@ async function numbers(spill: Spill): Promise<number[]> {
 }
 
 async function bytesOf(...batches: number[]): Promise<Buffer> {
-  return Buffer.concat(batches.flatMap((n) => encodeFrame(numbered(n, OTHER)).pieces))
+  return Buffer.concat(batches.flatMap((n) => encodeFrame(batchCodec.encode(numbered(n, OTHER))).pieces))
 }
 
 t.test('D10: a segment that cannot be read is set aside and named once; the next is read', async (t) => {
   for (const code of ['EACCES', 'EIO', 'EMFILE']) {
     let isReadable = false
-    const files: SpillFiles = {
+    const files: SpoolFiles = {
       ...UNSYNCED,
       open: async (path, flags) => {
         if (flags === 'r' && path.endsWith('/1.seg') && !isReadable)
@@ -230,16 +231,16 @@ t.test(
     const opening = new Promise<void>((resolve) => {
       open = resolve
     })
-    const files: SpillFiles = {
+    const files: SpoolFiles = {
       ...UNSYNCED,
       open: async (path, flags) => {
         if (flags === 'r') await opening
         return await systemFiles.open(path, flags)
       },
     }
-    const segment = await Segment.create(files, join(parent, '1.seg'))
+    const segment = await Segment.create({ files, codec: batchCodec }, join(parent, '1.seg'))
     t.teardown(() => segment.close())
-    await segment.append(numbered(1), encodeFrame(numbered(1)), false)
+    await segment.append(numbered(1), encodeFrame(batchCodec.encode(numbered(1))), false)
     await rm(join(parent, '1.seg'))
     t.equal(await segment.isThere(), false)
     const reading = segment.read(0)

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { TestLog } from '../test/log.ts'
-import { entryOf, failureOf, FakeClock, settle } from '../test/writer-parts.ts'
+import { TestLog } from '../../test/log.ts'
+import { entryOf, failureOf, FakeClock, settle } from '../../test/writer-parts.ts'
 import { Watchdog } from './watchdog.ts'
 
 const MINUTE_MS = 60_000

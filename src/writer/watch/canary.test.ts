@@ -1,8 +1,8 @@
 import t from 'tap'
-import { CANARY_TENANT } from '../model/canary.ts'
+import { CANARY_TENANT } from '../../model/canary.ts'
 import { Canary } from './canary.ts'
-import { TestLog } from '../test/log.ts'
-import { brokenAccounts, entryOf, failureOf, settle } from '../test/writer-parts.ts'
+import { TestLog } from '../../test/log.ts'
+import { brokenAccounts, entryOf, failureOf, settle } from '../../test/writer-parts.ts'
 
 const INTERVAL_MS = 10_000
 

@@ -1,6 +1,6 @@
-import type { Clock } from '../lib/time/clock.ts'
-import { DROP_REASONS, type Ledger } from '../channel/ledger.ts'
-import type { Logger } from './writer-log.ts'
+import type { Clock } from '../../lib/time/clock.ts'
+import { DROP_REASONS, type Ledger } from '../../channel/ledger.ts'
+import type { LogLines } from '../../lib/log-lines.ts'
 
 /** From the first drop to its line: what falls at once is in its numbers. */
 const FIRST_MS = 100
@@ -25,7 +25,7 @@ export interface DropCause {
 export class DropLog {
   readonly #ledger: Ledger
   readonly #clock: Clock
-  readonly #logger: Logger
+  readonly #logger: LogLines
   readonly #cause: () => DropCause
   #cancel: (() => void) | null = null
   #isStopped = false
@@ -39,7 +39,7 @@ export class DropLog {
   constructor(parts: {
     readonly ledger: Ledger
     readonly clock: Clock
-    readonly logger: Logger
+    readonly logger: LogLines
     readonly cause: () => DropCause
   }) {
     this.#ledger = parts.ledger

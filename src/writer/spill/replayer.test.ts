@@ -1,13 +1,13 @@
 import t from 'tap'
-import { Ledger } from '../channel/ledger.ts'
-import { Link } from './database/database-turns.ts'
-import { Mender } from './batch-repair.ts'
+import { Ledger } from '../../channel/ledger.ts'
+import { Link } from '../database/database-turns.ts'
+import { Mender } from '../batch-repair.ts'
 import { Replayer } from './replayer.ts'
-import { Spill } from '../spool/spill.ts'
-import { MemoryFiles } from '../test/files.ts'
-import { FakeClock, FakeStore, INSTANCE, settle } from '../test/writer-parts.ts'
-import { WriterCounters } from './writer-stats.ts'
-import { WriterLog } from './writer-log.ts'
+import { Spill } from './spill.ts'
+import { MemoryFiles } from '../../test/files.ts'
+import { FakeClock, FakeStore, INSTANCE, settle } from '../../test/writer-parts.ts'
+import { WriterCounters } from '../writer-stats.ts'
+import { WriterLog } from '../writer-log.ts'
 
 /** A spill that takes its time to come to rest. */
 class SlowSpill extends Spill {

@@ -7,15 +7,15 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import type { Batch } from '../writer/batch/batch.ts'
-import { Spill, type SpillOptions } from './spill.ts'
-import type { Spilled } from './spill-reader.ts'
-import { type SpillFiles, systemFiles } from './spill-files.ts'
+import { Spill, type SpillOptions } from '../writer/spill/spill.ts'
+import type { Spilled } from '../writer/spill/spill.ts'
+import { type SpoolFiles, systemFiles } from './spool-files.ts'
 import { entryOf, FakeClock, INSTANCE, rowsOf, sealedBatch, settle } from '../test/writer-parts.ts'
 
 const OTHER = '0190a1b2-c3d4-7e5f-8a9b-ffffffffffff'
 const THIRD = '0190a1b2-c3d4-7e5f-8a9b-eeeeeeeeeeee'
 /** Syncing is slow, and changes nothing that these tests look at. */
-const UNSYNCED: SpillFiles = { ...systemFiles, syncDirectory: async () => {} }
+const UNSYNCED: SpoolFiles = { ...systemFiles, syncDirectory: async () => {} }
 const ALL = { entries: 1e6, bytes: 1e9 }
 
 interface Line {
@@ -151,7 +151,7 @@ t.test('a disk that is full, or broken, refuses the batch and keeps what it has'
   for (const code of ['ENOSPC', 'EIO', 'EROFS']) {
     let isBroken = false
     let short = 0
-    const files: SpillFiles = {
+    const files: SpoolFiles = {
       ...systemFiles,
       async open(path, flags) {
         const file = await systemFiles.open(path, flags)
@@ -188,7 +188,7 @@ t.test('syncs at most each syncIntervalMs, and goes on in another file when that
   const clock = new FakeClock()
   let syncs = 0
   let fails = false
-  const files: SpillFiles = {
+  const files: SpoolFiles = {
     ...systemFiles,
     async open(path, flags) {
       const file = await systemFiles.open(path, flags)

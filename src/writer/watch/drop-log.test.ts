@@ -1,8 +1,8 @@
 import t from 'tap'
-import { Channel } from '../channel/channel.ts'
+import { Channel } from '../../channel/channel.ts'
 import { DropLog } from './drop-log.ts'
-import { Ledger } from '../channel/ledger.ts'
-import { entryOf, FakeClock } from '../test/writer-parts.ts'
+import { Ledger } from '../../channel/ledger.ts'
+import { entryOf, FakeClock } from '../../test/writer-parts.ts'
 
 function rigOf() {
   const clock = new FakeClock()

@@ -1,9 +1,9 @@
 import { lstat, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { RememberedLife } from '../model/audit/life.ts'
-import type { Batch } from '../writer/batch/batch.ts'
-import { systemFiles } from './spill-files.ts'
-import { type Owner, type Owners, systemOwners } from './spill-owner.ts'
+import type { Batch } from './batch/batch.ts'
+import { systemFiles } from '../spool/spool-files.ts'
+import { type Owner, type Owners, systemOwners } from '../spool/spool-owner.ts'
 
 /** Lives that are remembered in a folder, the newest ones; and lives of dead processes that this one holds in memory. */
 const MAX_FILES = 256

@@ -1,7 +1,7 @@
 import { readFile, readlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { processStart } from '../lib/host/machine.ts'
-import { errorCode, type SpillFiles } from './spill-files.ts'
+import { errorCode, type SpoolFiles } from './spool-files.ts'
 
 /** A live owner touches its file this often … */
 export const HEARTBEAT_MS = 5000
@@ -26,7 +26,7 @@ export interface Owners {
   /** This process. Never rejects. */
   us(): Promise<Owner>
   /** See isOwnerAlive. */
-  isAlive(files: SpillFiles, path: string, us: Owner, nowMs: number): Promise<boolean>
+  isAlive(files: SpoolFiles, path: string, us: Owner, nowMs: number): Promise<boolean>
 }
 
 /** The real thing. */
@@ -44,7 +44,7 @@ async function thisOwner(): Promise<Owner> {
  * Whether the owner of a directory lives. One in our pid name space can be looked at; of one elsewhere only the age of its last
  * heartbeat is known. A directory without the file has no owner: it is made before any segment, and removed at an orderly end.
  */
-async function isOwnerAlive(files: SpillFiles, path: string, us: Owner, nowMs: number): Promise<boolean> {
+async function isOwnerAlive(files: SpoolFiles, path: string, us: Owner, nowMs: number): Promise<boolean> {
   let owner: Partial<Owner>
   let touchedAtMs: number
   try {

@@ -1,16 +1,14 @@
-import type { Batch } from '../writer/batch/batch.ts'
 import { type Clock, systemClock } from '../lib/time/clock.ts'
 import { Patience } from '../lib/patience.ts'
-import { isMissing, Segment } from './segment.ts'
-import { encodeFrame } from './segment-format.ts'
+import { isMissing, Segment, type SegmentParts } from './segment.ts'
+import { encodeFrame, type FrameCodec } from './segment-format.ts'
 import { SetAside } from './set-aside.ts'
-import { SpillDirectory } from './spill-directory.ts'
-import { errorCode, type SpillFiles, systemFiles } from './spill-files.ts'
-import { SpillLog } from './spill-log.ts'
-import { type Spilled, SpillReader } from './spill-reader.ts'
-import type { SpillStats } from './spill-stats.ts'
-import type { Owners } from './spill-owner.ts'
-import type { Logger } from '../writer/writer-log.ts'
+import { SpoolDirectory } from './spool-directory.ts'
+import { errorCode, type SpoolFiles, systemFiles } from './spool-files.ts'
+import type { SpoolLog } from './spool-log.ts'
+import { type Spooled, SpoolReader } from './spool-reader.ts'
+import type { SpoolStats } from './spool-stats.ts'
+import type { Owners } from './spool-owner.ts'
 
 /** A segment is closed when it has this length; smaller where the bound of all is small, so that replay frees room in steps. */
 const SEGMENT_BYTES = 8 * 1024 * 1024
@@ -27,7 +25,7 @@ const TIMEOUT_MS = 2000
 /** Files begun for one batch, when names are taken or a directory is removed again and again, before it counts as refused. */
 const MAX_BEGUN = 16
 
-export interface SpillOptions {
+export interface SpoolOptions<Batch> {
   /** Shared by any number of processes. Made when it is first needed. */
   readonly directory: string
   /** UUID of this process life. */
@@ -38,8 +36,9 @@ export interface SpillOptions {
   readonly syncIntervalMs: number
   /** An append that takes longer is given up, and the disk counts as full until it answers. 2000 when not given. */
   readonly timeoutMs?: number
-  readonly logger: Logger
-  readonly files?: SpillFiles
+  readonly codec: FrameCodec<Batch>
+  readonly log: SpoolLog<Batch>
+  readonly files?: SpoolFiles
   readonly clock?: Clock
   readonly owners?: Owners
   /**
@@ -53,19 +52,20 @@ export interface SpillOptions {
  * Batches on disk, from their append until they are settled, in segments: oldest first. Touches no file before the first append,
  * but for looking for segments of the dead. Appended means: in the page cache, and on the medium within `syncIntervalMs`.
  */
-export class Spill {
-  readonly #options: SpillOptions
-  readonly #files: SpillFiles
+export class Spool<Batch> {
+  readonly #options: SpoolOptions<Batch>
+  readonly #files: SpoolFiles
+  readonly #segmentParts: SegmentParts<Batch>
   readonly #clock: Clock
-  readonly #directory: SpillDirectory
-  readonly #log: SpillLog
+  readonly #directory: SpoolDirectory
+  readonly #log: SpoolLog<Batch>
   readonly #segmentBytes: number
   readonly #patience: Patience
-  readonly #reader: SpillReader
-  readonly #aside: SetAside
+  readonly #reader: SpoolReader<Batch>
+  readonly #aside: SetAside<Batch>
   readonly #counts = { batches: 0, writtenBytes: 0, refused: 0, damaged: 0, torn: 0, syncFailures: 0 }
   /** Those taken over first, then ours in order; only the last may be open. */
-  #segments: Segment[] = []
+  #segments: Segment<Batch>[] = []
   /** Ours by now, and not to be looked at: tried again. */
   #untaken: string[] = []
   #foreignBytes = 0
@@ -78,15 +78,16 @@ export class Spill {
   #isClosed = false
   #onPending: () => void = () => {}
 
-  constructor(options: SpillOptions) {
+  constructor(options: SpoolOptions<Batch>) {
     this.#options = options
     this.#files = options.files ?? systemFiles
+    this.#segmentParts = { files: this.#files, codec: options.codec }
     this.#clock = options.clock ?? systemClock
-    this.#log = new SpillLog(options.logger, this.#clock)
+    this.#log = options.log
     this.#patience = new Patience(this.#clock, options.timeoutMs ?? TIMEOUT_MS)
-    this.#reader = new SpillReader({ clock: this.#clock, log: this.#log, counts: this.#counts })
-    this.#aside = new SetAside(this.#clock)
-    this.#directory = new SpillDirectory({ ...options, files: this.#files, clock: this.#clock })
+    this.#reader = new SpoolReader({ clock: this.#clock, log: this.#log, counts: this.#counts })
+    this.#aside = new SetAside(this.#clock, (batch) => options.codec.nameOf(batch))
+    this.#directory = new SpoolDirectory({ ...options, files: this.#files, clock: this.#clock })
     this.#segmentBytes = Math.min(SEGMENT_BYTES, Math.ceil(options.maxBytes / MIN_SEGMENTS))
   }
 
@@ -113,7 +114,7 @@ export class Spill {
    * Puts a batch at the end; `isKept`: it will be asked for soon, so it is held in memory too. Null when the disk, or the bound,
    * does not take it, or not within `timeoutMs`. Never rejects.
    */
-  async append(batch: Batch, isKept = false): Promise<Spilled | null> {
+  async append(batch: Batch, isKept = false): Promise<Spooled<Batch> | null> {
     try {
       const spilled = await this.#patience.wait((isGivenUp) =>
         this.#inTurn(() => this.#append(batch, isKept, isGivenUp)),
@@ -131,14 +132,14 @@ export class Spill {
    * is pending. The same again until they are settled. What is damaged is counted, told and stepped over; a segment that cannot be
    * read is set aside. Never rejects for the sake of a file.
    */
-  async oldest(limits: { readonly entries: number; readonly bytes: number }): Promise<Spilled[]> {
+  async oldest(limits: { readonly entries: number; readonly bytes: number }): Promise<Spooled<Batch>[]> {
     for (;;) {
       const segment = this.#segments.find((each) => !each.isExhausted)
       if (segment === undefined || this.#isClosed) return []
       try {
         const found = await this.#reader.read(segment, limits)
         if (found.length > 0 && this.#aside.removeSegment(segment))
-          this.#log.readAgain({ path: segment.path, entries: segment.entries })
+          this.#log.readAgain(segment.path, segment.entries)
         if (found.length > 0) return found
         if (segment.isSettled) await this.#inTurn(() => this.#tidy())
       } catch (error) {
@@ -151,22 +152,19 @@ export class Spill {
    * Sets a batch aside, with the reason that the database gives: what is behind it is replayed first, and it is tried again later.
    * Returns how often it has been set aside; 0 when so many are that it must wait where it is.
    */
-  setAside({ segment, frame }: Spilled, code: string): number {
+  setAside({ segment, frame }: Spooled<Batch>, code: string): number {
     const attempts = this.#aside.addBatch(segment, frame, code)
-    if (attempts === 1) {
-      const { number: batch, entries } = frame.batch
-      this.#log.setAside({ path: segment.path, batch, entries, code })
-    }
+    if (attempts === 1) this.#log.batchAside(segment.path, frame, code)
     return attempts
   }
 
   /** How often a batch has been set aside. */
-  timesAside({ segment, frame }: Spilled): number {
+  timesAside({ segment, frame }: Spooled<Batch>): number {
     return this.#aside.attemptsOf(segment, frame)
   }
 
   /** Says that a batch is stored. A segment goes when all in it are. Returns whether it was not said before. */
-  settle({ segment, frame }: Spilled): boolean {
+  settle({ segment, frame }: Spooled<Batch>): boolean {
     if (!segment.settle(frame)) return false
     this.#aside.removeBatch(segment, frame)
     this.#keptBytes = Math.max(0, this.#keptBytes - frame.bytes)
@@ -175,7 +173,7 @@ export class Spill {
   }
 
   /** A copy of the numbers at this moment. */
-  get stats(): SpillStats {
+  get stats(): SpoolStats {
     let bytes = 0
     let pendingEntries = 0
     const segments = [...this.#segments, ...this.#aside.outSegments]
@@ -241,9 +239,9 @@ export class Spill {
     })
   }
 
-  async #append(batch: Batch, isKept: boolean, isGivenUp: () => boolean): Promise<Spilled | null> {
+  async #append(batch: Batch, isKept: boolean, isGivenUp: () => boolean): Promise<Spooled<Batch> | null> {
     if (isGivenUp()) return null
-    const encoded = encodeFrame(batch)
+    const encoded = encodeFrame(this.#options.codec.encode(batch))
     const { bytes, maxBytes } = this.stats
     if (this.#isClosed || bytes + this.#foreignBytes + encoded.bytes > maxBytes) return null
     const wasEmpty = !this.hasPending
@@ -266,7 +264,7 @@ export class Spill {
     if (isHeld) this.#keptBytes += frame.bytes
     this.#counts.batches++
     this.#counts.writtenBytes += frame.bytes
-    this.#log.appended({ batch: batch.number, entries: batch.entries }, wasEmpty && !isKept)
+    this.#log.appended(frame, wasEmpty && !isKept)
     this.#cancelSync ??= this.#clock.after(this.#options.syncIntervalMs, () => {
       this.#cancelSync = null
       segment.sync().catch((error: unknown) => this.#syncFailed(error, segment))
@@ -275,7 +273,7 @@ export class Spill {
     return { segment, frame }
   }
 
-  async #openSegment(): Promise<Segment> {
+  async #openSegment(): Promise<Segment<Batch>> {
     const last = this.#segments.at(-1)
     if (last?.isOpen === true) {
       if (!last.isBroken && !last.isGone && last.bytes < this.#segmentBytes) return last
@@ -289,10 +287,10 @@ export class Spill {
   }
 
   /** Where the name is taken, under the next; where the directory is gone, in a new one. */
-  async #createSegment(): Promise<Segment> {
+  async #createSegment(): Promise<Segment<Batch>> {
     for (let begun = 1; ; begun++) {
       try {
-        return await Segment.create(this.#files, await this.#directory.newSegmentPath())
+        return await Segment.create(this.#segmentParts, await this.#directory.newSegmentPath())
       } catch (error) {
         const isTaken = errorCode(error) === 'EEXIST'
         if (begun === MAX_BEGUN || (!isTaken && !isMissing(error))) throw error
@@ -301,13 +299,12 @@ export class Spill {
     }
   }
 
-  #setSegmentAside(segment: Segment, code: string): void {
+  #setSegmentAside(segment: Segment<Batch>, code: string): void {
     if (!this.#segments.includes(segment)) return
     this.#segments = this.#segments.filter((each) => each !== segment)
     this.#lastErrorCode = code
     if (segment.isOpen) segment.endWriting().catch((error: unknown) => this.#syncFailed(error))
-    if (this.#aside.addSegment(segment, code))
-      this.#log.setAside({ path: segment.path, code, entries: segment.entries })
+    if (this.#aside.addSegment(segment, code)) this.#log.fileAside(segment.path, code, segment.entries)
   }
 
   #retryAside(): void {
@@ -339,20 +336,20 @@ export class Spill {
     if (this.#isClosed) return
     try {
       const { paths, left } = await this.#directory.adopt()
-      const taken: Segment[] = []
+      const taken: Segment<Batch>[] = []
       const files = [...left]
       const tried = [...this.#untaken, ...paths]
       this.#untaken = []
       for (const path of tried) {
         try {
-          taken.push(await Segment.adopt(this.#files, path))
+          taken.push(await Segment.adopt(this.#segmentParts, path))
         } catch (error) {
           if (isMissing(error)) continue
           this.#untaken.push(path)
           files.push({ path, code: errorCode(error) })
         }
       }
-      for (const file of this.#aside.setFiles(files)) this.#log.setAside(file)
+      for (const file of this.#aside.setFiles(files)) this.#log.fileAside(file.path, file.code)
       this.#segments = [...taken, ...this.#segments]
       this.#foreignBytes = await this.#directory.foreignBytes()
       // An empty one has nothing to wait for.
@@ -376,7 +373,7 @@ export class Spill {
   }
 
   /** What a failed sync leaves on the medium is not known: what comes next goes to another file. */
-  #syncFailed(error: unknown, segment?: Segment): void {
+  #syncFailed(error: unknown, segment?: Segment<Batch>): void {
     this.#counts.syncFailures++
     if (segment !== undefined) segment.isBroken = true
     this.#failed('sync', error, segment?.path)

@@ -1,0 +1,86 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { entryOf, INSTANCE, sealedBatch } from '../../test/writer-parts.ts'
+import { type Batch, cutRow } from '../batch/batch.ts'
+import { Spill } from './spill.ts'
+
+const OTHER = '0190a1b2-c3d4-7e5f-8a9b-ffffffffffff'
+
+/** A segment of format version 1 as the gateway wrote it on 2026-11-27: the batches of `batches()`, base64. */
+const RECORDED = [
+  '//5XQgEAAABzAwAAdwEAAAIAAAAFFEFxgeav73siaW5zdGFuY2UiOiIwMTkwYTFiMi1jM2Q0LTdlNWYtOGE5Yi0wYzFkMmUzZjRh',
+  'NWIiLCJudW1iZXIiOjEsImRyb3BwZWQiOnsiYWNtZSI6eyJjaGFubmVsX2Z1bGwiOjMsInJlamVjdGVkIjoxfX0sImFjY2VwdGVk',
+  'U2VxIjozLCJidWZmZXJlZCI6NCwiaXNGaW5hbCI6ZmFsc2UsInJhbmdlIjp7ImZpcnN0U2VxIjoxLCJsYXN0U2VxIjozLCJmaXJz',
+  'dFN0YXJ0ZWRBdE1zIjoxNzk1MjYyNDAwMDAwLCJsYXN0U3RhcnRlZEF0TXMiOjE3OTUzMDU1OTk5OTl9LCJzZWFsZWRCeXRlcyI6',
+  'NTU4LCJkYXlzIjpbIjIwMjYtMTEtMjEiXSwibWludXRlcyI6WzI5OTIxMDQwLDI5OTIxNzU5XSwicXVhcmFudGluZWQiOlt7InRl',
+  'bmFudCI6Imdsb2JleCIsInNlcSI6MiwidGV4dCI6IjAxYTFmZGZhLTQ2MDAtNzAwMC04MDAwLTA4MWQyZTNmNGE1Ylx0MjAyNi0x',
+  'MS0yMSAxMjowMDowMC4wMDArMDBcdGdsb2JleFx0XFxOXHRcXE5cdFxcTlx0R0VUXHRcXE5cdC9wb2lzb25cdDIwMFx0aW50ZXJu',
+  'YWxcdFxcTlx0MFx0MFx0MFx0XFxOXHRcXE5cdFxcTlx0XFxOXHRcXE5cdFxcTlx0XFxOXHRcXE5cdFxcTlx0MDE5MGExYjItYzNk',
+  'NC03ZTVmLThhOWItMGMxZDJlM2Y0YTViXHQyIiwiY29kZSI6IjIyMDIxIiwiZGV0YWlsIjoiaW52YWxpZCBieXRlIHNlcXVlbmNl',
+  'LCBjb2x1bW4gcGF0aCJ9XSwidGVuYW50cyI6W1siYVx1MDAwMMOpXHVkODAwIiwxXSxbImdsb2JleCIsMF0sWyJfX3Byb3RvX18i',
+  'LDFdXSwicm93c0RpZ2VzdCI6IjMyMWQ2NzZiNzQ2ZmYzNTliMzUyNDhlNGZiYzdjOWY3ODQ1Zjc2OTI5YzA3NzExMjIyOTU3Zjc2',
+  'NTllMjI3YTYiLCJkaWdlc3QiOiI5MDc2NmY1NDQ4YzJkOWJhZjIzNDlkYTIzMjc3M2Y1YjZkYjBkNzAxYWI4MjNiMWM1ZGEyNTdj',
+  'OGRhYjY3MzliIn0wMWExZmRmYS00NjAwLTcwMDAtODAwMC0wNDFkMmUzZjRhNWIJMjAyNi0xMS0yMSAxMjowMDowMC4wMDArMDAJ',
+  'Ye+/vcOp77+9CVxOCVxOCVxOCUdFVAlcTgkvYVx0YlxcYwkyMDAJZm9yd2FyZGVkCVxOCTAJMAkwCVxOCVxOCTEwLjEuMi4zCVxO',
+  'CVxOCVxOCVxOCVxOCVxOCTAxOTBhMWIyLWMzZDQtN2U1Zi04YTliLTBjMWQyZTNmNGE1YgkxCjAxYTIwMDhkLTczZmYtNzAwMC04',
+  'MDAwLTBjMWQyZTNmNGE1YgkyMDI2LTExLTIxIDIzOjU5OjU5Ljk5OSswMAlfX3Byb3RvX18JXE4JXE4JXE4JR0VUCVxOCS9jCTIw',
+  'MAlpbnRlcm5hbAlcTgkwCTAJMAlcTglcTglcTglcTglcTglcTglcTglcTglcTgkwMTkwYTFiMi1jM2Q0LTdlNWYtOGE5Yi0wYzFk',
+  'MmUzZjRhNWIJMwr//ldCAQAAAGcBAAAAAAAAAAAAAA4AMVVFhFR5eyJpbnN0YW5jZSI6IjAxOTBhMWIyLWMzZDQtN2U1Zi04YTli',
+  'LTBjMWQyZTNmNGE1YiIsIm51bWJlciI6MiwiZHJvcHBlZCI6bnVsbCwiYWNjZXB0ZWRTZXEiOjMsImJ1ZmZlcmVkIjowLCJpc0Zp',
+  'bmFsIjp0cnVlLCJyYW5nZSI6bnVsbCwic2VhbGVkQnl0ZXMiOjAsImRheXMiOltdLCJtaW51dGVzIjpbXSwicXVhcmFudGluZWQi',
+  'OltdLCJ0ZW5hbnRzIjpbXSwicm93c0RpZ2VzdCI6ImUzYjBjNDQyOThmYzFjMTQ5YWZiZjRjODk5NmZiOTI0MjdhZTQxZTQ2NDli',
+  'OTM0Y2E0OTU5OTFiNzg1MmI4NTUiLCJkaWdlc3QiOiI2YTc4NTc2Nzk2ZmY1ZDQxYmFkYjFlN2JjNzZlMjQ0ZGUzZmQxMTQ1ZTEw',
+  'MDNlNDRmMjM5NThjYTMyMmQ5ZGMyIn0=',
+].join('')
+
+/** One with a row in quarantine, unusual tenants and drops; and an empty last one. */
+function batches(): Batch[] {
+  const entries = [
+    entryOf({ path: '/a\tb\\c', tenant: 'a\0é\ud800', clientIp: '10.1.2.3', outcome: 'forwarded' }),
+    entryOf({ path: '/poison', tenant: 'globex' }),
+    entryOf({ path: '/c', tenant: '__proto__', startedAtMs: Date.UTC(2026, 10, 21, 23, 59, 59, 999) }),
+  ]
+  const dropped = { acme: { channel_full: 3, rejected: 1 } }
+  const sealed = sealedBatch(entries, { number: 1, buffered: 4, dropped })
+  const cut = cutRow(sealed, 2, { code: '22021', detail: 'invalid byte sequence, column path' })
+  if (cut === null) throw new Error('no second row')
+  const last = { number: 2, isFinal: true, acceptedSeq: 3, previousDigest: sealed.digest }
+  return [cut.batch, sealedBatch([], last)]
+}
+
+async function spillIn(t: Test, directory: string, instance: string): Promise<Spill> {
+  const tell = (): void => {}
+  const logger = { info: tell, warn: tell, error: tell }
+  const spill = new Spill({ directory, instance, maxBytes: 1e8, syncIntervalMs: 100, logger })
+  t.teardown(() => spill.close())
+  return spill
+}
+
+async function freshFolder(t: Test): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'waybill-recorded-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+t.test('a segment of format version 1 is read as it was written', async (t) => {
+  const folder = await freshFolder(t)
+  await mkdir(join(folder, OTHER))
+  await writeFile(join(folder, OTHER, '1.seg'), Buffer.from(RECORDED, 'base64'))
+  const spill = await spillIn(t, folder, INSTANCE)
+  await spill.start()
+  const found = await spill.oldest({ entries: 1e6, bytes: 1e9 })
+  t.strictSame(
+    found.map(({ frame }) => frame.batch),
+    batches(),
+  )
+  t.match(spill.stats, { pendingEntries: 2, damaged: 0, torn: 0 })
+})
+
+t.test('a segment is written as format version 1 says, byte for byte', async (t) => {
+  const folder = await freshFolder(t)
+  const spill = await spillIn(t, folder, INSTANCE)
+  for (const batch of batches()) await spill.append(batch)
+  t.equal((await readFile(join(folder, INSTANCE, '1.seg'))).toString('base64'), RECORDED)
+})
