@@ -34,10 +34,16 @@ const ROOMS: Record<string, readonly string[]> = {
   admin: ['store', 'logger', 'model', 'lib'],
   embedded: ['model', 'lib'],
   // What puts the planes together, and what a user types.
-  serve:
-    'listener proxy upstream limits channel writer spool directory store admin embedded config logger metrics model lib version'.split(
+  'serve/data-plane':
+    'listener proxy upstream limits channel writer spool directory store admin config logger model lib version'.split(
       ' ',
     ),
+  'serve/control-plane': 'store admin embedded config logger model lib version'.split(' '),
+  serve:
+    'serve/data-plane serve/control-plane listener proxy upstream limits directory store admin embedded config logger metrics model lib version'.split(
+      ' ',
+    ),
+  'serve/cluster': 'serve limits listener store admin metrics config logger model lib version'.split(' '),
   cli: ['serve.ts', 'serve', 'store', 'embedded', 'config', 'model', 'lib', 'version'],
 }
 

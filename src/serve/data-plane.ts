@@ -26,7 +26,8 @@ import type { ToldLife } from './data-plane/instance-record.ts'
 import { openLimiter } from './data-plane/limits.ts'
 import { trafficOf } from './data-plane/traffic.ts'
 import { openUpstreams } from './data-plane/upstreams.ts'
-import { readinessOf, type Readiness, type ReadinessFacts } from './readiness.ts'
+import { ownFolder } from './own-folder.ts'
+import { readinessOf, type Readiness, type ReadinessFacts } from './data-plane/readiness.ts'
 
 /** After the start, the rest of the program is loaded. */
 const LOAD_REST_MS = 1000
@@ -77,7 +78,8 @@ export class DataPlane {
     const { config, logger, target, control, instance, via, onDead } = parts
     const o = config.options
     this.#contact = databaseContact(o)
-    const shared = { instance, target, control, options: o, contact: this.#contact, logger }
+    const folder = ownFolder(o.stateDir, logger)
+    const shared = { instance, target, control, options: o, folder, contact: this.#contact, logger }
     this.#directory = openDirectory({
       ...shared,
       clock: this.#clock,

@@ -4,6 +4,7 @@ import { AdminListener } from '../admin/listener.ts'
 import { queriesOf } from '../admin/queries.ts'
 import type { Config } from '../config/config.ts'
 import { runPhases, type Phase } from '../lib/time/phases.ts'
+import type { LimitPeers } from '../limits/limiter.ts'
 import type { RootLogger } from '../logger/logger.ts'
 import { closeSql, openControl, openReader, type Sql } from '../store/sql.ts'
 import { auditJobOf, type AuditJob } from './control-plane/audit-job.ts'
@@ -11,9 +12,9 @@ import { DataPlane } from './data-plane.ts'
 import { boundConnections } from './descriptors.ts'
 import type { DatabaseUpkeep, GatewayDatabase } from './control-plane/database.ts'
 import { DeathWatch } from './control-plane/death-watch.ts'
-import type { AloneRole, WorkerRole } from './control-plane/roles.ts'
 import { RollUpJob, rollUpTimes } from './control-plane/roll-up-job.ts'
-import type { Readiness } from './readiness.ts'
+import type { Readiness } from './data-plane/readiness.ts'
+import { ownFolder } from './own-folder.ts'
 import { viaOf } from './via.ts'
 
 /** Where the gateway's listeners are. */
@@ -31,6 +32,20 @@ const DEATHS_MS = 1000
 const OF_THE_PRIMARY: ReadonlySet<string> = new Set(['accepting', 'upkeep', 'admin listener', 'database'])
 /** Kept back of the grace, for the process to end in. */
 const EXIT_MARGIN_MS = 500
+
+/** What a gateway is as one of several workers, whose primary has the admin listener and keeps the database. */
+interface WorkerRole {
+  /** Pseudonym in Via, shared by all workers. */
+  readonly via: string
+  /** One of the workers, at each time, is the first, and does what one process of a gateway does. */
+  readonly isFirst: boolean
+  readonly peers: LimitPeers
+}
+
+/** What a gateway is as the only process: it keeps the database. */
+interface AloneRole {
+  readonly upkeep: DatabaseUpkeep
+}
 
 /** One gateway process: both planes, and the order of start, drain and stop. */
 export class Gateway {
@@ -60,7 +75,11 @@ export class Gateway {
     const statementTimeoutMs = o['database.statementTimeoutMs']
     this.#reader = isAlone ? openReader(database.readerTarget, { statementTimeoutMs }) : null
     const { target } = database
-    this.#deaths = new DeathWatch({ sql: this.#control, logger, stateDir: isAlone ? o.stateDir : null })
+    this.#deaths = new DeathWatch({
+      sql: this.#control,
+      logger,
+      folder: isAlone ? ownFolder(o.stateDir) : null,
+    })
     this.#rollUps = isAlone ? new RollUpJob({ target, ...rollUpTimes(o), logger }) : null
     this.#audit = this.#reader === null ? null : auditJobOf(config, this.#reader, logger)
     this.data = new DataPlane({

@@ -10,7 +10,7 @@ import { mintKey } from '../model/api-key.ts'
 import { LOG_POLICIES, type LogPolicy } from '../model/log-policy.ts'
 import { startGateway, testRoute } from '../test/gateway.ts'
 import { projectFolder } from '../version.ts'
-import { readinessOf } from './readiness.ts'
+import { readinessOf } from './data-plane/readiness.ts'
 import {
   DATABASES,
   type DatabaseState,

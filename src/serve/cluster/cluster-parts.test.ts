@@ -4,12 +4,13 @@ import { array, assert, integer, property, record } from 'fast-check'
 import t from 'tap'
 import { loadConfig } from '../../config/config.ts'
 import { OPTION_NAMES } from '../../config/options.ts'
+import { workerCount } from '../../config/worker-count.ts'
+import { availableCores } from '../../lib/host/cores.ts'
 import { shareOut } from './connection-shares.ts'
 import { BorrowedSocket } from './borrowed-socket.ts'
-import { availableCores } from './cores.ts'
 import { bindProxyAddress } from './listening-socket.ts'
 import { RestartDelay } from './restart-delay.ts'
-import { actsOnNewWorkers, workerConfig, workerCount } from './worker-config.ts'
+import { actsOnNewWorkers, workerConfig } from './worker-config.ts'
 
 void t.test(
   'a worker that dies again and again is started ever later, until one lives for a minute',
@@ -22,28 +23,6 @@ void t.test(
     t.equal(delay.after(500), 200)
   },
 )
-
-void t.test('the cores are those of the affinity, or of the quota of a container', async (t) => {
-  const files = (entries: Record<string, string>) => (file: string) => entries[file] ?? null
-  const v2 = '/sys/fs/cgroup/cpu.max'
-  const v1 = '/sys/fs/cgroup/cpu/'
-  const cases: readonly [number, Record<string, string>, number][] = [
-    [8, {}, 8],
-    [8, { [v2]: 'max 100000' }, 8],
-    [8, { [v2]: '200000 100000' }, 2],
-    [8, { [v2]: '250000 100000' }, 2],
-    [8, { [v2]: '50000 100000' }, 1],
-    [2, { [v2]: '800000 100000' }, 2],
-    [8, { [v2]: 'nonsense' }, 8],
-    [8, { [`${v1}cpu.cfs_quota_us`]: '-1', [`${v1}cpu.cfs_period_us`]: '100000' }, 8],
-    [8, { [`${v1}cpu.cfs_quota_us`]: '300000', [`${v1}cpu.cfs_period_us`]: '100000' }, 3],
-    [0, {}, 1],
-  ]
-  for (const [parallelism, entries, cores] of cases) {
-    t.equal(availableCores(parallelism, files(entries)), cores, JSON.stringify(entries))
-  }
-  t.ok(availableCores() >= 1, 'and those of this machine can be told')
-})
 
 void t.test('what bounds the gateway is divided among its workers', async (t) => {
   const config = loadConfig({ file: null, env: {}, flags: { workers: '4' } })

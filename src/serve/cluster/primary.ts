@@ -15,6 +15,7 @@ import { DeathWatch } from '../control-plane/death-watch.ts'
 import type { Addresses } from '../gateway.ts'
 import { connectionsFor, descriptorLimit, descriptorNotice } from '../descriptors.ts'
 import { RollUpJob, rollUpTimes } from '../control-plane/roll-up-job.ts'
+import { ownFolder } from '../own-folder.ts'
 import { viaOf } from '../via.ts'
 import { Acceptor } from './acceptor.ts'
 import { Figures } from './workers-summary.ts'
@@ -63,7 +64,7 @@ export class Primary {
     this.#upkeep = parts.upkeep
     this.#rollUps = new RollUpJob({ target: database.target, ...rollUpTimes(o), logger })
     this.#audit = auditJobOf(config, this.#reader, logger)
-    this.#deaths = new DeathWatch({ sql: this.#upkeep.control, logger, stateDir: o.stateDir })
+    this.#deaths = new DeathWatch({ sql: this.#upkeep.control, logger, folder: ownFolder(o.stateDir) })
     this.#workers = new Workers({
       spawned: parts.spawned,
       config,

@@ -1,12 +1,6 @@
 import type { Config } from '../../config/config.ts'
 import { OPTIONS, type OptionName, type Options } from '../../config/options.ts'
 import type { Route } from '../../model/route.ts'
-import { availableCores } from './cores.ts'
-
-/** How many processes shall serve. */
-export function workerCount({ options }: Config): number {
-  return options.workers === 0 ? availableCores() : options.workers
-}
 
 /**
  * The configuration of one of `count` workers: what bounds the whole gateway is divided evenly, as connections are. What has

@@ -12,7 +12,6 @@ import {
   type StateFolder,
 } from '../../store/audit/instance-deaths.ts'
 import type { Sql } from '../../store/sql.ts'
-import { ownFolder } from '../data-plane/own-folder.ts'
 
 const INTERVAL_MS = 2000
 const FOLDER_INTERVAL_MS = 10_000
@@ -32,14 +31,12 @@ export class DeathWatch {
   readonly #told = new Set<string>()
   readonly #rounds: Rounds
 
-  /** `stateDir`: of this gateway; null for not to look who else has died. */
-  constructor(parts: { sql: Sql; logger: Logger; stateDir: string | null }) {
+  /** `folder`: where this gateway keeps its state; null for not to look who else has died. */
+  constructor(parts: { sql: Sql; logger: Logger; folder: string | null }) {
     this.#sql = parts.sql
     this.#logger = parts.logger
-    this.#folder =
-      parts.stateDir === null
-        ? null
-        : { host: hostname(), machine: machineName(), folder: ownFolder(parts.stateDir) }
+    const { folder } = parts
+    this.#folder = folder === null ? null : { host: hostname(), machine: machineName(), folder }
     this.#rounds = new Rounds(
       () => this.#write(),
       (error) => this.#logger.debug({ err: error }, 'deaths of instances not written'),

@@ -26,8 +26,7 @@ import { InstanceRecord, type ToldLife } from './instance-record.ts'
 import { asideReportOf } from './aside-report.ts'
 import { LazyStore } from './lazy-store.ts'
 import { LifeLinks } from './life-links.ts'
-import { ownFolder } from './own-folder.ts'
-import { logWarningsOf } from '../readiness.ts'
+import { logWarningsOf } from './readiness.ts'
 import type { Traffic } from './traffic.ts'
 
 /** With a journal an entry is on disk after this long at most: the promise of `accessLog.journal`. */
@@ -54,20 +53,21 @@ export class AccessLog {
     readonly target: DatabaseTarget
     readonly control: Sql
     readonly options: Options
+    /** Where this process keeps its state. */
+    readonly folder: string
     readonly contact: DatabaseContact
     readonly logger: Logger
     /** A dead process' spill was taken over: see `Spill`. */
     readonly onDead: (instance: string, isUnheard: boolean) => boolean
     readonly traffic: Traffic
   }) {
-    const { instance, control, options: o, logger } = parts
+    const { instance, control, options: o, folder, logger } = parts
     const { ledger } = this
     const channel = new Channel({
       capacityEntries: o['accessLog.capacityEntries'],
       capacityBytes: o['accessLog.capacityBytes'],
       ledger,
     })
-    const folder = ownFolder(o.stateDir, logger)
     const spillFolder = o['spill.maxBytes'] === 0 ? null : join(folder, 'spill')
     const spill =
       spillFolder === null

@@ -11,7 +11,6 @@ import type { Logger } from '../../logger/logger.ts'
 import type { DatabaseTarget } from '../../model/database-target.ts'
 import { openDirectorySource } from '../../store/directory/postgres-source.ts'
 import type { Sql } from '../../store/sql.ts'
-import { ownFolder } from './own-folder.ts'
 
 /** What the answer to a look at the directory may take before the database is said to be away. */
 const ANSWER_MS = 1000
@@ -23,6 +22,8 @@ export function databaseContact(options: Options): DatabaseContact {
 
 interface DirectoryParts {
   readonly options: Options
+  /** Where this process keeps its state. */
+  readonly folder: string
   readonly target: DatabaseTarget
   readonly control: Sql
   readonly clock: DatabaseClock
@@ -58,7 +59,7 @@ export function openDirectory(parts: DirectoryParts): DirectoryRefresher {
 /** What keeps tenants and keys on disk, as the options say; null for nothing. */
 function openKeeper(parts: DirectoryParts): KeptDirectory | null {
   const { options, target, clock, logger } = parts
-  const folder = join(ownFolder(options.stateDir), 'directory')
+  const folder = join(parts.folder, 'directory')
   const maxAgeMs = options['directory.diskMaxAgeMs']
   if (maxAgeMs === 0) {
     // What an earlier run has left would grow out of date, and be believed when the option is turned on again.

@@ -1,9 +1,9 @@
-import type { AsideStats } from '../spool/set-aside.ts'
-import type { StateReason } from '../admin/handlers.ts'
-import type { ReserveRefusal } from '../model/access-entry.ts'
-import type { ContactReading } from '../lib/database-contact.ts'
-import type { Snapshot } from '../model/grant.ts'
-import { isStoring, type WriterStats } from '../model/stats.ts'
+import type { AsideStats } from '../../spool/set-aside.ts'
+import type { StateReason } from '../../admin/handlers.ts'
+import type { ReserveRefusal } from '../../model/access-entry.ts'
+import type { ContactReading } from '../../lib/database-contact.ts'
+import type { Snapshot } from '../../model/grant.ts'
+import { isStoring, type WriterStats } from '../../model/stats.ts'
 
 /** What readiness is told from. */
 export interface ReadinessFacts {

@@ -1,7 +1,7 @@
 import t from 'tap'
-import type { Snapshot, TenantGrant } from '../model/grant.ts'
-import type { LogPolicy } from '../model/log-policy.ts'
-import { restingStats } from '../test/metric-sources.ts'
+import type { Snapshot, TenantGrant } from '../../model/grant.ts'
+import type { LogPolicy } from '../../model/log-policy.ts'
+import { restingStats } from '../../test/metric-sources.ts'
 import { logWarningsOf, readinessOf, type ReadinessFacts } from './readiness.ts'
 
 function snapshotOf(...tenants: (Pick<TenantGrant, 'logPolicy'> & Partial<TenantGrant>)[]): Snapshot {

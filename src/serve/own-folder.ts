@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
-import { folderOfRoot, foreignOwner } from '../../lib/host/folder-owner.ts'
-import type { Logger } from '../../logger/logger.ts'
+import { folderOfRoot, foreignOwner } from '../lib/host/folder-owner.ts'
+import type { Logger } from '../logger/logger.ts'
 
 /**
  * Where this process keeps its state. Root writes nothing below a folder in which another account may put links, and believes nothing
