@@ -7,7 +7,7 @@ import type { Problem } from './problem.ts'
 const OPEN_PATHS: ReadonlySet<string> = new Set(['/', '/healthz', '/readyz'])
 
 /**
- * Who may ask the admin listener. With a token: whoever presents it. Without one the listener is on loopback, and what has to
+ * Decides which requests the admin listener answers. With a token: those that present it. Without one the listener is on loopback, and what has to
  * be kept out are other people's pages in the browser of this machine: those that had their name resolve to this address
  * (DNS rebinding, so the Host must not be a foreign name) and those that send requests across origins (so no foreign Origin).
  */

@@ -75,7 +75,7 @@ async function tenants(queries: AdminQueries, query: URLSearchParams): Promise<u
 }
 
 async function usage(queries: AdminQueries, query: URLSearchParams, signal: AbortSignal): Promise<unknown> {
-  // One that is none is refused with whatever else is wrong.
+  // A value that is none is refused together with the other problems.
   const timeZone = TimeZone.named(query.get('timezone') ?? 'UTC') ?? TimeZone.UTC
   const window = readWindow(query, await nowOf(queries), {
     defaultDays: USAGE_DEFAULT_DAYS,

@@ -1,7 +1,7 @@
 /**
  * Script of the dashboard: polls /api/overview twice a second, and beside it, as the database may not answer, /api/entries each
  * two; one request of each at a time, and none while the page is hidden. Figures that are not of now are marked as such.
- * Whatever is shown goes through textContent. Written for browsers, hence plain JavaScript in a text.
+ * All text goes through textContent. Written for browsers, hence plain JavaScript in a text.
  */
 export const DASHBOARD_SCRIPT = String.raw`
 'use strict'
@@ -177,7 +177,7 @@ async function poll() {
   }
 }
 
-/** What was shown is not of now: whoever looks is told so, and since when. */
+/** Says that the figures on the page are old, and how old. */
 function showFailure(error) {
   showState((error.status === undefined ? 'No answer from the gateway: ' : 'The gateway answers: ') + error.message, 'bad')
   showAge(true)

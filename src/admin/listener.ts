@@ -6,7 +6,7 @@ import { AccessRule } from './access.ts'
 import { adminHandlers, type AdminSources, type Handler } from './handlers.ts'
 import { isDatabaseAway, problemOf, sendProblem, type Problem } from './problem.ts'
 
-/** Where the admin listener listens, whom it answers, and with what. */
+/** Address, token and handlers of the admin listener. */
 export interface AdminDependencies extends AdminSources {
   readonly host: string
   /** 0 takes a free one. */

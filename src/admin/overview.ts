@@ -8,7 +8,7 @@ import {
   type WriterMode,
 } from '../model/stats.ts'
 
-/** The live numbers behind /api/overview. Totals count from the start of the process: who wants a rate reads twice. */
+/** The live numbers behind /api/overview. Totals count from the start of the process: a rate takes two readings. */
 export interface Overview {
   readonly version: string
   /** Id of this process' run; totals start anew with another one. */

@@ -34,7 +34,7 @@ export type Handle = 'control' | 'reader' | 'backup' | 'migrations'
 const CLOSE_TIMEOUT_MS = 5000
 
 /**
- * Opens the database that the configuration names, or the embedded one, gives it to `use` and closes it whatever happens. Only
+ * Opens the database that the configuration names, or the embedded one, gives it to `use` and always closes it. Only
  * for `migrations` is an embedded one made where there is none: else a command in a wrong folder would report on, or mint a key
  * of, an empty database. A missing schema becomes an error that names `waybill migrate`, an older one a note. Rejects with
  * `NoDatabaseError`, and with database failures as `CommandError` of one line without password.

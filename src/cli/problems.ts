@@ -16,7 +16,7 @@ const MAX_RATE = 1_000_000
 export const TIME_FORM =
   'a time ago (15m, 1h, 7d), a UTC date (2026-11-21) or an ISO 8601 time (2026-11-21T09:30:00Z)'
 
-/** 2 January 9999: after what anybody means by a time. */
+/** 2 January 9999: later than any time that is meant. */
 const LATE_MS = Date.UTC(9999, 0, 2)
 
 /**

@@ -94,7 +94,7 @@ function attempt<T>(work: () => T): T | null {
   }
 }
 
-/** DNS names of the certificate (RFC 9525 §6.3: the subject's common name only counts for those who never heard of them). */
+/** DNS names of the certificate (RFC 9525 §6.3: the subject's common name counts for old clients alone). */
 function namesOf({ subjectAltName, subject }: X509Certificate): string[] {
   const names = [...(subjectAltName ?? '').matchAll(/DNS:([^,\s"]+)/g)].map(([, name]) => name ?? '')
   const common = /^CN=(.+)$/m.exec(subject)?.[1]

@@ -9,7 +9,7 @@ import { followOwner, type Layout } from './postgres-layout.ts'
 const RULES = 'local all all peer map=waybill\n'
 
 /**
- * Writes who may log in: the system's user that runs Waybill, and root, who visits. Not whoever else runs as the database's user, which may be
+ * Writes the users that may log in: the one that runs Waybill, and root. Other programs of the database's user may not, which may be
  * `nobody`. Returns the settings that make the server read them, in place of those in the data directory.
  */
 export function writeAccessRules(layout: Layout, major: number): Record<string, string> {

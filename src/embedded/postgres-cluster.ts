@@ -111,7 +111,7 @@ function requirePasswdEntry(layout: Layout): void {
   }
 }
 
-/** With its owner's rights, who could put a link in the place of a folder while root removes what is in it. */
+/** Removes a folder with its owner's rights: the owner could put a link in a folder's place while root removes its content. */
 function removeCluster(folder: string, owner: Account | undefined): void {
   if (!existsSync(folder)) return
   actAs(owner, () => {

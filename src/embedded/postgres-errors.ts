@@ -24,7 +24,7 @@ export function systemErrorCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }
 
-/** Returns the message of whatever was thrown. */
+/** Returns the message of a thrown value, an error or not. */
 export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }

@@ -32,7 +32,7 @@ import { EmbeddedPostgresError, errorMessage, systemErrorCode } from './postgres
  *     home/            <stateDir>/postgres, or a folder under /var/lib/waybill (see chooseHome)
  *       data/          the cluster, 0700, owned by the database user
  *       server-…/      a copy of the binaries, only when those installed cannot be used in place
- *       lock           whoever holds it is the one supervisor; contains its pid
+ *       lock           held by the one supervisor; contains its pid
  *       log, log.1     supervisor and PostgreSQL, bounded
  *     sockets/         home, or a short folder in the temporary directory
  *       control.sock   the supervisor
@@ -46,9 +46,9 @@ export interface Layout {
   sockets: string
   runDir: string
   controlSocket: string
-  /** whom PostgreSQL runs as when we are root (it refuses to be root); undefined: as ourselves */
+  /** the user that PostgreSQL runs as when Waybill is root (PostgreSQL refuses to be); undefined: the same user */
   databaseUser: Account | undefined
-  /** whom the supervisor and all else runs as when root visits the folder of an ordinary user; undefined: as ourselves */
+  /** the user that the supervisor runs as when root visits the folder of an ordinary user; undefined: the same user */
   supervisorUser: Account | undefined
 }
 
@@ -97,7 +97,7 @@ function homeOf(stateDir: string): string {
   return isRoots && !canTraverse(realStateDir, unprivilegedAccount()) ? nameOfRootFolder(realStateDir) : home
 }
 
-/** In a folder of ours: of an ordinary user who is ourselves, or one that root alone decides about. */
+/** In a folder of our own: the ordinary user's that Waybill runs as, or one that root alone can change. */
 function ownLayout(stateDir: string, onProgress: (message: string) => void): Layout {
   const isRoot = process.geteuid?.() === 0
   // Not 0700 for root: the database user has to pass through it.
@@ -109,7 +109,7 @@ function ownLayout(stateDir: string, onProgress: (message: string) => void): Lay
   return completeLayout(home, undefined)
 }
 
-/** Root in the folder of an ordinary user: with that user's rights from the first file on, whatever links lie there. */
+/** Root in the folder of an ordinary user works with that user's rights from the first file on, so links lead nowhere else. */
 function visitorLayout(stateDir: string, owner: Account): Layout {
   const layout = actAs(owner, () => ownLayout(stateDir, () => {}))
   const found = lstatSync(layout.dataDir, { throwIfNoEntry: false })

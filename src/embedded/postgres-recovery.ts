@@ -76,7 +76,7 @@ function lockingPid(layout: Layout): number | undefined {
   }
 }
 
-/** True when kill(2) finds the process, as PostgreSQL asks: whoever owns it, and though it be a zombie. */
+/** True when kill(2) finds the process, as PostgreSQL asks: of any owner, zombies included. */
 function exists(pid: number): boolean {
   try {
     process.kill(pid, 0)

@@ -22,18 +22,18 @@ const FIRST_HOLDER_MS = 5000
 const RESTART_DELAY_MS = { first: 250, longest: 10_000 }
 
 /**
- * Owns one postmaster for as long as anybody holds it.
+ * Owns one postmaster for as long as it has a holder.
  *
  * ## starting
  *  Entry: the process starts with the lock. Looks for binaries, recovers, creates the cluster, starts PostgreSQL.
  *  Holders connect already and see the progress. Exit: `running`, or `stopping` (failed, or everybody left).
  *
  * ## running
- *  Holders are told `ready`. A postmaster that dies is started again, at growing intervals, while somebody holds it.
+ *  Holders are told `ready`. A postmaster that dies is started again, at growing intervals, while there is a holder.
  *  Exit: `stopping` when the last holder's connection has gone, whether it closed it or was killed.
  *
  * ## stopping
- *  Nothing leads back. Whoever connects now is told nothing and kept until the process exits; that is when it, and the holder whose leaving
+ *  Nothing leads back. A holder that connects now is told nothing and kept until the process exits; that is when it, and the holder whose leaving
  *  began this, see their connections close. The former starts the next supervisor.
  */
 class Supervisor {
@@ -191,7 +191,7 @@ function report(line: string): void {
     writeSync(REPORT_FD, `${line}\n`)
     closeSync(REPORT_FD)
   } catch {
-    // Whoever started us has gone; FIRST_HOLDER_MS takes care of that.
+    // The process that started the supervisor has gone; FIRST_HOLDER_MS takes care of that.
   }
 }
 

@@ -10,11 +10,11 @@ export interface ContactReading {
   readonly error: string | null
 }
 
-/** Codes of a door at which nobody is, or where everybody is turned away: no server listens, or it starts, stops or recovers. */
+/** Codes of a server that does not listen, or refuses all: it starts, stops or recovers. */
 const AT_THE_DOOR = /^(?:ECONNREFUSED|ENOENT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|57P0[1-3])$/
 
 /**
- * Whether the database is there, from what those who use it anyway have met. One of them asks at an interval; who fails otherwise
+ * Whether the database is there, as its users found it. One of them asks at an interval; a user that fails otherwise
  * than at the door, or gets no answer at all, is waited for, as a connection can break without the server.
  *
  *   unknown ──heard──► there ──refused at the door──────────────► away ──heard──► there
@@ -29,7 +29,7 @@ export class DatabaseContact {
   #isRefused = false
   #error: string | null = null
 
-  /** `patienceMs`: the interval of whoever asks regularly, and what an answer may take. `tick`: monotonic milliseconds. */
+  /** `patienceMs`: the interval of the regular user, and the longest time for an answer. `tick`: monotonic milliseconds. */
   constructor(patienceMs: number, tick: () => number = () => performance.now()) {
     this.#patienceMs = patienceMs
     this.#tick = tick

@@ -14,7 +14,7 @@ export interface HistogramReading {
 
 /**
  * Counts durations into buckets, for the hot path: a short loop over a number array, one increment, one addition.
- * Made cumulative only when somebody reads it (Prometheus text format, `le` labels).
+ * Made cumulative only when it is read (Prometheus text format, `le` labels).
  */
 export class HistogramCounts implements HistogramReading {
   readonly boundsSeconds: readonly number[]

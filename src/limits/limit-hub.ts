@@ -4,7 +4,7 @@ import { ADVANCE_MS, firstShare, type LimitLoans, type LimitNews, type Loan } fr
 const RECALL_TIMEOUT_MS = 1000
 /** One that had nothing to give back is not asked again for so long. */
 const REST_MS = 100
-/** A bucket that nobody has used for so long goes back to first shares. */
+/** A bucket that is unused for so long goes back to first shares. */
 const IDLE_MS = 1000
 /** A bucket is looked at so often at least. */
 const MAX_LOOK_MS = 10_000
@@ -21,14 +21,14 @@ interface Holding<P> {
   inUse: number
   want: number
   usedAtMs: number
-  /** Grows: who was given something longest ago is first. */
+  /** Grows: the worker that was lent something longest ago comes first. */
   turn: number
   /** When it was asked to give back; null when it is not. */
   recalledAtMs: number | null
   restsUntilMs: number
 }
 
-/** One bucket that somebody uses. Those nobody has told of are full, and each worker holds its first share. */
+/** One bucket in use. A bucket that no worker has told of is full, and each worker holds its first share of it. */
 interface Account<P> {
   readonly name: string
   perSecond: number
@@ -54,11 +54,11 @@ interface Mail {
  *
  *     level + lent to all workers ≤ max(burst, workers)        the level grows by the rate, up to that
  *
- * so that whatever workers do at one instant, together they admit no more. What is lent follows demand: who runs short is given of the
+ * so that all workers together admit no more at any instant. Loans follow demand: a worker that runs short is given of the
  * level, and what others hold and do not use is asked back for it. A bucket that is full again goes back to first shares.
  *
- * With fewer requests in a bucket than there are workers each holds one all the same, so that nobody's first request is refused for
- * where it arrived; what is beyond the burst is never lent to anybody else. `P` identifies a worker.
+ * With fewer requests in a bucket than there are workers each holds one all the same, so that no worker's first request is refused for
+ * where it arrived; the part beyond the burst is never lent to another worker. `P` identifies a worker.
  */
 export class LimitHub<P> {
   readonly #workers: number
@@ -77,7 +77,7 @@ export class LimitHub<P> {
     return this.#isUrgent
   }
 
-  /** Whether a bucket is in use, so that `tick` has something to do, or somebody has not been told all. */
+  /** Whether a bucket is in use, so that `tick` has something to do, or a worker has not been told all. */
   get isBusy(): boolean {
     if (this.#accounts.size > 0) return true
     return [...this.#mail.values()].some(({ loans, forgotten }) => loans.size + forgotten.size > 0)
@@ -213,7 +213,7 @@ export class LimitHub<P> {
     for (const holding of account.holdings.values()) {
       if (ask < 1) return
       if (holding.recalledAtMs !== null || nowMs < holding.restsUntilMs) continue
-      // Who is hungry too keeps its part.
+      // A worker that is short itself keeps its part.
       const kept = holding.want > 0 ? Math.ceil(there / hungry.length) : 0
       const back = Math.max(0, Math.min(ask, Math.floor(holding.lent - kept)))
       ask -= back
@@ -221,7 +221,7 @@ export class LimitHub<P> {
     }
   }
 
-  /** Back to first shares, the latest user first; when nobody uses the bucket any more, what is beyond them is asked back. */
+  /** Back to first shares, the latest user first; of a bucket out of use, loans beyond them are asked back. */
   #settle(account: Account<P>, nowMs: number): void {
     const share = firstShare(account.burst, this.#workers)
     let needy = neediest(account, share)
@@ -317,7 +317,7 @@ function setLent<P>(account: Account<P>, holding: Holding<P>, lent: number): voi
   holding.lent = lent
 }
 
-/** Of those with less than a first share who used the bucket last; null when there is none. */
+/** The latest user of the bucket among the workers with less than a first share; null when there is none. */
 function neediest<P>({ holdings }: Account<P>, share: number): Holding<P> | null {
   let found: Holding<P> | null = null
   for (const holding of holdings.values()) {

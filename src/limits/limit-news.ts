@@ -1,5 +1,5 @@
 /**
- * What a worker tells of one bucket: its name, its rate and burst, the requests taken out of it since it last told, how many more it
+ * A worker's news of one bucket: its name, its rate and burst, the requests taken out of it since it last told, how many more it
  * has use for, and how many it gives back. Of places for requests at once the rate is 0, and `used` says how many are in use.
  */
 export type BucketNews = readonly [
@@ -12,8 +12,8 @@ export type BucketNews = readonly [
 ]
 
 /**
- * What a worker is told of one bucket: how many requests more it may admit, how many it shall give back if it can, and what is left in
- * the whole bucket, for those who ask when to come again.
+ * The primary's news of one bucket for a worker: how many requests more it may admit, how many it shall give back if it can, and what is left in
+ * the whole bucket, for Retry-After.
  */
 export type Loan = readonly [
   name: string,
@@ -43,10 +43,10 @@ export interface LimitLoans {
 export const LIMIT_NEWS_INTERVAL_MS = 50
 /** Urgent ones are at least so far apart. */
 export const URGENT_GAP_MS = 20
-/** Requests are lent so long before the bucket holds them, so that who uses the whole rate does not wait for a message. */
+/** Requests are lent so long before the bucket holds them, so that a client that uses the whole rate does not wait for a message. */
 export const ADVANCE_MS = 100
 
-/** What each of `workers` holds of a bucket that nobody has told of yet. */
+/** The part of an unused bucket that each of `workers` holds. */
 export function firstShare(burst: number, workers: number): number {
   return Math.max(1, Math.floor(burst / workers))
 }

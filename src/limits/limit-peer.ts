@@ -3,8 +3,8 @@ import type { Bucket, LimitPeers } from './limiter.ts'
 
 /**
  * A worker's side of limits that all workers of a gateway share. It decides alone and at once, from what the primary's bank has lent it
- * (`LimitHub`), and never admits more than that. Whoever runs short asks at once, and has the whole burst, as far as it is there,
- * within D: the way to the primary, to those who hold it, and back.
+ * (`LimitHub`), and never admits more than that. A worker that runs short asks at once, and has the whole burst, as far as it is there,
+ * within D: the way to the primary, to the workers that hold it, and back.
  *
  *   in every window of T seconds the gateway admits at most  max(burst, N) + rate × (T + 0.1 s)
  *

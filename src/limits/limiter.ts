@@ -31,7 +31,7 @@ export interface Bucket extends GcraBucket {
   /** Requests that may be admitted here; of places all that are this worker's, those in use included. */
   lent: number
   inUse: number
-  /** What the whole bucket held when that was told, and when: for those who ask when to come again. */
+  /** Content of the whole bucket when the primary last told it, and that time: for Retry-After. */
   left: number
   leftAtMs: number
   /** What the peers have to tell: requests taken, refused for want of a loan, given back; and wanted, as told last. */
@@ -54,7 +54,7 @@ export interface LimitPeers {
   asked(bucket: Bucket): void
 }
 
-/** What is known of a tenant. Looked up by its slug, whose hash the string keeps: no name is put together per request. */
+/** State of one tenant. Looked up by its slug, a string that keeps its hash: no name is put together per request. */
 interface TenantUse {
   inFlight: number
   /** Requests at once, lent among workers; null alone. */
@@ -342,10 +342,10 @@ export class Limiter {
   }
 }
 
-/** What was told of places is not known any more after this. */
+/** After this, the last news of places is out of date. */
 const PLACES_KNOWN_MS = 100
 
-/** What the whole bucket holds, lent to whom ever, as far as is known. */
+/** Content of the whole bucket, the parts lent to all workers included, as far as is known. */
 function leftOf({ left, leftAtMs, perSecond, burst }: Bucket, nowMs: number): number {
   if (perSecond === 0) return nowMs - leftAtMs < PLACES_KNOWN_MS ? left : burst
   return Math.min(burst, left + (perSecond * Math.max(0, nowMs - leftAtMs)) / 1000)

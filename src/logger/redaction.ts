@@ -5,7 +5,7 @@
  */
 
 const CENSORED = '***'
-/** Longer texts are cut: one log line stays readable and bounded whatever a client sent. */
+/** Longer texts are cut: one log line stays readable and bounded, however long the text of a client. */
 const TEXT_MAX = 8192
 const DEPTH_MAX = 6
 const ITEMS_MAX = 100

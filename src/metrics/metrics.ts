@@ -104,7 +104,7 @@ export class Metrics {
   }
 
   /**
-   * Reads all numbers now; Prometheus text format 0.0.4. While one is under way, whoever asks gets that one. Requests are
+   * Reads all numbers now; Prometheus text format 0.0.4. While one reading is under way, further callers get that one. Requests are
    * served in between: measured with 50 routes and 1,000 tenants, 19 ms in one go became pauses of 5 ms at most.
    */
   expose(): Promise<Exposition> {

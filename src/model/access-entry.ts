@@ -14,7 +14,7 @@ export const ENTRY_TEXT_MAX = {
 
 /**
  * What an entry may claim in a full channel. `stray`: nothing, it goes first, like one that has no tenant: the tenant is that of a
- * key that was refused, and whoever presented it need not be of that tenant. `loose`: it gives way to all others that have a tenant. `firm`: its fair share of the
+ * key that was refused, and its bearer need not be of that tenant. `loose`: it gives way to all others that have a tenant. `firm`: its fair share of the
  * room. `held`: the place that was reserved for it before its request was let through; it is never displaced.
  */
 export type EntryStanding = 'stray' | 'loose' | 'firm' | 'held'

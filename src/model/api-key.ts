@@ -33,14 +33,14 @@ const WHOLE = new RegExp(`${KEY_HEAD}${BASE62_DIGIT}{38}`, 'i')
 
 /**
  * Base64 (RFC 4648 §4, §5) that a key's text may stand in: nothing but letters and digits comes of its characters, 70 of them at least
- * whatever stands around it.
+ * with any text around it.
  */
 const BASE64_LENGTH = 70
 const BASE64_RUN = /[A-Za-z0-9]{70,}/g
 /** Base64 of `wb_` at each of the places that it can have among three octets. */
 const BASE64_SIGNS = /d2Jf|diX|3Yl/
 
-/** Masks every key, and whatever starts like one, within a text, plain, percent-encoded or in base64: `wb_<id>_***`. The public id stays. */
+/** Masks every key, and all that starts like one, within a text, plain, percent-encoded or in base64: `wb_<id>_***`. The public id stays. */
 export function maskKeys(text: string): string {
   if (text.length < SHORTEST_MASKED) return text
   const masked = mayHoldKey(text) ? text.replace(MASKED, 'wb_$1_***') : text

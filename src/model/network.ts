@@ -39,7 +39,7 @@ export function compileNetworks(networks: readonly string[]): BlockList | null {
 
 /**
  * Whether the address lies in the networks. IPv4-mapped IPv6 addresses (RFC 4291 §2.5.5.2) count as IPv4. What is no address, as
- * that of a client whom nobody knows, lies in none.
+ * that of an unknown client, lies in none.
  */
 export function isInNetworks(networks: BlockList, address: string): boolean {
   const plain = plainAddress(address)
@@ -82,7 +82,7 @@ const MAX_NODE_LENGTH = 128
 /**
  * The plain address that a proxy writes of a client (RFC 7239 §6, and what balancers write into X-Forwarded-For): with a port or
  * without, in brackets, quoted, with a zone, IPv4 in IPv6 in any spelling. null for all else, `unknown` and obfuscated names
- * included: it is nobody's address.
+ * included: it is no client's address.
  */
 export function readNode(text: string): string | null {
   let node = text.replace(/^[ \t]+|[ \t]+$/g, '')

@@ -5,7 +5,7 @@ interface OutcomeRow {
   /** Status of the gateway's own answer; 0 where the upstream's status is passed on. */
   readonly status: number
   readonly source: OutcomeSource
-  /** Title of the problem document (RFC 9457 §3.1.4), safe to show to anybody. */
+  /** Title of the problem document (RFC 9457 §3.1.4), safe to show to any client. */
   readonly title: string
 }
 
@@ -47,7 +47,7 @@ export type Outcome = keyof typeof OUTCOMES
 /** All outcomes, in table order: the label values of `waybill_proxy_requests_total{outcome}`. */
 export const OUTCOME_NAMES = Object.keys(OUTCOMES) as readonly Outcome[]
 
-/** What a refusal is counted as in usage: who asked, how much of it, or anything else. */
+/** The kind of a refusal in usage: of credentials, of limits, or another. */
 export type RefusalKind = 'auth' | 'limit' | 'other'
 
 const REFUSALS: Partial<Record<Outcome, RefusalKind>> = {

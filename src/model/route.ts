@@ -70,7 +70,7 @@ export interface RouteUpstream {
   readonly allowLinkLocal?: boolean
 }
 
-/** How an upstream is known and told who we are. PEM texts. */
+/** How an upstream is verified, and the certificate that it gets. PEM texts. */
 export interface UpstreamTls {
   /** The only CAs that count; null for those of the system. */
   readonly ca: string | null

@@ -1,9 +1,9 @@
 import { plainAddress } from './network.ts'
 
-/** Groups of an IPv6 address that one subscriber has at least (RFC 6177 §2: a /64 is the least that anybody is given). */
+/** Groups of an IPv6 address that one subscriber has at least (RFC 6177 §2: a /64 is the least that is assigned). */
 const NETWORK_GROUPS = 4
 
-/** Whom a client's address stands for where there is no tenant: an IPv4 address itself, of an IPv6 address its /64. */
+/** The source that a client's address belongs to where there is no tenant: an IPv4 address itself, of an IPv6 address its /64. */
 export function sourceOf(address: string): string {
   const plain = plainAddress(address)
   if (!plain.includes(':')) return plain

@@ -4,7 +4,7 @@ import type { AuditGapKind } from './audit/audit.ts'
 
 /*
  * What each part of the gateway lets others see of itself: plain numbers that only grow, or are true right now. Read at
- * scrape time by metrics and the dashboard; nothing is copied, formatted or labelled before somebody asks.
+ * scrape time by metrics and the dashboard; nothing is copied, formatted or labelled before it is read.
  */
 
 /** Counters of one configured route. Requests that matched none stand under the route name ''. */
@@ -90,7 +90,7 @@ export interface AccountStats {
   readonly dropped: Readonly<Record<string, number>>
 }
 
-/** Who accepted and lost how many entries. accepted = stored + spilled + quarantined + buffered + the sum of dropped. */
+/** Entries accepted and lost, by tenant. accepted = stored + spilled + quarantined + buffered + the sum of dropped. */
 export interface LedgerStats {
   readonly totals: Omit<AccountStats, 'tenant'> & {
     readonly stored: number
@@ -107,7 +107,7 @@ export const WRITER_MODES = ['idle', 'collecting', 'copying', 'backing_off', 'dr
 
 export type WriterMode = (typeof WRITER_MODES)[number]
 
-/** Why a batch was begun: enough entries waited, the oldest had waited long enough, somebody asked, the gateway stops. */
+/** Why a batch was begun: enough entries waited, the oldest had waited long enough, a caller asked, the gateway stops. */
 export const FLUSH_TRIGGERS = ['size', 'interval', 'flush', 'drain'] as const
 
 export type FlushTrigger = (typeof FLUSH_TRIGGERS)[number]
@@ -124,7 +124,7 @@ export interface WriterStats {
   readonly alreadyStored: number
   /** Batches of which Postgres counted other rows than were sent; more than 0 is a fault of the product. */
   readonly rowMismatches: number
-  /** Batches whose number the ledger had with another digest: somebody else lives under our instance's id. */
+  /** Batches whose number the ledger had with another digest: another process has this instance's id. */
   readonly foreign: number
   /** COPY with its commit; `counts` by bucket, not cumulative, one longer than `boundsMs`. */
   readonly copyDurations: {
@@ -249,6 +249,6 @@ export interface StatsSources {
   /** Whether the database is there. */
   readonly database: () => ContactReading
   readonly pools: () => Iterable<PoolStats>
-  /** Log lines lost because nobody read them. */
+  /** Log lines lost because they were not read. */
   readonly droppedLogLines: () => number
 }

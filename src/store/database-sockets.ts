@@ -84,7 +84,7 @@ export class DatabaseSockets {
       await once(socket, 'connect', { signal })
       socket.write(SSL_REQUEST)
       const [answer] = (await once(socket, 'data', { signal })) as [Buffer]
-      // More than the one byte was not sent by this server under this protocol, but by somebody in between (CVE-2021-23222).
+      // More than the one byte was not sent by this server under this protocol, but by a machine in between (CVE-2021-23222).
       if (answer.length !== 1 || answer[0] !== SSL_YES) throw new Error('the database server offers no TLS')
       // `host` is what the certificate is checked against; a server name must not be an address (RFC 6066 §3).
       const name = isIP(host) === 0 ? { servername: host } : {}
@@ -145,7 +145,7 @@ function closeInSteps(socket: Socket): void {
   }
 }
 
-/** A socket that fails as soon as somebody listens. */
+/** A socket that fails as soon as it has a listener. */
 function failingSocket(error: Error): Socket {
   const socket = new Socket()
   setImmediate(() => socket.destroy(error))

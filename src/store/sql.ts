@@ -38,7 +38,7 @@ export interface ControlOptions {
   readonly isKeptOpen?: boolean
   /** Called for each notification of a channel that was listened to on this handle (use `max: 1`). */
   readonly onNotify?: (channel: string) => void
-  /** Called when a connection of this handle has closed, for whatever reason. */
+  /** Called when a connection of this handle has closed, for any reason. */
   readonly onClose?: () => void
 }
 
@@ -117,7 +117,7 @@ function open(target: DatabaseTarget, settings: OpenSettings): Sql {
   const maxSilenceMs = isSilenceBounded ? Math.max(settings.statementTimeoutMs, IDLE_TIMEOUT_MS) + 5000 : 0
   const statement = sessionStatement({
     statement_timeout: settings.statementTimeoutMs,
-    // Whatever waits for a lock makes others queue behind it: DDL most of all.
+    // A statement that waits for a lock makes others queue behind it: DDL most of all.
     lock_timeout: LOCK_TIMEOUT_MS,
     idle_in_transaction_session_timeout: 60_000,
     ...(settings.isReadOnly ? { default_transaction_read_only: 'on' } : {}),

@@ -56,7 +56,7 @@ async function toStdout(io: Io, tar: AsyncIterable<Uint8Array>): Promise<void> {
     for await (const chunk of tar) await writeOut(io.stdout, chunk)
   } catch (error) {
     if (!(error instanceof OutputClosedError)) throw error
-    // Quiet is for listings, of which somebody has seen enough.
+    // Quiet is for listings, whose reader has seen enough.
     throw new CommandError('the reader of the backup has gone: what it has of it is not whole', {
       cause: error,
     })
@@ -91,7 +91,7 @@ function throwForUser(error: unknown): never {
   throw error
 }
 
-/** A file that is not there must not cost anybody a new database. */
+/** A file that is not there must not lead to a new database. */
 async function opened(source: ReturnType<typeof createReadStream>, file: string): Promise<void> {
   await new Promise<void>((done, fail) => {
     source.once('open', () => done())

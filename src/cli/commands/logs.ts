@@ -21,7 +21,7 @@ import { Problems, TIME_FORM } from '../problems.ts'
 
 const PAGE = 500
 const FOLLOW_POLL_MS = 500
-/** How long a listing that was told to end waits for whoever reads it. */
+/** How long a listing that was told to end waits for its reader. */
 const LAST_OUTPUT_MS = 1000
 
 /** Adds `waybill logs`. */
@@ -106,7 +106,7 @@ async function writeNewest(
   if (before !== null) io.stderr.write(`the newest ${limit}; --limit all prints every one\n`)
 }
 
-/** Ends cleanly on SIGINT and SIGTERM, and within a second when nobody reads its output any more. */
+/** Ends cleanly on SIGINT and SIGTERM, and within a second when its output is not read any more. */
 async function follow(io: Io, sql: Sql, query: LogQuery, listing: Listing<EntryRow>): Promise<void> {
   const ended = new AbortController()
   const end = (): void => {

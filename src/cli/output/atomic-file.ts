@@ -5,7 +5,7 @@ import { CommandError } from '../errors.ts'
 import type { Io } from './io.ts'
 
 /**
- * Writes a file that nobody else may read, in one go for whoever looks: under another name first, forced onto the medium, and renamed
+ * Writes a file that only its owner may read, and that is never seen half: under another name first, forced onto the medium, and renamed
  * when it is whole. Rejects with a CommandError, and leaves nothing, when the file is there already, cannot be written, or a signal
  * comes.
  */

@@ -25,8 +25,8 @@ export interface Io {
   now(): number
   /** Calls the listener on each such signal, in place of the default action, until the returned function is called. */
   onSignal(signal: Signal, listener: () => void): () => void
-  /** Calls the listener with an error that nobody caught, before the process ends with status 1. */
+  /** Calls the listener with an uncaught error, before the process ends with status 1. */
   onCrash(listener: (error: unknown) => void): void
-  /** Ends the process at once, output that nobody reads or not. */
+  /** Ends the process at once, with or without unread output. */
   exit(code: ExitCode): void
 }

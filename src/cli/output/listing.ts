@@ -101,7 +101,7 @@ function jsonListing<R>(out: Out, shape: RowShape<R>): Printer<R> {
 /**
  * RFC 4180 with plain newlines. Most CSV ends in a spreadsheet, where a cell that starts with `=`, `+`, `-` or `@` is a
  * formula, and paths and user agents come from strangers: such a cell gets a `'` before it (OWASP "CSV injection").
- * Control characters are escaped as in tables. Whoever needs the exact bytes takes ndjson, which loses nothing.
+ * Control characters are escaped as in tables. For the exact bytes there is ndjson, which loses nothing.
  */
 function csvListing<R>(out: Out, shape: RowShape<R>): Printer<R> {
   const columns = [...shape.csvColumns]

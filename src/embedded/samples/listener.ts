@@ -10,7 +10,7 @@ export interface SampleListener {
   close(): Promise<void>
 }
 
-/** Where a sample upstream listens, and who hears of its failures. */
+/** Where a sample upstream listens, and where its failures are told. */
 export interface SampleListenerOptions {
   /** Address to bind; default `127.0.0.1`. The port is always a free one. */
   host?: string
@@ -79,7 +79,7 @@ async function answer(
       return
     }
     const body = Buffer.from('{"error":"internal error"}\n')
-    // Whatever the handler had set described another body.
+    // The fields that the handler had set described another body.
     for (const name of res.getHeaderNames()) res.removeHeader(name)
     res.writeHead(500, { 'Content-Type': 'application/json', 'Content-Length': body.length })
     res.end(body)

@@ -136,7 +136,7 @@ function tarballReply(pkg: PublishedPackage, fileName: string): Reply {
 function serviceReply(segments: string[], packages: Packages): Reply {
   const [service, ...rest] = segments
   if (service === 'ping' && rest.length === 0) return jsonReply(200, {})
-  // The gateway knows who asks; this registry does not.
+  // The gateway knows the user; this registry does not.
   if (service === 'whoami' && rest.length === 0) return jsonReply(200, { username: 'anonymous' })
   if (service === 'package' && rest.at(-1) === 'dist-tags') {
     const found = findPackage(rest, packages)

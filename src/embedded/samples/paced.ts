@@ -13,7 +13,7 @@ const maxSlowKbps = 1_000_000
 const maxSlowSeconds = 600
 
 /**
- * Answers with `size` bytes (default 65,536) at `kbps` kilobits per second (default 64), whatever the client could take.
+ * Answers with `size` bytes (default 65,536) at `kbps` kilobits per second (default 64), and no faster for a client that could take more.
  * Resolves when the last byte is written; 400 when a number is out of bounds or the whole would take over ten minutes.
  */
 export async function sendSlowly(

@@ -7,7 +7,7 @@ export interface NameOptions {
   readonly cacheMs: number
   /** An answer is used for so long when asking again brings none. */
   readonly staleMs: number
-  /** Who waits for a look-up gets an error after this; the look-up itself cannot be called back. */
+  /** A caller that waits for a look-up gets an error after this; the look-up itself cannot be called back. */
   readonly timeoutMs: number
   /** Look-ups under way at once that are not overdue. */
   readonly maxLookups: number
@@ -63,13 +63,13 @@ const MAX_THREADS = 3
 const MAX_SEEN = 256
 
 /**
- * Resolves names for all that connects. `getaddrinfo` reads /etc/hosts, search domains and whatever else the system is told to,
+ * Resolves names for all that connects. `getaddrinfo` reads /etc/hosts, search domains and the other sources of the system,
  * and so does no other resolver; but it blocks one of libuv's four threads for as long as a name server is silent. Therefore:
  *
- * - one look-up per name at a time, for all who wait for it;
+ * - one look-up per name at a time, for all its callers;
  * - few at once, others wait in a queue; one that is overdue no longer counts, up to a number that leaves threads for files;
  * - an answer is kept for `cacheMs`; older than that it is asked for anew, and used when no new one comes;
- * - who waits, waits no longer than `timeoutMs`.
+ * - no caller waits longer than `timeoutMs`.
  */
 export class Names {
   readonly #ask: AskSystem
@@ -157,7 +157,7 @@ export class Names {
     return entry
   }
 
-  /** The oldest that nobody waits for. */
+  /** The oldest without a caller. */
   #evict(): void {
     for (const [name, { state, waiting }] of this.#names) {
       if (state !== 'idle' || waiting.length > 0) continue
@@ -203,7 +203,7 @@ export class Names {
     ) {
       const entry = this.#queue.shift()
       if (entry === undefined) return
-      // Whoever wanted it has given up.
+      // Its callers have given up.
       if (entry.waiting.length === 0 && entry.answeredTick === -Infinity) entry.state = 'idle'
       else this.#askFor(entry)
     }

@@ -10,7 +10,7 @@ export interface ClockSources {
 }
 
 /**
- * The time that all gateways of a database share. Whatever is compared with what others wrote (a key's expiry, the time of an
+ * The time that all gateways of a database share. All that is compared with times that others wrote (a key's expiry, the time of an
  * entry) goes by it, so that neither a wrong wall clock nor one that steps lets an expired key in or puts an entry into another day.
  *
  * Each look at the database tells its time to within half of what the look took:

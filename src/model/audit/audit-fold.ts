@@ -19,7 +19,7 @@ import type { UnderWay } from './under-way.ts'
 
 /** What an audit is restricted to, and what the caller knows beside the database. */
 export interface AuditScope {
-  /** Only accounts, drops and quarantined rows of this tenant; whatever may concern any tenant is reported all the same. */
+  /** Only accounts, drops and quarantined rows of this tenant; findings that may concern any tenant are reported all the same. */
   readonly tenant?: string
   /** By instance, the numbers of batches in the spill segments that the caller can see. */
   readonly spilled?: ReadonlyMap<string, ReadonlySet<number>>

@@ -35,7 +35,7 @@ export function cutShortWords({ route, method, path, startedAtMs, isTunnel }: Un
   return `${what}, under way since ${new Date(startedAtMs).toISOString()}, was cut short when the instance died`
 }
 
-/** Whose entries a line is about. */
+/** The tenant or instance that a line is about. */
 export function who({ id, host }: AuditedInstance, tenant: string | null): string {
   const where = host === null ? `instance ${id}` : `instance ${id} on ${host}`
   if (tenant === null) return where

@@ -26,7 +26,7 @@ export interface AuditGap {
   readonly requestsAtMost: number | null
   /** Batches concerned, both ends included. */
   readonly batches: readonly [number, number] | null
-  /** Who, what, how many, why: one line. */
+  /** Instance, finding, number and reason in one line. */
   readonly line: string
 }
 
@@ -35,7 +35,7 @@ export interface AuditGap {
  * `missing_batches`: a hole in the numbers of batches. `unaccounted`: accepted entries that are in no batch and no drop.
  * `chain_broken`: the ledger was changed afterwards. `unproven`: written without digests. `died`: an instance ended without
  * a last batch. `unregistered`: nothing tells how an instance ended. `rows_differ`: rows are not those of the ledger.
- * `rows_gone`: a partition was dropped, or emptied, by somebody else than retention. `cut_short`: a request that an
+ * `rows_gone`: a partition was dropped, or emptied, and not by retention. `cut_short`: a request that an
  * instance was answering for long when it died. `set_aside`: a live instance has it on
  * disk, and cannot store it for now. `vanished`: a later life tells of one, and
  * the database has nothing of its batches.

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 
 /*
- * The chain of an instance's batches. Whoever changes a batch's rows, or its row in `access_ledger`, afterwards changes a
+ * The chain of an instance's batches. A later change of a batch's rows, or of its row in `access_ledger`, changes a
  * digest, and with it all that follow:
  *
  *   digest 0 = SHA-256(instance id)      digest n = SHA-256(digest n-1 ‖ canonical header n ‖ SHA-256(COPY text of batch n))
@@ -68,7 +68,7 @@ export function nextDigest(previous: Buffer, header: LedgerHeader, rows: Buffer)
   return createHash('sha256').update(previous).update(canonicalHeader(header)).update(rows).digest()
 }
 
-/** Not JSON.stringify alone: it puts keys that look like numbers first, whatever their order. */
+/** Not JSON.stringify alone: it puts keys that look like numbers first. */
 function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)

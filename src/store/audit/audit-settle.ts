@@ -6,7 +6,7 @@ const POLL_MS = 200
 /**
  * Waits until each live instance has been seen since the call and has stored what it had accepted by then, `maxMs` at most. Returns
  * the moment of the call, by the database's clock: what was accepted until then can be audited whole; null when that took longer.
- * `gone`: nobody waits for these.
+ * `gone`: no wait for these.
  */
 export async function settle(sql: Sql, maxMs: number, gone: readonly string[] = []): Promise<Date | null> {
   const [clock] = await sql<{ now: Date }[]>`SELECT clock_timestamp() AS now`

@@ -43,7 +43,7 @@ export interface AuditOptions {
   readonly isCounted?: boolean
   /** Also reads all rows again, and compares them with the digests. */
   readonly isDeep?: boolean
-  /** Instances that the caller sees to have died, though nobody has written so yet. */
+  /** Instances that the caller sees to have died, before a report of it is written. */
   readonly gone?: readonly GoneInstance[]
   /** Ends the audit early: it rejects with the signal's reason. */
   readonly signal?: AbortSignal
@@ -247,7 +247,7 @@ function isEndInWindow(row: InstanceRow, state: InstanceState, { since, until }:
   return (since === undefined || latest >= since.getTime()) && (until === undefined || end < until)
 }
 
-/** As the one who looks for it would have it written. */
+/** In the form in which the caller writes it. */
 function withGone(row: InstanceRow, gone: readonly GoneInstance[]): InstanceRow {
   const found = gone.find(({ id }) => id === row.id)
   if (found === undefined || row.died_of !== null) return row
@@ -356,7 +356,7 @@ function instanceOf(row: InstanceRow): AuditedInstance {
     lastSeenAt: row.last_seen_at,
     endedAt: row.ended_at,
     capacityEntries: row.capacity_entries,
-    // One that nobody has seen die may have lived on without the database, and what it promised then is not known.
+    // An instance that was not seen to die may have lived on without the database, and its promises of then are not known.
     memoryEntries: row.died_of === null ? null : row.memory_entries,
     inFlight: row.in_flight,
     inFlightMost: row.died_of === null ? null : row.in_flight_most,

@@ -12,7 +12,7 @@ import type { Sql } from '../sql.ts'
  */
 export type DeathSign = 'exited' | 'gone' | 'heir'
 
-/** What somebody knows of the death of an instance. */
+/** A report of the death of an instance. */
 export interface InstanceDeath {
   readonly id: string
   readonly sign: DeathSign
@@ -24,7 +24,7 @@ export interface InstanceDeath {
   readonly start: InstanceStart | null
 }
 
-/** An instance of this machine whose process is no more, and which nobody has told of. */
+/** An instance of this machine whose process is no more, and whose death is not reported. */
 export interface GoneInstance {
   readonly id: string
   /** The traces of what it did without the database are there, or may be. */

@@ -63,7 +63,7 @@ export interface SeenLives {
 
 /**
  * Notes the newest lives of which too few tell, as the database has them: of gateways that keep no state, or in another folder, it is
- * all that there is. Whoever removes one of them afterwards leaves what was told of it.
+ * all that there is. The removal of one of them leaves the reports of it.
  */
 export async function tellSeen(sql: Sql, witness: string, seen: SeenLives): Promise<void> {
   const { withinSeconds, withLiving } = seen
@@ -107,7 +107,7 @@ interface LostRow {
 }
 
 /**
- * The lives, all of them or some, whose last batch that anybody tells of the database does not have, nor a later one. A hole before
+ * The lives, all of them or some, whose last reported batch the database does not have, nor a later one. A hole before
  * a later batch is not told here: the ledger tells of it.
  */
 export async function findLost(

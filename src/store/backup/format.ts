@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 
 /*
- * A backup is a tar file (POSIX.1-2001, pax), so that nobody depends on Waybill to look into it:
+ * A backup is a tar file (POSIX.1-2001, pax), so that it can be read without Waybill:
  *
  *   waybill-backup.json             what it is: format, version, migrations, tables with their columns
  *   data/<table>/<number>.copy      COPY text (PostgreSQL manual, COPY, "Text Format"), tables and parts in the order in which they

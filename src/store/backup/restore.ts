@@ -9,7 +9,7 @@ import { backupTables, lockTables, quoted } from './tables.ts'
 import type { BackupSummary } from './write.ts'
 
 /**
- * Tables that have rows in a database that nobody has used: put there by the migrations, or by a gateway that made partitions. The
+ * Tables that have rows in an unused database: put there by the migrations, or by a gateway that made partitions. The
  * backup's take their place.
  */
 const SEEDED: ReadonlySet<string> = new Set([
@@ -142,7 +142,7 @@ async function makePartitions(
   }
 }
 
-/** The schema is of the same migrations; where it is not the same, somebody has changed one of the two by hand. */
+/** The schema is of the same migrations; where it is not the same, one of the two was changed by hand. */
 function requireSame(head: BackupHead, tables: readonly BackupTable[]): void {
   const columns = new Map(tables.map((table) => [table.name, new Set(table.columns)]))
   for (const { name, columns: wanted } of head.tables) {

@@ -13,7 +13,7 @@ const LEFT_OUT: ReadonlySet<string> = new Set(['schema_migrations', 'directory_f
 const PARTITIONED = 'access_log'
 
 /**
- * Waybill's tables in a database, as the migrations name them (so that none is forgotten, and no table of anybody else's in the same
+ * Waybill's tables in a database, as the migrations name them (so that none is forgotten, and no foreign table in the same
  * schema is taken), each behind those that it refers to; for `access_log` its partitions, oldest first.
  */
 export async function backupTables(

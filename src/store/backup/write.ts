@@ -30,12 +30,12 @@ export interface BackupSummary {
 export interface BackupStream {
   readonly tar: AsyncIterable<Uint8Array>
   readonly summary: Promise<BackupSummary>
-  /** Says that nobody reads it any more. */
+  /** Says that it is not read any more. */
   readonly abandon: () => void
 }
 
 /**
- * Begins a backup of the database at one moment, while others write. Whoever calls reads `tar` to its end, or leaves its
+ * Begins a backup of the database at one moment, while others write. The caller reads `tar` to its end, or leaves its
  * loop; then, and when the database fails, `summary` rejects. Needs a handle with one connection, and long statements; it is of no other use meanwhile.
  */
 export function openBackup(sql: Sql, version: string): BackupStream {

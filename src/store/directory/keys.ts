@@ -88,7 +88,7 @@ export async function listKeys(
   return rows.map(toKey)
 }
 
-/** The key with this public id, whatever its state; null when there is none. */
+/** The key with this public id, in any state; null when there is none. */
 export async function getKey(sql: Sql, id: string): Promise<ApiKey | null> {
   const [row] = await sql<KeyRow[]>`${selectKeys(sql)} WHERE k.id = ${id}`
   return row === undefined ? null : toKey(row)

@@ -4,7 +4,7 @@ import { type Sql, sqlStateOf, type SqlFragment } from '../sql.ts'
 const NOT_TO_BE_HAD: ReadonlySet<string> = new Set(['42501', '42883', '0A000', '55000'])
 
 /**
- * Which database this is, in which life of it: whatever counts there (versions, transaction ids) may have gone back when
+ * Which database this is, in which life of it: its counters (versions, transaction ids) may have gone back when
  * this text has changed. The system identifier tells clusters apart, the time line a promoted or restored copy from what it was
  * made of, the server's start one that was put back to an older state, the files of the tables and the database's number
  * a restore within a running server. Where the first two cannot be had, the rest has to do.

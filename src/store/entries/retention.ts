@@ -18,7 +18,7 @@ export interface Retention {
   readonly isExplicit: boolean
 }
 
-/** Who drops, and what its clock says. */
+/** The process that drops, and the time of its clock. */
 export interface RetentionOptions {
   /** For the record: which program on which host. */
   readonly by: string
@@ -33,7 +33,7 @@ export interface RetentionRun {
   readonly dropped: string[]
   /**
    * Why it looked at nothing: `clock_offset`, this process and the database disagree about the time; `clock_jump`, the database's
-   * clock was seen a day or more earlier a moment ago, or nobody has looked for as long, and a day must pass first.
+   * clock was seen a day or more earlier a moment ago, or was not read for as long, and a day must pass first.
    */
   readonly held: 'clock_offset' | 'clock_jump' | null
   /** This process' clock minus the database's. */
@@ -82,7 +82,7 @@ export async function readClock(
 /**
  * Drops the partitions whose rows have been kept for long enough, by the database's clock: the day ended that long ago, and no
  * batch for it was written since. So rows that came late, or with a wrong time of their own, are kept as long as others. Days
- * far in the future that nobody writes to go as well. Of each drop a row tells (`access_log_partitions`), written by the
+ * far in the future that no gateway writes to go as well. Of each drop a row tells (`access_log_partitions`), written by the
  * transaction that drops, which looks at the clock again.
  *
  * DETACH CONCURRENTLY, then DROP: neither waits in front of writers. A partition that a long reader holds is left to the next

@@ -15,7 +15,7 @@ export interface UsageRow {
   /** Null for requests that could not be attributed. */
   readonly tenant: string | null
   readonly route: string | null
-  /** Those that were served, whatever the upstream made of them; errors and bytes are theirs. */
+  /** Requests that were served, with any status of the upstream; errors and bytes are theirs. */
   readonly requests: number
   readonly errors_4xx: number
   readonly errors_5xx: number
@@ -36,7 +36,7 @@ export interface UsageFilter {
   readonly since: Date
   /** Exclusive. */
   readonly until: Date
-  /** Whose days they are; UTC unless told. */
+  /** Time zone of the days; UTC by default. */
   readonly timeZone?: TimeZone
 }
 
