@@ -12,11 +12,15 @@ const ROOMS: Record<string, readonly string[]> = {
   http: ['lib'],
   upstream: ['http', 'model', 'lib'],
   limits: ['model', 'lib'],
-  'proxy/routing': ['model', 'lib'],
+  artifacts: ['http', 'model', 'lib'],
+  'proxy/routing': ['artifacts', 'model', 'lib'],
   'proxy/headers': ['proxy/routing', 'http', 'model', 'lib'],
-  'proxy/exchange': ['proxy/headers', 'proxy/routing', 'http', 'model', 'lib'],
-  'proxy/decide': ['proxy/exchange', 'proxy/headers', 'proxy/routing', 'limits', 'http', 'model', 'lib'],
-  proxy: 'proxy/decide proxy/exchange proxy/headers proxy/routing upstream limits http model lib'.split(' '),
+  'proxy/exchange': ['proxy/headers', 'proxy/routing', 'artifacts', 'http', 'model', 'lib'],
+  'proxy/decide': 'proxy/exchange proxy/headers proxy/routing artifacts limits http model lib'.split(' '),
+  proxy:
+    'proxy/decide proxy/exchange proxy/headers proxy/routing artifacts upstream limits http model lib'.split(
+      ' ',
+    ),
   listener: ['proxy', 'http', 'model', 'lib'],
   // Where both meet.
   channel: ['model', 'lib'],

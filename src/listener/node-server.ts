@@ -141,7 +141,7 @@ export class HttpServer {
       this.#handler.close(exchange)
       connection.linger()
     })
-    const reply = problemReply('method_not_allowed', null, exchange.requestId, null)
+    const reply = problemReply({ outcome: 'method_not_allowed', reason: null, limit: null }, exchange)
     exchange.end('method_not_allowed', null)
     exchange.status = reply.status
     exchange.bytesSent = reply.body.length
@@ -192,7 +192,10 @@ export class HttpServer {
   #refuseMalformed(connection: Connection, reason: Reason): void {
     const entry = new AccessEntry()
     entry.requestId = requestIdOf(null)
-    const reply = problemReply('bad_request', reason, entry.requestId, null)
+    const reply = problemReply(
+      { outcome: 'bad_request', reason, limit: null },
+      { requestId: entry.requestId, route: null },
+    )
     entry.startedAtMs = this.#handler.nowMs()
     entry.outcome = 'bad_request'
     entry.reason = reason

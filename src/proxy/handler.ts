@@ -1,7 +1,11 @@
+import type { IncomingMessage } from 'node:http'
+import { isReadBody } from '../artifacts/access.ts'
+import { ARTIFACT_KINDS } from '../artifacts/kinds.ts'
 import { Roster } from '../lib/roster.ts'
 import type { EntrySink } from '../model/access-entry.ts'
 import { maskKeys } from '../model/api-key.ts'
 import type { Directory } from '../model/grant.ts'
+import type { Route } from '../model/route.ts'
 import { isInNetworks, plainAddress } from '../model/network.ts'
 import type { Outcome, Reason } from '../model/outcome.ts'
 import type { Limiter, LimitRefusal } from '../limits/limiter.ts'
@@ -14,7 +18,6 @@ import { clientView, type TrustPolicy } from './headers/client-view.ts'
 import type { Destination, UpstreamPools } from '../upstream/pools.ts'
 import { Forwarding, type Refuser } from './forwarding.ts'
 import { upstreamHeaders } from './headers/headers.ts'
-import { WholeBody, isLfsDownload } from './decide/lfs-batch.ts'
 import { newTraceparent, requestIdOf, traceIdOf } from './headers/ids.ts'
 import { problemReply } from './replies.ts'
 import { UNBOUNDED_HEAD, readHead, type HeadBounds } from '../http/request-head.ts'
@@ -24,6 +27,7 @@ import type { ProxyCounters } from './stats.ts'
 import { sourceOf } from '../model/source-network.ts'
 import { splitTarget } from './routing/target.ts'
 import type { UpstreamRequest } from '../upstream/request.ts'
+import { WholeBody } from './whole-body.ts'
 import { Upkeep, type UpkeepOwner } from './upkeep.ts'
 
 /** The collaborators of the data plane; built and owned by the composition root. */
@@ -269,7 +273,7 @@ export class Handler implements DecisionContext, Refuser, UpkeepOwner {
     limit: LimitRefusal | null = null,
   ): void {
     exchange.end(outcome, reason)
-    const reply = problemReply(outcome, reason, exchange.requestId, limit)
+    const reply = problemReply({ outcome, reason, limit }, exchange)
     exchange.status = reply.status
     // A client that waits for 100 and gets a refusal may send its body or not: the connection cannot go on.
     const { connection, head } = exchange
@@ -285,24 +289,32 @@ export class Handler implements DecisionContext, Refuser, UpkeepOwner {
   }
 
   #forward(exchange: Exchange, res: ClientResponse): void {
-    const { message } = exchange
-    if (exchange.mustShowRead && exchange.content === null && message !== null) {
-      void new WholeBody(exchange, message, {
-        onBody: (body) => {
-          exchange.content = body
-          exchange.bytesReceived = body.length
-          this.#forward(exchange, res)
-        },
-        onFailure: (outcome, reason) => this.refuse(exchange, res, outcome, reason),
-      })
-      return
-    }
-    if (exchange.mustShowRead && (exchange.content === null || !isLfsDownload(exchange.content))) {
-      this.refuse(exchange, res, 'forbidden', 'scope')
-      return
+    const { message, content, route } = exchange
+    if (exchange.mustShowRead && route !== null) {
+      if (content === null && message !== null) {
+        this.#readWhole(exchange, res, message, route)
+        return
+      }
+      if (content === null || !isReadBody(route, content)) {
+        this.refuse(exchange, res, 'forbidden', 'scope')
+        return
+      }
     }
     const owners = { pools: this.pools, refuser: this }
     new Forwarding(exchange, res, this.upstreamRequest(exchange), owners).send()
+  }
+
+  /** Forwards a request whose body tells what it does, or refuses it, when all of the body is here. */
+  #readWhole(exchange: Exchange, res: ClientResponse, message: IncomingMessage, { kind }: Route): void {
+    void new WholeBody(exchange, message, {
+      maxBytes: ARTIFACT_KINDS[kind].access.ofBody?.maxBytes ?? 0,
+      onBody: (body) => {
+        exchange.content = body
+        exchange.bytesReceived = body.length
+        this.#forward(exchange, res)
+      },
+      onFailure: (outcome, reason) => this.refuse(exchange, res, outcome, reason),
+    })
   }
 
   /** The request as its upstream will see it. */

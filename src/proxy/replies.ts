@@ -1,6 +1,9 @@
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
-import { OUTCOMES, statusOf, type Outcome, type Reason } from '../model/outcome.ts'
+import { ARTIFACT_KINDS } from '../artifacts/kinds.ts'
+import { OUTCOMES, statusOf, type Reason } from '../model/outcome.ts'
+import type { Route } from '../model/route.ts'
+import type { Refusal } from './decide/decide.ts'
 import type { LimitRefusal } from '../limits/limiter.ts'
 
 /** One of the gateway's own answers, ready to be written by a response or onto an upgrade's socket. */
@@ -10,9 +13,6 @@ export interface Reply {
   readonly fields: readonly string[]
   readonly body: Buffer
 }
-
-/** Both, and Basic first: docker, maven and git never send credentials without a Basic challenge (RFC 9110 §11.6.1). */
-const CHALLENGE = 'Basic realm="Waybill", charset="UTF-8", Bearer realm="Waybill"'
 
 /**
  * What the client may know beyond the title. Whether a key exists is said to nobody but who presents the whole of it: reasons that
@@ -61,12 +61,17 @@ const PROXY_STATUS: Partial<Record<Reason, string>> = {
   gave_way: 'connection_limit_reached',
 }
 
+/** The request that a reply answers. */
+export interface AnsweredRequest {
+  readonly requestId: string
+  /** Null before a route was found. */
+  readonly route: Route | null
+}
+
 /** Builds a problem document (RFC 9457) with the request's id and nothing of the inside. */
 export function problemReply(
-  outcome: Outcome,
-  reason: Reason | null,
-  requestId: string,
-  limit: LimitRefusal | null,
+  { outcome, reason, limit }: Refusal,
+  { requestId, route }: AnsweredRequest,
 ): Reply {
   const status = statusOf(outcome, reason)
   const detail = reason === null ? undefined : (limitDetail(limit) ?? DETAILS[reason])
@@ -83,7 +88,7 @@ export function problemReply(
     'X-Request-Id',
     requestId,
   ]
-  if (status === 401) fields.push('WWW-Authenticate', CHALLENGE)
+  if (status === 401) fields.push('WWW-Authenticate', ARTIFACT_KINDS[route?.kind ?? 'generic'].challenge)
   if (status === 405) fields.push('Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS')
   if (status === 503) fields.push('Retry-After', '1')
   if (limit !== null) fields.push(...limitFields(limit))

@@ -74,7 +74,7 @@ export class Upgrader {
         this.#reserve(exchange, req, socket, head)
         return
       }
-      const reply = problemReply(final.outcome, final.reason, exchange.requestId, final.limit)
+      const reply = problemReply(final, exchange)
       answer(exchange, socket, final.outcome, final.reason, reply)
     }
     if (refusal?.limit?.mayCome !== true) {
@@ -288,7 +288,7 @@ function cutRefusal(exchange: Exchange, socket: Socket): void {
 
 function fail(exchange: Exchange, socket: Socket, outcome: Outcome, reason: Reason | null): void {
   if (exchange.status !== 0) return
-  answer(exchange, socket, outcome, reason, problemReply(outcome, reason, exchange.requestId, null))
+  answer(exchange, socket, outcome, reason, problemReply({ outcome, reason, limit: null }, exchange))
 }
 
 function answer(

@@ -1,8 +1,9 @@
+import { isReadBody } from '../../artifacts/access.ts'
 import type { Directory, Snapshot } from '../../model/grant.ts'
+import type { Route } from '../../model/route.ts'
 import { authenticate } from './authenticate.ts'
 import { permissionOf, type Refusal } from './decide.ts'
 import type { Exchange } from '../exchange/exchange.ts'
-import { isLfsDownload } from './lfs-batch.ts'
 
 /** Exchanges looked at in one tick: no request waits for it longer than 4 ms. Measured: authenticate(), most of it, takes 0.9 µs. */
 const MAX_AT_ONCE = 4096
@@ -69,11 +70,11 @@ function refusalNow(exchange: Exchange, snapshot: Snapshot, nowMs: number): Refu
   if (!result.ok) return { outcome: result.outcome, reason: result.reason, limit: null }
   if (result.key.scopes === key.scopes) return null
   const permission = permissionOf(exchange, route, result.key.scopes)
-  if (permission === 'yes' || (permission === 'by_body' && mayBeRead(exchange))) return null
+  if (permission === 'yes' || (permission === 'by_body' && mayBeRead(exchange, route))) return null
   return { outcome: 'forbidden', reason: 'scope', limit: null }
 }
 
 /** Whether a body that decides is yet to be read, or was, and only reads. One that went upstream unread may write. */
-function mayBeRead({ mustShowRead, content }: Exchange): boolean {
-  return content === null ? mustShowRead : isLfsDownload(content)
+function mayBeRead({ mustShowRead, content }: Exchange, route: Route): boolean {
+  return content === null ? mustShowRead : isReadBody(route, content)
 }

@@ -1,4 +1,5 @@
 import { IncomingMessage } from 'node:http'
+import { ARTIFACT_KINDS } from '../../artifacts/kinds.ts'
 import { AccessEntry, ENTRY_TEXT_MAX, capText } from '../../model/access-entry.ts'
 import type { KeyGrant, TenantGrant } from '../../model/grant.ts'
 import { statusOf, type Outcome, type Reason } from '../../model/outcome.ts'
@@ -170,8 +171,7 @@ export class Exchange {
     entry.userAgent = capText(redactText(this.head.userAgent), ENTRY_TEXT_MAX.userAgent)
     entry.requestId = this.requestId
     entry.traceId = this.traceId
-    entry.ecosystem =
-      route === null || route.kind === 'generic' || route.kind === 'integration' ? '' : route.kind
+    entry.ecosystem = route === null ? '' : ARTIFACT_KINDS[route.kind].ecosystem
     return entry
   }
   /** Whether it went, or was tried to be sent, to the upstream: not if it only waited for a place. */

@@ -1,3 +1,4 @@
+import { ARTIFACT_KINDS } from '../../artifacts/kinds.ts'
 import { decodePercent } from '../../lib/percent.ts'
 import { maskKeys } from '../../model/api-key.ts'
 import type { Route } from '../../model/route.ts'
@@ -59,8 +60,6 @@ const USER_INFO = /(:[/\\]{1,3})[^\s/\\?#]*@|([/\\]{2})[^\s/\\?#@:]*:[^\s/\\?#]*
 const BEARER = /\bbearer(?:[ +]|%20)+[\w.~+/=-]{6,}/gi
 /** Names in JSON, with quotes or without, and in XML; a value follows. */
 const NAME_IN_VALUE = /(?:["'{,]\s*|<)([\w.-]+)["']?\s*[:>]/g
-/** Tokens as the API of this kind of repository has them in its paths. */
-const NPM_TOKEN = /(\/-\/(?:user|npm\/v1)\/tokens?\/(?:token\/)?)[^/]+/
 /** In a path these, or a percent sign, call for a closer look. */
 const PATH_SIGNS = /[%;=@"'{<]|eyJ/
 const MAX_NESTED = 4
@@ -70,7 +69,7 @@ export function redactPath(path: string, query: string, route: Route | null = nu
   const shown =
     route === null || route.rules.redactPath.length === 0 ? path : withoutSecretSegments(path, route)
   const extra = route?.rules.redactQuery ?? NONE
-  const bare = route?.kind === 'npm' && shown.includes('/-/') ? shown.replace(NPM_TOKEN, `$1${MASK}`) : shown
+  const bare = route === null ? shown : ARTIFACT_KINDS[route.kind].maskPath(shown, MASK)
   const cleanPath = PATH_SIGNS.test(bare) ? cleanText(bare, extra, 0) : bare
   return redactText(query === '' ? cleanPath : cleanPath + cleanText(query, extra, 0))
 }

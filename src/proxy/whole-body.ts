@@ -1,33 +1,12 @@
 import type { IncomingMessage } from 'node:http'
 import { ServerResponse } from 'node:http'
-import type { Outcome, Reason } from '../../model/outcome.ts'
-import type { Carrier, Exchange } from '../exchange/exchange.ts'
-
-/** Git LFS asks for 100 objects at once, 12 KiB; some servers allow more. */
-const MAX_BYTES = 1024 * 1024
-
-/**
- * Whether the body of a Git LFS batch (specification "Batch API") asks for a download, beyond doubt: one `operation` in it, in whichever
- * case, as parsers differ in which of two they take; and no escapes, by which a second could be written.
- */
-export function isLfsDownload(body: Buffer): boolean {
-  const text = body.toString('utf8')
-  if (text.includes('\\') || text.match(/"operation"\s*:/gi)?.length !== 1) return false
-  try {
-    const parsed: unknown = JSON.parse(text)
-    return (
-      typeof parsed === 'object' &&
-      parsed !== null &&
-      'operation' in parsed &&
-      parsed.operation === 'download'
-    )
-  } catch {
-    return false
-  }
-}
+import type { Outcome, Reason } from '../model/outcome.ts'
+import type { Carrier, Exchange } from './exchange/exchange.ts'
 
 /** What is told when the body is there, or will not be. */
 export interface WholeBodyOwner {
+  /** A longer body, or one of unknown length, is refused for want of a scope that writes. */
+  readonly maxBytes: number
   onBody(body: Buffer): void
   onFailure(outcome: Outcome, reason: Reason | null): void
 }
@@ -41,7 +20,7 @@ export class WholeBody implements Carrier {
   constructor(exchange: Exchange, message: IncomingMessage, owner: WholeBodyOwner) {
     this.#owner = owner
     const { contentLength } = exchange.head
-    if (contentLength > MAX_BYTES || contentLength < 0) {
+    if (contentLength > owner.maxBytes || contentLength < 0) {
       this.#isDone = true
       owner.onFailure('forbidden', 'scope')
       return

@@ -1,0 +1,70 @@
+import type { RequestHead } from '../http/request-head.ts'
+import type { Access } from '../model/scope.ts'
+
+/** What Waybill knows of one kind of route. A kind states what sets it apart; `artifactKind` adds the rest. */
+export interface ArtifactKind {
+  /** The entry's `ecosystem`; '' for a kind that is none. */
+  readonly ecosystem: string
+  /** Value of `WWW-Authenticate` in a 401 (RFC 9110 §11.6.1). */
+  readonly challenge: string
+  /** Where the protocol departs from what HTTP's methods say of reading and writing. */
+  readonly access: AccessExceptions
+  /** The path with `mask` in place of the secrets that this ecosystem's clients put in paths. Called once for each entry. */
+  maskPath(path: string, mask: string): string
+}
+
+/** Requests that do not do what their method says. Neither function may throw. */
+export interface AccessExceptions {
+  /** Whether the request is part of a write, though its method may read. */
+  isWrite(question: AccessQuestion): boolean
+  /** What a POST needs. Asked without a query, and for paths that all servers read alike, see `accessOf`. */
+  ofPost(question: AccessQuestion): Need
+  /** How a body tells what its request needs, where `ofPost` says `by_body`; null where it never does. */
+  readonly ofBody: BodyRule | null
+}
+
+/** What a request needs: a scope for reading or writing, or the one that its body tells. */
+export type Need = Access | 'by_body'
+
+/** What the need is told from. */
+export interface AccessQuestion {
+  readonly method: string
+  /** The path below the route's, starting with '/'. */
+  readonly rest: string
+  /** With its '?', or ''. */
+  readonly query: string
+  readonly head: RequestHead
+  readonly isUpgrade: boolean
+}
+
+/** How a body tells what its request does. */
+export interface BodyRule {
+  /** A longer body, or one of unknown length, is not waited for, and its request writes. */
+  readonly maxBytes: number
+  /** Whether the body reads beyond doubt. Never throws. */
+  isRead(body: Buffer): boolean
+}
+
+/** Both, and Basic first: docker, maven and git never send credentials without a Basic challenge. */
+const BASIC_OR_BEARER = 'Basic realm="Waybill", charset="UTF-8", Bearer realm="Waybill"'
+
+/** A protocol in which methods do what HTTP says. */
+const NO_EXCEPTIONS: AccessExceptions = { isWrite: () => false, ofPost: () => 'write', ofBody: null }
+
+/** What sets a kind apart. */
+interface OwnTraits {
+  readonly challenge?: string
+  readonly access?: Partial<AccessExceptions>
+  readonly maskPath?: ArtifactKind['maskPath']
+}
+
+/** Makes a kind of what sets it apart. */
+export function artifactKind(ecosystem: string, own: OwnTraits = {}): ArtifactKind {
+  const { challenge = BASIC_OR_BEARER, access = {}, maskPath = (path) => path } = own
+  return { ecosystem, challenge, access: { ...NO_EXCEPTIONS, ...access }, maskPath }
+}
+
+/** The media type of Content-Type (RFC 9110 §8.3.1) without parameters, in lower case; '' for none. */
+export function mediaTypeOf({ contentType }: RequestHead): string {
+  return (contentType ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
+}
