@@ -1,8 +1,8 @@
 import type { AccessEntry, EntrySink, ReserveRefusal } from '../model/access-entry.ts'
-import type { ChannelStats as PublicStats } from '../model/stats.ts'
+import type { ChannelStats } from '../model/stats.ts'
 import { FairQueue } from './fair-queue.ts'
 import type { DropReason, Ledger } from './ledger.ts'
-import type { Share } from './tenant-share.ts'
+import type { TenantShare } from './tenant-share.ts'
 
 /** Heap of an entry without its texts, and of its slot. Measured: an entry with typical texts takes about 900 bytes. */
 const ENTRY_OVERHEAD_BYTES = 512
@@ -52,7 +52,7 @@ export interface EntrySource {
 }
 
 /** What the channel holds, for metrics. */
-export interface ChannelStats extends PublicStats {
+export interface ChannelReport extends ChannelStats {
   readonly lastSeq: number
   readonly isClosed: boolean
 }
@@ -80,7 +80,7 @@ export class Channel implements EntrySink, EntrySource {
     this.#ledger = ledger
     this.#queue = new FairQueue({
       ...bounds,
-      shareOf: (tenant) => ledger.account(tenant).share,
+      shareOf: (tenant) => ledger.account(tenant).queueShare,
       shares: () => sharesOf(ledger),
       onEvicted: (entry) => ledger.dropBuffered(entry.tenant, 1, 'channel_full'),
     })
@@ -96,12 +96,12 @@ export class Channel implements EntrySink, EntrySource {
     entry.seq = ++this.#lastSeq
     // Not a number: a text is missing, a bug of the caller's. It costs the entry, never the request.
     if (!(entry.bytes >= 0)) {
-      if (entry.standing === 'held') this.#queue.forgo(this.#ledger.account(entry.tenant).share)
+      if (entry.standing === 'held') this.#queue.forgo(this.#ledger.account(entry.tenant).queueShare)
       return this.#drop('', 'rejected')
     }
     if (this.#isClosed) return this.#drop(entry.tenant, 'shutdown')
     const account = this.#ledger.account(entry.tenant)
-    if (!this.#queue.push(entry, account.share)) return this.#drop(entry.tenant, 'channel_full')
+    if (!this.#queue.push(entry, account.queueShare)) return this.#drop(entry.tenant, 'channel_full')
     this.#ledger.accept(account)
     const { size } = this.#queue
     if (size === 1 || size === this.#threshold) this.#onWaiting(size)
@@ -110,7 +110,7 @@ export class Channel implements EntrySink, EntrySource {
 
   reserve(tenant: string): ReserveRefusal | null {
     if (this.#isBlocked()) return 'log_blocked'
-    return this.#queue.reserve(this.#ledger.account(tenant).share) ? null : 'log_full'
+    return this.#queue.reserve(this.#ledger.account(tenant).queueShare) ? null : 'log_full'
   }
 
   /** What `reserve` would say to a tenant that claims nothing yet. */
@@ -155,7 +155,7 @@ export class Channel implements EntrySink, EntrySource {
   }
 
   /** A copy of the numbers at this moment. */
-  get stats(): ChannelStats {
+  get stats(): ChannelReport {
     return {
       size: this.#queue.size,
       capacityEntries: this.#queue.capacityEntries,
@@ -176,6 +176,6 @@ export class Channel implements EntrySink, EntrySource {
   }
 }
 
-function* sharesOf(ledger: Ledger): IterableIterator<Share> {
-  for (const account of ledger.accounts()) yield account.share
+function* sharesOf(ledger: Ledger): IterableIterator<TenantShare> {
+  for (const account of ledger.accounts()) yield account.queueShare
 }

@@ -3,9 +3,9 @@ import t from 'tap'
 import { type AccessEntry, ENTRY_TEXT_MAX, type EntryStanding } from '../model/access-entry.ts'
 import { Channel } from './channel.ts'
 import { RESERVED_BYTES } from './fair-queue.ts'
-import { HeaviestShare } from './heaviest-tenant.ts'
+import { HeaviestTenant } from './heaviest-tenant.ts'
 import { Ledger } from './ledger.ts'
-import { Share } from './tenant-share.ts'
+import { TenantShare } from './tenant-share.ts'
 import { brokenAccounts, entryOf } from '../test/writer-parts.ts'
 
 function channelOf(capacityEntries: number, capacityBytes = 1e9): { channel: Channel; ledger: Ledger } {
@@ -188,9 +188,9 @@ t.test(
   'ten thousand equal tenants are searched once for each round of evictions, not for each eviction',
   async (t) => {
     let looks = 0
-    const shares = Array.from({ length: 10_000 }, () => new Share())
+    const shares = Array.from({ length: 10_000 }, () => new TenantShare())
     for (const share of shares) for (let i = 0; i < 6; i++) share.loose.add(entryOf())
-    const heaviest = new HeaviestShare(
+    const heaviest = new HeaviestTenant(
       function* () {
         for (const share of shares) {
           looks++

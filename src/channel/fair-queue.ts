@@ -1,7 +1,7 @@
 import { Ring } from '../lib/ring.ts'
 import type { AccessEntry } from '../model/access-entry.ts'
-import { HeaviestShare } from './heaviest-tenant.ts'
-import { type Evictable, isBulk, type Share } from './tenant-share.ts'
+import { HeaviestTenant } from './heaviest-tenant.ts'
+import { type EvictableEntries, isBulk, type TenantShare } from './tenant-share.ts'
 
 /** The part of the queue's places that may be promised. The rest is for those to whom nothing was promised. */
 const RESERVABLE = 1 / 2
@@ -20,7 +20,7 @@ export const RESERVED_BYTES = 4096
  *   4. else one of the tenant with the most entries of the same standing, the oldest successful read first
  *
  * So a tenant below nine tenths of its fair share loses no firm entry to others, however hard they push: that is its guaranteed
- * minimum. (The last tenth is the price of not searching for the heaviest tenant at every push: see HeaviestShare. While strict
+ * minimum. (The last tenth is the price of not searching for the heaviest tenant at every push: see HeaviestTenant. While strict
  * tenants hold their half of the queue, the fair share is that of the other half.)
  *
  * A held entry has its place since before its request was let through (`reserve`), and is never displaced. A tenant may claim as
@@ -33,11 +33,11 @@ export class FairQueue {
   readonly capacityEntries: number
   readonly capacityBytes: number
   readonly #slots: Ring<AccessEntry>
-  readonly #unattributed: Share
-  readonly #shareOf: (tenant: string) => Share
+  readonly #unattributed: TenantShare
+  readonly #shareOf: (tenant: string) => TenantShare
   readonly #onEvicted: (entry: AccessEntry) => void
-  readonly #heaviestFirm: HeaviestShare
-  readonly #heaviestLoose: HeaviestShare
+  readonly #heaviestFirm: HeaviestTenant
+  readonly #heaviestLoose: HeaviestTenant
   #size = 0
   #bytes = 0
   /** Attributed tenants with entries waiting. */
@@ -52,8 +52,8 @@ export class FairQueue {
     readonly capacityEntries: number
     readonly capacityBytes: number
     /** The share of a tenant; '' for what could not be attributed. Always the same object. */
-    readonly shareOf: (tenant: string) => Share
-    readonly shares: () => Iterable<Share>
+    readonly shareOf: (tenant: string) => TenantShare
+    readonly shares: () => Iterable<TenantShare>
     /** An entry that was in the queue is not any more, and will not be stored. */
     readonly onEvicted: (entry: AccessEntry) => void
   }) {
@@ -63,8 +63,8 @@ export class FairQueue {
     this.#shareOf = options.shareOf
     this.#unattributed = options.shareOf('')
     this.#onEvicted = options.onEvicted
-    this.#heaviestFirm = new HeaviestShare(options.shares, (share) => share.firm.size)
-    this.#heaviestLoose = new HeaviestShare(options.shares, (share) => share.loose.size)
+    this.#heaviestFirm = new HeaviestTenant(options.shares, (share) => share.firm.size)
+    this.#heaviestLoose = new HeaviestTenant(options.shares, (share) => share.loose.size)
   }
 
   get size(): number {
@@ -86,7 +86,7 @@ export class FairQueue {
   }
 
   /** Promises a place for one held entry of this share, or not. The entry, or `forgo`, is owed. */
-  reserve(share: Share): boolean {
+  reserve(share: TenantShare): boolean {
     if (!this.#mayClaim(share.claims)) return false
     share.claims++
     this.#claims++
@@ -95,13 +95,13 @@ export class FairQueue {
   }
 
   /** Gives a promised place back. */
-  forgo(share: Share): void {
+  forgo(share: TenantShare): void {
     this.#promised--
     this.#release(share)
   }
 
   /** Takes an entry of `entry.bytes` estimated bytes in, evicting others where that is fair; false when it is not taken. */
-  push(entry: AccessEntry, ofTenant: Share): boolean {
+  push(entry: AccessEntry, ofTenant: TenantShare): boolean {
     const share = entry.standing === 'stray' ? this.#unattributed : ofTenant
     const isHeld = entry.standing === 'held'
     while (this.#size >= this.capacityEntries || this.#bytes + entry.bytes > this.capacityBytes) {
@@ -153,7 +153,7 @@ export class FairQueue {
     return entry
   }
 
-  #shareFor(entry: AccessEntry): Share {
+  #shareFor(entry: AccessEntry): TenantShare {
     return entry.standing === 'stray' ? this.#unattributed : this.#shareOf(entry.tenant)
   }
 
@@ -163,12 +163,12 @@ export class FairQueue {
     return claims < left && bytes <= this.capacityBytes
   }
 
-  #release(share: Share): void {
+  #release(share: TenantShare): void {
     share.claims--
     this.#claims--
   }
 
-  #makeRoom(entry: AccessEntry, share: Share): boolean {
+  #makeRoom(entry: AccessEntry, share: TenantShare): boolean {
     const own = listOf(entry, share)
     const victim = this.#victim(entry, share, own)
     const isKeeping = share === this.#unattributed || isBulk(entry) || !own.hasBulk
@@ -182,7 +182,7 @@ export class FairQueue {
   }
 
   /** Who is to lose an entry for this one, of this share, to come in. */
-  #victim(entry: AccessEntry, share: Share, own: Evictable): Evictable {
+  #victim(entry: AccessEntry, share: TenantShare, own: EvictableEntries): EvictableEntries {
     const { standing } = entry
     if (this.#unattributed.waiting > 0 || share === this.#unattributed) return this.#unattributed.firm
     if (standing !== 'loose' && this.#loose > 0) return this.#heaviestLoose.find()?.loose ?? own
@@ -195,7 +195,7 @@ export class FairQueue {
     return standing === 'held' || heaviest.size > share.waiting ? heaviest : own
   }
 
-  #leave(entry: AccessEntry, share: Share): void {
+  #leave(entry: AccessEntry, share: TenantShare): void {
     if (--share.waiting === 0 && share !== this.#unattributed) this.#active--
     this.#size--
     this.#bytes -= entry.bytes
@@ -212,6 +212,6 @@ export class FairQueue {
 }
 
 /** Where it stands; a held entry is in no list. */
-function listOf(entry: AccessEntry, share: Share): Evictable {
+function listOf(entry: AccessEntry, share: TenantShare): EvictableEntries {
   return entry.standing === 'loose' ? share.loose : share.firm
 }

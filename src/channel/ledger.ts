@@ -1,6 +1,6 @@
 import { WatchedCount } from '../lib/promised-bound.ts'
 import { droppedOf } from '../model/audit/audit-batch.ts'
-import { Share } from './tenant-share.ts'
+import { TenantShare } from './tenant-share.ts'
 
 /**
  * Why an entry was not stored. `channel_full`: the channel's bound in entries or bytes was reached. `rejected`: it could
@@ -38,11 +38,11 @@ export interface Account {
   /** The part of `dropped` that is in no ledger row, and in no batch in hand, yet. */
   readonly unreported: DropCounts
   /** The tenant's part of the channel's queue; the channel's own. */
-  readonly share: Share
+  readonly queueShare: TenantShare
 }
 
 /** The sums over all tenants, plain numbers. */
-export type LedgerTotals = Omit<Account, 'tenant' | 'unreported' | 'share'>
+export type LedgerTotals = Omit<Account, 'tenant' | 'unreported' | 'queueShare'>
 
 /**
  * Who accepted, stored and lost how many entries, by tenant; shared by the channel (accepts, drops) and the writer (settles).
@@ -225,6 +225,6 @@ function openAccount(tenant: string): Account {
     buffered: 0,
     dropped: { channel_full: 0, rejected: 0, shutdown: 0 },
     unreported: { channel_full: 0, rejected: 0, shutdown: 0 },
-    share: new Share(),
+    queueShare: new TenantShare(),
   }
 }

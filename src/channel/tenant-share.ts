@@ -27,7 +27,7 @@ class EntryList {
 }
 
 /** Entries of one tenant that may be displaced. */
-export class Evictable {
+export class EvictableEntries {
   size = 0
   /** Successful reads: the first to go. */
   readonly #bulk = new EntryList()
@@ -58,13 +58,13 @@ export class Evictable {
 }
 
 /** A tenant's part of the queue. Belongs to the tenant's account, so that a push needs one look-up and not two. */
-export class Share {
+export class TenantShare {
   /** Entries in the queue. */
   waiting = 0
   /** Places reserved, whether their entries are still to come or wait in them: entries with the standing `held`. */
   claims = 0
-  readonly firm = new Evictable()
-  readonly loose = new Evictable()
+  readonly firm = new EvictableEntries()
+  readonly loose = new EvictableEntries()
 }
 
 /** What a security responder misses least: a read that succeeded. */

@@ -128,7 +128,7 @@ export class LogCell {
 
   #push(entry: AccessEntry): void {
     const { channel, ledger } = this.log
-    const loose = ledger.account('best_effort').share.loose.size
+    const loose = ledger.account('best_effort').queueShare.loose.size
     channel.push(entry)
     for (const policy of LOG_POLICIES) {
       const tenant = this.tenants[policy]

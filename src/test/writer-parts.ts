@@ -6,7 +6,7 @@ import type { Clock } from '../lib/time/clock.ts'
 import { BatchBuilder, type SealParts } from '../writer/batch/batch-builder.ts'
 import { Channel } from '../channel/channel.ts'
 import { COLUMNS, decodeRow, RowEncoder } from '../writer/batch/encode.ts'
-import { type FailureKind, StoreError } from '../writer/database/failure.ts'
+import { type FailureKind, BatchError } from '../writer/database/failure.ts'
 import { DROP_REASONS, Ledger } from '../channel/ledger.ts'
 
 /** For tests: an instance id. */
@@ -84,11 +84,11 @@ export class FakeStore implements BatchStore {
   /** Bodies as they were sent, by batch number. */
   readonly sent: { number: number; body: string }[] = []
   /** Answers every attempt with this, when set. */
-  failure: StoreError | null = null
+  failure: BatchError | null = null
   /** Answers every attempt with rows with this, when set, though nothing is wrong with them when they are tried out. */
-  refusal: StoreError | null = null
+  refusal: BatchError | null = null
   /** Answers an attempt, or a try-out, by its rows; null: as usual. */
-  judge: ((rows: readonly { path: string; tenant: string }[], isProbe: boolean) => StoreError | null) | null =
+  judge: ((rows: readonly { path: string; tenant: string }[], isProbe: boolean) => BatchError | null) | null =
     null
   /** Each attempt takes this long before it does what it does. */
   slowMs = 0
@@ -155,7 +155,7 @@ export class FakeStore implements BatchStore {
     try {
       this.#commit(batches)
     } catch (error) {
-      if (!(error instanceof StoreError)) throw error
+      if (!(error instanceof BatchError)) throw error
     }
   }
 
@@ -192,8 +192,8 @@ function keyOf({ instance, number }: Batch): string {
 }
 
 /** For tests: a failed attempt. */
-export function failureOf(kind: FailureKind, code: string, line: number | null = null): StoreError {
-  return new StoreError(code, { kind, code, line })
+export function failureOf(kind: FailureKind, code: string, line: number | null = null): BatchError {
+  return new BatchError(code, { kind, code, line })
 }
 
 /** For tests: what COPY text says. */

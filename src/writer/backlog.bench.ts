@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { testDatabase } from '../test/database.ts'
 import { Channel } from '../channel/channel.ts'
-import { StoreError } from './database/failure.ts'
+import { BatchError } from './database/failure.ts'
 import { Ledger } from '../channel/ledger.ts'
 import { Spill } from './spill/spill.ts'
 import { benchEntry } from '../test/bench.ts'
@@ -167,7 +167,7 @@ async function spillBacklog(directory: string): Promise<void> {
   const logger = { info: () => {}, warn: () => {}, error: () => {} }
   const instance = randomUUID()
   const away = async (): Promise<never> => {
-    throw new StoreError('away', { code: 'ECONNREFUSED', kind: 'retry' })
+    throw new BatchError('away', { code: 'ECONNREFUSED', kind: 'retry' })
   }
   const writer = new Writer({
     channel,

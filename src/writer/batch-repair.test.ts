@@ -2,38 +2,38 @@ import fc from 'fast-check'
 import t from 'tap'
 import type { Batch } from './batch/batch.ts'
 import { Ledger } from '../channel/ledger.ts'
-import { Link } from './database/database-turns.ts'
-import { Mender } from './batch-repair.ts'
+import { DatabaseTurns } from './database/database-turns.ts'
+import { BatchRepair } from './batch-repair.ts'
 import { entryOf, failureOf, FakeClock, FakeStore, sealedBatch } from '../test/writer-parts.ts'
 import { WriterCounters } from './writer-stats.ts'
 import { WriterLog } from './writer-log.ts'
 
-/** A mender before a Postgres that names no row, and what it takes to store a batch of these paths. */
+/** A repair before a Postgres that names no row, and what it takes to store a batch of these paths. */
 async function mendAll(paths: readonly string[], prepare: (store: FakeStore) => void = () => {}) {
   const clock = new FakeClock()
   const store = new FakeStore(clock)
   store.isBlind = true
   prepare(store)
-  const link = new Link(store)
+  const database = new DatabaseTurns(store)
   const logger = { info() {}, warn() {}, error() {} }
-  const mender = new Mender({
+  const repair = new BatchRepair({
     ensurePartitions: async () => {},
     ledger: new Ledger(),
     counters: new WriterCounters(),
     clock,
     log: new WriterLog(logger, clock),
-    link,
+    database,
   })
-  mender.begin()
+  repair.beginBatch()
   let batch: Batch | null = sealedBatch(paths.map((path) => entryOf({ path })))
   let waits = 0
   for (let attempts = 1; ; attempts++) {
-    const outcome = await link.store('live', batch)
+    const outcome = await database.store('live', batch)
     if ('state' in outcome) return { store, attempts, waits, batch }
-    const mended = await mender.mend(batch, outcome)
+    const mended = await repair.mend(batch, outcome)
     if (mended === null) {
       waits++
-      mender.renew()
+      repair.afterBackOff()
       if (waits > 1000) throw new Error('it never ends')
     }
     batch = mended ?? batch

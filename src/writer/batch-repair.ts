@@ -1,11 +1,11 @@
 import { unreachable } from '../lib/unreachable.ts'
 import type { AccessEntry } from '../model/access-entry.ts'
-import { type Batch, cutAllRows, cutRow, firstRows, type QuarantinedRow } from './batch/batch.ts'
+import { type Batch, cutAllRows, cutRow, firstRows, type RefusedRow } from './batch/batch.ts'
 import type { Clock } from '../lib/time/clock.ts'
-import type { StoreError } from './database/failure.ts'
+import type { BatchError } from './database/failure.ts'
 import type { Ledger } from '../channel/ledger.ts'
-import type { Link } from './database/database-turns.ts'
-import { tryRow } from './database/try-row.ts'
+import type { DatabaseTurns } from './database/database-turns.ts'
+import { probeRow } from './database/probe-row.ts'
 import type { WriterCounters } from './writer-stats.ts'
 import type { WriterLog } from './writer-log.ts'
 
@@ -38,14 +38,14 @@ const WAITS = /^(40...|55P03|57014)$/
  * the beginning is refused is the one. That takes 1 + log2(rows) attempts for each such row, and is right also when a row is
  * refused only because of another one before it.
  */
-export class Mender {
+export class BatchRepair {
   readonly #ensurePartitions: (days: readonly string[]) => Promise<void>
   readonly #ledger: Ledger
   readonly #counters: WriterCounters
   readonly #clock: Clock
   readonly #log: WriterLog
   readonly #isReplay: boolean
-  readonly #link: Link
+  readonly #database: DatabaseTurns
   #partitionFailures = 0
   #arePartitionsMade = false
   #cuts = 0
@@ -61,7 +61,7 @@ export class Mender {
     readonly counters: WriterCounters
     readonly clock: Clock
     readonly log: WriterLog
-    readonly link: Link
+    readonly database: DatabaseTurns
     /** Batches behind this one are not kept waiting for ever. */
     readonly isReplay?: boolean
   }) {
@@ -70,12 +70,12 @@ export class Mender {
     this.#counters = parts.counters
     this.#clock = parts.clock
     this.#log = parts.log
-    this.#link = parts.link
+    this.#database = parts.database
     this.#isReplay = parts.isReplay ?? false
   }
 
   /** The batch to send at once in place of the failed one, of the same number; null when only waiting is left. */
-  async mend(batch: Batch, failure: StoreError): Promise<Batch | null> {
+  async mend(batch: Batch, failure: BatchError): Promise<Batch | null> {
     switch (failure.kind) {
       case 'missing_partition':
         if (await this.#makePartitions(batch.days)) return batch
@@ -95,17 +95,17 @@ export class Mender {
     }
   }
 
-  /** To be called when a batch is begun. */
-  begin(): void {
+  /** To be called before the first attempt of a batch. */
+  beginBatch(): void {
     this.#blindRejections = 0
     this.#partitionFailures = 0
     this.#found = 0
     this.#blamed = { line: 0, code: '', times: 0 }
-    this.renew()
+    this.afterBackOff()
   }
 
   /** To be called after each back-off: what was tried in vain may be tried again. */
-  renew(): void {
+  afterBackOff(): void {
     this.#arePartitionsMade = false
     this.#cuts = 0
     this.#probes = 0
@@ -115,8 +115,8 @@ export class Mender {
   /** Whether the database takes a row of our own at present. Asked once between two back-offs. */
   async takesOthers(batch: Batch): Promise<boolean> {
     const sender = this.#isReplay ? 'replay' : 'live'
-    this.#takesOthers ??= this.#link
-      .probe(sender, tryRow(batch, this.#clock.nowMs()))
+    this.#takesOthers ??= this.#database
+      .probe(sender, probeRow(batch, this.#clock.nowMs()))
       .then((refusal) => refusal === null)
     return await this.#takesOthers
   }
@@ -149,13 +149,13 @@ export class Mender {
     }
   }
 
-  async #cutSuspect(batch: Batch, failure: StoreError): Promise<Batch | null> {
+  async #cutSuspect(batch: Batch, failure: BatchError): Promise<Batch | null> {
     if (failure.isOfConnection || batch.entries === 0 || !(await this.takesOthers(batch))) return null
     return await this.#cut(batch, failure)
   }
 
   /** A row at which every attempt was broken off, while others are taken: a trigger that waits for ever, say. */
-  async #cutBlamed(batch: Batch, failure: StoreError): Promise<Batch | null> {
+  async #cutBlamed(batch: Batch, failure: BatchError): Promise<Batch | null> {
     const { line, code } = failure
     if (line === null || !WAITS.test(code)) return null
     const isSame = line === this.#blamed.line && code === this.#blamed.code
@@ -165,7 +165,7 @@ export class Mender {
     return cut === null ? null : this.#afterCut(cut, failure)
   }
 
-  async #cut(batch: Batch, failure: StoreError): Promise<Batch | null> {
+  async #cut(batch: Batch, failure: BatchError): Promise<Batch | null> {
     if (this.#cuts >= MAX_CUTS) return null
     const named = failure.line === null ? null : cutRow(batch, failure.line, failure)
     if (named !== null) return this.#afterCut(named, failure)
@@ -182,7 +182,7 @@ export class Mender {
     return ++this.#blindRejections < MAX_BLIND_REJECTIONS ? null : this.cutAll(batch, failure)
   }
 
-  #afterCut(cut: { batch: Batch; row: QuarantinedRow }, { code }: StoreError): Batch {
+  #afterCut(cut: { batch: Batch; row: RefusedRow }, { code }: BatchError): Batch {
     this.#cuts++
     this.#counters.rejected++
     this.#log.rejected(cut.row, code)
@@ -190,15 +190,15 @@ export class Mender {
   }
 
   /** The first row that is refused together with those before it; `none`: all are taken, so it is not a row's fault. */
-  async #find(batch: Batch): Promise<{ line: number; refusal: StoreError } | 'none' | 'unknown'> {
+  async #find(batch: Batch): Promise<{ line: number; refusal: BatchError } | 'none' | 'unknown'> {
     // All before `taken` are taken, not all before `refused` are.
     let taken = 0
     let refused = batch.entries
     if (this.#probes + 1 + Math.ceil(Math.log2(refused)) > MAX_PROBES) return 'unknown'
-    let refusal: StoreError | null = null
+    let refusal: BatchError | null = null
     for (let tried = refused; refusal === null || refused - taken > 1; tried = (taken + refused) >> 1) {
       this.#probes++
-      const outcome = await this.#link.probe(this.#isReplay ? 'replay' : 'live', firstRows(batch, tried))
+      const outcome = await this.#database.probe(this.#isReplay ? 'replay' : 'live', firstRows(batch, tried))
       if (outcome === null && tried === batch.entries) return 'none'
       if (outcome === null) taken = tried
       else if (isOfRows(outcome)) {
@@ -211,14 +211,14 @@ export class Mender {
   }
 
   /** The batch with all its rows in quarantine. */
-  cutAll(batch: Batch, failure: StoreError): Batch {
+  cutAll(batch: Batch, failure: BatchError): Batch {
     this.#counters.rejected += batch.entries
     this.#log.rejectedWhole(batch, failure.code)
     return cutAllRows(batch, failure)
   }
 }
 
-function isOfRows({ kind, isOfConnection, line }: StoreError): boolean {
+function isOfRows({ kind, isOfConnection, line }: BatchError): boolean {
   if (isOfConnection) return false
   return kind === 'rejected' || kind === 'suspect' || (kind === 'unusable' && line !== null)
 }

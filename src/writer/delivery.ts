@@ -2,11 +2,11 @@ import { backoffMs } from '../lib/time/backoff.ts'
 import type { FlushTrigger } from '../model/stats.ts'
 import { type Batch, quarantinedByTenant, type StoreResult } from './batch/batch.ts'
 import type { Clock } from '../lib/time/clock.ts'
-import type { StoreError } from './database/failure.ts'
+import type { BatchError } from './database/failure.ts'
 import type { Ledger } from '../channel/ledger.ts'
-import type { Link } from './database/database-turns.ts'
-import type { Mender } from './batch-repair.ts'
-import { Prober } from './database/prober.ts'
+import type { DatabaseTurns } from './database/database-turns.ts'
+import type { BatchRepair } from './batch-repair.ts'
+import { DatabaseProbe } from './database/database-probe.ts'
 import type { Spill } from './spill/spill.ts'
 import type { Spilled } from './spill/spill.ts'
 import type { WriterCounters } from './writer-stats.ts'
@@ -26,8 +26,8 @@ const POLL_MS = 100
 const REFUSED_MS = 500
 
 export interface DeliveryParts {
-  readonly link: Link
-  readonly mender: Mender
+  readonly database: DatabaseTurns
+  readonly repair: BatchRepair
   readonly spill: Spill | null
   /** Settles a batch that was spilled while its COPY was under way, when that COPY has succeeded after all. */
   readonly settleSpilled: (spilled: Spilled, batch: Batch) => void
@@ -67,12 +67,12 @@ export interface DeliveryParts {
 export class Delivery {
   readonly #parts: DeliveryParts
   readonly #clock: Clock
-  readonly #prober: Prober
+  readonly #probe: DatabaseProbe
   #isStopped = false
   #isOverdue = false
   #endWait: (() => void) | null = null
   /** The COPY under way of the batch in hand. */
-  #call: Promise<StoreResult | StoreError> | null = null
+  #call: Promise<StoreResult | BatchError> | null = null
   /** Of the batch in hand: its first failure, and that it was slow. */
   #failedSinceMs = Infinity
   #isSlow = false
@@ -86,8 +86,8 @@ export class Delivery {
   constructor(parts: DeliveryParts) {
     this.#parts = parts
     this.#clock = parts.clock
-    this.#prober = new Prober(parts.link, parts.clock)
-    parts.link.onBack(() => this.#endWait?.())
+    this.#probe = new DatabaseProbe(parts.database, parts.clock)
+    parts.database.onBack(() => this.#endWait?.())
   }
 
   /**
@@ -102,18 +102,18 @@ export class Delivery {
   /** Resolves to true when the batch is stored or spilled; to false when it was stopped, or is overdue and refused by the disk. */
   async deliver(sealed: Batch, trigger: FlushTrigger): Promise<boolean> {
     this.#isRefused = false
-    this.#unsafeFromMs = this.#parts.link.isAway ? this.#clock.nowMs() : Infinity
+    this.#unsafeFromMs = this.#parts.database.isAway ? this.#clock.nowMs() : Infinity
     const isSafe = await this.#deliver(sealed, trigger)
     this.#unsafeFromMs = Infinity
     return isSafe
   }
 
   async #deliver(sealed: Batch, trigger: FlushTrigger): Promise<boolean> {
-    const { mender, counters, options } = this.#parts
+    const { repair, counters, options } = this.#parts
     this.#failedSinceMs = Infinity
     this.#isSlow = false
     this.#isFailureOfDatabase = false
-    mender.begin()
+    repair.beginBatch()
     if (this.#parts.options.isJournal && (await this.#spill(sealed))) return true
     let batch = sealed
     while (!this.#isStopped) {
@@ -133,7 +133,7 @@ export class Delivery {
       if (batch.isFinal && this.#parts.spill === null) return true
       this.#failedSinceMs = Math.min(this.#failedSinceMs, this.#clock.nowMs())
       this.#unsafeFrom(this.#failedSinceMs + options.spillAfterMs)
-      const mended = await mender.mend(batch, outcome)
+      const mended = await repair.mend(batch, outcome)
       if (this.#isStopped) return false
       if (mended === null && (await this.#backOff(outcome, batch))) return true
       counters.retries++
@@ -164,12 +164,12 @@ export class Delivery {
   }
 
   #mustSpill(): boolean {
-    const { spill, link, options, channelFill, waitingSinceMs } = this.#parts
+    const { spill, database, options, channelFill, waitingSinceMs } = this.#parts
     if (spill === null) return false
     if (this.#isOverdue) return true
     const nowMs = this.#clock.nowMs()
     if (nowMs - this.#refusedAtMs < REFUSED_MS) return false
-    if (link.isAway || this.#isSlow || nowMs - this.#failedSinceMs >= options.spillAfterMs) return true
+    if (database.isAway || this.#isSlow || nowMs - this.#failedSinceMs >= options.spillAfterMs) return true
     const fill = channelFill()
     if (fill < FILL_PRESSED) return false
     const hasFailed = this.#failedSinceMs !== Infinity
@@ -177,16 +177,16 @@ export class Delivery {
   }
 
   /** Sends it once; `pressed` when that takes too long for the channel: the call goes on, and a further attempt waits for the same. */
-  async #attempt(batch: Batch): Promise<StoreResult | StoreError | 'pressed'> {
+  async #attempt(batch: Batch): Promise<StoreResult | BatchError | 'pressed'> {
     this.#parts.onAttempt()
-    const call = (this.#call ??= this.#parts.link.store('live', batch))
+    const call = (this.#call ??= this.#parts.database.store('live', batch))
     const outcome = this.#parts.spill === null ? await call : await this.#whileBearable(call)
     if (outcome !== 'pressed') this.#call = null
     return outcome
   }
 
   async #whileBearable<T>(call: Promise<T>): Promise<T | 'pressed'> {
-    const { options, channelFill, link } = this.#parts
+    const { options, channelFill, database } = this.#parts
     const startedAtMs = this.#clock.nowMs()
     let cancel = (): void => {}
     const pressed = new Promise<'pressed'>((resolve) => {
@@ -198,7 +198,7 @@ export class Delivery {
         const isFrozen = silentMs >= options.spillAfterMs * FROZEN_FACTOR
         if (this.#isOverdue || fill >= FILL_URGENT || isPressing || isFrozen) {
           this.#isSlow = true
-          if (!this.#isOverdue) link.lost()
+          if (!this.#isOverdue) database.markAway()
           resolve('pressed')
         } else {
           cancel = this.#clock.after(POLL_MS, look)
@@ -220,7 +220,7 @@ export class Delivery {
   }
 
   async #spill(batch: Batch): Promise<boolean> {
-    const { spill, ledger, link, options, settleSpilled } = this.#parts
+    const { spill, ledger, database, options, settleSpilled } = this.#parts
     const spilled = (await spill?.append(batch, options.isJournal)) ?? null
     if (spilled === null) {
       this.#isRefused = true
@@ -238,8 +238,8 @@ export class Delivery {
       if ('state' in outcome) settleSpilled(spilled, batch)
     })
     this.#call = null
-    if (this.#isFailureOfDatabase) link.lost()
-    this.#prober.look(batch)
+    if (this.#isFailureOfDatabase) database.markAway()
+    this.#probe.probeSoon(batch)
     return true
   }
 
@@ -259,8 +259,8 @@ export class Delivery {
   }
 
   /** Until the wait is over, or the database is back, or the drain begins. Returns whether the batch was spilled meanwhile. */
-  async #backOff(failure: StoreError, batch: Batch): Promise<boolean> {
-    const { options, random, counters, log, mender, spill } = this.#parts
+  async #backOff(failure: BatchError, batch: Batch): Promise<boolean> {
+    const { options, random, counters, log, repair, spill } = this.#parts
     const attempt = counters.consecutiveFailures++
     const waitMs = backoffMs(attempt, options.backoffMinMs, options.backoffMaxMs, random)
     this.#blame(failure, batch)
@@ -271,17 +271,17 @@ export class Delivery {
       if (this.#mustSpill() && (await this.#spill(batch))) return true
       if (await this.#isWaitEnded(spill === null ? leftMs : Math.min(leftMs, POLL_MS))) break
     }
-    mender.renew()
+    repair.afterBackOff()
     return false
   }
 
   /** Away is the connection, or a database that takes nothing. One that takes a row of ours has something against the batch. */
-  #blame(failure: StoreError, batch: Batch): void {
+  #blame(failure: BatchError, batch: Batch): void {
     this.#isFailureOfDatabase = failure.kind !== 'rejected' && failure.kind !== 'missing_partition'
     if (!this.#isFailureOfDatabase || failure.isOfConnection || this.#parts.spill === null) return
     const failedSinceMs = this.#failedSinceMs
     // Not waited for: the batch is on disk in time, whatever the answer.
-    void this.#parts.mender.takesOthers(batch).then((isTaken) => {
+    void this.#parts.repair.takesOthers(batch).then((isTaken) => {
       if (isTaken && failedSinceMs === this.#failedSinceMs) this.#isFailureOfDatabase = false
     })
   }

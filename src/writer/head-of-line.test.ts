@@ -1,21 +1,21 @@
 import t from 'tap'
-import type { StoreError } from './database/failure.ts'
+import type { BatchError } from './database/failure.ts'
 import { TestLog } from '../test/log.ts'
 import { brokenAccounts, entryOf, failureOf } from '../test/writer-parts.ts'
 
 type Rows = readonly { path: string; tenant: string }[]
 
 /** Refuses each row of this path, and says which it is, or does not. */
-function refuses(path: string, kind: StoreError['kind'], code: string, isNamed = true) {
-  return (rows: Rows): StoreError | null => {
+function refuses(path: string, kind: BatchError['kind'], code: string, isNamed = true) {
+  return (rows: Rows): BatchError | null => {
     const at = rows.findIndex((row) => row.path === path)
     return at === -1 ? null : failureOf(kind, code, isNamed ? at + 1 : null)
   }
 }
 
 /** Has something against a batch with this path, though all of its rows are taken when they are tried out. */
-function fails(path: string, failure: StoreError) {
-  return (rows: Rows, isProbe: boolean): StoreError | null =>
+function fails(path: string, failure: BatchError) {
+  return (rows: Rows, isProbe: boolean): BatchError | null =>
     !isProbe && rows.some((row) => row.path === path) ? failure : null
 }
 

@@ -6,7 +6,7 @@ import type { Clock } from '../lib/time/clock.ts'
 import type { Collector } from './collector.ts'
 import { RowEncoder } from './batch/encode.ts'
 import type { Ledger } from '../channel/ledger.ts'
-import type { Mender } from './batch-repair.ts'
+import type { BatchRepair } from './batch-repair.ts'
 import { RowBuffer } from './batch/row-buffer.ts'
 import type { WriterCounters } from './writer-stats.ts'
 
@@ -14,7 +14,7 @@ export interface SealerParts {
   readonly source: EntrySource
   readonly collector: Collector
   readonly ledger: Ledger
-  readonly mender: Mender
+  readonly repair: BatchRepair
   readonly counters: WriterCounters
   readonly clock: Clock
   readonly instance: string
@@ -111,7 +111,7 @@ export class Sealer {
   }
 
   #takeSlice(builder: BatchBuilder): 'more' | 'empty' | 'full' {
-    return builder.takeSlice(this.#parts.source, (entry) => this.#parts.mender.unfit(entry))
+    return builder.takeSlice(this.#parts.source, (entry) => this.#parts.repair.unfit(entry))
   }
 
   #beginLife(instance: string): void {

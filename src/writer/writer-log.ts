@@ -1,7 +1,7 @@
-import type { Batch, QuarantinedRow } from './batch/batch.ts'
+import type { Batch, RefusedRow } from './batch/batch.ts'
 import type { Clock } from '../lib/time/clock.ts'
 import type { LogLines } from '../lib/log-lines.ts'
-import type { StoreError } from './database/failure.ts'
+import type { BatchError } from './database/failure.ts'
 
 type Line = 'failing' | 'partitions' | 'rejected' | 'mismatch'
 
@@ -29,7 +29,7 @@ export class WriterLog {
   }
 
   /** The batch in hand was not stored and waits for `waitMs`. */
-  failing(failure: StoreError, fields: { batch: number; attempt: number; waitMs: number }): void {
+  failing(failure: BatchError, fields: { batch: number; attempt: number; waitMs: number }): void {
     const state = `${failure.kind} ${failure.code}`
     const isNews = state !== this.#failure
     this.#failure = state
@@ -66,7 +66,7 @@ export class WriterLog {
   }
 
   /** A row was cut out of its batch, or could not be encoded. */
-  rejected(row: Pick<QuarantinedRow, 'tenant' | 'seq'>, code: string): void {
+  rejected(row: Pick<RefusedRow, 'tenant' | 'seq'>, code: string): void {
     this.#rejected++
     if (!this.#may('rejected')) return
     this.#logger.error(
@@ -113,6 +113,6 @@ export class WriterLog {
   }
 }
 
-function causeMessage(failure: StoreError): string {
+function causeMessage(failure: BatchError): string {
   return failure.cause instanceof Error ? failure.cause.message : failure.message
 }

@@ -1,11 +1,11 @@
-import type { FlushTrigger, WriterStats as PublicStats } from '../model/stats.ts'
+import type { FlushTrigger, WriterStats } from '../model/stats.ts'
 import type { Batch, StoreResult } from './batch/batch.ts'
 import { DecayingRate } from '../lib/decaying-rate.ts'
 import { DurationHistogram } from '../lib/duration-histogram.ts'
 import type { SpoolStats } from '../spool/spool-stats.ts'
 
 /** The writer's numbers since its start, for metrics and health. */
-export interface WriterStats extends PublicStats {
+export interface WriterReport extends WriterStats {
   /** Batches, and rows, stored. */
   readonly batches: number
   readonly entries: number
@@ -68,11 +68,11 @@ export class WriterCounters {
   /** The numbers at this moment, together with those that are the writer's state. */
   read(
     state: Pick<
-      WriterStats,
+      WriterReport,
       'mode' | 'oldestUnflushedAgeMs' | 'inHandEntries' | 'isAway' | 'isDropping' | 'spill'
     >,
     nowMs: number,
-  ): WriterStats {
+  ): WriterReport {
     const { batches, entries, bytes, retries, alreadyStored, rejected, rowMismatches, foreign } = this
     const { consecutiveFailures, lastErrorCode, quarantined, replayed } = this
     const counts = { batches, entries, bytes, retries, alreadyStored, rejected, rowMismatches, foreign }

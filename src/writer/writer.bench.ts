@@ -8,7 +8,7 @@ import { ensurePartitions } from '../store/entries/partitions.ts'
 import { testDatabase } from '../test/database.ts'
 import { Channel } from '../channel/channel.ts'
 import { CopyConnection } from './database/copy.ts'
-import { StoreError } from './database/failure.ts'
+import { BatchError } from './database/failure.ts'
 import { Ledger } from '../channel/ledger.ts'
 import { Spill } from './spill/spill.ts'
 import { benchEntry } from '../test/bench.ts'
@@ -65,7 +65,7 @@ async function run(t: Test, target: DatabaseTarget, mode: (typeof MODES)[number]
   const connection = new CopyConnection(target, { copyTimeoutMs: 10_000 })
   let isAway = mode === 'outage'
   const away = async (): Promise<never> => {
-    throw new StoreError('away', { code: 'ECONNREFUSED', kind: 'retry' })
+    throw new BatchError('away', { code: 'ECONNREFUSED', kind: 'retry' })
   }
   const logger = { info: () => {}, warn: () => {}, error: () => {} }
   const instance = randomUUID()

@@ -10,14 +10,14 @@ import { Delivery } from './delivery.ts'
 import { DropLog } from './watch/drop-log.ts'
 import { FlushWaiters } from './flush-waiters.ts'
 import type { Ledger } from '../channel/ledger.ts'
-import { Link, type Sender } from './database/database-turns.ts'
-import { Mender } from './batch-repair.ts'
+import { DatabaseTurns, type Sender } from './database/database-turns.ts'
+import { BatchRepair } from './batch-repair.ts'
 import { Replayer } from './spill/replayer.ts'
 import { type Life, Sealer } from './sealer.ts'
 import type { Spill } from './spill/spill.ts'
 import type { WatchedLoop } from './watch/watchdog.ts'
 import { WriterLog } from './writer-log.ts'
-import { WriterCounters, type WriterStats } from './writer-stats.ts'
+import { WriterCounters, type WriterReport } from './writer-stats.ts'
 
 export interface WriterOptions {
   /** A batch is begun as soon as this many entries wait … */
@@ -95,7 +95,7 @@ const STOPPED = 'the writer stopped before all was stored'
  *              ends the chain; what is spilled is replayed as long as the database is there.
  * stopped      Nothing is in hand, nothing waits: all is stored, on disk, or counted as dropped. The channel drops what comes.
  *
- * Beside it the replay (see Replayer), which shares the way to the database (see Link). Without failure there is nothing
+ * Beside it the replay (see Replayer), which shares the way to the database (see DatabaseTurns). Without failure there is nothing
  * to replay and no file is touched. With a journal the writer's batches go to disk, and the replay is what stores them.
  *
  * The digest of each batch is chained to that of the one before it, stored or not: it is fixed when the batch is sealed.
@@ -107,7 +107,7 @@ export class Writer {
   readonly #source: EntrySource
   readonly #collector: Collector
   readonly #ledger: Ledger
-  readonly #link: Link
+  readonly #database: DatabaseTurns
   readonly #spill: Spill | null
   readonly #clock: Clock
   readonly #sealer: Sealer
@@ -115,7 +115,7 @@ export class Writer {
   readonly #lives: Set<string>
   readonly #log: WriterLog
   readonly #dropLog: DropLog
-  readonly #mender: Mender
+  readonly #repair: BatchRepair
   readonly #delivery: Delivery
   readonly #replayer: Replayer | null
   readonly #counters = new WriterCounters()
@@ -154,10 +154,10 @@ export class Writer {
     this.#log = log
     const cause = () => ({ database: counters.lastErrorCode, disk: spill?.stats.lastErrorCode ?? null })
     this.#dropLog = new DropLog({ ledger, clock: time, logger: parts.logger, cause })
-    const link = (this.#link = new Link(parts.store, onStep, () => parts.contact?.heard()))
-    const mending = { ensurePartitions, ledger, counters, clock, log, link }
-    this.#mender = new Mender(mending)
-    const shared = { link, ledger, counters, log, clock, random }
+    const database = (this.#database = new DatabaseTurns(parts.store, onStep, () => parts.contact?.heard()))
+    const repairParts = { ensurePartitions, ledger, counters, clock, log, database }
+    this.#repair = new BatchRepair(repairParts)
+    const shared = { database, ledger, counters, log, clock, random }
     this.#replayer =
       spill === null
         ? null
@@ -165,7 +165,7 @@ export class Writer {
             ...shared,
             clock: steppingClock(time, () => onStep('replay')),
             spill,
-            mender: new Mender({ ...mending, isReplay: true }),
+            repair: new BatchRepair({ ...repairParts, isReplay: true }),
             options: { ...options, journal: isJournal ? options : null },
             isPressed: () => channelFill() >= 1 / 2,
             isOurs: (id) => this.#lives.has(id),
@@ -181,7 +181,7 @@ export class Writer {
       source: parts.channel,
       collector: this.#collector,
       ledger,
-      mender: this.#mender,
+      repair: this.#repair,
       counters,
       clock,
       instance,
@@ -190,7 +190,7 @@ export class Writer {
     this.#delivery = new Delivery({
       ...shared,
       spill,
-      mender: this.#mender,
+      repair: this.#repair,
       settleSpilled: (spilled, batch) => this.#replayer?.settle(spilled, batch),
       options: { ...options, spillAfterMs: options.spillAfterMs ?? SPILL_AFTER_MS, isJournal },
       channelFill,
@@ -237,14 +237,14 @@ export class Writer {
   }
 
   /** A copy of the numbers at this moment. */
-  get stats(): WriterStats {
+  get stats(): WriterReport {
     const sinceMs = Math.min(this.#inHandSinceMs, this.#collector.waitingSinceMs)
     const state = {
       // The loop waits in the same place for the first entry and for the next.
       mode: this.#mode === 'collecting' && !this.#collector.isPending ? 'idle' : this.#mode,
       oldestUnflushedAgeMs: sinceMs === Infinity ? 0 : Math.max(0, this.#clock.nowMs() - sinceMs),
       inHandEntries: this.#inHand?.entries ?? 0,
-      isAway: this.#link.isAway,
+      isAway: this.#database.isAway,
       isDropping: this.#dropLog.isDropping,
       spill: this.#spill?.stats ?? null,
     }
@@ -306,7 +306,7 @@ export class Writer {
     const batch = await this.#sealer.seal(isFinal, () => this.#isStopped)
     if (batch === null) return
     this.#inHand = batch
-    void this.#sealer.encodeAhead(() => this.#inHand === batch && !this.#isStopped && !this.#link.isAway)
+    void this.#sealer.encodeAhead(() => this.#inHand === batch && !this.#isStopped && !this.#database.isAway)
     const isSafe = await this.#delivery.deliver(batch, trigger)
     if (this.#isStopped) return
     if (!isSafe) return this.#abandon()
@@ -351,7 +351,7 @@ export class Writer {
     this.#source.close()
     if (this.#source.lastSeq > 0) await this.#copy('drain', true)
     if (this.#isStopped) return
-    if (this.#replayer !== null && !this.#isOverdue && !this.#link.isAway) {
+    if (this.#replayer !== null && !this.#isOverdue && !this.#database.isAway) {
       this.#replayer.finish()
       const ended = new Promise<void>((resolve) => {
         this.#endReplay = resolve
@@ -360,8 +360,8 @@ export class Writer {
     }
     if (this.#isStopped) return
     this.#stop()
-    if (this.#link.isAway || this.#isOverdue) this.#link.destroy()
-    else await this.#link.close()
+    if (this.#database.isAway || this.#isOverdue) this.#database.destroy()
+    else await this.#database.close()
   }
 
   /** draining → stopped: the deadline. What is left, and the disk has not taken, is dropped. */
@@ -370,7 +370,7 @@ export class Writer {
     for (const entries of tenants.values()) this.#lost += entries
     this.#log.lost(this.#lost, tenants, this.#inHand?.entries ?? 0)
     this.#stop()
-    this.#link.destroy()
+    this.#database.destroy()
   }
 
   #stop(): void {

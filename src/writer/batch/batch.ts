@@ -42,7 +42,7 @@ export interface Batch {
   /** Distinct minutes since the epoch in which the rows' requests started. */
   readonly minutes: readonly number[]
   /** Rows that were cut out: they go to quarantine in the transaction that stores the others. */
-  readonly quarantined: readonly QuarantinedRow[]
+  readonly quarantined: readonly RefusedRow[]
   /** COPY text, a newline after each row. */
   readonly body: Buffer
 }
@@ -55,7 +55,7 @@ export interface StoreResult {
   readonly rows: number
   /**
    * The number was somebody else's: another life goes by our instance's id, or has. The batch is stored under an id of its own
-   * (see asOwnLife).
+   * (see asSeparateLife).
    */
   readonly isForeign?: boolean
 }
@@ -64,7 +64,7 @@ export interface StoreResult {
 export interface BatchStore {
   /**
    * Resolves when the batch is committed, and with it those of `more`, all or none. Rejects, within a bounded time, with a
-   * StoreError when it is not, or when that is not known. One call at a time. With `more`, `already_stored` says it of one
+   * BatchError when it is not, or when that is not known. One call at a time. With `more`, `already_stored` says it of one
    * of them at least, and that nothing was done: the caller sends them one by one.
    */
   store(batch: Batch, more?: readonly Batch[]): Promise<StoreResult>
@@ -82,7 +82,7 @@ export interface BatchStore {
 }
 
 /** A row that Postgres refused, and why. */
-export interface QuarantinedRow {
+export interface RefusedRow {
   readonly tenant: string
   readonly seq: number
   /** The row as it was sent, without its newline. */
@@ -94,14 +94,14 @@ export interface QuarantinedRow {
 }
 
 /** Why a row is refused. */
-export type Refusal = Pick<QuarantinedRow, 'code' | 'detail'>
+export type RowRefusal = Pick<RefusedRow, 'code' | 'detail'>
 
 /** The batch with its row `line`, counted from 1 as Postgres does, in quarantine, and that row; null when it has no such row. */
 export function cutRow(
   batch: Batch,
   line: number,
-  { code, detail }: Refusal,
-): { batch: Batch; row: QuarantinedRow } | null {
+  { code, detail }: RowRefusal,
+): { batch: Batch; row: RefusedRow } | null {
   if (line < 1 || line > batch.entries) return null
   // A newline within a value is escaped, so every raw newline ends a row.
   let start = 0
@@ -133,7 +133,7 @@ export function firstRows(batch: Batch, entries: number): Batch {
 }
 
 /** The batch with all its rows in quarantine; its ledger row is still to be written. */
-export function cutAllRows(batch: Batch, { code, detail }: Refusal): Batch {
+export function cutAllRows(batch: Batch, { code, detail }: RowRefusal): Batch {
   const texts = batch.body.toString().split('\n').slice(0, -1)
   const rows = texts.map((text) => {
     const fields = decodeRow(text)

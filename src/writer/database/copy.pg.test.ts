@@ -178,7 +178,7 @@ t.test('COPY', async (t) => {
       const failed = patient.store(batchOf([today()])).catch((error: unknown) => error)
       await accepted
       patient.destroy()
-      t.match(await failed, { name: 'StoreError', kind: 'retry' })
+      t.match(await failed, { name: 'BatchError', kind: 'retry' })
     },
   )
 

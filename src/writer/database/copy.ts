@@ -7,8 +7,8 @@ import { sessionStatement } from '../../model/session-settings.ts'
 import type { Batch, BatchStore, StoreResult } from '../batch/batch.ts'
 import { batchStatement, COPY_STATEMENT, isOfCount, PREPARE_COUNT } from './batch-statement.ts'
 import { CopyRun } from './copy-run.ts'
-import { isNumberTaken, isWordOfEnd, skippedRows, StoreError, toStoreError } from './failure.ts'
-import { asOwnLife } from '../batch/own-life.ts'
+import { isNumberTaken, isWordOfEnd, skippedRows, BatchError, toBatchError } from './failure.ts'
+import { asSeparateLife } from '../batch/separate-life.ts'
 
 /** Longest wait for a polite end of the connection. */
 const CLOSE_TIMEOUT_MS = 1000
@@ -50,7 +50,7 @@ export class CopyConnection implements BatchStore {
       const rows = await this.#use((session) => session.copy([batch, ...more]))
       return { state: 'stored', rows }
     } catch (error) {
-      if (!isNumberTaken(error)) throw toStoreError(error)
+      if (!isNumberTaken(error)) throw toBatchError(error)
       if (more.length > 0) return { state: 'already_stored', rows: batch.entries }
     }
     return await this.#settleNumber(batch)
@@ -59,12 +59,12 @@ export class CopyConnection implements BatchStore {
   /** Of a batch whose number is taken: by itself, or by the batch of another life under our id. */
   async #settleNumber(batch: Batch): Promise<StoreResult> {
     if ((await this.storedAmong([batch])).has(batch)) return { state: 'already_stored', rows: batch.entries }
-    const own = asOwnLife(batch)
+    const own = asSeparateLife(batch)
     try {
       const rows = await this.#use((session) => session.copy([own]))
       return { state: 'stored', rows, isForeign: true }
     } catch (error) {
-      if (!isNumberTaken(error)) throw toStoreError(error)
+      if (!isNumberTaken(error)) throw toBatchError(error)
       return { state: 'already_stored', rows: batch.entries, isForeign: true }
     }
   }
@@ -75,7 +75,7 @@ export class CopyConnection implements BatchStore {
       const digests = await this.#use((session) => session.storedDigests(batches))
       return new Set(batches.filter(({ number, digest }) => isDigestOf(digests.get(number), digest)))
     } catch (error) {
-      throw toStoreError(error)
+      throw toBatchError(error)
     }
   }
 
@@ -84,7 +84,7 @@ export class CopyConnection implements BatchStore {
     try {
       await this.#use((session) => session.tryOut(batch))
     } catch (error) {
-      throw toStoreError(error)
+      throw toBatchError(error)
     }
   }
 
@@ -187,7 +187,7 @@ class Session {
     try {
       await this.#bounded('COPY', run.ended)
     } catch (error) {
-      throw isWordOfEnd(error) ? toStoreError(error, await this.#isEnded()) : error
+      throw isWordOfEnd(error) ? toBatchError(error, await this.#isEnded()) : error
     }
     return await run.ended
   }
@@ -260,12 +260,12 @@ class Session {
     let onClose: (() => void) | undefined
     const interrupted = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
-        reject(new StoreError(`${what} took longer than ${timeoutMs} ms`, { code: 'timeout', kind: 'retry' }))
+        reject(new BatchError(`${what} took longer than ${timeoutMs} ms`, { code: 'timeout', kind: 'retry' }))
         this.destroy()
       }, timeoutMs)
       onClose = () => {
         // Later than pg's own error, which says more.
-        setImmediate(reject, new StoreError(`${what}: connection closed`, { code: 'closed', kind: 'retry' }))
+        setImmediate(reject, new BatchError(`${what}: connection closed`, { code: 'closed', kind: 'retry' }))
       }
       this.#socket.once('close', onClose)
     })

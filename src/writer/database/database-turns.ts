@@ -1,15 +1,14 @@
 import type { Batch, BatchStore, StoreResult } from '../batch/batch.ts'
-import { type StoreError, toStoreError } from './failure.ts'
+import { type BatchError, toBatchError } from './failure.ts'
 
-/** Who wants to send: a batch that was just sealed, or one from the spill. */
+/** Where a batch comes from: `live` was just sealed, `replay` was read from the spill. */
 export type Sender = 'live' | 'replay'
 
 /**
- * The way to the database, which both senders share, one call at a time: a live batch never waits for more than one replayed
- * batch, nor a replayed one for more than one live batch. Also knows whether the database is away: from a failure that is told with
- * `lost` to the next success, whoever has it.
+ * Gives the database to one sender at a time, in turns: a live batch never waits for more than one replayed batch, nor a replayed one
+ * for more than one live batch. Also keeps whether the database is away: from a call of `markAway` to the next success of any sender.
  */
-export class Link {
+export class DatabaseTurns {
   readonly #store: BatchStore
   readonly #onStep: (sender: Sender) => void
   readonly #onAnswer: () => void
@@ -22,9 +21,9 @@ export class Link {
   #isAway = false
   #successes = 0
   readonly #onBack: (() => void)[] = []
-  #onPassed: (() => void)[] = []
+  #onCallEnded: (() => void)[] = []
 
-  /** `onStep` is called when a sender gets its turn, and when it has ended; `onAnswer` at each success. */
+  /** `onStep` is called when a sender's turn begins and when it ends; `onAnswer` at each success. */
   constructor(store: BatchStore, onStep: (sender: Sender) => void = () => {}, onAnswer = () => {}) {
     this.#store = store
     this.#onAnswer = onAnswer
@@ -35,7 +34,7 @@ export class Link {
     return this.#isAway
   }
 
-  /** How often the database has done what was asked of it: whoever fails meanwhile has only itself to blame. */
+  /** How many calls have succeeded. When it rises between two failures of a batch, the batch is the cause, not the database. */
   get successes(): number {
     return this.#successes
   }
@@ -45,38 +44,38 @@ export class Link {
     this.#onBack.push(listener)
   }
 
-  /** The database is away: one probe at a time has to find out when it is back. */
-  lost(): void {
+  /** The database takes nothing at present. Senders then ask it with one probe at a time. */
+  markAway(): void {
     this.#isAway = true
   }
 
-  /** The database is there. */
-  found(): void {
+  /** The database answers again. */
+  markBack(): void {
     if (!this.#isAway) return
     this.#isAway = false
     for (const listener of this.#onBack) listener()
   }
 
   /** Waits for its turn, and sends. Never rejects. See BatchStore. */
-  async store(sender: Sender, batch: Batch, more: readonly Batch[] = []): Promise<StoreResult | StoreError> {
+  async store(sender: Sender, batch: Batch, more: readonly Batch[] = []): Promise<StoreResult | BatchError> {
     return await this.#inTurn(sender, () => this.#store.store(batch, more))
   }
 
   /** Waits for its turn, and tries the rows out; null when they would be stored. Never rejects. See BatchStore. */
-  async probe(sender: Sender, batch: Batch): Promise<StoreError | null> {
+  async probe(sender: Sender, batch: Batch): Promise<BatchError | null> {
     return await this.#inTurn(sender, async () => {
       await this.#store.probe(batch)
       return null
     })
   }
 
-  /** Resolves when nothing is under way, or what is has ended: then its sender knows the outcome already. */
-  async passed(): Promise<void> {
-    if (this.#isBusy) await new Promise<void>((resolve) => this.#onPassed.push(resolve))
+  /** Resolves when the call under way has ended and its sender knows the outcome; at once when there is none. */
+  async callEnded(): Promise<void> {
+    if (this.#isBusy) await new Promise<void>((resolve) => this.#onCallEnded.push(resolve))
   }
 
   /** Waits for its turn, and asks. Never rejects. See BatchStore. */
-  async storedAmong(batches: readonly Batch[]): Promise<ReadonlySet<Batch> | StoreError> {
+  async storedAmong(batches: readonly Batch[]): Promise<ReadonlySet<Batch> | BatchError> {
     return await this.#inTurn('replay', () => this.#store.storedAmong(batches))
   }
 
@@ -88,7 +87,7 @@ export class Link {
     this.#store.destroy()
   }
 
-  async #inTurn<T>(sender: Sender, act: () => Promise<T>): Promise<T | StoreError> {
+  async #inTurn<T>(sender: Sender, act: () => Promise<T>): Promise<T | BatchError> {
     if (this.#isBusy) await new Promise<void>((resolve) => this.#waiting.get(sender)?.push(resolve))
     this.#isBusy = true
     this.#last = sender
@@ -97,20 +96,20 @@ export class Link {
       const result = await act()
       this.#successes++
       this.#onAnswer()
-      this.found()
+      this.markBack()
       return result
     } catch (error) {
-      return toStoreError(error)
+      return toBatchError(error)
     } finally {
       this.#onStep(sender)
       this.#passOn()
     }
   }
 
-  /** The turn goes to the other sender when it waits. Busy all the while, so that nobody comes in between. */
+  /** The turn goes to the other sender if that waits. `#isBusy` stays true meanwhile, so that no third call comes in between. */
   #passOn(): void {
-    for (const resolve of this.#onPassed) resolve()
-    this.#onPassed = []
+    for (const resolve of this.#onCallEnded) resolve()
+    this.#onCallEnded = []
     const other = this.#last === 'live' ? 'replay' : 'live'
     const next = this.#waiting.get(other)?.shift() ?? this.#waiting.get(this.#last)?.shift()
     if (next === undefined) this.#isBusy = false

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { projectFolder } from '../../version.ts'
-import { type FailureKind, failureKind, isNumberTaken, KIND_BY_SQLSTATE, toStoreError } from './failure.ts'
+import { type FailureKind, failureKind, isNumberTaken, KIND_BY_SQLSTATE, toBatchError } from './failure.ts'
 
 t.test('docs/errors.md has the table of SQLSTATEs that is in force, and explains each kind', async (t) => {
   const document = readFileSync(join(projectFolder(), 'docs/errors.md'), 'utf8')
@@ -45,7 +45,7 @@ t.test(
 )
 
 t.test('finds the row that Postgres blames, whatever its language', async (t) => {
-  const line = (where: unknown): number | null => toStoreError({ code: '22021', where }).line
+  const line = (where: unknown): number | null => toBatchError({ code: '22021', where }).line
   t.equal(line('COPY access_log, line 3'), 3)
   t.equal(line('COPY access_log, line 12, column status: "x 9"'), 12)
   t.equal(line('COPY access_log, Zeile 7, Spalte path: »line 9«'), 7)
@@ -64,8 +64,8 @@ t.test('takes a duplicate for stored only when it is the ledger that has it', as
 
 t.test('keeps the cause, and leaves an error of its own as it is', async (t) => {
   const cause = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
-  const error = toStoreError(cause)
+  const error = toBatchError(cause)
   t.match(error, { code: 'ECONNREFUSED', kind: 'retry', cause })
-  t.equal(toStoreError(error), error)
-  t.equal(toStoreError('?').code, 'unknown')
+  t.equal(toBatchError(error), error)
+  t.equal(toBatchError('?').code, 'unknown')
 })

@@ -44,8 +44,8 @@ const MAX_DETAIL = 200
 const NUMBER_KEYS = new Set(['access_ledger_pkey', 'quarantine_entry'])
 
 /** An attempt to store a batch that failed, or whose end is not known. */
-export class StoreError extends Error {
-  override readonly name = 'StoreError'
+export class BatchError extends Error {
+  override readonly name = 'BatchError'
   /** SQLSTATE, or the socket's or driver's code (`ECONNREFUSED`), or `timeout`, or `unknown`. */
   readonly code: string
   readonly kind: FailureKind
@@ -97,16 +97,16 @@ export function isWordOfEnd(error: unknown): boolean {
 }
 
 /**
- * The error of a driver as a StoreError; one that is a StoreError already comes back as it is. `isEnd`: the server has ended the connection
+ * The error of a driver as a BatchError; one that is a BatchError already comes back as it is. `isEnd`: the server has ended the connection
  * with it. The row that it then names is the one that it had come to.
  */
-export function toStoreError(error: unknown, isEnd = false): StoreError {
-  if (error instanceof StoreError) return error
+export function toBatchError(error: unknown, isEnd = false): BatchError {
+  if (error instanceof BatchError) return error
   const code = textProperty(error, 'code') || 'unknown'
   // Only what the server sends has one.
   const isOfServer = textProperty(error, 'severity') !== ''
   const line = isEnd ? null : blamedLine(textProperty(error, 'where'))
-  return new StoreError(`access log batch not stored: ${code}`, {
+  return new BatchError(`access log batch not stored: ${code}`, {
     code,
     // A bound of a partition has no name; a CHECK has one: it is an operator's, and the row will never be taken.
     kind:
@@ -127,9 +127,9 @@ export function isNumberTaken(error: unknown): boolean {
 }
 
 /** Rows were taken, and not kept: a trigger or rule of the table skips them. Whose they are has to be found out. */
-export function skippedRows(rows: number | null = null): StoreError {
+export function skippedRows(rows: number | null = null): BatchError {
   const detail = `${rows === null ? '' : `${rows} `}rows skipped by a trigger or rule of the table`
-  return new StoreError(`access log batch not stored: ${detail}`, {
+  return new BatchError(`access log batch not stored: ${detail}`, {
     code: 'skipped',
     kind: 'rejected',
     detail: 'skipped by a trigger or rule of the table',

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { Ledger } from '../../channel/ledger.ts'
-import { Link } from '../database/database-turns.ts'
-import { Mender } from '../batch-repair.ts'
+import { DatabaseTurns } from '../database/database-turns.ts'
+import { BatchRepair } from '../batch-repair.ts'
 import { Replayer } from './replayer.ts'
 import { Spill } from './spill.ts'
 import { MemoryFiles } from '../../test/files.ts'
@@ -38,14 +38,14 @@ function rigOf() {
     clock,
     log: new WriterLog(logger, clock),
   }
-  const link = new Link(new FakeStore(clock))
+  const database = new DatabaseTurns(new FakeStore(clock))
   const replayer = new Replayer({
     isOurs: (id) => id === INSTANCE,
     onForeign: () => {},
     ...shared,
     spill,
-    link,
-    mender: new Mender({ ...shared, link, ensurePartitions: async () => {} }),
+    database,
+    repair: new BatchRepair({ ...shared, database, ensurePartitions: async () => {} }),
     random: () => 0.5,
     options: {
       maxBatchEntries: 50,

@@ -1,10 +1,10 @@
 import { backoffMs } from '../../lib/time/backoff.ts'
 import { type Batch, quarantinedByTenant, type StoreResult } from '../batch/batch.ts'
 import type { Clock } from '../../lib/time/clock.ts'
-import type { StoreError } from '../database/failure.ts'
+import type { BatchError } from '../database/failure.ts'
 import type { Ledger } from '../../channel/ledger.ts'
-import type { Link } from '../database/database-turns.ts'
-import type { Mender } from '../batch-repair.ts'
+import type { DatabaseTurns } from '../database/database-turns.ts'
+import type { BatchRepair } from '../batch-repair.ts'
 import type { Spill } from './spill.ts'
 import type { Spilled } from './spill.ts'
 import type { WriterCounters } from '../writer-stats.ts'
@@ -29,9 +29,9 @@ const POLL_MS = 50
 
 export interface ReplayParts {
   readonly spill: Spill
-  readonly link: Link
+  readonly database: DatabaseTurns
   readonly ledger: Ledger
-  readonly mender: Mender
+  readonly repair: BatchRepair
   readonly counters: WriterCounters
   readonly log: WriterLog
   readonly clock: Clock
@@ -53,7 +53,7 @@ export interface ReplayParts {
 }
 
 /**
- * Stores what is spilled, oldest first, several batches in one transaction where they are small, whenever the link is free. While
+ * Stores what is spilled, oldest first, several batches in one transaction where they are small, whenever the database is free. While
  * the database is away it is a probe: the oldest batches are sent again and again, with back-off, until they are stored. A batch
  * that fails while others are taken is not waited for: it is set aside, and tried again later (see SetAside).
  * A batch that is stored already, by us or by another process, is settled just so.
@@ -65,7 +65,7 @@ export class Replayer {
   #isStopped = false
   #isHurried = false
   #failures = 0
-  /** The batch that fails at present, how often in a row, and when it first did, by the clock and by the link's successes. */
+  /** The batch that fails at present, how often in a row, and when it first did, by the clock and by the database's successes. */
   #failing: {
     segment: Spilled['segment']
     offset: number
@@ -84,13 +84,13 @@ export class Replayer {
     this.#clock = parts.clock
     this.#spill.onPending(() => this.#wake())
     // Somebody else was the probe.
-    parts.link.onBack(() => this.#endWait?.())
+    parts.database.onBack(() => this.#endWait?.())
   }
 
   /** Until `stop` or `finish`. Never rejects. */
   async run(): Promise<void> {
     while (!this.#isStopped) {
-      if (this.#isHurried && (!this.#spill.hasPending || this.#parts.link.isAway)) return
+      if (this.#isHurried && (!this.#spill.hasPending || this.#parts.database.isAway)) return
       if (!this.#spill.hasPending) await this.#rest()
       else if (this.#parts.options.journal === null && this.#parts.isPressed()) await this.#wait(POLL_MS)
       else if (this.#journalDueMs() > 0) await this.#wait(this.#journalDueMs())
@@ -134,7 +134,7 @@ export class Replayer {
   async #replayOldest(): Promise<void> {
     const { maxBatchEntries: entries, maxBatchBytes: bytes } = this.#parts.options
     // A COPY under way may be that of the oldest batch, spilled because it took too long: its outcome first.
-    await this.#parts.link.passed()
+    await this.#parts.database.callEnded()
     await this.#clock.turn()
     if (this.#isStopped) return
     const group = await this.#spill.oldest({ entries, bytes })
@@ -151,7 +151,7 @@ export class Replayer {
     const group = [first, ...more]
     const batches = more.map(({ frame }) => frame.batch)
     const startedAtMs = this.#clock.nowMs()
-    const outcome = await this.#parts.link.store('replay', first.frame.batch, batches)
+    const outcome = await this.#parts.database.store('replay', first.frame.batch, batches)
     if (!('state' in outcome)) {
       // Which of them breaks the connection, if it is one of them, is found one by one.
       if (outcome.isOfConnection && !this.#isItsOwnFault(first, outcome)) await this.#failed(outcome, first)
@@ -164,7 +164,7 @@ export class Replayer {
       for (const each of group) this.settle(each, each.frame.batch)
       return
     }
-    const stored = await this.#parts.link.storedAmong([first.frame.batch, ...batches])
+    const stored = await this.#parts.database.storedAmong([first.frame.batch, ...batches])
     if (!('has' in stored)) return void (await this.#failed(stored, first))
     this.#parts.counters.alreadyStored += stored.size
     for (const each of group) if (stored.has(each.frame.batch)) this.settle(each, each.frame.batch)
@@ -174,21 +174,21 @@ export class Replayer {
 
   /** Until it is stored, whatever has to be mended for that, or the replay is stopped. */
   async #storeOne(spilled: Spilled): Promise<void> {
-    const { mender, link } = this.#parts
+    const { repair, database } = this.#parts
     let { batch } = spilled.frame
-    mender.begin()
+    repair.beginBatch()
     while (!this.#isStopped) {
       const startedAtMs = this.#clock.nowMs()
-      const outcome = await link.store('replay', batch)
+      const outcome = await database.store('replay', batch)
       if ('state' in outcome) {
         this.#count(batch, outcome, startedAtMs)
         this.settle(spilled, batch)
         return
       }
-      const mended = (await mender.mend(batch, outcome)) ?? this.#quarantined(spilled, batch, outcome)
+      const mended = (await repair.mend(batch, outcome)) ?? this.#quarantined(spilled, batch, outcome)
       if (mended === null) {
         if (await this.#failed(outcome, spilled)) return
-        mender.renew()
+        repair.afterBackOff()
       }
       this.#parts.counters.retries++
       batch = mended ?? batch
@@ -207,24 +207,24 @@ export class Replayer {
   }
 
   /** Waits, or sets the batch aside; returns whether it did that. */
-  async #failed(failure: StoreError, spilled: Spilled): Promise<boolean> {
-    const { counters, link, log, mender } = this.#parts
+  async #failed(failure: BatchError, spilled: Spilled): Promise<boolean> {
+    const { counters, database, log, repair } = this.#parts
     const { batch } = spilled.frame
     counters.consecutiveFailures++
     counters.lastErrorCode = failure.code
     const { segment, frame } = spilled
     if (this.#failing?.segment === segment && this.#failing.offset === frame.offset) this.#failing.times++
     else {
-      const [sinceMs, { successes }] = [this.#clock.nowMs(), link]
+      const [sinceMs, { successes }] = [this.#clock.nowMs(), database]
       this.#failing = { segment, offset: frame.offset, times: 1, sinceMs, successes }
     }
-    const takesOthers = !failure.isOfConnection && (await mender.takesOthers(batch))
+    const takesOthers = !failure.isOfConnection && (await repair.takesOthers(batch))
     if (this.#isItsOwnFault(spilled, failure) && this.#spill.setAside(spilled, failure.code) > 0) {
       this.#failing = null
       this.#failures = 0
       return true
     }
-    if (isOfTheDatabase(failure) && !takesOthers) link.lost()
+    if (isOfTheDatabase(failure) && !takesOthers) database.markAway()
     await this.#backOff((waitMs) => {
       log.failing(failure, { batch: batch.number, attempt: this.#failures, waitMs })
     })
@@ -232,21 +232,21 @@ export class Replayer {
   }
 
   /** It has failed again and again, and the database has done other things meanwhile. */
-  #isItsOwnFault(spilled: Spilled, { isOfConnection }: StoreError): boolean {
+  #isItsOwnFault(spilled: Spilled, { isOfConnection }: BatchError): boolean {
     const { segment, frame } = spilled
     const failing = this.#failing
     if (failing === null || failing.segment !== segment || failing.offset !== frame.offset) return false
     const isFailing = failing.times >= (isOfConnection ? MAX_BROKEN : MAX_FAILURES)
     const isChance = isOfConnection && this.#clock.nowMs() - failing.sinceMs < BROKEN_FOR_MS
     if (isChance && this.#spill.timesAside(spilled) === 0) return false
-    return isFailing && this.#parts.link.successes > failing.successes
+    return isFailing && this.#parts.database.successes > failing.successes
   }
 
   /** The batch as the last resort: with all its rows in quarantine; null when it is not yet time for that. */
-  #quarantined(spilled: Spilled, batch: Batch, failure: StoreError): Batch | null {
+  #quarantined(spilled: Spilled, batch: Batch, failure: BatchError): Batch | null {
     if (failure.isOfConnection || DISK.test(failure.code) || batch.entries === 0) return null
     if (this.#spill.timesAside(spilled) < MAX_ASIDE) return null
-    return this.#parts.mender.cutAll(batch, failure)
+    return this.#parts.repair.cutAll(batch, failure)
   }
 
   async #backOff(tell: (waitMs: number) => void): Promise<void> {
@@ -285,6 +285,6 @@ export class Replayer {
 }
 
 /** Not of the rows; whether of the batch, is to be found out. */
-function isOfTheDatabase({ kind }: StoreError): boolean {
+function isOfTheDatabase({ kind }: BatchError): boolean {
   return kind !== 'rejected' && kind !== 'missing_partition'
 }

@@ -10,8 +10,8 @@ import { droppedOf } from '../../model/audit/audit-batch.ts'
  * other's. The new id is told by the batch alone, so that each attempt, after a restart from the spill too, makes the same one,
  * and the ledger lets only one of them store.
  */
-export function asOwnLife(batch: Batch): Batch {
-  const instance = ownId(batch)
+export function asSeparateLife(batch: Batch): Batch {
+  const instance = separateId(batch)
   // A raw tab or newline ends a field or a row, so only the last two fields of a row match.
   const pattern = new RegExp(`\t${batch.instance}\t(\\d+)(\n|$)`, 'g')
   const rename = (text: string): string => text.replace(pattern, `\t${instance}\t$1$2`)
@@ -33,7 +33,7 @@ export function asOwnLife(batch: Batch): Batch {
 }
 
 /** RFC 9562 §5.8: a UUID of version 8, made of a digest. */
-function ownId({ instance, number, digest }: Batch): string {
+function separateId({ instance, number, digest }: Batch): string {
   const hash = createHash('sha256').update(`${instance} ${number} `).update(digest).digest().subarray(0, 16)
   hash[6] = ((hash[6] ?? 0) & 0x0f) | 0x80
   hash[8] = ((hash[8] ?? 0) & 0x3f) | 0x80

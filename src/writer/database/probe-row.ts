@@ -4,10 +4,10 @@ import type { Batch } from '../batch/batch.ts'
 import { RowEncoder } from '../batch/encode.ts'
 
 /**
- * In place of a batch, to be tried out: one row of the gateway's own, as its canaries are. Whether the database takes it tells whose
- * fault it is that it does not take the batch. Nothing of it is ever stored, and its fields other than its row are those of `batch`.
+ * A batch of one row of the gateway's own, like its canaries', to be tried out and never stored. If the database takes it and refuses
+ * `batch`, the cause is in `batch`. Its fields other than the row are those of `batch`.
  */
-export function tryRow(batch: Batch, nowMs: number): Batch {
+export function probeRow(batch: Batch, nowMs: number): Batch {
   const entry = new AccessEntry()
   entry.startedAtMs = nowMs
   entry.tenant = CANARY_TENANT
