@@ -2,68 +2,22 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { AccessEntry } from '../model/access-entry.ts'
 import { firstDigest } from '../model/audit/ledger-chain.ts'
 import type { Batch, BatchStore, StoreResult } from '../writer/batch/batch.ts'
-import type { Clock } from '../lib/time/clock.ts'
 import { BatchBuilder, type SealParts } from '../writer/batch/batch-builder.ts'
 import { Channel } from '../channel/channel.ts'
 import { COLUMNS, decodeRow, RowEncoder } from '../writer/batch/encode.ts'
 import { type FailureKind, BatchError } from '../writer/database/failure.ts'
 import { DROP_REASONS, Ledger } from '../channel/ledger.ts'
+import { type FakeClock, NOON_MS } from './clock.ts'
+
+export { FakeClock, NOON_MS, settle } from './clock.ts'
 
 /** For tests: an instance id. */
 export const INSTANCE = '0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b'
-
-/** For tests: noon of a day, epoch ms. */
-export const NOON_MS = Date.UTC(2026, 10, 21, 12)
 
 /** For tests: an entry with these fields, the others being usual. */
 export function entryOf(fields: Partial<AccessEntry> = {}): AccessEntry {
   const usual = { startedAtMs: NOON_MS, tenant: 'acme', method: 'GET', path: '/', status: 200 }
   return Object.assign(new AccessEntry(), usual, fields)
-}
-
-/** For tests: a clock that stands still until it is moved. */
-export class FakeClock implements Clock {
-  #nowMs = NOON_MS
-  #timers: { atMs: number; fn: () => void }[] = []
-
-  nowMs(): number {
-    return this.#nowMs
-  }
-
-  after(ms: number, fn: () => void): () => void {
-    const timer = { atMs: this.#nowMs + ms, fn }
-    this.#timers.push(timer)
-    return () => {
-      this.#timers = this.#timers.filter((other) => other !== timer)
-    }
-  }
-
-  async turn(): Promise<void> {
-    await nextTurn()
-  }
-
-  get timers(): number {
-    return this.#timers.length
-  }
-
-  /** Lets everything happen that needs no time, then moves on, timer by timer. */
-  async advance(ms: number): Promise<void> {
-    const endMs = this.#nowMs + ms
-    for (;;) {
-      await settle()
-      const next = this.#timers.filter((timer) => timer.atMs <= endMs).sort((a, b) => a.atMs - b.atMs)[0]
-      if (next === undefined) break
-      this.#timers = this.#timers.filter((timer) => timer !== next)
-      this.#nowMs = Math.max(this.#nowMs, next.atMs)
-      next.fn()
-    }
-    this.#nowMs = endMs
-  }
-}
-
-/** For tests: resolves when what is ready to run has run. */
-export async function settle(): Promise<void> {
-  for (let i = 0; i < 12; i++) await nextTurn()
 }
 
 /** For tests: how a store behaves at one attempt. `late`: commits only after the attempt was given up, as a frozen backend may. */

@@ -1,4 +1,5 @@
 import type { Config } from '../../config/config.ts'
+import { Periodic, tellFailures } from '../../lib/time/periodic.ts'
 import type { Logger } from '../../logger/logger.ts'
 import { AUDIT_GAP_KINDS, type AuditGapKind } from '../../model/audit/audit.ts'
 import type { AuditStats } from '../../model/stats.ts'
@@ -12,49 +13,45 @@ const WINDOW_MS = 3_600_000
 /** Audits the last hour now and then, for the metrics: all gateways of the database, as `waybill audit --since 1h` does. */
 export class AuditJob {
   readonly #sql: Sql
-  readonly #intervalMs: number
-  readonly #logger: Logger
   readonly #stopped = new AbortController()
-  #timer: NodeJS.Timeout | null = null
-  #isFailing = false
+  readonly #runs: Periodic
   #gaps: Record<AuditGapKind, number> | null = null
   #auditedTick = 0
 
   constructor(parts: { sql: Sql; intervalMs: number; logger: Logger }) {
     this.#sql = parts.sql
-    this.#intervalMs = parts.intervalMs
-    this.#logger = parts.logger
+    this.#runs = new Periodic({
+      run: () => this.#audit(),
+      intervalMs: parts.intervalMs,
+      pace: 'rest',
+      ...tellFailures(parts.logger, { failed: 'audit failed; trying again', well: 'audit goes on' }),
+    })
   }
 
   /** Audits after each interval until `stop`. */
   start(): void {
-    this.#timer = setTimeout(() => void this.run().then(() => this.start()), this.#intervalMs)
-    this.#timer.unref()
-    if (this.#stopped.signal.aborted) clearTimeout(this.#timer)
+    this.#runs.start()
   }
 
   /** Begins no further audit, and ends the one under way after its statement. */
   stop(): void {
     this.#stopped.abort()
-    if (this.#timer !== null) clearTimeout(this.#timer)
+    void this.#runs.stop(0)
   }
 
   /** One audit. Never rejects: what it cannot find out leaves the last result in place, and its age growing. */
   async run(): Promise<void> {
-    const { signal } = this.#stopped
-    try {
-      const gaps = noGaps()
-      const since = new Date((await readClock(this.#sql, Date.now)).databaseMs - WINDOW_MS)
-      for await (const one of auditInstances(this.#sql, { since }, { signal })) {
-        for (const { kind } of one.gaps) gaps[kind]++
-      }
-      this.#gaps = gaps
-      this.#auditedTick = performance.now()
-      this.#isFailing = false
-    } catch (error) {
-      if (!this.#isFailing && !signal.aborted) this.#logger.warn({ err: error }, 'audit failed; trying again')
-      this.#isFailing = true
+    await this.#runs.now().catch(() => {})
+  }
+
+  async #audit(): Promise<void> {
+    const gaps = noGaps()
+    const since = new Date((await readClock(this.#sql, Date.now)).databaseMs - WINDOW_MS)
+    for await (const one of auditInstances(this.#sql, { since }, { signal: this.#stopped.signal })) {
+      for (const { kind } of one.gaps) gaps[kind]++
     }
+    this.#gaps = gaps
+    this.#auditedTick = performance.now()
   }
 
   /** The newest result; null before the first. */

@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import type { StateReason } from '../../admin/handlers.ts'
 import type { Config } from '../../config/config.ts'
 import { workerCount } from '../../config/worker-count.ts'
-import { backoffMs } from '../../lib/time/backoff.ts'
+import { Periodic, tellFailures } from '../../lib/time/periodic.ts'
 import type { Logger } from '../../logger/logger.ts'
 import { isEmbedded, parseDatabaseUrl, type DatabaseTarget } from '../../model/database-target.ts'
 import { MIGRATIONS_DIR, migrate, pendingMigrations } from '../../store/migrate.ts'
@@ -44,6 +44,7 @@ const DAY_MS = 86_400_000
 const UPKEEP_INTERVAL_MS = 3_600_000
 const RETRY_MIN_MS = 200
 const RETRY_MAX_MS = 10_000
+const STOP_TIMEOUT_MS = 15_000
 
 /**
  * A refusal that waiting does not mend: a wrong password or database name (SQLSTATE class 28, 3D000), a pooler that does not take
@@ -68,11 +69,11 @@ export class DatabaseUpkeep {
   readonly #checks: DatabaseChecks
   readonly #logger: Logger
   readonly #now: () => number
+  readonly #runs: Periodic
   #isMigrated = false
-  #attempt = 0
-  #timer: NodeJS.Timeout | null = null
-  #isStopped = false
-  #running: Promise<void> = Promise.resolve()
+  /** Of the first attempt: where it tells what it does. */
+  #onProgress: (message: string) => void = () => {}
+  #isFirst = true
   #started: Promise<boolean> | null = null
 
   constructor(parts: {
@@ -91,6 +92,21 @@ export class DatabaseUpkeep {
     this.#now = parts.now ?? Date.now
     const { target, options, logger } = parts
     this.#retention = new RetentionUpkeep({ target, options, logger, now: this.#now })
+    const lines = tellFailures(logger, {
+      failed: 'database upkeep failed; trying again',
+      well: 'database is back',
+    })
+    this.#runs = new Periodic({
+      run: () => this.#once(),
+      intervalMs: UPKEEP_INTERVAL_MS,
+      pace: 'rest',
+      backoff: { minMs: RETRY_MIN_MS, maxMs: RETRY_MAX_MS },
+      ...lines,
+      onFailure: (failed) => {
+        // What is fatal at the start is thrown by it, and not tried again.
+        if (!this.#isFirst || !isFatalDatabaseError(failed.error)) lines.onFailure(failed)
+      },
+    })
   }
 
   /** What is not as it should be of the database, although it serves. */
@@ -108,28 +124,30 @@ export class DatabaseUpkeep {
   }
 
   async #start(onProgress: (message: string) => void): Promise<boolean> {
+    this.#onProgress = onProgress
+    let isThere = true
     try {
-      await this.#once(onProgress)
-      this.#schedule(UPKEEP_INTERVAL_MS)
-      return true
+      await this.#runs.now()
     } catch (error) {
       if (sqlStateOf(error) === '08P01')
         this.#logger.error({}, 'is the database a pooler? See README, PgBouncer')
       if (isFatalDatabaseError(error)) throw error
-      this.#failed(error)
-      return false
+      isThere = false
     }
+    this.#isFirst = false
+    this.#onProgress = () => {}
+    this.#runs.start()
+    return isThere
   }
 
   /** Ends the timer and waits for the run under way, which its statements' own bounds end. Idempotent. */
   async stop(): Promise<void> {
-    this.#isStopped = true
-    if (this.#timer !== null) clearTimeout(this.#timer)
+    const ended = this.#runs.stop(STOP_TIMEOUT_MS)
     await this.#retention.stop()
-    await this.#running
+    await ended
   }
 
-  async #once(onProgress: (message: string) => void): Promise<void> {
+  async #once(): Promise<void> {
     // Asked on the handle whose statements are bounded: a server that froze must not hold up the start.
     if (!this.#isMigrated && (await pendingMigrations(this.control, MIGRATIONS_DIR)).length > 0) {
       const sql = openControl(this.#target, {
@@ -138,6 +156,7 @@ export class DatabaseUpkeep {
         hasLongStatements: true,
       })
       try {
+        const onProgress = this.#onProgress
         await migrate(sql, { migrationsDir: MIGRATIONS_DIR, allowDestructive: false, onProgress })
       } finally {
         await closeSql(sql, 1000)
@@ -153,28 +172,8 @@ export class DatabaseUpkeep {
     )
     const { dropped } = await this.#retention.run(this.control)
     if (made.length + dropped.length > 0) this.#logger.info({ made, dropped }, 'partitions kept')
-    if (this.#attempt > 0) this.#logger.info('database is back')
-    this.#attempt = 0
     // At the start, once the database is back, and every hour. Nobody waits for it.
     void this.#checks.run(this.control)
-  }
-
-  #failed(error: unknown): void {
-    const waitMs = backoffMs(this.#attempt, RETRY_MIN_MS, RETRY_MAX_MS, Math.random)
-    if (this.#attempt === 0) this.#logger.warn({ err: error }, 'database upkeep failed; trying again')
-    this.#attempt++
-    this.#schedule(waitMs)
-  }
-
-  #schedule(waitMs: number): void {
-    if (this.#isStopped) return
-    this.#timer = setTimeout(() => {
-      this.#running = this.#once(() => {}).then(
-        () => this.#schedule(UPKEEP_INTERVAL_MS),
-        (error: unknown) => this.#failed(error),
-      )
-    }, waitMs)
-    this.#timer.unref()
   }
 }
 

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import { machineName } from '../../lib/host/machine.ts'
-import { Rounds } from '../../lib/time/rounds.ts'
+import { Periodic } from '../../lib/time/periodic.ts'
 import type { Logger } from '../../logger/logger.ts'
 import {
   findGone,
@@ -29,7 +29,7 @@ export class DeathWatch {
   #lookedTick = -Infinity
   readonly #pending = new Map<string, InstanceDeath>()
   readonly #told = new Set<string>()
-  readonly #rounds: Rounds
+  readonly #rounds: Periodic
 
   /** `folder`: where this gateway keeps its state; null for not to look who else has died. */
   constructor(parts: { sql: Sql; logger: Logger; folder: string | null }) {
@@ -37,14 +37,16 @@ export class DeathWatch {
     this.#logger = parts.logger
     const { folder } = parts
     this.#folder = folder === null ? null : { host: hostname(), machine: machineName(), folder }
-    this.#rounds = new Rounds(
-      () => this.#write(),
-      (error) => this.#logger.debug({ err: error }, 'deaths of instances not written'),
-    )
+    this.#rounds = new Periodic({
+      run: () => this.#write(),
+      intervalMs: INTERVAL_MS,
+      pace: 'beat',
+      onFailure: ({ error }) => this.#logger.debug({ err: error }, 'deaths of instances not written'),
+    })
   }
 
   start(): void {
-    this.#rounds.start(INTERVAL_MS)
+    this.#rounds.start(0)
   }
 
   /** Returns whether it has come into the database since it was last asked about. Never waits, never throws. */
@@ -53,7 +55,7 @@ export class DeathWatch {
     if (this.#told.delete(key)) return true
     if (this.#pending.size >= MAX_PENDING) return false
     this.#pending.set(key, death)
-    this.#rounds.ask()
+    this.#rounds.kick()
     return false
   }
 

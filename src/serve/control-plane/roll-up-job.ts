@@ -1,4 +1,5 @@
 import type { Config } from '../../config/config.ts'
+import { Periodic, tellFailures } from '../../lib/time/periodic.ts'
 import type { Logger } from '../../logger/logger.ts'
 import type { DatabaseTarget } from '../../model/database-target.ts'
 import { type FoldOptions, foldLedger } from '../../store/audit/ledger-fold.ts'
@@ -23,14 +24,11 @@ const BOUND_INTERVAL_MS = 3_600_000
  */
 export class RollUpJob {
   readonly #sql: Sql
-  readonly #intervalMs: number
   readonly #retention: RollUpRetention
   readonly #fold: FoldTimes
   #boundedTick = -Infinity
   readonly #logger: Logger
-  #timer: NodeJS.Timeout | null = null
-  #isStopped = false
-  #isFailing = false
+  readonly #runs: Periodic
 
   constructor(parts: {
     target: DatabaseTarget
@@ -44,48 +42,41 @@ export class RollUpJob {
       max: 1,
       hasLongStatements: true,
     })
-    this.#intervalMs = parts.intervalMs
     this.#retention = parts.retention
     this.#fold = parts.fold
     this.#logger = parts.logger
+    this.#runs = new Periodic({
+      run: () => this.#run(),
+      intervalMs: parts.intervalMs,
+      pace: 'rest',
+      ...tellFailures(parts.logger, { failed: 'roll-ups failed; trying again', well: 'roll-ups go on' }),
+    })
   }
 
   start(): void {
-    this.#schedule(this.#intervalMs)
+    this.#runs.start()
   }
 
   /** Ends the run under way with its connection; its transaction rolls back and the next run does it again. */
   async stop(): Promise<void> {
-    this.#isStopped = true
-    if (this.#timer !== null) clearTimeout(this.#timer)
+    const ended = this.#runs.stop(CLOSE_SQL_MS)
     await closeSql(this.#sql, CLOSE_SQL_MS)
+    await ended
   }
 
-  #schedule(waitMs: number): void {
-    if (this.#isStopped) return
-    this.#timer = setTimeout(() => void this.#run(), waitMs)
-    this.#timer.unref()
+  async #run(): Promise<number | void> {
+    const { state } = await rollUp(this.#sql)
+    if (state === 'more') return 0
+    if (state === 'caught_up' && performance.now() - this.#boundedTick >= BOUND_INTERVAL_MS)
+      await this.#bound()
   }
 
-  async #run(): Promise<void> {
-    try {
-      const { state } = await rollUp(this.#sql)
-      if (state === 'caught_up' && performance.now() - this.#boundedTick >= BOUND_INTERVAL_MS) {
-        await boundRollUps(this.#sql, this.#retention)
-        const fold = await foldLedger(this.#sql, this.#fold)
-        if (fold.batches > 0)
-          this.#logger.info({ batches: fold.batches }, 'old batches of the ledger summed up')
-        await foldLives(this.#sql, this.#fold)
-        if (fold.state !== 'more') this.#boundedTick = performance.now()
-      }
-      this.#isFailing = false
-      this.#schedule(state === 'more' ? 0 : this.#intervalMs)
-    } catch (error) {
-      if (!this.#isFailing && !this.#isStopped)
-        this.#logger.warn({ err: error }, 'roll-ups failed; trying again')
-      this.#isFailing = true
-      this.#schedule(this.#intervalMs)
-    }
+  async #bound(): Promise<void> {
+    await boundRollUps(this.#sql, this.#retention)
+    const fold = await foldLedger(this.#sql, this.#fold)
+    if (fold.batches > 0) this.#logger.info({ batches: fold.batches }, 'old batches of the ledger summed up')
+    await foldLives(this.#sql, this.#fold)
+    if (fold.state !== 'more') this.#boundedTick = performance.now()
   }
 }
 

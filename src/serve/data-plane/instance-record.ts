@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
-import { atMost, Rounds } from '../../lib/time/rounds.ts'
+import { Periodic } from '../../lib/time/periodic.ts'
+import { endsWithin, within } from '../../lib/time/within.ts'
 import type { Logger } from '../../logger/logger.ts'
 import {
   endInstance,
@@ -56,14 +57,13 @@ export class InstanceRecord {
   readonly #notes: () => InstanceNotes
   readonly #logger: Logger
   readonly #traces: Traces | null
-  readonly #onBeat: () => void
   /** Called at once with what is new of it, before anything is awaited. */
   onLife: (life: ToldLife) => void = () => {}
   #startedAt = new Date()
   #registered: string | null = null
   #isUnheard = false
   #toldNotes = ''
-  readonly #rounds: Rounds
+  readonly #rounds: Periodic
 
   /** `traces`: left where the database may not hear of a promise; null when they are not needed, or cannot be. */
   constructor(parts: {
@@ -82,17 +82,19 @@ export class InstanceRecord {
     this.#notes = parts.notes
     this.#logger = parts.logger
     this.#traces = parts.traces
-    this.#onBeat = parts.onBeat
-    this.#rounds = new Rounds(
-      () => this.#touch(),
-      (error) => this.#logger.debug({ err: error }, 'instance not touched'),
-    )
+    this.#rounds = new Periodic({
+      run: () => this.#touch(),
+      intervalMs: TOUCH_INTERVAL_MS,
+      pace: 'beat',
+      onBeat: parts.onBeat,
+      onFailure: ({ error }) => this.#logger.debug({ err: error }, 'instance not touched'),
+    })
   }
 
   /** Registers, now or when the database is there; never waits for it, never rejects. */
   start(): void {
     this.#tell()
-    this.#rounds.start(TOUCH_INTERVAL_MS, this.#onBeat)
+    this.#rounds.start(0)
   }
 
   /** More is promised than before: tells it everywhere at once. Called within a push: waits for nothing, never throws. */
@@ -103,14 +105,11 @@ export class InstanceRecord {
       this.#isUnheard = true
       void this.#traces?.setUnheard(true)
     }
-    const timer = setTimeout(leaveWord, UNCONFIRMED_MS)
     const raised = async (): Promise<void> => {
       if (this.#registered !== id) return leaveWord()
       await raisePromises(this.#sql, id, { acceptedSeq, memoryEntries, inFlightMost })
     }
-    void raised()
-      .catch(leaveWord)
-      .finally(() => clearTimeout(timer))
+    void within(raised(), { what: 'the promise', ms: UNCONFIRMED_MS }).catch(leaveWord)
   }
 
   /** Writes the end, within two seconds; a row without it says that the process died. To be called after the log's drain. */
@@ -121,7 +120,7 @@ export class InstanceRecord {
       if (this.#registered !== id) await this.#touch()
       await endInstance(this.#sql, id, figures)
     }
-    await atMost(end(), END_TIMEOUT_MS).catch((error: unknown) => {
+    await endsWithin(end(), END_TIMEOUT_MS).catch((error: unknown) => {
       this.#logger.warn({ err: error }, 'the end of this instance could not be written')
     })
   }

@@ -1,6 +1,6 @@
 import type { LifeMemory } from '../../writer/life-memory.ts'
 import type { StateReason } from '../../admin/handlers.ts'
-import { Rounds } from '../../lib/time/rounds.ts'
+import { Periodic } from '../../lib/time/periodic.ts'
 import type { Logger } from '../../logger/logger.ts'
 import type { LostLife, RememberedLife } from '../../model/audit/life.ts'
 import { findLost, readLogState, tellLives, tellSeen } from '../../store/audit/lives.ts'
@@ -29,7 +29,7 @@ export class LifeLinks {
   /** Id of the life that is being written. */
   readonly #instance: () => string
   readonly #logger: Logger
-  readonly #rounds: Rounds
+  readonly #rounds: Periodic
   #log: string | null = null
   #lookedTick = -Infinity
   #livingTick = -Infinity
@@ -50,21 +50,23 @@ export class LifeLinks {
     this.#memory = parts.memory
     this.#instance = parts.instance
     this.#logger = parts.logger
-    this.#rounds = new Rounds(
-      () => this.run(),
-      (error) => this.#logger.debug({ err: error }, 'lives not linked'),
-    )
+    this.#rounds = new Periodic({
+      run: () => this.run(),
+      intervalMs: INTERVAL_MS,
+      pace: 'beat',
+      onFailure: ({ error }) => this.#logger.debug({ err: error }, 'lives not linked'),
+    })
   }
 
   /** Begins, now or when the database is there; never waits for it, never rejects. */
   start(): void {
-    this.#rounds.start(INTERVAL_MS)
+    this.#rounds.start(0)
   }
 
   /** Remembers the end, within two seconds. To be called after the log's drain. */
   async stop(): Promise<void> {
     this.#isEnding = true
-    this.#rounds.ask()
+    this.#rounds.kick()
     await this.#rounds.stop(STOP_TIMEOUT_MS)
   }
 
