@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { EntryRow } from '../store/entries/entries.ts'
+import type { EntryRow } from '../model/entry-columns.ts'
 import { ensurePartitions } from '../store/entries/partitions.ts'
 import { closeSql, openReader } from '../store/sql.ts'
 import { createTenant, setTenantState } from '../store/directory/tenants.ts'

@@ -1,4 +1,5 @@
 import type { InstanceAudit } from '../model/audit/audit.ts'
+import type { EntryRow } from '../model/entry-columns.ts'
 import { auditInstances } from '../store/audit/audit.ts'
 import {
   decodeCursor,
@@ -6,7 +7,6 @@ import {
   listEntries,
   type EntryCursor,
   type EntryFilter,
-  type EntryRow,
 } from '../store/entries/entries.ts'
 import { readClock } from '../store/entries/retention.ts'
 import type { Sql } from '../store/sql.ts'

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { readForward, readWindow } from './entries/entries.ts'
-import type { EntryFilter, EntryRow } from './entries/entries.ts'
+import type { EntryRow } from '../model/entry-columns.ts'
+import type { EntryFilter } from './entries/entries.ts'
 import { followEntries, listEntries, streamEntries } from './entries/entries.ts'
 import { readBatches } from './entries/follow-entries.ts'
 import { migrate, MIGRATIONS_DIR } from './migrate.ts'

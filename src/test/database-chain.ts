@@ -1,7 +1,7 @@
 import type { Test } from 'tap'
 import { firstDigest, type LedgerHeader, nextDigest, rowsDigest } from '../model/audit/ledger-chain.ts'
+import { ENTRY_COLUMN_NAMES } from '../model/entry-columns.ts'
 import type { TestDatabase } from './database.ts'
-import { COLUMNS } from '../writer/batch/encode.ts'
 
 /**
  * For tests: computes the chain of an instance again from what is in the database, rows and quarantine included, and compares it
@@ -45,7 +45,7 @@ export async function assertChain(t: Test, { sql }: TestDatabase, instance: stri
 
 async function rowTexts(sql: TestDatabase['sql'], instance: string): Promise<Map<number, string>> {
   const rows = new Map<number, string>()
-  const columns = COLUMNS.map((name) => {
+  const columns = ENTRY_COLUMN_NAMES.map((name) => {
     if (name === 'started_at')
       return `to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS') || '+00'`
     return name === 'client_ip' ? 'host(client_ip)' : `${name}::text`

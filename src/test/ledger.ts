@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { ENTRY_COLUMNS, readCopyRow } from '../model/copy-text.ts'
+import { readCopyRow } from '../model/copy-text.ts'
+import { ENTRY_COLUMN_NAMES, ENTRY_COLUMNS } from '../model/entry-columns.ts'
 import { firstDigest, nextDigest, rowsDigest, type TenantDrops } from '../model/audit/ledger-chain.ts'
 import type { Sql } from '../store/sql.ts'
 
@@ -136,10 +137,10 @@ export class TestInstance {
       const kept = batch.rows.filter((_, i) => !quarantine.includes(i))
       for (let i = 0; i < kept.length; i += 1000) {
         const fields = kept.slice(i, i + 1000).map(({ text }) => readCopyRow(Buffer.from(text)))
-        const columns = ENTRY_COLUMNS.map(([name]) => fields.map((row) => row?.get(name) ?? null))
-        const arrays = ENTRY_COLUMNS.map(([, type], n) => `$${n + 1}::text[]::${type}[]`)
+        const columns = ENTRY_COLUMN_NAMES.map((name) => fields.map((row) => row?.get(name) ?? null))
+        const arrays = ENTRY_COLUMNS.map(({ type }, n) => `$${n + 1}::text[]::${type}[]`)
         await tx.unsafe(
-          `INSERT INTO access_log (${ENTRY_COLUMNS.map(([name]) => name).join(', ')})
+          `INSERT INTO access_log (${ENTRY_COLUMN_NAMES.join(', ')})
            SELECT * FROM unnest(${arrays.join(', ')})`,
           columns,
         )

@@ -4,7 +4,8 @@ import { firstDigest } from '../model/audit/ledger-chain.ts'
 import type { Batch, BatchStore, StoreResult } from '../writer/batch/batch.ts'
 import { BatchBuilder, type SealParts } from '../writer/batch/batch-builder.ts'
 import { Channel } from '../channel/channel.ts'
-import { COLUMNS, decodeRow, RowEncoder } from '../writer/batch/encode.ts'
+import { ENTRY_COLUMN_NAMES, type EntryColumnName } from '../model/entry-columns.ts'
+import { decodeRow, RowEncoder } from '../writer/batch/encode.ts'
 import { type FailureKind, BatchError } from '../writer/database/failure.ts'
 import { DROP_REASONS, Ledger } from '../channel/ledger.ts'
 import { type FakeClock, NOON_MS } from './clock.ts'
@@ -157,7 +158,7 @@ export function rowsOf(
   const lines = body.toString().split('\n').slice(0, -1)
   return lines.map((line) => {
     const fields = decodeRow(line)
-    const field = (name: (typeof COLUMNS)[number]): string => fields[COLUMNS.indexOf(name)] ?? ''
+    const field = (name: EntryColumnName): string => fields[ENTRY_COLUMN_NAMES.indexOf(name)] ?? ''
     return {
       seq: Number(field('seq')),
       tenant: field('tenant'),

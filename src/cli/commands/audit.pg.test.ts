@@ -1,9 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { RowEncoder, COLUMNS } from '../../writer/batch/encode.ts'
+import { RowEncoder } from '../../writer/batch/encode.ts'
 import { AccessEntry } from '../../model/access-entry.ts'
 import type { AuditSummary, InstanceAudit } from '../../model/audit/audit.ts'
-import { ENTRY_COLUMNS } from '../../model/copy-text.ts'
 import { auditInstances } from '../../store/audit/audit.ts'
 import { endInstance, registerInstance } from '../../store/audit/instances.ts'
 import { ensurePartitions } from '../../store/entries/partitions.ts'
@@ -31,13 +30,6 @@ async function registered(): Promise<TestInstance> {
   })
   return instance
 }
-
-t.test('the columns of COPY text are those of the encoder', async (t) => {
-  t.same(
-    ENTRY_COLUMNS.map(([name]) => name),
-    [...COLUMNS],
-  )
-})
 
 t.test('whatever the encoder writes, the deep audit reads the same bytes from the table', async (t) => {
   const text = fc.string({

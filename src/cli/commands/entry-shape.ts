@@ -1,37 +1,10 @@
-import type { EntryRow } from '../../store/entries/entries.ts'
+import { ENTRY_COLUMN_NAMES, type EntryRow } from '../../model/entry-columns.ts'
 import type { RowShape } from '../output/listing.ts'
 
 /** How access entries are printed. CSV and JSON have every column of `access_log`, under its name. */
 export const ENTRY_SHAPE: RowShape<EntryRow> = {
   toOutput: (entry) => ({ ...entry }),
-  csvColumns: [
-    'id',
-    'started_at',
-    'tenant',
-    'key_id',
-    'route',
-    'kind',
-    'method',
-    'host',
-    'path',
-    'status',
-    'outcome',
-    'reason',
-    'bytes_received',
-    'bytes_sent',
-    'duration_us',
-    'upstream_us',
-    'upstream',
-    'client_ip',
-    'user_agent',
-    'request_id',
-    'trace_id',
-    'ecosystem',
-    'package',
-    'version',
-    'instance',
-    'seq',
-  ],
+  csvColumns: ENTRY_COLUMN_NAMES,
   columns: [
     { title: 'TIME', cell: (e) => e.started_at.toISOString() },
     { title: 'TENANT', minWidth: 8, cell: (e) => e.tenant ?? '-' },

@@ -1,11 +1,6 @@
 import type { Command } from 'commander'
-import {
-  followEntries,
-  listEntries,
-  streamEntries,
-  type EntryCursor,
-  type EntryRow,
-} from '../../store/entries/entries.ts'
+import type { EntryRow } from '../../model/entry-columns.ts'
+import { followEntries, listEntries, streamEntries, type EntryCursor } from '../../store/entries/entries.ts'
 import type { Sql } from '../../store/sql.ts'
 import type { Cli } from '../cli.ts'
 import { DATABASE_OPTIONS, addConfigFlags } from '../configuration.ts'

@@ -1,4 +1,6 @@
 import { type AuditedBatch, storedRows } from '../../model/audit/audit-batch.ts'
+import { type EntryColumn, ENTRY_COLUMNS } from '../../model/entry-columns.ts'
+import { unreachable } from '../../lib/unreachable.ts'
 import type { Sql } from '../sql.ts'
 
 /** Rows that one statement reads and hashes. */
@@ -106,24 +108,27 @@ async function readDigests(
 const TAB = String.raw`E'\t'`
 
 /** The row of `access_log` as COPY text, byte for byte as the encoder of the access log writes it. */
-const ROW_TEXT = [
-  'e.id::text',
-  // Milliseconds, as sealed; what is finer was not written by a gateway, and stays to be seen.
-  `to_char(e.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS')
-    || coalesce(nullif(right(to_char(e.started_at, 'US'), 3), '000'), '') || '+00'`,
-  ...['tenant', 'key_id', 'route', 'kind', 'method', 'host', 'path'].map(textColumn),
-  'e.status::text',
-  ...['outcome', 'reason'].map(textColumn),
-  'e.bytes_received::text',
-  'e.bytes_sent::text',
-  'e.duration_us::text',
-  orNull('e.upstream_us::text'),
-  textColumn('upstream'),
-  orNull('host(e.client_ip)'),
-  ...['user_agent', 'request_id', 'trace_id', 'ecosystem', 'package', 'version'].map(textColumn),
-  'e.instance::text',
-  `e.seq::text || E'\\n'`,
-].join(` || ${TAB} || `)
+const ROW_TEXT = `${ENTRY_COLUMNS.map(columnText).join(` || ${TAB} || `)} || E'\\n'`
+
+function columnText({ name, type, isNullable }: EntryColumn): string {
+  const column = `e.${name}`
+  switch (type) {
+    case 'timestamptz':
+      // Milliseconds, as sealed; what is finer was not written by a gateway, and stays to be seen.
+      return `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS')
+        || coalesce(nullif(right(to_char(${column}, 'US'), 3), '000'), '') || '+00'`
+    case 'text':
+      return textColumn(name)
+    case 'inet':
+      return orNull(`host(${column})`)
+    case 'uuid':
+    case 'smallint':
+    case 'bigint':
+      return isNullable ? orNull(`${column}::text`) : `${column}::text`
+    default:
+      return unreachable(type)
+  }
+}
 
 /** COPY's text format: NULL is \N; backslash, tab, newline and carriage return are escaped. */
 function textColumn(name: string): string {

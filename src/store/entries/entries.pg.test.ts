@@ -1,12 +1,6 @@
 import t from 'tap'
-import {
-  decodeCursor,
-  encodeCursor,
-  type EntryFilter,
-  type EntryRow,
-  listEntries,
-  streamEntries,
-} from './entries.ts'
+import { ENTRY_COLUMNS, type EntryRow } from '../../model/entry-columns.ts'
+import { decodeCursor, encodeCursor, type EntryFilter, listEntries, streamEntries } from './entries.ts'
 import { ensurePartitions } from './partitions.ts'
 import { closeSql, openReader } from '../sql.ts'
 import { testDatabase } from '../../test/database.ts'
@@ -47,7 +41,21 @@ const seqs = (rows: readonly EntryRow[]) => rows.map((row) => row.seq)
 const numbers = (from: number, to: number, step = 1) =>
   Array.from({ length: Math.floor((to - from) / step) + 1 }, (_, i) => from + i * step)
 
-void t.test('an entry is shown with exact numbers and plain texts', async (t) => {
+void t.test('the columns of the table are those of the database', async (t) => {
+  const inDatabase = await sql`
+    SELECT attname::text AS name, atttypid::regtype::text AS type, NOT attnotnull AS "isNullable" FROM pg_attribute
+    WHERE attrelid = 'access_log'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attname`
+  const types = { timestamptz: 'timestamp with time zone' } as Readonly<Record<string, string>>
+  const columns = ENTRY_COLUMNS.map(({ name, type, isNullable }) => ({
+    name,
+    type: types[type] ?? type,
+    isNullable,
+  }))
+  const byName = (a: { name: string }, b: { name: string }): number => (a.name < b.name ? -1 : 1)
+  t.same([...inDatabase], columns.toSorted(byName))
+})
+
+t.test('an entry is shown with exact numbers and plain texts', async (t) => {
   const { entries } = await listEntries(reader, { requestId: 'req-4' }, { limit: 10 })
   t.match(entries, [
     { seq: 4, bytes_sent: 3_000_000_000, client_ip: '10.1.2.3', tenant: 'big', upstream: null },

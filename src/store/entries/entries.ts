@@ -1,10 +1,10 @@
+import type { EntryRow } from '../../model/entry-columns.ts'
 import {
   type CursoredRow,
   entryColumns,
   entryCondition,
   type EntryCursor,
   type EntryFilter,
-  type EntryRow,
   takeCursor,
 } from './entry-filter.ts'
 import { oldestPartitionMs } from './partitions.ts'
@@ -14,7 +14,7 @@ import { readScoped } from '../tenant-scope.ts'
 
 export { decodeCursor, encodeCursor } from './entry-filter.ts'
 export { followEntries } from './follow-entries.ts'
-export type { EntryCursor, EntryFilter, EntryRow } from './entry-filter.ts'
+export type { EntryCursor, EntryFilter } from './entry-filter.ts'
 
 const SECOND_MS = 1000
 const DAY_MS = 86_400_000

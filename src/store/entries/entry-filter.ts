@@ -1,4 +1,5 @@
 import { CANARY_OUTCOME, CANARY_TENANT } from '../../model/canary.ts'
+import { ENTRY_COLUMNS, type EntryRow } from '../../model/entry-columns.ts'
 import type { Sql, TransactionSql } from '../sql.ts'
 
 /** Which access entries are asked for; what is undefined does not restrict. */
@@ -19,36 +20,6 @@ export interface EntryFilter {
   readonly since?: Date
   /** Exclusive. */
   readonly until?: Date
-}
-
-/** A row of `access_log` as it stands. */
-export interface EntryRow {
-  readonly id: string
-  readonly started_at: Date
-  readonly tenant: string | null
-  readonly key_id: string | null
-  readonly route: string | null
-  readonly kind: string | null
-  readonly method: string | null
-  readonly host: string | null
-  readonly path: string | null
-  readonly status: number
-  readonly outcome: string
-  readonly reason: string | null
-  readonly bytes_received: number
-  readonly bytes_sent: number
-  readonly duration_us: number
-  readonly upstream_us: number | null
-  readonly upstream: string | null
-  readonly client_ip: string | null
-  readonly user_agent: string | null
-  readonly request_id: string | null
-  readonly trace_id: string | null
-  readonly ecosystem: string | null
-  readonly package: string | null
-  readonly version: string | null
-  readonly instance: string
-  readonly seq: number
 }
 
 /** The place of an entry in the order of time. */
@@ -74,12 +45,14 @@ export function decodeCursor(text: string): EntryCursor | null {
   return Number.isNaN(Date.parse(startedAt)) ? null : { startedAt, id }
 }
 
+const SELECTED = ENTRY_COLUMNS.map(({ name, type }) =>
+  type === 'inet' ? `host(e.${name}) AS ${name}` : `e.${name}`,
+).join(', ')
+
 /** The columns of an `EntryRow` of table `e`, and `cursor_at`, the exact time. */
 export function entryColumns(sql: Sql | TransactionSql) {
   return sql`
-    e.id, e.started_at, e.tenant, e.key_id, e.route, e.kind, e.method, e.host, e.path, e.status, e.outcome, e.reason,
-    e.bytes_received, e.bytes_sent, e.duration_us, e.upstream_us, e.upstream, host(e.client_ip) AS client_ip, e.user_agent,
-    e.request_id, e.trace_id, e.ecosystem, e.package, e.version, e.instance, e.seq,
+    ${sql.unsafe(SELECTED)},
     to_char(e.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS cursor_at`
 }
 

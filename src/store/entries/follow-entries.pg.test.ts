@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
-import { type EntryFilter, type EntryRow, followEntries } from './entries.ts'
+import type { EntryRow } from '../../model/entry-columns.ts'
+import { type EntryFilter, followEntries } from './entries.ts'
 import { ensurePartitions } from './partitions.ts'
 import { closeSql, openControl, type Sql, type TransactionSql } from '../sql.ts'
 import { testDatabase } from '../../test/database.ts'

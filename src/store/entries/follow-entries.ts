@@ -1,10 +1,10 @@
+import type { EntryRow } from '../../model/entry-columns.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   type CursoredRow,
   entryColumns,
   entryCondition,
   type EntryFilter,
-  type EntryRow,
   takeCursor,
 } from './entry-filter.ts'
 import type { Sql, TransactionSql } from '../sql.ts'

@@ -1,4 +1,5 @@
-import { ENTRY_COLUMNS, readCopyRow } from '../../model/copy-text.ts'
+import { readCopyRow } from '../../model/copy-text.ts'
+import { ENTRY_COLUMN_NAMES, ENTRY_COLUMNS } from '../../model/entry-columns.ts'
 import { StoreError } from '../errors.ts'
 import { type Sql, sqlStateOf } from '../sql.ts'
 
@@ -82,12 +83,11 @@ export async function retryQuarantined(sql: Sql, id: number): Promise<RetryResul
         const detail = 'its text is no row of the access log: it can only be dropped'
         return { state: 'refused' as const, code: '22P04', detail }
       }
-      const names = ENTRY_COLUMNS.map(([name]) => name)
       // Text first: the driver would otherwise convert by the column's type. The names and types are our own.
-      const casts = ENTRY_COLUMNS.map(([, type], i) => `$${i + 1}::text::${type}`)
+      const casts = ENTRY_COLUMNS.map(({ type }, i) => `$${i + 1}::text::${type}`)
       await tx.unsafe(
-        `INSERT INTO access_log (${names.join(', ')}) VALUES (${casts.join(', ')})`,
-        names.map((name) => values.get(name) ?? null),
+        `INSERT INTO access_log (${ENTRY_COLUMN_NAMES.join(', ')}) VALUES (${casts.join(', ')})`,
+        ENTRY_COLUMN_NAMES.map((name) => values.get(name) ?? null),
       )
       // No ledger row tells the roll-ups of it. The update is a lock: a run under way leaves the minute to the next one.
       await tx`

@@ -1,8 +1,9 @@
-import { COLUMNS, decodeRow, storableText } from './encode.ts'
+import { ENTRY_COLUMN_NAMES } from '../../model/entry-columns.ts'
+import { decodeRow, storableText } from './encode.ts'
 import type { DropReport } from '../../channel/ledger.ts'
 
-const TENANT_FIELD = COLUMNS.indexOf('tenant')
-const SEQ_FIELD = COLUMNS.indexOf('seq')
+const TENANT_FIELD = ENTRY_COLUMN_NAMES.indexOf('tenant')
+const SEQ_FIELD = ENTRY_COLUMN_NAMES.indexOf('seq')
 const NEWLINE = 10
 
 /**

@@ -1,5 +1,6 @@
+import { ENTRY_COLUMN_NAMES } from '../../model/entry-columns.ts'
 import { type Batch, quarantinedByTenant } from '../batch/batch.ts'
-import { COLUMNS, storableText } from '../batch/encode.ts'
+import { storableText } from '../batch/encode.ts'
 import { storableCounts, storableDrops } from '../batch/storable-counts.ts'
 
 const LEDGER_COLUMNS =
@@ -7,7 +8,7 @@ const LEDGER_COLUMNS =
   'accepted_seq, buffered, quarantined, minutes, rows_digest, digest, is_final'
 
 /** What the rows of a batch are sent to. */
-export const COPY_STATEMENT = `COPY access_log (${COLUMNS.join(', ')}) FROM STDIN`
+export const COPY_STATEMENT = `COPY access_log (${ENTRY_COLUMN_NAMES.join(', ')}) FROM STDIN`
 
 /**
  * All that stores the batches, as one text, for a simple query has no parameters: ledger rows, rows in quarantine, COPY. The

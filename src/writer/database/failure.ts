@@ -1,4 +1,4 @@
-import { COLUMNS } from '../batch/encode.ts'
+import { ENTRY_COLUMN_NAMES } from '../../model/entry-columns.ts'
 
 /**
  * What a failed attempt calls for.
@@ -146,7 +146,7 @@ function blamedLine(where: string): number | null {
 function wordsWithoutValues(message: string, where: string): string {
   const words = (/^[^"'“”«»„:(\d]*/.exec(message)?.[0] ?? '').trim().slice(0, MAX_DETAIL)
   const name = /^COPY access_log\D+\d+\W+\p{L}+\W+([a-z_]+)/mu.exec(where)?.[1]
-  const column = COLUMNS.find((each) => each === name)
+  const column = ENTRY_COLUMN_NAMES.find((each) => each === name)
   return column === undefined ? words : `${words}, column ${column}`
 }
 
