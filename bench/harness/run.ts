@@ -27,6 +27,8 @@ export async function runBench(options: BenchOptions, tell: Tell): Promise<Resul
   const problems: string[] = []
   const cells: Cell[] = []
   const figures: Figure[] = []
+  // Read before the run: the checkout may get further commits while it lasts.
+  const commit = commitOf(ROOT)
   const against = options.against === null ? null : commitOf(options.against)
   const { candidates, missing } = candidatesOf(options, against, tell)
   const setup = await Setup.start(options.cpu)
@@ -57,7 +59,7 @@ export async function runBench(options: BenchOptions, tell: Tell): Promise<Resul
     return {
       format: 1,
       at,
-      commit: commitOf(ROOT),
+      commit,
       ...(against === null ? {} : { against }),
       candidates: Object.fromEntries(candidates.map(({ name, what }) => [name, what])),
       machine: describeMachine(setup.placement),
