@@ -20,10 +20,7 @@ export const writer: Extra = {
       PATH: process.env['PATH'] ?? '',
       WAYBILL_TEST_DATABASE_URL: process.env['WAYBILL_TEST_DATABASE_URL'] ?? '',
     }
-    const { stdout } = await run(program, args, {
-      env: { ...env, TAP_TIMEOUT: '600' },
-      maxBuffer: 16 * 1024 * 1024,
-    })
+    const stdout = await outputOf(program, args, { ...env, TAP_TIMEOUT: '600' })
     const figures: Figure[] = []
     for (const [mode, name] of [
       ['live', 'largest batches'],
@@ -47,4 +44,20 @@ export const writer: Extra = {
     }
     return figures
   },
+}
+
+/** What it prints. Rejects with its failed tests, which the exit code alone does not name. */
+async function outputOf(
+  program: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<string> {
+  try {
+    return (await run(program, args, { env, maxBuffer: 16 * 1024 * 1024 })).stdout
+  } catch (error) {
+    const { stdout = '' } = error as { readonly stdout?: string }
+    const failed = stdout.match(/^ *not ok.*$/gm)?.map((line) => line.trim())
+    if (failed === undefined) throw error
+    throw new Error(failed.join('; '), { cause: error })
+  }
 }
