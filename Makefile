@@ -1,6 +1,6 @@
 # Every target does its own set-up on a machine with Node >= 20.19, npm, git and curl, as root or not.
 .DEFAULT_GOAL := help
-.PHONY: help run test check pg e2e chaos e2e-nodes e2e-deps e2e-poolers bench bench-compare bench-writer bench-backlog bench-postgres-states build build-e2e build-bench clean
+.PHONY: help run test check pg e2e chaos e2e-nodes e2e-deps e2e-poolers bench bench-compare bench-writer bench-backlog bench-postgres-states picture build build-e2e build-bench clean
 
 ARGS ?=
 
@@ -52,6 +52,9 @@ bench-backlog: build ## a start with a million spilled entries (a minute)
 
 bench-postgres-states: build-e2e ## latencies with PostgreSQL healthy, frozen, slow and down (two minutes)
 	@npm run -s bench:postgres-states
+
+picture: build-e2e ## docs/session.svg: a session of the demo, recorded anew
+	@npm run -s picture
 
 build: node_modules/.installed
 	@npm run -s build

@@ -119,7 +119,7 @@ t.test('a rate and a limit of requests at once hold over all workers', async (t)
   // The delay of the news is 100 ms and what a busy machine adds: a second here.
   const most = burst + perSecond * seconds + (burst + perSecond * 1)
   const apart = 2 * (burst + perSecond * seconds)
-  t.ok(passed <= most, 'at most what the README states', { passed, most })
+  t.ok(passed <= most, 'at most what docs/architecture.md states', { passed, most })
   t.ok(most < apart, 'which is less than two limits apart would give', { most, apart })
   t.ok(passed >= perSecond * seconds * 0.7, 'and the rate is given', { passed, seconds })
   const metrics = await gateway.metrics()

@@ -3,6 +3,12 @@ import { dirname, join, normalize } from 'node:path'
 import t from 'tap'
 import { projectFolder } from './version.ts'
 
+const MAX_README_BYTES = 10 * 1024
+/** Of prose; tables, code and headings may be longer. */
+const MAX_COLUMNS = 110
+/** Written by a program. */
+const GENERATED = new Set(['docs/bench/results.md'])
+
 const folder = projectFolder()
 const documents = [
   ...readdirSync(folder),
@@ -76,3 +82,47 @@ void t.test('each decision is in the index, under the number of its file', (t) =
   }
   t.end()
 })
+
+void t.test('the README can be read in three minutes', (t) => {
+  const bytes = Buffer.byteLength(textOf('README.md'))
+  t.ok(bytes <= MAX_README_BYTES, `${bytes} bytes`)
+  t.end()
+})
+
+void t.test('the index of the documents links to each page', (t) => {
+  const pages = documents.filter((document) => /^docs\/([a-z0-9-]+|[a-z0-9-]+\/README)\.md$/.test(document))
+  t.ok(pages.length > 15, `${pages.length} pages`)
+  const index = linkedFrom('docs/README.md')
+  t.same(
+    pages.filter((document) => !index.has(document)),
+    [],
+  )
+  t.end()
+})
+
+void t.test(`prose has lines of at most ${MAX_COLUMNS} characters`, (t) => {
+  let lines = 0
+  const long: string[] = []
+  for (const document of documents.filter((name) => !GENERATED.has(name))) {
+    for (const { line, number } of proseOf(document)) {
+      lines++
+      if ([...line].length > MAX_COLUMNS) long.push(`${document}:${number}`)
+    }
+  }
+  t.ok(lines > 1000, `${lines} lines`)
+  t.same(long, [])
+  t.end()
+})
+
+/** The lines of a document that are no table, code, heading or picture. */
+function proseOf(document: string): { line: string; number: number }[] {
+  let isCode = false
+  return textOf(document)
+    .split('\n')
+    .map((line, i) => ({ line, number: i + 1 }))
+    .filter(({ line }) => {
+      const isFence = line.trimStart().startsWith('```')
+      if (isFence) isCode = !isCode
+      return !isFence && !isCode && !/^ *(\||#|!\[|<!--)/.test(line)
+    })
+}

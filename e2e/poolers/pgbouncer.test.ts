@@ -19,11 +19,11 @@ import { untilTrue } from '../harness/wait.ts'
 const PROGRAM = '/usr/sbin/pgbouncer'
 const PORT = 6432
 
-/** The lines that the README tells operators to put into pgbouncer.ini. */
+/** The lines that docs/operating.md tells operators to put into pgbouncer.ini. */
 async function documentedSettings(): Promise<string> {
-  const readme = await readFile(new URL('../../../README.md', import.meta.url), 'utf8')
-  const block = /```ini\n(pool_mode[^`]+)```/.exec(readme)?.[1]
-  if (block === undefined) throw new Error('README.md has no settings of PgBouncer')
+  const page = await readFile(new URL('../../../docs/operating.md', import.meta.url), 'utf8')
+  const block = /```ini\n(pool_mode[^`]+)```/.exec(page)?.[1]
+  if (block === undefined) throw new Error('docs/operating.md has no settings of PgBouncer')
   return block
 }
 
@@ -92,7 +92,7 @@ const routes = (upstream: string): readonly unknown[] => [
   { name: 'files', kind: 'generic', path: '/files/', upstream },
 ]
 
-t.test('behind PgBouncer as the README has it: all is stored, also when it is killed', async (t) => {
+t.test('behind PgBouncer as docs/operating.md has it: all is stored, also when it is killed', async (t) => {
   const db = await testDatabase(t)
   const forwarder = await startForwarder(t, db)
   await forwarder.open()

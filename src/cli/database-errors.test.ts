@@ -30,7 +30,7 @@ void t.test('a refusal of the server passes its message and SQLSTATE on', async 
   t.match(databaseError(failure('57014'), TARGET)?.message, 'database.statementTimeoutMs')
   t.match(
     databaseError(failure('08P01'), TARGET)?.message,
-    'refused: boom (SQLSTATE 08P01); is it a pooler? See README, PgBouncer',
+    'refused: boom (SQLSTATE 08P01); is it a pooler? See docs/operating.md, PgBouncer',
   )
   t.ok(isSchemaError(failure('42P01')))
 })

@@ -22,7 +22,7 @@ const MIB = 1024 ** 2
 
 /**
  * Every tuning value of the product. The key is the path in `waybill.yaml`; the environment variable (`WAYBILL_…`) and
- * the flag (`--…`) derive from it. README's table and `--help` are generated from here.
+ * the flag (`--…`) derive from it. The table of docs/configuration.md and `--help` are generated from here.
  */
 export const OPTIONS = {
   'listen.host': text('0.0.0.0', 'an address or host name', 'Address of the proxy listener', isHost),

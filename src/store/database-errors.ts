@@ -49,7 +49,7 @@ export function databaseProblem(error: unknown, target: DatabaseTarget): string 
     return `the database at ${at} refused: the role of this connection sees single tenants only; it must own the tables or have BYPASSRLS`
   }
   if (code === '08P01') {
-    return `the database at ${at} refused: ${(error as Error).message} (SQLSTATE 08P01); is it a pooler? See README, PgBouncer`
+    return `the database at ${at} refused: ${(error as Error).message} (SQLSTATE 08P01); is it a pooler? See docs/operating.md, PgBouncer`
   }
   // Every SQLSTATE holds a digit; EPERM and its like do not.
   if (!/^(?=.*\d)[0-9A-Z]{5}$/.test(code)) return null

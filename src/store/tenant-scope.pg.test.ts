@@ -231,7 +231,7 @@ t.test('a role that may make no roles can migrate, write and read; the WHERE res
   t.equal(await isTenantScopeEnforced(plain), false)
   t.match((await listEntries(plain, { tenant: 'mine' }, { limit: 9 })).entries, [{ tenant: 'mine' }])
   t.equal((await listEntries(plain, {}, { limit: 9 })).entries.length, 2)
-  // As an administrator does it afterwards (README).
+  // As an administrator does it afterwards (docs/operating.md).
   await withDatabase(database, async (admin) => {
     await admin.unsafe(`GRANT waybill_reader TO ${name}`)
   })

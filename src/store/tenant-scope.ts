@@ -11,7 +11,7 @@ const ABLE = new WeakSet<Sql>()
  * `tenant`: row level security, below and beside the WHERE of the query. The settings end with the transaction, so nothing of
  * them is left on a pooled connection. `before`, if given, runs first in the same snapshot with the handle's own rights.
  *
- * Where the role could not be made (README, "Roles") only the query's WHERE restricts; `isTenantScopeEnforced` tells.
+ * Where the role could not be made (docs/operating.md, "Roles") only the query's WHERE restricts; `isTenantScopeEnforced` tells.
  */
 export async function asTenant<T, B = undefined>(
   sql: Sql,

@@ -78,7 +78,7 @@ async function runRestore(
     report(io, 'restored', await restoreBackup(sql, source, options).catch(throwForUser))
     if (!(await isTenantScopeEnforced(sql))) {
       io.stderr.write(
-        'warning: row level security is not in force here: the role waybill_reader is missing, or this role may not take it; README, Roles, has the statements for an administrator\n',
+        'warning: row level security is not in force here: the role waybill_reader is missing, or this role may not take it; docs/operating.md, Roles, has the statements for an administrator\n',
       )
     }
     io.stderr.write('"waybill audit --deep" compares every row with what the gateways had sealed\n')

@@ -64,7 +64,7 @@ export class DatabaseChecks {
 async function scope(control: Sql, reader: Sql): Promise<StateReason[]> {
   const missing = await missingOfTenantScope(control, reader)
   if (missing.length === 0) return []
-  const detail = `row level security is not in force (${missing.join('; ')}): only the queries keep tenants apart; see README, Roles`
+  const detail = `row level security is not in force (${missing.join('; ')}): only the queries keep tenants apart; see docs/operating.md, Roles`
   return [{ code: 'row_security', detail }]
 }
 

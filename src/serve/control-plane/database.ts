@@ -130,7 +130,7 @@ export class DatabaseUpkeep {
       await this.#runs.now()
     } catch (error) {
       if (sqlStateOf(error) === '08P01')
-        this.#logger.error({}, 'is the database a pooler? See README, PgBouncer')
+        this.#logger.error({}, 'is the database a pooler? See docs/operating.md, PgBouncer')
       if (isFatalDatabaseError(error)) throw error
       isThere = false
     }
