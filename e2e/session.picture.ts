@@ -20,7 +20,7 @@ interface Shown {
   readonly output: string
 }
 
-t.test('a session is drawn', async (t) => {
+void t.test('a session is drawn', async (t) => {
   const home = await testFolder(t)
   const gateway = await startGateway(t, { mode: 'demo', env: { HOME: home } })
   await untilTrue('the lines are printed', async () => /Ctrl-C stops it/.test(gateway.stdout))

@@ -100,13 +100,26 @@ void t.test('the index of the documents links to each page', (t) => {
   t.end()
 })
 
+void t.test('the architecture names each room of the source', (t) => {
+  const page = textOf('docs/architecture.md')
+  const rooms = readdirSync(join(folder, 'src'), { withFileTypes: true }).filter((entry) =>
+    entry.isDirectory(),
+  )
+  t.ok(rooms.length > 15, `${rooms.length} rooms`)
+  t.same(
+    rooms.map(({ name }) => name).filter((name) => !new RegExp(`^\\| .*\`${name}/\``, 'm').test(page)),
+    [],
+  )
+  t.end()
+})
+
 void t.test(`prose has lines of at most ${MAX_COLUMNS} characters`, (t) => {
   let lines = 0
   const long: string[] = []
   for (const document of documents.filter((name) => !GENERATED.has(name))) {
     for (const { line, number } of proseOf(document)) {
       lines++
-      if ([...line].length > MAX_COLUMNS) long.push(`${document}:${number}`)
+      if (line.length > MAX_COLUMNS) long.push(`${document}:${number}`)
     }
   }
   t.ok(lines > 1000, `${lines} lines`)

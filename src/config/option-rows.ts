@@ -8,7 +8,7 @@ import type { TlsFiles } from './tls-files.ts'
 /** One option: what it is, and how its value is read. */
 export interface Row<T> {
   readonly default: T
-  /** One line for `--help`, the README and `config show`. */
+  /** One line for `--help`, the documents and `config show`. */
   readonly help: string
   /** Unit of a number, where its name does not end in it. */
   readonly isSecret?: boolean
