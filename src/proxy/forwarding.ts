@@ -2,18 +2,17 @@ import type { IncomingMessage } from 'node:http'
 import type { Outcome, Reason } from '../model/outcome.ts'
 import type { ClientResponse } from './exchange/client.ts'
 import type { Carrier, Exchange } from './exchange/exchange.ts'
-import {
-  TooManyUpstreamsError,
-  UpstreamAddressError,
-  type Destination,
-  type UpstreamPools,
-} from '../upstream/pools.ts'
+import type { Dispatcher } from '../upstream/dispatcher.ts'
 import { Relay, type RelayOwner } from './relay.ts'
 import { Upload } from './upload.ts'
-import type { Dispatched, UpstreamRequest } from '../upstream/request.ts'
+import { NOT_QUEUED, type UpstreamRequest } from '../upstream/request.ts'
+import { upstreamRequest } from './upstream-request.ts'
 
 /** What a forwarding needs of the handler. */
-export interface Refuser {
+export interface ForwardingOwner {
+  readonly dispatcher: Dispatcher
+  /** Pseudonym of this gateway in Via fields. */
+  readonly via: string
   /** Ends the exchange with one of the gateway's own answers; the response head has not been sent. */
   refuse(exchange: Exchange, res: ClientResponse, outcome: Outcome, reason: Reason | null): void
 }
@@ -25,77 +24,65 @@ export interface Refuser {
 export class Forwarding implements Carrier, RelayOwner {
   readonly #exchange: Exchange
   readonly #res: ClientResponse
-  readonly #request: Omit<UpstreamRequest, 'body'>
-  readonly #to: Destination
-  readonly #pools: UpstreamPools
-  readonly #refuser: Refuser
-  #attempts = 0
-  #upload: Upload | null = null
+  readonly #owner: ForwardingOwner
+  readonly #upload: Upload | null
+  readonly #request: UpstreamRequest
+  #isSecond = false
   #relay: Relay | null = null
-  #place: Dispatched | null = null
+  #place = NOT_QUEUED
 
-  constructor(
-    exchange: Exchange,
-    res: ClientResponse,
-    target: { readonly to: Destination; readonly request: Omit<UpstreamRequest, 'body'> },
-    owners: { readonly pools: UpstreamPools; readonly refuser: Refuser },
-  ) {
+  constructor(exchange: Exchange, res: ClientResponse, owner: ForwardingOwner) {
     this.#exchange = exchange
     this.#res = res
-    this.#to = target.to
-    this.#request = target.request
-    this.#pools = owners.pools
-    this.#refuser = owners.refuser
+    this.#owner = owner
+    const { message, content } = exchange
+    this.#upload = content === null && message !== null && exchange.hasBody ? this.#uploadOf(message) : null
+    // It comes in the turn of the arrival.
+    this.#request = upstreamRequest(exchange, owner.via, this.#upload ?? content, exchange.startedTick)
+    if (content !== null) exchange.bytesReceived = content.length
   }
 
   /** Sends the request, or queues it. */
   send(): void {
+    this.#dispatch(this.#request)
+  }
+
+  #dispatch(request: UpstreamRequest): void {
     const exchange = this.#exchange
-    this.#attempts++
     exchange.carrier = this
-    const { message, content } = exchange
-    if (content !== null) exchange.bytesReceived = content.length
-    this.#upload = content === null && message !== null && exchange.hasBody ? this.#uploadOf(message) : null
-    this.#relay = new Relay(exchange, this.#res, this.#upload, this)
-    // The first attempt comes in the turn of the arrival.
-    const tick = this.#attempts === 1 ? exchange.startedTick : performance.now()
-    exchange.enter('queued', this.#to.route.headerTimeoutMs, tick)
-    const { method, path, headers, contentLength, host, isBoundToConnection } = this.#request
-    const body = this.#upload ?? content
-    const request = { method, path, headers, contentLength, host, isBoundToConnection, body }
-    try {
-      this.#place = this.#pools.dispatch(this.#to, request, this.#relay, tick)
-      if (this.#place === null) this.refuse('overloaded', 'queue_full')
-    } catch (error) {
-      if (error instanceof UpstreamAddressError) this.refuse('upstream_invalid', null)
-      else if (error instanceof TooManyUpstreamsError) this.refuse('overloaded', 'queue_full')
-      else throw error
-    }
+    const relay = new Relay(exchange, this.#res, this.#upload, this)
+    this.#relay = relay
+    exchange.enter('queued', request.route.headerTimeoutMs, request.tick)
+    const place = this.#owner.dispatcher.dispatch(request, relay)
+    // Unless it has been sent once more by now.
+    if (relay === this.#relay) this.#place = place
   }
 
   #uploadOf(message: IncomingMessage): Upload {
     const onTooLarge = (): void => this.#relay?.fail('body_too_large', null)
-    return new Upload(this.#exchange, message, { maxBytes: this.#to.route.maxBodyBytes, onTooLarge })
+    const maxBytes = this.#exchange.route?.maxBodyBytes ?? 0
+    return new Upload(this.#exchange, message, { maxBytes, onTooLarge })
   }
 
   /** See RelayOwner: only what changes nothing and has no body, and only once (RFC 9110 §9.2.2). */
   retry(): boolean {
     const { method } = this.#request
     const isSafe = method === 'GET' || method === 'HEAD' || method === 'OPTIONS'
-    if (this.#attempts > 1 || !isSafe || this.#exchange.hasBody || this.#exchange.isClosed) return false
-    this.send()
+    if (this.#isSecond || !isSafe || this.#exchange.hasBody || this.#exchange.isClosed) return false
+    this.#isSecond = true
+    this.#dispatch({ ...this.#request, tick: performance.now() })
     return true
   }
 
   /** See RelayOwner. */
   refuse(outcome: Outcome, reason: Reason | null): void {
     if (this.#exchange.isClosed || this.#res.headersSent) return
-    this.#refuser.refuse(this.#exchange, this.#res, outcome, reason)
+    this.#owner.refuse(this.#exchange, this.#res, outcome, reason)
   }
 
   /** See Carrier. */
   cancel(): void {
-    this.#place?.leave()
+    this.#place.leave()
     this.#relay?.cancel()
   }
 

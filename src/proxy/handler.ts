@@ -3,7 +3,6 @@ import { isReadBody } from '../artifacts/access.ts'
 import { ARTIFACT_KINDS } from '../artifacts/kinds.ts'
 import { Roster } from '../lib/roster.ts'
 import type { EntrySink } from '../model/access-entry.ts'
-import { maskKeys } from '../model/api-key.ts'
 import type { Directory } from '../model/grant.ts'
 import type { Route } from '../model/route.ts'
 import { isInNetworks, plainAddress } from '../model/network.ts'
@@ -15,18 +14,15 @@ import { addCorsFields, isPreflight, preflightFields } from './headers/cors.ts'
 import { decide, decideLater, type DecisionContext, type Refusal } from './decide/decide.ts'
 import { Exchange } from './exchange/exchange.ts'
 import { clientView, type TrustPolicy } from './headers/client-view.ts'
-import type { Destination, UpstreamPools } from '../upstream/pools.ts'
-import { Forwarding, type Refuser } from './forwarding.ts'
-import { upstreamHeaders } from './headers/headers.ts'
+import type { Dispatcher } from '../upstream/dispatcher.ts'
+import type { UpstreamPools } from '../upstream/pools.ts'
+import { Forwarding, type ForwardingOwner } from './forwarding.ts'
 import { newTraceparent, requestIdOf, traceIdOf } from './headers/ids.ts'
 import { problemReply } from './replies.ts'
 import { UNBOUNDED_HEAD, readHead, type HeadBounds } from '../http/request-head.ts'
-import { authenticatesConnection } from '../http/response-head.ts'
-import { RouteTable, upstreamOrigin, upstreamPath } from './routing/route-table.ts'
+import { RouteTable } from './routing/route-table.ts'
 import type { ProxyCounters } from './stats.ts'
-import { sourceOf } from '../model/source-network.ts'
 import { splitTarget } from './routing/target.ts'
-import type { UpstreamRequest } from '../upstream/request.ts'
 import { WholeBody } from './whole-body.ts'
 import { Upkeep, type UpkeepOwner } from './upkeep.ts'
 
@@ -34,6 +30,8 @@ import { Upkeep, type UpkeepOwner } from './upkeep.ts'
 export interface HandlerDependencies {
   readonly directory: Directory
   readonly limiter: Limiter
+  /** Has requests answered, and gives tunnels their places. */
+  readonly dispatcher: Dispatcher
   readonly pools: UpstreamPools
   readonly sink: EntrySink
   readonly counters: ProxyCounters
@@ -69,10 +67,11 @@ export const NO_SETTINGS: HandlerSettings = {
 }
 
 /** Decides what becomes of a request, by the settings that were applied last. */
-export class Handler implements DecisionContext, Refuser, UpkeepOwner {
+export class Handler implements DecisionContext, ForwardingOwner, UpkeepOwner {
   readonly directory: Directory
   readonly limiter: Limiter
   readonly sink: EntrySink
+  readonly dispatcher: Dispatcher
   readonly pools: UpstreamPools
   readonly counters: ProxyCounters
   readonly via: string
@@ -91,6 +90,7 @@ export class Handler implements DecisionContext, Refuser, UpkeepOwner {
     this.directory = deps.directory
     this.limiter = deps.limiter
     this.sink = deps.sink
+    this.dispatcher = deps.dispatcher
     this.pools = deps.pools
     this.counters = deps.counters
     this.via = deps.via
@@ -300,8 +300,7 @@ export class Handler implements DecisionContext, Refuser, UpkeepOwner {
         return
       }
     }
-    const owners = { pools: this.pools, refuser: this }
-    new Forwarding(exchange, res, this.upstreamRequest(exchange), owners).send()
+    new Forwarding(exchange, res, this).send()
   }
 
   /** Forwards a request whose body tells what it does, or refuses it, when all of the body is here. */
@@ -315,43 +314,6 @@ export class Handler implements DecisionContext, Refuser, UpkeepOwner {
       },
       onFailure: (outcome, reason) => this.refuse(exchange, res, outcome, reason),
     })
-  }
-
-  /** The request as its upstream will see it. */
-  upstreamRequest(exchange: Exchange): { to: Destination; request: Omit<UpstreamRequest, 'body'> } {
-    const { route, target, tenant, head, credential } = exchange
-    if (route === null || target === null) throw new Error('an upstream request needs a route and a target')
-    const slug = tenant?.slug ?? ''
-    const origin = upstreamOrigin(route, slug)
-    exchange.upstream = origin.slice(origin.indexOf('//') + 2)
-    const headers = upstreamHeaders({
-      head,
-      rawHeaders: exchange.req.rawHeaders,
-      credentialField: route.auth === 'key' ? (credential?.field ?? null) : null,
-      authorization: route.upstream.authorization,
-      client: exchange.client,
-      requestId: exchange.requestId,
-      traceparent: exchange.traceparent,
-      via: this.via,
-      destination: exchange.destination === null ? null : upstreamPath(route, exchange.destination, '', slug),
-      isOptions: exchange.req.method === 'OPTIONS',
-      prefix: route.path.slice(0, -1),
-      changes: route.rules.headers,
-    })
-    const path = maskKeys(upstreamPath(route, exchange.path, target.query, slug))
-    const { authorization } = head
-    return {
-      to: { route, origin, holder: slug === '' ? `ip ${sourceOf(exchange.client.ip)}` : slug },
-      request: {
-        method: exchange.req.method ?? 'GET',
-        path,
-        headers,
-        contentLength: head.contentLength,
-        host:
-          route.upstream.upstreamHost === 'pass' && exchange.client.host !== '' ? exchange.client.host : null,
-        isBoundToConnection: authorization !== null && authenticatesConnection(authorization),
-      },
-    }
   }
 
   #linger(exchange: Exchange): void {

@@ -51,7 +51,8 @@ export class Relay implements ResponseReceiver {
     const { route } = exchange
     const isUploading = this.#upload !== null && !this.#upload.isComplete
     const tick = performance.now()
-    exchange.sentTick = tick
+    if (source.isUpstream) exchange.sentTick = tick
+    else exchange.upstream = ''
     exchange.enter('head', (isUploading ? route?.idleTimeoutMs : route?.headerTimeoutMs) ?? 0, tick)
     return true
   }

@@ -7,11 +7,11 @@ import { decide, decideLater, type Refusal } from './decide/decide.ts'
 import type { Exchange } from './exchange/exchange.ts'
 import type { Handler } from './handler.ts'
 import { clientHeaders } from './headers/headers.ts'
-import { TooManyUpstreamsError, UpstreamAddressError, type Destination } from '../upstream/pools.ts'
 import type { Place, PlaceTaker } from '../upstream/origin-pool.ts'
 import { returnThroughRoute } from './headers/redirects.ts'
 import { problemReply, writeReply } from './replies.ts'
 import { TunnelAgent } from '../upstream/tunnel-agent.ts'
+import { upstreamRequest } from './upstream-request.ts'
 import { TunnelLimits } from './tunnel-limits.ts'
 import type { UpstreamRequest } from '../upstream/request.ts'
 import { upstreamFailure } from '../upstream/failure.ts'
@@ -103,9 +103,8 @@ export class Upgrader {
 
   /** A tunnel takes a place among the connections of its route's upstream, and waits for one as a request does. */
   #reserve(exchange: Exchange, req: IncomingMessage, socket: Socket, head: Buffer): void {
-    const tick = performance.now()
-    const { to, request } = this.#handler.upstreamRequest(exchange)
-    exchange.enter('queued', to.route.headerTimeoutMs, tick)
+    const request = upstreamRequest(exchange, this.#handler.via, null, performance.now())
+    exchange.enter('queued', request.route.headerTimeoutMs, request.tick)
     const taker: PlaceTaker = {
       onPlace: (place) => {
         if (exchange.isClosed || exchange.status !== 0) {
@@ -113,9 +112,12 @@ export class Upgrader {
           return
         }
         // The exchange may end in any way; the place is needed until its connection has.
-        this.#connect(exchange, { req, socket, head, request, to, place })
+        this.#connect(exchange, { req, socket, head, request, place })
       },
-      onDisplaced: () => fail(exchange, socket, 'overloaded', 'queue_full'),
+      onRefused: (error) => {
+        const { outcome, reason } = upstreamFailure(error)
+        fail(exchange, socket, outcome, reason)
+      },
       moved: () => (exchange.phase === 'head' ? -1 : socket.bytesRead + socket.bytesWritten),
       movingSince: () => exchange.respondedTick,
       giveWay: () => {
@@ -123,28 +125,21 @@ export class Upgrader {
         socket.destroy()
       },
     }
-    try {
-      const place = this.#handler.pools.reserve(to, taker, tick)
-      if (place === null) fail(exchange, socket, 'overloaded', 'queue_full')
-      // Before that, `onPlace` may have been called already, and made another carrier.
-      exchange.carrier ??= {
-        cancel: () => void place?.leave(),
-        timeOut: () => {
-          if (exchange.phase === 'queued') fail(exchange, socket, 'overloaded', 'queue_timeout')
-        },
-        stop: (outcome, reason) => fail(exchange, socket, outcome, reason),
-      }
-    } catch (error) {
-      if (error instanceof UpstreamAddressError) fail(exchange, socket, 'upstream_invalid', null)
-      else if (error instanceof TooManyUpstreamsError) fail(exchange, socket, 'overloaded', 'queue_full')
-      else throw error
+    const place = this.#handler.pools.reserve(request, taker)
+    // Before that, `onPlace` may have been called already, and made another carrier.
+    exchange.carrier ??= {
+      cancel: () => void place.leave(),
+      timeOut: () => {
+        if (exchange.phase === 'queued') fail(exchange, socket, 'overloaded', 'queue_timeout')
+      },
+      stop: (outcome, reason) => fail(exchange, socket, outcome, reason),
     }
   }
 
   #connect(exchange: Exchange, parts: HandshakeParts): void {
-    const { req, socket, head, request, to, place } = parts
-    const { route } = to
-    const target = new URL(to.origin)
+    const { req, socket, head, request, place } = parts
+    const { route, origin } = request
+    const target = new URL(origin)
     req.headers = toHeaderObject([...request.headers, 'host', request.host ?? place.target.host])
     req.headers.connection = 'Upgrade'
     req.headers.upgrade = 'websocket'
@@ -232,8 +227,7 @@ interface HandshakeParts {
   readonly req: IncomingMessage
   readonly socket: Socket
   readonly head: Buffer
-  readonly request: Omit<UpstreamRequest, 'body'>
-  readonly to: Destination
+  readonly request: UpstreamRequest
   readonly place: Place
 }
 

@@ -18,6 +18,7 @@ import { RouteTable } from '../proxy/routing/route-table.ts'
 import { ProxyCounters } from '../proxy/stats.ts'
 import type { Sql } from '../store/sql.ts'
 import type { UpstreamPools } from '../upstream/pools.ts'
+import { RouteChains } from '../upstream/route-chains.ts'
 import { packageVersion } from '../version.ts'
 import { AccessLog } from './data-plane/access-log.ts'
 import { readCertificates } from './data-plane/certificates.ts'
@@ -65,6 +66,7 @@ export class DataPlane {
   readonly #directory: DirectoryRefresher
   readonly #limiter: Limiter
   readonly #pools: UpstreamPools
+  readonly #chains: RouteChains
   readonly #counters = new ProxyCounters()
   readonly #log: AccessLog
   readonly #handler: Handler
@@ -90,11 +92,13 @@ export class DataPlane {
     this.#log = new AccessLog({ ...shared, onDead, traffic })
     this.#limiter = openLimiter(o, parts.peers)
     this.#pools = openUpstreams(o)
+    this.#chains = new RouteChains(this.#pools, [])
     const report = (error: unknown): void =>
       logger.error({ err: error }, 'request failed inside the gateway; this is a bug')
     this.#handler = new Handler({
       directory: this.#directory,
       limiter: this.#limiter,
+      dispatcher: this.#chains,
       pools: this.#pools,
       sink: this.#log.channel,
       counters: this.#counters,
@@ -143,7 +147,7 @@ export class DataPlane {
       endsRevoked: config.options['proxy.revokedExchanges'] === 'end',
     })
     readCertificates(this.#proxy, config, this.#parts.logger)
-    this.#pools.retain(config.routes)
+    this.#chains.apply(config.routes)
     // From 0 on, so that a rate sees a route's first request.
     for (const { name } of config.routes) this.#counters.route(name)
     this.#parts.logger.level = config.options['log.level']

@@ -8,7 +8,9 @@ import { compileNetworks } from '../model/network.ts'
 import type { Route } from '../model/route.ts'
 import { DEFAULT_RULES } from '../model/route-rules.ts'
 import { compileScopes } from '../model/scope.ts'
+import type { Interceptor } from '../upstream/dispatcher.ts'
 import { UpstreamPools } from '../upstream/pools.ts'
+import { RouteChains } from '../upstream/route-chains.ts'
 import type { TrustPolicy } from '../proxy/headers/client-view.ts'
 import { Handler, NO_SETTINGS, type HandlerSettings } from '../proxy/handler.ts'
 import type { PoolOptions } from '../upstream/origin-pool.ts'
@@ -95,6 +97,8 @@ export interface TestGatewayOptions {
   /** When a request arrived, epoch milliseconds; `Date.now` unless told. */
   readonly now?: () => number
   readonly pool?: PoolOptions
+  /** What routes have before their upstreams; nothing unless told. */
+  readonly interceptors?: readonly Interceptor[]
   /** Wrong credentials a source may present; default none are counted. */
   readonly failures?: FailureLimit
 }
@@ -137,6 +141,7 @@ export class TestGateway {
   readonly counters = new ProxyCounters()
   readonly limiter: Limiter
   readonly pools: UpstreamPools
+  readonly chains: RouteChains
   readonly handler: Handler
   readonly listener: ProxyListener
   /** A valid key of tenant `acme` with all scopes. */
@@ -154,6 +159,7 @@ export class TestGateway {
       maxPools: options.maxPools ?? 16,
       ...(options.pool && { pool: options.pool }),
     })
+    this.chains = new RouteChains(this.pools, options.interceptors ?? [])
     this.directory.tenant('acme')
     this.directory.key(this.key)
     const record: EntrySink = { push: (entry) => this.entries.push(entry) > 0, reserve: () => null }
@@ -161,6 +167,7 @@ export class TestGateway {
     this.handler = new Handler({
       directory: this.directory,
       limiter: this.limiter,
+      dispatcher: this.chains,
       pools: this.pools,
       sink: options.sink ?? record,
       counters: this.counters,
@@ -185,7 +192,7 @@ export class TestGateway {
 
   setRoutes(routes: readonly Route[]): void {
     this.apply({ routes: new RouteTable(routes) })
-    this.pools.retain(routes)
+    this.chains.apply(routes)
   }
 
   async client(): Promise<Wire> {

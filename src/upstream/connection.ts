@@ -44,6 +44,7 @@ const IDLE_MARGIN_MS = 2000
  *          └──────────┴────────────────►│             hears anything, be it bytes or the end, is gone
  */
 export class UpstreamConnection implements ParsedResponse, ResponseSource, SocketReader {
+  readonly isUpstream = true
   readonly #socket: Socket
   readonly #target: UpstreamTarget
   readonly #owner: ConnectionOwner

@@ -40,6 +40,37 @@ export class UpstreamConnectTimeoutError extends Error {
   }
 }
 
+/** As many requests wait for an upstream as may. */
+export class QueueFullError extends Error {
+  readonly code = 'WAYBILL_QUEUE_FULL'
+
+  constructor() {
+    super('the queue is full')
+    this.name = 'QueueFullError'
+  }
+}
+
+/** More upstream origins are in use than `proxy.maxUpstreamPools` allows. */
+export class TooManyUpstreamsError extends Error {
+  readonly code = 'WAYBILL_TOO_MANY_UPSTREAMS'
+
+  constructor() {
+    super('every upstream pool is in use')
+    this.name = 'TooManyUpstreamsError'
+  }
+}
+
+/** An upstream's host, with the tenant's name in it, is none that may be reached. */
+export class UpstreamAddressError extends Error {
+  readonly code = 'WAYBILL_UPSTREAM_ADDRESS'
+
+  /** `problem`: what is wrong with it. */
+  constructor(problem: string) {
+    super(`the upstream's address ${problem}`)
+    this.name = 'UpstreamAddressError'
+  }
+}
+
 /** A request that waited gave its place in the queue to a holder who has less. */
 export class QueueDisplacedError extends Error {
   readonly code = 'WAYBILL_QUEUE_DISPLACED'
@@ -50,7 +81,11 @@ export class QueueDisplacedError extends Error {
   }
 }
 
-type Failure = { readonly outcome: Outcome; readonly reason: Reason }
+/** How a request ends. */
+export interface Failure {
+  readonly outcome: Outcome
+  readonly reason: Reason | null
+}
 
 const REFUSED: Failure = { outcome: 'upstream_refused', reason: 'connection_refused' }
 const DNS: Failure = { outcome: 'upstream_refused', reason: 'dns' }
@@ -61,6 +96,7 @@ const TLS_NAME: Failure = { outcome: 'upstream_refused', reason: 'tls_name' }
 const CONNECT_TIMEOUT: Failure = { outcome: 'upstream_timeout', reason: 'connect_timeout' }
 const RESET: Failure = { outcome: 'upstream_reset', reason: 'connection_reset' }
 const PROTOCOL: Failure = { outcome: 'upstream_reset', reason: 'protocol' }
+const QUEUE_FULL: Failure = { outcome: 'overloaded', reason: 'queue_full' }
 
 /** Error code of the operating system, TLS or our own → how the request ends. Matched by code, never by message. */
 const FAILURES: Readonly<Record<string, Failure>> = {
@@ -94,7 +130,10 @@ const FAILURES: Readonly<Record<string, Failure>> = {
   SELF_SIGNED_CERT_IN_CHAIN: TLS_UNKNOWN_CA,
   CERT_UNTRUSTED: TLS_UNKNOWN_CA,
   INVALID_CA: TLS_UNKNOWN_CA,
-  WAYBILL_QUEUE_DISPLACED: { outcome: 'overloaded', reason: 'queue_full' },
+  WAYBILL_QUEUE_DISPLACED: QUEUE_FULL,
+  WAYBILL_QUEUE_FULL: QUEUE_FULL,
+  WAYBILL_TOO_MANY_UPSTREAMS: QUEUE_FULL,
+  WAYBILL_UPSTREAM_ADDRESS: { outcome: 'upstream_invalid', reason: null },
 }
 
 /** Certificate verdicts of OpenSSL as Node names them. */

@@ -3,8 +3,15 @@ import { IdleConnections } from './idle-connections.ts'
 import { Claim, Places, type Share } from './places.ts'
 import { ProgressMark, slowest, type MarkedTransfer, type SlowRule, type Transfer } from './slow-transfers.ts'
 import { UpstreamConnection, type ConnectionOwner } from './connection.ts'
-import { QueueDisplacedError } from './failure.ts'
-import type { Dispatched, ResponseReceiver, UpstreamRequest } from './request.ts'
+import type { Dispatcher } from './dispatcher.ts'
+import { QueueFullError } from './failure.ts'
+import {
+  NOT_QUEUED,
+  type Destination,
+  type Dispatched,
+  type ResponseReceiver,
+  type UpstreamRequest,
+} from './request.ts'
 import { upstreamTarget, type UpstreamTarget } from './socket.ts'
 
 /** What holds for all pools; milliseconds, and bytes per second. */
@@ -29,8 +36,8 @@ export const DEFAULT_POOL_OPTIONS: PoolOptions = {
 export interface PlaceTaker extends Transfer {
   /** The place is taken; `release` is owed. */
   onPlace(place: Place): void
-  /** The place in the queue went to a holder who has less. */
-  onDisplaced(): void
+  /** There is no place, and none to wait for (any more). */
+  onRefused(error: NodeJS.ErrnoException): void
 }
 
 /** A place that a taker has. */
@@ -40,8 +47,8 @@ export interface Place {
   release(): void
 }
 
-/** Already on a connection: there is no queue to leave. */
-const ON_ITS_WAY: Dispatched = { leave: () => false }
+/** One for all: an overload refuses thousands a second, and a stack for each would be most of the cost. */
+const QUEUE_FULL = new QueueFullError()
 /** How often idle connections, and the transfers that others wait for, are looked at. */
 const SWEEP_MS = 500
 /**
@@ -59,7 +66,7 @@ const AGE_JITTER = 0.2
  * A holder gets the connection that it had last, at once. Another holder gets one that has rested, so that what an upstream in error
  * sends after its answer is nobody else's answer (RFC 9112 §9.2); else a new one.
  */
-export class OriginPool implements ConnectionOwner {
+export class OriginPool implements ConnectionOwner, Dispatcher {
   readonly #target: UpstreamTarget
   readonly #options: PoolOptions
   readonly #slowRule: SlowRule
@@ -102,24 +109,24 @@ export class OriginPool implements ConnectionOwner {
     return this.#places.queued
   }
 
-  /** Sends the request now or queues it; null when the queue is full. `holder`: whose it is. */
-  dispatch(request: UpstreamRequest, receiver: ResponseReceiver, holder: string): Dispatched | null {
-    const share = this.#places.share(holder)
+  /** See Dispatcher. */
+  dispatch(request: UpstreamRequest, receiver: ResponseReceiver): Dispatched {
+    const share = this.#places.share(request.holder)
     if (this.#places.tryTake(share)) {
-      this.#take(share, this.usedTick).send(request, receiver)
-      return ON_ITS_WAY
+      this.#take(share, request.tick).send(request, receiver)
+      return NOT_QUEUED
     }
-    return this.#enqueue(new RequestClaim(share, this.usedTick, this, request, receiver))
+    return this.#enqueue(new RequestClaim(share, this, request, receiver))
   }
 
-  /** Takes a place for a tunnel, now or later; null when the queue is full. */
-  reserve(taker: PlaceTaker, holder: string): Dispatched | null {
-    const share = this.#places.share(holder)
+  /** Takes a place for a tunnel, now or later. */
+  reserve(to: Destination, taker: PlaceTaker): Dispatched {
+    const share = this.#places.share(to.holder)
     if (this.#places.tryTake(share)) {
       this.hold(share, taker)
-      return ON_ITS_WAY
+      return NOT_QUEUED
     }
-    return this.#enqueue(new PlaceClaim(share, this.usedTick, this, taker))
+    return this.#enqueue(new PlaceClaim(share, to.tick, this, taker))
   }
 
   /** Ends idle connections, and the others when the requests that are on them, or wait, have ended. */
@@ -183,8 +190,11 @@ export class OriginPool implements ConnectionOwner {
     taker.onPlace(place)
   }
 
-  #enqueue(claim: Claim): Dispatched | null {
-    if (!this.#places.enqueue(claim)) return null
+  #enqueue(claim: Claim): Dispatched {
+    if (!this.#places.enqueue(claim)) {
+      claim.refuse(QUEUE_FULL)
+      return NOT_QUEUED
+    }
     this.#startSweeping()
     return { leave: () => this.#places.leave(claim) }
   }
@@ -293,14 +303,8 @@ class RequestClaim extends Claim {
   readonly #request: UpstreamRequest
   readonly #receiver: ResponseReceiver
 
-  constructor(
-    share: Share,
-    sinceTick: number,
-    pool: OriginPool,
-    request: UpstreamRequest,
-    receiver: ResponseReceiver,
-  ) {
-    super(share, sinceTick)
+  constructor(share: Share, pool: OriginPool, request: UpstreamRequest, receiver: ResponseReceiver) {
+    super(share, request.tick)
     this.#pool = pool
     this.#request = request
     this.#receiver = receiver
@@ -310,8 +314,8 @@ class RequestClaim extends Claim {
     this.#pool.send(this.share, this.#request, this.#receiver)
   }
 
-  override displace(): void {
-    this.#receiver.onError(new QueueDisplacedError(), false)
+  override refuse(error: Error): void {
+    this.#receiver.onError(error, false)
   }
 }
 
@@ -329,8 +333,8 @@ class PlaceClaim extends Claim {
     this.#pool.hold(this.share, this.#taker)
   }
 
-  override displace(): void {
-    this.#taker.onDisplaced()
+  override refuse(error: Error): void {
+    this.#taker.onRefused(error)
   }
 }
 

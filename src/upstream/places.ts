@@ -1,3 +1,5 @@
+import { QueueDisplacedError } from './failure.ts'
+
 /** One holder's part of a pool: a tenant's, or where there is no tenant a source's. */
 export class Share {
   readonly holder: string
@@ -32,8 +34,8 @@ export abstract class Claim {
 
   /** Its turn has come: the place has been taken for it. */
   abstract take(): void
-  /** Its place in the queue was given to a holder who has less. */
-  abstract displace(): void
+  /** It gets no place, or lost the one that it had in the queue. */
+  abstract refuse(error: Error): void
 }
 
 /**
@@ -116,7 +118,7 @@ export class Places {
     share.queued++
     this.queued++
     if (share.queued === 1) this.#pushTurn(share)
-    displaced?.displace()
+    displaced?.refuse(new QueueDisplacedError())
     return true
   }
 

@@ -1,29 +1,19 @@
 import type { Route } from '../model/route.ts'
 import type { PoolStats } from '../model/stats.ts'
 import { addressProblem } from './address.ts'
+import type { Dispatcher } from './dispatcher.ts'
+import { TooManyUpstreamsError, UpstreamAddressError } from './failure.ts'
 import { DEFAULT_POOL_OPTIONS, OriginPool, type PlaceTaker, type PoolOptions } from './origin-pool.ts'
-import type { Dispatched, ResponseReceiver, UpstreamRequest } from './request.ts'
-
-/** Thrown when more upstream origins are in use than `proxy.maxUpstreamPools` allows. */
-export class TooManyUpstreamsError extends Error {
-  readonly code = 'WAYBILL_TOO_MANY_UPSTREAMS'
-}
-
-/** Thrown for an upstream whose host, with the tenant's name in it, is none that may be reached. */
-export class UpstreamAddressError extends Error {
-  readonly code = 'WAYBILL_UPSTREAM_ADDRESS'
-}
-
-/** Where a request goes, and whose it is. */
-export interface Destination {
-  readonly route: Route
-  readonly origin: string
-  /** The tenant; where there is none, the client's address. Who shares a pool's places by it. */
-  readonly holder: string
-}
+import {
+  NOT_QUEUED,
+  type Destination,
+  type Dispatched,
+  type ResponseReceiver,
+  type UpstreamRequest,
+} from './request.ts'
 
 /** All upstream connections of the gateway, by route and origin. A changed route gets new pools; the old ones finish. */
-export class UpstreamPools {
+export class UpstreamPools implements Dispatcher {
   readonly #pools = new Map<string, { route: Route; pool: OriginPool }>()
   /** The pool last used of a route, found without putting a name together; only those that are in `#pools` count. */
   readonly #last = new WeakMap<Route, { origin: string; pool: OriginPool }>()
@@ -49,28 +39,27 @@ export class UpstreamPools {
     return [...byRoute.values()]
   }
 
-  /**
-   * Sends or queues a request; `tick` is now. null when the route's queue is full. Throws `TooManyUpstreamsError` and
-   * `UpstreamAddressError`.
-   */
-  dispatch(
-    to: Destination,
-    request: UpstreamRequest,
-    receiver: ResponseReceiver,
-    tick: number,
-  ): Dispatched | null {
-    return this.#poolFor(to, tick).dispatch(request, receiver, to.holder)
+  /** See Dispatcher. */
+  dispatch(request: UpstreamRequest, receiver: ResponseReceiver): Dispatched {
+    const pool = this.#poolFor(request)
+    if (pool instanceof OriginPool) return pool.dispatch(request, receiver)
+    receiver.onError(pool, false)
+    return NOT_QUEUED
   }
 
   /** Takes a place for a tunnel, now or later; otherwise as `dispatch`. */
-  reserve(to: Destination, taker: PlaceTaker, tick: number): Dispatched | null {
-    return this.#poolFor(to, tick).reserve(taker, to.holder)
+  reserve(to: Destination, taker: PlaceTaker): Dispatched {
+    const pool = this.#poolFor(to)
+    if (pool instanceof OriginPool) return pool.reserve(to, taker)
+    taker.onRefused(pool)
+    return NOT_QUEUED
   }
 
-  #poolFor({ route, origin }: Destination, tick: number): OriginPool {
+  #poolFor({ route, origin, tick }: Destination): OriginPool | Error {
     const last = this.#last.get(route)
     const isCurrent = last !== undefined && last.origin === origin && !last.pool.isClosing
     const pool = isCurrent ? last.pool : this.#poolOf(route, origin)
+    if (pool instanceof Error) return pool
     if (!isCurrent) this.#last.set(route, { origin, pool })
     pool.usedTick = tick
     return pool
@@ -92,28 +81,29 @@ export class UpstreamPools {
     await Promise.all(pools.map(({ pool }) => pool.destroy()))
   }
 
-  #poolOf(route: Route, origin: string): OriginPool {
+  #poolOf(route: Route, origin: string): OriginPool | Error {
     const name = `${route.name} ${origin}`
     const found = this.#pools.get(name)
     if (found?.route === route) return found.pool
     const problem = route.upstream.origin === origin ? null : addressProblem(origin, route)
-    if (problem !== null) throw new UpstreamAddressError(problem)
+    if (problem !== null) return new UpstreamAddressError(problem)
     if (found !== undefined) found.pool.close()
-    if (this.#pools.size >= this.#maxPools && found === undefined) this.#evictUnused()
+    else if (this.#pools.size >= this.#maxPools && !this.#evictUnused()) return new TooManyUpstreamsError()
     const pool = new OriginPool(origin, route, this.#options)
     this.#pools.set(name, { route, pool })
     return pool
   }
 
-  /** Makes room by closing the pool that was idle longest. */
-  #evictUnused(): void {
+  /** Makes room by closing the pool that was idle longest; false when every pool is in use. */
+  #evictUnused(): boolean {
     let oldest: [string, OriginPool] | null = null
     for (const [name, { pool }] of this.#pools) {
       if (pool.busy + pool.queued > 0) continue
       if (oldest === null || pool.usedTick < oldest[1].usedTick) oldest = [name, pool]
     }
-    if (oldest === null) throw new TooManyUpstreamsError('every upstream pool is in use')
+    if (oldest === null) return false
     this.#pools.delete(oldest[0])
     oldest[1].close()
+    return true
   }
 }

@@ -1,3 +1,4 @@
+import type { Route } from '../model/route.ts'
 import type { Transfer } from './slow-transfers.ts'
 
 /** A request's body as it comes. */
@@ -18,8 +19,19 @@ export interface BodySink {
   end(): void
 }
 
+/** Where something goes that needs an upstream's connection, and whose it is. */
+export interface Destination {
+  readonly route: Route
+  /** `http:` or `https:` URL without path. */
+  readonly origin: string
+  /** The tenant, or where there is none the client's address: holders share a pool's places. */
+  readonly holder: string
+  /** Now, in monotonic milliseconds. */
+  readonly tick: number
+}
+
 /** A request for an upstream, ready to be sent. */
-export interface UpstreamRequest {
+export interface UpstreamRequest extends Destination {
   readonly method: string
   /** Starts with '/'. */
   readonly path: string
@@ -37,6 +49,8 @@ export interface UpstreamRequest {
 
 /** Where a response comes from. */
 export interface ResponseSource {
+  /** False of a response that no upstream was asked for. */
+  readonly isUpstream: boolean
   /** More data is welcome after an `onData` that returned false. */
   resume(): void
   /**
@@ -50,7 +64,7 @@ export interface ResponseSource {
 
 /** Who hears of the response. Calls come in this order; `onError` may come at any point and is the last. */
 export interface ResponseReceiver extends Transfer {
-  /** A connection was found. False gives it back unused: nothing else is called then. */
+  /** A connection was found, or an answer that needs none. False gives it back unused: nothing else is called then. */
   onConnect(source: ResponseSource): boolean
   /** A response head, 1xx ones but 101 included. `fields` holds names and values in turn, latin1. */
   onHeaders(status: number, fields: string[], statusText: string): void
@@ -70,11 +84,14 @@ export interface ResponseReceiver extends Transfer {
   onError(error: NodeJS.ErrnoException, isUnheard: boolean): void
 }
 
-/** A place taken in an upstream's queue, or on one of its connections. */
+/** A request that waits for a connection, or has one. */
 export interface Dispatched {
   /** Leaves the queue. Returns false when the request is no longer in it: then `abort` of its source ends it. */
   leave(): boolean
 }
+
+/** There is no queue to leave (any more). */
+export const NOT_QUEUED: Dispatched = { leave: () => false }
 
 /**
  * The head of a request on the wire. `host` is the origin's. A body without length goes in chunks; a method that has a body

@@ -165,7 +165,8 @@ export class Exchange {
     entry.bytesReceived = this.bytesReceived
     entry.bytesSent = this.bytesSent
     entry.durationUs = Math.round((tick - this.startedTick) * 1000)
-    entry.upstreamUs = this.respondedTick < 0 ? -1 : Math.round((this.respondedTick - this.sentTick) * 1000)
+    const isAnswered = this.sentTick >= 0 && this.respondedTick >= 0
+    entry.upstreamUs = isAnswered ? Math.round((this.respondedTick - this.sentTick) * 1000) : -1
     entry.upstream = this.#wasSent() ? this.upstream : ''
     entry.clientIp = this.client.ip
     entry.userAgent = capText(redactText(this.head.userAgent), ENTRY_TEXT_MAX.userAgent)
