@@ -2,7 +2,7 @@ import { ServerResponse, type IncomingMessage } from 'node:http'
 import type { ClientResponse } from '../proxy/exchange/client.ts'
 
 /** Node's response, and how a small body goes out with it at once. */
-export class FullResponse<Request extends IncomingMessage = IncomingMessage>
+export class NodeResponse<Request extends IncomingMessage = IncomingMessage>
   extends ServerResponse<Request>
   implements ClientResponse
 {

@@ -1,10 +1,11 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { createServer, type Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { AccessEntry } from '../model/access-entry.ts'
 import { statusOf, type Reason } from '../model/outcome.ts'
 import type { ClientRequest, ClientResponse } from '../proxy/exchange/client.ts'
 import type { Connection } from '../proxy/exchange/connection.ts'
-import { FullResponse } from './node-response.ts'
+import { NodeRequest } from './node-request.ts'
+import { NodeResponse } from './node-response.ts'
 import type { Handler } from '../proxy/handler.ts'
 import { requestIdOf } from '../proxy/headers/ids.ts'
 import { reinject } from './reinject.ts'
@@ -33,7 +34,7 @@ export interface HttpServerOptions {
 export class HttpServer {
   readonly #handler: Handler
   readonly #owner: HttpServerOwner
-  readonly #server: Server<typeof IncomingMessage, typeof FullResponse>
+  readonly #server: Server<typeof NodeRequest, typeof NodeResponse>
   readonly upgrader: Upgrader
 
   constructor(handler: Handler, options: HttpServerOptions, owner: HttpServerOwner) {
@@ -41,7 +42,8 @@ export class HttpServer {
     this.#owner = owner
     this.upgrader = new Upgrader(handler)
     const server = createServer({
-      ServerResponse: FullResponse,
+      IncomingMessage: NodeRequest,
+      ServerResponse: NodeResponse,
       maxHeaderSize: options.maxHeaderBytes,
       headersTimeout: options.headersTimeoutMs,
       requestTimeout: 0, // a body may be 5 GB; its silences are bounded per route
@@ -90,20 +92,20 @@ export class HttpServer {
     this.#refuseMalformed(connection, 'tls_expected')
   }
 
-  #onRequest(req: IncomingMessage, res: FullResponse, expectsContinue: boolean): void {
+  #onRequest(req: NodeRequest, res: NodeResponse, expectsContinue: boolean): void {
     // See UPGRADES: its client is to send again what came behind it, not to wait for an answer.
-    if (req.headers.upgrade !== undefined && hasBody(req)) res.shouldKeepAlive = false
+    if (req.headers.upgrade !== undefined && req.hasBody) res.shouldKeepAlive = false
     this.#owner.serve(this.#owner.connectionOf(req.socket), req, res, expectsContinue)
   }
 
-  #onExpectation(req: IncomingMessage, res: FullResponse): void {
+  #onExpectation(req: NodeRequest, res: NodeResponse): void {
     const exchange = this.#handler.open(this.#owner.connectionOf(req.socket), req, res)
     res.once('close', () => this.#handler.close(exchange))
     exchange.expectsContinue = true
     this.#handler.refuse(exchange, res, 'bad_request', 'expectation')
   }
 
-  #onUpgrade(req: IncomingMessage, socket: Socket, head: Buffer): void {
+  #onUpgrade(req: NodeRequest, socket: Socket, head: Buffer): void {
     try {
       if (isWebSocket(req)) {
         this.upgrader.upgrade(this.#owner.connectionOf(socket), req, socket, head)
@@ -117,7 +119,7 @@ export class HttpServer {
   }
 
   /** Read again without its Upgrade, after the answers before it: Node would answer it beside them, or never. */
-  #ignoreUpgrade(req: IncomingMessage, socket: Socket, head: Buffer): void {
+  #ignoreUpgrade(req: NodeRequest, socket: Socket, head: Buffer): void {
     const connection = this.#owner.connectionOf(socket)
     const onError = (): void => {} // 'close' follows
     socket.on('error', onError)
@@ -132,7 +134,7 @@ export class HttpServer {
     })
   }
 
-  #onConnect(req: IncomingMessage, socket: Socket): void {
+  #onConnect(req: NodeRequest, socket: Socket): void {
     const connection = this.#owner.connectionOf(socket)
     const exchange = this.#handler.open(connection, req, null)
     socket.on('error', () => {})
@@ -214,13 +216,8 @@ function isOwedAnswers({ open }: Connection): boolean {
   return open.some(({ req, res }) => res !== null && req.complete)
 }
 
-function isWebSocket(req: IncomingMessage): boolean {
-  return req.method === 'GET' && req.headers.upgrade?.toLowerCase() === 'websocket' && !hasBody(req)
-}
-
-function hasBody({ headers }: IncomingMessage): boolean {
-  const length = headers['content-length']
-  return headers['transfer-encoding'] !== undefined || (length !== undefined && Number(length) !== 0)
+function isWebSocket(req: NodeRequest): boolean {
+  return req.method === 'GET' && req.headers.upgrade?.toLowerCase() === 'websocket' && !req.hasBody
 }
 
 /**
@@ -228,7 +225,7 @@ function hasBody({ headers }: IncomingMessage): boolean {
  * the others as if they had no Upgrade (RFC 9110 §7.8), and loses what came in the same read behind one: measured on 24.21 and 26.12. So
  * only those with a body are left to it, which Node 26 would hand over without their body. Before 24.9 every Upgrade is an event.
  */
-const UPGRADES = { shouldUpgradeCallback: (req: IncomingMessage): boolean => !hasBody(req) }
+const UPGRADES = { shouldUpgradeCallback: (req: NodeRequest): boolean => !req.hasBody }
 
 /** Parser or server error code → reason; null when the client just went away. */
 function malformedReason(code: string): Reason | null {

@@ -35,16 +35,16 @@ void t.test('a plain request is read as it stands', (t) => {
     httpVersionMajor: 1,
     httpVersionMinor: 1,
     rawHeaders: ['Host', 'gw', 'X-A', 'v', 'x-a', '\xe9'],
-    content: null,
+    body: null,
     complete: true,
     isLast: false,
   })
   t.match(read('POST / HTTP/1.1\r\nHost: gw\r\ncontent-length: 5\r\n\r\na\r\n\r\n'), {
     method: 'POST',
-    content: Buffer.from('a\r\n\r\n'),
+    body: Buffer.from('a\r\n\r\n'),
   })
-  t.match(read('POST / HTTP/1.1\r\nHost: gw\r\n\r\n'), { method: 'POST', content: null })
-  t.match(read('PUT / HTTP/1.1\r\nHost: gw\r\nContent-Length: 0\r\n\r\n'), { content: null })
+  t.match(read('POST / HTTP/1.1\r\nHost: gw\r\n\r\n'), { method: 'POST', body: null })
+  t.match(read('PUT / HTTP/1.1\r\nHost: gw\r\nContent-Length: 0\r\n\r\n'), { body: null })
   t.match(read('HEAD / HTTP/1.1\r\nHost: gw\r\nConnection: Close\r\n\r\n'), { method: 'HEAD', isLast: true })
   t.match(read('GET / HTTP/1.1\r\nHost: gw\r\nConnection: Keep-Alive\r\n\r\n'), { isLast: false })
   t.match(read('GET / HTTP/1.1\r\n\r\n'), { rawHeaders: [] })
@@ -135,7 +135,7 @@ void t.test("what is taken for plain means the same to Node's parser, whatever t
     const { heads, body, isRefused } = await nodeReads(bytes)
     t.equal(isRefused, false, JSON.stringify(text))
     t.equal(heads.length, 1, JSON.stringify(text))
-    t.equal(body, plain.content?.toString('latin1') ?? '')
+    t.equal(body, plain.body?.toString('latin1') ?? '')
     t.equal(heads[0]?.complete, true)
     const { method, url, rawHeaders, httpVersionMinor } = heads[0] ?? {}
     t.same(

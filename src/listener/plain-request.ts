@@ -5,6 +5,7 @@ import { readFieldLines } from '../http/field-lines.ts'
 export interface PlainRequest extends ClientRequest {
   readonly method: string
   readonly url: string
+  readonly body: Buffer | null
   readonly complete: true
   /** The client wants no other answer on the connection (RFC 9112 §9.6). */
   readonly isLast: boolean
@@ -64,14 +65,13 @@ export function readPlainRequest(bytes: Buffer, maxHeaderBytes: number): PlainRe
   // Less is a body that is on its way, more is the next request (RFC 9112 §6.3).
   const body = bytes.subarray(end + END.length)
   if (body.length !== Math.max(0, length)) return null
-  const content = body.length === 0 ? null : Buffer.from(body)
   return {
     method,
     url,
     httpVersionMajor: 1,
     httpVersionMinor: 1,
     rawHeaders,
-    content,
+    body: body.length === 0 ? null : Buffer.from(body),
     complete: true,
     isLast,
   }

@@ -36,6 +36,10 @@ export class PlainResponse implements ClientResponse {
     this.#onFinish = onFinish
   }
 
+  writeContinue(): void {
+    this.socket.write('HTTP/1.1 100 Continue\r\n\r\n', 'latin1')
+  }
+
   writeHead(status: number, second: string | string[], third?: string[]): void {
     const isTold = typeof second === 'string'
     const fields = isTold ? (third ?? []) : second

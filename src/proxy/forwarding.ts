@@ -1,10 +1,9 @@
-import type { IncomingMessage } from 'node:http'
 import type { Outcome, Reason } from '../model/outcome.ts'
 import type { ClientResponse } from './exchange/client.ts'
 import type { Carrier, Exchange } from './exchange/exchange.ts'
 import type { Dispatcher } from '../upstream/dispatcher.ts'
 import { Relay, type RelayOwner } from './relay.ts'
-import { Upload } from './upload.ts'
+import { Upload, type UploadOwner } from './upload.ts'
 import { NOT_QUEUED, type UpstreamRequest } from '../upstream/request.ts'
 import { upstreamRequest } from './upstream-request.ts'
 
@@ -21,7 +20,7 @@ export interface ForwardingOwner {
  * Sends an admitted request upstream, once more where that is safe, and ends it when one of its phases lasts too long. One
  * object per exchange.
  */
-export class Forwarding implements Carrier, RelayOwner {
+export class Forwarding implements Carrier, RelayOwner, UploadOwner {
   readonly #exchange: Exchange
   readonly #res: ClientResponse
   readonly #owner: ForwardingOwner
@@ -35,11 +34,12 @@ export class Forwarding implements Carrier, RelayOwner {
     this.#exchange = exchange
     this.#res = res
     this.#owner = owner
-    const { message, content } = exchange
-    this.#upload = content === null && message !== null && exchange.hasBody ? this.#uploadOf(message) : null
+    const { body, startedTick } = exchange
+    const isWhole = body === null || Buffer.isBuffer(body)
+    this.#upload = isWhole ? null : new Upload(exchange, body, this)
+    if (isWhole && body !== null) exchange.bytesReceived = body.length
     // It comes in the turn of the arrival.
-    this.#request = upstreamRequest(exchange, owner.via, this.#upload ?? content, exchange.startedTick)
-    if (content !== null) exchange.bytesReceived = content.length
+    this.#request = upstreamRequest(exchange, owner.via, isWhole ? body : this.#upload, startedTick)
   }
 
   /** Sends the request, or queues it. */
@@ -58,17 +58,16 @@ export class Forwarding implements Carrier, RelayOwner {
     if (relay === this.#relay) this.#place = place
   }
 
-  #uploadOf(message: IncomingMessage): Upload {
-    const onTooLarge = (): void => this.#relay?.fail('body_too_large', null)
-    const maxBytes = this.#exchange.route?.maxBodyBytes ?? 0
-    return new Upload(this.#exchange, message, { maxBytes, onTooLarge })
+  /** See UploadOwner. */
+  onTooLarge(): void {
+    this.#relay?.fail('body_too_large', null)
   }
 
   /** See RelayOwner: only what changes nothing and has no body, and only once (RFC 9110 §9.2.2). */
   retry(): boolean {
-    const { method } = this.#request
-    const isSafe = method === 'GET' || method === 'HEAD' || method === 'OPTIONS'
-    if (this.#isSecond || !isSafe || this.#exchange.hasBody || this.#exchange.isClosed) return false
+    const { method, body } = this.#request
+    const isSafe = (method === 'GET' || method === 'HEAD' || method === 'OPTIONS') && body === null
+    if (this.#isSecond || !isSafe || this.#exchange.isClosed) return false
     this.#isSecond = true
     this.#dispatch({ ...this.#request, tick: performance.now() })
     return true

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http'
 import { isReadBody } from '../artifacts/access.ts'
 import { ARTIFACT_KINDS } from '../artifacts/kinds.ts'
 import { Roster } from '../lib/roster.ts'
@@ -8,7 +7,7 @@ import type { Route } from '../model/route.ts'
 import { isInNetworks, plainAddress } from '../model/network.ts'
 import type { Outcome, Reason } from '../model/outcome.ts'
 import type { Limiter, LimitRefusal } from '../limits/limiter.ts'
-import type { ClientRequest, ClientResponse } from './exchange/client.ts'
+import type { ClientBody, ClientRequest, ClientResponse } from './exchange/client.ts'
 import type { Connection } from './exchange/connection.ts'
 import { addCorsFields, isPreflight, preflightFields } from './headers/cors.ts'
 import { decide, decideLater, type DecisionContext, type Refusal } from './decide/decide.ts'
@@ -289,13 +288,13 @@ export class Handler implements DecisionContext, ForwardingOwner, UpkeepOwner {
   }
 
   #forward(exchange: Exchange, res: ClientResponse): void {
-    const { message, content, route } = exchange
+    const { body, route } = exchange
     if (exchange.mustShowRead && route !== null) {
-      if (content === null && message !== null) {
-        this.#readWhole(exchange, res, message, route)
+      if (body !== null && !Buffer.isBuffer(body)) {
+        this.#readWhole(exchange, res, body, route)
         return
       }
-      if (content === null || !isReadBody(route, content)) {
+      if (body === null || !isReadBody(route, body)) {
         this.refuse(exchange, res, 'forbidden', 'scope')
         return
       }
@@ -304,27 +303,27 @@ export class Handler implements DecisionContext, ForwardingOwner, UpkeepOwner {
   }
 
   /** Forwards a request whose body tells what it does, or refuses it, when all of the body is here. */
-  #readWhole(exchange: Exchange, res: ClientResponse, message: IncomingMessage, { kind }: Route): void {
-    void new WholeBody(exchange, message, {
+  #readWhole(exchange: Exchange, res: ClientResponse, body: ClientBody, { kind }: Route): void {
+    void new WholeBody(exchange, body, {
       maxBytes: ARTIFACT_KINDS[kind].access.ofBody?.maxBytes ?? 0,
-      onBody: (body) => {
-        exchange.content = body
-        exchange.bytesReceived = body.length
+      onBody: (whole) => {
+        exchange.body = whole
+        exchange.bytesReceived = whole.length
         this.#forward(exchange, res)
       },
       onFailure: (outcome, reason) => this.refuse(exchange, res, outcome, reason),
     })
   }
 
-  #linger(exchange: Exchange): void {
-    const { message, connection } = exchange
-    if (message === null || exchange.res === null || message.complete || connection.socket.destroyed) return
+  /** What is left of a body is read for a while, so that its answer gets through. */
+  #linger({ req, res, body, connection }: Exchange): void {
+    if (body === null || Buffer.isBuffer(body)) return
+    if (res === null || req.complete || connection.socket.destroyed) return
     connection.linger()
-    message.once('end', () => {
+    body.stop(() => {
       connection.lingerUntilTick = Infinity
       if (!connection.socket.writable) connection.socket.destroySoon()
     })
-    message.resume()
   }
 }
 

@@ -1,7 +1,8 @@
-import type { ClientRequest, IncomingMessage } from 'node:http'
+import type { ClientRequest as UpstreamClient, IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import httpProxy from 'http-proxy'
 import type { Outcome, Reason } from '../model/outcome.ts'
+import type { ClientRequest } from './exchange/client.ts'
 import type { Connection } from './exchange/connection.ts'
 import { decide, decideLater, type Refusal } from './decide/decide.ts'
 import type { Exchange } from './exchange/exchange.ts'
@@ -38,7 +39,7 @@ export class Upgrader {
   }
 
   /** Takes over a connection whose client asked for a WebSocket. `head` is what arrived after the request's head. */
-  upgrade(connection: Connection, req: IncomingMessage, socket: Socket, head: Buffer): void {
+  upgrade(connection: Connection, req: UpgradeRequest, socket: Socket, head: Buffer): void {
     const handler = this.#handler
     const exchange = handler.open(connection, req, null)
     const readBefore = socket.bytesRead - head.length
@@ -66,7 +67,7 @@ export class Upgrader {
     })
   }
 
-  #decide(exchange: Exchange, req: IncomingMessage, socket: Socket, head: Buffer): void {
+  #decide(exchange: Exchange, req: UpgradeRequest, socket: Socket, head: Buffer): void {
     if (exchange.isClosed || !socket.writable) return
     const refusal = decide(exchange, this.#handler)
     const act = (final: Refusal | null): void => {
@@ -88,7 +89,7 @@ export class Upgrader {
   }
 
   /** Answers a handshake that failed inside the gateway. */
-  failInternally(req: IncomingMessage, connection: Connection): void {
+  failInternally(req: UpgradeRequest, connection: Connection): void {
     for (const exchange of connection.open) {
       if (exchange.req !== req) continue
       exchange.carrier?.cancel()
@@ -165,7 +166,7 @@ export class Upgrader {
   }
 
   /** http-proxy made the upstream request and has not sent it; listeners set here run before its own. */
-  #onRequest(proxyReq: ClientRequest, req: IncomingMessage, socket: Socket): void {
+  #onRequest(proxyReq: UpstreamClient, req: IncomingMessage, socket: Socket): void {
     const handshake = this.#pending.get(req)
     if (handshake === undefined) return
     handshake.proxyReq = proxyReq
@@ -222,6 +223,9 @@ export class Upgrader {
   }
 }
 
+/** Node's request, which http-proxy wants. */
+type UpgradeRequest = IncomingMessage & ClientRequest
+
 /** What a handshake is made of. */
 interface HandshakeParts {
   readonly req: IncomingMessage
@@ -235,7 +239,7 @@ interface HandshakeParts {
 interface Handshake {
   readonly exchange: Exchange
   readonly place: Place
-  proxyReq: ClientRequest | null
+  proxyReq: UpstreamClient | null
 }
 
 /** Passes on an answer that is no 101, as a whole message that ends the connection; it is never a tunnel. */

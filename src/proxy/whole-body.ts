@@ -1,6 +1,6 @@
-import type { IncomingMessage } from 'node:http'
-import { ServerResponse } from 'node:http'
+import type { BodySink } from '../http/body.ts'
 import type { Outcome, Reason } from '../model/outcome.ts'
+import type { ClientBody } from './exchange/client.ts'
 import type { Carrier, Exchange } from './exchange/exchange.ts'
 
 /** What is told when the body is there, or will not be. */
@@ -12,12 +12,14 @@ export interface WholeBodyOwner {
 }
 
 /** Holds a small body back until it is whole. One per exchange, and only where the body decides what the request does. */
-export class WholeBody implements Carrier {
+export class WholeBody implements Carrier, BodySink {
+  readonly #exchange: Exchange
   readonly #owner: WholeBodyOwner
   readonly #chunks: Buffer[] = []
   #isDone = false
 
-  constructor(exchange: Exchange, message: IncomingMessage, owner: WholeBodyOwner) {
+  constructor(exchange: Exchange, body: ClientBody, owner: WholeBodyOwner) {
+    this.#exchange = exchange
     this.#owner = owner
     const { contentLength } = exchange.head
     if (contentLength > owner.maxBytes || contentLength < 0) {
@@ -27,20 +29,24 @@ export class WholeBody implements Carrier {
     }
     exchange.carrier = this
     exchange.enter('head', exchange.route?.idleTimeoutMs ?? 0, performance.now())
-    if (exchange.expectsContinue) {
-      exchange.expectsContinue = false
-      if (exchange.res instanceof ServerResponse) exchange.res.writeContinue()
+    exchange.askForBody()
+    body.start(this)
+  }
+
+  /** See BodySink. */
+  write(bytes: Buffer): boolean {
+    if (!this.#isDone) {
+      this.#exchange.touch()
+      this.#chunks.push(bytes)
     }
-    message.on('data', (chunk: Buffer) => {
-      if (this.#isDone) return
-      exchange.touch()
-      this.#chunks.push(chunk)
-    })
-    message.once('end', () => {
-      if (this.#isDone) return
-      this.#isDone = true
-      owner.onBody(Buffer.concat(this.#chunks))
-    })
+    return true
+  }
+
+  /** See BodySink. */
+  end(): void {
+    if (this.#isDone) return
+    this.#isDone = true
+    this.#owner.onBody(Buffer.concat(this.#chunks))
   }
 
   /** See Carrier. */

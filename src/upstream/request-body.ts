@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { freeMemory } from '../lib/host/free-memory.ts'
-import type { BodySink, BodySource } from './request.ts'
+import type { BodySink, BodySource } from '../http/body.ts'
 
 const CRLF = '\r\n'
 const LAST_CHUNK = '0\r\n\r\n'

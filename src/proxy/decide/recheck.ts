@@ -75,6 +75,6 @@ function refusalNow(exchange: Exchange, snapshot: Snapshot, nowMs: number): Refu
 }
 
 /** Whether a body that decides is yet to be read, or was, and only reads. One that went upstream unread may write. */
-function mayBeRead({ mustShowRead, content }: Exchange, route: Route): boolean {
-  return content === null ? mustShowRead : isReadBody(route, content)
+function mayBeRead({ mustShowRead, body }: Exchange, route: Route): boolean {
+  return Buffer.isBuffer(body) ? isReadBody(route, body) : mustShowRead
 }

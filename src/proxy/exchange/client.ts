@@ -1,8 +1,15 @@
 import type { Socket } from 'node:net'
+import type { BodySource } from '../../http/body.ts'
+
+/** A body of which not all came with its head. */
+export interface ClientBody extends BodySource {
+  /** See BodySource: the rest is read and thrown away, and `then` called when that has come to its end. */
+  stop(then?: () => void): void
+}
 
 /**
- * A request's head as the client's connection read it: by Node's HTTP server (`IncomingMessage` is one), or by the gateway
- * itself when the request is plain, see `PlainConnection`.
+ * A request as the client's connection read it: by Node's HTTP server, see `NodeRequest`, or by the gateway itself when the request is
+ * plain, see `PlainConnection`.
  */
 export interface ClientRequest {
   readonly method?: string | undefined
@@ -12,13 +19,13 @@ export interface ClientRequest {
   readonly httpVersionMinor: number
   /** Names and values in turn, latin1, as received. */
   readonly rawHeaders: string[]
-  /** The whole body, when it came with the head and is not empty. */
-  readonly content?: Buffer | null
+  /** A Buffer is all of it; null when there is none, or an empty one. */
+  readonly body: Buffer | ClientBody | null
   /** All of the request has arrived, the body included. */
   readonly complete: boolean
 }
 
-/** Where a response is written; what the data plane uses of Node's `ServerResponse`, see `FullResponse`, `PlainResponse`. */
+/** Where a response is written; what the data plane uses of Node's `ServerResponse`, see `NodeResponse`, `PlainResponse`. */
 export interface ClientResponse {
   /** Whether the connection may serve another request; counts until the head is written. */
   shouldKeepAlive: boolean
@@ -28,6 +35,8 @@ export interface ClientResponse {
   readonly writableFinished: boolean
   /** null while an earlier response of the connection is under way. */
   readonly socket: Socket | null
+  /** Has the client send the body that it holds back (RFC 9110 §10.1.1). */
+  writeContinue(): void
   /** Sets the head; it goes out with the first write. `fields`: names and values in turn. */
   writeHead(status: number, fields: string[]): unknown
   writeHead(status: number, statusText: string, fields: string[]): unknown

@@ -1,10 +1,9 @@
-import { IncomingMessage } from 'node:http'
 import { ARTIFACT_KINDS } from '../../artifacts/kinds.ts'
 import { AccessEntry, ENTRY_TEXT_MAX, capText } from '../../model/access-entry.ts'
 import type { KeyGrant, TenantGrant } from '../../model/grant.ts'
 import { statusOf, type Outcome, type Reason } from '../../model/outcome.ts'
 import type { Route } from '../../model/route.ts'
-import type { ClientRequest, ClientResponse } from './client.ts'
+import type { ClientBody, ClientRequest, ClientResponse } from './client.ts'
 import type { Connection } from './connection.ts'
 import type { ClientView } from '../headers/client-view.ts'
 import type { RouteTable } from '../routing/route-table.ts'
@@ -36,8 +35,6 @@ export interface Carrier {
  */
 export class Exchange {
   readonly req: ClientRequest
-  /** The request as a stream of its body; null for one that was read as a plain request and has none. */
-  readonly message: IncomingMessage | null
   /** null for an upgrade. */
   readonly res: ClientResponse | null
   readonly connection: Connection
@@ -64,8 +61,8 @@ export class Exchange {
   isAdmitted = false
   /** The log has promised a place for the entry. */
   isReserved = false
-  /** The whole body, when it is here: it came with the head, or was waited for. */
-  content: Buffer | null
+  /** A Buffer is all of it, and came with the head or was waited for; null when there is none. */
+  body: Buffer | ClientBody | null
   /** The key may read and not write, and only the body tells whether this is reading. */
   mustShowRead = false
   /** The client waits for 100 before it sends the body (RFC 9110 §10.1.1). */
@@ -99,8 +96,7 @@ export class Exchange {
     context: { connection: Connection; head: RequestHead; client: ClientView; atMs: number; tick: number },
   ) {
     this.req = req
-    this.content = req.content ?? null
-    this.message = req instanceof IncomingMessage ? req : null
+    this.body = req.body
     this.res = res
     this.connection = context.connection
     this.head = context.head
@@ -110,9 +106,11 @@ export class Exchange {
     this.activeTick = context.tick
   }
 
-  /** Whether the request has a body to send. */
-  get hasBody(): boolean {
-    return this.head.isChunked || this.head.contentLength > 0
+  /** The body is wanted: a client that waits for 100 gets it. */
+  askForBody(): void {
+    if (!this.expectsContinue) return
+    this.expectsContinue = false
+    this.res?.writeContinue()
   }
 
   /** Enters a phase: its limit counts from `tick`. */
