@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import { errorCode } from '../lib/error-code.ts'
 
 /** An error answer: RFC 9457, `application/problem+json`. Its texts are for the caller and name nothing internal. */
 export interface Problem {
@@ -44,8 +45,8 @@ const DATABASE_AWAY =
 
 /** True when an error says that the database cannot be reached or does not let us in. */
 export function isDatabaseAway(error: unknown): boolean {
-  const code = codeOf(error)
-  if (code !== null) return DATABASE_AWAY.test(code)
+  const code = errorCode(error)
+  if (code !== 'unknown') return DATABASE_AWAY.test(code)
   // Node reports a name with several addresses, none of which answered, as one error with the others inside.
   return error instanceof AggregateError && error.errors.some(isDatabaseAway)
 }
@@ -56,7 +57,7 @@ export function problemOf(error: unknown): Problem {
     return { status: 400, title: 'Invalid parameters', detail: error.message, errors: error.problems }
   }
   // 57014: the statement timeout of the reader.
-  if (error instanceof DeadlineError || codeOf(error) === '57014') {
+  if (error instanceof DeadlineError || errorCode(error) === '57014') {
     const detail = 'Ask for less: a shorter time, one tenant, fewer entries.'
     return { status: 503, title: 'The query took too long', detail }
   }
@@ -78,9 +79,4 @@ export function sendProblem(response: ServerResponse, problem: Problem): void {
     'content-length': Buffer.byteLength(body),
   })
   response.end(body)
-}
-
-function codeOf(error: unknown): string | null {
-  if (!(error instanceof Error) || !('code' in error)) return null
-  return typeof error.code === 'string' ? error.code : null
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { parseDocument } from 'yaml'
+import { errorCode } from '../lib/error-code.ts'
 import { OPTION_NAMES, optionEnv, optionRow, type OptionName, type Options } from './options.ts'
 import { crossProblems } from './cross-checks.ts'
 import { readRoutes } from './routes.ts'
@@ -125,7 +126,7 @@ function readFile(input: ConfigInput, problems: string[]): ReadFile {
   try {
     source = readFileSync(file, 'utf8')
   } catch (error) {
-    problems.push(`${file}: cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`)
+    problems.push(`${file}: cannot be read (${errorCode(error)})`)
     return NOTHING
   }
   const document = parseDocument(source)

@@ -1,6 +1,7 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createSecureContext, type SecureContext } from 'node:tls'
+import { errorCode } from '../lib/error-code.ts'
 
 /** Files in PEM: a certificate, with those that it needs up to the root, and its key. */
 export interface TlsFiles {
@@ -80,7 +81,7 @@ function readText(file: string, label: string, problems: string[]): string | nul
   try {
     return readFileSync(file, 'utf8')
   } catch (error) {
-    problems.push(`${label}: ${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`)
+    problems.push(`${label}: ${file} cannot be read (${errorCode(error)})`)
     return null
   }
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import { z } from 'zod'
+import { errorCode } from '../lib/error-code.ts'
 import type { UpstreamTls } from '../model/route.ts'
 import { key } from './route-key.ts'
 
@@ -46,7 +47,7 @@ export function readUpstreamTls(
     try {
       return readFileSync(path, 'utf8')
     } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code ?? 'unknown'
+      const code = errorCode(error)
       problems.push(`.${name}: ${path} cannot be read (${code})`)
       return null
     }
@@ -72,7 +73,7 @@ export function readUpstreamTls(
       ...(tls.cert === null || tls.key === null ? {} : { cert: tls.cert, key: tls.key }),
     })
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? 'unknown'
+    const code = errorCode(error)
     return { problems: [`: ca, cert and key are not PEM files that fit together (${code})`] }
   }
   return tls

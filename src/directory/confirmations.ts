@@ -1,4 +1,5 @@
-import { codeOf, type Deadlines } from './deadlines.ts'
+import { errorCode } from '../lib/error-code.ts'
+import { type Deadlines } from './deadlines.ts'
 import type { DirectoryPosition, DirectorySource } from './directory-source.ts'
 
 /** A sign of life at least so often. */
@@ -48,7 +49,7 @@ export class Confirmations {
   async leave(): Promise<void> {
     await this.#writing
     await this.#deadlines.within(this.#source.leave(), WRITE_TIMEOUT_MS).catch((error: unknown) => {
-      this.#onFailure(codeOf(error))
+      this.#onFailure(errorCode(error))
     })
   }
 
@@ -67,7 +68,7 @@ export class Confirmations {
       await this.#deadlines.within(this.#source.confirm(position), WRITE_TIMEOUT_MS)
     } catch (error) {
       this.#writtenAtMs = -Infinity
-      this.#onFailure(codeOf(error))
+      this.#onFailure(errorCode(error))
     }
   }
 }

@@ -53,12 +53,6 @@ export class Deadlines {
   }
 }
 
-/** The `code` of an error; 'unknown' for one that has none. */
-export function codeOf(error: unknown): string {
-  const code = error instanceof Error ? (error as Error & { code?: unknown }).code : undefined
-  return typeof code === 'string' ? code : 'unknown'
-}
-
 function codedError(code: string, message: string): Error {
   return Object.assign(new Error(message), { code })
 }

@@ -1,5 +1,6 @@
+import { errorCode } from '../lib/error-code.ts'
 import type { DirectoryKeeper, RecalledSnapshot, SnapshotAsOf } from './directory-keeper.ts'
-import { codeOf, Deadlines, type Schedule, scheduleTimer } from './deadlines.ts'
+import { Deadlines, type Schedule, scheduleTimer } from './deadlines.ts'
 import { refused } from './kept-files.ts'
 import { type KeptContact, type KeptHeader, takenAway } from './kept-format.ts'
 import { readContact, readHeader, readKept } from './kept-reader.ts'
@@ -93,7 +94,7 @@ export class KeptDirectory implements DirectoryKeeper {
       this.#parts.onBehind?.(behindMs)
       return { snapshot, origin: header.origin, ageMs, maxAgeMs: this.#parts.maxAgeMs }
     } catch (error) {
-      const code = error instanceof SyntaxError ? 'corrupt' : codeOf(error)
+      const code = error instanceof SyntaxError ? 'corrupt' : errorCode(error)
       const fields = { code, folder: this.#parts.folder }
       if (code === 'ENOENT') this.#parts.log.debug(fields, 'directory: no snapshot on disk')
       else this.#parts.log.warn(fields, 'directory: the snapshot on disk is not used')
@@ -264,7 +265,7 @@ export class KeptDirectory implements DirectoryKeeper {
 
   #fail(error: unknown): void {
     this.#failures++
-    const code = codeOf(error)
+    const code = errorCode(error)
     // Told when it begins, and again when the reason is another one.
     if (code !== this.#failure)
       this.#parts.log.warn({ code, folder: this.#parts.folder }, 'directory: not kept on disk')

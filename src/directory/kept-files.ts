@@ -1,5 +1,6 @@
 import { constants, type Stats } from 'node:fs'
 import { lstat, mkdir, open, type FileHandle } from 'node:fs/promises'
+import { errorCode } from '../lib/error-code.ts'
 
 const WRITABLE_BY_OTHERS = 0o022
 const OPEN_TO_OTHERS = 0o077
@@ -43,7 +44,7 @@ export async function readOwn(path: string, maxBytes: number): Promise<string> {
   try {
     opened = await openOwn(path, constants.O_RDONLY)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return ''
+    if (errorCode(error) === 'ENOENT') return ''
     throw error
   }
   try {

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
 import { type FileHandle, open, readdir, rename, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
+import { errorCode } from '../lib/error-code.ts'
 import { syncFolder } from '../lib/host/sync-folder.ts'
 import { openOwn, ownFolder, readOwn, refused } from './kept-files.ts'
 import {
@@ -158,5 +159,5 @@ async function removeFile(path: string): Promise<void> {
 }
 
 function unlessMissing(error: unknown): void {
-  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  if (errorCode(error) !== 'ENOENT') throw error
 }

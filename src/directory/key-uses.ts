@@ -1,4 +1,5 @@
-import { codeOf, Deadlines, type Schedule } from './deadlines.ts'
+import { errorCode } from '../lib/error-code.ts'
+import { Deadlines, type Schedule } from './deadlines.ts'
 
 /** More keys than that are not noted between two writes; a gateway with that many in use at once has other worries. */
 const MAX_KEYS = 250_000
@@ -97,7 +98,7 @@ export class KeyUseWriter {
     } catch (error) {
       // Perhaps written all the same: writing a time twice does no harm.
       this.uses.putBack(uses)
-      this.#options.onFailure(codeOf(error))
+      this.#options.onFailure(errorCode(error))
     }
   }
 }

@@ -1,10 +1,11 @@
+import { errorCode } from '../lib/error-code.ts'
 import { backoffMs } from '../lib/time/backoff.ts'
 import type { DatabaseContact } from '../lib/database-contact.ts'
 import type { Directory } from '../model/grant.ts'
 import type { ScopeSet } from '../model/scope.ts'
 import { Confirmations } from './confirmations.ts'
 import type { DirectoryConnection, DirectoryPosition, DirectorySource } from './directory-source.ts'
-import { codeOf, Deadlines, type Schedule, scheduleTimer } from './deadlines.ts'
+import { Deadlines, type Schedule, scheduleTimer } from './deadlines.ts'
 import type { DirectoryKeeper } from './directory-keeper.ts'
 import { KeyUseWriter } from './key-uses.ts'
 import type {
@@ -351,7 +352,7 @@ export class DirectoryRefresher implements Directory {
     if (this.#isStopped) return
     this.#failures++
     this.#failuresInARow++
-    this.#lastError = codeOf(error)
+    this.#lastError = errorCode(error)
     this.#contact?.failed(this.#lastError)
     const isTooOld = this.#monotonic() - this.#contactTick > this.#maxAgeMs
     if (isTooOld && !this.#isTooOld && this.#snapshot !== null)

@@ -14,7 +14,8 @@ import {
 } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, delimiter, dirname, extname, join, relative } from 'node:path'
-import { EmbeddedPostgresError, errorMessage, systemErrorCode } from './postgres-errors.ts'
+import { errorCode } from '../lib/error-code.ts'
+import { EmbeddedPostgresError, errorMessage } from './postgres-errors.ts'
 import type { Account } from '../lib/host/folder-owner.ts'
 import { runTool } from './postgres-tool.ts'
 
@@ -154,7 +155,7 @@ function makeLinks(folder: string, links: Link[]): void {
     try {
       symlinkSync(relative(dirname(target), source), join(folder, target))
     } catch (error) {
-      if (systemErrorCode(error) !== 'EEXIST') throw error
+      if (errorCode(error) !== 'EEXIST') throw error
     }
   }
 }

@@ -19,11 +19,6 @@ export class EmbeddedPostgresError extends Error {
   }
 }
 
-/** Returns the `code` of a Node system error (`ENOENT`, …), or undefined for anything else. */
-export function systemErrorCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
-}
-
 /** Returns the message of a thrown value, an error or not. */
 export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error)

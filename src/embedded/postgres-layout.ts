@@ -14,6 +14,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
+import { errorCode } from '../lib/error-code.ts'
 import {
   actAs,
   folderOfRoot,
@@ -24,7 +25,7 @@ import {
   openRegular,
   type Account,
 } from '../lib/host/folder-owner.ts'
-import { EmbeddedPostgresError, errorMessage, systemErrorCode } from './postgres-errors.ts'
+import { EmbeddedPostgresError, errorMessage } from './postgres-errors.ts'
 
 /**
  * Where everything of one embedded database lives, the same for every process that names the same state dir.
@@ -83,7 +84,7 @@ export function hasDatabase(stateDir: string): boolean {
   try {
     return lstatSync(join(homeOf(stateDir), 'data'), { throwIfNoEntry: false }) !== undefined
   } catch (error) {
-    return !['ENOENT', 'ENOTDIR'].includes(systemErrorCode(error) ?? '')
+    return !['ENOENT', 'ENOTDIR'].includes(errorCode(error))
   }
 }
 
@@ -250,7 +251,7 @@ function makeFolder(path: string, mode: number, owner?: Account): void {
   try {
     mkdirSync(path, { mode })
   } catch (error) {
-    if (systemErrorCode(error) === 'EEXIST') return
+    if (errorCode(error) === 'EEXIST') return
     throw error
   }
   // Against the umask, which may have taken the x bit for others away.

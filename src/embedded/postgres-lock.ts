@@ -1,9 +1,9 @@
 import { closeSync, constants, fstatSync, ftruncateSync, writeSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { errorCode } from '../lib/error-code.ts'
 import { openRegular } from '../lib/host/folder-owner.ts'
 import { followOwner } from './postgres-layout.ts'
 import type { Layout } from './postgres-layout.ts'
-import { systemErrorCode } from './postgres-errors.ts'
 
 /** O_EXLOCK of macOS (sys/fcntl.h): flock(2) as part of open(2). */
 const O_EXLOCK = 0x20
@@ -21,7 +21,7 @@ export async function takeLock(layout: Layout): Promise<boolean> {
   try {
     fd = openRegular(layout.lockFile, O_RDWR | O_CREAT | (usesFlag ? O_EXLOCK : 0))
   } catch (error) {
-    if (usesFlag && systemErrorCode(error) === 'EAGAIN') return false
+    if (usesFlag && errorCode(error) === 'EAGAIN') return false
     throw error
   }
   followOwner(layout.lockFile, layout.home)
@@ -40,7 +40,7 @@ async function bindAbstract(name: string): Promise<boolean> {
   return await new Promise((resolve, reject) => {
     const server = createServer((socket) => socket.destroy())
     server.once('error', (error) => {
-      if (systemErrorCode(error) === 'EADDRINUSE') resolve(false)
+      if (errorCode(error) === 'EADDRINUSE') resolve(false)
       else reject(error)
     })
     server.listen(name, () => {

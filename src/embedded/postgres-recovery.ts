@@ -12,8 +12,8 @@ import {
 } from 'node:fs'
 import { basename, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { errorCode } from '../lib/error-code.ts'
 import { openRegular, readRegular } from '../lib/host/folder-owner.ts'
-import { systemErrorCode } from './postgres-errors.ts'
 import type { Layout } from './postgres-layout.ts'
 
 /** Fast, immediate, and then without asking; how long each may take before the next. */
@@ -71,7 +71,7 @@ function lockingPid(layout: Layout): number | undefined {
     const pid = Number.parseInt(readRegular(lockFile(layout)), 10)
     return pid > 1 ? pid : undefined
   } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return undefined
+    if (errorCode(error) === 'ENOENT') return undefined
     throw error
   }
 }
@@ -82,7 +82,7 @@ function exists(pid: number): boolean {
     process.kill(pid, 0)
     return true
   } catch (error) {
-    return systemErrorCode(error) === 'EPERM'
+    return errorCode(error) === 'EPERM'
   }
 }
 
@@ -126,7 +126,7 @@ async function stopStranger(pid: number): Promise<void> {
     try {
       process.kill(pid, signal)
     } catch (error) {
-      if (systemErrorCode(error) === 'ESRCH') return
+      if (errorCode(error) === 'ESRCH') return
       throw error
     }
     for (let waitedMs = 0; waitedMs < waitMs; waitedMs += EXIT_POLL_MS) {

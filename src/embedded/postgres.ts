@@ -6,10 +6,11 @@ import type { Socket } from 'node:net'
 import { extname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { errorCode } from '../lib/error-code.ts'
 import { DATABASE_NAME } from './postgres-cluster.ts'
 import { REPORT_BUSY, REPORT_LISTENING, onMessages } from './postgres-control.ts'
 import type { SupervisorOptions } from './postgres-control.ts'
-import { EmbeddedPostgresError, errorMessage, systemErrorCode } from './postgres-errors.ts'
+import { EmbeddedPostgresError, errorMessage } from './postgres-errors.ts'
 import { POSTGRES_PORT, openLog, prepareLayout } from './postgres-layout.ts'
 import type { Layout } from './postgres-layout.ts'
 import { identity } from './postgres-tool.ts'
@@ -171,7 +172,7 @@ async function connectTo(layout: Layout): Promise<Socket | undefined> {
       resolve(socket)
     })
     socket.once('error', (error) => {
-      const code = systemErrorCode(error) ?? ''
+      const code = errorCode(error)
       // EAGAIN: its queue of connections is full, or it is exiting.
       if (['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EAGAIN'].includes(code)) return resolve(undefined)
       reject(

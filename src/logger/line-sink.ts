@@ -1,5 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, write, writeSync } from 'node:fs'
 import { Socket } from 'node:net'
+import { errorCode } from '../lib/error-code.ts'
 
 /** What lines go to. Neither of the two may block for longer than a system call on memory takes. */
 export interface LineOutput {
@@ -94,7 +95,7 @@ export class LineSink {
         const written = this.#output.writeNow(head)
         head = written < head.length ? head.subarray(written) : this.#queue.shift()
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return
+        if (errorCode(error) !== 'EAGAIN') return
         pause(LAST_WORDS_PAUSE_MS)
       }
     }

@@ -1,3 +1,4 @@
+import { errorCode } from '../lib/error-code.ts'
 import { escapeUnsafe } from '../lib/safe-text.ts'
 import { stderrLines } from '../logger/line-sink.ts'
 import type { DatabaseTarget } from '../model/database-target.ts'
@@ -14,8 +15,8 @@ export function failureText(error: unknown, target: DatabaseTarget | null): stri
   const problem = target === null ? null : databaseProblem(error, target)
   if (problem !== null) return problem
   const message = error instanceof Error ? error.message : String(error)
-  const code: unknown = (error as { code?: unknown } | null)?.code
-  const isOperational = typeof code === 'string' && (OPERATIONAL.test(code) || /^E[A-Z]+$/.test(code))
+  const code = errorCode(error)
+  const isOperational = OPERATIONAL.test(code) || /^E[A-Z]+$/.test(code)
   return isOperational ? message : `WAYBILL_INTERNAL: ${message} (this is a bug; log.level debug shows where)`
 }
 

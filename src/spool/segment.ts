@@ -1,3 +1,4 @@
+import { errorCode } from '../lib/error-code.ts'
 import {
   decodeHead,
   decodePayload,
@@ -7,7 +8,7 @@ import {
   HEAD_BYTES,
   isNewerFormat,
 } from './segment-format.ts'
-import { errorCode, type SpoolFile, type SpoolFiles } from './spool-files.ts'
+import { type SpoolFile, type SpoolFiles } from './spool-files.ts'
 
 /** What is read at once where a damaged place is searched for the next frame. */
 const SEARCH_BYTES = 256 * 1024

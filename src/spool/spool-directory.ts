@@ -1,8 +1,9 @@
 import { join } from 'node:path'
+import { errorCode } from '../lib/error-code.ts'
 import { UNHEARD_FILE } from '../model/audit/unheard.ts'
 import type { Clock } from '../lib/time/clock.ts'
 import { isMissing } from './segment.ts'
-import { errorCode, type SpoolFiles } from './spool-files.ts'
+import { type SpoolFiles } from './spool-files.ts'
 import { HEARTBEAT_MS, type Owner, OWNER_FILE, type Owners, systemOwners } from './spool-owner.ts'
 
 const SEGMENT = '.seg'

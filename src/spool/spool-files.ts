@@ -10,6 +10,7 @@ import {
   utimes,
   writeFile,
 } from 'node:fs/promises'
+import { errorCode } from '../lib/error-code.ts'
 import { syncFolder } from '../lib/host/sync-folder.ts'
 
 /** An open segment. The methods are those of node's FileHandle. */
@@ -66,10 +67,4 @@ export const systemFiles: SpoolFiles = {
     await utimes(path, now, now)
   },
   syncDirectory: syncFolder,
-}
-
-/** `ENOSPC` and the like; `unknown` for what has no code. */
-export function errorCode(error: unknown): string {
-  const code = typeof error === 'object' && error !== null ? (error as { code?: unknown }).code : undefined
-  return typeof code === 'string' ? code : 'unknown'
 }

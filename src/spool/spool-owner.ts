@@ -1,7 +1,8 @@
 import { readFile, readlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
+import { errorCode } from '../lib/error-code.ts'
 import { processStart } from '../lib/host/machine.ts'
-import { errorCode, type SpoolFiles } from './spool-files.ts'
+import { type SpoolFiles } from './spool-files.ts'
 
 /** A live owner touches its file this often … */
 export const HEARTBEAT_MS = 5000

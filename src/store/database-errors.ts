@@ -1,3 +1,4 @@
+import { errorCode } from '../lib/error-code.ts'
 import type { DatabaseTarget } from '../model/database-target.ts'
 
 /** What the drivers and the system say when the server cannot be reached, or was reached and is gone again. */
@@ -28,7 +29,7 @@ const SCHEMA = new Set(['3F000', '42P01', '42703', '42883'])
 
 /** Whether the statement met a table or column that is not there. */
 export function isSchemaError(error: unknown): boolean {
-  return SCHEMA.has(codeOf(error))
+  return SCHEMA.has(errorCode(error))
 }
 
 /**
@@ -36,7 +37,7 @@ export function isSchemaError(error: unknown): boolean {
  * Matched by code; the server's own message is passed on, it names what was refused.
  */
 export function databaseProblem(error: unknown, target: DatabaseTarget): string | null {
-  const code = codeOf(error)
+  const code = errorCode(error)
   const at = `${target.host}:${target.port}`
   if (isSystemErrorElsewhere(error)) return null
   if (UNREACHABLE.has(code)) {
@@ -56,15 +57,12 @@ export function databaseProblem(error: unknown, target: DatabaseTarget): string 
   return `the database at ${at} refused: ${(error as Error).message} (SQLSTATE ${code})`
 }
 
-function codeOf(error: unknown): string {
-  const code: unknown = (error as { code?: unknown } | null)?.code
-  return typeof code === 'string' ? code : ''
-}
-
 /** File errors share codes with sockets (ENOENT of a folder, EPIPE of stdout), but their system call tells them apart. */
 function isSystemErrorElsewhere(error: unknown): boolean {
   const syscall: unknown = (error as { syscall?: unknown } | null)?.syscall
   return (
-    typeof syscall === 'string' && !/^(connect|read|getaddrinfo)$/.test(syscall) && codeOf(error) !== 'EPIPE'
+    typeof syscall === 'string' &&
+    !/^(connect|read|getaddrinfo)$/.test(syscall) &&
+    errorCode(error) !== 'EPIPE'
   )
 }

@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream'
+import { errorCode } from '../../lib/error-code.ts'
 import { CommandError, OutputClosedError } from '../errors.ts'
 
 /**
@@ -29,7 +30,7 @@ export async function writeOut(stream: Writable, text: string | Uint8Array): Pro
 
 /** Whether a stream's error says that its reader has gone away. */
 export function isReaderGone(error: unknown): boolean {
-  const code = (error as NodeJS.ErrnoException | null)?.code
+  const code = errorCode(error)
   return code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED' || code === 'ECONNRESET'
 }
 

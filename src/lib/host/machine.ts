@@ -1,4 +1,5 @@
 import { readFileSync, readlinkSync } from 'node:fs'
+import { errorCode } from '../error-code.ts'
 
 /**
  * Names the kernel's life and the process namespace: two processes that have it in common mean the same by a process id. ''
@@ -28,7 +29,7 @@ export function hasEnded(machine: string, processId: number, started = ''): bool
     process.kill(processId, 0)
   } catch (error) {
     // EPERM: it lives, and is another user's.
-    return (error as NodeJS.ErrnoException).code === 'ESRCH'
+    return errorCode(error) === 'ESRCH'
   }
   const [state = '', start = ''] = statOf(processId)
   return isOver(state) || (started !== '' && start !== '' && start !== started)

@@ -1,6 +1,7 @@
 import { lstatSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { errorCode } from '../../lib/error-code.ts'
 import { hasEnded } from '../../lib/host/machine.ts'
 import { UNHEARD_FILE } from '../../model/audit/unheard.ts'
 import type { InstancePromises, InstanceStart } from './instances.ts'
@@ -82,7 +83,7 @@ function mayBeThere(path: string): boolean {
   try {
     return lstatSync(path, { throwIfNoEntry: false }) !== undefined
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ENOTDIR'
+    return errorCode(error) !== 'ENOTDIR'
   }
 }
 
