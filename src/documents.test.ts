@@ -66,6 +66,22 @@ void t.test('what the documents link to is there', (t) => {
   t.end()
 })
 
+void t.test('files of the project that the documents name are there', (t) => {
+  const named = documents.flatMap((document) =>
+    [...textOf(document).matchAll(/`((?:src|e2e|bench|migrations)\/[\w./*-]+)`/g)].map(([, path = '']) => ({
+      document,
+      // Of a pattern such as src/listener/plain-*.ts the folder.
+      path: path.includes('*') ? dirname(path) : path,
+    })),
+  )
+  t.ok(named.length > 20, `${named.length} files`)
+  t.same(
+    named.filter(({ path }) => !existsSync(join(folder, path))),
+    [],
+  )
+  t.end()
+})
+
 void t.test('each decision is in the index, under the number of its file', (t) => {
   const decisions = documents.filter((document) => /^docs\/decisions\/\d{4}-[a-z0-9-]+\.md$/.test(document))
   t.ok(decisions.length > 50, `${decisions.length} decisions`)
