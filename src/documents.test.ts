@@ -99,6 +99,24 @@ void t.test('each decision is in the index, under the number of its file', (t) =
   t.end()
 })
 
+void t.test('each decision that a comment cites is there', (t) => {
+  const source = readdirSync(join(folder, 'src'), { recursive: true, encoding: 'utf8' })
+  const cited = source
+    .filter((file) => file.endsWith('.ts') && file !== 'documents.test.ts')
+    .flatMap((file) =>
+      [...textOf(`src/${file}`).matchAll(/docs\/decisions\/(\w+)/g)].map(([, number = '']) => ({
+        file,
+        number,
+      })),
+    )
+  t.ok(cited.length > 10, `${cited.length} citations`)
+  t.same(
+    cited.filter(({ number }) => !documents.some((name) => name.startsWith(`docs/decisions/${number}-`))),
+    [],
+  )
+  t.end()
+})
+
 void t.test('the README can be read in three minutes', (t) => {
   const bytes = Buffer.byteLength(textOf('README.md'))
   t.ok(bytes <= MAX_README_BYTES, `${bytes} bytes`)

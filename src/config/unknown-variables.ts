@@ -6,8 +6,8 @@ const PREFIX = 'WAYBILL_'
 const OTHERS = ['WAYBILL_CONFIG', 'WAYBILL_DEBUG']
 
 /**
- * Variables that are no option, but nearly: one line each. Others that begin so are nobody's mistake: an orchestrator sets some for
- * a service of that name, and the file may refer to some (`source`).
+ * Variables that are no option, but nearly: one line each. Others that begin so are no mistake (docs/decisions/0070); the file may
+ * refer to some (`source`).
  */
 export function unknownVariables(
   env: Readonly<Record<string, string | undefined>>,

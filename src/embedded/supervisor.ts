@@ -22,7 +22,7 @@ const FIRST_HOLDER_MS = 5000
 const RESTART_DELAY_MS = { first: 250, longest: 10_000 }
 
 /**
- * Owns one postmaster for as long as it has a holder.
+ * Owns one postmaster for as long as it has a holder (docs/decisions/0062).
  *
  * ## starting
  *  Entry: the process starts with the lock. Looks for binaries, recovers, creates the cluster, starts PostgreSQL.

@@ -4,10 +4,8 @@ export interface Enrolled {
 }
 
 /**
- * The objects that are there at present, in no order: to be used in place of a `Set` where many come and go. A `Set` makes a new
- * table each time its old one is full of gaps, and the old one, once it has grown old, keeps the new one and all that was ever in it
- * alive until the next full collection. Measured at 15,000 requests a second: 4 KiB of each request outlived it, and collections
- * took a fifth of the time.
+ * The objects that are there at present, in no order: for use in place of a `Set` where many come and go, because the old tables
+ * of such a `Set` keep its members alive (docs/decisions/0002, with figures).
  */
 export class Roster<T extends Enrolled> implements Iterable<T> {
   readonly #items: T[] = []

@@ -11,7 +11,8 @@ interface OutcomeRow {
 
 /**
  * How a request ended: outcome → status → source. Every access entry bears exactly one.
- * 499 is nginx' convention for "the client closed the connection first"; it is recorded, never sent.
+ * 499 is nginx' convention for "the client closed the connection first"; it is recorded, never sent, and only before the head
+ * (docs/decisions/0005).
  */
 export const OUTCOMES = {
   forwarded: { status: 0, source: 'upstream', title: 'Forwarded' },

@@ -17,7 +17,7 @@ export interface ForwardingOwner {
 }
 
 /**
- * Sends an admitted request upstream, once more where that is safe, and ends it when one of its phases lasts too long. One
+ * Sends an admitted request upstream, once more where that is safe (docs/decisions/0012), and ends it when one of its phases lasts too long. One
  * object per exchange.
  */
 export class Forwarding implements Carrier, RelayOwner, UploadOwner {

@@ -19,8 +19,7 @@ import { upstreamFailure } from '../upstream/failure.ts'
 
 /**
  * WebSocket (RFC 6455 §4) through http-proxy, with the same decision, header policy, limits and entry as a request. Any
- * other Upgrade, `h2c` first of all, is ignored by the listener: RFC 9110 §7.8 allows it, and http-proxy tunnels nothing
- * else.
+ * other Upgrade, `h2c` first of all, is ignored by the listener (docs/decisions/0003).
  *
  * http-proxy 1.18 has known faults, each met here: it lets the client's reset in the handshake crash the process (an error
  * listener stands before it sees the socket), relays a refusal's body without its framing (this file does), passes on

@@ -40,7 +40,7 @@ export interface Demo {
 }
 
 /**
- * Starts the sample upstreams. Unless told otherwise the demo listens on loopback, being nobody else's business, and is one
+ * Starts the sample upstreams. Unless told otherwise the demo listens on loopback (docs/decisions/0071) and is one
  * process, so that it starts in a second.
  */
 export async function prepareDemo(fileConfig: Config): Promise<Demo> {

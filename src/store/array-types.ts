@@ -13,8 +13,7 @@ type Element = string | number | boolean | Date | null
 
 /**
  * Arrays of the built-in types, whose OIDs never change (PostgreSQL, pg_type.dat). postgres.js would ask the catalog for them
- * on each new connection, and when that query fails, because the database breaks off at that very moment, nobody takes its
- * rejection: the process ends (postgres.js 3.4.9, issue 1192). Besides it saves 10 KB a connection.
+ * on each new connection, and a failure of that query ends the process (docs/decisions/0060). Besides it saves 10 KB a connection.
  *
  * Any other array goes and comes as text.
  */

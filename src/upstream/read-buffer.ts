@@ -36,8 +36,7 @@ let taken = 0
  *
  *     shared ── a large read, `hold` copies it ──► own ── `release`, or a small read ──► shared
  *
- * Measured, 256 MiB downloads: a fresh copy of each read cost half of all CPU time, nearly all of it page faults, because
- * the C library gives freed memory back to the system as fast as it is asked for anew.
+ * A fresh copy of each read costs half of all CPU time of downloads: docs/decisions/0011.
  */
 export class ReadBuffer {
   readonly #base: Buffer = process.platform === 'win32' ? Buffer.allocUnsafeSlow(SHARED_BYTES) : SHARED

@@ -35,8 +35,7 @@ const WAITS = /^(40...|55P03|57014)$/
  *
  * The row is the one that Postgres names. Where it names none (a deferred constraint speaks at the commit, of no line), it is
  * found by trying out ever shorter beginnings of the batch, each in a transaction that is rolled back: the first row with which
- * the beginning is refused is the one. That takes 1 + log2(rows) attempts for each such row, and is right also when a row is
- * refused only because of another one before it.
+ * the beginning is refused is the one. That takes 1 + log2(rows) attempts for each such row; why not halves: docs/decisions/0022.
  */
 export class BatchRepair {
   readonly #ensurePartitions: (days: readonly string[]) => Promise<void>

@@ -96,9 +96,9 @@ const STOPPED = 'the writer stopped before all was stored'
  * stopped      Nothing is in hand, nothing waits: all is stored, on disk, or counted as dropped. The channel drops what comes.
  *
  * Beside it the replay (see Replayer), which shares the way to the database (see DatabaseTurns). Without failure there is nothing
- * to replay and no file is touched. With a journal the writer's batches go to disk, and the replay is what stores them.
+ * to replay and no file is touched. With a journal the writer's batches go to disk, and the replay stores them (docs/decisions/0023).
  *
- * The digest of each batch is chained to that of the one before it, stored or not: it is fixed when the batch is sealed.
+ * The digest of each batch is chained to that of the one before it, stored or not: it is fixed at sealing (docs/decisions/0021).
  *
  * Law 3: an entry is `buffered` in the ledger from its push until its batch is known to be stored, or on disk (`spilled`), or it
  * is dropped; `spilled` until its batch is known to be stored.

@@ -11,7 +11,8 @@ const LET_GO_MS = 500
 
 /**
  * The listening socket. It belongs to the primary, which does not accept from it, and is lent to the workers, which do. So it
- * outlives any worker: what comes while workers are replaced, or when all have died, waits in the kernel.
+ * outlives any worker: what comes while workers are replaced, or when all have died, waits in the kernel. Other ways, and what
+ * they cost: docs/decisions/0050.
  */
 export class Acceptor {
   readonly #workers: () => readonly WorkerProcess[]

@@ -18,7 +18,7 @@ interface FoldTimes extends FoldOptions {
 const BOUND_INTERVAL_MS = 3_600_000
 
 /**
- * Brings the counts per minute up to date, on a handle of its own: catching up after an outage takes longer than the control
+ * Brings the counts per minute up to date (why a job: docs/decisions/0025), on a handle of its own: catching up after an outage takes longer than the control
  * plane's statements may. Bounds them, and the ledger whose batches they have taken in. Any number of gateways may run it; one at
  * a time does the work.
  */

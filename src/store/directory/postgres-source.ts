@@ -134,7 +134,7 @@ class PostgresDirectoryConnection implements DirectoryConnection {
  * Every row that may have changed since the cursor, and the next cursor. A transaction that was running when the cursor was taken
  * has an id at or above it, because the cursor is the oldest id then in progress (pg_snapshot_xmin, PostgreSQL manual
  * §9.27.9): whenever it commits, its rows are found. The upper bound leaves out ids that this server has yet to hand out,
- * which rows restored from another server's dump may bear: they would come with every poll.
+ * which rows restored from another server's dump may bear: they would come with every poll. Why no sequence: docs/decisions/0040.
  *
  * Left out: what has been of no use for 90 days. Until then each refusal can name its own reason.
  */

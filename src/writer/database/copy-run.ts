@@ -11,7 +11,7 @@ interface CopyHandlers {
 
 /**
  * A COPY whose rows follow the statement at once: they do not wait for the server's CopyInResponse. A server that refuses the
- * statement reads the rows and throws them away (PostgreSQL manual §54.2.2, "COPY Operations").
+ * statement reads the rows and throws them away (PostgreSQL manual §54.2.2, "COPY Operations"). Measured: docs/decisions/0024.
  */
 export class CopyRun implements Submittable {
   /** Resolves with the number of rows that Postgres counted. Rejects with the driver's error. */

@@ -25,7 +25,7 @@ export interface CopyOptions {
  * The writer's one connection. Opened when first needed, given up after any error, and opened again by the next `store`.
  *
  * A batch and its ledger row go as one simple query, `INSERT …; COPY … FROM STDIN`: Postgres runs it as one implicit
- * transaction (manual §55.2.2.1), so both are there or neither is, without a round trip more than a bare COPY.
+ * transaction (manual §55.2.2.1), so both are there or neither is, without a round trip more than a bare COPY (docs/decisions/0020).
  */
 export class CopyConnection implements BatchStore {
   readonly #target: DatabaseTarget

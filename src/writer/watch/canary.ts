@@ -10,7 +10,7 @@ import type { Account, Ledger } from '../../channel/ledger.ts'
  * share of the channel like a tenant that does nothing else: what it meets, a tenant that behaves meets.
  *
  * One at a time: while one is on its way, no other is sent, so that an outage does not heap them up. One that was dropped or refused
- * is counted as lost, and the next is sent.
+ * is counted as lost, and the next is sent. Why a real entry: docs/decisions/0027.
  */
 export class Canary {
   readonly #sink: EntrySink

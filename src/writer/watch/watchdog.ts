@@ -27,11 +27,9 @@ interface Watched {
 }
 
 /**
- * Finds a loop that hangs: a promise that never settles, a wait that nobody ends. It judges steps, not success: a loop that tries in
- * vain to reach a database that is away does its work; one that waits for ever does not, and only a new process helps.
- *
- * Time is counted in looks, not by the clock: a process that was itself stopped (SIGSTOP, a suspended machine) has not looked, and
- * so blames nobody for it.
+ * Finds a loop that hangs: a promise that never settles, a wait that nobody ends. It judges steps, not success, and
+ * counts time in looks, not by the clock (docs/decisions/0028): a loop that tries in vain to reach a database that is away does its
+ * work; one that waits for ever does not, and only a new process helps.
  */
 export class Watchdog {
   readonly #watched: readonly Watched[]
