@@ -1,5 +1,6 @@
 import { errorCode } from '../lib/error-code.ts'
-import { type Deadlines } from './deadlines.ts'
+import type { Clock } from '../lib/time/clock.ts'
+import { within } from '../lib/time/within.ts'
 import type { DirectoryPosition, DirectorySource } from './directory-source.ts'
 
 /** A sign of life at least so often. */
@@ -12,7 +13,8 @@ const WRITE_TIMEOUT_MS = 3000
  */
 export class Confirmations {
   readonly #source: DirectorySource
-  readonly #deadlines: Deadlines
+  readonly #clock: Clock
+  readonly #signal: AbortSignal
   readonly #now: () => number
   readonly #onFailure: (code: string) => void
   #due: DirectoryPosition | null = null
@@ -21,12 +23,15 @@ export class Confirmations {
 
   constructor(parts: {
     source: DirectorySource
-    deadlines: Deadlines
+    clock: Clock
+    /** Ends the wait for a confirmation. */
+    signal: AbortSignal
     now: () => number
     onFailure: (code: string) => void
   }) {
     this.#source = parts.source
-    this.#deadlines = parts.deadlines
+    this.#clock = parts.clock
+    this.#signal = parts.signal
     this.#now = parts.now
     this.#onFailure = parts.onFailure
   }
@@ -48,7 +53,8 @@ export class Confirmations {
   /** Says that nobody need wait for this process any more. Within 3 s; never rejects. */
   async leave(): Promise<void> {
     await this.#writing
-    await this.#deadlines.within(this.#source.leave(), WRITE_TIMEOUT_MS).catch((error: unknown) => {
+    const bounds = { what: 'the farewell', ms: WRITE_TIMEOUT_MS, clock: this.#clock }
+    await within(this.#source.leave(), bounds).catch((error: unknown) => {
       this.#onFailure(errorCode(error))
     })
   }
@@ -65,7 +71,13 @@ export class Confirmations {
   async #write(position: DirectoryPosition | null): Promise<void> {
     this.#writtenAtMs = this.#now()
     try {
-      await this.#deadlines.within(this.#source.confirm(position), WRITE_TIMEOUT_MS)
+      const bounds = {
+        what: 'a confirmation',
+        ms: WRITE_TIMEOUT_MS,
+        clock: this.#clock,
+        signal: this.#signal,
+      }
+      await within(this.#source.confirm(position), bounds)
     } catch (error) {
       this.#writtenAtMs = -Infinity
       this.#onFailure(errorCode(error))

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { array, assert, asyncProperty, boolean, constantFrom, integer, record } from 'fast-check'
 import t, { type Test } from 'tap'
+import { systemClock } from '../lib/time/clock.ts'
 import type { KeyRecord, TenantRecord } from './directory-source.ts'
 import type { RecalledSnapshot } from './directory-keeper.ts'
 import { KeptDirectory, type KeptDirectoryParts } from './kept-directory.ts'
@@ -70,7 +71,7 @@ class Scene {
       clockOffsetMs: () => this.offsetMs,
       onBehind: (ms) => void (this.behindMs = ms),
       wall: () => this.nowMs + this.offsetMs,
-      monotonic: () => this.nowMs,
+      clock: { ...systemClock, nowMs: () => this.nowMs },
       ...changes,
     })
   }

@@ -1,6 +1,7 @@
 import { errorCode } from '../lib/error-code.ts'
+import { type Clock, systemClock } from '../lib/time/clock.ts'
+import { within } from '../lib/time/within.ts'
 import type { DirectoryKeeper, RecalledSnapshot, SnapshotAsOf } from './directory-keeper.ts'
-import { Deadlines, type Schedule, scheduleTimer } from './deadlines.ts'
 import { refused } from './kept-files.ts'
 import { type KeptContact, type KeptHeader, takenAway } from './kept-format.ts'
 import { readContact, readHeader, readKept } from './kept-reader.ts'
@@ -38,8 +39,8 @@ export interface KeptDirectoryParts {
   readonly onBehind?: (ms: number) => void
   /** This machine's clock, epoch milliseconds; `Date.now` unless told. */
   readonly wall?: () => number
-  readonly monotonic?: () => number
-  readonly schedule?: Schedule
+  /** The real one unless told. */
+  readonly clock?: Clock
 }
 
 /**
@@ -50,9 +51,7 @@ export interface KeptDirectoryParts {
 export class KeptDirectory implements DirectoryKeeper {
   readonly #parts: KeptDirectoryParts
   readonly #folder: KeptFolder
-  readonly #schedule: Schedule
-  readonly #monotonic: () => number
-  readonly #deadlines: Deadlines
+  readonly #clock: Clock
   #present: SnapshotAsOf | null = null
   /** What is on disk; null before the first, and when it had to be removed. */
   #kept: { readonly header: KeptHeader; readonly snapshot: DirectorySnapshot } | null = null
@@ -74,11 +73,9 @@ export class KeptDirectory implements DirectoryKeeper {
   constructor(parts: KeptDirectoryParts) {
     this.#parts = parts
     this.#folder = new KeptFolder(parts.folder)
-    this.#schedule = parts.schedule ?? scheduleTimer
-    this.#monotonic = parts.monotonic ?? (() => performance.now())
-    this.#deadlines = new Deadlines(this.#schedule)
+    this.#clock = parts.clock ?? systemClock
     // By an earlier process, perhaps: the first look tells.
-    this.#apartTick = this.#monotonic()
+    this.#apartTick = this.#clock.nowMs()
   }
 
   get failures(): number {
@@ -125,7 +122,8 @@ export class KeptDirectory implements DirectoryKeeper {
     this.#noting = this.#note(base, next).finally(() => {
       this.#noting = null
     })
-    await this.#deadlines.within(this.#noting, NOTE_TIMEOUT_MS).catch((error: unknown) => this.#fail(error))
+    const bounds = { what: 'the note of what was taken away', ms: NOTE_TIMEOUT_MS, clock: this.#clock }
+    await within(this.#noting, bounds).catch((error: unknown) => this.#fail(error))
   }
 
   async #note(base: DirectorySnapshot | null, next: DirectorySnapshot): Promise<void> {
@@ -163,17 +161,17 @@ export class KeptDirectory implements DirectoryKeeper {
     this.#present = present
     if (!this.#parts.isWriter || this.#isStopped || this.#writing !== null || this.#cancelTimer !== null)
       return
-    const tick = this.#monotonic()
+    const tick = this.#clock.nowMs()
     const isNew = this.#kept?.snapshot !== present.snapshot || this.#kept.header.origin !== present.origin
     const isDue = isNew || tick >= this.#contactTick + CONTACT_INTERVAL_MS
     if (!isDue) return
     const waitMs = isNew ? this.#nextWriteTick - tick : 0
     if (waitMs <= 0) this.#begin()
     else
-      this.#cancelTimer = this.#schedule(() => {
+      this.#cancelTimer = this.#clock.after(waitMs, () => {
         this.#cancelTimer = null
         this.#begin()
-      }, waitMs)
+      })
   }
 
   #begin(): void {
@@ -186,7 +184,7 @@ export class KeptDirectory implements DirectoryKeeper {
   async #write(): Promise<void> {
     const present = this.#present
     if (present === null) return
-    const beganTick = this.#monotonic()
+    const beganTick = this.#clock.nowMs()
     try {
       if (await this.#isSomebodyElseWriting()) {
         this.#contactTick = this.#nextWriteTick = beganTick + CONTACT_INTERVAL_MS
@@ -206,7 +204,7 @@ export class KeptDirectory implements DirectoryKeeper {
     } catch (error) {
       this.#fail(error)
     }
-    const endTick = this.#monotonic()
+    const endTick = this.#clock.nowMs()
     this.#contactTick = endTick
     this.#nextWriteTick = endTick + Math.max(MIN_GAP_MS, GAP_PER_WRITE * (endTick - beganTick))
   }
@@ -221,7 +219,7 @@ export class KeptDirectory implements DirectoryKeeper {
       await this.#folder.forgetChangesApart()
       this.#apartTick = null
     }
-    if (await this.#folder.setChangesApart()) this.#apartTick = this.#monotonic()
+    if (await this.#folder.setChangesApart()) this.#apartTick = this.#clock.nowMs()
   }
 
   async #tellContact(writer: string): Promise<void> {
@@ -258,8 +256,8 @@ export class KeptDirectory implements DirectoryKeeper {
       if (this.#present !== null && this.#kept.snapshot !== this.#present.snapshot) await this.#write()
       await this.#tellContact('')
     }
-    const ended = this.#deadlines.within(end(), STOP_TIMEOUT_MS)
-    await ended.catch((error: unknown) => this.#fail(error))
+    const bounds = { what: 'the last snapshot', ms: STOP_TIMEOUT_MS, clock: this.#clock }
+    await within(end(), bounds).catch((error: unknown) => this.#fail(error))
     this.#isStopped = true
   }
 

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { KeyUses, KeyUseWriter } from './key-uses.ts'
-import { TestClock } from '../test/directory-clock.ts'
+import { FakeClock } from '../test/clock.ts'
 
 void t.test('keeps the last use of each key, and the later one when a write is taken back', (t) => {
   const uses = new KeyUses()
@@ -38,7 +38,7 @@ void t.test('is bounded in keys', (t) => {
 })
 
 void t.test('writes once an interval, keeps what failed, and writes the rest on stop', async (t) => {
-  const clock = new TestClock()
+  const clock = new FakeClock()
   const written: ReadonlyMap<string, number>[] = []
   const failures: string[] = []
   let isBroken = true
@@ -48,7 +48,7 @@ void t.test('writes once an interval, keeps what failed, and writes the rest on 
       written.push(uses)
     },
     intervalMs: 1000,
-    schedule: clock.schedule,
+    clock,
     random: () => 0,
     onFailure: (code) => failures.push(code),
   })
@@ -73,16 +73,16 @@ void t.test('writes once an interval, keeps what failed, and writes the rest on 
   writer.uses.note('c', 4)
   await writer.stop()
   t.same(written[1], new Map([['c', 4]]))
-  t.equal(clock.pending, 0, 'no timer is left')
+  t.equal(clock.timers, 0, 'no timer is left')
 })
 
 void t.test('a write that never ends holds neither the next nor stop, and its uses are kept', async (t) => {
-  const clock = new TestClock()
+  const clock = new FakeClock()
   const failures: string[] = []
   const writer = new KeyUseWriter({
     write: () => new Promise(() => {}),
     intervalMs: 1000,
-    schedule: clock.schedule,
+    clock,
     random: () => 0,
     onFailure: (code) => failures.push(code),
   })
@@ -97,5 +97,5 @@ void t.test('a write that never ends holds neither the next nor stop, and its us
   await clock.advance(2000)
   await stopped
   t.equal(writer.uses.size, 1)
-  t.equal(clock.pending, 0)
+  t.equal(clock.timers, 0)
 })

@@ -1,5 +1,7 @@
 import { errorCode } from '../lib/error-code.ts'
-import { Deadlines, type Schedule } from './deadlines.ts'
+import type { Clock } from '../lib/time/clock.ts'
+import { Periodic } from '../lib/time/periodic.ts'
+import { WaitEndedError, within } from '../lib/time/within.ts'
 
 /** More keys than that are not noted between two writes; a gateway with that many in use at once has other worries. */
 const MAX_KEYS = 250_000
@@ -40,7 +42,7 @@ export interface KeyUseWriterOptions {
   /** Writes id → epoch milliseconds; safe to repeat. */
   readonly write: (uses: ReadonlyMap<string, number>) => Promise<void>
   readonly intervalMs: number
-  readonly schedule: Schedule
+  readonly clock: Clock
   /** [0, 1) */
   readonly random: () => number
   /** Told of each write that failed; its uses are kept for the next. */
@@ -51,54 +53,54 @@ export interface KeyUseWriterOptions {
 export class KeyUseWriter {
   readonly uses = new KeyUses()
   readonly #options: KeyUseWriterOptions
-  readonly #deadlines: Deadlines
-  #cancelTimer: () => void = () => {}
-  #writing: Promise<void> = Promise.resolve()
-  #isStopped = false
+  readonly #writes: Periodic
+  readonly #ended = new AbortController()
 
   constructor(options: KeyUseWriterOptions) {
     this.#options = options
-    this.#deadlines = new Deadlines(options.schedule)
+    const { intervalMs, clock, random } = options
+    this.#writes = new Periodic({
+      run: () => this.#write(WRITE_TIMEOUT_MS),
+      intervalMs,
+      pace: 'rest',
+      jitter: 0.1,
+      clock,
+      random,
+      onFailure: ({ error }) => this.#fail(error),
+    })
   }
 
   start(): void {
-    this.#plan()
+    this.#writes.start()
   }
 
   /** Writes what is left, waiting 2 s at most, also for a write under way. Never rejects. */
   async stop(): Promise<void> {
-    this.#isStopped = true
-    this.#cancelTimer()
-    let isLate = false
-    const cancel = this.#options.schedule(() => {
-      isLate = true
-      this.#deadlines.abort()
-    }, STOP_TIMEOUT_MS)
-    await this.#writing
-    if (!isLate) await this.#write(STOP_TIMEOUT_MS)
-    cancel()
+    const { clock } = this.#options
+    const endMs = clock.nowMs() + STOP_TIMEOUT_MS
+    if (await this.#writes.stop(STOP_TIMEOUT_MS)) {
+      await this.#write(endMs - clock.nowMs()).catch((error: unknown) => this.#fail(error))
+      return
+    }
+    this.#ended.abort(new WaitEndedError())
+    await this.#writes.stop(STOP_TIMEOUT_MS)
   }
 
-  #plan(): void {
-    if (this.#isStopped) return
-    // Jitter, so that gateways that were started together do not write together.
-    const delayMs = this.#options.intervalMs * (1 + this.#options.random() * 0.1)
-    this.#cancelTimer = this.#options.schedule(() => {
-      this.#writing = this.#write(WRITE_TIMEOUT_MS).then(() => {
-        this.#plan()
-      })
-    }, delayMs)
-  }
-
-  async #write(timeoutMs: number): Promise<void> {
+  async #write(ms: number): Promise<void> {
     if (this.uses.size === 0) return
     const uses = this.uses.take()
     try {
-      await this.#deadlines.within(this.#options.write(uses), timeoutMs)
+      const { signal } = this.#ended
+      const { clock } = this.#options
+      await within(this.#options.write(uses), { what: 'the last uses of keys', ms, clock, signal })
     } catch (error) {
       // Perhaps written all the same: writing a time twice does no harm.
       this.uses.putBack(uses)
-      this.#options.onFailure(errorCode(error))
+      throw error
     }
+  }
+
+  #fail(error: unknown): void {
+    this.#options.onFailure(errorCode(error))
   }
 }

@@ -1,5 +1,5 @@
 import type { DatabaseContact } from '../lib/database-contact.ts'
-import type { Schedule } from './deadlines.ts'
+import type { Clock } from '../lib/time/clock.ts'
 import type { DirectoryKeeper } from './directory-keeper.ts'
 import type { DirectorySource } from './directory-source.ts'
 import type { DirectorySnapshot } from './snapshot.ts'
@@ -29,12 +29,10 @@ export interface DirectoryCollaborators {
   readonly log: DirectoryLog
   /** Epoch milliseconds; `Date.now` unless told. */
   readonly now?: () => number
-  /** Monotonic milliseconds; `performance.now` unless told. */
-  readonly monotonic?: () => number
   /** [0, 1); `Math.random` unless told. */
   readonly random?: () => number
-  /** The real clock's unless told. */
-  readonly schedule?: Schedule
+  /** The real one unless told. Ages and waits go by it. */
+  readonly clock?: Clock
   /** Is told whether the database answered. */
   readonly contact?: DatabaseContact
   /** Called after each new snapshot. */

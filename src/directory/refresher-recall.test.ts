@@ -3,7 +3,7 @@ import type { DirectoryKeeper, RecalledSnapshot, SnapshotAsOf } from './director
 import type { DirectorySource, KeyRecord } from './directory-source.ts'
 import { DirectoryRefresher } from './refresher.ts'
 import { type DirectorySnapshot, SnapshotUpdate } from './snapshot.ts'
-import { settle, TestClock } from '../test/directory-clock.ts'
+import { FakeClock, settle } from '../test/clock.ts'
 
 const KEY: KeyRecord = {
   id: 'k',
@@ -28,7 +28,7 @@ const silent = () => new Promise<boolean>(() => {})
 
 /** A refresher with a database and a disk that the test decides about. */
 function setUp(recalled: RecalledSnapshot | null) {
-  const clock = new TestClock()
+  const clock = new FakeClock(1_000_000)
   const lines: string[] = []
   /** What was done to the disk, and which snapshot was in force by then. */
   const acts: { what: 'noted' | 'applied'; inForce: number; contactAtMs?: number }[] = []
@@ -68,10 +68,9 @@ function setUp(recalled: RecalledSnapshot | null) {
     keeper,
     options: { pollIntervalMs: 500, reconcileIntervalMs: -1, lastUsedIntervalMs: 60_000, maxAgeMs: 600_000 },
     log: { debug: () => {}, info: record, warn: record },
-    now: clock.now,
-    monotonic: clock.now,
+    now: () => clock.nowMs(),
+    clock,
     random: () => 0.5,
-    schedule: clock.schedule,
   })
   return { clock, database, disk, refresher, lines, acts }
 }

@@ -8,7 +8,7 @@ import type {
   KeyRecord,
 } from './directory-source.ts'
 import { DirectoryRefresher } from './refresher.ts'
-import { settle, TestClock } from '../test/directory-clock.ts'
+import { FakeClock, settle } from '../test/clock.ts'
 
 const DIGEST = 'ab'.repeat(32)
 
@@ -76,20 +76,19 @@ class FakeSource implements DirectorySource {
 }
 
 function setUp(reconcileIntervalMs = 60_000) {
-  const clock = new TestClock()
+  const clock = new FakeClock(1_000_000)
   const source = new FakeSource()
   const lines: string[] = []
   const record = (_fields: object, message: string) => void lines.push(message)
-  const contact = new DatabaseContact(1500, clock.now)
+  const contact = new DatabaseContact(1500, () => clock.nowMs())
   const refresher = new DirectoryRefresher({
     source,
     contact,
     options: { pollIntervalMs: 500, reconcileIntervalMs, lastUsedIntervalMs: 60_000, maxAgeMs: 600_000 },
     log: { debug: () => {}, info: record, warn: record },
-    now: clock.now,
-    monotonic: clock.now,
+    now: () => clock.nowMs(),
+    clock,
     random: () => 0.5,
-    schedule: clock.schedule,
   })
   return { clock, source, refresher, contact, lines }
 }
@@ -118,7 +117,7 @@ void t.test('loads in full at first, then polls from the cursor it was given', a
   })
   t.equal(source.connections, 1)
   await refresher.stop()
-  t.equal(clock.pending, 0)
+  t.equal(clock.timers, 0)
 })
 
 void t.test('D2: a full load is the truth, whatever versions it brings', async (t) => {
@@ -238,7 +237,7 @@ void t.test('a hint makes the next poll come at once, and a storm of hints is fo
   t.equal(source.loads.length, count + 1)
   release()
   await refresher.stop()
-  t.equal(clock.pending, 0)
+  t.equal(clock.timers, 0)
 })
 
 void t.test('without a database: null, bounded back-off, and loaded as soon as it is there', async (t) => {
@@ -376,7 +375,7 @@ void t.test(
     t.equal(refresher.stop(), stopped)
     await stopped
     t.same(source.written, [new Map([['k', 1_005_000]])])
-    t.equal(clock.pending, 0)
+    t.equal(clock.timers, 0)
     t.equal(source.destroyed, 1)
   },
 )
@@ -386,5 +385,5 @@ void t.test('stopping what was never started is harmless', async (t) => {
   await refresher.stop()
   await refresher.start()
   t.equal(refresher.snapshot, null)
-  t.equal(clock.pending, 0)
+  t.equal(clock.timers, 0)
 })

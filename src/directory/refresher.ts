@@ -1,11 +1,12 @@
 import { errorCode } from '../lib/error-code.ts'
 import { backoffMs } from '../lib/time/backoff.ts'
+import { type Clock, systemClock } from '../lib/time/clock.ts'
+import { within, WaitEndedError } from '../lib/time/within.ts'
 import type { DatabaseContact } from '../lib/database-contact.ts'
 import type { Directory } from '../model/grant.ts'
 import type { ScopeSet } from '../model/scope.ts'
 import { Confirmations } from './confirmations.ts'
 import type { DirectoryConnection, DirectoryPosition, DirectorySource } from './directory-source.ts'
-import { Deadlines, type Schedule, scheduleTimer } from './deadlines.ts'
 import type { DirectoryKeeper } from './directory-keeper.ts'
 import { KeyUseWriter } from './key-uses.ts'
 import type {
@@ -56,13 +57,13 @@ export class DirectoryRefresher implements Directory {
   readonly #options: DirectoryOptions
   readonly #log: DirectoryLog
   readonly #now: () => number
-  readonly #monotonic: () => number
+  readonly #clock: Clock
   readonly #random: () => number
-  readonly #schedule: Schedule
   readonly #contact: DatabaseContact | null
   readonly #onChange: (snapshot: DirectorySnapshot) => void
   readonly #useWriter: KeyUseWriter
-  readonly #deadlines: Deadlines
+  /** Ends the waits under way. */
+  readonly #ended = new AbortController()
   readonly #confirmations: Confirmations
   readonly #scopes = new Map<string, ScopeSet>()
 
@@ -106,16 +107,15 @@ export class DirectoryRefresher implements Directory {
     this.#maxAgeMs = collaborators.options.maxAgeMs
     this.#log = collaborators.log
     this.#now = collaborators.now ?? Date.now
-    this.#monotonic = collaborators.monotonic ?? (() => performance.now())
-    this.#contactTick = this.#monotonic()
+    this.#clock = collaborators.clock ?? systemClock
+    this.#contactTick = this.#clock.nowMs()
     this.#random = collaborators.random ?? Math.random
-    this.#schedule = collaborators.schedule ?? scheduleTimer
     this.#contact = collaborators.contact ?? null
     this.#onChange = collaborators.onChange ?? (() => {})
-    this.#deadlines = new Deadlines(this.#schedule)
     this.#confirmations = new Confirmations({
       source: this.#source,
-      deadlines: this.#deadlines,
+      clock: this.#clock,
+      signal: this.#ended.signal,
       now: this.#now,
       onFailure: (code) => {
         this.#log.debug({ code }, 'directory: what is applied could not be confirmed')
@@ -124,7 +124,7 @@ export class DirectoryRefresher implements Directory {
     this.#useWriter = new KeyUseWriter({
       write: (uses) => this.#source.writeUses(uses),
       intervalMs: this.#options.lastUsedIntervalMs,
-      schedule: this.#schedule,
+      clock: this.#clock,
       random: this.#random,
       onFailure: (code) => {
         this.#log.debug({ code }, 'directory: last uses not written yet')
@@ -139,7 +139,7 @@ export class DirectoryRefresher implements Directory {
 
   get isStale(): boolean {
     if (this.#recalledOrigin !== null) return true
-    return this.#monotonic() - this.#contactTick > this.#options.pollIntervalMs + STALE_AFTER_MS
+    return this.#clock.nowMs() - this.#contactTick > this.#options.pollIntervalMs + STALE_AFTER_MS
   }
 
   get stats(): DirectoryStats {
@@ -172,8 +172,8 @@ export class DirectoryRefresher implements Directory {
   start(): Promise<void> {
     this.#started ??= new Promise((resolve) => {
       const cancels = [
-        this.#schedule(resolve, START_WAIT_MS),
-        this.#schedule(() => void this.#recall().then(onFirst), RECALL_AFTER_MS),
+        this.#clock.after(START_WAIT_MS, resolve),
+        this.#clock.after(RECALL_AFTER_MS, () => void this.#recall().then(onFirst)),
       ]
       const onFirst = (): void => {
         for (const cancel of cancels) cancel()
@@ -198,7 +198,7 @@ export class DirectoryRefresher implements Directory {
     this.#isStopped = true
     this.#wake?.()
     this.#disconnect()
-    this.#deadlines.abort()
+    this.#ended.abort(new WaitEndedError())
     const kept = this.#loop.then(() => this.#keeper?.stop())
     await Promise.all([kept, this.#useWriter.stop(), this.#confirmations.leave()])
   }
@@ -233,7 +233,7 @@ export class DirectoryRefresher implements Directory {
     this.#snapshot = snapshot
     this.#maxAgeMs = Math.min(this.#maxAgeMs, maxAgeMs)
     this.#recalledOrigin = origin
-    this.#contactTick = this.#monotonic() - ageMs
+    this.#contactTick = this.#clock.nowMs() - ageMs
     this.#contactAtMs = this.#now() - ageMs
     const fields = { ageSeconds: Math.round(ageMs / 1000), keys: snapshot.keyCount }
     this.#log.warn(fields, 'directory: the database is away, going by the snapshot on disk')
@@ -252,7 +252,7 @@ export class DirectoryRefresher implements Directory {
   #pause(ms: number): Promise<void> {
     if (this.#isStopped) return Promise.resolve()
     return new Promise((resolve) => {
-      const cancel = this.#schedule(() => this.#wake?.(), ms)
+      const cancel = this.#clock.after(ms, () => this.#wake?.())
       this.#wake = () => {
         this.#wake = null
         cancel()
@@ -265,7 +265,7 @@ export class DirectoryRefresher implements Directory {
     try {
       const connection = await this.#connect()
       const position = this.#position
-      const look = { contactAtMs: this.#now(), contactTick: this.#monotonic() }
+      const look = { contactAtMs: this.#now(), contactTick: this.#clock.nowMs() }
       const isDue = this.#isInDoubt || this.#now() >= this.#reconcileAtMs
       const isFull = this.#snapshot === null || position === null || isDue
       if (!this.#isAnnounced) await this.#confirmations.announce()
@@ -277,7 +277,7 @@ export class DirectoryRefresher implements Directory {
         this.#contact?.heard() // a load of all may take a while
         update.add(chunk)
       })
-      const next = await this.#deadlines.within(load, isFull ? LOAD_TIMEOUT_MS : POLL_TIMEOUT_MS)
+      const next = await this.#within(load, isFull ? LOAD_TIMEOUT_MS : POLL_TIMEOUT_MS)
       if (this.#isStopped) return false
       this.#hasLoaded = true
       const before = this.#snapshot
@@ -315,7 +315,7 @@ export class DirectoryRefresher implements Directory {
       },
     })
     this.#connection = connection
-    const isListening = await this.#deadlines.within(connection.listen(), POLL_TIMEOUT_MS)
+    const isListening = await this.#within(connection.listen(), POLL_TIMEOUT_MS)
     this.#isListening = isListening && this.#connection === connection
     if (!isListening) this.#log.debug({}, 'directory: no notifications, polling only')
     return connection
@@ -354,12 +354,16 @@ export class DirectoryRefresher implements Directory {
     this.#failuresInARow++
     this.#lastError = errorCode(error)
     this.#contact?.failed(this.#lastError)
-    const isTooOld = this.#monotonic() - this.#contactTick > this.#maxAgeMs
+    const isTooOld = this.#clock.nowMs() - this.#contactTick > this.#maxAgeMs
     if (isTooOld && !this.#isTooOld && this.#snapshot !== null)
       this.#log.warn({}, 'directory: too long without the database, keys are accepted no more')
     this.#isTooOld = isTooOld
     const fields = { code: this.#lastError, hasSnapshot: this.#snapshot !== null }
     if (this.#failuresInARow === 1) this.#log.warn(fields, 'directory: refresh failed, trying on')
+  }
+
+  #within<T>(answer: Promise<T>, ms: number): Promise<T> {
+    return within(answer, { what: 'the database', ms, clock: this.#clock, signal: this.#ended.signal })
   }
 
   #disconnect(): void {

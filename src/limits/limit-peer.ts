@@ -1,3 +1,4 @@
+import { type Clock, systemClock } from '../lib/time/clock.ts'
 import { firstShare, LIMIT_NEWS_INTERVAL_MS, type LimitNews, URGENT_GAP_MS } from './limit-news.ts'
 import type { Bucket, LimitPeers } from './limiter.ts'
 
@@ -16,20 +17,16 @@ import type { Bucket, LimitPeers } from './limiter.ts'
 export class LimitPeer implements LimitPeers {
   readonly #workers: number
   readonly #tell: (news: LimitNews) => void
-  readonly #schedule: (run: () => void, ms: number) => () => void
+  readonly #clock: Pick<Clock, 'later'>
   #changed: Bucket[] = []
   #cancel: (() => void) | null = null
   #isUrgent = false
   #isResting = false
 
-  constructor(
-    workers: number,
-    tell: (news: LimitNews) => void,
-    schedule: (run: () => void, ms: number) => () => void = scheduleTimer,
-  ) {
+  constructor(workers: number, tell: (news: LimitNews) => void, clock: Pick<Clock, 'later'> = systemClock) {
     this.#workers = workers
     this.#tell = tell
-    this.#schedule = schedule
+    this.#clock = clock
   }
 
   share(burst: number): number {
@@ -65,7 +62,7 @@ export class LimitPeer implements LimitPeers {
     }
     this.#isUrgent = isUrgent
     const ms = isUrgent ? (this.#isResting ? URGENT_GAP_MS : 0) : LIMIT_NEWS_INTERVAL_MS
-    this.#cancel = this.#schedule(() => this.#flush(), ms)
+    this.#cancel = this.#clock.later(ms, () => this.#flush())
   }
 
   #flush(): void {
@@ -79,9 +76,9 @@ export class LimitPeer implements LimitPeers {
     if (this.#changed.length > 0) this.#arm(false)
     if (this.#isResting) return
     this.#isResting = true
-    this.#schedule(() => {
+    this.#clock.later(URGENT_GAP_MS, () => {
       this.#isResting = false
-    }, URGENT_GAP_MS)
+    })
   }
 
   #newsOf(bucket: Bucket): LimitNews['buckets'][number] {
@@ -91,12 +88,5 @@ export class LimitPeer implements LimitPeers {
     const want = Math.max(0, need - (lent - inUse))
     Object.assign(bucket, { used: 0, lacked: 0, returned: 0, wanted: want, isListed: false })
     return [name, perSecond, burst, perSecond === 0 ? inUse : used, want, returned]
-  }
-}
-
-function scheduleTimer(run: () => void, ms: number): () => void {
-  const timer = setTimeout(run, ms).unref()
-  return () => {
-    clearTimeout(timer)
   }
 }

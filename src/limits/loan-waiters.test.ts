@@ -1,4 +1,5 @@
 import t from 'tap'
+import { FakeClock } from '../test/clock.ts'
 import { LoanWaiters } from './loan-waiters.ts'
 
 t.test('F8: who waits is asked at each news until it is settled', (t) => {
@@ -18,16 +19,18 @@ t.test('F8: who waits is asked at each news until it is settled', (t) => {
 })
 
 t.test('F8: without news it is decided for good, in bounded time', async (t) => {
-  const waiters = new LoanWaiters()
-  const hold = setTimeout(() => {}, 60_000)
-  t.teardown(() => clearTimeout(hold))
-  const isLast = await new Promise<boolean>((resolve) => {
-    waiters.add((last) => {
-      if (last) resolve(last)
-      return last
-    })
+  const clock = new FakeClock()
+  const waiters = new LoanWaiters(clock)
+  const asked: boolean[] = []
+  waiters.add((isLast) => {
+    asked.push(isLast)
+    return isLast
   })
-  t.ok(isLast)
+  await clock.advance(49)
+  t.same(asked, [false, false, false, false])
+  await clock.advance(1)
+  t.equal(asked.at(-1), true)
+  t.equal(clock.timers, 0)
 })
 
 t.test('F8: a bounded number waits; what is added meanwhile is kept', (t) => {

@@ -1,3 +1,5 @@
+import { type Clock, systemClock } from '../lib/time/clock.ts'
+
 /** A request waits no longer for a loan of another worker. */
 const MAX_WAIT_MS = 50
 /** Requests that wait at once; more are refused at once. */
@@ -12,27 +14,37 @@ export type TryAgain = (isLast: boolean) => boolean
  * news of loans, and for good after 50 ms. Only what would be refused waits, and its connection with it.
  */
 export class LoanWaiters {
-  #waiting: { readonly tryAgain: TryAgain; readonly untilTick: number }[] = []
-  #timer: NodeJS.Timeout | null = null
+  #waiting: { readonly tryAgain: TryAgain; readonly untilMs: number }[] = []
+  readonly #clock: Clock
+  #cancel: (() => void) | null = null
+
+  constructor(clock: Clock = systemClock) {
+    this.#clock = clock
+  }
 
   /** False when too many wait. */
   add(tryAgain: TryAgain): boolean {
     if (this.#waiting.length >= MAX_WAITING) return false
-    this.#waiting.push({ tryAgain, untilTick: performance.now() + MAX_WAIT_MS })
-    this.#timer ??= setInterval(() => this.look(), LOOK_MS).unref()
+    this.#waiting.push({ tryAgain, untilMs: this.#clock.nowMs() + MAX_WAIT_MS })
+    this.#cancel ??= this.#clock.later(LOOK_MS, () => this.#lookInTime())
     return true
   }
 
   /** There is news, or it is time. */
   look(): void {
     if (this.#waiting.length === 0) return
-    const tick = performance.now()
+    const nowMs = this.#clock.nowMs()
     const waiting = this.#waiting
     this.#waiting = []
-    const left = waiting.filter(({ tryAgain, untilTick }) => !tryAgain(tick >= untilTick))
+    const left = waiting.filter(({ tryAgain, untilMs }) => !tryAgain(nowMs >= untilMs))
     this.#waiting = [...left, ...this.#waiting]
-    if (this.#waiting.length > 0 || this.#timer === null) return
-    clearInterval(this.#timer)
-    this.#timer = null
+    if (this.#waiting.length > 0) return
+    this.#cancel?.()
+    this.#cancel = null
+  }
+
+  #lookInTime(): void {
+    this.#cancel = this.#clock.later(LOOK_MS, () => this.#lookInTime())
+    this.look()
   }
 }

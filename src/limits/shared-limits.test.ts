@@ -3,6 +3,7 @@ import t from 'tap'
 import type { KeyGrant, TenantGrant } from '../model/grant.ts'
 import { compileScopes } from '../model/scope.ts'
 import { testRoute } from '../test/gateway.ts'
+import { FakeClock } from '../test/clock.ts'
 import { LimitHub } from './limit-hub.ts'
 import { ADVANCE_MS, firstShare, LIMIT_NEWS_INTERVAL_MS, type LimitNews } from './limit-news.ts'
 import { LimitPeer } from './limit-peer.ts'
@@ -31,12 +32,11 @@ const route = testRoute(1)
 
 /** Workers and their primary on a clock that the test turns. A message between two processes takes `latencyMs`, in order. */
 class Cluster {
-  nowMs = 1000
+  readonly #clock = new FakeClock(1000)
   readonly hub: LimitHub<Limiter>
   readonly workers: Limiter[] = []
   readonly #count: number
   readonly #latencyMs: () => number
-  readonly #due: { atMs: number; run: () => void; isCancelled: boolean }[] = []
   /** When the last message on each way arrives: a pipe keeps its order. */
   readonly #arrivals = new Map<Limiter, { in: number; out: number }>()
   #spreading: { cancel: () => void; isUrgent: boolean } | null = null
@@ -52,7 +52,7 @@ class Cluster {
     const peers = new LimitPeer(
       this.#count,
       (news) => this.#send(limiter, 'out', () => this.#hear(limiter, news)),
-      (run, ms) => this.#later(ms, run),
+      this.#clock,
     )
     const limiter: Limiter = new Limiter({ idleBucketMs: 60_000, peers })
     this.#arrivals.set(limiter, { in: 0, out: 0 })
@@ -69,20 +69,12 @@ class Cluster {
     this.join()
   }
 
+  get nowMs(): number {
+    return this.#clock.nowMs()
+  }
+
   advance(ms: number): void {
-    const untilMs = this.nowMs + ms
-    for (;;) {
-      const next = this.#due.reduce((a, b) => (b.atMs < a.atMs ? b : a), {
-        atMs: Infinity,
-        run: () => {},
-        isCancelled: true,
-      })
-      if (next.atMs > untilMs) break
-      this.#due.splice(this.#due.indexOf(next), 1)
-      this.nowMs = Math.max(this.nowMs, next.atMs)
-      if (!next.isCancelled) next.run()
-    }
-    this.nowMs = untilMs
+    this.#clock.pass(ms)
   }
 
   admits(limiter: Limiter | undefined, tenant: TenantGrant): boolean {
@@ -96,19 +88,11 @@ class Cluster {
     return admitted
   }
 
-  #later(ms: number, run: () => void): () => void {
-    const timer = { atMs: this.nowMs + ms, run, isCancelled: false }
-    this.#due.push(timer)
-    return () => {
-      timer.isCancelled = true
-    }
-  }
-
   #send(worker: Limiter, way: 'in' | 'out', run: () => void): void {
     const arrivals = this.#arrivals.get(worker)
     if (arrivals === undefined) return
     arrivals[way] = Math.max(arrivals[way], this.nowMs + this.#latencyMs())
-    this.#later(arrivals[way] - this.nowMs, () => {
+    this.#clock.later(arrivals[way] - this.nowMs, () => {
       if (this.#arrivals.has(worker)) run()
     })
   }
@@ -126,7 +110,7 @@ class Cluster {
       if (!isUrgent || this.#spreading.isUrgent) return
       this.#spreading.cancel()
     }
-    const cancel = this.#later(isUrgent ? 0 : LIMIT_NEWS_INTERVAL_MS, () => {
+    const cancel = this.#clock.later(isUrgent ? 0 : LIMIT_NEWS_INTERVAL_MS, () => {
       this.#spreading = null
       this.hub.tick(this.nowMs)
       for (const worker of this.workers) {
@@ -429,19 +413,12 @@ void t.test(
 
 void t.test('tenants without a limit make no news', async (t) => {
   const told: LimitNews[] = []
-  const due: (() => void)[] = []
-  const peers = new LimitPeer(
-    2,
-    (news) => told.push(news),
-    (run) => {
-      due.push(run)
-      return () => {}
-    },
-  )
+  const clock = new FakeClock()
+  const peers = new LimitPeer(2, (news) => told.push(news), clock)
   const limiter = new Limiter({ idleBucketMs: 60_000, peers })
   for (let i = 0; i < 5; i++) t.equal(limiter.admit(ACME, KEY, route, 1000), null)
   for (let i = 0; i < 5; i++) limiter.release('acme')
-  t.strictSame([told, due], [[], []])
+  t.strictSame([told, clock.timers], [[], 0])
 })
 
 void t.test('F8: a refusal says when to come again, as far as is known', async (t) => {

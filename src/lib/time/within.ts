@@ -10,6 +10,16 @@ export class TimeoutError extends Error {
   }
 }
 
+/** Who waited has ended the wait: the reason to abort with. */
+export class WaitEndedError extends Error {
+  readonly code = 'ABORTED'
+
+  constructor() {
+    super('the wait was ended')
+    this.name = 'WaitEndedError'
+  }
+}
+
 export interface Bounds {
   readonly ms: number
   readonly clock?: Clock
