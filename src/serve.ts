@@ -11,7 +11,7 @@ import type { Demo } from './serve/demo.ts'
 import { failureText, sayFailure } from './serve/failure.ts'
 import type { Primary } from './serve/cluster/primary.ts'
 import { actsOnNewWorkers } from './serve/cluster/worker-config.ts'
-import type { Gateway } from './serve/gateway.ts'
+import type { RunningGateway } from './serve/running-gateway.ts'
 import { ConfigReloader } from './serve/reload.ts'
 import { hideSecrets } from './serve/secrets.ts'
 
@@ -108,7 +108,7 @@ async function prepareAndRun(
 
 /** The gateway, and the same when it is one of several processes. */
 interface Opened {
-  readonly gateway: Gateway | Primary
+  readonly gateway: RunningGateway
   readonly primary: Primary | null
 }
 
@@ -138,7 +138,7 @@ async function openGateway(
   upkeep.start(progress).catch(() => {})
   if (spawned.length === 0) {
     const { Gateway } = await import('./serve/gateway.ts')
-    return { gateway: new Gateway(config, database, logger, { upkeep }), primary: null }
+    return { gateway: new Gateway(config, database, { logger, upkeep }), primary: null }
   }
   const { Primary } = await import('./serve/cluster/primary.ts')
   const primary = new Primary(config, database, { logger, upkeep, spawned })

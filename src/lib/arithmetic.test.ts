@@ -2,7 +2,6 @@ import { array, assert, boolean, constantFrom, double, integer, property } from 
 import t from 'tap'
 import { backoffMs } from './time/backoff.ts'
 import { gcraRemaining, gcraTake, gcraWaitMs } from './gcra.ts'
-import { runPhases } from './time/phases.ts'
 import { Ring } from './ring.ts'
 
 void t.test('a ring is a bounded queue: nothing lost, nothing doubled, in order', async () => {
@@ -72,31 +71,3 @@ void t.test(
     )
   },
 )
-
-void t.test('phases run in order, one that fails keeps none from running', async (t) => {
-  const ran: string[] = []
-  const heard: string[] = []
-  const failure = new Error('b broke')
-  const results = await runPhases(
-    [
-      { name: 'a', run: async () => void ran.push('a') },
-      {
-        name: 'b',
-        run: () => {
-          ran.push('b')
-          throw failure
-        },
-      },
-      { name: 'c', run: () => Promise.reject(failure) },
-      { name: 'd', run: () => ran.push('d') },
-    ],
-    ({ name }) => heard.push(name),
-  )
-  t.same(ran, ['a', 'b', 'd'])
-  t.same(heard, ['a', 'b', 'c', 'd'])
-  t.same(
-    results.map(({ error }) => error),
-    [null, failure, failure, null],
-  )
-  t.ok(results.every(({ ms }) => ms >= 0))
-})

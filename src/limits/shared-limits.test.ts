@@ -102,7 +102,7 @@ class Cluster {
     this.#schedule()
   }
 
-  /** As `Workers` does it. */
+  /** As `LimitExchange` does it. */
   #schedule(): void {
     const { isUrgent, isBusy } = this.hub
     if (!isUrgent && !isBusy) return

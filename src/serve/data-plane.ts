@@ -5,6 +5,7 @@ import type { Config } from '../config/config.ts'
 import type { DirectoryRefresher } from '../directory/refresher.ts'
 import type { DatabaseContact } from '../lib/database-contact.ts'
 import { DatabaseClock } from '../lib/time/database-clock.ts'
+import type { LimitMember } from '../limits/limit-exchange.ts'
 import type { LimitLoans } from '../limits/limit-news.ts'
 import type { Limiter, LimitPeers } from '../limits/limiter.ts'
 import { ProxyListener } from '../listener/listener.ts'
@@ -27,7 +28,9 @@ import type { ToldLife } from './data-plane/instance-record.ts'
 import { openLimiter } from './data-plane/limits.ts'
 import { trafficOf } from './data-plane/traffic.ts'
 import { openUpstreams } from './data-plane/upstreams.ts'
+import type { Service } from './lifecycle.ts'
 import { ownFolder } from './own-folder.ts'
+import type { Address } from './running-gateway.ts'
 import { readinessOf, type Readiness, type ReadinessFacts } from './data-plane/readiness.ts'
 
 /** After the start, the rest of the program is loaded. */
@@ -52,13 +55,15 @@ export interface DataPlaneParts {
   readonly peers: LimitPeers | null
   /** Told of a dead process whose spill was taken over: see `Spill`. */
   readonly onDead: (instance: string, isCutOff: boolean) => boolean
-  readonly phase: () => ReadinessFacts['phase']
+  readonly state: () => ReadinessFacts['phase']
   /** The newest audit, for the metrics; null before the first, and where another process audits. */
   readonly audit: () => AuditStats | null
 }
 
 /** Serves requests and stores what happened: directory, limits, upstream pools, handler, proxy listener, access log. */
-export class DataPlane {
+export class DataPlane implements Service, LimitMember {
+  /** See LimitMember: it is of this process. */
+  readonly isHeard = true
   readonly #parts: DataPlaneParts
   /** What everything that others see goes by: expiry, times of entries. */
   readonly #clock = new DatabaseClock()
@@ -73,6 +78,7 @@ export class DataPlane {
   readonly #proxy: ProxyListener
   readonly #sources: StatsSources
   readonly #startedTick = performance.now()
+  #listening: Promise<Address> | null = null
   #metrics: Promise<Metrics> | null = null
 
   constructor(parts: DataPlaneParts) {
@@ -153,21 +159,36 @@ export class DataPlane {
     this.#parts.logger.level = config.options['log.level']
   }
 
-  /** Begins to follow tenants and keys. Resolves with the first snapshot, or when it has been waited for long enough. A second call returns the same promise. */
-  startDirectory(): Promise<void> {
-    return this.#directory.start()
+  readonly starts: Service['starts'] = {
+    directory: () => {
+      // Its phase is `snapshot`.
+      void this.#directory.start()
+    },
+    'access log': () => this.#log.start(),
+    snapshot: () => this.#directory.start(),
   }
 
-  /** Begins to store. Waits for nothing. */
-  startLog(): void {
-    this.#log.start()
+  readonly stops: Service['stops'] = {
+    requests: (ms) => this.#proxy.drain(ms),
+    'access log': (ms) => this.#drainLog(ms),
+    'upstream connections': () => this.#pools.destroy(),
+    directory: () => this.#directory.stop(),
   }
 
-  /** Listens; resolves with the address. Rejects with a `ProxyListenError` when it cannot. */
-  async listen(host: string, port: number): Promise<{ host: string; port: number }> {
-    const { address, port: taken } = await this.#proxy.start(host, port)
+  /**
+   * Has the proxy listener listen; resolves with its address, rejects with a `ProxyListenError`. A second call returns the same
+   * promise.
+   */
+  listen(): Promise<Address> {
+    this.#listening ??= this.#listen()
+    return this.#listening
+  }
+
+  async #listen(): Promise<Address> {
+    const { options } = this.#parts.config
+    const { address, port } = await this.#proxy.start(options['listen.host'], options['listen.port'])
     this.#loadRest()
-    return { host: address, port: taken }
+    return { host: address, port }
   }
 
   /** Instead of listening: connections come by `take`. */
@@ -194,7 +215,7 @@ export class DataPlane {
     this.#proxy.take(socket)
   }
 
-  /** Takes in what the primary lends of the limits. */
+  /** See LimitMember. */
   lend(loans: LimitLoans): void {
     this.#limiter.lend(loans, performance.now())
   }
@@ -209,13 +230,8 @@ export class DataPlane {
     return this.#proxy.connections
   }
 
-  /** Accepts no more, and finishes requests for so long. Resolves false when some had to be broken off. */
-  drainRequests(timeoutMs: number): Promise<boolean> {
-    return this.#proxy.drain(timeoutMs)
-  }
-
-  /** Stores what is left, within the time. Resolves false when entries were lost. */
-  async drainLog(timeoutMs: number): Promise<boolean> {
+  /** Resolves false when entries were lost. */
+  async #drainLog(timeoutMs: number): Promise<boolean> {
     const { logger } = this.#parts
     // No request needs it any more; with the database away its end would come on top. Its phase sees how it ends.
     this.#directory.stop().catch(() => {})
@@ -223,16 +239,6 @@ export class DataPlane {
     if (spilled > 0) logger.warn({ spilled }, 'entries are on disk; the next start replays them')
     if (!stored) logger.error({ lost }, 'the access log could not be stored before the deadline')
     return stored
-  }
-
-  /** Resolves when all connections to upstreams are closed. */
-  closeUpstreams(): Promise<void> {
-    return this.#pools.destroy()
-  }
-
-  /** Resolves when the directory has left the database, in bounded time. */
-  stopDirectory(): Promise<void> {
-    return this.#directory.stop()
   }
 
   /** Entries accepted and neither stored nor dropped yet. */
@@ -248,9 +254,9 @@ export class DataPlane {
   /** Whether a balancer should send traffic here, and why not. */
   readiness(): Readiness {
     const { reserveRefusal } = this.#log.channel
-    const { config, phase } = this.#parts
+    const { config, state } = this.#parts
     const readiness = readinessOf({
-      phase: phase(),
+      phase: state(),
       snapshot: this.#directory.snapshot,
       reserveRefusal,
       clockOffsetMs: this.#clock.offsetMs,

@@ -13,7 +13,7 @@ import { insertKey } from '../store/directory/keys.ts'
 import { closeSql, openControl } from '../store/sql.ts'
 import { createTenant } from '../store/directory/tenants.ts'
 import { projectFolder } from '../version.ts'
-import type { Addresses } from './gateway.ts'
+import type { Addresses } from './running-gateway.ts'
 
 const DEMO_TENANT = 'demo'
 const KEY_LIFE_MS = 7 * 86_400_000

@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { EventEmitter } from 'node:events'
 import { loadConfig } from '../config/config.ts'
+import { LimitExchange } from '../limits/limit-exchange.ts'
 import { createLogger } from '../logger/logger.ts'
 import { parseDatabaseUrl } from '../model/database-target.ts'
 import type { FromWorker, ToWorker } from '../serve/cluster/messages.ts'
@@ -52,6 +53,7 @@ export function testWorkers(count: number): { workers: Workers; children: TestCh
     target: parseDatabaseUrl('postgres://waybill@127.0.0.1/waybill'),
     via: 'waybill-test',
     logFormat: 'json',
+    limits: new LimitExchange(count),
     logger: createLogger({ level: 'silent' }),
     onState: () => {},
     onListenFailed: () => {},

@@ -1,6 +1,10 @@
-/** One named step of a start or stop. */
+import { systemClock, type Clock } from './clock.ts'
+
+/** One named step of a stop. */
 export interface Phase {
   readonly name: string
+  /** Longest time for it, in ms; asked when its turn comes. */
+  readonly limitMs: () => number
   readonly run: () => unknown
 }
 
@@ -11,26 +15,51 @@ export interface PhaseResult {
   readonly error: unknown
 }
 
+/** A phase has not ended within its limit. It may still end, and nobody waits for it. */
+export class PhaseOverdueError extends Error {
+  readonly code = 'phase_overdue'
+
+  constructor(name: string, limitMs: number) {
+    super(`${name}: given up after ${Math.round(limitMs)} ms`)
+    this.name = 'PhaseOverdueError'
+  }
+}
+
 /**
- * Runs phases one after the other. A failing one does not keep the next from running: what can be stopped is stopped. `onDone` hears
- * of each as it ends. Never rejects.
+ * Runs phases one after the other. One that fails, or hangs beyond its limit, does not keep the next from running: what can be
+ * stopped is stopped. `onDone` hears of each as it ends or is given up. Never rejects.
  */
 export async function runPhases(
   phases: readonly Phase[],
   onDone: (result: PhaseResult) => void,
+  clock: Clock = systemClock,
 ): Promise<readonly PhaseResult[]> {
   const results: PhaseResult[] = []
-  for (const { name, run } of phases) {
-    const startedAt = performance.now()
+  for (const phase of phases) {
+    const startedAtMs = clock.nowMs()
     let error: unknown = null
     try {
-      await run()
+      await runPhase(phase, clock)
     } catch (thrown) {
       error = thrown
     }
-    const result = { name, ms: Math.round(performance.now() - startedAt), error }
+    const result = { name: phase.name, ms: Math.round(clock.nowMs() - startedAtMs), error }
     results.push(result)
     onDone(result)
   }
   return results
+}
+
+async function runPhase({ name, limitMs, run }: Phase, clock: Clock): Promise<void> {
+  const ms = limitMs()
+  let cancel = (): void => {}
+  const overdue = new Promise<never>((_, reject) => {
+    cancel = clock.after(ms, () => reject(new PhaseOverdueError(name, ms)))
+  })
+  try {
+    // What a phase that was given up comes to is ignored: the race has taken its rejection.
+    await Promise.race([run(), overdue])
+  } finally {
+    cancel()
+  }
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { AddressInfo } from 'node:net'
-import { shareOut } from './connection-shares.ts'
+import { connectionShares } from './connection-shares.ts'
 import { bindProxyAddress, listenError, type BoundHandle } from './listening-socket.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
@@ -62,7 +62,7 @@ export class Acceptor {
     const chosen = ready.length > 0 ? ready : able
     const others = workers.filter((worker) => !chosen.includes(worker))
     const room = others.reduce((left, { connections }) => left - connections, this.#maxConnections)
-    const shares = shareOut(chosen, room)
+    const shares = connectionShares(chosen, room)
     if (chosen.length > 0 && [...shares.values()].every((upTo) => upTo === 0)) this.#onFull()
     for (const worker of workers) worker.accept(shares.get(worker) ?? 0, handle)
     if (workers.some(({ isAccepting }) => isAccepting)) this.#onAccepting()

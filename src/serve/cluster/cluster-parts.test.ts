@@ -6,7 +6,7 @@ import { loadConfig } from '../../config/config.ts'
 import { OPTION_NAMES } from '../../config/options.ts'
 import { workerCount } from '../../config/worker-count.ts'
 import { availableCores } from '../../lib/host/cores.ts'
-import { shareOut } from './connection-shares.ts'
+import { connectionShares } from './connection-shares.ts'
 import { BorrowedSocket } from './borrowed-socket.ts'
 import { bindProxyAddress } from './listening-socket.ts'
 import { RestartDelay } from './restart-delay.ts'
@@ -61,7 +61,7 @@ class TestWorker {
 }
 
 function share(workers: readonly TestWorker[], maxConnections = 16_384): void {
-  for (const [worker, upTo] of shareOut(workers, maxConnections)) worker.acceptsUpTo = upTo
+  for (const [worker, upTo] of connectionShares(workers, maxConnections)) worker.acceptsUpTo = upTo
 }
 
 void t.test('whoever wakes first, no worker gets far ahead, and somebody always accepts', async () => {
@@ -123,7 +123,7 @@ void t.test('the bound of the gateway is kept, and lone workers are given connec
   const lone = new TestWorker(500)
   share([lone])
   t.equal(lone.acceptsUpTo, 550)
-  t.equal(shareOut([], 10).size, 0)
+  t.equal(connectionShares([], 10).size, 0)
 })
 
 void t.test('a borrowed socket is let go at the number that was said, and when it is told so', async (t) => {

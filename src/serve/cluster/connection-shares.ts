@@ -19,7 +19,7 @@ const MAX_ACCEPTING = 8
  * and goes on when the others have caught up. The one with the fewest always accepts, unless the gateway has
  * `maxConnections`: then connections wait in the kernel.
  */
-export function shareOut<C extends Candidate>(
+export function connectionShares<C extends Candidate>(
   candidates: readonly C[],
   maxConnections: number,
 ): Map<C, number> {

@@ -1,127 +1,100 @@
 import type { ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { AdminListener } from '../../admin/listener.ts'
-import { queriesOf } from '../../admin/queries.ts'
 import type { Config } from '../../config/config.ts'
-import { runPhases, type Phase } from '../../lib/time/phases.ts'
 import { Seldom } from '../../lib/time/seldom.ts'
 import type { RootLogger } from '../../logger/logger.ts'
-import { closeSql, openReader, type Sql } from '../../store/sql.ts'
 import { packageVersion } from '../../version.ts'
-import { auditJobOf, type AuditJob } from '../control-plane/audit-job.ts'
+import { ControlPlane } from '../control-plane.ts'
 import type { DatabaseUpkeep, GatewayDatabase } from '../control-plane/database.ts'
-import { DeathWatch } from '../control-plane/death-watch.ts'
-import type { Addresses } from '../gateway.ts'
 import { connectionsFor, descriptorLimit, descriptorNotice } from '../descriptors.ts'
-import { RollUpJob, rollUpTimes } from '../control-plane/roll-up-job.ts'
-import { ownFolder } from '../own-folder.ts'
+import { Lifecycle, servesOn, type Service } from '../lifecycle.ts'
+import type { Address, Addresses, RunningGateway } from '../running-gateway.ts'
 import { viaOf } from '../via.ts'
 import { Acceptor } from './acceptor.ts'
-import { Figures } from './workers-summary.ts'
 import type { WorkerEnd } from './worker-process.ts'
+import { WorkersSummary } from './workers-summary.ts'
 import { Workers } from './workers.ts'
 
-const CLOSE_SQL_MS = 2000
-const DEATHS_MS = 1000
-/** Kept back of the grace, for the process to end in. */
-const EXIT_MARGIN_MS = 500
-
-/**
- * A gateway of several processes. This one has what there is one of: the listening socket, the admin listener, the database's
- * schema, partitions and roll-ups, and the order of start and stop. The workers have the data plane and an access log each.
- */
-export class Primary {
+/** A gateway of several processes: this one has the control plane and the listening socket, each of its workers a data plane. */
+export class Primary implements RunningGateway {
   readonly instance = randomUUID()
   readonly #config: Config
-  readonly #database: GatewayDatabase
   readonly #logger: RootLogger
-  readonly #reader: Sql
-  readonly #upkeep: DatabaseUpkeep
-  readonly #rollUps: RollUpJob
-  readonly #audit: AuditJob | null
-  readonly #deaths: DeathWatch
+  readonly #control: ControlPlane
   readonly #workers: Workers
   readonly #acceptor: Acceptor
-  readonly #figures: Figures
-  readonly #seldom = new Seldom()
-  readonly #admin: AdminListener
-  #phase: 'starting' | 'ready' | 'draining' | 'stopped' = 'starting'
-  #stopped: Promise<boolean> | null = null
+  readonly #summary: WorkersSummary
+  readonly #life: Lifecycle
+  #listening: Promise<Address> | null = null
 
   /** `spawned`: the workers' processes. */
   constructor(
     config: Config,
     database: GatewayDatabase,
-    parts: { logger: RootLogger; upkeep: DatabaseUpkeep; spawned: readonly ChildProcess[] },
+    {
+      logger,
+      upkeep,
+      spawned,
+    }: { logger: RootLogger; upkeep: DatabaseUpkeep; spawned: readonly ChildProcess[] },
   ) {
-    const { options: o } = config
-    const { logger } = parts
+    const { options } = config
     this.#config = config
-    this.#database = database
     this.#logger = logger
-    this.#reader = openReader(database.readerTarget, { statementTimeoutMs: o['database.statementTimeoutMs'] })
-    this.#upkeep = parts.upkeep
-    this.#rollUps = new RollUpJob({ target: database.target, ...rollUpTimes(o), logger })
-    this.#audit = auditJobOf(config, this.#reader, logger)
-    this.#deaths = new DeathWatch({ sql: this.#upkeep.control, logger, folder: ownFolder(o.stateDir) })
+    this.#control = new ControlPlane({
+      config,
+      database,
+      upkeep,
+      logger,
+      processes: spawned.length,
+      served: {
+        health: () => this.#summary.health(),
+        readiness: () => this.#summary.readiness(),
+        metrics: () => this.#summary.metrics(),
+        overview: () => this.#summary.overview(),
+      },
+    })
     this.#workers = new Workers({
-      spawned: parts.spawned,
+      spawned,
       config,
       target: database.target,
       via: viaOf(this.instance),
       logger,
       logFormat: logger.format,
+      limits: this.#control.limits,
       onState: () => this.#acceptor.balance(),
       onListenFailed: (errno) => this.#acceptor.fail(errno),
       onEnd: (end) => {
-        this.#figures.keep(end)
-        this.#onEnd(end)
+        this.#summary.keep(end)
+        this.#noteDeath(end)
         this.#acceptor.balance()
       },
     })
-    const option = o['proxy.maxConnections']
-    const limit = descriptorLimit()
-    const maxConnections = Math.min(option, connectionsFor(limit) * parts.spawned.length)
-    if (maxConnections < option) logger.warn(descriptorNotice(option, maxConnections, limit))
-    this.#acceptor = new Acceptor({
-      workers: () => this.#workers.live,
-      maxConnections,
-      onFull: () => {
-        const times = this.#seldom.occur('full', performance.now())
-        if (times > 0) logger.warn({ maxConnections }, 'connections wait: there are as many as may be')
-      },
-    })
-    this.#figures = new Figures({
+    this.#acceptor = this.#makeAcceptor(spawned.length)
+    this.#summary = new WorkersSummary({
       workers: this.#workers,
-      phase: () => this.#phase,
-      warnings: () => this.#upkeep.warnings,
-      audit: () => this.#audit?.stats ?? null,
-      tenantLabels: o['metrics.tenantLabels'],
+      state: () => this.#life.state,
+      audit: () => this.#control.audit,
+      tenantLabels: options['metrics.tenantLabels'],
       droppedLogLines: () => logger.droppedLines,
       identity: { version: packageVersion(), instance: this.instance },
     })
-    this.#admin = new AdminListener({
-      host: o['admin.host'],
-      port: o['admin.port'],
-      token: o['admin.token'],
-      logger,
-      health: () => this.#figures.health(),
-      readiness: () => this.#figures.readiness(),
-      metrics: () => this.#figures.metrics(),
-      overview: () => this.#figures.overview(),
-      queries: queriesOf(this.#reader),
-      queryTimeoutMs: o['database.statementTimeoutMs'],
-    })
+    this.#life = new Lifecycle({ services: [this.#control, this.#serving], options, logger })
   }
 
-  /** A worker that died has told nobody: its primary does. */
-  #onEnd({ isClean, life }: WorkerEnd): void {
-    if (isClean !== null || life === null) return
-    const { startedAtMs, ...rest } = life.start
-    const start = { ...rest, startedAt: new Date(startedAtMs) }
-    const { promises } = life
-    this.#deaths.add({ id: start.id, sign: 'exited', promises, isCutOff: false, start })
+  /** The workers, and the socket that is lent to them. */
+  readonly #serving: Service = {
+    starts: { workers: () => this.#workers.start(), 'proxy listener': () => this.#listen() },
+    stops: {
+      accepting: servesOn(() => this.#workers.endConnections()),
+      'proxy listener': () => this.#acceptor.stop(),
+      workers: (ms) => this.#workers.stop(ms),
+    },
+  }
+
+  /** See RunningGateway. A worker that dies at its start is started again, and does not keep the gateway from starting. */
+  async start(onProgress: (message: string) => void): Promise<Addresses> {
+    await this.#life.start(onProgress)
+    return { proxy: await this.#listen(), admin: await this.#control.listen() }
   }
 
   /** Takes over what a reload may change, here and in all workers. */
@@ -137,28 +110,9 @@ export class Primary {
     this.#logger.info({ workers: this.#workers.count }, 'all workers replaced')
   }
 
-  /**
-   * Database, workers, admin listener, proxy listener. Rejects when a port is taken or the database refuses for good; then
-   * `stop` is still owed. A worker that dies at its start is started again, and does not keep the gateway from starting.
-   */
-  async start(onProgress: (message: string) => void): Promise<Addresses> {
-    const { options } = this.#config
-    const isThere = await this.#upkeep.start(onProgress)
-    if (!isThere) onProgress('the database is away; starting without it')
-    this.#rollUps.start()
-    this.#deaths.start()
-    this.#audit?.start()
-    const admin = await this.#admin.start()
-    await this.#workers.start()
-    const proxy = await this.#acceptor.start(options['listen.host'], options['listen.port'])
-    this.#phase = 'ready'
-    return { proxy: { host: proxy.address, port: proxy.port }, admin }
-  }
-
-  /** As a single process stops: see `Gateway`. The workers drain and flush at the same time. A second call returns the same promise. */
+  /** See RunningGateway. The workers drain and flush at the same time. */
   stop(): Promise<boolean> {
-    this.#stopped ??= this.#stop()
-    return this.#stopped
+    return this.#life.stop()
   }
 
   /** Ends all workers at once: what they had not stored is lost. */
@@ -166,59 +120,44 @@ export class Primary {
     this.#workers.kill()
   }
 
-  /** Entries that were in the workers' memory when they were asked last. */
+  /** See RunningGateway. */
   get unstored(): number {
-    return this.#figures.unstored
+    return this.#summary.unstored
   }
 
-  /** Whether all workers know the key with this digest already. */
+  /** See RunningGateway. */
   knowsKey(digest: string): Promise<boolean> {
-    return this.#figures.knowsKey(digest)
+    return this.#summary.knowsKey(digest)
   }
 
-  async #stop(): Promise<boolean> {
-    this.#phase = 'draining'
-    this.#audit?.stop()
-    const { options } = this.#config
-    const startedTick = performance.now()
-    const leftMs = (): number =>
-      Math.max(0, options['shutdown.graceMs'] - EXIT_MARGIN_MS - (performance.now() - startedTick))
-    let isClean = true
-    const phases: Phase[] = [
-      {
-        name: 'accepting',
-        run: async () => {
-          const acceptMs = Math.min(options['shutdown.acceptMs'], leftMs())
-          if (acceptMs === 0) return
-          this.#workers.endConnections()
-          await sleep(acceptMs)
-        },
+  #listen(): Promise<Address> {
+    const { 'listen.host': host, 'listen.port': port } = this.#config.options
+    this.#listening ??= this.#acceptor.start(host, port).then((at) => ({ host: at.address, port: at.port }))
+    return this.#listening
+  }
+
+  #makeAcceptor(processes: number): Acceptor {
+    const option = this.#config.options['proxy.maxConnections']
+    const limit = descriptorLimit()
+    const maxConnections = Math.min(option, connectionsFor(limit) * processes)
+    if (maxConnections < option) this.#logger.warn(descriptorNotice(option, maxConnections, limit))
+    const seldom = new Seldom()
+    return new Acceptor({
+      workers: () => this.#workers.live,
+      maxConnections,
+      onFull: () => {
+        if (seldom.occur('full', performance.now()) > 0)
+          this.#logger.warn({ maxConnections }, 'connections wait: there are as many as may be')
       },
-      { name: 'proxy listener', run: () => this.#acceptor.stop() },
-      {
-        name: 'workers',
-        run: async () => {
-          if (!(await this.#workers.stop(leftMs()))) isClean = false
-        },
-      },
-      { name: 'deaths', run: () => this.#deaths.stop(Math.min(DEATHS_MS, leftMs())) },
-      { name: 'upkeep', run: () => Promise.all([this.#upkeep.stop(), this.#rollUps.stop()]) },
-      { name: 'admin listener', run: () => this.#admin.close() },
-      {
-        name: 'database handles',
-        run: () => {
-          const closeMs = Math.min(CLOSE_SQL_MS, leftMs())
-          return Promise.all([closeSql(this.#upkeep.control, closeMs), closeSql(this.#reader, closeMs)])
-        },
-      },
-      // The embedded server stops by itself once we have gone; one that is frozen takes its supervisor 15 s.
-      { name: 'database', run: () => Promise.race([this.#database.release(), sleep(leftMs())]) },
-    ]
-    const results = await runPhases(phases, ({ name, ms, error }) => {
-      if (error === null) this.#logger.info({ phase: name, ms }, 'stopped')
-      else this.#logger.error({ phase: name, ms, err: error }, 'stop failed')
     })
-    this.#phase = 'stopped'
-    return isClean && results.every(({ error }) => error === null)
+  }
+
+  /** A worker that died has told nobody: its primary does. */
+  #noteDeath({ isClean, life }: WorkerEnd): void {
+    if (isClean !== null || life === null) return
+    const { startedAtMs, ...rest } = life.start
+    const start = { ...rest, startedAt: new Date(startedAtMs) }
+    const { promises } = life
+    this.#control.deaths.add({ id: start.id, sign: 'exited', promises, isCutOff: false, start })
   }
 }

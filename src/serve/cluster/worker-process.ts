@@ -1,9 +1,10 @@
 import type { ChildProcess } from 'node:child_process'
+import type { LimitMember } from '../../limits/limit-exchange.ts'
 import type { LimitLoans, LimitNews } from '../../limits/limit-news.ts'
 import type { FamilySamples } from '../../metrics/family.ts'
 import { unreachable } from '../../lib/unreachable.ts'
 import type { BoundHandle } from './listening-socket.ts'
-import { Questions } from './pending-replies.ts'
+import { PendingReplies } from './pending-replies.ts'
 import {
   LAST_METRICS,
   type FromWorker,
@@ -57,7 +58,7 @@ export interface WorkerEvents {
 }
 
 /** One worker process as the primary sees it. */
-export class WorkerProcess {
+export class WorkerProcess implements LimitMember {
   readonly worker: number
   /** Resolves once it serves, or has ended before. */
   readonly started: Promise<void>
@@ -67,8 +68,8 @@ export class WorkerProcess {
   readonly #child: ChildProcess
   readonly #events: WorkerEvents
   readonly #startedTick = performance.now()
-  readonly #reports = new Questions<WorkerReport | null>()
-  readonly #scrapes = new Questions<readonly FamilySamples[]>()
+  readonly #reports = new PendingReplies<WorkerReport | null>()
+  readonly #scrapes = new PendingReplies<readonly FamilySamples[]>()
   /** Families that have come of answers that are not complete yet, by question. */
   readonly #families = new Map<number, FamilySamples[]>()
   #state: WorkerPhase = 'starting'
@@ -173,8 +174,13 @@ export class WorkerProcess {
     this.#acceptsUpTo = upTo
   }
 
-  apply(message: Extract<ToWorker, { type: 'apply' | 'limits' | 'end_connections' }>): void {
-    if (this.#state !== 'starting' || message.type === 'limits') this.#send(message)
+  apply(message: Extract<ToWorker, { type: 'apply' | 'end_connections' }>): void {
+    if (this.#state !== 'starting') this.#send(message)
+  }
+
+  /** See LimitMember. */
+  lend(loans: LimitLoans): void {
+    this.#send({ type: 'limits', loans })
   }
 
   /** Asks how it is; null when it does not say within `timeoutMs`. */
@@ -257,7 +263,7 @@ export class WorkerProcess {
         return
       case 'report':
         this.#report = message.report
-        this.#reports.answer(message.id, message.report)
+        this.#reports.reply(message.id, message.report)
         return
       case 'metrics': {
         const families = this.#families.get(message.id) ?? []
@@ -286,7 +292,7 @@ export class WorkerProcess {
     const families = this.#families.get(id) ?? []
     this.#families.delete(id)
     if (id === LAST_METRICS) this.#samples = families
-    else this.#scrapes.answer(id, families)
+    else this.#scrapes.reply(id, families)
   }
 
   #onEnd(): void {

@@ -1,8 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { unreachable } from '../../lib/unreachable.ts'
-import { LimitPeer } from '../../limits/limit-peer.ts'
 import { createLogger, type RootLogger } from '../../logger/logger.ts'
-import { Gateway } from '../gateway.ts'
 import { hideSecrets } from '../secrets.ts'
 import { BorrowedSocket } from './borrowed-socket.ts'
 import {
@@ -13,6 +11,7 @@ import {
   type WorkerStart,
   type WorkerState,
 } from './messages.ts'
+import { openWorkerPlane, type WorkerPlane } from './worker-plane.ts'
 
 /** What a worker knows of the process that it runs in. */
 export interface WorkerChannel {
@@ -58,9 +57,10 @@ export async function runWorker(channel: WorkerChannel): Promise<number> {
   })
 }
 
+/** One worker: a data plane, and what it tells its primary. */
 class Worker {
   readonly #channel: WorkerChannel
-  readonly #gateway: Gateway
+  readonly #plane: WorkerPlane
   readonly #logger: RootLogger
   readonly #start: WorkerStart
   readonly #end: (code: number) => void
@@ -72,7 +72,7 @@ class Worker {
   #isStopping = false
 
   constructor(start: WorkerStart, channel: WorkerChannel, end: (code: number) => void) {
-    const { config, target, via } = start
+    const { config } = start
     this.#start = start
     this.#channel = channel
     this.#end = end
@@ -87,17 +87,15 @@ class Worker {
       this.#logger.error({ err: error }, 'the worker crashed; this is a bug')
     })
     hideSecrets(this.#logger, config)
-    const peers = new LimitPeer(start.workers, (news) => this.#send({ type: 'limits', news }))
-    const database = { target, readerTarget: target, release: () => Promise.resolve() }
-    this.#gateway = new Gateway(config, database, this.#logger, { via, peers, isFirst: start.worker === 1 })
-    this.#gateway.data.onLife(({ start: { startedAt, ...rest }, promises }) => {
+    this.#plane = openWorkerPlane(start, this.#logger, (news) => this.#send({ type: 'limits', news }))
+    this.#plane.data.onLife(({ start: { startedAt, ...rest }, promises }) => {
       const start = { ...rest, startedAtMs: startedAt.getTime() }
       this.#send({ type: 'life', start, promises })
     })
-    this.#gateway.data.lend(start.limits)
+    this.#plane.data.lend(start.limits)
     this.#lending = new BorrowedSocket({
-      take: (socket) => this.#gateway.data.take(socket),
-      open: () => this.#gateway.data.connections,
+      take: (socket) => this.#plane.data.take(socket),
+      open: () => this.#plane.data.connections,
       onStopped: () => this.#tellState(true),
       onFailed: (errno) => this.#send({ type: 'listen_failed', errno }),
     })
@@ -107,8 +105,8 @@ class Worker {
   }
 
   async #run(): Promise<void> {
-    await this.#gateway.startAsWorker()
-    const { instance } = this.#gateway
+    await this.#plane.life.start(() => {})
+    const { instance } = this.#plane
     this.#logger.info({ instance }, 'worker started')
     this.#send({ type: 'started', instance })
     this.#tellState(true)
@@ -121,10 +119,10 @@ class Worker {
         return
       case 'apply':
         hideSecrets(this.#logger, message.config)
-        this.#gateway.apply(message.config)
+        this.#plane.data.apply(message.config)
         return
       case 'limits':
-        this.#gateway.data.lend(message.loans)
+        this.#plane.data.lend(message.loans)
         return
       case 'report':
         this.#send({ type: 'report', id: message.id, report: this.#report(message.digest) })
@@ -133,7 +131,8 @@ class Worker {
         void this.#tellMetrics(message.id)
         return
       case 'end_connections':
-        this.#gateway.endConnections()
+        this.#plane.life.drain()
+        this.#plane.data.retire()
         return
       case 'retire':
         void this.#retire()
@@ -152,7 +151,7 @@ class Worker {
    */
   onTerm(): void {
     const acceptMs = this.#start.config.options['shutdown.acceptMs']
-    if (acceptMs > 0) this.#gateway.data.retire()
+    if (acceptMs > 0) this.#plane.data.retire()
     setTimeout(() => this.stop('signal'), Math.max(acceptMs, TERM_REST_MS))
   }
 
@@ -167,7 +166,7 @@ class Worker {
   }
 
   async #stop(): Promise<void> {
-    const isClean = await this.#gateway.stop()
+    const isClean = await this.#plane.life.stop()
     clearInterval(this.#timer)
     this.#logger.info({ isClean }, 'worker stopped')
     await this.#tellMetrics(LAST_METRICS)
@@ -188,24 +187,24 @@ class Worker {
   async #retire(): Promise<void> {
     this.#logger.info('worker retiring')
     void this.#lending.accept(0, null)
-    this.#gateway.data.retire()
+    this.#plane.data.retire()
     const deadline = performance.now() + this.#start.config.options['shutdown.drainTimeoutMs']
-    while (this.#gateway.data.connections > 0 && performance.now() < deadline && !this.#isStopping) {
+    while (this.#plane.data.connections > 0 && performance.now() < deadline && !this.#isStopping) {
       await sleep(RETIRE_LOOK_MS)
     }
     this.stop('replaced')
   }
 
   async #tellMetrics(id: number): Promise<void> {
-    const metrics = await this.#gateway.data.metrics()
+    const metrics = await this.#plane.data.metrics()
     for await (const family of metrics.samples()) this.#send({ type: 'metrics', id, family })
     this.#send({ type: 'metrics_end', id })
   }
 
   #tellState(isUrgent: boolean): void {
     const state: WorkerState = {
-      isReady: this.#gateway.data.readiness().ready,
-      open: this.#gateway.data.connections,
+      isReady: this.#plane.data.readiness().ready,
+      open: this.#plane.data.connections,
       taken: this.#lending.taken,
       isAccepting: this.#lending.isAccepting,
       ask: this.#ask,
@@ -219,7 +218,7 @@ class Worker {
   }
 
   #report(digest: string | null): WorkerReport {
-    const { data } = this.#gateway
+    const data = this.#plane.data
     return {
       health: data.health(),
       readiness: data.readiness(),

@@ -16,11 +16,9 @@ import type { Workers } from './workers.ts'
 const REPORT_TIMEOUT_MS = 1000
 const METRICS_TIMEOUT_MS = 3000
 
-export interface FiguresParts {
+export interface WorkersSummaryParts {
   readonly workers: Workers
-  readonly phase: () => string
-  /** What is wrong of what this process keeps. */
-  readonly warnings: () => readonly StateReason[]
+  readonly state: () => string
   /** Of all gateways of the database; null before the first, and when it is turned off. */
   readonly audit: () => AuditStats | null
   readonly tenantLabels: number
@@ -33,8 +31,8 @@ export interface FiguresParts {
  * What the admin listener tells of all workers together. Workers are asked anew each time; what those that have gone had
  * counted stays in, as of the last time they were asked: so what a scrape has seen never goes backwards.
  */
-export class Figures {
-  readonly #parts: FiguresParts
+export class WorkersSummary {
+  readonly #parts: WorkersSummaryParts
   #process: ProcessMetrics | null = null
   readonly #startedTick = performance.now()
   readonly #labelled = new Set<string>()
@@ -43,7 +41,7 @@ export class Figures {
   #goneOverview: Overview | null = null
   #exposing: Promise<Exposition> | null = null
 
-  constructor(parts: FiguresParts) {
+  constructor(parts: WorkersSummaryParts) {
     this.#parts = parts
   }
 
@@ -64,15 +62,15 @@ export class Figures {
       if (report === null && worker.state === 'serving') return [silent(worker)]
       return report === null ? [] : report.health.reasons.map((reason) => ofWorker(worker, reason))
     })
-    if (this.#parts.phase() === 'ready' && !this.#isServed()) reasons.push(NO_WORKERS)
+    if (this.#parts.state() === 'ready' && !this.#isServed()) reasons.push(NO_WORKERS)
     return { healthy: reasons.length === 0, reasons }
   }
 
   /** Ready when at least one worker is: connections go to those that are ready, as long as there are any. */
   async readiness(): Promise<{ ready: boolean; reasons: StateReason[]; warnings?: readonly StateReason[] }> {
-    const phase = this.#parts.phase()
-    if (phase !== 'ready') {
-      return { ready: false, reasons: [{ code: phase, detail: `the gateway is ${phase}` }] }
+    const state = this.#parts.state()
+    if (state !== 'ready') {
+      return { ready: false, reasons: [{ code: state, detail: `the gateway is ${state}` }] }
     }
     const reports = [...(await this.#reports())].filter(([worker]) => worker.state === 'serving')
     // What is of the machine is the same for all workers: told once.
@@ -87,7 +85,7 @@ export class Figures {
       }
     }
     if (reports.some(([, report]) => report?.readiness.ready === true))
-      return { ready: true, reasons: [], warnings: [...warnings.values(), ...this.#parts.warnings()] }
+      return { ready: true, reasons: [], warnings: [...warnings.values()] }
     const reasons = reports.flatMap(([worker, report]) => {
       if (report === null) return [silent(worker)]
       return report.readiness.reasons.map((reason) => ofWorker(worker, reason))
@@ -95,7 +93,7 @@ export class Figures {
     return {
       ready: false,
       reasons: reasons.length === 0 ? [NO_WORKERS] : reasons,
-      warnings: [...warnings.values(), ...this.#parts.warnings()],
+      warnings: [...warnings.values()],
     }
   }
 

@@ -1,8 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../../config/config.ts'
-import { LimitHub } from '../../limits/limit-hub.ts'
-import { LIMIT_NEWS_INTERVAL_MS } from '../../limits/limit-news.ts'
+import type { LimitExchange } from '../../limits/limit-exchange.ts'
 import type { LogFormat } from '../../logger/pretty.ts'
 import type { Logger } from '../../logger/logger.ts'
 import type { DatabaseTarget } from '../../model/database-target.ts'
@@ -27,6 +26,8 @@ export interface WorkersParts {
   readonly via: string
   readonly logger: Logger
   readonly logFormat: LogFormat
+  /** What the workers share their limits by. */
+  readonly limits: LimitExchange
   /** A worker's connections or readiness are not what they were. */
   readonly onState: () => void
   /** A worker could not listen on the socket. */
@@ -38,7 +39,7 @@ export interface WorkersParts {
 /** Longest wait for a new worker that shall replace one that serves. */
 const READY_TIMEOUT_MS = 30_000
 
-/** Starts the workers, replaces those that die or shall be replaced, and carries what they tell each other of limits. */
+/** Starts the workers, and replaces those that die or shall be replaced. */
 export class Workers {
   readonly #parts: WorkersParts
   readonly #slots: readonly Slot[]
@@ -46,10 +47,7 @@ export class Workers {
   readonly #spawned: ChildProcess[]
   /** All that live, predecessors that are leaving included. */
   readonly #live = new Set<WorkerProcess>()
-  readonly #hub: LimitHub<WorkerProcess>
   #config: Config
-  #spreading: NodeJS.Timeout | null = null
-  #isSpreadUrgent = false
   #isStopping = false
   #isClean = true
   #restarts = 0
@@ -62,7 +60,6 @@ export class Workers {
     this.#slots = Array.from({ length: parts.spawned.length }, (_, i) => {
       return { number: i + 1, delay: new RestartDelay(), current: null, timer: null }
     })
-    this.#hub = new LimitHub(this.#slots.length)
   }
 
   /** All workers that live. */
@@ -112,7 +109,6 @@ export class Workers {
   async stop(deadlineMs: number): Promise<boolean> {
     this.#isStopping = true
     this.#dismiss()
-    if (this.#spreading !== null) clearTimeout(this.#spreading)
     for (const slot of this.#slots) if (slot.timer !== null) clearTimeout(slot.timer)
     const live = this.live
     const timer = setTimeout(() => this.kill(), deadlineMs)
@@ -158,20 +154,17 @@ export class Workers {
   }
 
   #spawn(slot: Slot): WorkerProcess {
-    const { target, via, logFormat } = this.#parts
+    const { target, via, logFormat, limits } = this.#parts
     const config = workerConfig(this.#config, this.count)
     const worker: WorkerProcess = new WorkerProcess(
       { worker: slot.number, workers: this.count, config, target, via, logFormat },
       {
-        limits: () => this.#hub.join(worker),
+        limits: () => limits.join(worker),
         onState: () => {
           this.#parts.onState()
         },
         onListenFailed: (errno) => this.#parts.onListenFailed(errno),
-        onLimits: (news) => {
-          this.#hub.hear(worker, news, performance.now())
-          this.#scheduleLoans()
-        },
+        onLimits: (news) => limits.hear(worker, news),
         onLeaving: () => this.#onLeaving(slot, worker),
         onEnd: (end) => this.#onEnd(slot, worker, end),
       },
@@ -182,32 +175,6 @@ export class Workers {
     return worker
   }
 
-  /** At once when somebody waits for it; otherwise what is lent goes with what the buckets gain. */
-  #scheduleLoans(): void {
-    const { isUrgent, isBusy } = this.#hub
-    if (!isUrgent && !isBusy) return
-    if (this.#spreading !== null) {
-      if (!isUrgent || this.#isSpreadUrgent) return
-      clearTimeout(this.#spreading)
-    }
-    this.#isSpreadUrgent = isUrgent
-    this.#spreading = setTimeout(() => this.#spread(), isUrgent ? 0 : LIMIT_NEWS_INTERVAL_MS)
-    this.#spreading.unref()
-  }
-
-  #spread(): void {
-    this.#spreading = null
-    this.#isSpreadUrgent = false
-    this.#hub.tick(performance.now())
-    for (const worker of this.#live) {
-      // For one that hangs the hub adds up what it has to know; sent, it would be queued without a bound.
-      if (!worker.isHeard) continue
-      const loans = this.#hub.loansFor(worker)
-      if (loans !== null) worker.apply({ type: 'limits', loans })
-    }
-    if (!this.#isStopping) this.#scheduleLoans()
-  }
-
   /** A worker that was signalled by itself ends by its own will: its successor need not wait for that. */
   #onLeaving(slot: Slot, worker: WorkerProcess): void {
     if (this.#isStopping || slot.current !== worker) return
@@ -215,10 +182,9 @@ export class Workers {
   }
 
   #onEnd(slot: Slot, worker: WorkerProcess, end: WorkerEnd): void {
-    const { logger, onEnd } = this.#parts
+    const { logger, limits, onEnd } = this.#parts
     this.#live.delete(worker)
-    this.#hub.leave(worker)
-    this.#scheduleLoans()
+    limits.leave(worker)
     if (this.#isStopping && end.isClean !== true) this.#isClean = false
     onEnd(end)
     const { code, signal, livedMs } = end

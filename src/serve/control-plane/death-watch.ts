@@ -59,6 +59,11 @@ export class DeathWatch {
     return false
   }
 
+  /** The owner of a spill folder that was taken over has died; `isCutOff`: it may have promised more than the database heard. As `add`. */
+  inherited(id: string, isCutOff: boolean): boolean {
+    return this.add({ id, sign: 'heir', promises: null, isCutOff, start: null })
+  }
+
   /** Writes what is known, within the time. Never rejects. */
   async stop(timeoutMs: number): Promise<void> {
     await this.#rounds.stop(timeoutMs)

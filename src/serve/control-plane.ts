@@ -1,0 +1,109 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { AdminSources, StateReason } from '../admin/handlers.ts'
+import { AdminListener } from '../admin/listener.ts'
+import { queriesOf } from '../admin/queries.ts'
+import type { Config } from '../config/config.ts'
+import { LimitExchange } from '../limits/limit-exchange.ts'
+import type { Logger } from '../logger/logger.ts'
+import type { AuditStats } from '../model/stats.ts'
+import { closeSql, openReader, type Sql } from '../store/sql.ts'
+import { auditJobOf, type AuditJob } from './control-plane/audit-job.ts'
+import type { DatabaseUpkeep, GatewayDatabase } from './control-plane/database.ts'
+import { DeathWatch } from './control-plane/death-watch.ts'
+import { RollUpJob, rollUpTimes } from './control-plane/roll-up-job.ts'
+import type { Service } from './lifecycle.ts'
+import { ownFolder } from './own-folder.ts'
+import type { Address } from './running-gateway.ts'
+
+/** What the admin listener tells of the processes that serve. */
+export type Served = Pick<AdminSources, 'health' | 'readiness' | 'metrics' | 'overview'>
+
+/** What a gateway gives its control plane. */
+export interface ControlPlaneParts {
+  readonly config: Config
+  readonly database: GatewayDatabase
+  /** Its handle for short statements is that of the whole process, and closed with the rest. */
+  readonly upkeep: DatabaseUpkeep
+  readonly logger: Logger
+  /** Processes that serve. */
+  readonly processes: number
+  readonly served: Served
+}
+
+/** What a gateway has one of, however many processes serve: upkeep, roll-ups, audit, deaths, shared limits, admin listener. */
+export class ControlPlane implements Service {
+  readonly deaths: DeathWatch
+  readonly limits: LimitExchange
+  readonly #parts: ControlPlaneParts
+  readonly #reader: Sql
+  readonly #rollUps: RollUpJob
+  readonly #audit: AuditJob | null
+  readonly #admin: AdminListener
+  #listening: Promise<Address> | null = null
+
+  constructor(parts: ControlPlaneParts) {
+    const { config, database, upkeep, logger, served } = parts
+    const { options: o } = config
+    this.#parts = parts
+    this.#reader = openReader(database.readerTarget, { statementTimeoutMs: o['database.statementTimeoutMs'] })
+    this.#rollUps = new RollUpJob({ target: database.target, ...rollUpTimes(o), logger })
+    this.#audit = auditJobOf(config, this.#reader, logger)
+    this.deaths = new DeathWatch({ sql: upkeep.control, logger, folder: ownFolder(o.stateDir) })
+    this.limits = new LimitExchange(parts.processes)
+    this.#admin = new AdminListener({
+      ...served,
+      readiness: () => this.#readiness(),
+      host: o['admin.host'],
+      port: o['admin.port'],
+      token: o['admin.token'],
+      logger,
+      queries: queriesOf(this.#reader),
+      queryTimeoutMs: o['database.statementTimeoutMs'],
+    })
+  }
+
+  /** Has the admin listener listen; resolves with its address, rejects with an `AdminListenError`. A second call returns the same promise. */
+  listen(): Promise<Address> {
+    this.#listening ??= this.#admin.start()
+    return this.#listening
+  }
+
+  /** The newest audit of all gateways of the database; null before the first, and when it is turned off. */
+  get audit(): AuditStats | null {
+    return this.#audit?.stats ?? null
+  }
+
+  readonly starts: Service['starts'] = {
+    database: async (onProgress) => {
+      const isThere = await this.#parts.upkeep.start(onProgress)
+      if (!isThere) onProgress('the database is away; starting without it')
+    },
+    deaths: () => this.deaths.start(),
+    upkeep: () => {
+      this.#rollUps.start()
+      this.#audit?.start()
+    },
+    'admin listener': () => this.listen(),
+  }
+
+  readonly stops: Service['stops'] = {
+    audit: () => this.#audit?.stop(),
+    deaths: (ms) => this.deaths.stop(ms),
+    upkeep: () => {
+      this.limits.stop()
+      return Promise.all([this.#parts.upkeep.stop(), this.#rollUps.stop()])
+    },
+    'admin listener': () => this.#admin.close(),
+    'database handles': (ms) =>
+      Promise.all([closeSql(this.#parts.upkeep.control, ms), closeSql(this.#reader, ms)]),
+    // The embedded server stops by itself once we have gone; one that is frozen takes its supervisor 15 s.
+    database: (ms) => Promise.race([this.#parts.database.release(), sleep(ms)]),
+  }
+
+  /** Of the processes that serve, and what is wrong with the database although it serves. */
+  async #readiness(): Promise<Awaited<ReturnType<Served['readiness']>>> {
+    const { warnings = [], ...readiness } = await this.#parts.served.readiness()
+    const ofDatabase: readonly StateReason[] = this.#parts.upkeep.warnings
+    return { ...readiness, warnings: [...warnings, ...ofDatabase] }
+  }
+}
