@@ -12,8 +12,11 @@ export interface Row<T> {
   readonly help: string
   /** Unit of a number, where its name does not end in it. */
   readonly isSecret?: boolean
-  /** Takes effect on reload; all others need a restart. */
-  readonly isLive?: boolean
+  /**
+   * What a change waits for: a reload, or a restart of the gateway. Without it new workers are enough; a gateway of one process has
+   * none, and is restarted.
+   */
+  readonly actsOn?: 'reload' | 'restart'
   /** Environment variable, where it is not derived from the key. */
   readonly env?: string
   /** Allowed values, in words. */
@@ -22,7 +25,7 @@ export interface Row<T> {
   readonly read: (value: unknown) => T
 }
 
-type Extra = { isSecret?: boolean; isLive?: boolean; env?: string }
+type Extra = { isSecret?: boolean; actsOn?: 'reload' | 'restart'; env?: string }
 
 function row<T>(
   def: T,

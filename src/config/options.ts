@@ -14,6 +14,7 @@ import {
   tlsFiles,
   type Row,
 } from './option-rows.ts'
+import { ACCESS_LOG_OPTIONS } from './access-log-options.ts'
 import { DIRECTORY_OPTIONS } from './directory-options.ts'
 import { UPSTREAM_OPTIONS } from './upstream-options.ts'
 
@@ -25,11 +26,15 @@ const MIB = 1024 ** 2
  * the flag (`--…`) derive from it. The table of docs/configuration.md and `--help` are generated from here.
  */
 export const OPTIONS = {
-  'listen.host': text('0.0.0.0', 'an address or host name', 'Address of the proxy listener', isHost),
-  'listen.port': integer(8080, 0, 65_535, 'Port of the proxy listener; 0 takes a free one'),
+  'listen.host': text('0.0.0.0', 'an address or host name', 'Address of the proxy listener', isHost, {
+    actsOn: 'restart',
+  }),
+  'listen.port': integer(8080, 0, 65_535, 'Port of the proxy listener; 0 takes a free one', {
+    actsOn: 'restart',
+  }),
   'listen.tls': tlsFiles(
     'Certificate and key in PEM with which the proxy listener speaks TLS; with several, the name that a client asks for decides. Read again when the files change',
-    { isLive: true },
+    { actsOn: 'reload' },
   ),
   'listen.proxyProtocol': onOff(
     false,
@@ -41,14 +46,18 @@ export const OPTIONS = {
     600_000,
     'Longest time for a PROXY header and a TLS handshake',
   ),
-  'admin.host': text('127.0.0.1', 'an address or host name', 'Address of the admin listener', isHost),
-  'admin.port': integer(8090, 0, 65_535, 'Port of the admin listener; 0 takes a free one'),
+  'admin.host': text('127.0.0.1', 'an address or host name', 'Address of the admin listener', isHost, {
+    actsOn: 'restart',
+  }),
+  'admin.port': integer(8090, 0, 65_535, 'Port of the admin listener; 0 takes a free one', {
+    actsOn: 'restart',
+  }),
   'admin.token': text(
     '',
     'a text of 16 to 512 characters',
     'Bearer token of the admin listener; required when its address is not loopback',
     (v) => v === '' || (v.length >= 16 && v.length <= 512),
-    { isSecret: true },
+    { isSecret: true, actsOn: 'restart' },
   ),
   publicUrl: text(
     '',
@@ -61,12 +70,14 @@ export const OPTIONS = {
     'a path',
     'Folder of the embedded PostgreSQL and other local state',
     (v) => v !== '',
+    { actsOn: 'restart' },
   ),
   workers: integer(
     0,
     0,
     1024,
     'Processes that serve the proxy listener; 0 for one per core available, 1 for everything in one process',
+    { actsOn: 'restart' },
   ),
 
   'database.url': text(
@@ -74,26 +85,28 @@ export const OPTIONS = {
     'a URL such as postgres://user:password@host:5432/database?sslmode=verify-full, or embedded',
     'PostgreSQL 15 or newer; empty starts the embedded one as well, and `serve` warns of it',
     isDatabase,
-    { isSecret: true, env: 'DATABASE_URL' },
+    { isSecret: true, env: 'DATABASE_URL', actsOn: 'restart' },
   ),
   'database.readerUrl': text(
     '',
     'a URL such as postgres://user:password@host:5432/database?sslmode=verify-full',
     'Where listings and reports read from; empty for database.url',
     isPostgresUrl,
-    { isSecret: true },
+    { isSecret: true, actsOn: 'restart' },
   ),
   'database.maxClockOffsetMs': milliseconds(
     120_000,
     1000,
     DAY_MS,
     "Nothing is dropped by age while this gateway's clock and the database's are further apart",
+    { actsOn: 'restart' },
   ),
   'database.statementTimeoutMs': milliseconds(
     30_000,
     100,
     3_600_000,
     'Longest statement of a listing or report',
+    { actsOn: 'restart' },
   ),
 
   'proxy.headersTimeoutMs': milliseconds(15_000, 100, 600_000, 'Longest wait for a complete request head'),
@@ -122,7 +135,9 @@ export const OPTIONS = {
     4096,
     'Most names in the Connection fields of a request; more are answered 431',
   ),
-  'proxy.maxConnections': integer(16_384, 1, 1_000_000, 'Client connections at once; more are refused'),
+  'proxy.maxConnections': integer(16_384, 1, 1_000_000, 'Client connections at once; more are refused', {
+    actsOn: 'restart',
+  }),
   'proxy.maxConnectionsPerSource': integer(
     4096,
     0,
@@ -131,26 +146,26 @@ export const OPTIONS = {
   ),
   'proxy.trustedProxies': networks(
     'Peers whose word is taken for whom they speak: X-Forwarded-For, -Proto and -Host, Forwarded, X-Real-IP, the PROXY protocol',
-    { isLive: true },
+    { actsOn: 'reload' },
   ),
   'proxy.clientAddressField': choice(
     'auto',
     ADDRESS_FIELDS,
     'Field in which trusted proxies write the client; auto takes the first of the others that is there',
-    { isLive: true },
+    { actsOn: 'reload' },
   ),
   'proxy.probePath': text(
     '',
     'empty, or a path such as /-/ready',
     'Path of the proxy listener that answers 204 when the gateway is ready and 503 when it is not, without a key; empty for none',
     (v) => v === '' || /^\/[A-Za-z0-9._~/-]{1,200}$/.test(v),
-    { isLive: true },
+    { actsOn: 'reload' },
   ),
   'proxy.revokedExchanges': choice(
     'end',
     ['end', 'finish'],
     'What becomes of requests, streams and tunnels under way whose key is revoked, expires or loses the scope or network, or whose tenant is suspended',
-    { isLive: true },
+    { actsOn: 'reload' },
   ),
   'proxy.maxUpstreamPools': integer(
     1024,
@@ -184,101 +199,14 @@ export const OPTIONS = {
 
   ...DIRECTORY_OPTIONS,
 
-  'accessLog.capacityEntries': integer(
-    65_536,
-    4096,
-    16_777_216,
-    'Entries that the channel holds; beyond, entries are dropped and counted',
-  ),
-  'accessLog.capacityBytes': bytes(
-    96 * MIB,
-    MIB,
-    64 * 1024 * MIB,
-    'Bytes (estimated) that the channel holds',
-  ),
-  'accessLog.flushEntries': integer(128, 1, 65_536, 'A batch is copied as soon as this many entries wait …'),
-  'accessLog.flushIntervalMs': milliseconds(2000, 10, 60_000, '… or the oldest has waited this long'),
-  'accessLog.maxBatchEntries': integer(4096, 1, 65_536, 'Largest batch in entries'),
-  'accessLog.maxBatchBytes': bytes(4 * MIB, 64 * 1024, 256 * MIB, 'Largest batch in encoded bytes'),
-  'accessLog.copyTimeoutMs': milliseconds(
-    10_000,
-    100,
-    600_000,
-    'A COPY or connect that takes longer is given up; the ledger tells whether it was stored',
-  ),
-  'accessLog.backoffMinMs': milliseconds(
-    100,
-    1,
-    60_000,
-    'First wait after a failed COPY; doubles, with jitter',
-  ),
-  'accessLog.backoffMaxMs': milliseconds(5000, 1, 600_000, 'Longest wait between attempts'),
-  'accessLog.journal': onOff(
-    false,
-    'Every entry is on disk at most 10 ms after its request, before its COPY: a kill loses no more than that',
-  ),
-  'accessLog.spillAfterMs': milliseconds(
-    1000,
-    10,
-    600_000,
-    'A batch goes to disk this long after its first failure, or when the database has been silent for three times as long (once, with the channel half full)',
-  ),
-  'spill.maxBytes': bytes(
-    1024 * MIB,
-    0,
-    64 * 1024 * 1024 * MIB,
-    'Bytes of access entries on disk, in stateDir/spill, while the database is away; 0 turns the spill off',
-  ),
-  'spill.timeoutMs': milliseconds(
-    2000,
-    10,
-    600_000,
-    'A disk that has not taken a batch after this long counts as full until it answers',
-  ),
-  'spill.syncIntervalMs': milliseconds(
-    100,
-    1,
-    60_000,
-    'What was spilled or journalled is forced onto the medium after this long; only a crash of the machine can lose it',
-  ),
-  'accessLog.canaryIntervalMs': milliseconds(
-    10_000,
-    0,
-    3_600_000,
-    "How often an entry of the gateway's own measures the way into the database; 0 turns it off",
-  ),
-  'accessLog.stuckAfterMs': milliseconds(
-    60_000,
-    0,
-    DAY_MS,
-    '/healthz answers 503 when the access log has taken no step for this long, or twice its longest permitted wait if that is more, although entries wait; 0 turns it off',
-  ),
-  'accessLog.retentionDays': integer(
-    30,
-    1,
-    36_500,
-    'Daily partitions older than this are dropped; the longest of all gateways counts, unless `waybill retention set` has said otherwise',
-  ),
-  'accessLog.partitionsAheadDays': integer(7, 1, 365, 'Daily partitions are made this many days ahead'),
-
-  'accessLog.ledgerDays': integer(
-    90,
-    1,
-    36_500,
-    'Ledger rows older than this, whose entries retention has dropped, are summed up: one row for each process life',
-  ),
-  'accessLog.livesDays': integer(
-    800,
-    1,
-    36_500,
-    'Process lives that ended in order longer ago than this, with nothing amiss, are summed up together',
-  ),
+  ...ACCESS_LOG_OPTIONS,
 
   'rollUps.intervalMs': milliseconds(
     60_000,
     1000,
     DAY_MS,
     'How often the counts per minute are brought up to date; usage is exact at any time',
+    { actsOn: 'restart' },
   ),
 
   'rollUps.minutesDays': integer(
@@ -286,12 +214,14 @@ export const OPTIONS = {
     1,
     36_500,
     'Counts of days older than this, whose rows have been dropped, are kept per quarter of an hour',
+    { actsOn: 'restart' },
   ),
   'rollUps.retentionDays': integer(
     800,
     1,
     36_500,
     'Counts older than this are removed, once the rows behind them have been',
+    { actsOn: 'restart' },
   ),
 
   'audit.intervalMs': milliseconds(
@@ -337,18 +267,20 @@ export const OPTIONS = {
     0,
     7_200_000,
     'What the orchestrator grants between SIGTERM and SIGKILL; acceptMs, drainTimeoutMs and flushTimeoutMs must fit into it',
+    { actsOn: 'restart' },
   ),
 
   'log.level': choice(
     'info',
     ['trace', 'debug', 'info', 'warn', 'error', 'silent'],
     'Least severe level that is logged to stderr',
-    { isLive: true },
+    { actsOn: 'reload' },
   ),
   'log.format': choice(
     'auto',
     ['auto', 'json', 'pretty'],
     'Lines of the log for programs (json) or people (pretty); auto is pretty where stderr is a terminal',
+    { actsOn: 'restart' },
   ),
   'log.maxBacklogBytes': bytes(
     MIB,

@@ -75,7 +75,7 @@ export class ConfigReloader {
     }
     const changed = OPTION_NAMES.filter((name) => {
       const isSame = JSON.stringify(next.options[name]) === JSON.stringify(this.#current.options[name])
-      return !isSame && optionRow(name).isLive !== true
+      return !isSame && optionRow(name).actsOn !== 'reload'
     })
     this.#current = next
     this.#apply(next)

@@ -1,5 +1,5 @@
 import type { Config } from '../../config/config.ts'
-import { OPTIONS, type OptionName, type Options } from '../../config/options.ts'
+import { OPTIONS, optionRow, type OptionName, type Options } from '../../config/options.ts'
 import type { Route } from '../../model/route.ts'
 
 /**
@@ -35,32 +35,7 @@ export function workerConfig(config: Config, count: number): Config {
 const MIN_CAPACITY_ENTRIES = 4096
 const MAX_TENANT_LABELS = 10_000
 
-/** Options that the primary alone looks at: a change needs a restart of the gateway. */
-const OF_THE_PRIMARY: ReadonlySet<OptionName> = new Set([
-  'workers',
-  'listen.host',
-  'listen.port',
-  'admin.host',
-  'admin.port',
-  'admin.token',
-  'stateDir',
-  'database.url',
-  'database.readerUrl',
-  'database.statementTimeoutMs',
-  'database.maxClockOffsetMs',
-  'proxy.maxConnections',
-  'accessLog.retentionDays',
-  'accessLog.partitionsAheadDays',
-  'accessLog.ledgerDays',
-  'accessLog.livesDays',
-  'rollUps.intervalMs',
-  'rollUps.minutesDays',
-  'rollUps.retentionDays',
-  'shutdown.graceMs',
-  'log.format',
-])
-
 /** Whether new workers are enough for a changed option to take effect. */
 export function actsOnNewWorkers(name: OptionName): boolean {
-  return !OF_THE_PRIMARY.has(name)
+  return optionRow(name).actsOn !== 'restart'
 }
