@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { AdminSources, StateReason } from '../admin/handlers.ts'
 import { AdminListener } from '../admin/listener.ts'
 import { queriesOf } from '../admin/queries.ts'
 import type { Config } from '../config/config.ts'
+import { endsWithin } from '../lib/time/within.ts'
 import { LimitExchange } from '../limits/limit-exchange.ts'
 import type { Logger } from '../logger/logger.ts'
 import type { AuditStats } from '../model/stats.ts'
@@ -97,7 +97,7 @@ export class ControlPlane implements Service {
     'database handles': (ms) =>
       Promise.all([closeSql(this.#parts.upkeep.control, ms), closeSql(this.#reader, ms)]),
     // The embedded server stops by itself once we have gone; one that is frozen takes its supervisor 15 s.
-    database: (ms) => Promise.race([this.#parts.database.release(), sleep(ms)]),
+    database: async (ms) => void (await endsWithin(this.#parts.database.release(), ms)),
   }
 
   /** Of the processes that serve, and what is wrong with the database although it serves. */

@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Options } from '../config/options.ts'
 import { systemClock, type Clock } from '../lib/time/clock.ts'
 import { runPhases } from '../lib/time/phases.ts'
+import { sleep } from '../lib/time/sleep.ts'
 import type { Logger } from '../logger/logger.ts'
 
 /** The order in which the processes of a gateway start; each has some of the phases. What each one waits for has bounds of its own. */

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { loadConfig } from '../config/config.ts'
 import { createLogger } from '../logger/logger.ts'
-import { FakeClock } from '../test/writer-parts.ts'
+import { FakeClock } from '../test/clock.ts'
 import { Lifecycle, START_ORDER, STOP_ORDER, type Service } from './lifecycle.ts'
 
 const GRACE_MS = 30_000

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { FakeClock } from '../../test/writer-parts.ts'
+import { FakeClock } from '../../test/clock.ts'
 import { runPhases } from './phases.ts'
 
 const limitMs = (): number => 60_000

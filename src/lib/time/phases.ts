@@ -1,4 +1,5 @@
 import { systemClock, type Clock } from './clock.ts'
+import { within } from './within.ts'
 
 /** One named step of a stop. */
 export interface Phase {
@@ -52,14 +53,13 @@ export async function runPhases(
 
 async function runPhase({ name, limitMs, run }: Phase, clock: Clock): Promise<void> {
   const ms = limitMs()
-  let cancel = (): void => {}
-  const overdue = new Promise<never>((_, reject) => {
-    cancel = clock.after(ms, () => reject(new PhaseOverdueError(name, ms)))
-  })
-  try {
-    // What a phase that was given up comes to is ignored: the race has taken its rejection.
-    await Promise.race([run(), overdue])
-  } finally {
-    cancel()
+  const late = (): never => {
+    throw new PhaseOverdueError(name, ms)
   }
+  await within(
+    (async () => {
+      await run()
+    })(),
+    { ms, clock, late },
+  )
 }
