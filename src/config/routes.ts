@@ -54,6 +54,14 @@ export function readRoutes(value: unknown): { routes: Route[]; problems: string[
   return { routes, problems }
 }
 
+/** A route of keys as `waybill.yaml` has them, complete. Throws an Error that says what is wrong with them. */
+export function routeOf(keys: Readonly<Record<string, unknown>>): Route {
+  const { routes, problems } = readRoutes([keys])
+  const [route] = routes
+  if (route === undefined || problems.length > 0) throw new Error(problems.join('\n'))
+  return route
+}
+
 function readUpstream(text: string, allowLinkLocal: boolean): { origin: string; path: string } | string {
   const probe = text.replaceAll('{tenant}', 'tenant')
   if (!URL.canParse(probe)) return 'is not an http:// or https:// URL'

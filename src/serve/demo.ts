@@ -6,8 +6,8 @@ import type { Options } from '../config/options.ts'
 import { startSamples, type Samples } from '../embedded/samples/samples.ts'
 import { mintKey } from '../model/api-key.ts'
 import type { DatabaseTarget } from '../model/database-target.ts'
-import type { Route, RouteKind } from '../model/route.ts'
-import { DEFAULT_RULES } from '../model/route-rules.ts'
+import { routeOf } from '../config/routes.ts'
+import type { Route } from '../model/route.ts'
 import { StoreError } from '../store/errors.ts'
 import { insertKey } from '../store/directory/keys.ts'
 import { closeSql, openControl } from '../store/sql.ts'
@@ -61,26 +61,10 @@ export async function prepareDemo(fileConfig: Config): Promise<Demo> {
 }
 
 function demoRoutes(samples: Samples): Route[] {
-  const route = (name: string, kind: RouteKind, url: string): Route => ({
-    name,
-    kind,
-    path: `/${name}/`,
-    host: null,
-    upstream: { origin: url.slice(0, -1), path: '/', authorization: null },
-    auth: 'key',
-    rateLimit: null,
-    maxBodyBytes: 5 * 1024 ** 3,
-    connectTimeoutMs: 5000,
-    headerTimeoutMs: 60_000,
-    idleTimeoutMs: 60_000,
-    maxConnections: 256,
-    maxQueued: 1024,
-    rules: DEFAULT_RULES,
-  })
   return [
-    route('npm', 'npm', samples.npmUrl),
-    route('files', 'generic', samples.filesUrl),
-    route('hooks', 'integration', samples.echoUrl),
+    routeOf({ name: 'npm', kind: 'npm', path: '/npm/', upstream: samples.npmUrl }),
+    routeOf({ name: 'files', kind: 'generic', path: '/files/', upstream: samples.filesUrl }),
+    routeOf({ name: 'hooks', kind: 'integration', path: '/hooks/', upstream: samples.echoUrl }),
   ]
 }
 

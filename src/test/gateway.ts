@@ -1,3 +1,4 @@
+import { routeOf } from '../config/routes.ts'
 import type { Test } from 'tap'
 import type { FailureLimit } from '../limits/auth-failures.ts'
 import { Limiter } from '../limits/limiter.ts'
@@ -6,7 +7,6 @@ import { mintKey, type MintedKey } from '../model/api-key.ts'
 import type { Directory, KeyGrant, Snapshot, TenantGrant } from '../model/grant.ts'
 import { compileNetworks } from '../model/network.ts'
 import type { Route } from '../model/route.ts'
-import { DEFAULT_RULES } from '../model/route-rules.ts'
 import { compileScopes } from '../model/scope.ts'
 import type { Interceptor } from '../upstream/dispatcher.ts'
 import { UpstreamPools } from '../upstream/pools.ts'
@@ -113,23 +113,16 @@ const DEFAULTS: ListenerOptions = {
 
 /** A route at `/r/` for tests, complete. */
 export function testRoute(port: number, changes: Partial<Route> = {}): Route {
-  return {
+  const upstream = `http://127.0.0.1:${port}`
+  const route = routeOf({
     name: 'r',
     kind: 'generic',
     path: '/r/',
-    host: null,
-    upstream: { origin: `http://127.0.0.1:${port}`, path: '/', authorization: null },
-    auth: 'key',
-    rateLimit: null,
-    maxBodyBytes: 5 * 1024 ** 3,
-    connectTimeoutMs: 5000,
-    headerTimeoutMs: 60_000,
-    idleTimeoutMs: 60_000,
+    upstream,
     maxConnections: 16,
     maxQueued: 16,
-    rules: DEFAULT_RULES,
-    ...changes,
-  }
+  })
+  return { ...route, ...changes }
 }
 
 /** The data plane with a raw upstream behind it and a fake directory beside it; entries are kept. */
