@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { ARTIFACT_KINDS } from '../artifacts/kinds.ts'
 import { OUTCOMES, statusOf, type Reason } from '../model/outcome.ts'
 import type { Route } from '../model/route.ts'
-import type { Refusal } from './decide/decide.ts'
+import type { Refusal } from './decide/context.ts'
 import type { LimitRefusal } from '../limits/limiter.ts'
 
 /** One of the gateway's own answers, ready to be written by a response or onto an upgrade's socket. */

@@ -2,7 +2,7 @@ import { digestKey, isWellFormedKey, KEY_LENGTH, keyIdOf } from '../../model/api
 import type { KeyGrant, Snapshot, TenantGrant } from '../../model/grant.ts'
 import { isInNetworks } from '../../model/network.ts'
 import type { Outcome, Reason } from '../../model/outcome.ts'
-import type { Credential } from '../headers/credentials.ts'
+import { SEVERAL, type Credential } from '../headers/credentials.ts'
 
 /** The outcome of authentication. On refusal `key` and `tenant` say whom the request is attributed to, if anybody. */
 export type Authentication =
@@ -32,13 +32,13 @@ function remember(id: string, digest: string): void {
  * on how much of a key was guessed. `nowMs` is epoch milliseconds, `clientIp` a plain address.
  */
 export function authenticate(
-  credential: Credential | 'several' | null,
+  credential: Credential | null,
   snapshot: Snapshot,
   clientIp: string,
   nowMs: number,
 ): Authentication {
   if (credential === null) return refusal('missing_key', null)
-  if (credential === 'several') return refusal('several_credentials', null)
+  if (credential === SEVERAL) return refusal('several_credentials', null)
   const { text } = credential
   const id = keyIdOf(text)
   const knownDigest = text.length === KEY_LENGTH ? KNOWN.get(id) : undefined

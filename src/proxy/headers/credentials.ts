@@ -7,6 +7,9 @@ export interface Credential {
   readonly field: 'authorization' | 'x-api-key'
 }
 
+/** Two different gateway keys were presented: neither counts. */
+export const SEVERAL: Credential = { text: '', field: 'authorization' }
+
 /** Auth-scheme, spaces, and one token68 (RFC 9110 §11.4), which RFC 6750 §2.1 calls b64token; as a whole. */
 const SCHEME_AND_TOKEN = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) +([A-Za-z0-9._~+/-]+=*)$/
 /** Base64 as RFC 4648 §4 writes it, padding included. */
@@ -20,13 +23,13 @@ const MALFORMED = ''
 /**
  * Finds the key that a client presents: `X-Api-Key`; `Authorization: Bearer`; a bare `Authorization` value (cargo);
  * Basic password with any user name; Basic user name with an empty password. An `X-Api-Key` that is no gateway key
- * belongs to the upstream. null when none is presented; 'several' when two different gateway keys are.
+ * belongs to the upstream. null when none is presented; `SEVERAL` when two different gateway keys are.
  */
-export function presentedKey(head: RequestHead): Credential | 'several' | null {
+export function presentedKey(head: RequestHead): Credential | null {
   const { apiKey, authorization } = head
   const fromAuthorization = authorization === null ? null : keyInAuthorization(authorization)
   if (apiKey !== null && (apiKey.startsWith(KEY_IN_TEXT) || fromAuthorization === null)) {
-    if (fromAuthorization?.startsWith(KEY_IN_TEXT) === true && fromAuthorization !== apiKey) return 'several'
+    if (fromAuthorization?.startsWith(KEY_IN_TEXT) === true && fromAuthorization !== apiKey) return SEVERAL
     return { text: apiKey, field: 'x-api-key' }
   }
   return fromAuthorization === null ? null : { text: fromAuthorization, field: 'authorization' }

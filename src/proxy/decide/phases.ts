@@ -1,0 +1,176 @@
+import { accessOf } from '../../artifacts/access.ts'
+import type { Reason } from '../../model/outcome.ts'
+import type { Route } from '../../model/route.ts'
+import { permits, type ScopeSet } from '../../model/scope.ts'
+import { sourceOf } from '../../model/source-network.ts'
+import type { Exchange } from '../exchange/exchange.ts'
+import { isPreflight } from '../headers/cors.ts'
+import { presentedKey } from '../headers/credentials.ts'
+import { isSpecialPath } from '../routing/path-readings.ts'
+import { hostName } from '../routing/target.ts'
+import { authenticate } from './authenticate.ts'
+import { refuse, refuseBy, type DecisionContext, type Refusal } from './context.ts'
+import { hasDestination, readDestination } from './destination.ts'
+
+/* The phases of `decide`, in its order. Each gives a refusal, or null to go on. */
+
+/** Draining: what comes after an answer that said it was the last; or a tunnel, which a drain would break off at once. */
+export function refuseAtEnd({ connection, res }: Exchange, { isDraining }: DecisionContext): Refusal | null {
+  return connection.isEnding || (isDraining && res === null) ? refuse('draining', null) : null
+}
+
+/** Head: its size, its framing, and methods that no upstream is asked by. */
+export function checkHead({ req, head }: Exchange): Refusal | null {
+  if (head.isTooLarge) return refuse('bad_request', 'headers_too_large')
+  if (head.isAmbiguous) return refuse('bad_request', 'framing')
+  if (req.method === 'CONNECT' || req.method === 'TRACE') return refuse('method_not_allowed', null)
+  const isChunkedTooEarly = req.httpVersionMinor === 0 && head.isChunked
+  return req.httpVersionMajor !== 1 || isChunkedTooEarly ? refuse('bad_request', 'framing') : null
+}
+
+/** Target: readable, and at a host. */
+export function checkTarget({ req, head, target }: Exchange): Refusal | null {
+  if (target === null) return refuse('bad_request', 'target')
+  // RFC 9112 §3.2: an absent Host is only allowed in HTTP/1.0; an invalid one never is, also beside an absolute target.
+  const isHostMissing = head.host === null && req.httpVersionMinor > 0
+  const isHostInvalid = head.host !== null && head.host !== '' && hostName(head.host) === null
+  const isAuthorityInvalid = target.authority !== null && hostName(target.authority) === null
+  return isHostMissing || isHostInvalid || isAuthorityInvalid ? refuse('bad_request', 'host') : null
+}
+
+/** Loop: a request that went through this gateway before, as its Via field (RFC 9110 §7.6.3: `1.1 pseudonym, …`) tells. */
+export function refuseLoop({ head }: Exchange, { via: pseudonym }: DecisionContext): Refusal | null {
+  const { via } = head
+  if (via === null || !via.includes(pseudonym)) return null
+  const isLoop = via.split(',').some((hop) => hop.trim().split(/[ \t]+/)[1] === pseudonym)
+  return isLoop ? refuse('loop_detected', null) : null
+}
+
+/** Route: by host and path, with the path as the route writes it. */
+export function findRoute(exchange: Exchange, { routes }: DecisionContext): Refusal | null {
+  const { head, target } = exchange
+  const host = hostName(target?.authority ?? head.host ?? '') ?? ''
+  let path = target?.path ?? '/'
+  let route: Route | null
+  if (isSpecialPath(path)) {
+    const routed = routes.matchSpecial(host, path)
+    if (routed === 'ambiguous') return refuse('bad_request', 'path')
+    route = routed?.route ?? null
+    path = routed?.path ?? path
+  } else route = routes.match(host, path)
+  if (route === null) return refuse('no_route', null)
+  exchange.path = path
+  exchange.route = route
+  exchange.routes = routes
+  return null
+}
+
+/** Preflight: of a route with `cors`, answered by the gateway; it bears no credential and needs none. */
+export function answerPreflight(exchange: Exchange): Refusal | null {
+  return isPreflight(exchange) ? refuse('answered', null) : null
+}
+
+/** Credential: the key that the client presents, if any. On a public route too: it is noted, and not asked for. */
+export function findCredential(exchange: Exchange): null {
+  exchange.credential = presentedKey(exchange.head)
+  return null
+}
+
+/** Authenticate: whose key it is, by the snapshot in memory. */
+export function authenticateClient(exchange: Exchange, context: DecisionContext): Refusal | null {
+  if (exchange.route?.auth === 'public') return null
+  const { directory } = context
+  if (directory.snapshot === null) return refuse('not_ready', 'no_snapshot')
+  const { credential, client, startedAtMs } = exchange
+  const result = authenticate(credential, directory.snapshot, client.ip, startedAtMs)
+  if (!result.ok) {
+    // Nobody's fault, so it does not count as a wrong credential: the key may have been minted since.
+    if (result.reason === 'unknown_key' && directory.isStale) return refuse('not_ready', 'stale_snapshot')
+    const throttled = throttle(exchange, result.reason, context)
+    if (throttled !== null) return throttled
+    exchange.key = result.key
+    return refuse(result.outcome, result.reason)
+  }
+  exchange.key = result.key
+  exchange.tenant = result.tenant
+  directory.noteUse(result.key.id)
+  return null
+}
+
+/**
+ * Counts credentials that were presented and are wrong; beyond its number a source is told nothing else, and its requests are
+ * no tenant's: a stranger with an expired key runs up nobody's usage. Valid keys never get here, and whose address nobody knows
+ * is not counted: one bucket for all such clients would be everybody's.
+ */
+function throttle(
+  { client, startedTick }: Exchange,
+  reason: Reason,
+  { limiter }: DecisionContext,
+): Refusal | null {
+  if (reason === 'missing_key' || client.ip === '') return null
+  const limit = limiter.noteFailure(sourceOf(client.ip), startedTick)
+  return limit === null ? null : refuseBy(limit)
+}
+
+/** Authorise: the key's scopes permit what the request does on this route. */
+export function authorise(exchange: Exchange): Refusal | null {
+  const { route, key } = exchange
+  if (route === null || key === null) return null
+  const permission = permissionOf(exchange, route, key.scopes)
+  exchange.mustShowRead = permission === 'by_body'
+  return permission === 'no' ? refuse('forbidden', 'scope') : null
+}
+
+/** Whether scopes permit the request; `by_body` only if its body shows that it reads. */
+export function permissionOf(exchange: Exchange, route: Route, scopes: ScopeSet): 'yes' | 'no' | 'by_body' {
+  const need = accessOf(route, {
+    method: exchange.req.method ?? '',
+    rest: exchange.path.slice(route.path.length - 1),
+    query: exchange.target?.query ?? '',
+    head: exchange.head,
+    isUpgrade: exchange.res === null,
+  })
+  if (need !== 'read' && permits(scopes, route.name, 'write')) return 'yes'
+  if (need === 'write' || !permits(scopes, route.name, 'read')) return 'no'
+  return need === 'by_body' ? 'by_body' : 'yes'
+}
+
+/** Size: as far as the head tells it. */
+export function checkSize({ head, route }: Exchange): Refusal | null {
+  return route !== null && head.contentLength > route.maxBodyBytes ? refuse('body_too_large', null) : null
+}
+
+/** Destination: where a COPY or MOVE writes is decided on like where it reads. */
+export function checkDestination(exchange: Exchange): Refusal | null {
+  if (!hasDestination(exchange)) return null
+  const found = readDestination(exchange)
+  if (found === 'scope') return refuse('forbidden', found)
+  if (typeof found === 'string') return refuse('bad_request', found)
+  exchange.destination = found.path
+  return null
+}
+
+/** Limit: the rates and the number at once. What this takes, `Limiter.release` gives back when the exchange closes. */
+export function takeLimits(
+  exchange: Exchange,
+  { limiter }: DecisionContext,
+  tick: number,
+  isLast: boolean,
+): Refusal | null {
+  const { tenant, key, route } = exchange
+  if (tenant === null || key === null || route === null) return null
+  const limit = limiter.admit(tenant, key, route, tick, isLast)
+  if (limit !== null) return refuseBy(limit)
+  exchange.isAdmitted = true
+  return null
+}
+
+/** Log place: of a tenant with the policy `strict`. Last of all, so that no place is promised to what is refused anyway. */
+export function takeLogPlace(exchange: Exchange, { sink }: DecisionContext): Refusal | null {
+  const { tenant } = exchange
+  if (tenant?.logPolicy !== 'strict') return null
+  const reason = sink.reserve(tenant.slug)
+  if (reason !== null) return refuse('log_unavailable', reason)
+  exchange.isReserved = true
+  return null
+}
