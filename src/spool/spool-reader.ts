@@ -1,5 +1,5 @@
 import type { Clock } from '../lib/time/clock.ts'
-import { Patience } from '../lib/patience.ts'
+import { HangGuard } from '../lib/time/hang-guard.ts'
 import type { Frame, Segment, Unreadable } from './segment.ts'
 import type { SpoolLog } from './spool-log.ts'
 
@@ -18,7 +18,7 @@ export class SpoolReader<Batch> {
   readonly #log: SpoolLog<Batch>
   readonly #counts: { damaged: number; torn: number }
   /** Of each segment by itself: one that hangs blames no other. */
-  readonly #patience = new WeakMap<Segment<Batch>, Patience>()
+  readonly #guards = new WeakMap<Segment<Batch>, HangGuard>()
 
   constructor(parts: {
     readonly clock: Clock
@@ -35,12 +35,12 @@ export class SpoolReader<Batch> {
    * none. Rejects with the system's error, with `timeout`, or with what is said of the file (see Segment).
    */
   async read(segment: Segment<Batch>, limits: { entries: number; bytes: number }): Promise<Spooled<Batch>[]> {
-    let patience = this.#patience.get(segment)
-    if (patience === undefined) {
-      patience = new Patience(this.#clock, READ_TIMEOUT_MS)
-      this.#patience.set(segment, patience)
+    let guard = this.#guards.get(segment)
+    if (guard === undefined) {
+      guard = new HangGuard(this.#clock, READ_TIMEOUT_MS)
+      this.#guards.set(segment, guard)
     }
-    return await patience.wait((isGivenUp) => this.#read(segment, limits, isGivenUp))
+    return await guard.run((isGivenUp) => this.#read(segment, limits, isGivenUp))
   }
 
   async #read(

@@ -1,6 +1,6 @@
 import { errorCode } from '../lib/error-code.ts'
 import { type Clock, systemClock } from '../lib/time/clock.ts'
-import { Patience } from '../lib/patience.ts'
+import { HangGuard } from '../lib/time/hang-guard.ts'
 import { isMissing, Segment, type SegmentParts } from './segment.ts'
 import { encodeFrame, type FrameCodec } from './segment-format.ts'
 import { SetAside } from './set-aside.ts'
@@ -61,7 +61,7 @@ export class Spool<Batch> {
   readonly #directory: SpoolDirectory
   readonly #log: SpoolLog<Batch>
   readonly #segmentBytes: number
-  readonly #patience: Patience
+  readonly #guard: HangGuard
   readonly #reader: SpoolReader<Batch>
   readonly #aside: SetAside<Batch>
   readonly #counts = { batches: 0, writtenBytes: 0, refused: 0, damaged: 0, torn: 0, syncFailures: 0 }
@@ -85,7 +85,7 @@ export class Spool<Batch> {
     this.#segmentParts = { files: this.#files, codec: options.codec }
     this.#clock = options.clock ?? systemClock
     this.#log = options.log
-    this.#patience = new Patience(this.#clock, options.timeoutMs ?? TIMEOUT_MS)
+    this.#guard = new HangGuard(this.#clock, options.timeoutMs ?? TIMEOUT_MS)
     this.#reader = new SpoolReader({ clock: this.#clock, log: this.#log, counts: this.#counts })
     this.#aside = new SetAside(this.#clock, (batch) => options.codec.nameOf(batch))
     this.#directory = new SpoolDirectory({ ...options, files: this.#files, clock: this.#clock })
@@ -117,7 +117,7 @@ export class Spool<Batch> {
    */
   async append(batch: Batch, isKept = false): Promise<Spooled<Batch> | null> {
     try {
-      const spilled = await this.#patience.wait((isGivenUp) =>
+      const spilled = await this.#guard.run((isGivenUp) =>
         this.#inTurn(() => this.#append(batch, isKept, isGivenUp)),
       )
       if (spilled === null) this.#refused('bound')

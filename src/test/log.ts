@@ -3,7 +3,8 @@ import { Ledger } from '../channel/ledger.ts'
 import { Spill } from '../writer/spill/spill.ts'
 import { MemoryFiles } from './files.ts'
 import { FakeClock, FakeStore, INSTANCE, settle } from './writer-parts.ts'
-import { Writer, type WriterOptions } from '../writer/writer.ts'
+import type { WriterOptions } from '../writer/assembly.ts'
+import { Writer } from '../writer/writer.ts'
 
 const OPTIONS: WriterOptions = {
   flushEntries: 10,
@@ -31,11 +32,16 @@ export class TestLog {
       readonly capacityEntries?: number
       readonly spillMaxBytes?: number
       readonly options?: Partial<WriterOptions>
+      /** Called whenever the writer asks how full the channel is. */
+      readonly onFill?: () => void
+      /** Called with each line of the log. */
+      readonly onLine?: (fields: object, message: string) => void
     } = {},
   ) {
     const { capacityEntries = 1000, spillMaxBytes = 1e7 } = parts
     const { clock, ledger } = this
-    const logger = { info: () => {}, warn: () => {}, error: () => {} }
+    const tell = parts.onLine ?? (() => {})
+    const logger = { info: tell, warn: tell, error: tell }
     const channel = new Channel({ capacityEntries, capacityBytes: 1e8, ledger })
     this.channel = channel
     this.spill =
@@ -60,7 +66,10 @@ export class TestLog {
       store: this.store,
       ensurePartitions: async () => {},
       spill: this.spill,
-      channelFill: () => channel.size / capacityEntries,
+      channelFill: () => {
+        parts.onFill?.()
+        return channel.size / capacityEntries
+      },
       instance: INSTANCE,
       options: { ...OPTIONS, ...parts.options },
       logger,

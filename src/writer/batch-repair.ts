@@ -1,3 +1,4 @@
+import { endsWithin } from '../lib/time/within.ts'
 import { unreachable } from '../lib/unreachable.ts'
 import type { AccessEntry } from '../model/access-entry.ts'
 import { type Batch, cutAllRows, cutRow, firstRows, type RefusedRow } from './batch/batch.ts'
@@ -131,20 +132,14 @@ export class BatchRepair {
     // Made already, and still missing: something is wrong that making them again does not change.
     if (this.#arePartitionsMade) return false
     this.#arePartitionsMade = true
-    let cancel = (): void => {}
-    const timeout = new Promise<'timeout'>((resolve) => {
-      cancel = this.#clock.after(PARTITION_TIMEOUT_MS, () => resolve('timeout'))
-    })
     try {
-      // Late or not, its end is of no consequence: the next attempt tells whether the partitions are there.
-      if ((await Promise.race([this.#ensurePartitions(days), timeout])) === 'timeout') return false
+      // What it comes to later is of no consequence: the next attempt tells whether the partitions are there.
+      if (!(await endsWithin(this.#ensurePartitions(days), PARTITION_TIMEOUT_MS, this.#clock))) return false
       this.#log.partitionsMade(days)
       return true
     } catch (error) {
       this.#log.partitionsNotMade(days, error)
       return false
-    } finally {
-      cancel()
     }
   }
 

@@ -5,17 +5,18 @@ import type { Ledger } from '../channel/ledger.ts'
 
 /**
  * Knows when a batch is due: when `flushEntries` wait, when the oldest has waited `flushIntervalMs`, when the last batch was full
- * and left something behind, or when somebody asked. Drops that no ledger row tells of yet are due like an entry.
+ * and left something behind, or when a flush or a drain was requested. Drops that are in no ledger row yet are due like an entry.
  */
 export class Collector {
   readonly #source: EntrySource
+  readonly #fill: () => number
   readonly #ledger: Ledger
   readonly #flushEntries: number
   readonly #flushIntervalMs: number
   readonly #clock: Clock
   /** Entries were taken for the next batch already, which is due. */
   #isAhead = false
-  /** Somebody wants all that waits, and why. */
+  /** All that waits is wanted, and why. */
   #request: 'flush' | 'drain' | null = null
   /** Why what waits is due, when it is not their number: the oldest has waited long enough, or a full batch left it there. */
   #due: 'interval' | 'size' | null = null
@@ -25,11 +26,14 @@ export class Collector {
 
   constructor(parts: {
     readonly source: EntrySource
+    /** How full the channel is, 0 to 1. */
+    readonly fill: () => number
     readonly ledger: Ledger
     readonly clock: Clock
     readonly options: { readonly flushEntries: number; readonly flushIntervalMs: number }
   }) {
     this.#source = parts.source
+    this.#fill = parts.fill
     this.#ledger = parts.ledger
     this.#clock = parts.clock
     this.#flushEntries = parts.options.flushEntries
@@ -45,6 +49,11 @@ export class Collector {
   /** Whether a drain was requested. */
   get isDraining(): boolean {
     return this.#request === 'drain'
+  }
+
+  /** How full the channel is, 0 to 1. */
+  get fill(): number {
+    return this.#fill()
   }
 
   /** When the oldest entry in the channel was pushed; Infinity when it is empty. */
@@ -65,7 +74,7 @@ export class Collector {
     this.#endWait?.()
   }
 
-  /** Resolves when it is time to look at `trigger` again. */
+  /** Resolves when `trigger` may have changed. */
   async wait(): Promise<void> {
     if (this.isPending) this.#armInterval()
     await new Promise<void>((resolve) => {
@@ -75,8 +84,8 @@ export class Collector {
   }
 
   /**
-   * The first entries of the next batch were taken, while one is on its way: it is due. How long the oldest has waited is what it
-   * was, until the batch is `taken`.
+   * The first entries of the next batch were taken while another is on its way: the next batch is due. `waitingSinceMs` stays as it is
+   * until that batch is `taken`.
    */
   takenAhead(): void {
     this.#isAhead = true

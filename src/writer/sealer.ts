@@ -32,8 +32,8 @@ export class Sealer {
   readonly #parts: SealerParts
   #encoder: RowEncoder
   readonly #rows = new RowBuffer()
-  /** The next batch, begun while one is on its way. */
-  #ahead: BatchBuilder | null = null
+  /** The batch that is being filled: ahead, while another is on its way, or by `seal`. */
+  #begun: BatchBuilder | null = null
   #lastBatch = 0
   #lastDigest: Buffer
   #life: Life
@@ -53,21 +53,23 @@ export class Sealer {
     return this.#life
   }
 
-  /** From the next batch on that is begun: a new chain under a new id, because somebody else lives under the old one. */
+  /** The next batch that is begun starts a new chain under this id: another process lives under the old one. */
   renew(instance: string): void {
     this.#nextLife = instance
   }
 
-  /** Whether entries have left the source for the next batch. */
-  get isAhead(): boolean {
-    return this.#ahead !== null
+  /** Whether entries have left the source for a batch that is not sealed yet. */
+  get isBegun(): boolean {
+    return this.#begun !== null
   }
 
-  /** Takes everything that waits, up to the limits of a batch. Null when stopped meanwhile. */
+  /**
+   * Takes everything that waits, up to the limits of a batch. Null when stopped meanwhile. After an unforeseen error the next call goes on
+   * with what was taken.
+   */
   async seal(isFinal: boolean, isStopped: () => boolean): Promise<Batch | null> {
     const { source, collector, clock, ledger, counters } = this.#parts
-    const builder = this.#ahead ?? this.#newBuilder()
-    this.#ahead = null
+    const builder = (this.#begun ??= this.#newBuilder())
     for (;;) {
       // Requests first: each slice has a turn of the event loop of its own.
       await clock.turn()
@@ -85,6 +87,7 @@ export class Sealer {
         isFinal,
         previousDigest: this.#lastDigest,
       })
+      this.#begun = null
       this.#lastDigest = batch.digest
       this.#settledSeq = source.lastSeq - source.size
       counters.sealed(batch.sealedBytes, clock.nowMs())
@@ -93,21 +96,21 @@ export class Sealer {
   }
 
   /**
-   * While a batch is on its way, in a turn of its own: takes and encodes the first slice of the next one, if that is due. No more than
-   * that: what has left the channel cannot give way to others. `isOnItsWay` is asked when the turn has come.
+   * Takes and encodes the first slice of the next batch, if that is due, in a turn of its own while another batch is on its way. No more
+   * than a slice: what has left the channel cannot give way to others. `isOnItsWay` is asked when the turn has come.
    */
   async encodeAhead(isOnItsWay: () => boolean): Promise<void> {
     const { collector, clock } = this.#parts
     await clock.turn()
     if (!isOnItsWay() || collector.trigger !== 'size') return
-    this.#ahead = this.#newBuilder()
+    this.#begun = this.#newBuilder()
     collector.takenAhead()
-    this.#takeSlice(this.#ahead)
+    this.#takeSlice(this.#begun)
   }
 
-  /** What was taken ahead is forgotten: the caller has accounted for it. */
+  /** What was taken and not sealed is forgotten: the caller has accounted for it. */
   stop(): void {
-    this.#ahead = null
+    this.#begun = null
   }
 
   #takeSlice(builder: BatchBuilder): 'more' | 'empty' | 'full' {

@@ -3,7 +3,7 @@ import type { Clock } from '../lib/time/clock.ts'
 import type { LogLines } from '../lib/log-lines.ts'
 import type { BatchError } from './database/failure.ts'
 
-type Line = 'failing' | 'partitions' | 'rejected' | 'mismatch'
+type Line = 'failing' | 'partitions' | 'rejected' | 'mismatch' | 'fault'
 
 /** One kind of line is repeated no sooner than this. */
 const REPEAT_MS = 30_000
@@ -86,6 +86,15 @@ export class WriterLog {
     this.#logger.error(
       fields,
       'access log: the ledger has another batch of this number; was the machine or the database put back? The batch is stored under an id of its own',
+    )
+  }
+
+  /** An error that nothing foresees ended the work on a batch, if there is one in hand. It is kept, and the work is begun again. */
+  fault(error: unknown, batch: number | null): void {
+    if (!this.#may('fault')) return
+    this.#logger.error(
+      { err: error, batch },
+      'access log: fault of the writer; what it holds is kept and tried again',
     )
   }
 

@@ -14,7 +14,8 @@ import { Ledger } from '../channel/ledger.ts'
 import { Spill } from './spill/spill.ts'
 import { assertChain } from '../test/database-chain.ts'
 import { brokenAccounts, entryOf } from '../test/writer-parts.ts'
-import { Writer, type WriterOptions } from './writer.ts'
+import type { WriterOptions } from './assembly.ts'
+import { Writer } from './writer.ts'
 
 interface Rig {
   readonly channel: Channel

@@ -12,7 +12,8 @@ import {
   INSTANCE,
   settle,
 } from '../test/writer-parts.ts'
-import { Writer, type WriterOptions } from './writer.ts'
+import type { WriterOptions } from './assembly.ts'
+import { Writer } from './writer.ts'
 
 const OPTIONS: WriterOptions = {
   flushEntries: 10,

@@ -1,59 +1,13 @@
-import { randomUUID } from 'node:crypto'
-import type { DatabaseContact } from '../lib/database-contact.ts'
-import type { LogLines } from '../lib/log-lines.ts'
+import assert from 'node:assert'
 import type { FlushTrigger, WriterMode } from '../model/stats.ts'
-import type { Batch, BatchStore } from './batch/batch.ts'
-import type { EntrySource } from '../channel/channel.ts'
-import { type Clock, steppingClock, systemClock } from '../lib/time/clock.ts'
-import { Collector } from './collector.ts'
-import { Delivery } from './delivery.ts'
-import { DropLog } from './watch/drop-log.ts'
+import { endsWithin } from '../lib/time/within.ts'
+import { unreachable } from '../lib/unreachable.ts'
+import { assemble, type WriterParts, type WriterPieces } from './assembly.ts'
+import type { Batch } from './batch/batch.ts'
 import { FlushWaiters } from './flush-waiters.ts'
-import type { Ledger } from '../channel/ledger.ts'
-import { DatabaseTurns, type Sender } from './database/database-turns.ts'
-import { BatchRepair } from './batch-repair.ts'
-import { Replayer } from './spill/replayer.ts'
-import { type Life, Sealer } from './sealer.ts'
-import type { Spill } from './spill/spill.ts'
+import type { Life } from './sealer.ts'
 import type { WatchedLoop } from './watch/watchdog.ts'
-import { WriterLog } from './writer-log.ts'
-import { WriterCounters, type WriterReport } from './writer-stats.ts'
-
-export interface WriterOptions {
-  /** A batch is begun as soon as this many entries wait … */
-  readonly flushEntries: number
-  /** … or the oldest has waited this long. */
-  readonly flushIntervalMs: number
-  readonly maxBatchEntries: number
-  readonly maxBatchBytes: number
-  readonly backoffMinMs: number
-  readonly backoffMaxMs: number
-  /** With a spill: how long a batch, or a half full channel, waits for the database. 1000 when not given. */
-  readonly spillAfterMs?: number
-  /** With a spill: every batch is on disk before its COPY, at most 10 ms after its entries were accepted. */
-  readonly isJournal?: boolean
-}
-
-export interface WriterParts {
-  readonly channel: EntrySource
-  readonly ledger: Ledger
-  readonly store: BatchStore
-  /** Makes the partitions of these UTC days, `YYYY-MM-DD`, where they are missing. */
-  readonly ensurePartitions: (days: readonly string[]) => Promise<void>
-  /** Where batches go while the database is away; the writer starts and closes it. Without, they wait in the channel. */
-  readonly spill?: Spill | null
-  /** How full the channel is, 0 to 1, in entries or bytes, whichever is more; needed with a spill. */
-  readonly channelFill?: () => number
-  /** Is told that the database answered. */
-  readonly contact?: DatabaseContact
-  /** UUID of this process life. */
-  readonly instance: string
-  readonly options: WriterOptions
-  readonly logger: LogLines
-  readonly clock?: Clock
-  /** [0, 1), for the jitter of the back-off. */
-  readonly random?: () => number
-}
+import type { WriterReport } from './writer-stats.ts'
 
 /** Result of a drain: whether nothing was lost by it, how many entries were dropped at its end, and how many are on disk. */
 export interface DrainResult {
@@ -62,41 +16,78 @@ export interface DrainResult {
   readonly spilled: number
 }
 
-/** A journal's batch is begun this long after its first entry at the latest; encoding and writing take their time too. */
-const JOURNAL_INTERVAL_MS = 3
-const JOURNAL_ENTRIES = 512
-
-/** Ids under which one process may go on; more are not begun: each batch that meets another's is stored as a life of its own. */
-const MAX_LIVES = 64
-
 /** How long after the drain's deadline the disk may take for what is left. */
 const SPILL_GRACE_MS = 2000
 
-const SPILL_AFTER_MS = 1000
+/** After an unforeseen error the work is begun again this much later. */
+const FAULT_PAUSE_MS = 1000
 
 const STOPPED = 'the writer stopped before all was stored'
 
+type WriterState =
+  | { readonly mode: 'collecting' }
+  | {
+      readonly mode: 'sealing'
+      readonly trigger: FlushTrigger
+      readonly isFinal: boolean
+      /** When the oldest entry of the batch was pushed. */
+      readonly sinceMs: number
+    }
+  | {
+      readonly mode: 'delivering'
+      readonly batch: Batch
+      readonly trigger: FlushTrigger
+      readonly sinceMs: number
+    }
+  | {
+      readonly mode: 'finishing'
+      /** Resolves when the replay is not waited for any more. */
+      readonly deadline: Promise<void>
+      readonly overdue: () => void
+    }
+  | { readonly mode: 'stopped'; readonly lost: number }
+
+type Mode = WriterState['mode']
+
+/** Where each mode is entered from. */
+const ENTERED_FROM: Readonly<Record<Mode, readonly Mode[]>> = {
+  sealing: ['collecting'],
+  delivering: ['sealing'],
+  collecting: ['delivering'],
+  finishing: ['collecting', 'delivering'],
+  stopped: ['collecting', 'sealing', 'delivering', 'finishing'],
+}
+
 /**
- * Takes entries out of the channel and brings them, batch by batch, one at a time, in order, to where they are safe. A state machine:
+ * Takes entries out of the channel and brings them, batch by batch, one at a time, in order, to where they are safe. A state machine
+ * with one loop, which does what the mode says, over and over:
  *
- *   idle ──first entry──► collecting ──trigger──► copying ──stored or spilled, nothing due──► idle, collecting
- *                                                 │  ▲ ▲└──stored or spilled, more due (a backlog)──► copying, the next batch
- *                                          failed ▼  │ └────row cut out, partition made: the same number, at once
- *                                             backing_off    (the same bytes, after the wait, or to the spill: see Delivery)
- *   any ──drain()──► draining ──all stored or spilled, or the deadline──► stopped
+ *   collecting ──a batch is due──► sealing ──it is sealed──► delivering ──it is safe──► collecting
+ *       │                             ▲                          │
+ *       └──drain: the last batch──────┘                          └──the last batch is safe──► finishing ──► stopped
  *
- * idle         The channel is empty, nothing is in hand, no timer runs.
- * collecting   Entries, or drops that are in no ledger row, wait; the interval timer runs.
- * copying      A batch is in hand: being encoded, sent, mended or spilled. The channel fills behind it; what is due of it when the
- *              batch is sent is encoded meanwhile, one slice of it (see Sealer).
- * backing_off  A batch is in hand and waits for its next attempt; the channel fills, and drops when full. With a spill it waits
- *              for a second at most, unless the disk refuses too.
- * draining     As copying and backing_off, but nothing waits for a trigger; the deadline runs. A last batch, without rows,
- *              ends the chain; what is spilled is replayed as long as the database is there.
+ *   any ──the drain's deadline, and the disk has not taken the rest──► stopped
+ *
+ * collecting   Nothing is in hand. Entries, or drops that are in no ledger row, may wait; then the interval timer runs. Shown as
+ *              `idle` when nothing waits.
+ * sealing      Entries of the batch leave the channel and are encoded, slice by slice; they are with the Sealer. No batch is
+ *              in hand. Shown as `copying`.
+ * delivering   A batch is in hand: being sent, repaired or spilled, or waiting for its next attempt (see Delivery). The channel fills
+ *              behind it; what is due of it when the batch is sent is encoded meanwhile, one slice of it (see Sealer). Shown as
+ *              `copying` or `backing_off`.
+ * finishing    The channel is closed, nothing is in hand. What is spilled is replayed as long as the database is there, and the
+ *              deadline has not come.
  * stopped      Nothing is in hand, nothing waits: all is stored, on disk, or counted as dropped. The channel drops what comes.
  *
- * Beside it the replay (see Replayer), which shares the way to the database (see DatabaseTurns). Without failure there is nothing
- * to replay and no file is touched. With a journal the writer's batches go to disk, and the replay stores them (docs/decisions/0023).
+ * drain() may come in any mode. From then on nothing waits for a trigger, and each mode but `stopped` is shown as `draining`. A last
+ * batch, without rows, ends the chain.
+ *
+ * An unforeseen error, as an assertion that fails, ends a step and changes no mode: what is in hand stays there, and the same step is
+ * taken again after a pause. A batch that was stored meanwhile is found stored, for its number and bytes are the same.
+ *
+ * Beside the loop runs the replay (see Replayer), which shares the database with it (see DatabaseTurns). Without failure there is
+ * nothing to replay and no file is touched. With a journal the writer's batches go to disk, and the replay stores them
+ * (docs/decisions/0023).
  *
  * The digest of each batch is chained to that of the one before it, stored or not: it is fixed at sealing (docs/decisions/0021).
  *
@@ -104,110 +95,25 @@ const STOPPED = 'the writer stopped before all was stored'
  * is dropped; `spilled` until its batch is known to be stored.
  */
 export class Writer {
-  readonly #source: EntrySource
-  readonly #collector: Collector
-  readonly #ledger: Ledger
-  readonly #database: DatabaseTurns
-  readonly #spill: Spill | null
-  readonly #clock: Clock
-  readonly #sealer: Sealer
-  /** Ids of the chains of this process. */
-  readonly #lives: Set<string>
-  readonly #log: WriterLog
-  readonly #dropLog: DropLog
-  readonly #repair: BatchRepair
-  readonly #delivery: Delivery
-  readonly #replayer: Replayer | null
-  readonly #counters = new WriterCounters()
-  /** Of each loop: what a watchdog judges. */
-  readonly #steps: Record<Sender, number> = { live: 0, replay: 0 }
-
-  #mode: WriterMode = 'collecting'
+  readonly #pieces: WriterPieces
+  readonly #flushes = new FlushWaiters()
+  #state: WriterState = { mode: 'collecting' }
   #running: Promise<void> | null = null
   #replaying: Promise<void> = Promise.resolve()
   #drained: Promise<DrainResult> | null = null
-  readonly #flushes = new FlushWaiters()
-  /** From the first entry taken to the batch's end: what is in neither channel nor `#inHand` is the sealer's. */
-  #isBusy = false
-  #inHand: Batch | null = null
-  #inHandSinceMs = Infinity
-  #lost = 0
-  /** The drain's deadline has come. */
-  #isOverdue = false
-  #endReplay: (() => void) | null = null
 
   constructor(parts: WriterParts) {
-    const { ledger, instance, options, spill = null, ensurePartitions } = parts
-    const onStep = (sender: Sender): void => void this.#steps[sender]++
-    const time = parts.clock ?? systemClock
-    const clock = steppingClock(time, () => onStep('live'))
-    const random = parts.random ?? Math.random
-    const log = new WriterLog(parts.logger, clock)
-    const counters = this.#counters
-    const channelFill = parts.channelFill ?? (() => 0)
-    const isJournal = spill !== null && options.isJournal === true
-    this.#source = parts.channel
-    this.#lives = new Set([instance])
-    this.#ledger = ledger
-    this.#spill = spill
-    this.#clock = clock
-    this.#log = log
-    const cause = () => ({ database: counters.lastErrorCode, disk: spill?.stats.lastErrorCode ?? null })
-    this.#dropLog = new DropLog({ ledger, clock: time, logger: parts.logger, cause })
-    const database = (this.#database = new DatabaseTurns(parts.store, onStep, () => parts.contact?.heard()))
-    const repairParts = { ensurePartitions, ledger, counters, clock, log, database }
-    this.#repair = new BatchRepair(repairParts)
-    const shared = { database, ledger, counters, log, clock, random }
-    this.#replayer =
-      spill === null
-        ? null
-        : new Replayer({
-            ...shared,
-            clock: steppingClock(time, () => onStep('replay')),
-            spill,
-            repair: new BatchRepair({ ...repairParts, isReplay: true }),
-            options: { ...options, journal: isJournal ? options : null },
-            isPressed: () => channelFill() >= 1 / 2,
-            isOurs: (id) => this.#lives.has(id),
-            onForeign: (batch) => this.#foreign(batch),
-          })
-    this.#collector = new Collector({
-      source: parts.channel,
-      ledger,
-      clock,
-      options: isJournal ? { flushEntries: JOURNAL_ENTRIES, flushIntervalMs: JOURNAL_INTERVAL_MS } : options,
-    })
-    this.#sealer = new Sealer({
-      source: parts.channel,
-      collector: this.#collector,
-      ledger,
-      repair: this.#repair,
-      counters,
-      clock,
-      instance,
-      options,
-    })
-    this.#delivery = new Delivery({
-      ...shared,
-      spill,
-      repair: this.#repair,
-      settleSpilled: (spilled, batch) => this.#replayer?.settle(spilled, batch),
-      options: { ...options, spillAfterMs: options.spillAfterMs ?? SPILL_AFTER_MS, isJournal },
-      channelFill,
-      onForeign: (batch) => this.#foreign(batch),
-      waitingSinceMs: () => this.#collector.waitingSinceMs,
-      onAttempt: () => this.#enter('copying'),
-      onBackOff: () => this.#enter('backing_off'),
-    })
+    this.#pieces = assemble(parts)
   }
 
   /** Begins to store what is pushed. The database need not be there yet. A second call does nothing. */
   start(): void {
     if (this.#running !== null) return
     this.#running = this.#run()
-    if (this.#spill === null || this.#replayer === null) return
-    void this.#spill.start()
-    this.#replaying = this.#replayer.run()
+    const { spill, replayer } = this.#pieces
+    if (spill === null || replayer === null) return
+    void spill.start()
+    this.#replaying = replayer.run()
   }
 
   /**
@@ -215,17 +121,19 @@ export class Writer {
    * waits as long as the database is away. Rejects when the drain's deadline came first.
    */
   async flush(): Promise<void> {
-    const upTo = this.#source.lastSeq
+    const { source, collector } = this.#pieces
+    const upTo = source.lastSeq
     if (this.#lost > 0) throw new Error(STOPPED)
     if (this.#isSettled(upTo)) return
     const settled = this.#flushes.wait(upTo)
-    this.#collector.request('flush')
+    collector.request('flush')
     await settled
   }
 
   /**
-   * Stores all that is left, or spills it, then stops; at the deadline, in ms from now, what is still left is spilled, for which
-   * the disk has two seconds more. What is neither is counted as dropped, reason `shutdown`. Never rejects. A second call returns the same promise: the first deadline counts.
+   * Stores all that is left, or spills it, then stops. At the deadline, in ms from now, what is still left is spilled, for which the disk
+   * has two seconds more. What is neither is counted as dropped, reason `shutdown`. Never rejects. A second call returns the same
+   * promise: the first deadline counts.
    */
   drain(deadlineMs: number): Promise<DrainResult> {
     return (this.#drained ??= this.#drain(deadlineMs))
@@ -233,168 +141,227 @@ export class Writer {
 
   /** Whether neither the database nor the disk takes the batch in hand; see Delivery. */
   get isBlocked(): boolean {
-    return this.#delivery.isBlocked
+    return this.#pieces.delivery.isBlocked
   }
 
   /** A copy of the numbers at this moment. */
   get stats(): WriterReport {
-    const sinceMs = Math.min(this.#inHandSinceMs, this.#collector.waitingSinceMs)
-    const state = {
-      // The loop waits in the same place for the first entry and for the next.
-      mode: this.#mode === 'collecting' && !this.#collector.isPending ? 'idle' : this.#mode,
-      oldestUnflushedAgeMs: sinceMs === Infinity ? 0 : Math.max(0, this.#clock.nowMs() - sinceMs),
-      inHandEntries: this.#inHand?.entries ?? 0,
-      isAway: this.#database.isAway,
-      isDropping: this.#dropLog.isDropping,
-      spill: this.#spill?.stats ?? null,
+    const { collector, counters, clock, database, dropLog, spill } = this.#pieces
+    const state = this.#state
+    const inHandSinceMs = 'sinceMs' in state ? state.sinceMs : Infinity
+    const sinceMs = Math.min(inHandSinceMs, collector.waitingSinceMs)
+    const reading = {
+      mode: this.#shownMode,
+      oldestUnflushedAgeMs: sinceMs === Infinity ? 0 : Math.max(0, clock.nowMs() - sinceMs),
+      inHandEntries: state.mode === 'delivering' ? state.batch.entries : 0,
+      isAway: database.isAway,
+      isDropping: dropLog.isDropping,
+      spill: spill?.stats ?? null,
     }
-    return this.#counters.read(state, this.#clock.nowMs())
+    return counters.read(reading, clock.nowMs())
   }
 
   /** The two loops, for a watchdog. */
   get loops(): readonly WatchedLoop[] {
+    const { collector, spill, steps } = this.#pieces
     return [
       {
         name: 'writer',
-        isPending: () => !this.#isStopped && (this.#isBusy || this.#collector.isPending),
-        steps: () => this.#steps.live,
+        isPending: () => !this.#isStopped && (this.#isBusy || collector.isPending),
+        steps: () => steps.live,
       },
       {
         name: 'replay',
-        isPending: () => !this.#isStopped && this.#spill?.hasPending === true,
-        steps: () => this.#steps.replay,
+        isPending: () => !this.#isStopped && spill?.hasPending === true,
+        steps: () => steps.replay,
       },
     ]
   }
 
-  /** The chain that is being written, which changes when somebody else is found to live under its id. */
+  /** The chain that is being written, which changes when another process is found to live under its id. */
   get life(): Life {
-    return this.#sealer.life
+    return this.#pieces.sealer.life
   }
 
-  #foreign(batch: Batch): void {
-    this.#counters.foreign++
-    const isNew = batch.instance === this.#sealer.life.instance
-    const next = randomUUID()
-    this.#log.foreign({ instance: batch.instance, batch: batch.number, ...(isNew ? { next } : {}) })
-    if (!isNew || this.#lives.size >= MAX_LIVES) return
-    this.#lives.add(next)
-    this.#sealer.renew(next)
-  }
-
-  /** The one loop: never two batches in hand. */
+  /** The one loop: never two batches in hand. Never rejects. */
   async #run(): Promise<void> {
     while (!this.#isStopped) {
-      const { trigger } = this.#collector
-      if (trigger !== null) await this.#copy(trigger)
-      else if (this.#collector.isDraining) await this.#finish()
-      else await this.#collect()
+      try {
+        await this.#step()
+      } catch (error) {
+        await this.#pause(error)
+      }
     }
   }
 
-  /** → idle or collecting, until a batch may be due. */
-  async #collect(): Promise<void> {
-    this.#enter('collecting')
-    await this.#collector.wait()
+  /** Does what the mode says. Ends in another mode, or in the same when there is nothing to do. */
+  async #step(): Promise<void> {
+    const { collector, delivery, source } = this.#pieces
+    const state = this.#state
+    switch (state.mode) {
+      case 'collecting': {
+        const { trigger } = collector
+        if (trigger !== null) this.#seal(trigger, false)
+        else if (!collector.isDraining) await collector.wait()
+        else {
+          // In one go with the look at the channel: nothing is pushed in between.
+          source.close()
+          if (source.lastSeq > 0) this.#seal('drain', true)
+          else this.#finish()
+        }
+        return
+      }
+      case 'sealing': {
+        const batch = await this.#pieces.sealer.seal(state.isFinal, () => this.#isStopped)
+        if (batch !== null) this.#deliver(batch, state)
+        return
+      }
+      case 'delivering': {
+        const isSafe = await delivery.deliver(state.batch, state.trigger)
+        if (this.#isStopped) return
+        if (!isSafe) this.#abandon()
+        else if (state.batch.isFinal) this.#finish()
+        else this.#collect()
+        return
+      }
+      case 'finishing':
+        await this.#replayRest(state.deadline)
+        return
+      case 'stopped':
+        return
+      default:
+        unreachable(state)
+    }
   }
 
-  /** → copying, until the batch is safe or the writer stopped. */
-  async #copy(trigger: FlushTrigger, isFinal = false): Promise<void> {
-    this.#enter('copying')
-    this.#inHandSinceMs = this.#collector.waitingSinceMs
-    this.#isBusy = true
-    const batch = await this.#sealer.seal(isFinal, () => this.#isStopped)
-    if (batch === null) return
-    this.#inHand = batch
-    void this.#sealer.encodeAhead(() => this.#inHand === batch && !this.#isStopped && !this.#database.isAway)
-    const isSafe = await this.#delivery.deliver(batch, trigger)
+  /** An unforeseen error has ended a step. The mode is what it was, so the next step is the same again. */
+  async #pause(error: unknown): Promise<void> {
+    const { log, counters, clock } = this.#pieces
+    counters.consecutiveFailures++
+    counters.lastErrorCode = 'fault'
+    log.fault(error, this.#state.mode === 'delivering' ? this.#state.batch.number : null)
     if (this.#isStopped) return
-    if (!isSafe) return this.#abandon()
-    this.#isBusy = false
-    this.#inHand = null
-    this.#inHandSinceMs = Infinity
+    await new Promise<void>((resolve) => void clock.after(FAULT_PAUSE_MS, resolve))
+  }
+
+  /** collecting → sealing: a batch is due. */
+  #seal(trigger: FlushTrigger, isFinal: boolean): void {
+    this.#enter({ mode: 'sealing', trigger, isFinal, sinceMs: this.#pieces.collector.waitingSinceMs })
+  }
+
+  /** sealing → delivering: the batch is sealed. */
+  #deliver(batch: Batch, { trigger, sinceMs }: { trigger: FlushTrigger; sinceMs: number }): void {
+    const { sealer, database, log } = this.#pieces
+    const state = this.#enter({ mode: 'delivering', batch, trigger, sinceMs })
+    sealer
+      .encodeAhead(() => this.#state === state && !database.isAway)
+      .catch((error: unknown) => log.fault(error, null))
+  }
+
+  /** delivering → collecting: the batch is safe. */
+  #collect(): void {
+    this.#enter({ mode: 'collecting' })
     this.#flushes.settle((upTo) => this.#isSettled(upTo))
   }
 
-  /** → draining, until all is safe, or the deadline has come and the disk has had its time too. */
-  async #drain(deadlineMs: number): Promise<DrainResult> {
-    this.#collector.request('drain')
-    this.#enter('draining')
-    this.#delivery.hurry()
-    this.start()
-    const done = this.#running ?? Promise.resolve()
-    if (!(await this.#isInTime(done, deadlineMs)) && this.#spill !== null && !this.#isStopped) {
-      this.#log.overdue(this.#ledger.totals.buffered)
-      this.#isOverdue = true
-      this.#delivery.overdue()
-      this.#replayer?.stop()
-      this.#endReplay?.()
-      await this.#isInTime(done, SPILL_GRACE_MS)
-    }
-    if (!this.#isStopped) this.#abandon()
-    if (this.#spill !== null) await this.#isInTime(this.#spill.close(), SPILL_GRACE_MS)
-    return { stored: this.#lost === 0, lost: this.#lost, spilled: this.#ledger.totals.spilled }
-  }
-
-  async #isInTime(work: Promise<void>, ms: number): Promise<boolean> {
-    let cancel = (): void => {}
-    const late = new Promise<false>((resolve) => {
-      cancel = this.#clock.after(ms, () => resolve(false))
+  /** collecting, delivering → finishing: everything is safe. */
+  #finish(): void {
+    let overdue = (): void => {}
+    const deadline = new Promise<void>((resolve) => {
+      overdue = resolve
     })
-    const isDone = await Promise.race([work.then(() => true), late])
-    cancel()
-    return isDone
+    this.#enter({ mode: 'finishing', deadline, overdue })
+    this.#flushes.settle((upTo) => this.#isSettled(upTo))
   }
 
-  /** draining → stopped: everything is safe. Closes the channel in one go with the look at it: nothing is pushed in between. */
-  async #finish(): Promise<void> {
-    this.#source.close()
-    if (this.#source.lastSeq > 0) await this.#copy('drain', true)
-    if (this.#isStopped) return
-    if (this.#replayer !== null && !this.#isOverdue && !this.#database.isAway) {
-      this.#replayer.finish()
-      const ended = new Promise<void>((resolve) => {
-        this.#endReplay = resolve
-      })
-      await Promise.race([this.#replaying, ended])
+  /** finishing → stopped: the replay has ended, or is not waited for. */
+  async #replayRest(deadline: Promise<void>): Promise<void> {
+    const { replayer, database, delivery } = this.#pieces
+    if (replayer !== null && !delivery.isOverdue && !database.isAway) {
+      replayer.finish()
+      await Promise.race([this.#replaying, deadline])
     }
     if (this.#isStopped) return
-    this.#stop()
-    if (this.#database.isAway || this.#isOverdue) this.#database.destroy()
-    else await this.#database.close()
+    this.#stop(0)
+    if (database.isAway || delivery.isOverdue) database.destroy()
+    else await database.close()
   }
 
-  /** draining → stopped: the deadline. What is left, and the disk has not taken, is dropped. */
+  /** any → stopped: the deadline. What is left, and the disk has not taken, is dropped. */
   #abandon(): void {
-    const tenants = this.#ledger.dropAllBuffered('shutdown')
-    for (const entries of tenants.values()) this.#lost += entries
-    this.#log.lost(this.#lost, tenants, this.#inHand?.entries ?? 0)
-    this.#stop()
-    this.#database.destroy()
+    const { ledger, log, database } = this.#pieces
+    const inHand = this.#state.mode === 'delivering' ? this.#state.batch.entries : 0
+    const tenants = ledger.dropAllBuffered('shutdown')
+    let lost = 0
+    for (const entries of tenants.values()) lost += entries
+    log.lost(lost, tenants, inHand)
+    this.#stop(lost)
+    database.destroy()
   }
 
-  #stop(): void {
-    this.#mode = 'stopped'
-    this.#collector.stop()
-    this.#delivery.stop()
-    this.#replayer?.stop()
-    this.#dropLog.stop()
-    this.#inHand = null
-    this.#sealer.stop()
-    this.#inHandSinceMs = Infinity
-    if (this.#lost > 0) this.#flushes.reject(new Error(STOPPED))
+  /** any → stopped: the books are closed. */
+  #stop(lost: number): void {
+    const { collector, delivery, replayer, dropLog, sealer } = this.#pieces
+    this.#enter({ mode: 'stopped', lost })
+    collector.stop()
+    delivery.stop()
+    replayer?.stop()
+    dropLog.stop()
+    sealer.stop()
+    if (lost > 0) this.#flushes.reject(new Error(STOPPED))
     else this.#flushes.settle(() => true)
   }
 
-  #isSettled(upTo: number): boolean {
-    return !this.#isBusy && !this.#sealer.isAhead && this.#source.oldestSeq > upTo
+  #enter<S extends WriterState>(state: S): S {
+    const from = this.#state.mode
+    assert(ENTERED_FROM[state.mode].includes(from), `the writer goes from ${from} to ${state.mode}`)
+    this.#state = state
+    return state
   }
 
-  #enter(mode: 'collecting' | 'copying' | 'backing_off' | 'draining'): void {
-    if (!this.#isStopped) this.#mode = this.#collector.isDraining ? 'draining' : mode
+  /** Until all is safe, or the deadline has come and the disk has had its time too. */
+  async #drain(deadlineMs: number): Promise<DrainResult> {
+    const { collector, delivery, spill, replayer, log, ledger, clock } = this.#pieces
+    collector.request('drain')
+    delivery.hurry()
+    this.start()
+    const done = this.#running ?? Promise.resolve()
+    if (!(await endsWithin(done, deadlineMs, clock)) && spill !== null && !this.#isStopped) {
+      log.overdue(ledger.totals.buffered)
+      delivery.overdue()
+      replayer?.stop()
+      if (this.#state.mode === 'finishing') this.#state.overdue()
+      await endsWithin(done, SPILL_GRACE_MS, clock)
+    }
+    if (!this.#isStopped) this.#abandon()
+    if (spill !== null) await endsWithin(spill.close(), SPILL_GRACE_MS, clock)
+    return { stored: this.#lost === 0, lost: this.#lost, spilled: ledger.totals.spilled }
+  }
+
+  get #shownMode(): WriterMode {
+    const { collector, delivery } = this.#pieces
+    const { mode } = this.#state
+    if (mode === 'stopped') return 'stopped'
+    if (collector.isDraining || mode === 'finishing') return 'draining'
+    if (mode === 'collecting') return collector.isPending ? 'collecting' : 'idle'
+    return delivery.isBackingOff ? 'backing_off' : 'copying'
+  }
+
+  #isSettled(upTo: number): boolean {
+    const { sealer, source } = this.#pieces
+    return !this.#isBusy && !sealer.isBegun && source.oldestSeq > upTo
+  }
+
+  /** Whether entries are between the channel and a safe place. */
+  get #isBusy(): boolean {
+    return this.#state.mode === 'sealing' || this.#state.mode === 'delivering'
   }
 
   get #isStopped(): boolean {
-    return this.#mode === 'stopped'
+    return this.#state.mode === 'stopped'
+  }
+
+  get #lost(): number {
+    return this.#state.mode === 'stopped' ? this.#state.lost : 0
   }
 }

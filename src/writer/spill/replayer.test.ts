@@ -40,8 +40,8 @@ function rigOf() {
   }
   const database = new DatabaseTurns(new FakeStore(clock))
   const replayer = new Replayer({
-    isOurs: (id) => id === INSTANCE,
-    onForeign: () => {},
+    lives: { has: (id) => id === INSTANCE, meetForeign: () => {} },
+    backlog: { fill: 0 },
     ...shared,
     spill,
     database,
@@ -54,7 +54,6 @@ function rigOf() {
       backoffMaxMs: 5000,
       journal: null,
     },
-    isPressed: () => false,
   })
   return { spill, replayer }
 }

@@ -5,8 +5,8 @@ import type { BatchError } from '../database/failure.ts'
 import type { Ledger } from '../../channel/ledger.ts'
 import type { DatabaseTurns } from '../database/database-turns.ts'
 import type { BatchRepair } from '../batch-repair.ts'
-import type { Spill } from './spill.ts'
-import type { Spilled } from './spill.ts'
+import type { OwnLives } from '../own-lives.ts'
+import type { Spill, Spilled } from './spill.ts'
 import type { WriterCounters } from '../writer-stats.ts'
 import type { WriterLog } from '../writer-log.ts'
 
@@ -23,6 +23,12 @@ const MAX_ASIDE = 5
 
 /** Of these the server's disk is the cause: the quarantine needs it, too. */
 const DISK = /^(53|58)/
+
+/** With a channel as full as that, live batches have the database to themselves. */
+const FILL_PRESSED = 1 / 2
+
+/** After an unforeseen error the replay goes on this much later. */
+const FAULT_PAUSE_MS = 1000
 
 /** While there is nothing to be done, but there will be, replay looks again this often. */
 const POLL_MS = 50
@@ -44,12 +50,9 @@ export interface ReplayParts {
     /** With a journal all batches come this way, and a COPY is due as it is without: by number or by age. */
     readonly journal: { readonly flushEntries: number; readonly flushIntervalMs: number } | null
   }
-  /** Whether a process life is ours: its entries are in our books. */
-  readonly isOurs: (instance: string) => boolean
-  /** A batch was stored under another id, for its number was somebody else's. */
-  readonly onForeign: (batch: Batch) => void
-  /** Live batches need all the room there is. */
-  readonly isPressed: () => boolean
+  readonly lives: Pick<OwnLives, 'has' | 'meetForeign'>
+  /** What waits in the channel: see Collector. */
+  readonly backlog: { readonly fill: number }
 }
 
 /**
@@ -87,15 +90,25 @@ export class Replayer {
     parts.database.onBack(() => this.#endWait?.())
   }
 
-  /** Until `stop` or `finish`. Never rejects. */
+  /** Until `stop` or `finish`. Never rejects: after an unforeseen error it goes on with what is pending. */
   async run(): Promise<void> {
     while (!this.#isStopped) {
       if (this.#isHurried && (!this.#spill.hasPending || this.#parts.database.isAway)) return
-      if (!this.#spill.hasPending) await this.#rest()
-      else if (this.#parts.options.journal === null && this.#parts.isPressed()) await this.#wait(POLL_MS)
-      else if (this.#journalDueMs() > 0) await this.#wait(this.#journalDueMs())
-      else await this.#replayOldest()
+      try {
+        await this.#step()
+      } catch (error) {
+        this.#parts.log.fault(error, null)
+        await this.#wait(FAULT_PAUSE_MS)
+      }
     }
+  }
+
+  async #step(): Promise<void> {
+    const { options, backlog } = this.#parts
+    if (!this.#spill.hasPending) await this.#rest()
+    else if (options.journal === null && backlog.fill >= FILL_PRESSED) await this.#wait(POLL_MS)
+    else if (this.#journalDueMs() > 0) await this.#wait(this.#journalDueMs())
+    else await this.#replayOldest()
   }
 
   /** Ends `run` when the call under way has ended; what is pending stays on disk. */
@@ -113,11 +126,11 @@ export class Replayer {
   /** A batch is stored, in this form: settles its frame, and in the books its rows. A second call changes nothing. */
   settle(spilled: Spilled, batch: Batch): void {
     if (!this.#spill.settle(spilled)) return
-    const { ledger, counters, isOurs } = this.#parts
+    const { ledger, counters, lives } = this.#parts
     counters.replayed += batch.entries
     counters.quarantined += batch.quarantined.length
     // Those of a dead process were never in our books.
-    if (!isOurs(batch.instance)) return
+    if (!lives.has(batch.instance)) return
     for (const [tenant, count] of batch.tenants) ledger.move(tenant, count, 'spilled', 'stored')
     for (const [tenant, count] of quarantinedByTenant(batch)) {
       ledger.move(tenant, count, 'spilled', 'quarantined')
@@ -200,7 +213,7 @@ export class Replayer {
     this.#failing = null
     this.#parts.counters.replay(batch, result, this.#clock.nowMs() - startedAtMs)
     this.#parts.log.stored(batch.number)
-    if (result.isForeign === true) this.#parts.onForeign(batch)
+    if (result.isForeign === true) this.#parts.lives.meetForeign(batch)
     if (result.rows !== batch.entries) {
       this.#parts.log.mismatch({ batch: batch.number, sent: batch.entries, counted: result.rows })
     }

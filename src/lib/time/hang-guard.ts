@@ -1,13 +1,13 @@
-import type { Clock } from './time/clock.ts'
+import type { Clock } from './clock.ts'
 
 /** The code of a disk that has not answered in time. */
 const TIMEOUT = 'timeout'
 
 /**
- * Bounds the wait for something that cannot be broken off, as a write to a disk that hangs: after `timeoutMs` the call is given up,
- * and until it has ended after all no other is begun.
+ * Bounds the wait for calls that cannot be broken off, as writes to a disk that hangs: after `timeoutMs` a call is given up, and until it
+ * has ended after all no other call is begun.
  */
-export class Patience {
+export class HangGuard {
   readonly #clock: Clock
   readonly #timeoutMs: number
   /** Calls that were given up and have not ended. */
@@ -19,10 +19,11 @@ export class Patience {
   }
 
   /**
-   * Begins a call, and waits for it. Rejects as the call does; with the code `timeout` when it takes too long, or when an earlier one
-   * still hangs: then nothing is begun. `isGivenUp` tells the call that nobody waits for it any more: what it does then, it must undo.
+   * Begins a call, and waits for it. Rejects as the call does; with the code `timeout` when it takes too long, or when an earlier call
+   * still hangs: then nothing is begun. `isGivenUp` tells the call that its result is not waited for any more: what it does then, it must
+   * undo.
    */
-  async wait<T>(begin: (isGivenUp: () => boolean) => Promise<T>): Promise<T> {
+  async run<T>(begin: (isGivenUp: () => boolean) => Promise<T>): Promise<T> {
     if (this.#lost > 0) throw timeout()
     let isGivenUp = false
     const call = begin(() => isGivenUp)
