@@ -1,9 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
-import { type FileHandle, open, readdir, rename, unlink } from 'node:fs/promises'
+import { type FileHandle, readdir, rename, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errorCode } from '../lib/error-code.ts'
-import { syncFolder } from '../lib/host/sync-folder.ts'
+import { writePrivateFile } from '../lib/host/private-file.ts'
 import { openOwn, ownFolder, readOwn, refused } from './kept-files.ts'
 import {
   FORMAT,
@@ -55,31 +55,20 @@ export class KeptFolder {
     const counts = { tenants: snapshot.tenants.size, keys: snapshot.keyCount }
     const header: KeptHeader = { format: FORMAT, id, ...about, ...counts }
     await this.#removeUnfinished()
-    const path = join(this.path, `${id}${NEW}`)
-    const file = await open(path, 'wx', 0o600)
-    try {
-      await writeLines(file, header, snapshot)
-      await file.sync()
-    } catch (error) {
-      await file.close()
-      await unlink(path)
-      throw error
-    }
-    await file.close()
-    await rename(path, join(this.path, SNAPSHOT))
-    await syncFolder(this.path)
+    await writePrivateFile(join(this.path, SNAPSHOT), {
+      draft: join(this.path, `${id}${NEW}`),
+      write: (file) => writeLines(file, header, snapshot),
+      survives: 'name',
+    })
     return header
   }
 
   async writeContact(contact: KeptContact): Promise<void> {
-    const path = join(this.path, `${randomUUID()}${NEW}`)
-    const file = await open(path, 'wx', 0o600)
-    try {
-      await file.writeFile(sealedLine(contact))
-    } finally {
-      await file.close()
-    }
-    await rename(path, join(this.path, CONTACT))
+    await writePrivateFile(join(this.path, CONTACT), {
+      draft: join(this.path, `${randomUUID()}${NEW}`),
+      write: (file) => file.writeFile(sealedLine(contact)),
+      survives: 'nothing',
+    })
   }
 
   /** Appends what was taken away, onto the medium. Rejects with node's errors, and with code `size`. */

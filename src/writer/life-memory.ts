@@ -1,5 +1,6 @@
-import { lstat, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { lstat, mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { writePrivateFile } from '../lib/host/private-file.ts'
 import type { RememberedLife } from '../model/audit/life.ts'
 import type { Batch } from './batch/batch.ts'
 import { systemFiles } from '../spool/spool-files.ts'
@@ -9,10 +10,10 @@ import { type Owner, type Owners, systemOwners } from '../spool/spool-owner.ts'
 const MAX_FILES = 256
 const MAX_INHERITED = 64
 
-/** A memory has some 500 bytes: what is longer is none. */
+/** A memory has some 500 bytes: a longer file is not one. */
 const MAX_BYTES = 4096
 
-/** What is left of a write that was broken off is removed when it is so old. */
+/** A draft of this age was left by a write that was broken off, and is removed. */
 const DRAFT_MS = 3_600_000
 
 const UUID = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}'
@@ -20,7 +21,7 @@ const NAME = new RegExp(`^${UUID}\\.(${UUID})\\.json$`)
 
 /** The lives that a folder remembers of a log. */
 export interface RememberedLives {
-  /** Of processes that have ended, and what this process knows of lives that are not its own. */
+  /** Lives of processes that have ended, and what this process knows of other lives. */
   readonly lives: readonly RememberedLife[]
   /** Lives of other logs: of databases that this gateway does not use any more. */
   readonly others: number
@@ -105,8 +106,8 @@ export class LifeMemory {
   }
 
   /**
-   * What is remembered of others, `withLiving` also by processes that live. What cannot be read is no memory. Also removes the
-   * oldest files beyond the bound.
+   * The lives that other processes have remembered: dead ones, and with `withLiving` living ones too. A file that cannot be read is
+   * passed over. Also removes the oldest files beyond the bound.
    */
   async read(log: string, own: string, withLiving = false): Promise<RememberedLives> {
     this.#us ??= await this.#owners.us()
@@ -142,16 +143,9 @@ export class LifeMemory {
   async #writeFile(instance: string, text: string): Promise<void> {
     const path = join(this.#directory, `${instance}.${this.#writer}.json`)
     const draft = `${path}.tmp`
-    // Made anew: what somebody has put there is never followed.
+    // Of a write that was broken off.
     await rm(draft, { force: true })
-    const file = await open(draft, 'wx', 0o600)
-    try {
-      await file.writeFile(text)
-      await file.datasync()
-    } finally {
-      await file.close()
-    }
-    await rename(draft, path)
+    await writePrivateFile(path, { draft, write: (file) => file.writeFile(text), survives: 'content' })
   }
 
   /** The memories in the folder, newest first. */
