@@ -59,7 +59,7 @@ export interface ChannelReport extends ChannelStats {
 
 /**
  * The meeting point of data plane and background: a first-in-first-out queue of access entries, bounded in entries and in
- * estimated bytes. When full it drops an entry, and counts it: whose, the queue decides (see FairQueue).
+ * estimated bytes. When it is full, an entry is dropped and counted: the queue decides of which tenant (see FairQueue).
  */
 export class Channel implements EntrySink, EntrySource {
   readonly #queue: FairQueue
@@ -119,7 +119,7 @@ export class Channel implements EntrySink, EntrySource {
     return this.#queue.isReservable ? null : 'log_full'
   }
 
-  /** Names who knows whether what is taken out goes nowhere at present. Asked at each `reserve`, so it must be quick. */
+  /** `isBlocked`: whether nothing can be stored or spilled at present. Called at each `reserve`, so it must be quick. */
   blockedWhen(isBlocked: () => boolean): void {
     this.#isBlocked = isBlocked
   }

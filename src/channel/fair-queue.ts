@@ -3,7 +3,7 @@ import type { AccessEntry } from '../model/access-entry.ts'
 import { HeaviestTenant } from './heaviest-tenant.ts'
 import { type EvictableEntries, isBulk, type TenantShare } from './tenant-share.ts'
 
-/** The part of the queue's places that may be promised. The rest is for those to whom nothing was promised. */
+/** The part of the queue's places that may be promised. The rest is for entries without a promise. */
 const RESERVABLE = 1 / 2
 
 /** What is set aside for an entry that is still to come: more than the longest takes (channel.test.ts). */
@@ -11,9 +11,9 @@ export const RESERVED_BYTES = 4096
 
 /**
  * The channel's queue: first in, first out, bounded in entries and bytes, and fair under pressure. Only a full queue looks at
- * shares; then somebody's entry goes:
+ * shares; then one entry is dropped:
  *
- *   1. the oldest of an unauthenticated request, if there is one: a flood of garbage, or of a revoked key, displaces nobody
+ *   1. the oldest of an unauthenticated request, if there is one: a flood of garbage, or of a revoked key, displaces no tenant
  *   2. for an entry that is not loose itself: one of the tenant with the most loose entries, if there are any
  *   3. the arriving tenant's own, when it has its fair share (capacity ÷ tenants with entries waiting) or more: a successful read
  *      is not taken in; anything else displaces the tenant's oldest successful read
@@ -24,7 +24,7 @@ export const RESERVED_BYTES = 4096
  * tenants hold their half of the queue, the fair share is that of the other half.)
  *
  * A held entry has its place since before its request was let through (`reserve`), and is never displaced. A tenant may claim as
- * many places as are still free to be claimed by others, no more: whoever claims all it can get leaves as much again, and n such
+ * many places as are still free to be claimed by others, no more: a tenant that claims all it can leaves as much again, and n such
  * tenants leave 1/(n+1) to the next (the dynamic threshold of Choudhury and Hahne, IEEE/ACM Trans. Networking 6(2), 1998).
  *
  * An evicted entry keeps its slot, marked, until its turn comes or the slots are compacted: order is kept, eviction is O(1).
@@ -181,7 +181,7 @@ export class FairQueue {
     return true
   }
 
-  /** Who is to lose an entry for this one, of this share, to come in. */
+  /** The list that loses an entry, so that this one, of this share, can come in. */
   #victim(entry: AccessEntry, share: TenantShare, own: EvictableEntries): EvictableEntries {
     const { standing } = entry
     if (this.#unattributed.waiting > 0 || share === this.#unattributed) return this.#unattributed.firm

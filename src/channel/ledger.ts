@@ -45,7 +45,7 @@ export interface Account {
 export type LedgerTotals = Omit<Account, 'tenant' | 'unreported' | 'queueShare'>
 
 /**
- * Who accepted, stored and lost how many entries, by tenant; shared by the channel (accepts, drops) and the writer (settles).
+ * Counts entries accepted, stored and lost, by tenant; shared by the channel (accepts, drops) and the writer (settles).
  * Bounded: accounts are never removed, and tenants beyond `maxTenants` share the account `__other__`.
  */
 export class Ledger {
@@ -58,7 +58,7 @@ export class Ledger {
   #watched: Account | null = null
   #onWatched: () => void = () => {}
   #onDrop: (() => void) | null = null
-  /** What `unsettled` gives, for who watches it. */
+  /** The count of `unsettled`, which can be watched. */
   readonly unsettledEntries = new WatchedCount()
 
   /** `maxTenants`: accounts held, besides '' and `__other__`. */
@@ -72,13 +72,13 @@ export class Ledger {
     return this.#accounts.get(tenant) ?? this.#open(tenant)
   }
 
-  /** Names the one account that is watched: the listener is called after each change of its state by the writer; it must be quick. */
+  /** Watches this one account: `listener` is called after each change of it by the writer; it must be quick. */
   watch(account: Account, listener: () => void): void {
     this.#watched = account
     this.#onWatched = listener
   }
 
-  /** Names who is called at the next drop, once; it must be quick. */
+  /** `listener` is called at the next drop, once; it must be quick. */
   onDrop(listener: () => void): void {
     this.#onDrop = listener
   }

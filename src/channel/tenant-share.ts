@@ -49,7 +49,7 @@ export class EvictableEntries {
     ;(isBulk(entry) ? this.#bulk : this.#kept).shift()
   }
 
-  /** Removes and returns what is missed least; null when empty. */
+  /** Removes and returns the entry that is missed least; null when empty. */
   evict(): AccessEntry | null {
     const entry = this.#bulk.shift() ?? this.#kept.shift()
     if (entry !== null) this.size--
@@ -67,7 +67,7 @@ export class TenantShare {
   readonly loose = new EvictableEntries()
 }
 
-/** What a security responder misses least: a read that succeeded. */
+/** Whether a security responder would miss the entry least: a read that succeeded. */
 export function isBulk(entry: AccessEntry): boolean {
   return (
     entry.outcome === 'forwarded' && entry.status < 400 && (entry.method === 'GET' || entry.method === 'HEAD')

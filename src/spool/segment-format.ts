@@ -11,7 +11,7 @@ import { crc32 } from 'node:zlib'
 const MAGIC = Buffer.from([0xff, 0xfe, 0x57, 0x42])
 const VERSION = 1
 
-/** No writer of ours makes frames as long as this; a length beyond it is damage, and must not be believed for the memory's sake. */
+/** No gateway writes longer frames. A longer length is damage, and believing it would exhaust the memory. */
 const MAX_FRAME_BYTES = 512 * 1024 * 1024
 
 /** Length of the part before the header. */
@@ -90,7 +90,7 @@ export function isNewerFormat(bytes: Buffer): boolean {
   return bytes.readUInt32LE(24) === crc32(bytes.subarray(0, 24)) && bytes.readUInt16LE(4) > VERSION
 }
 
-/** The content of the frame whose head that is, from what follows the head; null when it is damaged. */
+/** The content of a frame: `payload` is all that follows its head. Null when it is damaged. */
 export function decodePayload(head: FrameHead, payload: Buffer): FrameContent | null {
   if (payload.length !== head.totalBytes - HEAD_BYTES || crc32(payload) !== head.checksum) return null
   const header = payload.subarray(0, head.headerBytes)

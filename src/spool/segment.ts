@@ -60,9 +60,9 @@ export class Segment<Batch> {
   entries = 0
   /** Something in it could not be read. */
   isDamaged = false
-  /** What a failed append left could not be taken back: append no more. */
+  /** An append failed and its beginning could not be truncated: nothing may be appended any more. */
   isBroken = false
-  /** Its file is not where it was: somebody has taken it over, moved or removed it. What is open of it can still be read. */
+  /** Its file is not where it was: another process or a person has taken, moved or removed it. An open handle can still read it. */
   isGone = false
   /** Bytes up to the first frame that is not settled. */
   cursor = 0
@@ -144,7 +144,7 @@ export class Segment<Batch> {
 
   /**
    * Appends a batch, of which `encoded` are the bytes; `isKept`: it stays in memory, and need not be read back. Rejects with the system's
-   * error; then what was written of the frame is taken back, or, where that fails too, found torn when it is read.
+   * error; then the file is truncated to where it was. Where that fails too, the reader finds the frame torn.
    */
   async append(batch: Batch, encoded: EncodedFrame, isKept: boolean): Promise<Frame<Batch>> {
     const { pieces, bytes, entries } = encoded
@@ -192,7 +192,7 @@ export class Segment<Batch> {
     if (kept !== undefined) return { kind: 'frame', frame: kept }
     const start = await this.#bytesAt(offset, HEAD_BYTES)
     const head = decodeHead(start)
-    // A later version of ours wrote it, and can read it.
+    // A later version of the gateway wrote the segment, and can read it.
     if (isNewerFormat(start)) throw codedError('newer_format')
     if (head === null) return await this.#readDamaged(offset, start.length < HEAD_BYTES)
     const bytes = head.totalBytes
@@ -237,7 +237,7 @@ export class Segment<Batch> {
       await this.sync()
     } finally {
       this.#writer = null
-      // Nothing else leads to it any more.
+      // No path leads to the file any more: this handle is the only way to read it.
       if (this.isGone) this.#reader ??= writer
       if (this.#reader !== writer) await writer.close().catch(() => {})
     }
@@ -255,7 +255,7 @@ export class Segment<Batch> {
       at += chunk.length
       if (at < this.bytes) at -= Math.min(3, chunk.length - 1)
     }
-    // Zeros are what a crash of the machine leaves of a file that had grown already.
+    // When the machine crashes, a file that had grown already is left with zeros.
     return { kind: isZero || isShort ? 'torn' : 'damaged', offset, bytes: this.bytes - offset }
   }
 
@@ -298,7 +298,7 @@ export class Segment<Batch> {
         offset += head.totalBytes
       }
     } catch (error) {
-      // Whoever reads it meets the same again, and says so.
+      // The read that follows meets the same error, and reports it.
       if (errorCode(error) === 'unknown') throw error
     }
   }

@@ -51,8 +51,8 @@ interface BatchNote<Batch> extends Note {
 }
 
 /**
- * What stands aside so that the rest can go on: segments that cannot be read, batches that fail again and again while others are
- * stored, files of dead processes that cannot be taken over. Each stays on disk, and is tried again now and then.
+ * Keeps a list of what cannot be stored for now, so that the rest can be: segments that cannot be read, batches that fail again and
+ * again while others are stored, files of dead processes that cannot be taken over. Each stays on disk, and is tried again later.
  */
 export class SetAside<Batch> {
   readonly #clock: Clock

@@ -7,10 +7,10 @@ import { type SpoolFiles } from './spool-files.ts'
 import { HEARTBEAT_MS, type Owner, OWNER_FILE, type Owners, systemOwners } from './spool-owner.ts'
 
 const SEGMENT = '.seg'
-/** What is put aside ends in this. */
+/** Names of segments that are put aside end in this. */
 const DAMAGED = '.damaged'
 
-/** What a dead process has left and cannot be taken over, and why. */
+/** A file of a dead process that cannot be taken over, and why. */
 export interface LeftFile {
   readonly path: string
   readonly code: string
@@ -73,7 +73,7 @@ export class SpoolDirectory {
     } else await this.#attempt(() => this.#files.remove(path))
   }
 
-  /** Our directory is not as we made it: the next segment makes it again. */
+  /** Our directory was removed or changed: the next segment makes it again. */
   forget(): void {
     this.#made = null
   }
@@ -111,7 +111,7 @@ export class SpoolDirectory {
         await act()
       } catch (error) {
         const code = errorCode(error)
-        // What is gone was taken by somebody else.
+        // Another process has taken it over.
         if (code !== 'ENOENT') left.push({ path, code })
       }
     }
@@ -143,7 +143,7 @@ export class SpoolDirectory {
     for (const name of names.sort(byNumber)) {
       const from = join(directory, name)
       await attempt(from, async () => {
-        // A folder, a link or a pipe of that name is nobody's segment: it stays where it is.
+        // A folder, a link or a pipe of that name is no segment: it stays where it is.
         if (!(await this.#files.stat(from)).isFile()) throw notAFile()
         await this.#make()
         const to = await this.#freePath(name.length < instance.length ? `${instance}-${name}` : name)
@@ -151,14 +151,14 @@ export class SpoolDirectory {
         paths.push(to)
       })
     }
-    // Until it is in the database, nothing else bears witness that it had more to say.
+    // Until the database knows it, this file alone shows that the dead process had promised more.
     if (isUnheard && !isTold) return
     for (const name of [UNHEARD_FILE, OWNER_FILE])
       await this.#attempt(() => this.#files.remove(join(directory, name)))
     await this.#attempt(() => this.#files.removeDirectory(directory))
   }
 
-  /** A rename would replace what bears that name already, a copy that was restored, say. Ours is the only hand in our directory. */
+  /** A name that is free in our directory: a rename would replace a file that has it, a restored copy, say. No other process writes there. */
   async #freePath(name: string): Promise<string> {
     for (let i = 0; ; i++) {
       const path = join(this.#own, i === 0 ? name : name.replace(SEGMENT, `-${i}${SEGMENT}`))
@@ -185,7 +185,7 @@ export class SpoolDirectory {
     return this.#made !== null
   }
 
-  /** From now on what is left belongs to whoever comes. Never rejects. */
+  /** Gives up our directory: from now on another process may take over what is left in it. Never rejects. */
   async release(): Promise<void> {
     this.#cancelHeartbeat?.()
     this.#cancelHeartbeat = null
@@ -223,7 +223,7 @@ export class SpoolDirectory {
     })
   }
 
-  /** Without the file we are dead to others: when somebody has removed it, it is made again. */
+  /** Other processes take us for dead without the file: it is made again when it was removed. */
   async #touch(): Promise<void> {
     try {
       await this.#files.touch(join(this.#own, OWNER_FILE))
@@ -234,7 +234,7 @@ export class SpoolDirectory {
     }
   }
 
-  /** Whether it worked. What does not has been done by somebody else, or is found again. */
+  /** Whether it worked. When not, another process has done it, or it will be tried again. */
   async #attempt(act: () => Promise<void>): Promise<boolean> {
     try {
       await act()

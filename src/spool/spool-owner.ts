@@ -9,10 +9,10 @@ export const HEARTBEAT_MS = 5000
 /** … and one that cannot be looked at, being elsewhere, is taken for dead after this long without. */
 const DEAD_AFTER_MS = 30_000
 
-/** Name of the file that says whose a directory is. */
+/** Name of the file that names the owner of a directory. */
 export const OWNER_FILE = 'owner.json'
 
-/** Who a process is, so that nobody is taken for it: not the next one of its pid, nor one in another container. */
+/** Identity of a process. Neither a later process of the same pid nor one in another container has the same. */
 export interface Owner {
   readonly pid: number
   readonly host: string
@@ -22,7 +22,7 @@ export interface Owner {
   readonly started: string
 }
 
-/** Who owns directories; injected, for tests cannot die. */
+/** Tells which processes live. Injected: a test cannot die. */
 export interface Owners {
   /** This process. Never rejects. */
   us(): Promise<Owner>
@@ -81,7 +81,7 @@ function isHeardOf(path: string, mtimeMs: number, nowMs: number): boolean {
 }
 
 function hasProcess(pid: number): boolean {
-  // A restarted container has the pid that it had before: an earlier life of ours.
+  // After a restart of its container a gateway has the same pid: the owner is its own earlier life.
   if (pid === process.pid) return false
   try {
     process.kill(pid, 0)

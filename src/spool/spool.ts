@@ -67,12 +67,12 @@ export class Spool<Batch> {
   readonly #counts = { batches: 0, writtenBytes: 0, refused: 0, damaged: 0, torn: 0, syncFailures: 0 }
   /** Those taken over first, then ours in order; only the last may be open. */
   #segments: Segment<Batch>[] = []
-  /** Ours by now, and not to be looked at: tried again. */
+  /** In our directory, but they could not be opened: tried again. */
   #untaken: string[] = []
   #foreignBytes = 0
   #keptBytes = 0
   #lastErrorCode: string | null = null
-  /** What changes the list of segments is done one at a time. */
+  /** Changes of the list of segments run one after the other. */
   #turn: Promise<unknown> = Promise.resolve()
   #cancelSync: (() => void) | null = null
   #cancelAdopt: (() => void) | null = null
@@ -179,7 +179,7 @@ export class Spool<Batch> {
     let pendingEntries = 0
     const segments = [...this.#segments, ...this.#aside.outSegments]
     for (const segment of segments) {
-      // What is gone takes no room here; where it went, it is counted as another's.
+      // A file that is gone takes no room here: it is counted where it went.
       if (!segment.isGone) bytes += segment.bytes
       pendingEntries += segment.entries
     }
@@ -195,7 +195,7 @@ export class Spool<Batch> {
     }
   }
 
-  /** To be called when nothing is pending and nothing is expected: removes what is left, so that the disk is not touched again. */
+  /** To be called when nothing is pending and nothing is expected: removes the empty segments and the directory. */
   async rest(): Promise<void> {
     await this.#inTurn(async () => {
       if (
@@ -250,14 +250,14 @@ export class Spool<Batch> {
     let segment = await this.#openSegment()
     let frame = await segment.append(batch, encoded, isHeld)
     for (let begun = 0; !(await segment.isThere()) && begun < MAX_BEGUN; begun++) {
-      // A heir, for one, which took us for dead, and need not see what came after that: there it counts as not written.
+      // An heir may have taken the file over because it took us for dead. The frame may not be in what it reads: it counts as not written.
       segment.settle(frame)
       this.#log.gone(segment.path)
       segment = await this.#openSegment()
       frame = await segment.append(batch, encoded, isHeld)
     }
     if (isGivenUp()) {
-      // Whoever gave it has it still, and brings it elsewhere: in the books it was never here. Read again only after a kill.
+      // The caller was told that the disk refused the batch, and keeps it. The frame is settled, so that it is read only after a kill.
       segment.settle(frame)
       this.#onPending()
       return null
@@ -278,7 +278,7 @@ export class Spool<Batch> {
     const last = this.#segments.at(-1)
     if (last?.isOpen === true) {
       if (!last.isBroken && !last.isGone && last.bytes < this.#segmentBytes) return last
-      // Not waited for: no batch shall wait for the medium.
+      // Not awaited: no batch waits for the medium.
       last.endWriting().catch((error: unknown) => this.#syncFailed(error))
     }
     const segment = await this.#createSegment()
@@ -373,7 +373,7 @@ export class Spool<Batch> {
     this.#log.refused(code, { bytes: bytes + this.#foreignBytes, maxBytes })
   }
 
-  /** What a failed sync leaves on the medium is not known: what comes next goes to another file. */
+  /** After a failed sync the state of the file on the medium is not known: the next batch goes to another file. */
   #syncFailed(error: unknown, segment?: Segment<Batch>): void {
     this.#counts.syncFailures++
     if (segment !== undefined) segment.isBroken = true

@@ -26,7 +26,7 @@ const MAX_BLIND_REJECTIONS = 8
 /** Attempts to make the partitions of a replayed batch; then likewise. */
 const MAX_PARTITION_FAILURES = 8
 
-/** Blamed so often in a row for what is usually nobody's fault, a wait that was broken off, a row is guilty. */
+/** A wait that was broken off is usually no row's fault. A row that is blamed for it so often in a row is taken for the cause. */
 const MAX_BLAMES = 3
 const WAITS = /^(40...|55P03|57014)$/
 
@@ -129,7 +129,7 @@ export class BatchRepair {
   }
 
   async #makePartitions(days: readonly string[]): Promise<boolean> {
-    // Made already, and still missing: something is wrong that making them again does not change.
+    // They were made already and are still missing: making them again does not help.
     if (this.#arePartitionsMade) return false
     this.#arePartitionsMade = true
     try {
@@ -171,7 +171,7 @@ export class BatchRepair {
       this.#found++
       return this.#afterCut(cut, failure)
     }
-    // What is not known to be a row's must not cost the batch's other rows their place.
+    // The failure may have another cause than the rows: they must not go to quarantine for it.
     if (failure.kind !== 'rejected') return null
     return ++this.#blindRejections < MAX_BLIND_REJECTIONS ? null : this.cutAll(batch, failure)
   }

@@ -18,7 +18,7 @@ export class Collector {
   #isAhead = false
   /** All that waits is wanted, and why. */
   #request: 'flush' | 'drain' | null = null
-  /** Why what waits is due, when it is not their number: the oldest has waited long enough, or a full batch left it there. */
+  /** Why entries are due, other than by their number: the oldest has waited long enough, or a full batch left them there. */
   #due: 'interval' | 'size' | null = null
   #waitingSinceMs = Infinity
   #cancelInterval: (() => void) | null = null

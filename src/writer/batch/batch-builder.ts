@@ -19,7 +19,7 @@ export interface SealParts extends Pick<
   readonly previousDigest: Buffer
 }
 
-/** Collects entries from a source, which has them by seq, into one batch, slice by slice, so that encoding never holds up the event loop for long. */
+/** Collects entries, in the order of their seqs, into one batch, slice by slice: encoding never holds up the event loop for long. */
 export class BatchBuilder {
   readonly #encoder: RowEncoder
   readonly #limits: { readonly maxEntries: number; readonly maxBytes: number }

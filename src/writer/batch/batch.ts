@@ -8,7 +8,7 @@ const NEWLINE = 10
 
 /**
  * A sealed batch: all that is needed to store it, now or after any number of retries, with the same bytes under the same
- * number. Never changed; what cuts a row makes a new batch of the same number, whose digests remain those of the sealing.
+ * number. Never changed: cutting a row makes a new batch of the same number, whose digests remain those of the sealing.
  */
 export interface Batch {
   /** Process life that it belongs to, a UUID. */
@@ -55,7 +55,7 @@ export interface StoreResult {
   /** Rows that Postgres counted; those of the batch when it was stored already. */
   readonly rows: number
   /**
-   * The number was somebody else's: another life goes by our instance's id, or has. The batch is stored under an id of its own
+   * Another process has, or had, our instance's id, and had used the number. The batch is stored under an id of its own
    * (see asSeparateLife).
    */
   readonly isForeign?: boolean

@@ -5,10 +5,10 @@ import { headerOf } from './batch-builder.ts'
 import { droppedOf } from '../../model/audit/audit-batch.ts'
 
 /**
- * The batch as a life of its own: an instance of one batch, its last. For a batch whose number the ledger has with another digest:
- * this process life is lived twice (a machine resumed from a snapshot, a server promoted that differs), and the number is the
- * other's. The new id is told by the batch alone, so that each attempt, after a restart from the spill too, makes the same one,
- * and the ledger lets only one of them store.
+ * The batch as an instance of its own, of which it is the only batch. For a batch whose number the ledger has with another digest: two
+ * processes write under one id (a machine was resumed from a snapshot, a server promoted that differs), and the other process has the
+ * number. The new id is computed from the batch alone: each attempt, also after a restart from the spill, makes the same one, and the
+ * ledger lets only one of them store.
  */
 export function asSeparateLife(batch: Batch): Batch {
   const instance = separateId(batch)

@@ -33,7 +33,7 @@ export class CopyConnection implements BatchStore {
   readonly #onSettings: (settings: DurabilitySettings) => void
   #session: Session | null = null
 
-  /** `onSettings` is told of each connection what is in force there; must be quick. */
+  /** `onSettings` is called with the settings in force in each connection; must be quick. */
   constructor(
     target: DatabaseTarget,
     options: CopyOptions,
@@ -56,7 +56,7 @@ export class CopyConnection implements BatchStore {
     return await this.#settleNumber(batch)
   }
 
-  /** Of a batch whose number is taken: by itself, or by the batch of another life under our id. */
+  /** The batch's number is taken: by itself, or by a batch of another process under our id. */
   async #settleNumber(batch: Batch): Promise<StoreResult> {
     if ((await this.storedAmong([batch])).has(batch)) return { state: 'already_stored', rows: batch.entries }
     const own = asSeparateLife(batch)
@@ -249,7 +249,7 @@ class Session {
     await this.#client.connect()
     // In a statement: a pooler drops what it does not know of a startup packet.
     await this.#client.query(`${sessionStatement(serverSettings(this.#timeoutMs))}; ${PREPARE_COUNT}`)
-    // What is in force is not what was set: a pooler may have had it done elsewhere, and some the session cannot set.
+    // The settings in force may differ from those set: a pooler may have set them in another session, and some cannot be set.
     const { rows } = await this.#client.query<DurabilitySettings>(DURABILITY_STATEMENT)
     if (rows[0] !== undefined) this.#onSettings(rows[0])
   }

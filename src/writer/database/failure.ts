@@ -3,9 +3,9 @@ import { ENTRY_COLUMN_NAMES } from '../../model/entry-columns.ts'
 /**
  * What a failed attempt calls for.
  * `retry`: the same again, later. `missing_partition`: make it, then the same again. `rejected`: a row that will never be taken;
- * the rest of the batch can be. `unusable`: the database is not as the product needs it; somebody has to be told, and the
+ * the rest of the batch can be. `unusable`: the database is not as the product needs it; the operator is told, and the
  * same again, later, for nothing is lost by trying. `suspect`: an error that says nothing of the database as a whole, as one that
- * a trigger invents, or a damaged page: whether it is a row's, the batch's or everybody's is found out by trying others.
+ * a trigger invents, or a damaged page: whether a row, the batch or the database is the cause is found out by trying others.
  */
 export type FailureKind = 'retry' | 'missing_partition' | 'rejected' | 'unusable' | 'suspect'
 
@@ -28,7 +28,7 @@ export const KIND_BY_SQLSTATE: Readonly<Record<string, FailureKind>> = {
   '22': 'rejected', // data exception
   '23': 'rejected', // integrity constraint violation
   '54': 'rejected', // program limit exceeded: an index row too large
-  P0: 'rejected', // raised by a trigger: somebody's rule for rows
+  P0: 'rejected', // raised by a trigger: an operator's rule for rows
   '42': 'unusable', // no such table or column, no privilege
   '28': 'unusable', // invalid authorization
   '3D': 'unusable', // no such database
@@ -70,7 +70,7 @@ export class BatchError extends Error {
     super(message, { cause: details.cause })
     this.code = details.code
     this.kind = details.kind
-    // What is said of rows was said by a server that works.
+    // A server that complains about rows works.
     const isOfRows = details.kind === 'rejected' || details.kind === 'missing_partition'
     this.isOfConnection = details.isOfConnection ?? (!isOfRows && isOfConnection(details.code, true))
     this.line = details.line ?? null
@@ -84,14 +84,14 @@ export function failureKind(code: string, isOfServer = false): FailureKind {
   return known ?? (isOfServer ? 'suspect' : 'retry')
 }
 
-/** Codes with which a server refuses, or ends, a connection; what the driver or a socket says is the connection's, too. */
+/** Codes with which a server refuses or ends a connection. Errors of the driver or a socket count as the connection's, too. */
 const OF_CONNECTION = /^(08...|28...|3D...|57P0.|53300|25006)$/
 
 function isOfConnection(code: string, isOfServer: boolean): boolean {
   return !isOfServer || !/^[0-9A-Z]{5}$/.test(code) || code === 'EPIPE' || OF_CONNECTION.test(code)
 }
 
-/** Whether the server says what it says when it ends a connection; a trigger can say the same of a row, and ends none. */
+/** Whether the code is one with which a server ends a connection. A trigger can raise the same code for a row, and ends none. */
 export function isWordOfEnd(error: unknown): boolean {
   return OF_CONNECTION.test(textProperty(error, 'code'))
 }
@@ -113,7 +113,7 @@ export function toBatchError(error: unknown, isEnd = false): BatchError {
       code === '23514' && textProperty(error, 'constraint') !== ''
         ? 'rejected'
         : failureKind(code, isOfServer),
-    // A connection that is refused or ended names no row: who raises such a code for one is a trigger.
+    // A refused or ended connection names no row: a code with a row was raised by a trigger.
     isOfConnection: line === null && isOfConnection(code, isOfServer),
     line,
     detail: wordsWithoutValues(textProperty(error, 'message'), textProperty(error, 'where')),
@@ -126,7 +126,7 @@ export function isNumberTaken(error: unknown): boolean {
   return textProperty(error, 'code') === '23505' && NUMBER_KEYS.has(textProperty(error, 'constraint'))
 }
 
-/** Rows were taken, and not kept: a trigger or rule of the table skips them. Whose they are has to be found out. */
+/** Postgres took rows and did not keep them: a trigger or rule of the table skips them. Which ones has to be found out. */
 export function skippedRows(rows: number | null = null): BatchError {
   const detail = `${rows === null ? '' : `${rows} `}rows skipped by a trigger or rule of the table`
   return new BatchError(`access log batch not stored: ${detail}`, {

@@ -1,6 +1,6 @@
 import type { Batch, BatchStore, StoreResult } from '../batch/batch.ts'
 
-/** A store that tells of each batch that the ledger has, in the same turn in which that becomes known. */
+/** A store that reports each batch that is known to be in the ledger, in the same turn in which that becomes known. */
 export class RememberingStore implements BatchStore {
   readonly #store: BatchStore
   readonly #onStored: (batch: Batch) => void
@@ -14,7 +14,7 @@ export class RememberingStore implements BatchStore {
   /** See BatchStore. */
   async store(batch: Batch, more: readonly Batch[] = []): Promise<StoreResult> {
     const result = await this.#store.store(batch, more)
-    // Stored under another id, it is not what the ledger has under this one.
+    // The batch was stored under another id: under its own, the ledger has another batch.
     if (result.isForeign === true) return result
     if (result.state === 'stored' || more.length === 0) {
       this.#onStored(batch)

@@ -11,8 +11,8 @@ import type { WriterCounters } from '../writer-stats.ts'
 import type { WriterLog } from '../writer-log.ts'
 
 /**
- * A batch is set aside after so many failures in a row, with others stored in between. Of a connection that broke after so many, over so
- * long: somebody who ends backends, or a pooler that restarts, breaks several in a moment.
+ * A batch is set aside after so many failures in a row, with others stored in between. When its failures are broken connections, after
+ * so many over so long: an operator who ends backends, or a pooler that restarts, breaks several in a moment.
  */
 const MAX_FAILURES = 2
 const MAX_BROKEN = 3
@@ -30,7 +30,7 @@ const FILL_PRESSED = 1 / 2
 /** After an unforeseen error the replay goes on this much later. */
 const FAULT_PAUSE_MS = 1000
 
-/** While there is nothing to be done, but there will be, replay looks again this often. */
+/** When something is pending that cannot be replayed yet, the replay looks again this often. */
 const POLL_MS = 50
 
 export interface ReplayParts {
@@ -86,7 +86,7 @@ export class Replayer {
     this.#spill = parts.spill
     this.#clock = parts.clock
     this.#spill.onPending(() => this.#wake())
-    // Somebody else was the probe.
+    // A live batch or a probe has found the database back.
     parts.database.onBack(() => this.#endWait?.())
   }
 
@@ -123,13 +123,13 @@ export class Replayer {
     this.#endWait?.()
   }
 
-  /** A batch is stored, in this form: settles its frame, and in the books its rows. A second call changes nothing. */
+  /** The batch is stored, in this form: settles its frame, and its rows in the ledger. A second call changes nothing. */
   settle(spilled: Spilled, batch: Batch): void {
     if (!this.#spill.settle(spilled)) return
     const { ledger, counters, lives } = this.#parts
     counters.replayed += batch.entries
     counters.quarantined += batch.quarantined.length
-    // Those of a dead process were never in our books.
+    // Entries of a dead process were never in this ledger.
     if (!lives.has(batch.instance)) return
     for (const [tenant, count] of batch.tenants) ledger.move(tenant, count, 'spilled', 'stored')
     for (const [tenant, count] of quarantinedByTenant(batch)) {
@@ -140,7 +140,7 @@ export class Replayer {
   async #rest(): Promise<void> {
     this.#pendingSinceMs = Infinity
     if (this.#parts.options.journal === null) await this.#spill.rest()
-    // Whoever called meanwhile found no wait to end.
+    // A call of stop, finish or wake during the rest had no wait to end.
     if (!this.#spill.hasPending && !this.#isStopped && !this.#isHurried) await this.#wait(Infinity)
   }
 

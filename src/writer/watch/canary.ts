@@ -7,7 +7,7 @@ import type { Account, Ledger } from '../../channel/ledger.ts'
 /**
  * Puts an entry of its own into the channel every few seconds, and measures how long it takes until it is committed: with the
  * encoding, the wait for the batch, the COPY, its partition, and the spill and replay where they come in between. It has a
- * share of the channel like a tenant that does nothing else: what it meets, a tenant that behaves meets.
+ * share of the channel like a tenant that sends little: it waits as long as the entries of such a tenant.
  *
  * One at a time: while one is on its way, no other is sent, so that an outage does not heap them up. One that was dropped or refused
  * is counted as lost, and the next is sent. Why a real entry: docs/decisions/0027.
@@ -80,7 +80,7 @@ export class Canary {
     if (!this.#sink.push(entry)) this.#look()
   }
 
-  /** The account has changed: of the one on its way. */
+  /** The canary's account has changed: looks whether the canary has arrived or was lost. */
   #look(): void {
     const { accepted, stored, buffered, spilled } = this.#account
     if (!this.#isOnItsWay || buffered + spilled > 0 || accepted < this.#sent) return

@@ -2,7 +2,7 @@ import type { Clock } from '../../lib/time/clock.ts'
 import { DROP_REASONS, type Ledger } from '../../channel/ledger.ts'
 import type { LogLines } from '../../lib/log-lines.ts'
 
-/** From the first drop to its line: what falls at once is in its numbers. */
+/** From the first drop to its line: drops that come together are told together. */
 const FIRST_MS = 100
 /** Nothing dropped for this long is the end. */
 const QUIET_MS = 5000
@@ -20,7 +20,7 @@ export interface DropCause {
 
 /**
  * Tells of drops when they begin, with the reason; every half minute while they last; and all told when they have ended. Looks at the
- * ledger, so that it depends on nothing that may be what is stuck.
+ * ledger alone, which works even when the writer hangs.
  */
 export class DropLog {
   readonly #ledger: Ledger
@@ -54,7 +54,7 @@ export class DropLog {
     return this.#cancel !== null
   }
 
-  /** Tells what is left to be told, and no more. */
+  /** Tells of the end of an episode that lasts, and then no more. */
   stop(): void {
     this.#isStopped = true
     if (this.#cancel === null) return
