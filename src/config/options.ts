@@ -120,7 +120,7 @@ export const OPTIONS = {
     3000,
     0,
     3_600_000,
-    'A client that has ended its side gets its answer; after this long without a byte it is asked by a 100 (Continue) whether it is still there, and amid a body taken as gone; 0 waits as for any other client',
+    'A client that has ended its side gets its answer. After this long without a byte it is asked by a 100 (Continue) whether it is still there; in the middle of a body it counts as gone; 0 waits as for any other client',
   ),
   'proxy.maxHeaderBytes': bytes(32_768, 8192, MIB, 'Largest request head; larger is answered 431'),
   'proxy.maxHeaderFields': integer(
@@ -145,7 +145,7 @@ export const OPTIONS = {
     'Client connections of one address (in IPv6 of one /64) at once, trusted proxies excepted; more are refused; 0 for any number',
   ),
   'proxy.trustedProxies': networks(
-    'Peers whose word is taken for whom they speak: X-Forwarded-For, -Proto and -Host, Forwarded, X-Real-IP, the PROXY protocol',
+    'Peers that may name the client that they speak for: X-Forwarded-For, -Proto and -Host, Forwarded, X-Real-IP, the PROXY protocol',
     { actsOn: 'reload' },
   ),
   'proxy.clientAddressField': choice(
@@ -286,7 +286,7 @@ export const OPTIONS = {
     MIB,
     64 * 1024,
     256 * MIB,
-    'Log lines that wait, per process, while nobody reads stderr; beyond, they are dropped and counted',
+    'Log lines that wait, per process, while stderr has no reader; beyond, they are dropped and counted',
   ),
 } as const satisfies Record<string, Row<unknown>>
 

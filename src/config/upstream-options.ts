@@ -23,7 +23,12 @@ export const UPSTREAM_OPTIONS = {
     3_600_000,
     'While others wait, a transfer of a tenant that has more than its share of connections ends when it was too slow for this long',
   ),
-  'upstreams.slowBytesPerSecond': bytes(16_384, 0, GIB, 'What is too slow there, per second; 0 ends none'),
+  'upstreams.slowBytesPerSecond': bytes(
+    16_384,
+    0,
+    GIB,
+    'Transfers below this rate per second are too slow there; 0 ends none',
+  ),
   'dns.cacheMs': milliseconds(
     5000,
     0,
