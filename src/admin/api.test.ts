@@ -2,6 +2,7 @@ import t from 'tap'
 import type { EntryFilter } from '../store/entries/entries.ts'
 import type { Tenant } from '../store/directory/tenants.ts'
 import { EMPTY_QUERIES, startAdmin } from '../test/admin.ts'
+import { tenantOf } from '../test/grants.ts'
 
 const CURSOR = { startedAt: '2026-11-21T08:00:00.123456Z', id: '00000000-0000-4000-8000-000000000000' }
 
@@ -107,17 +108,9 @@ void t.test('single bad values are refused', async (t) => {
 
 void t.test('tenants come in pages that join without gap or repetition', async (t) => {
   const now = new Date(0)
-  const all: Tenant[] = ['a', 'b', 'c', 'd', 'e'].map((slug) => ({
-    slug,
-    state: 'active',
-    rateLimit: null,
-    routeRateLimits: {},
-    maxConcurrency: null,
-    logPolicy: 'spill',
-    version: 1,
-    createdAt: now,
-    updatedAt: now,
-  }))
+  const all: Tenant[] = ['a', 'b', 'c', 'd', 'e'].map((slug) =>
+    Object.assign(tenantOf({ slug }), { createdAt: now, updatedAt: now }),
+  )
   const { ask } = await startAdmin(t, {
     queries: {
       ...EMPTY_QUERIES,

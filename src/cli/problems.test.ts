@@ -1,7 +1,8 @@
 import t from 'tap'
 import { mintKey } from '../model/api-key.ts'
 import type { UsageError } from './errors.ts'
-import { Problems, rateText } from './problems.ts'
+import { rateText } from '../model/rate-limit.ts'
+import { Problems } from './problems.ts'
 
 const NOW = Date.UTC(2026, 10, 21, 9, 30)
 

@@ -2,14 +2,13 @@ import { didYouMean } from '../lib/near-name.ts'
 import { KEY_PATTERN, isWellFormedKey, keyIdOf } from '../model/api-key.ts'
 import { DURATION_FORM, parseDurationMs } from '../model/duration.ts'
 import { networkProblem, plainNetwork } from '../model/network.ts'
+import { RATE_FORM } from '../model/rate-limit.ts'
 import type { RateLimit } from '../model/route.ts'
 import { scopeProblem } from '../model/scope.ts'
 import { slugProblem } from '../model/slug.ts'
 import { TIME_ZONE_FORM, TimeZone } from '../model/time-zone.ts'
 import { UsageError } from './errors.ts'
 
-/** What a rate must look like, for messages and help. */
-export const RATE_FORM = '<perSecond>[:<burst>] such as 50 or 2.5:100, or none'
 const MAX_RATE = 1_000_000
 
 /** What a point in time must look like, for messages and help. */
@@ -171,9 +170,4 @@ function parseTime(text: string, zone = TimeZone.UTC): Date | null {
   // `Date.parse` takes 31 February for 3 March.
   if (!new Date(`${day}T00:00Z`).toISOString().startsWith(day)) return null
   return new Date(offset === undefined && zone !== TimeZone.UTC ? zone.momentOf(ms) : ms)
-}
-
-/** A rate in the form in which it is typed: `50:100`; `none` for null. */
-export function rateText(rate: RateLimit | null): string {
-  return rate === null ? 'none' : `${rate.perSecond}:${rate.burst}`
 }

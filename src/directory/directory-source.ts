@@ -1,17 +1,5 @@
-import type { TenantState } from '../model/grant.ts'
-import type { LogPolicy } from '../model/log-policy.ts'
+import type { TenantGrant } from '../model/grant.ts'
 import type { RateLimit } from '../model/route.ts'
-
-/** A tenant's row as the directory reads it. */
-export interface TenantRecord {
-  readonly slug: string
-  readonly state: TenantState
-  readonly rateLimit: RateLimit | null
-  readonly routeRateLimits: Readonly<Record<string, RateLimit>>
-  readonly maxConcurrency: number | null
-  readonly logPolicy: LogPolicy
-  readonly version: number
-}
 
 /** A key's row as the directory reads it. */
 export interface KeyRecord {
@@ -31,7 +19,7 @@ export interface KeyRecord {
 
 /** Some of the rows of a load. */
 export interface DirectoryChunk {
-  readonly tenants: readonly TenantRecord[]
+  readonly tenants: readonly TenantGrant[]
   readonly keys: readonly KeyRecord[]
 }
 

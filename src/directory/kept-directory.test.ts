@@ -5,17 +5,20 @@ import { join } from 'node:path'
 import { array, assert, asyncProperty, boolean, constantFrom, integer, record } from 'fast-check'
 import t, { type Test } from 'tap'
 import { systemClock } from '../lib/time/clock.ts'
-import type { KeyRecord, TenantRecord } from './directory-source.ts'
+import type { TenantGrant } from '../model/grant.ts'
+import { tenantOf } from '../test/grants.ts'
+import type { KeyRecord } from './directory-source.ts'
 import type { RecalledSnapshot } from './directory-keeper.ts'
 import { KeptDirectory, type KeptDirectoryParts } from './kept-directory.ts'
+import { readTenantLine, tenantLine } from './kept-format.ts'
 import { type DirectorySnapshot, SnapshotUpdate } from './snapshot.ts'
 
 const DAY_MS = 86_400_000
 const NOW_MS = 1_700_000_000_000
 
-function tenant(slug: string, changes: Partial<TenantRecord> = {}): TenantRecord {
-  const usual = { state: 'active', rateLimit: { perSecond: 2, burst: 3 }, maxConcurrency: 4 } as const
-  return { slug, ...usual, routeRateLimits: {}, logPolicy: 'strict', version: 1, ...changes }
+function tenant(slug: string, changes: Partial<TenantGrant> = {}): TenantGrant {
+  const usual = { rateLimit: { perSecond: 2, burst: 3 }, maxConcurrency: 4, logPolicy: 'strict' } as const
+  return tenantOf({ slug, ...usual, ...changes })
 }
 
 function key(digest: string, changes: Partial<KeyRecord> = {}): KeyRecord {
@@ -34,7 +37,7 @@ function key(digest: string, changes: Partial<KeyRecord> = {}): KeyRecord {
 }
 
 function snapshotOf(
-  rows: { tenants?: TenantRecord[]; keys?: KeyRecord[] },
+  rows: { tenants?: TenantGrant[]; keys?: KeyRecord[] },
   base: DirectorySnapshot | null = null,
 ): DirectorySnapshot {
   const update = new SnapshotUpdate(base, base === null, new Map())
@@ -128,6 +131,17 @@ t.test('D14: what was kept is recalled whole, with its age, for the owner alone 
   t.equal(statSync(scene.folder).mode & 0o777, 0o700)
   t.strictSame(readdirSync(scene.folder).sort(), ['contact', 'snapshot'])
   for (const name of readdirSync(scene.folder)) t.equal(statSync(scene.file(name)).mode & 0o777, 0o600, name)
+})
+
+t.test('a tenant kept by another version is read: a setting that it did not know is initial', async (t) => {
+  const line =
+    't{"slug":"acme","state":"suspended","rateLimit":{"perSecond":2.5,"burst":3},"routeRateLimits":{"npm":' +
+    '{"perSecond":1,"burst":1}},"maxConcurrency":4,"logPolicy":"strict","version":7}'
+  const kept = readTenantLine(line)
+  t.equal(tenantLine(kept), `${line}\n`, 'and written again as it was')
+  t.match(kept, { state: 'suspended', maxConcurrency: 4, logPolicy: 'strict', version: 7 })
+  const older = readTenantLine('t{"slug":"acme","state":"active","rateLimit":null,"version":1}')
+  t.same(older, tenantOf())
 })
 
 t.test('D14: a snapshot that cannot be trusted is not used, and the log says why', async (t) => {

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib'
-import type { TenantGrant, TenantState } from '../model/grant.ts'
-import type { KeyRecord, TenantRecord } from './directory-source.ts'
+import { type TenantGrant, tenantGrant, type TenantState } from '../model/grant.ts'
+import type { KeyRecord } from './directory-source.ts'
 import type { ShardedMap } from './sharded-map.ts'
 import type { DirectorySnapshot, LoadedKey } from './snapshot.ts'
 
@@ -41,17 +41,12 @@ export type Taken =
 export const FORMAT = 'waybill directory 1'
 
 export function tenantLine(tenant: TenantGrant): string {
-  const { slug, state, rateLimit, routeRateLimits, maxConcurrency, logPolicy, version } = tenant
-  const record: TenantRecord = {
-    slug,
-    state,
-    rateLimit,
-    routeRateLimits: Object.fromEntries(routeRateLimits),
-    maxConcurrency,
-    logPolicy,
-    version,
-  }
-  return `t${JSON.stringify(record)}\n`
+  return `t${JSON.stringify(tenant)}\n`
+}
+
+/** The tenant of a line; a setting that the version that wrote it did not know has its initial value. */
+export function readTenantLine(line: string): TenantGrant {
+  return tenantGrant(JSON.parse(line.slice(1)) as TenantGrant)
 }
 
 export function keyLine(digest: string, key: LoadedKey): string {
@@ -170,7 +165,7 @@ export class TakenSince {
     if (what === 'revoked' || version >= (known?.version ?? 0)) this.#keys.set(digest, { version, what })
   }
 
-  tenant(record: TenantRecord): TenantRecord {
+  tenant(record: TenantGrant): TenantGrant {
     const taken = this.#tenants.get(record.slug)
     return taken === undefined || taken.version < record.version ? record : { ...record, state: taken.state }
   }

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
 import { join } from 'node:path'
+import type { TenantGrant } from '../model/grant.ts'
 import type { ScopeSet } from '../model/scope.ts'
-import type { KeyRecord, TenantRecord } from './directory-source.ts'
+import type { KeyRecord } from './directory-source.ts'
 import { checkFolder, openOwn, readOwn, refused } from './kept-files.ts'
 import {
   corrupt,
@@ -10,6 +11,7 @@ import {
   type KeptContact,
   type KeptHeader,
   readSealed,
+  readTenantLine,
   type Taken,
   TakenSince,
 } from './kept-format.ts'
@@ -108,7 +110,7 @@ class SnapshotReading {
     const end = bytes.lastIndexOf(0x0a) + 1
     this.#rest = Buffer.from(bytes.subarray(end))
     const lines = bytes.toString('utf8', 0, end).split('\n').slice(0, -1)
-    const tenants: TenantRecord[] = []
+    const tenants: TenantGrant[] = []
     const keys: KeyRecord[] = []
     for (const line of lines) {
       if (this.#digest !== null) throw corrupt('something follows the end')
@@ -120,7 +122,7 @@ class SnapshotReading {
       if (this.#header === null) this.#header = readFirst(line)
       else if (line.startsWith('t')) {
         this.#tenants++
-        tenants.push(this.#taken.tenant(JSON.parse(line.slice(1)) as TenantRecord))
+        tenants.push(this.#taken.tenant(readTenantLine(line)))
       } else if (line.startsWith('k')) {
         this.#keys++
         const key = this.#taken.key(JSON.parse(line.slice(1)) as KeyRecord)

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
 import * as fc from 'fast-check'
 import t from 'tap'
-import type { KeyRecord, TenantRecord } from './directory-source.ts'
+import type { TenantGrant } from '../model/grant.ts'
+import { tenantOf } from '../test/grants.ts'
+import type { KeyRecord } from './directory-source.ts'
 import { type DirectorySnapshot, SnapshotUpdate } from './snapshot.ts'
 
 const digestOf = (n: number) => createHash('sha256').update(`${n}`).digest('hex')
@@ -18,17 +20,8 @@ function key(n: number, extra: Partial<KeyRecord> = {}): KeyRecord {
   return { ...base, id: `key${n}`, digest: digestOf(n), version: 1, ...extra }
 }
 
-function tenant(slug: string, extra: Partial<TenantRecord> = {}): TenantRecord {
-  return {
-    slug,
-    state: 'active',
-    rateLimit: null,
-    routeRateLimits: {},
-    maxConcurrency: null,
-    logPolicy: 'spill',
-    version: 1,
-    ...extra,
-  }
+function tenant(slug: string, extra: Partial<TenantGrant> = {}): TenantGrant {
+  return tenantOf({ slug, ...extra })
 }
 
 const scopes = new Map()
@@ -37,7 +30,7 @@ function update(
   base: DirectorySnapshot | null,
   isFull: boolean,
   keys: KeyRecord[],
-  tenants: TenantRecord[] = [],
+  tenants: TenantGrant[] = [],
 ) {
   const next = new SnapshotUpdate(base, isFull, scopes)
   next.add({ keys, tenants })
@@ -70,7 +63,7 @@ void t.test('a loaded key is found by its digest with all it grants', (t) => {
   const plain = snapshot.keyByDigest(digestOf(2))
   t.match(plain, { expiresAtMs: Infinity, networks: null })
   t.ok(plain?.scopes.read.has('npm'))
-  t.match(snapshot.tenants.get('acme'), { maxConcurrency: 3, routeRateLimits: new Map([['npm', rateLimit]]) })
+  t.match(snapshot.tenants.get('acme'), { maxConcurrency: 3, routeRateLimits: { npm: rateLimit } })
   for (const digest of ['', 'x', 'zz', '\u{1f600}', digestOf(3)])
     t.equal(snapshot.keyByDigest(digest), undefined)
   t.equal(snapshot.keyCount, 2)
@@ -152,7 +145,7 @@ void t.test(
       ],
       [tenant('a', { version: 3 }), tenant('b', { version: 3, state: 'suspended' })],
     )
-    const contradict = (keys: KeyRecord[], tenants: TenantRecord[] = []) => {
+    const contradict = (keys: KeyRecord[], tenants: TenantGrant[] = []) => {
       const next = new SnapshotUpdate(before, false, scopes)
       next.add({ keys, tenants })
       t.equal(next.isContradicted, true)

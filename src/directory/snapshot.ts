@@ -1,8 +1,10 @@
 import type { BlockList } from 'node:net'
 import type { KeyGrant, Snapshot, TenantGrant, TenantState } from '../model/grant.ts'
 import { compileNetworks } from '../model/network.ts'
+import { isSameRate } from '../model/rate-limit.ts'
 import { compileScopes, type ScopeSet } from '../model/scope.ts'
-import type { DirectoryChunk, KeyRecord, TenantRecord } from './directory-source.ts'
+import { isSameSettings } from '../model/tenant-settings.ts'
+import type { DirectoryChunk, KeyRecord } from './directory-source.ts'
 import { type ShardedMap, ShardedMapUpdate } from './sharded-map.ts'
 
 /** A key with the texts that its sets were compiled from: to compare with rows, and to write to disk. */
@@ -79,7 +81,7 @@ export class SnapshotUpdate {
     return new DirectorySnapshot(this.#tenants.finish(), this.#keys.finish())
   }
 
-  #addTenant(record: TenantRecord): void {
+  #addTenant(record: TenantGrant): void {
     const old = this.#base?.tenants.get(record.slug)
     if (old !== undefined && isSameTenant(old, record)) {
       if (this.#isFull) this.#tenants.set(old.slug, old)
@@ -96,15 +98,7 @@ export class SnapshotUpdate {
         return
       }
     }
-    this.#setTenant({
-      slug: record.slug,
-      state,
-      rateLimit: record.rateLimit,
-      routeRateLimits: new Map(Object.entries(record.routeRateLimits)),
-      maxConcurrency: record.maxConcurrency,
-      logPolicy: record.logPolicy,
-      version: record.version,
-    })
+    this.#setTenant(state === record.state ? record : { ...record, state })
   }
 
   #addKey(record: KeyRecord): void {
@@ -164,15 +158,8 @@ function networksOf(text: string): BlockList | null {
   return text === '' ? null : compileNetworks(text.split(' '))
 }
 
-function isSameTenant(old: TenantGrant, record: TenantRecord): boolean {
-  return (
-    old.version === record.version &&
-    old.state === record.state &&
-    old.maxConcurrency === record.maxConcurrency &&
-    old.logPolicy === record.logPolicy &&
-    isSameRate(old.rateLimit, record.rateLimit) &&
-    isSameRates(old.routeRateLimits, record.routeRateLimits)
-  )
+function isSameTenant(a: TenantGrant, b: TenantGrant): boolean {
+  return a.version === b.version && a.state === b.state && isSameSettings(a, b)
 }
 
 function isSameKey(old: LoadedKey, record: KeyRecord): boolean {
@@ -185,17 +172,5 @@ function isSameKey(old: LoadedKey, record: KeyRecord): boolean {
     old.scopeText === record.scopes &&
     old.networkText === record.networks &&
     isSameRate(old.rateLimit, record.rateLimit)
-  )
-}
-
-function isSameRate(a: KeyGrant['rateLimit'], b: KeyGrant['rateLimit']): boolean {
-  return a?.perSecond === b?.perSecond && a?.burst === b?.burst
-}
-
-function isSameRates(old: TenantGrant['routeRateLimits'], record: TenantRecord['routeRateLimits']): boolean {
-  const routes = Object.keys(record)
-  return (
-    routes.length === old.size &&
-    routes.every((route) => old.has(route) && isSameRate(old.get(route) ?? null, record[route] ?? null))
   )
 }

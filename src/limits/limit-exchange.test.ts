@@ -1,31 +1,13 @@
 import t, { type Test } from 'tap'
-import type { KeyGrant, TenantGrant } from '../model/grant.ts'
-import { compileScopes } from '../model/scope.ts'
 import { testRoute } from '../test/gateway.ts'
+import { keyOf, tenantOf } from '../test/grants.ts'
 import { LimitExchange, type LimitMember } from './limit-exchange.ts'
 import type { LimitLoans } from './limit-news.ts'
 import { Limiter } from './limiter.ts'
 
 const BURST = 10
-const TENANT: TenantGrant = {
-  slug: 'acme',
-  state: 'active',
-  rateLimit: { perSecond: 0.001, burst: BURST },
-  routeRateLimits: new Map(),
-  maxConcurrency: null,
-  logPolicy: 'spill',
-  version: 1,
-}
-const KEY: KeyGrant = {
-  id: 'k',
-  tenant: 'acme',
-  scopes: compileScopes(['*:*']),
-  expiresAtMs: Infinity,
-  isRevoked: false,
-  networks: null,
-  rateLimit: null,
-  version: 1,
-}
+const TENANT = tenantOf({ rateLimit: { perSecond: 0.001, burst: BURST } })
+const KEY = keyOf()
 const route = testRoute(1)
 
 /** A limiter of this process as a member; `onGiven` hears of how many requests it is lent. */

@@ -2,34 +2,12 @@ import { array, assert, double, integer, property, record } from 'fast-check'
 import t from 'tap'
 import type { KeyGrant, TenantGrant } from '../model/grant.ts'
 import type { RateLimit } from '../model/route.ts'
-import { compileScopes } from '../model/scope.ts'
 import { testRoute } from '../test/gateway.ts'
+import { keyOf, tenantOf } from '../test/grants.ts'
 import { Limiter } from './limiter.ts'
 
-function tenant(changes: Partial<TenantGrant> = {}): TenantGrant {
-  return {
-    slug: 'acme',
-    state: 'active',
-    rateLimit: null,
-    routeRateLimits: new Map(),
-    maxConcurrency: null,
-    logPolicy: 'spill',
-    version: 1,
-    ...changes,
-  }
-}
-
 function key(rateLimit: RateLimit | null = null): KeyGrant {
-  return {
-    id: 'k',
-    tenant: 'acme',
-    scopes: compileScopes(['*:*']),
-    expiresAtMs: Infinity,
-    isRevoked: false,
-    networks: null,
-    rateLimit,
-    version: 1,
-  }
+  return keyOf({ rateLimit })
 }
 
 const route = testRoute(1)
@@ -58,7 +36,7 @@ void t.test(
           let now = 1000
           for (const gap of gaps) {
             now += gap < 200 ? 0 : gap
-            const refusal = limiter.admit(tenant({ rateLimit }), key(), route, now)
+            const refusal = limiter.admit(tenantOf({ rateLimit }), key(), route, now)
             if (refusal === null) admitted.push(now)
             else if (
               refusal.retryAfterSeconds < 1 ||
@@ -89,7 +67,7 @@ void t.test(
         double({ min: 0, max: 1e9, noNaN: true }),
         (perSecond, burst, start) => {
           const limiter = new Limiter({ idleBucketMs: 60_000 })
-          const who = tenant({ rateLimit: { perSecond, burst } })
+          const who = tenantOf({ rateLimit: { perSecond, burst } })
           for (let i = 0; i < burst; i++) if (!tries(limiter, who, key(), start)) return false
           if (tries(limiter, who, key(), start)) return false
           const full = start + (burst * 1000) / perSecond + 1
@@ -106,7 +84,7 @@ void t.test(
 
 void t.test('what one rule refuses is charged to no other', async (t) => {
   const limiter = new Limiter({ idleBucketMs: 60_000 })
-  const who = tenant({ rateLimit: { perSecond: 0.001, burst: 2 } })
+  const who = tenantOf({ rateLimit: { perSecond: 0.001, burst: 2 } })
   const narrow = key({ perSecond: 0.001, burst: 1 })
   t.ok(tries(limiter, who, narrow, 0))
   for (let i = 0; i < 10; i++) t.equal(limiter.admit(who, narrow, route, 0)?.policy, 'key_rate')
@@ -124,32 +102,32 @@ void t.test('what one rule refuses is charged to no other', async (t) => {
 void t.test('the rate of a route counts each tenant apart, and a tenant may have its own', async (t) => {
   const limiter = new Limiter({ idleBucketMs: 60_000 })
   const limited = testRoute(1, { rateLimit: { perSecond: 0.001, burst: 1 } })
-  t.ok(tries(limiter, tenant(), key(), 0, limited))
-  t.equal(limiter.admit(tenant(), key(), limited, 0)?.policy, 'route_rate')
-  t.ok(tries(limiter, tenant({ slug: 'other' }), key(), 0, limited))
-  const favoured = tenant({ slug: 'third', routeRateLimits: new Map([['r', { perSecond: 1, burst: 5 }]]) })
+  t.ok(tries(limiter, tenantOf(), key(), 0, limited))
+  t.equal(limiter.admit(tenantOf(), key(), limited, 0)?.policy, 'route_rate')
+  t.ok(tries(limiter, tenantOf({ slug: 'other' }), key(), 0, limited))
+  const favoured = tenantOf({ slug: 'third', routeRateLimits: { r: { perSecond: 1, burst: 5 } } })
   for (let i = 0; i < 5; i++) t.ok(tries(limiter, favoured, key(), 0, limited))
   t.notOk(tries(limiter, favoured, key(), 0, limited))
 })
 
 void t.test('a changed limit acts on the next request, up and down', async (t) => {
   const limiter = new Limiter({ idleBucketMs: 60_000 })
-  const slow = tenant({ rateLimit: { perSecond: 0.001, burst: 1 } })
+  const slow = tenantOf({ rateLimit: { perSecond: 0.001, burst: 1 } })
   t.ok(tries(limiter, slow, key(), 0))
   t.notOk(tries(limiter, slow, key(), 0))
   t.ok(
-    tries(limiter, tenant({ rateLimit: { perSecond: 1000, burst: 5000 } }), key(), 2000),
+    tries(limiter, tenantOf({ rateLimit: { perSecond: 1000, burst: 5000 } }), key(), 2000),
     'a raised limit does not wait for the old one',
   )
-  t.ok(tries(limiter, tenant({ rateLimit: null }), key(), 2000))
-  const fast = tenant({ slug: 'b', rateLimit: { perSecond: 1000, burst: 100 } })
+  t.ok(tries(limiter, tenantOf({ rateLimit: null }), key(), 2000))
+  const fast = tenantOf({ slug: 'b', rateLimit: { perSecond: 1000, burst: 100 } })
   for (let i = 0; i < 100; i++) t.ok(tries(limiter, fast, key(), 0))
-  t.notOk(tries(limiter, tenant({ slug: 'b', rateLimit: { perSecond: 1, burst: 1 } }), key(), 0))
+  t.notOk(tries(limiter, tenantOf({ slug: 'b', rateLimit: { perSecond: 1, burst: 1 } }), key(), 0))
 })
 
 void t.test('concurrency is counted, refused and given back', async (t) => {
   const limiter = new Limiter({ idleBucketMs: 60_000 })
-  const who = tenant({ maxConcurrency: 2 })
+  const who = tenantOf({ maxConcurrency: 2 })
   t.equal(limiter.admit(who, key(), route, 0), null)
   t.equal(limiter.admit(who, key(), route, 0), null)
   t.match(limiter.admit(who, key(), route, 0), {
@@ -170,11 +148,11 @@ void t.test('concurrency is counted, refused and given back', async (t) => {
 void t.test('idle buckets are evicted, those in use are not, and an eviction forgives nothing', async (t) => {
   const limiter = new Limiter({ idleBucketMs: 1000 })
   const rateLimit = { perSecond: 0.1, burst: 1 }
-  for (let i = 0; i < 1000; i++) tries(limiter, tenant({ slug: `t${i}`, rateLimit }), key(), 0)
+  for (let i = 0; i < 1000; i++) tries(limiter, tenantOf({ slug: `t${i}`, rateLimit }), key(), 0)
   t.equal(limiter.stats.buckets, 1000)
   limiter.evictIdle(10_500)
   t.equal(limiter.stats.buckets, 1000, 'full again, but not for long enough')
-  t.notOk(tries(limiter, tenant({ slug: 't1', rateLimit }), key(), 9900))
+  t.notOk(tries(limiter, tenantOf({ slug: 't1', rateLimit }), key(), 9900))
   limiter.evictIdle(11_001)
   t.equal(limiter.stats.buckets, 0)
 })

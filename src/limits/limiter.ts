@@ -1,5 +1,6 @@
 import { gcraRemaining, gcraTake, gcraWaitMs, type GcraBucket } from '../lib/gcra.ts'
 import type { KeyGrant, TenantGrant } from '../model/grant.ts'
+import { rateForRoute } from '../model/tenant-settings.ts'
 import type { RateLimit, Route } from '../model/route.ts'
 import type { LimitPolicy, LimitsStats } from '../model/stats.ts'
 import { AuthFailures, type FailureLimit } from './auth-failures.ts'
@@ -130,7 +131,7 @@ export class Limiter {
         isLast,
       )
     }
-    const routeLimit = tenant.routeRateLimits.get(route.name) ?? route.rateLimit
+    const routeLimit = rateForRoute(tenant.routeRateLimits, route.name) ?? route.rateLimit
     const ofTenant =
       tenant.rateLimit &&
       (use.bucket = this.#bucketFor(use.bucket, 't', tenant.slug, tenant.rateLimit, nowMs))

@@ -1,33 +1,16 @@
 import { array, assert, boolean, double, integer, nat, property, record } from 'fast-check'
 import t from 'tap'
-import type { KeyGrant, TenantGrant } from '../model/grant.ts'
-import { compileScopes } from '../model/scope.ts'
+import type { TenantGrant } from '../model/grant.ts'
 import { testRoute } from '../test/gateway.ts'
 import { FakeClock } from '../test/clock.ts'
+import { keyOf, tenantOf } from '../test/grants.ts'
 import { LimitHub } from './limit-hub.ts'
 import { ADVANCE_MS, firstShare, LIMIT_NEWS_INTERVAL_MS, type LimitNews } from './limit-news.ts'
 import { LimitPeer } from './limit-peer.ts'
 import { Limiter } from './limiter.ts'
 
-const ACME: TenantGrant = {
-  slug: 'acme',
-  state: 'active',
-  rateLimit: null,
-  routeRateLimits: new Map(),
-  maxConcurrency: null,
-  logPolicy: 'spill',
-  version: 1,
-}
-const KEY: KeyGrant = {
-  id: 'k',
-  tenant: 'acme',
-  scopes: compileScopes(['*:*']),
-  expiresAtMs: Infinity,
-  isRevoked: false,
-  networks: null,
-  rateLimit: null,
-  version: 1,
-}
+const ACME = tenantOf()
+const KEY = keyOf()
 const route = testRoute(1)
 
 /** Workers and their primary on a clock that the test turns. A message between two processes takes `latencyMs`, in order. */

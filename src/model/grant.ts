@@ -1,23 +1,29 @@
 import type { BlockList } from 'node:net'
-import type { LogPolicy } from './log-policy.ts'
 import type { RateLimit } from './route.ts'
 import type { ScopeSet } from './scope.ts'
+import { INITIAL_SETTINGS, type TenantSettings } from './tenant-settings.ts'
 
 /** `deleted` is terminal; `suspended` and `active` may alternate. */
 export type TenantState = 'active' | 'suspended' | 'deleted'
 
-/** A tenant as the data plane knows it. Immutable: a change replaces the whole record. */
-export interface TenantGrant {
+/**
+ * A tenant as the data plane knows it: what its source reads, what the snapshot holds, and what is kept on disk. Immutable: a change
+ * replaces the whole record.
+ */
+export interface TenantGrant extends TenantSettings {
   readonly slug: string
   readonly state: TenantState
-  readonly rateLimit: RateLimit | null
-  /** Rates for single routes, by route name; they replace the route's own. */
-  readonly routeRateLimits: ReadonlyMap<string, RateLimit>
-  /** Requests in flight at once, or null for no limit. */
-  readonly maxConcurrency: number | null
-  readonly logPolicy: LogPolicy
   /** Grows with each change of the row. */
   readonly version: number
+}
+
+const NO_TENANT: TenantGrant = { slug: '', state: 'active', ...INITIAL_SETTINGS, version: 0 }
+
+/** A tenant with these settings, and the initial ones in place of others. All have one hidden shape, wherever they come from. */
+export function tenantGrant(
+  known: Pick<TenantGrant, 'slug' | 'state' | 'version'> & Partial<TenantSettings>,
+): TenantGrant {
+  return { ...NO_TENANT, ...known }
 }
 
 /** A key as the data plane knows it, revoked and expired ones included, so that each refusal has its own reason. */

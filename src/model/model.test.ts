@@ -8,6 +8,15 @@ import { compileNetworks, isInNetworks, networkProblem, plainAddress } from './n
 import { OUTCOMES, OUTCOME_NAMES, statusOf } from './outcome.ts'
 import { compileScopes, permits, scopeProblem } from './scope.ts'
 import { slugProblem } from './slug.ts'
+import {
+  changedSettings,
+  INITIAL_SETTINGS,
+  isSameSettings,
+  rateForRoute,
+  settingsOfRow,
+  settingsToRow,
+  type TenantChanges,
+} from './tenant-settings.ts'
 
 void t.test('a minted key is well formed, and not with any character changed', async (t) => {
   const { id, text, digest } = mintKey()
@@ -178,3 +187,36 @@ void t.test('R19: what a database URL says is honoured, or refused by name', asy
     tls: 'disable',
   })
 })
+
+void t.test('a setting of a tenant survives its columns, and its change is seen', async (t) => {
+  const rate = { perSecond: 0.1, burst: 3 }
+  const changes: TenantChanges[] = [
+    { rateLimit: rate },
+    { routeRateLimits: { constructor: rate } },
+    { maxConcurrency: 4 },
+    { logPolicy: 'strict' },
+  ]
+  t.same(settingsOfRow(settingsToRow(INITIAL_SETTINGS)), INITIAL_SETTINGS)
+  for (const change of changes) {
+    const after = changedSettings(INITIAL_SETTINGS, change)
+    t.match(after, change)
+    t.notOk(isSameSettings(INITIAL_SETTINGS, after))
+    t.ok(isSameSettings(after, structuredClone(after)))
+    t.same(settingsOfRow(structuredClone(settingsToRow(after))), after)
+    t.same(changedSettings(after, {}), after, 'what is not named stays')
+  }
+  const routed = changedSettings(INITIAL_SETTINGS, { routeRateLimits: { npm: rate, pypi: rate } })
+  const fewer = changedSettings(routed, { routeRateLimits: { npm: null } })
+  t.same(fewer.routeRateLimits, { pypi: rate })
+  t.notOk(isSameSettings(routed, fewer))
+  t.notOk(isSameSettings(fewer, routed))
+})
+
+void t.test(
+  'a route named like a property of every object has no rate unless it was given one',
+  async (t) => {
+    const rate = { perSecond: 1, burst: 1 }
+    t.equal(rateForRoute({}, 'constructor'), undefined)
+    t.equal(rateForRoute({ constructor: rate }, 'constructor'), rate)
+  },
+)

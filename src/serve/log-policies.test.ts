@@ -9,6 +9,7 @@ import type { EntrySink } from '../model/access-entry.ts'
 import { mintKey } from '../model/api-key.ts'
 import { LOG_POLICIES, type LogPolicy } from '../model/log-policy.ts'
 import { startGateway, testRoute } from '../test/gateway.ts'
+import { tenantOf } from '../test/grants.ts'
 import { projectFolder } from '../version.ts'
 import { readinessOf } from './data-plane/readiness.ts'
 import {
@@ -114,13 +115,6 @@ t.test('docs/log-policies.md says what happens in each state of Postgres and the
 })
 
 function strictSnapshot() {
-  const strict = {
-    slug: 'strict',
-    state: 'active',
-    rateLimit: null,
-    maxConcurrency: null,
-    version: 1,
-  } as const
-  const tenant = { ...strict, routeRateLimits: new Map(), logPolicy: 'strict' } as const
+  const tenant = tenantOf({ slug: 'strict', logPolicy: 'strict' })
   return { keyCount: 0, tenants: new Map([['strict', tenant]]), keyByDigest: () => undefined }
 }

@@ -18,6 +18,7 @@ import { ProxyListener, type ListenerOptions } from '../listener/listener.ts'
 import type { HeadBounds } from '../http/request-head.ts'
 import { RouteTable } from '../proxy/routing/route-table.ts'
 import { ProxyCounters } from '../proxy/stats.ts'
+import { keyOf, tenantOf } from './grants.ts'
 import { RawUpstream, dial, until, type Wire } from './wire.ts'
 
 /** What an entry must say; fields that are absent do not matter. */
@@ -38,16 +39,7 @@ export class TestDirectory implements Directory {
   }
 
   tenant(slug: string, changes: Partial<TenantGrant> = {}): void {
-    this.tenants.set(slug, {
-      slug,
-      state: 'active',
-      rateLimit: null,
-      routeRateLimits: new Map(),
-      maxConcurrency: null,
-      logPolicy: 'spill',
-      version: 1,
-      ...changes,
-    })
+    this.tenants.set(slug, tenantOf({ slug, ...changes }))
     this.replace()
   }
 
@@ -57,17 +49,9 @@ export class TestDirectory implements Directory {
     changes: Partial<KeyGrant> & { scopeList?: string[]; networkList?: string[] } = {},
   ): void {
     const { scopeList = ['*:*'], networkList = [], ...rest } = changes
-    this.keys.set(minted.digest, {
-      id: minted.id,
-      tenant: 'acme',
-      scopes: compileScopes(scopeList),
-      expiresAtMs: Infinity,
-      isRevoked: false,
-      networks: compileNetworks(networkList),
-      rateLimit: null,
-      version: 1,
-      ...rest,
-    })
+    const scopes = compileScopes(scopeList)
+    const networks = compileNetworks(networkList)
+    this.keys.set(minted.digest, keyOf({ id: minted.id, scopes, networks, ...rest }))
     this.replace()
   }
 

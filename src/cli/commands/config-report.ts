@@ -4,7 +4,7 @@ import { routeKeys } from '../../config/route-keys.ts'
 import type { Route } from '../../model/route.ts'
 import { valueText } from '../configuration.ts'
 import type { OutputRow, RowShape } from '../output/listing.ts'
-import { rateText } from '../problems.ts'
+import { rateText } from '../../model/rate-limit.ts'
 
 /** What stands in place of a secret that is set. */
 export const MASK = '********'

@@ -18,7 +18,8 @@ import type { ExitCode, Io } from '../output/io.ts'
 import { KEY_SHAPE } from './key-shape.ts'
 import { noTenant, routeProblem } from '../known-names.ts'
 import { writeOut } from '../output/output.ts'
-import { Problems, RATE_FORM } from '../problems.ts'
+import { RATE_FORM } from '../../model/rate-limit.ts'
+import { Problems } from '../problems.ts'
 import { safeJson } from '../output/text.ts'
 
 export interface MintFlags {

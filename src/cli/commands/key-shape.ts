@@ -1,6 +1,6 @@
+import { rateText } from '../../model/rate-limit.ts'
 import type { ApiKey } from '../../store/directory/keys.ts'
 import type { RowShape } from '../output/listing.ts'
-import { rateText } from '../problems.ts'
 
 /** How keys are printed. There is nothing secret in it: the key itself is stored nowhere. */
 export const KEY_SHAPE: RowShape<ApiKey> = {

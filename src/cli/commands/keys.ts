@@ -12,7 +12,8 @@ import { KEY_SHAPE } from './key-shape.ts'
 import { requireTenant } from '../known-names.ts'
 import { printListing } from '../output/listing.ts'
 import { writeOut } from '../output/output.ts'
-import { Problems, RATE_FORM } from '../problems.ts'
+import { RATE_FORM } from '../../model/rate-limit.ts'
+import { Problems } from '../problems.ts'
 import { safeJson } from '../output/text.ts'
 
 interface KeyFlags extends FormatFlags {

@@ -1,9 +1,9 @@
 import { createInterface } from 'node:readline/promises'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import type { TenantState } from '../../model/grant.ts'
 import { StoreError } from '../../store/errors.ts'
 import type { Sql } from '../../store/sql.ts'
-import { DEFAULT_LOG_POLICY, LOG_POLICIES, type LogPolicy } from '../../model/log-policy.ts'
+import { SETTING_ROWS, type TenantChanges } from '../../model/tenant-settings.ts'
 import {
   createTenant,
   getTenant,
@@ -11,7 +11,6 @@ import {
   setTenantState,
   updateTenant,
   type Tenant,
-  type TenantSettings,
 } from '../../store/directory/tenants.ts'
 import { awaitFollowers, DEFAULT_WAIT } from '../await-followers.ts'
 import type { Cli } from '../cli.ts'
@@ -23,19 +22,13 @@ import type { ExitCode, Io } from '../output/io.ts'
 import { noTenant, routeProblem } from '../known-names.ts'
 import { openListing, printListing } from '../output/listing.ts'
 import { writeOut } from '../output/output.ts'
-import { Problems, RATE_FORM } from '../problems.ts'
+import { Problems } from '../problems.ts'
 import { TENANT_SHAPE } from './tenant-shape.ts'
 import { safeJson } from '../output/text.ts'
 
-interface SettingFlags {
-  readonly rate?: string
-  readonly routeRate?: readonly string[]
-  readonly concurrency?: string
-  readonly logPolicy?: string
+/** The flags of the settings are in SETTING_FLAGS. */
+interface TenantFlags extends FormatFlags, Readonly<Record<string, unknown>> {
   readonly ifVersion?: string
-}
-
-interface TenantFlags extends SettingFlags, FormatFlags {
   readonly all?: boolean
   readonly yes?: boolean
   readonly wait?: boolean
@@ -45,7 +38,15 @@ interface TenantFlags extends SettingFlags, FormatFlags {
 type Action = (io: Io, slug: string, flags: TenantFlags) => Promise<ExitCode>
 
 const PAGE = 500
-const MAX_CONCURRENCY = 1_000_000
+
+const SETTING_FLAGS = SETTING_ROWS.map(([name, setting]) => {
+  const option = new Option(setting.flag, setting.help)
+  if (setting.isRepeatable) option.argParser(collect)
+  return { name, setting, option, attribute: option.attributeName(), label: option.long ?? '' }
+})
+
+const FLAG_NAMES = SETTING_FLAGS.map(({ label }) => label)
+const SETTING_FLAG_NAMES = `${FLAG_NAMES.slice(0, -1).join(', ')} or ${FLAG_NAMES.at(-1) ?? ''}`
 
 /** Adds `waybill tenants …`. */
 export function addTenantCommands(program: Command, cli: Cli): void {
@@ -84,39 +85,28 @@ function addWaitFlags(command: Command): void {
 }
 
 function addSettingFlags(command: Command): Command {
+  for (const { option } of SETTING_FLAGS) command.addOption(option)
   return command
-    .option('--rate <rate>', `requests per second over all routes: ${RATE_FORM}`)
-    .option('--route-rate <route=rate>', 'the same for one route, in place of its own; repeatable', collect)
-    .option('--concurrency <n>', 'requests in flight at once, or none')
-    .option('--log-policy <policy>', `when the access log has no room: ${LOG_POLICIES.join(', ')}`)
 }
 
 /** Reads the flags of `create` and `set`; only what was given is in the result. */
-export function readTenantSettings(flags: SettingFlags, problems: Problems): TenantSettings {
-  return {
-    ...(flags.rate === undefined ? {} : { rateLimit: problems.rate('--rate', flags.rate) }),
-    ...(flags.routeRate === undefined
-      ? {}
-      : { routeRateLimits: problems.routeRates('--route-rate', flags.routeRate) }),
-    ...(flags.concurrency === undefined
-      ? {}
-      : { maxConcurrency: problems.integerOrNone('--concurrency', flags.concurrency, 1, MAX_CONCURRENCY) }),
-    ...(flags.logPolicy === undefined ? {} : { logPolicy: readLogPolicy(flags.logPolicy, problems) }),
+function readTenantChanges(flags: TenantFlags, problems: Problems): TenantChanges {
+  const changes: Record<string, unknown> = {}
+  for (const { name, setting, attribute, label } of SETTING_FLAGS) {
+    const given = flags[attribute] as string | readonly string[] | undefined
+    if (given !== undefined) changes[name] = setting.parse([given].flat(), label, problems)
   }
-}
-
-function readLogPolicy(text: string, problems: Problems): LogPolicy {
-  return problems.choice('--log-policy', text, LOG_POLICIES) ?? DEFAULT_LOG_POLICY
+  return changes
 }
 
 async function create(io: Io, slug: string, flags: TenantFlags): Promise<ExitCode> {
   const problems = new Problems()
   problems.slug('tenant', slug)
-  const settings = readTenantSettings(flags, problems)
+  const changes = readTenantChanges(flags, problems)
   problems.throwIfAny()
   return await withDatabase(io, flags, 'control', async (database) => {
-    await warnOfRoutes(io, database, settings)
-    return await printTenant(io, flags, await createTenant(database.sql, slug, settings))
+    await warnOfRoutes(io, database, changes)
+    return await printTenant(io, flags, await createTenant(database.sql, slug, changes))
   })
 }
 
@@ -154,26 +144,26 @@ async function show(io: Io, slug: string, flags: TenantFlags): Promise<ExitCode>
 async function set(io: Io, slug: string, flags: TenantFlags): Promise<ExitCode> {
   const problems = new Problems()
   problems.slug('tenant', slug)
-  const settings = readTenantSettings(flags, problems)
+  const changes = readTenantChanges(flags, problems)
   const ifVersion =
     flags.ifVersion === undefined
       ? null
       : problems.integer('--if-version', flags.ifVersion, 1, Number.MAX_SAFE_INTEGER)
-  if (Object.keys(settings).length === 0) {
-    problems.add('nothing to set: give --rate, --route-rate, --concurrency or --log-policy')
+  if (Object.keys(changes).length === 0) {
+    problems.add(`nothing to set: give ${SETTING_FLAG_NAMES}`)
   }
   problems.throwIfAny()
   return await withDatabase(io, flags, 'control', async (database) => {
     const { sql } = database
-    await warnOfRoutes(io, database, settings)
-    const tenant = await updateTenant(sql, slug, settings, ifVersion).catch(hintAt(sql, slug))
+    await warnOfRoutes(io, database, changes)
+    const tenant = await updateTenant(sql, slug, changes, ifVersion).catch(hintAt(sql, slug))
     return await printTenant(io, flags, tenant)
   })
 }
 
 /** Another gateway may have such a route: it is said, not refused. A limit that is removed may be of a route that has gone. */
-async function warnOfRoutes(io: Io, { sql, config }: OpenDatabase, settings: TenantSettings): Promise<void> {
-  for (const [route, rate] of Object.entries(settings.routeRateLimits ?? {})) {
+async function warnOfRoutes(io: Io, { sql, config }: OpenDatabase, changes: TenantChanges): Promise<void> {
+  for (const [route, rate] of Object.entries(changes.routeRateLimits ?? {})) {
     const problem = rate === null ? null : await routeProblem(sql, config, route)
     if (problem !== null) io.stderr.write(`warning: --route-rate: ${problem.text}\n`)
   }

@@ -1,15 +1,12 @@
 import t from 'tap'
 import type { Snapshot, TenantGrant } from '../../model/grant.ts'
 import type { LogPolicy } from '../../model/log-policy.ts'
+import { tenantOf } from '../../test/grants.ts'
 import { restingStats } from '../../test/metric-sources.ts'
 import { logWarningsOf, readinessOf, type ReadinessFacts } from './readiness.ts'
 
 function snapshotOf(...tenants: (Pick<TenantGrant, 'logPolicy'> & Partial<TenantGrant>)[]): Snapshot {
-  const grants = tenants.map((tenant, i): [string, TenantGrant] => {
-    const slug = `t${i}`
-    const usual = { slug, state: 'active', rateLimit: null, maxConcurrency: null, version: 1 } as const
-    return [slug, { ...usual, routeRateLimits: new Map(), ...tenant }]
-  })
+  const grants = tenants.map((tenant, i) => [`t${i}`, tenantOf({ slug: `t${i}`, ...tenant })] as const)
   return { keyCount: 0, tenants: new Map(grants), keyByDigest: () => undefined }
 }
 

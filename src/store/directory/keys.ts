@@ -1,7 +1,8 @@
+import { rateOf } from '../../model/rate-limit.ts'
 import type { RateLimit } from '../../model/route.ts'
 import { StoreError } from '../errors.ts'
 import { type Sql, sqlStateOf, type TransactionSql } from '../sql.ts'
-import { isTenantDeleted, tenantDeleted, toRateLimit } from './tenants.ts'
+import { isTenantDeleted, tenantDeleted } from './tenants.ts'
 
 /** A key as the control plane shows it; its text exists nowhere. */
 export interface ApiKey {
@@ -221,7 +222,7 @@ function toKey(row: KeyRow): ApiKey {
     name: row.name,
     scopes: row.scopes,
     allowNetworks: row.allow_networks,
-    rateLimit: toRateLimit(row),
+    rateLimit: rateOf(row.rate_per_second, row.rate_burst),
     expiresAt: row.expires_at,
     revokedAt: row.revoked_at,
     rotatedTo: row.rotated_to,

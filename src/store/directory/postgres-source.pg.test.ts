@@ -97,7 +97,7 @@ void t.test('the snapshot has what the tables have', async (t) => {
   t.match(refresher.snapshot?.tenants.get('acme'), {
     state: 'active',
     rateLimit: { perSecond: 2, burst: 4 },
-    routeRateLimits: new Map([['npm', { perSecond: 1, burst: 1 }]]),
+    routeRateLimits: { npm: { perSecond: 1, burst: 1 } },
   })
 })
 

@@ -4,18 +4,16 @@ import type {
   DirectoryPosition,
   DirectorySource,
   KeyRecord,
-  TenantRecord,
 } from '../../directory/directory-source.ts'
 import type { DatabaseTarget } from '../../model/database-target.ts'
 import { DatabaseClock } from '../../lib/time/database-clock.ts'
-import type { TenantState } from '../../model/grant.ts'
-import { DEFAULT_LOG_POLICY, type LogPolicy } from '../../model/log-policy.ts'
-import type { RateLimit } from '../../model/route.ts'
+import { type TenantGrant, tenantGrant, type TenantState } from '../../model/grant.ts'
+import { rateOf } from '../../model/rate-limit.ts'
+import { SETTING_COLUMNS, settingsOfRow } from '../../model/tenant-settings.ts'
 import { confirmFollower, removeFollower, type Follower } from './followers.ts'
 import { readOrigin } from './origin.ts'
 import { touchKeys } from './keys.ts'
 import { closeSql, openControl, type Sql, sqlStateOf } from '../sql.ts'
-import { toRateLimit } from './tenants.ts'
 
 const CHANNEL = 'waybill_directory'
 
@@ -37,9 +35,8 @@ interface DirectoryRow {
   expires_at_ms: number | null
   rate_per_second: number | null
   rate_burst: number | null
-  max_concurrency: number | null
-  log_policy: LogPolicy | null
-  routes: Record<string, RateLimit> | null
+  /** Of a tenant, by column. */
+  settings: Readonly<Record<string, unknown>> | null
 }
 
 /**
@@ -112,7 +109,7 @@ class PostgresDirectoryConnection implements DirectoryConnection {
         if (first?.expires_at_ms !== null && first !== undefined)
           this.#clock.observe(first.expires_at_ms, askedTick, this.#clock.tick())
         onChunk({
-          tenants: rows.filter((row) => row.type === 'tenant').map(toTenantRecord),
+          tenants: rows.filter((row) => row.type === 'tenant').map(toTenant),
           keys: rows.filter((row) => row.type === 'key').map(toKeyRecord),
         })
       } catch (error) {
@@ -129,6 +126,8 @@ class PostgresDirectoryConnection implements DirectoryConnection {
     await closeSql(this.#sql, 0)
   }
 }
+
+const SETTINGS = `jsonb_build_object(${SETTING_COLUMNS.map((column) => `'${column}', t.${column}`).join(', ')})`
 
 /**
  * Every row that may have changed since the cursor, and the next cursor. A transaction that was running when the cursor was taken
@@ -148,32 +147,27 @@ function selectDirectory(sql: Sql, since: string | null) {
     SELECT 'moment' AS type, pg_snapshot_xmin(pg_current_snapshot())::text AS id, 0::bigint AS version, '' AS tenant,
       '' AS digest, 'active' AS state, pg_current_snapshot()::text AS scopes, '' AS networks,
       extract(epoch FROM clock_timestamp())::float8 * 1000 AS expires_at_ms, -- the database's time
-      NULL::float8 AS rate_per_second, NULL::int AS rate_burst, NULL::int AS max_concurrency, NULL::text AS log_policy,
-      NULL::jsonb AS routes
+      NULL::float8 AS rate_per_second, NULL::int AS rate_burst, NULL::jsonb AS settings
     UNION ALL
-    SELECT 'tenant', t.slug, t.version, '', '', t.state, '', '', NULL, t.rate_per_second, t.rate_burst,
-      t.max_concurrency, t.log_policy, t.route_rate_limits
+    SELECT 'tenant', t.slug, t.version, '', '', t.state, '', '', NULL, NULL, NULL, ${sql.unsafe(SETTINGS)}
     FROM tenants t
     WHERE (t.state <> 'deleted' OR t.updated_at > now() - interval '90 days') ${changed('t')}
     UNION ALL
     SELECT 'key', k.id, k.version, k.tenant, k.digest, CASE WHEN k.revoked_at IS NULL THEN 'active' ELSE 'revoked' END,
       array_to_string(k.scopes, ' '), array_to_string(k.allow_networks, ' '),
-      extract(epoch FROM k.expires_at)::float8 * 1000, k.rate_per_second, k.rate_burst, NULL, NULL, NULL
+      extract(epoch FROM k.expires_at)::float8 * 1000, k.rate_per_second, k.rate_burst, NULL
     FROM api_keys k
     WHERE (k.revoked_at IS NULL OR k.revoked_at > now() - interval '90 days')
       AND (k.expires_at IS NULL OR k.expires_at > now() - interval '90 days') ${changed('k')}`
 }
 
-function toTenantRecord(row: DirectoryRow): TenantRecord {
-  return {
-    slug: row.id,
-    state: row.state === 'revoked' ? 'deleted' : row.state,
-    rateLimit: toRateLimit(row),
-    routeRateLimits: row.routes ?? {},
-    maxConcurrency: row.max_concurrency,
-    logPolicy: row.log_policy ?? DEFAULT_LOG_POLICY,
-    version: row.version,
-  }
+function toTenant({ id, state, version, settings }: DirectoryRow): TenantGrant {
+  return tenantGrant({
+    slug: id,
+    state: state === 'revoked' ? 'deleted' : state,
+    version,
+    ...settingsOfRow(settings ?? {}),
+  })
 }
 
 function toKeyRecord(row: DirectoryRow): KeyRecord {
@@ -183,7 +177,7 @@ function toKeyRecord(row: DirectoryRow): KeyRecord {
     tenant: row.tenant,
     scopes: row.scopes,
     networks: row.networks,
-    rateLimit: toRateLimit(row),
+    rateLimit: rateOf(row.rate_per_second, row.rate_burst),
     expiresAtMs: row.expires_at_ms,
     isRevoked: row.state === 'revoked',
     version: row.version,

@@ -1,53 +1,35 @@
-import type { TenantState } from '../../model/grant.ts'
-import { DEFAULT_LOG_POLICY, type LogPolicy } from '../../model/log-policy.ts'
-import type { RateLimit } from '../../model/route.ts'
+import { type TenantGrant, tenantGrant, type TenantState } from '../../model/grant.ts'
+import {
+  changedSettings,
+  INITIAL_SETTINGS,
+  settingsOfRow,
+  settingsToRow,
+  type TenantChanges,
+  type TenantSettings,
+} from '../../model/tenant-settings.ts'
 import { StoreError } from '../errors.ts'
 import { type Sql, sqlStateOf, type TransactionSql } from '../sql.ts'
 
 /** A tenant as the control plane shows it. */
-export interface Tenant {
-  readonly slug: string
-  readonly state: TenantState
-  readonly rateLimit: RateLimit | null
-  readonly routeRateLimits: Readonly<Record<string, RateLimit>>
-  /** Requests in flight at once; null for no limit. */
-  readonly maxConcurrency: number | null
-  readonly logPolicy: LogPolicy
-  /** Grows by one with each change. */
-  readonly version: number
+export interface Tenant extends TenantGrant {
   readonly createdAt: Date
   readonly updatedAt: Date
 }
 
-/** What can be set on a tenant: undefined leaves a setting, null removes it; `routeRateLimits` is merged route by route. */
-export interface TenantSettings {
-  readonly rateLimit?: RateLimit | null
-  readonly routeRateLimits?: Readonly<Record<string, RateLimit | null>>
-  readonly maxConcurrency?: number | null
-  readonly logPolicy?: LogPolicy
-}
-
-interface TenantRow {
-  slug: string
-  state: TenantState
-  rate_per_second: number | null
-  rate_burst: number | null
-  route_rate_limits: Record<string, RateLimit>
-  max_concurrency: number | null
-  log_policy: LogPolicy
-  version: number
-  created_at: Date
-  updated_at: Date
+/** A row of `tenants`; the columns of the settings stand in SETTING_COLUMNS. */
+interface TenantRow extends Readonly<Record<string, unknown>> {
+  readonly slug: string
+  readonly state: TenantState
+  readonly version: number
+  readonly created_at: Date
+  readonly updated_at: Date
 }
 
 /** Creates an active tenant. Rejects with StoreError `tenant_exists`, for a deleted one too: slugs are not used twice. */
-export async function createTenant(sql: Sql, slug: string, settings: TenantSettings): Promise<Tenant> {
-  const routes = mergeRoutes({}, settings.routeRateLimits)
+export async function createTenant(sql: Sql, slug: string, changes: TenantChanges): Promise<Tenant> {
+  const settings = changedSettings(INITIAL_SETTINGS, changes)
   const rows = await sql<TenantRow[]>`
-    INSERT INTO tenants (slug, rate_per_second, rate_burst, route_rate_limits, max_concurrency, log_policy)
-    VALUES (${slug}, ${settings.rateLimit?.perSecond ?? null}, ${settings.rateLimit?.burst ?? null},
-            ${sql.json(routes)}, ${settings.maxConcurrency ?? null},
-            ${settings.logPolicy ?? DEFAULT_LOG_POLICY})
+    INSERT INTO tenants ${sql({ slug, ...settingColumns(sql, settings) })}
     ON CONFLICT (slug) DO NOTHING
     RETURNING *`
   const [row] = rows
@@ -82,7 +64,7 @@ export async function getTenant(sql: Sql, slug: string): Promise<Tenant | null> 
 export async function updateTenant(
   sql: Sql,
   slug: string,
-  settings: TenantSettings,
+  changes: TenantChanges,
   ifVersion: number | null,
 ): Promise<Tenant> {
   return await sql.begin(async (tx) => {
@@ -91,15 +73,9 @@ export async function updateTenant(
     if (ifVersion !== null && ifVersion !== tenant.version) {
       throw new StoreError('stale_version', `tenant ${slug} has been changed meanwhile: read it again`)
     }
-    const rate = settings.rateLimit === undefined ? tenant.rateLimit : settings.rateLimit
-    const concurrency =
-      settings.maxConcurrency === undefined ? tenant.maxConcurrency : settings.maxConcurrency
-    const routes = mergeRoutes(tenant.routeRateLimits, settings.routeRateLimits)
+    const settings = changedSettings(tenant, changes)
     const rows = await tx<TenantRow[]>`
-      UPDATE tenants SET rate_per_second = ${rate?.perSecond ?? null}, rate_burst = ${rate?.burst ?? null},
-        route_rate_limits = ${tx.json(routes)}, max_concurrency = ${concurrency},
-        log_policy = ${settings.logPolicy ?? tenant.logPolicy}
-      WHERE slug = ${slug} RETURNING *`
+      UPDATE tenants SET ${tx(settingColumns(tx, settings))} WHERE slug = ${slug} RETURNING *`
     return toTenant(only(rows))
   })
 }
@@ -138,39 +114,18 @@ async function lockTenant(tx: TransactionSql, slug: string): Promise<Tenant> {
   return toTenant(row)
 }
 
-function mergeRoutes(
-  old: Readonly<Record<string, RateLimit>>,
-  changes: Readonly<Record<string, RateLimit | null>> = {},
-): Record<string, { perSecond: number; burst: number }> {
-  const merged = new Map<string, RateLimit | null>([...Object.entries(old), ...Object.entries(changes)])
-  const limits: Record<string, { perSecond: number; burst: number }> = {}
-  for (const [route, limit] of merged) {
-    if (limit !== null) limits[route] = { perSecond: limit.perSecond, burst: limit.burst }
-  }
-  return limits
+/** The settings as columns, for the driver. */
+function settingColumns(sql: Sql | TransactionSql, settings: TenantSettings) {
+  const columns = Object.entries(settingsToRow(settings)).map(([name, value]) => [
+    name,
+    typeof value === 'object' && value !== null ? sql.json(value as Readonly<Record<string, never>>) : value,
+  ])
+  return Object.fromEntries(columns) as Readonly<Record<string, string>>
 }
 
 function toTenant(row: TenantRow): Tenant {
-  return {
-    slug: row.slug,
-    state: row.state,
-    rateLimit: toRateLimit(row),
-    routeRateLimits: row.route_rate_limits,
-    maxConcurrency: row.max_concurrency,
-    logPolicy: row.log_policy,
-    version: row.version,
-    createdAt: row.created_at,
-    updatedAt: row.updated_at,
-  }
-}
-
-/** A row's rate; the table holds both numbers or none. */
-export function toRateLimit(row: {
-  rate_per_second: number | null
-  rate_burst: number | null
-}): RateLimit | null {
-  if (row.rate_per_second === null || row.rate_burst === null) return null
-  return { perSecond: row.rate_per_second, burst: row.rate_burst }
+  const { slug, state, version, created_at: createdAt, updated_at: updatedAt } = row
+  return { ...tenantGrant({ slug, state, version, ...settingsOfRow(row) }), createdAt, updatedAt }
 }
 
 function only(rows: readonly TenantRow[]): TenantRow {
