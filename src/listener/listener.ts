@@ -191,7 +191,6 @@ export class ProxyListener implements HttpServerOwner, PlainOwner, ArrivalOwner 
 
   async #drain(timeoutMs: number): Promise<boolean> {
     this.#handler.drain()
-    this.#http.upgrader.destroyAll()
     let isClean = true
     const deadline = setTimeout(() => {
       isClean = false
@@ -252,22 +251,13 @@ export class ProxyListener implements HttpServerOwner, PlainOwner, ArrivalOwner 
       this.#handler.handle(connection, req, res, expectsContinue)
     } catch (error) {
       this.#report(error)
-      this.#failInternally(connection, req, res)
+      if (!res.writableEnded) res.destroy()
     }
   }
 
   /** See HttpServerOwner. */
   report(error: unknown): void {
     this.#report(error)
-  }
-
-  #failInternally(connection: Connection, req: ClientRequest, res: ClientResponse): void {
-    for (const exchange of connection.open) {
-      if (exchange.req !== req) continue
-      exchange.carrier?.cancel()
-      if (!res.headersSent) this.#handler.refuse(exchange, res, 'internal', null)
-    }
-    if (!res.writableEnded) res.destroy()
   }
 
   /**

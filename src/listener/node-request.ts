@@ -1,10 +1,12 @@
 import { IncomingMessage } from 'node:http'
 import type { BodySink } from '../http/body.ts'
-import type { ClientBody, ClientRequest } from '../proxy/exchange/client.ts'
+import type { ClientBody, ClientRequest, TunnelStart } from '../proxy/exchange/client.ts'
 
 /** Node's request, and its body as the data plane reads one. */
 export class NodeRequest extends IncomingMessage implements ClientRequest {
   #body: NodeBody | null | undefined
+  /** Set by the server that hands the connection over. */
+  tunnel: TunnelStart | null = null
 
   /** Whether a body comes, or it is said that one does: Node 26 hands an upgrade over without it. */
   get hasBody(): boolean {

@@ -1,16 +1,13 @@
 import { createServer, type Server } from 'node:http'
 import type { Socket } from 'node:net'
-import { AccessEntry } from '../model/access-entry.ts'
-import { statusOf, type Reason } from '../model/outcome.ts'
+import type { Reason } from '../model/outcome.ts'
 import type { ClientRequest, ClientResponse } from '../proxy/exchange/client.ts'
 import type { Connection } from '../proxy/exchange/connection.ts'
 import { NodeRequest } from './node-request.ts'
 import { NodeResponse } from './node-response.ts'
 import type { Handler } from '../proxy/handler.ts'
-import { requestIdOf } from '../proxy/headers/ids.ts'
 import { reinject } from './reinject.ts'
-import { problemReply, writeReply } from '../proxy/replies.ts'
-import { Upgrader } from '../proxy/upgrade.ts'
+import { SocketResponse } from './socket-response.ts'
 
 /** What the server needs of the listener. */
 export interface HttpServerOwner {
@@ -35,12 +32,10 @@ export class HttpServer {
   readonly #handler: Handler
   readonly #owner: HttpServerOwner
   readonly #server: Server<typeof NodeRequest, typeof NodeResponse>
-  readonly upgrader: Upgrader
 
   constructor(handler: Handler, options: HttpServerOptions, owner: HttpServerOwner) {
     this.#handler = handler
     this.#owner = owner
-    this.upgrader = new Upgrader(handler)
     const server = createServer({
       IncomingMessage: NodeRequest,
       ServerResponse: NodeResponse,
@@ -60,7 +55,7 @@ export class HttpServer {
     server.on('checkContinue', (req, res) => this.#onRequest(req, res, true))
     server.on('checkExpectation', (req, res) => this.#onExpectation(req, res))
     server.on('upgrade', (req, socket: Socket, head) => this.#onUpgrade(req, socket, head))
-    server.on('connect', (req, socket: Socket) => this.#onConnect(req, socket))
+    server.on('connect', (req, socket: Socket, head) => this.#serveTunnel(req, socket, head))
     server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) =>
       this.#onClientError(error, socket),
     )
@@ -99,23 +94,28 @@ export class HttpServer {
   }
 
   #onExpectation(req: NodeRequest, res: NodeResponse): void {
-    const exchange = this.#handler.open(this.#owner.connectionOf(req.socket), req, res)
-    res.once('close', () => this.#handler.close(exchange))
-    exchange.expectsContinue = true
-    this.#handler.refuse(exchange, res, 'bad_request', 'expectation')
+    this.#handler.refuseEarly(this.#owner.connectionOf(req.socket), req, res, 'expectation')
   }
 
   #onUpgrade(req: NodeRequest, socket: Socket, head: Buffer): void {
+    if (isWebSocket(req)) {
+      this.#serveTunnel(req, socket, head)
+      return
+    }
     try {
-      if (isWebSocket(req)) {
-        this.upgrader.upgrade(this.#owner.connectionOf(socket), req, socket, head)
-      } else {
-        this.#ignoreUpgrade(req, socket, head)
-      }
+      this.#ignoreUpgrade(req, socket, head)
     } catch (error) {
       this.#owner.report(error)
-      this.upgrader.failInternally(req, this.#owner.connectionOf(socket))
+      socket.destroy()
     }
+  }
+
+  /** Node's server has given the connection away: what is answered is the last on it. */
+  #serveTunnel(req: NodeRequest, socket: Socket, head: Buffer): void {
+    const connection = this.#owner.connectionOf(socket)
+    req.tunnel = { head, readBefore: socket.bytesRead - head.length }
+    socket.on('error', () => {}) // 'close' follows and tells all that is needed
+    this.#owner.serve(connection, req, lastResponse(connection), false)
   }
 
   /** Read again without its Upgrade, after the answers before it: Node would answer it beside them, or never. */
@@ -130,26 +130,8 @@ export class HttpServer {
         return
       }
       // It came, and nobody is there any more for its answer.
-      this.#handler.close(this.#handler.open(connection, req, null))
+      this.#handler.close(this.#handler.open(connection, req, lastResponse(connection)))
     })
-  }
-
-  #onConnect(req: NodeRequest, socket: Socket): void {
-    const connection = this.#owner.connectionOf(socket)
-    const exchange = this.#handler.open(connection, req, null)
-    socket.on('error', () => {})
-    socket.once('close', () => this.#handler.close(exchange))
-    socket.once('finish', () => {
-      this.#handler.close(exchange)
-      connection.linger()
-    })
-    const reply = problemReply({ outcome: 'method_not_allowed', reason: null, limit: null }, exchange)
-    exchange.end('method_not_allowed', null)
-    exchange.status = reply.status
-    exchange.bytesSent = reply.body.length
-    writeReply(socket, reply)
-    socket.end()
-    socket.resume()
   }
 
   /** A message that the parser refused, or a head that did not arrive in time. */
@@ -166,7 +148,7 @@ export class HttpServer {
       // Pipelined: its client ended within a request, which is given up; those before it are answered.
       unfinished?.carrier?.cancel()
       for (const { req, res } of connection.open) {
-        if (req.complete) res?.once('close', () => isOwedAnswers(connection) || socket.destroySoon())
+        if (req.complete) res.once('close', () => isOwedAnswers(connection) || socket.destroySoon())
       }
     } else if (reason === null || socket.destroyed) {
       socket.destroy()
@@ -174,7 +156,7 @@ export class HttpServer {
       // The body of a request that is being served: its exchange ends, upstream included.
       unfinished.carrier?.cancel()
       const { res } = unfinished
-      if (res !== null && !res.headersSent) this.#handler.refuse(unfinished, res, 'bad_request', 'framing')
+      if (!res.headersSent) this.#handler.refuse(unfinished, res, 'bad_request', 'framing')
       else unfinished.end('bad_request', 'framing')
       socket.destroySoon()
     } else if (socket.bytesRead === 0) {
@@ -182,7 +164,7 @@ export class HttpServer {
     } else if (connection.open.length > 0) {
       // Pipelined: the answers under way come first.
       for (const { res } of connection.open) {
-        res?.once('close', () => {
+        res.once('close', () => {
           if (connection.open.length === 0 && !socket.destroyed) this.#refuseMalformed(connection, reason)
         })
       }
@@ -192,28 +174,27 @@ export class HttpServer {
   }
 
   #refuseMalformed(connection: Connection, reason: Reason): void {
-    const entry = new AccessEntry()
-    entry.requestId = requestIdOf(null)
-    const reply = problemReply(
-      { outcome: 'bad_request', reason, limit: null },
-      { requestId: entry.requestId, route: null },
-    )
-    entry.startedAtMs = this.#handler.nowMs()
-    entry.outcome = 'bad_request'
-    entry.reason = reason
-    entry.status = statusOf('bad_request', reason)
-    entry.clientIp = this.#handler.addressOf(connection)
-    entry.bytesSent = reply.body.length
-    this.#handler.counters.route('').count(entry.outcome, entry.status)
-    this.#handler.sink.push(entry)
-    writeReply(connection.socket, reply)
-    connection.socket.destroySoon()
+    const { socket } = connection
+    const res = new SocketResponse(socket, { isLast: true }, () => socket.destroySoon())
+    this.#handler.refuseEarly(connection, null, res, reason)
   }
+}
+
+/** A response on a connection that Node's server has given away. What the client may still send is read and thrown away for a while. */
+function lastResponse(connection: Connection): SocketResponse {
+  const { socket } = connection
+  const res = new SocketResponse(socket, { isLast: true }, () => {
+    connection.linger()
+    socket.end()
+    socket.resume()
+  })
+  res.canChunk = false
+  return res
 }
 
 /** Whether a request that came whole has not been answered yet. */
 function isOwedAnswers({ open }: Connection): boolean {
-  return open.some(({ req, res }) => res !== null && req.complete)
+  return open.some(({ req }) => req.tunnel === null && req.complete)
 }
 
 function isWebSocket(req: NodeRequest): boolean {

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import type { Connection } from '../proxy/exchange/connection.ts'
 import type { ClientRequest, ClientResponse } from '../proxy/exchange/client.ts'
 import { readPlainRequest, type PlainRequest } from './plain-request.ts'
-import { PlainResponse } from './plain-response.ts'
+import { SocketResponse } from './socket-response.ts'
 
 /** Who serves what a plain connection reads. */
 export interface PlainOwner {
@@ -33,7 +33,7 @@ export class PlainConnection {
   #held: Buffer | null = null
   #isEnding = false
   #isLast = false
-  #response: PlainResponse | null = null
+  #response: SocketResponse | null = null
   readonly #onEnd = (): void => this.#onClientEnd()
 
   constructor(owner: PlainOwner, maxHeaderBytes: number) {
@@ -88,7 +88,7 @@ export class PlainConnection {
       return
     }
     this.#state = 'busy'
-    const response: PlainResponse = new PlainResponse(socket, request, () => {
+    const response: SocketResponse = new SocketResponse(socket, request, () => {
       this.#onAnswered(socket, connection, request, response.shouldKeepAlive && !this.#isEnding)
     })
     this.#response = response

@@ -73,6 +73,7 @@ export function readPlainRequest(bytes: Buffer, maxHeaderBytes: number): PlainRe
     rawHeaders,
     body: body.length === 0 ? null : Buffer.from(body),
     complete: true,
+    tunnel: null,
     isLast,
   }
 }

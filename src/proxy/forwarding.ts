@@ -9,7 +9,6 @@ import { upstreamRequest } from './upstream-request.ts'
 
 /** What a forwarding needs of the handler. */
 export interface ForwardingOwner {
-  readonly dispatcher: Dispatcher
   /** Pseudonym of this gateway in Via fields. */
   readonly via: string
   /** Ends the exchange with one of the gateway's own answers; the response head has not been sent. */
@@ -23,6 +22,7 @@ export interface ForwardingOwner {
 export class Forwarding implements Carrier, RelayOwner, UploadOwner {
   readonly #exchange: Exchange
   readonly #res: ClientResponse
+  readonly #dispatcher: Dispatcher
   readonly #owner: ForwardingOwner
   readonly #upload: Upload | null
   readonly #request: UpstreamRequest
@@ -30,16 +30,18 @@ export class Forwarding implements Carrier, RelayOwner, UploadOwner {
   #relay: Relay | null = null
   #place = NOT_QUEUED
 
-  constructor(exchange: Exchange, res: ClientResponse, owner: ForwardingOwner) {
+  constructor(exchange: Exchange, dispatcher: Dispatcher, owner: ForwardingOwner) {
     this.#exchange = exchange
-    this.#res = res
+    this.#res = exchange.res
+    this.#dispatcher = dispatcher
     this.#owner = owner
-    const { body, startedTick } = exchange
+    const { body } = exchange
     const isWhole = body === null || Buffer.isBuffer(body)
     this.#upload = isWhole ? null : new Upload(exchange, body, this)
     if (isWhole && body !== null) exchange.bytesReceived = body.length
-    // It comes in the turn of the arrival.
-    this.#request = upstreamRequest(exchange, owner.via, isWhole ? body : this.#upload, startedTick)
+    // It comes in the turn of the arrival; a tunnel comes after the answers before it.
+    const tick = exchange.asksForTunnel ? performance.now() : exchange.startedTick
+    this.#request = upstreamRequest(exchange, owner.via, isWhole ? body : this.#upload, tick)
   }
 
   /** Sends the request, or queues it. */
@@ -53,7 +55,7 @@ export class Forwarding implements Carrier, RelayOwner, UploadOwner {
     const relay = new Relay(exchange, this.#res, this.#upload, this)
     this.#relay = relay
     exchange.enter('queued', request.route.headerTimeoutMs, request.tick)
-    const place = this.#owner.dispatcher.dispatch(request, relay)
+    const place = this.#dispatcher.dispatch(request, relay)
     // Unless it has been sent once more by now.
     if (relay === this.#relay) this.#place = place
   }

@@ -24,6 +24,7 @@ import { RouteTable } from './routing/route-table.ts'
 import type { ProxyCounters } from './stats.ts'
 import { splitTarget } from './routing/target.ts'
 import { WholeBody } from './whole-body.ts'
+import { Upgrader, type UpgraderOwner } from './upgrade.ts'
 import { Upkeep, type UpkeepOwner } from './upkeep.ts'
 
 /** The collaborators of the data plane; built and owned by the composition root. */
@@ -67,7 +68,7 @@ export const NO_SETTINGS: HandlerSettings = {
 }
 
 /** Decides what becomes of a request, by the settings that were applied last. */
-export class Handler implements DecisionContext, ForwardingOwner, UpkeepOwner {
+export class Handler implements DecisionContext, ForwardingOwner, UpkeepOwner, UpgraderOwner {
   readonly directory: Directory
   readonly limiter: Limiter
   readonly sink: EntrySink
@@ -82,6 +83,7 @@ export class Handler implements DecisionContext, ForwardingOwner, UpkeepOwner {
   readonly #report: (error: unknown) => void
   readonly #bounds: HeadBounds
   readonly #upkeep: Upkeep
+  readonly #upgrader: Upgrader
   #settings = NO_SETTINGS
   #isDraining = false
   #isRetiring = false
@@ -99,6 +101,7 @@ export class Handler implements DecisionContext, ForwardingOwner, UpkeepOwner {
     this.#report = deps.report
     this.#bounds = deps.headBounds ?? UNBOUNDED_HEAD
     this.#upkeep = new Upkeep(this)
+    this.#upgrader = new Upgrader(this)
   }
 
   /** Takes over what a reload may change; requests that have been decided on keep what was decided. */
@@ -112,13 +115,14 @@ export class Handler implements DecisionContext, ForwardingOwner, UpkeepOwner {
     this.#isRetiring = true
     // One that has told its client to go on is left to it: a request may be on its way.
     for (const { connection, res } of this.exchanges) {
-      if (res?.headersSent === false && connection.open.at(-1)?.res === res) res.shouldKeepAlive = false
+      if (!res.headersSent && connection.open.at(-1)?.res === res) res.shouldKeepAlive = false
     }
   }
 
-  /** Takes no tunnel any more: the drain that begins would break it off at once. A second call does nothing. */
+  /** Takes no tunnel any more, and breaks off those that are open. A second call does nothing. */
   drain(): void {
     this.#isDraining = true
+    this.#upgrader.destroyAll()
   }
 
   /** To be called several times a second with the monotonic milliseconds: a limit of time is exact to this. */
@@ -157,8 +161,26 @@ export class Handler implements DecisionContext, ForwardingOwner, UpkeepOwner {
   handle(connection: Connection, req: ClientRequest, res: ClientResponse, expectsContinue: boolean): void {
     if (this.#isRetiring) connection.endWith(res)
     const exchange = this.open(connection, req, res)
-    res.once('close', () => this.close(exchange)) // the only exit; see also `Connection`
     exchange.expectsContinue = expectsContinue
+    if (!exchange.asksForTunnel) {
+      this.#begin(exchange, res)
+      return
+    }
+    // Pipelined: the answers before it come first (RFC 9112 §9.3.2), and what they decide, a limit or an end, holds for it.
+    connection.afterOthers(exchange, () => {
+      if (!exchange.isClosed && connection.socket.writable) this.#begin(exchange, res)
+    })
+  }
+
+  #begin(exchange: Exchange, res: ClientResponse): void {
+    try {
+      this.#decide(exchange, res)
+    } catch (error) {
+      this.#failInternally(exchange, res, error)
+    }
+  }
+
+  #decide(exchange: Exchange, res: ClientResponse): void {
     const { probePath } = this.#settings
     if (probePath !== null && exchange.target?.path === probePath) {
       this.#answerProbe(exchange, res)
@@ -170,12 +192,14 @@ export class Handler implements DecisionContext, ForwardingOwner, UpkeepOwner {
       return
     }
     const act = (again: Refusal | null): void => this.#act(exchange, res, again)
-    decideLater(exchange, this, act, (error) => {
-      this.report(error)
-      exchange.carrier?.cancel()
-      if (!res.headersSent) this.refuse(exchange, res, 'internal', null)
-      if (!res.writableEnded) res.destroy()
-    })
+    decideLater(exchange, this, act, (error) => this.#failInternally(exchange, res, error))
+  }
+
+  #failInternally(exchange: Exchange, res: ClientResponse, error: unknown): void {
+    this.report(error)
+    exchange.carrier?.cancel()
+    if (!res.headersSent) this.refuse(exchange, res, 'internal', null)
+    if (!res.writableEnded) res.destroy()
   }
 
   #act(exchange: Exchange, res: ClientResponse, refusal: Refusal | null): void {
@@ -205,8 +229,23 @@ export class Handler implements DecisionContext, ForwardingOwner, UpkeepOwner {
     res.end()
   }
 
-  /** Begins an exchange; whoever calls this registers the exit. `res` is null for an upgrade. */
-  open(connection: Connection, req: ClientRequest, res: ClientResponse | null): Exchange {
+  /** Refuses what is not to be decided on. `req` is null for what could not be read as a request, and has come all the same. */
+  refuseEarly(connection: Connection, req: ClientRequest | null, res: ClientResponse, reason: Reason): void {
+    const exchange = this.open(connection, req ?? UNREAD, res)
+    if (req === null) {
+      exchange.client = {
+        ip: this.#addressOf(connection),
+        proto: connection.proto,
+        host: '',
+        forwardedFor: '',
+      }
+    }
+    res.shouldKeepAlive = false
+    this.refuse(exchange, res, 'bad_request', reason)
+  }
+
+  /** Begins an exchange, which ends with its response, or its connection. */
+  open(connection: Connection, req: ClientRequest, res: ClientResponse): Exchange {
     const head = readHead(req.rawHeaders, this.#bounds)
     const target = splitTarget(req.url ?? '')
     // An absolute target's authority replaces Host (RFC 9112 §3.2.2).
@@ -223,6 +262,7 @@ export class Handler implements DecisionContext, ForwardingOwner, UpkeepOwner {
     this.exchanges.add(exchange)
     connection.opened(exchange)
     this.counters.requestsInFlight.rise()
+    res.once('close', () => this.close(exchange)) // the only exit; see also `Connection`
     return exchange
   }
 
@@ -233,7 +273,7 @@ export class Handler implements DecisionContext, ForwardingOwner, UpkeepOwner {
   }
 
   /** The client's address as far as a connection tells it: '' where the peer speaks for others. */
-  addressOf(connection: Connection): string {
+  #addressOf(connection: Connection): string {
     const peer = plainAddress(connection.peer)
     return this.trusts(peer) ? '' : peer
   }
@@ -247,7 +287,7 @@ export class Handler implements DecisionContext, ForwardingOwner, UpkeepOwner {
     const { counters, limiter, sink } = this
     counters.requestsInFlight.fall()
     if (exchange.isAdmitted && exchange.tenant !== null) limiter.release(exchange.tenant.slug)
-    if (exchange.res !== null && !exchange.res.writableFinished) exchange.end('client_closed', null)
+    if (exchange.phase !== 'upgraded' && !exchange.res.writableFinished) exchange.end('client_closed', null)
     exchange.carrier?.cancel()
     const entry = exchange.toEntry(performance.now())
     const route = counters.route(entry.route)
@@ -300,7 +340,9 @@ export class Handler implements DecisionContext, ForwardingOwner, UpkeepOwner {
         return
       }
     }
-    new Forwarding(exchange, res, this).send()
+    const { tunnel } = exchange.req
+    const dispatcher = tunnel === null ? this.dispatcher : this.#upgrader.dispatcherOf(exchange, tunnel)
+    new Forwarding(exchange, dispatcher, this).send()
   }
 
   /** Forwards a request whose body tells what it does, or refuses it, when all of the body is here. */
@@ -317,15 +359,25 @@ export class Handler implements DecisionContext, ForwardingOwner, UpkeepOwner {
   }
 
   /** What is left of a body is read for a while, so that its answer gets through. */
-  #linger({ req, res, body, connection }: Exchange): void {
+  #linger({ req, body, connection }: Exchange): void {
     if (body === null || Buffer.isBuffer(body)) return
-    if (res === null || req.complete || connection.socket.destroyed) return
+    if (req.complete || connection.socket.destroyed) return
     connection.linger()
     body.stop(() => {
       connection.lingerUntilTick = Infinity
       if (!connection.socket.writable) connection.socket.destroySoon()
     })
   }
+}
+
+/** What came and is no request. */
+const UNREAD: ClientRequest = {
+  httpVersionMajor: 1,
+  httpVersionMinor: 1,
+  rawHeaders: [],
+  body: null,
+  tunnel: null,
+  complete: true,
 }
 
 const ALLOWED = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'

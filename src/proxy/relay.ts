@@ -74,7 +74,7 @@ export class Relay implements ResponseReceiver {
     exchange.status = status
     exchange.outcome = 'forwarded'
     exchange.enter('body', exchange.route?.idleTimeoutMs ?? 0, tick)
-    this.#isFraming = headers.hasLength || exchange.req.httpVersionMinor > 0
+    this.#isFraming = headers.hasLength || (exchange.req.httpVersionMinor > 0 && !exchange.asksForTunnel)
     returnThroughRoute(headers.fields, exchange)
     addCorsFields(exchange, headers.fields)
     headers.fields.push('X-Request-Id', exchange.requestId)

@@ -1,12 +1,10 @@
-import { STATUS_CODES } from 'node:http'
-import type { Socket } from 'node:net'
 import { ARTIFACT_KINDS } from '../artifacts/kinds.ts'
 import { OUTCOMES, statusOf, type Reason } from '../model/outcome.ts'
 import type { Route } from '../model/route.ts'
 import type { Refusal } from './decide/context.ts'
 import type { LimitRefusal } from '../limits/limiter.ts'
 
-/** One of the gateway's own answers, ready to be written by a response or onto an upgrade's socket. */
+/** One of the gateway's own answers, ready to be written. */
 export interface Reply {
   readonly status: number
   /** Flat list: name, value, …. */
@@ -119,15 +117,4 @@ function limitFields(limit: LimitRefusal): string[] {
     'RateLimit',
     `"${name}";r=${limit.remaining};t=${limit.retryAfterSeconds}`,
   ]
-}
-
-/** Writes a reply onto a connection that has no response object; the caller ends the connection. */
-export function writeReply(socket: Socket, reply: Reply): void {
-  if (!socket.writable) return
-  let head = `HTTP/1.1 ${reply.status} ${STATUS_CODES[reply.status] ?? ''}\r\n`
-  for (let i = 0; i < reply.fields.length; i += 2) {
-    head += `${reply.fields[i] ?? ''}: ${reply.fields[i + 1] ?? ''}\r\n`
-  }
-  socket.write(`${head}Connection: close\r\n\r\n`, 'latin1')
-  if (reply.body.length > 0) socket.write(reply.body)
 }

@@ -68,6 +68,6 @@ export function decideLater(
 
 /** From the limits on; a tunnel for which it is too late by now is refused. */
 function decideAgain(exchange: Exchange, context: DecisionContext, isLast: boolean): Refusal | null {
-  if (context.isDraining && exchange.res === null) return refuse('draining', null)
+  if (context.isDraining && exchange.asksForTunnel) return refuse('draining', null)
   return takeLimits(exchange, context, performance.now(), isLast) ?? takeLogPlace(exchange, context)
 }

@@ -15,8 +15,8 @@ import { hasDestination, readDestination } from './destination.ts'
 /* The phases of `decide`, in its order. Each gives a refusal, or null to go on. */
 
 /** Draining: what comes after an answer that said it was the last; or a tunnel, which a drain would break off at once. */
-export function refuseAtEnd({ connection, res }: Exchange, { isDraining }: DecisionContext): Refusal | null {
-  return connection.isEnding || (isDraining && res === null) ? refuse('draining', null) : null
+export function refuseAtEnd({ connection, asksForTunnel }: Exchange, { isDraining }: DecisionContext): Refusal | null {
+  return connection.isEnding || (isDraining && asksForTunnel) ? refuse('draining', null) : null
 }
 
 /** Head: its size, its framing, and methods that no upstream is asked by. */
@@ -128,7 +128,7 @@ export function permissionOf(exchange: Exchange, route: Route, scopes: ScopeSet)
     rest: exchange.path.slice(route.path.length - 1),
     query: exchange.target?.query ?? '',
     head: exchange.head,
-    isUpgrade: exchange.res === null,
+    isUpgrade: exchange.asksForTunnel,
   })
   if (need !== 'read' && permits(scopes, route.name, 'write')) return 'yes'
   if (need === 'write' || !permits(scopes, route.name, 'read')) return 'no'

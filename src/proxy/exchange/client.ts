@@ -7,6 +7,14 @@ export interface ClientBody extends BodySource {
   stop(then?: () => void): void
 }
 
+/** Where a tunnel begins: Node's server has given the connection away with the request for it. */
+export interface TunnelStart {
+  /** What came behind the request. */
+  readonly head: Buffer
+  /** Bytes that the connection had read before that. */
+  readonly readBefore: number
+}
+
 /**
  * A request as the client's connection read it: by Node's HTTP server, see `NodeRequest`, or by the gateway itself when the request is
  * plain, see `PlainConnection`.
@@ -21,11 +29,13 @@ export interface ClientRequest {
   readonly rawHeaders: string[]
   /** A Buffer is all of it; null when there is none, or an empty one. */
   readonly body: Buffer | ClientBody | null
+  /** Set when the client asks for a tunnel: by Upgrade, or CONNECT. */
+  readonly tunnel: TunnelStart | null
   /** All of the request has arrived, the body included. */
   readonly complete: boolean
 }
 
-/** Where a response is written; what the data plane uses of Node's `ServerResponse`, see `NodeResponse`, `PlainResponse`. */
+/** Where a response is written; what the data plane uses of Node's `ServerResponse`, see `NodeResponse`, `SocketResponse`. */
 export interface ClientResponse {
   /** Whether the connection may serve another request; counts until the head is written. */
   shouldKeepAlive: boolean

@@ -93,7 +93,7 @@ export class Connection {
    */
   endWith(res: ClientResponse): void {
     for (const earlier of this.#open) {
-      if (earlier.res?.headersSent === false) earlier.res.shouldKeepAlive = true
+      if (!earlier.res.headersSent) earlier.res.shouldKeepAlive = true
     }
     res.shouldKeepAlive = false
   }
@@ -102,7 +102,7 @@ export class Connection {
   endClient(): void {
     this.endedTick = performance.now()
     this.#askAtTick = this.endedTick
-    const res = this.#open.at(-1)?.res ?? null
+    const res = this.#open.at(-1)?.res
     if (res?.headersSent === false) res.shouldKeepAlive = false
   }
 
@@ -114,7 +114,7 @@ export class Connection {
    */
   hasClientLeft(quietMs: number, nowTick: number): boolean {
     const exchange = this.#open[0]
-    if (exchange === undefined || exchange.res === null) return false
+    if (exchange === undefined || exchange.asksForTunnel) return false
     if (exchange.res.headersSent) {
       const quietSince = Math.max(this.endedTick, exchange.activeTick)
       return !exchange.isClientBlocked && nowTick - quietSince > quietMs
@@ -156,7 +156,7 @@ export class Connection {
 
   #hasInput(): boolean {
     if (this.isMalformed || this.lingerUntilTick !== Infinity) return true
-    for (const { req, res } of this.#open) if (res !== null && !req.complete) return true
+    for (const { req } of this.#open) if (req.tunnel === null && !req.complete) return true
     return false
   }
 }

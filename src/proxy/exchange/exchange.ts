@@ -35,8 +35,7 @@ export interface Carrier {
  */
 export class Exchange {
   readonly req: ClientRequest
-  /** null for an upgrade. */
-  readonly res: ClientResponse | null
+  readonly res: ClientResponse
   readonly connection: Connection
   readonly head: RequestHead
   /** Epoch milliseconds and monotonic milliseconds of the arrival. */
@@ -92,7 +91,7 @@ export class Exchange {
 
   constructor(
     req: ClientRequest,
-    res: ClientResponse | null,
+    res: ClientResponse,
     context: { connection: Connection; head: RequestHead; client: ClientView; atMs: number; tick: number },
   ) {
     this.req = req
@@ -110,7 +109,7 @@ export class Exchange {
   askForBody(): void {
     if (!this.expectsContinue) return
     this.expectsContinue = false
-    this.res?.writeContinue()
+    this.res.writeContinue()
   }
 
   /** Enters a phase: its limit counts from `tick`. */
@@ -123,6 +122,11 @@ export class Exchange {
   /** A sign of life: the phase's limit counts anew. */
   touch(): void {
     this.activeTick = performance.now()
+  }
+
+  /** The client asks for a tunnel: an upgrade, or CONNECT. */
+  get asksForTunnel(): boolean {
+    return this.req.tunnel !== null
   }
 
   /** How it ended is known already. */

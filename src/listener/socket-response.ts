@@ -6,14 +6,16 @@ const NOTHING = Buffer.alloc(0)
 const CRLF = '\r\n'
 
 /**
- * The response to a plain request, written straight onto the connection (RFC 9112 §4, §6, §7.1): with its length when the head
- * has one, else in chunks; nothing after the head of a HEAD, 204 or 304.
+ * A response written straight onto its connection (RFC 9112 §4, §6, §7.1): with its length when the head has one, else in chunks;
+ * nothing after the head of a HEAD, 204 or 304. To plain requests, and to all that Node's server hands the connection over with.
  */
-export class PlainResponse implements ClientResponse {
+export class SocketResponse implements ClientResponse {
   readonly socket: Socket
   readonly #isHead: boolean
   readonly #onFinish: () => void
   shouldKeepAlive: boolean
+  /** False for a client that may not know chunks: then the end of the connection is the end of a body without length. */
+  canChunk = true
   headersSent = false
   writableEnded = false
   writableFinished = false
@@ -27,7 +29,7 @@ export class PlainResponse implements ClientResponse {
   /** `onFinish` is called once, after the listeners of `close`, when all was handed to the system. */
   constructor(
     socket: Socket,
-    request: { readonly method: string; readonly isLast: boolean },
+    request: { readonly method?: string | undefined; readonly isLast: boolean },
     onFinish: () => void,
   ) {
     this.socket = socket
@@ -45,7 +47,7 @@ export class PlainResponse implements ClientResponse {
     const fields = isTold ? (third ?? []) : second
     const statusText = isTold ? second : (STATUS_CODES[status] ?? 'unknown')
     this.#hasBody = !this.#isHead && status !== 204 && status !== 304
-    this.#isChunked = this.#hasBody
+    this.#isChunked = this.#hasBody && this.canChunk
     let hasDate = false
     let head = `HTTP/1.1 ${status} ${statusText}\r\n`
     for (let i = 0; i < fields.length; i += 2) {
