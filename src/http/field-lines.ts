@@ -47,3 +47,10 @@ function classes(): Uint8Array {
   for (const token of tokens) table[token.charCodeAt(0)] = NAME | VALUE
   return table
 }
+
+/** Field lines as they are sent, each with its end, of names and values in turn that were checked before. */
+export function fieldLines(fields: readonly string[]): string {
+  let lines = ''
+  for (let i = 0; i < fields.length; i += 2) lines += `${fields[i] ?? ''}: ${fields[i + 1] ?? ''}\r\n`
+  return lines
+}

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { startGateway } from '../test/gateway.ts'
+import { until } from '../test/wire.ts'
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
@@ -203,6 +204,52 @@ for (const [name, startLine, upstreamLine] of ACCEPTED) {
     await gateway.finish(t, [{ status: 200 }])
   })
 }
+
+void t.test('a CONNECT behind another request is refused after its answer', async (t) => {
+  const gateway = await startGateway(t)
+  const client = await gateway.client()
+  client.send(`${gateway.head('GET /r/x HTTP/1.1')}CONNECT evil:443 HTTP/1.1\r\nHost: evil\r\n\r\n`)
+  const { wire } = await gateway.upstream.request()
+  await until(() => gateway.counters.inFlight === 2, 'both requests')
+  wire.send(OK)
+  t.equal((await client.message()).body, 'ok')
+  t.equal((await client.message()).status, 405)
+  await client.closed()
+  await gateway.finish(t, [{ status: 200 }, { status: 405, method: 'CONNECT' }])
+})
+
+void t.test(
+  'what cannot be read is an exchange like any other: counted, timed, and closed once',
+  async (t) => {
+    const gateway = await startGateway(t, { now: () => 1_700_000_000_000 })
+    const client = await gateway.client()
+    client.send('GARBAGE\r\n\r\n')
+    const { status, body } = await client.message()
+    t.equal(status, 400)
+    await client.closed()
+    await gateway.finish(t, [
+      {
+        status: 400,
+        outcome: 'bad_request',
+        reason: 'framing',
+        method: '',
+        host: '',
+        path: '',
+        tenant: '',
+        clientIp: '127.0.0.1',
+        startedAtMs: 1_700_000_000_000,
+        bytesReceived: 0,
+        bytesSent: body.length,
+      },
+    ])
+    const { bytesSent, durationBuckets } = gateway.counters.route('')
+    t.equal(bytesSent, body.length)
+    t.equal(
+      durationBuckets.counts.reduce((sum, n) => sum + n, 0),
+      1,
+    )
+  },
+)
 
 void t.test('an absolute target outranks Host, in routing and in the entry', async (t) => {
   const gateway = await startGateway(t, {

@@ -6,7 +6,7 @@ import { Arrivals, type ArrivalOwner, type ServerNames } from './arrivals.ts'
 import type { ClientRequest, ClientResponse } from '../proxy/exchange/client.ts'
 import { Connection, type Origin } from '../proxy/exchange/connection.ts'
 import type { Handler } from '../proxy/handler.ts'
-import { HttpServer, type HttpServerOwner } from './node-server.ts'
+import { NodeServer, type NodeServerOwner } from './node-server.ts'
 import { afterAccepting, listen } from './listen.ts'
 import { PlainConnection, type PlainOwner } from './plain-connection.ts'
 
@@ -51,11 +51,11 @@ const CHECK_IDLE_TICKS = 4
 const DRAIN_IDLE_MS = 1000
 
 /** The proxy listener: connections and who reads them, the clock, drain. */
-export class ProxyListener implements HttpServerOwner, PlainOwner, ArrivalOwner {
+export class ProxyListener implements NodeServerOwner, PlainOwner, ArrivalOwner {
   readonly #handler: Handler
   readonly #options: ListenerOptions
   readonly #accepting: Server
-  readonly #http: HttpServer
+  readonly #http: NodeServer
   readonly #report: ReportInternal
   readonly #notice: Notice
   readonly #notices = new Seldom()
@@ -76,7 +76,7 @@ export class ProxyListener implements HttpServerOwner, PlainOwner, ArrivalOwner 
     const { hasProxyProtocol = false, handshakeTimeoutMs = 10_000, maxConnectionsPerSource = 0 } = options
     this.#arrivals = new Arrivals({ hasProxyProtocol, handshakeTimeoutMs, maxConnectionsPerSource }, this)
     this.#keepAlive = `timeout=${Math.floor(options.keepAliveTimeoutMs / 1000)}`
-    this.#http = new HttpServer(handler, options, this)
+    this.#http = new NodeServer(handler, options, this)
     this.#accepting = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.take(socket))
     this.#accepting.maxConnections = options.maxConnections
     this.#accepting.on('drop', () => {
@@ -232,7 +232,7 @@ export class ProxyListener implements HttpServerOwner, PlainOwner, ArrivalOwner 
     return connection
   }
 
-  /** See HttpServerOwner. */
+  /** See NodeServerOwner. */
   connectionOf(socket: Socket): Connection {
     return (
       this.#connections.get(socket) ??
@@ -240,7 +240,7 @@ export class ProxyListener implements HttpServerOwner, PlainOwner, ArrivalOwner 
     )
   }
 
-  /** See HttpServerOwner and PlainOwner. */
+  /** See NodeServerOwner and PlainOwner. */
   serve(
     connection: Connection,
     req: ClientRequest,
@@ -255,7 +255,7 @@ export class ProxyListener implements HttpServerOwner, PlainOwner, ArrivalOwner 
     }
   }
 
-  /** See HttpServerOwner. */
+  /** See NodeServerOwner. */
   report(error: unknown): void {
     this.#report(error)
   }

@@ -6,11 +6,12 @@ import type { Connection } from '../proxy/exchange/connection.ts'
 import { NodeRequest } from './node-request.ts'
 import { NodeResponse } from './node-response.ts'
 import type { Handler } from '../proxy/handler.ts'
+import { answerRefusal } from '../proxy/own-answers.ts'
 import { reinject } from './reinject.ts'
 import { SocketResponse } from './socket-response.ts'
 
 /** What the server needs of the listener. */
-export interface HttpServerOwner {
+export interface NodeServerOwner {
   /** Has a request answered; never throws. */
   serve(connection: Connection, req: ClientRequest, res: ClientResponse, expectsContinue: boolean): void
   connectionOf(socket: Socket): Connection
@@ -19,7 +20,7 @@ export interface HttpServerOwner {
 }
 
 /** Milliseconds and bytes. */
-export interface HttpServerOptions {
+export interface NodeServerOptions {
   readonly headersTimeoutMs: number
   readonly maxHeaderBytes: number
 }
@@ -28,12 +29,12 @@ export interface HttpServerOptions {
  * Node's HTTP server, which never listens: connections are given to it. It reads all that is more than a plain request, bodies,
  * upgrades, pipelines, and all that is malformed.
  */
-export class HttpServer {
+export class NodeServer {
   readonly #handler: Handler
-  readonly #owner: HttpServerOwner
+  readonly #owner: NodeServerOwner
   readonly #server: Server<typeof NodeRequest, typeof NodeResponse>
 
-  constructor(handler: Handler, options: HttpServerOptions, owner: HttpServerOwner) {
+  constructor(handler: Handler, options: NodeServerOptions, owner: NodeServerOwner) {
     this.#handler = handler
     this.#owner = owner
     const server = createServer({
@@ -155,8 +156,7 @@ export class HttpServer {
     } else if (unfinished !== undefined) {
       // The body of a request that is being served: its exchange ends, upstream included.
       unfinished.carrier?.cancel()
-      const { res } = unfinished
-      if (!res.headersSent) this.#handler.refuse(unfinished, res, 'bad_request', 'framing')
+      if (!unfinished.res.headersSent) answerRefusal(unfinished, 'bad_request', 'framing')
       else unfinished.end('bad_request', 'framing')
       socket.destroySoon()
     } else if (socket.bytesRead === 0) {

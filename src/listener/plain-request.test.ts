@@ -36,6 +36,7 @@ void t.test('a plain request is read as it stands', (t) => {
     httpVersionMinor: 1,
     rawHeaders: ['Host', 'gw', 'X-A', 'v', 'x-a', '\xe9'],
     body: null,
+    tunnel: null,
     complete: true,
     isLast: false,
   })

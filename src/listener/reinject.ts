@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
+import { fieldLines } from '../http/field-lines.ts'
 import { addTokens } from '../http/request-head.ts'
 
 /**
@@ -8,7 +9,7 @@ import { addTokens } from '../http/request-head.ts'
  * rebuilt without its Upgrade and read again.
  */
 export function reinject(server: Server, req: IncomingMessage, socket: Socket, head: Buffer): void {
-  let text = `${req.method ?? 'GET'} ${req.url ?? '/'} HTTP/${req.httpVersion}\r\n`
+  const fields: string[] = []
   const { rawHeaders } = req
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? ''
@@ -16,15 +17,17 @@ export function reinject(server: Server, req: IncomingMessage, socket: Socket, h
     const lower = name.toLowerCase()
     if (lower === 'upgrade' || lower === 'http2-settings') continue
     if (lower !== 'connection') {
-      text += `${name}: ${value}\r\n`
+      fields.push(name, value)
       continue
     }
     const kept = new Set<string>()
     addTokens(kept, value, Infinity)
     kept.delete('upgrade')
     kept.delete('http2-settings')
-    if (kept.size > 0) text += `${name}: ${[...kept].join(', ')}\r\n`
+    if (kept.size > 0) fields.push(name, [...kept].join(', '))
   }
-  socket.unshift(Buffer.concat([Buffer.from(`${text}\r\n`, 'latin1'), head]))
+  const line = `${req.method ?? 'GET'} ${req.url ?? '/'} HTTP/${req.httpVersion}`
+  const text = `${line}\r\n${fieldLines(fields)}\r\n`
+  socket.unshift(Buffer.concat([Buffer.from(text, 'latin1'), head]))
   server.emit('connection', socket)
 }

@@ -1,9 +1,10 @@
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
+import { lastChunk, writeChunk } from '../http/chunk-framing.ts'
+import { fieldLines } from '../http/field-lines.ts'
 import type { ClientResponse } from '../proxy/exchange/client.ts'
 
 const NOTHING = Buffer.alloc(0)
-const CRLF = '\r\n'
 
 /**
  * A response written straight onto its connection (RFC 9112 §4, §6, §7.1): with its length when the head has one, else in chunks;
@@ -49,17 +50,16 @@ export class SocketResponse implements ClientResponse {
     this.#hasBody = !this.#isHead && status !== 204 && status !== 304
     this.#isChunked = this.#hasBody && this.canChunk
     let hasDate = false
-    let head = `HTTP/1.1 ${status} ${statusText}\r\n`
     for (let i = 0; i < fields.length; i += 2) {
       const name = fields[i] ?? ''
       if (name.length === 4) hasDate ||= name.toLowerCase() === 'date'
       else if (name.length === 14 && name.toLowerCase() === 'content-length') this.#isChunked = false
-      head += `${name}: ${fields[i + 1] ?? ''}\r\n`
     }
+    let head = `HTTP/1.1 ${status} ${statusText}\r\n${fieldLines(fields)}`
     if (!hasDate) head += `Date: ${httpDate()}\r\n`
     head += this.shouldKeepAlive ? 'Connection: keep-alive\r\n' : 'Connection: close\r\n'
     if (this.#isChunked) head += 'Transfer-Encoding: chunked\r\n'
-    this.#head = head + CRLF
+    this.#head = `${head}\r\n`
     this.headersSent = true
   }
 
@@ -72,13 +72,8 @@ export class SocketResponse implements ClientResponse {
     } else {
       socket.cork()
       this.#writeHeadAlone()
-      if (this.#isChunked) {
-        socket.write(`${bytes.length.toString(16)}\r\n`, 'latin1')
-        socket.write(bytes)
-        socket.write(CRLF, 'latin1', onWritten)
-      } else {
-        socket.write(bytes, onWritten)
-      }
+      if (this.#isChunked) writeChunk(socket, bytes, onWritten)
+      else socket.write(bytes, onWritten)
       socket.uncork()
     }
   }
@@ -102,7 +97,7 @@ export class SocketResponse implements ClientResponse {
     if (body === undefined) this.#writeHeadAlone()
     else this.writeWhole(body)
     this.writableEnded = true
-    if (this.#isChunked) this.socket.write(`0\r\n${this.#trailers}\r\n`, 'latin1')
+    if (this.#isChunked) this.socket.write(lastChunk(this.#trailers), 'latin1')
     const { socket } = this
     while (socket.writableCorked > 0) socket.uncork()
     // Usually the system has taken all of it already: no need to be told later.

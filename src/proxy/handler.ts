@@ -5,20 +5,20 @@ import type { EntrySink } from '../model/access-entry.ts'
 import type { Directory } from '../model/grant.ts'
 import type { Route } from '../model/route.ts'
 import { isInNetworks, plainAddress } from '../model/network.ts'
-import type { Outcome, Reason } from '../model/outcome.ts'
-import type { Limiter, LimitRefusal } from '../limits/limiter.ts'
+import type { Reason } from '../model/outcome.ts'
+import type { Limiter } from '../limits/limiter.ts'
 import type { ClientBody, ClientRequest, ClientResponse } from './exchange/client.ts'
 import type { Connection } from './exchange/connection.ts'
-import { addCorsFields, isPreflight, preflightFields } from './headers/cors.ts'
+import { isPreflight, preflightFields } from './headers/cors.ts'
 import type { DecisionContext, Refusal } from './decide/context.ts'
 import { decide, decideLater } from './decide/decide.ts'
 import { Exchange } from './exchange/exchange.ts'
 import { clientView, type TrustPolicy } from './headers/client-view.ts'
 import type { Dispatcher } from '../upstream/dispatcher.ts'
 import type { UpstreamPools } from '../upstream/pools.ts'
-import { Forwarding, type ForwardingOwner } from './forwarding.ts'
+import { answerEmpty, answerRefusal } from './own-answers.ts'
+import { UpstreamCarrier } from './upstream-carrier.ts'
 import { newTraceparent, requestIdOf, traceIdOf } from './headers/ids.ts'
-import { problemReply } from './replies.ts'
 import { UNBOUNDED_HEAD, readHead, type HeadBounds } from '../http/request-head.ts'
 import { RouteTable } from './routing/route-table.ts'
 import type { ProxyCounters } from './stats.ts'
@@ -68,7 +68,7 @@ export const NO_SETTINGS: HandlerSettings = {
 }
 
 /** Decides what becomes of a request, by the settings that were applied last. */
-export class Handler implements DecisionContext, ForwardingOwner, UpkeepOwner, UpgraderOwner {
+export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
   readonly directory: Directory
   readonly limiter: Limiter
   readonly sink: EntrySink
@@ -163,70 +163,61 @@ export class Handler implements DecisionContext, ForwardingOwner, UpkeepOwner, U
     const exchange = this.open(connection, req, res)
     exchange.expectsContinue = expectsContinue
     if (!exchange.asksForTunnel) {
-      this.#begin(exchange, res)
+      this.#begin(exchange)
       return
     }
     // Pipelined: the answers before it come first (RFC 9112 §9.3.2), and what they decide, a limit or an end, holds for it.
     connection.afterOthers(exchange, () => {
-      if (!exchange.isClosed && connection.socket.writable) this.#begin(exchange, res)
+      if (!exchange.isClosed && connection.socket.writable) this.#begin(exchange)
     })
   }
 
-  #begin(exchange: Exchange, res: ClientResponse): void {
+  #begin(exchange: Exchange): void {
     try {
-      this.#decide(exchange, res)
+      this.#decide(exchange)
     } catch (error) {
-      this.#failInternally(exchange, res, error)
+      this.#failInternally(exchange, error)
     }
   }
 
-  #decide(exchange: Exchange, res: ClientResponse): void {
+  #decide(exchange: Exchange): void {
     const { probePath } = this.#settings
     if (probePath !== null && exchange.target?.path === probePath) {
-      this.#answerProbe(exchange, res)
+      this.#answerProbe(exchange)
       return
     }
     const refusal = decide(exchange, this)
     if (refusal?.limit?.mayCome !== true) {
-      this.#act(exchange, res, refusal)
+      this.#act(exchange, refusal)
       return
     }
-    const act = (again: Refusal | null): void => this.#act(exchange, res, again)
-    decideLater(exchange, this, act, (error) => this.#failInternally(exchange, res, error))
+    const act = (again: Refusal | null): void => this.#act(exchange, again)
+    decideLater(exchange, this, act, (error) => this.#failInternally(exchange, error))
   }
 
-  #failInternally(exchange: Exchange, res: ClientResponse, error: unknown): void {
+  #failInternally(exchange: Exchange, error: unknown): void {
+    const { res } = exchange
     this.report(error)
     exchange.carrier?.cancel()
-    if (!res.headersSent) this.refuse(exchange, res, 'internal', null)
+    if (!res.headersSent) answerRefusal(exchange, 'internal', null)
     if (!res.writableEnded) res.destroy()
   }
 
-  #act(exchange: Exchange, res: ClientResponse, refusal: Refusal | null): void {
-    if (refusal === null && isForUs(exchange)) this.#answer(exchange, res, 204, ['Allow', ALLOWED])
-    else if (refusal === null) this.#forward(exchange, res)
+  #act(exchange: Exchange, refusal: Refusal | null): void {
+    if (refusal === null && isForUs(exchange)) answerEmpty(exchange, 204, ['Allow', ALLOWED])
+    else if (refusal === null) this.#forward(exchange)
     else if (isPreflight(exchange) && refusal.outcome === 'answered')
-      this.#answer(exchange, res, 204, preflightFields(exchange))
-    else this.refuse(exchange, res, refusal.outcome, refusal.reason, refusal.limit)
+      answerEmpty(exchange, 204, preflightFields(exchange))
+    else answerRefusal(exchange, refusal.outcome, refusal.reason, refusal.limit)
   }
 
-  #answerProbe(exchange: Exchange, res: ClientResponse): void {
+  #answerProbe(exchange: Exchange): void {
     const { method } = exchange.req
     if (exchange.head.isTooLarge || exchange.head.isAmbiguous)
-      this.refuse(exchange, res, 'bad_request', 'framing')
-    else if (method !== 'GET' && method !== 'HEAD') this.refuse(exchange, res, 'method_not_allowed', null)
-    else if (this.#isReady()) this.#answer(exchange, res, 204, ['Cache-Control', 'no-store'])
-    else this.refuse(exchange, res, 'not_ready', null)
-  }
-
-  /** Answers by itself, without a body. */
-  #answer(exchange: Exchange, res: ClientResponse, status: number, fields: readonly string[]): void {
-    exchange.end('answered', null)
-    exchange.status = status
-    const all = [...fields, 'X-Request-Id', exchange.requestId]
-    if (res.shouldKeepAlive) all.push('Keep-Alive', exchange.connection.keepAlive)
-    res.writeHead(status, all)
-    res.end()
+      answerRefusal(exchange, 'bad_request', 'framing')
+    else if (method !== 'GET' && method !== 'HEAD') answerRefusal(exchange, 'method_not_allowed', null)
+    else if (this.#isReady()) answerEmpty(exchange, 204, ['Cache-Control', 'no-store'])
+    else answerRefusal(exchange, 'not_ready', null)
   }
 
   /** Refuses what is not to be decided on. `req` is null for what could not be read as a request, and has come all the same. */
@@ -241,7 +232,7 @@ export class Handler implements DecisionContext, ForwardingOwner, UpkeepOwner, U
       }
     }
     res.shouldKeepAlive = false
-    this.refuse(exchange, res, 'bad_request', reason)
+    answerRefusal(exchange, 'bad_request', reason)
   }
 
   /** Begins an exchange, which ends with its response, or its connection. */
@@ -304,57 +295,33 @@ export class Handler implements DecisionContext, ForwardingOwner, UpkeepOwner, U
     this.#linger(exchange)
   }
 
-  /** Answers with a problem document. */
-  refuse(
-    exchange: Exchange,
-    res: ClientResponse,
-    outcome: Outcome,
-    reason: Reason | null,
-    limit: LimitRefusal | null = null,
-  ): void {
-    exchange.end(outcome, reason)
-    const reply = problemReply({ outcome, reason, limit }, exchange)
-    exchange.status = reply.status
-    // A client that waits for 100 and gets a refusal may send its body or not: the connection cannot go on.
-    const { connection, head } = exchange
-    const mustClose =
-      exchange.expectsContinue || connection.isEnding || reason === 'framing' || head.isTooLarge
-    if (mustClose) res.shouldKeepAlive = false
-    const fields = [...reply.fields]
-    addCorsFields(exchange, fields)
-    if (res.shouldKeepAlive) fields.push('Keep-Alive', connection.keepAlive)
-    res.writeHead(reply.status, fields)
-    if (exchange.req.method !== 'HEAD') exchange.bytesSent = reply.body.length
-    res.end(reply.body)
-  }
-
-  #forward(exchange: Exchange, res: ClientResponse): void {
+  #forward(exchange: Exchange): void {
     const { body, route } = exchange
     if (exchange.mustShowRead && route !== null) {
       if (body !== null && !Buffer.isBuffer(body)) {
-        this.#readWhole(exchange, res, body, route)
+        this.#readWhole(exchange, body, route)
         return
       }
       if (body === null || !isReadBody(route, body)) {
-        this.refuse(exchange, res, 'forbidden', 'scope')
+        answerRefusal(exchange, 'forbidden', 'scope')
         return
       }
     }
     const { tunnel } = exchange.req
     const dispatcher = tunnel === null ? this.dispatcher : this.#upgrader.dispatcherOf(exchange, tunnel)
-    new Forwarding(exchange, dispatcher, this).send()
+    new UpstreamCarrier(exchange, dispatcher, this.via).send()
   }
 
   /** Forwards a request whose body tells what it does, or refuses it, when all of the body is here. */
-  #readWhole(exchange: Exchange, res: ClientResponse, body: ClientBody, { kind }: Route): void {
+  #readWhole(exchange: Exchange, body: ClientBody, { kind }: Route): void {
     void new WholeBody(exchange, body, {
       maxBytes: ARTIFACT_KINDS[kind].access.ofBody?.maxBytes ?? 0,
       onBody: (whole) => {
         exchange.body = whole
         exchange.bytesReceived = whole.length
-        this.#forward(exchange, res)
+        this.#forward(exchange)
       },
-      onFailure: (outcome, reason) => this.refuse(exchange, res, outcome, reason),
+      onFailure: (outcome, reason) => answerRefusal(exchange, outcome, reason),
     })
   }
 

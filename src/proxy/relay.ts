@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { Outcome, Reason } from '../model/outcome.ts'
+import { fieldLines } from '../http/field-lines.ts'
 import type { ClientResponse } from './exchange/client.ts'
 import { addCorsFields } from './headers/cors.ts'
 import type { Exchange } from './exchange/exchange.ts'
@@ -230,9 +231,8 @@ export class Relay implements ResponseReceiver {
     if (status === 100) return
     if (this.#exchange.req.httpVersionMinor === 0 || res.socket === null || res.headersSent) return
     const { fields } = clientHeaders(raw, status)
-    let head = `HTTP/1.1 ${status} ${STATUS_TEXT.test(statusText) ? statusText : ''}\r\n`
-    for (let i = 0; i < fields.length; i += 2) head += `${fields[i] ?? ''}: ${fields[i + 1] ?? ''}\r\n`
-    res.socket.write(`${head}\r\n`, 'latin1')
+    const line = `HTTP/1.1 ${status} ${STATUS_TEXT.test(statusText) ? statusText : ''}`
+    res.socket.write(`${line}\r\n${fieldLines(fields)}\r\n`, 'latin1')
     this.#exchange.touch()
   }
 }

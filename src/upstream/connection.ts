@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { Share } from './places.ts'
+import type { Holder } from './places.ts'
 import { ReadBuffer } from './read-buffer.ts'
 import { RequestBody } from './request-body.ts'
 import type { ResponseHead } from '../http/response-head.ts'
@@ -71,16 +71,16 @@ export class UpstreamConnection implements ParsedResponse, ResponseSource, Socke
   /** Its last response had no body, by its kind: an upstream in error may send one all the same. */
   isSuspect = false
   /** The owner's own: who has it or had it last, its neighbours among the idle, what its transfer had moved and when. */
-  share: Share
+  holder: Holder
   older: UpstreamConnection | null = null
   newer: UpstreamConnection | null = null
   isIdle = false
   readonly mark = new ProgressMark()
 
-  constructor(target: UpstreamTarget, owner: ConnectionOwner, share: Share, retireTick: number) {
+  constructor(target: UpstreamTarget, owner: ConnectionOwner, holder: Holder, retireTick: number) {
     this.#target = target
     this.#owner = owner
-    this.share = share
+    this.holder = holder
     this.#retireTick = retireTick
     this.#reads = new ReadBuffer(target.isTls)
     const socket = openUpstreamSocket(target, this)

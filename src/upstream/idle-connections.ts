@@ -1,4 +1,4 @@
-import type { Share } from './places.ts'
+import type { Holder } from './places.ts'
 import type { UpstreamConnection } from './connection.ts'
 
 /** How far down from the newest a connection of the same holder is looked for. */
@@ -39,10 +39,10 @@ export class IdleConnections {
   }
 
   /** One that the holder had last: among the newest, so that those too many run out. Not taken out. */
-  ofHolder(share: Share): UpstreamConnection | null {
+  ofHolder(holder: Holder): UpstreamConnection | null {
     let connection = this.#newest
     for (let looks = 0; connection !== null && looks < MAX_LOOKS; looks++) {
-      if (connection.share.holder === share.holder) return connection
+      if (connection.holder.name === holder.name) return connection
       connection = connection.older
     }
     return null

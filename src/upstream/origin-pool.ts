@@ -1,6 +1,6 @@
 import type { Route } from '../model/route.ts'
 import { IdleConnections } from './idle-connections.ts'
-import { Claim, Places, type Share } from './places.ts'
+import { Claim, Places, type Holder } from './places.ts'
 import { ProgressMark, slowest, type MarkedTransfer, type SlowRule, type Transfer } from './slow-transfers.ts'
 import { UpstreamConnection, type ConnectionOwner } from './connection.ts'
 import type { Dispatcher } from './dispatcher.ts'
@@ -111,22 +111,22 @@ export class OriginPool implements ConnectionOwner, Dispatcher {
 
   /** See Dispatcher. */
   dispatch(request: UpstreamRequest, receiver: ResponseReceiver): Dispatched {
-    const share = this.#places.share(request.holder)
-    if (this.#places.tryTake(share)) {
-      this.#take(share, request.tick).send(request, receiver)
+    const holder = this.#places.holder(request.holder)
+    if (this.#places.tryTake(holder)) {
+      this.#take(holder, request.tick).send(request, receiver)
       return NOT_QUEUED
     }
-    return this.#enqueue(new RequestClaim(share, this, request, receiver))
+    return this.#enqueue(new RequestClaim(holder, this, request, receiver))
   }
 
   /** Takes a place for a tunnel, now or later. */
   reserve(to: Destination, taker: PlaceTaker): Dispatched {
-    const share = this.#places.share(to.holder)
-    if (this.#places.tryTake(share)) {
-      this.hold(share, taker)
+    const holder = this.#places.holder(to.holder)
+    if (this.#places.tryTake(holder)) {
+      this.hold(holder, taker)
       return NOT_QUEUED
     }
-    return this.#enqueue(new PlaceClaim(share, to.tick, this, taker))
+    return this.#enqueue(new PlaceClaim(holder, to.tick, this, taker))
   }
 
   /** Ends idle connections, and the others when the requests that are on them, or wait, have ended. */
@@ -138,8 +138,8 @@ export class OriginPool implements ConnectionOwner, Dispatcher {
   /** Breaks every connection off; resolves when all have closed. */
   destroy(): Promise<void> {
     this.isClosing = true
-    for (const share of this.#places.shares) {
-      for (let claim = share.first; claim !== null; claim = share.first) this.#places.leave(claim)
+    for (const holder of this.#places.holders) {
+      for (let claim = holder.first; claim !== null; claim = holder.first) this.#places.leave(claim)
     }
     this.#stopSweeping()
     for (const connection of this.#open) connection.destroy()
@@ -151,7 +151,7 @@ export class OriginPool implements ConnectionOwner, Dispatcher {
 
   /** See ConnectionOwner: the place goes to who has waited, round by holder. */
   onFree(connection: UpstreamConnection, isReusable: boolean): void {
-    this.#places.release(connection.share)
+    this.#places.release(connection.holder)
     if (isReusable) this.#idle.add(connection)
     this.#serve()
     if (this.isClosing && connection.isIdle) connection.destroy()
@@ -175,15 +175,15 @@ export class OriginPool implements ConnectionOwner, Dispatcher {
   }
 
   /** Sends a request whose place has been taken. */
-  send(share: Share, request: UpstreamRequest, receiver: ResponseReceiver): void {
-    this.#take(share, performance.now()).send(request, receiver)
+  send(holder: Holder, request: UpstreamRequest, receiver: ResponseReceiver): void {
+    this.#take(holder, performance.now()).send(request, receiver)
   }
 
   /** Hands a place that has been taken to a taker. */
-  hold(share: Share, taker: PlaceTaker): void {
-    const place = new HeldPlace(this.#target, share, taker, (held) => {
+  hold(holder: Holder, taker: PlaceTaker): void {
+    const place = new HeldPlace(this.#target, holder, taker, (held) => {
       if (!this.#tunnels.delete(held)) return
-      this.#places.release(share)
+      this.#places.release(holder)
       this.#serve()
     })
     this.#tunnels.add(place)
@@ -204,19 +204,19 @@ export class OriginPool implements ConnectionOwner, Dispatcher {
   }
 
   /** A connection for a holder: its own, one that has rested, or a new one. */
-  #take(share: Share, tick: number): UpstreamConnection {
-    const connection = this.#choose(share, tick) ?? this.#connect(share)
+  #take(holder: Holder, tick: number): UpstreamConnection {
+    const connection = this.#choose(holder, tick) ?? this.#connect(holder)
     this.#idle.remove(connection)
-    connection.share = share
+    connection.holder = holder
     connection.mark.reset(tick)
     return connection
   }
 
-  #choose(share: Share, tick: number): UpstreamConnection | null {
-    let own = this.#idle.ofHolder(share)
+  #choose(holder: Holder, tick: number): UpstreamConnection | null {
+    let own = this.#idle.ofHolder(holder)
     while (own !== null && own.idleUntilTick < tick) {
       own.destroy() // and leaves the list
-      own = this.#idle.ofHolder(share)
+      own = this.#idle.ofHolder(holder)
     }
     if (own !== null) return own
     let { oldest } = this.#idle
@@ -234,9 +234,9 @@ export class OriginPool implements ConnectionOwner, Dispatcher {
     return null
   }
 
-  #connect(share: Share): UpstreamConnection {
+  #connect(holder: Holder): UpstreamConnection {
     const ageMs = this.#options.maxAgeMs * (1 - AGE_JITTER * Math.random())
-    const connection = new UpstreamConnection(this.#target, this, share, performance.now() + ageMs)
+    const connection = new UpstreamConnection(this.#target, this, holder, performance.now() + ageMs)
     this.#open.add(connection)
     return connection
   }
@@ -268,12 +268,12 @@ export class OriginPool implements ConnectionOwner, Dispatcher {
   #makeRoom(tick: number): void {
     const fair = this.#places.fairShare
     let hungry = 0
-    let greediest: Share | null = null
-    for (const share of this.#places.shares) {
-      const { first } = share
-      const isHungry = first !== null && share.busy + 1 <= Math.max(1, fair)
+    let greediest: Holder | null = null
+    for (const holder of this.#places.holders) {
+      const { first } = holder
+      const isHungry = first !== null && holder.busy + 1 <= Math.max(1, fair)
       if (isHungry && tick - first.sinceTick >= SWEEP_MS) hungry++
-      if (share.busy > fair && (greediest === null || share.busy > greediest.busy)) greediest = share
+      if (holder.busy > fair && (greediest === null || holder.busy > greediest.busy)) greediest = holder
     }
     if (hungry === 0 || greediest === null) return
     const spare = Math.max(1, Math.floor(greediest.busy - fair))
@@ -287,13 +287,13 @@ export class OriginPool implements ConnectionOwner, Dispatcher {
     }
   }
 
-  *#transfersOf(share: Share): Iterable<MarkedTransfer> {
-    for (const { receiver, mark, share: holder } of this.#open) {
-      if (holder !== share || receiver === null) continue
+  *#transfersOf(holder: Holder): Iterable<MarkedTransfer> {
+    for (const { receiver, mark, holder: owner } of this.#open) {
+      if (owner !== holder || receiver === null) continue
       yield { mark, transfer: receiver }
     }
-    for (const { taker, mark, share: holder } of this.#tunnels) {
-      if (holder === share) yield { mark, transfer: taker }
+    for (const { taker, mark, holder: owner } of this.#tunnels) {
+      if (owner === holder) yield { mark, transfer: taker }
     }
   }
 }
@@ -303,15 +303,15 @@ class RequestClaim extends Claim {
   readonly #request: UpstreamRequest
   readonly #receiver: ResponseReceiver
 
-  constructor(share: Share, pool: OriginPool, request: UpstreamRequest, receiver: ResponseReceiver) {
-    super(share, request.tick)
+  constructor(holder: Holder, pool: OriginPool, request: UpstreamRequest, receiver: ResponseReceiver) {
+    super(holder, request.tick)
     this.#pool = pool
     this.#request = request
     this.#receiver = receiver
   }
 
   override take(): void {
-    this.#pool.send(this.share, this.#request, this.#receiver)
+    this.#pool.send(this.holder, this.#request, this.#receiver)
   }
 
   override refuse(error: Error): void {
@@ -323,14 +323,14 @@ class PlaceClaim extends Claim {
   readonly #pool: OriginPool
   readonly #taker: PlaceTaker
 
-  constructor(share: Share, sinceTick: number, pool: OriginPool, taker: PlaceTaker) {
-    super(share, sinceTick)
+  constructor(holder: Holder, sinceTick: number, pool: OriginPool, taker: PlaceTaker) {
+    super(holder, sinceTick)
     this.#pool = pool
     this.#taker = taker
   }
 
   override take(): void {
-    this.#pool.hold(this.share, this.#taker)
+    this.#pool.hold(this.holder, this.#taker)
   }
 
   override refuse(error: Error): void {
@@ -340,19 +340,19 @@ class PlaceClaim extends Claim {
 
 class HeldPlace implements Place {
   readonly target: UpstreamTarget
-  readonly share: Share
+  readonly holder: Holder
   readonly taker: PlaceTaker
   readonly mark = new ProgressMark()
   readonly #onRelease: (place: HeldPlace) => void
 
   constructor(
     target: UpstreamTarget,
-    share: Share,
+    holder: Holder,
     taker: PlaceTaker,
     onRelease: (place: HeldPlace) => void,
   ) {
     this.target = target
-    this.share = share
+    this.holder = holder
     this.taker = taker
     this.#onRelease = onRelease
   }

@@ -1,8 +1,8 @@
 import { QueueDisplacedError } from './failure.ts'
 
-/** One holder's part of a pool: a tenant's, or where there is no tenant a source's. */
-export class Share {
-  readonly holder: string
+/** Who holds places of a pool, or waits for them: a tenant, or where there is none a source. */
+export class Holder {
+  readonly name: string
   /** Places held. */
   busy = 0
   /** Claims that wait. */
@@ -10,25 +10,25 @@ export class Share {
   first: Claim | null = null
   last: Claim | null = null
   /** Neighbours in the round of those who wait. */
-  previous: Share | null = null
-  next: Share | null = null
+  previous: Holder | null = null
+  next: Holder | null = null
 
-  constructor(holder: string) {
-    this.holder = holder
+  constructor(name: string) {
+    this.name = name
   }
 }
 
 /** Waits for a place. Links of a list: leaving is one step, however many wait. */
 export abstract class Claim {
-  readonly share: Share
+  readonly holder: Holder
   /** Monotonic milliseconds since when it waits. */
   readonly sinceTick: number
   isWaiting = false
   before: Claim | null = null
   after: Claim | null = null
 
-  constructor(share: Share, sinceTick: number) {
-    this.share = share
+  constructor(holder: Holder, sinceTick: number) {
+    this.holder = holder
     this.sinceTick = sinceTick
   }
 
@@ -46,7 +46,7 @@ export abstract class Claim {
 const FREE_FACTOR = 7
 /** Holders looked at for one free place; those passed over go to the end of the round. */
 const MAX_LOOKS = 16
-/** Shares kept of holders who have nothing at present: a `Map` that nothing comes and goes in is the cheapest. */
+/** Holders kept who have nothing at present: a `Map` that nothing comes and goes in is the cheapest. */
 const MAX_KEPT = 64
 
 /**
@@ -56,9 +56,9 @@ const MAX_KEPT = 64
 export class Places {
   readonly #size: number
   readonly #maxQueued: number
-  readonly #shares = new Map<string, Share>()
-  #turnHead: Share | null = null
-  #turnTail: Share | null = null
+  readonly #holders = new Map<string, Holder>()
+  #turnHead: Holder | null = null
+  #turnTail: Holder | null = null
   #active = 0
   running = 0
   queued = 0
@@ -73,51 +73,52 @@ export class Places {
     return this.#size / Math.max(1, this.#active)
   }
 
-  /** Every share at present, those without places included. */
-  get shares(): Iterable<Share> {
-    return this.#shares.values()
+  /** Every holder at present, those without places included. */
+  get holders(): Iterable<Holder> {
+    return this.#holders.values()
   }
 
-  share(holder: string): Share {
-    const known = this.#shares.get(holder)
+  /** The holder of a name, known or new. */
+  holder(name: string): Holder {
+    const known = this.#holders.get(name)
     if (known !== undefined) return known
-    const share = new Share(holder)
-    this.#shares.set(holder, share)
-    return share
+    const holder = new Holder(name)
+    this.#holders.set(name, holder)
+    return holder
   }
 
   /** Takes a place at once; false when the holder has to wait. */
-  tryTake(share: Share): boolean {
-    if (share.queued > 0 || !this.#isEligible(share)) return false
-    this.#take(share)
+  tryTake(holder: Holder): boolean {
+    if (holder.queued > 0 || !this.#isEligible(holder)) return false
+    this.#take(holder)
     return true
   }
 
   /** Gives a place back. `next` is owed after it. */
-  release(share: Share): void {
+  release(holder: Holder): void {
     this.running--
-    share.busy--
-    this.#settle(share)
+    holder.busy--
+    this.#settle(holder)
   }
 
   /** Whether the claim may wait now; a holder who has more may lose its newest claim for it. */
   enqueue(claim: Claim): boolean {
-    const { share } = claim
-    const displaced = this.queued < this.#maxQueued ? null : this.#newestOfGreedier(share)
+    const { holder } = claim
+    const displaced = this.queued < this.#maxQueued ? null : this.#newestOfGreedier(holder)
     if (this.queued >= this.#maxQueued && displaced === null) {
-      this.#forget(share)
+      this.#forget(holder)
       return false
     }
     if (displaced !== null) this.leave(displaced)
-    if (share.busy + share.queued === 0) this.#active++
+    if (holder.busy + holder.queued === 0) this.#active++
     claim.isWaiting = true
-    claim.before = share.last
-    if (share.last === null) share.first = claim
-    else share.last.after = claim
-    share.last = claim
-    share.queued++
+    claim.before = holder.last
+    if (holder.last === null) holder.first = claim
+    else holder.last.after = claim
+    holder.last = claim
+    holder.queued++
     this.queued++
-    if (share.queued === 1) this.#pushTurn(share)
+    if (holder.queued === 1) this.#pushTurn(holder)
     displaced?.refuse(new QueueDisplacedError())
     return true
   }
@@ -126,7 +127,7 @@ export class Places {
   leave(claim: Claim): boolean {
     if (!claim.isWaiting) return false
     this.#unlink(claim)
-    this.#settle(claim.share)
+    this.#settle(claim.holder)
     return true
   }
 
@@ -134,86 +135,86 @@ export class Places {
   next(): Claim | null {
     if (this.queued === 0 || this.running >= this.#size) return null
     const fair = this.fairShare
-    let second: Share | null = null
+    let second: Holder | null = null
     for (let looks = 0; looks < MAX_LOOKS; looks++) {
-      const share = this.#turnHead
-      if (share === null || share === second) break // nobody, or once round
-      this.#dropTurn(share)
-      this.#pushTurn(share)
-      if (!this.#isEligible(share)) continue
-      if (share.busy < fair) return this.#grant(share)
-      second ??= share
+      const holder = this.#turnHead
+      if (holder === null || holder === second) break // nobody, or once round
+      this.#dropTurn(holder)
+      this.#pushTurn(holder)
+      if (!this.#isEligible(holder)) continue
+      if (holder.busy < fair) return this.#grant(holder)
+      second ??= holder
     }
     return second === null ? null : this.#grant(second)
   }
 
-  #grant(share: Share): Claim | null {
-    const claim = share.first
+  #grant(holder: Holder): Claim | null {
+    const claim = holder.first
     if (claim === null) return null
-    this.#take(share)
+    this.#take(holder)
     this.#unlink(claim)
     return claim
   }
 
-  #isEligible(share: Share): boolean {
+  #isEligible(holder: Holder): boolean {
     const free = this.#size - this.running
-    return free > 0 && share.busy < FREE_FACTOR * free
+    return free > 0 && holder.busy < FREE_FACTOR * free
   }
 
-  #take(share: Share): void {
-    if (share.busy + share.queued === 0) this.#active++
-    share.busy++
+  #take(holder: Holder): void {
+    if (holder.busy + holder.queued === 0) this.#active++
+    holder.busy++
     this.running++
   }
 
-  #settle(share: Share): void {
-    if (share.busy + share.queued > 0) return
+  #settle(holder: Holder): void {
+    if (holder.busy + holder.queued > 0) return
     this.#active--
-    this.#forget(share)
+    this.#forget(holder)
   }
 
-  #forget(share: Share): void {
-    if (this.#shares.size > MAX_KEPT && share.busy + share.queued === 0) this.#shares.delete(share.holder)
+  #forget(holder: Holder): void {
+    if (this.#holders.size > MAX_KEPT && holder.busy + holder.queued === 0) this.#holders.delete(holder.name)
   }
 
   #unlink(claim: Claim): void {
-    const { share, before, after } = claim
+    const { holder, before, after } = claim
     claim.isWaiting = false
-    if (before === null) share.first = after
+    if (before === null) holder.first = after
     else before.after = after
-    if (after === null) share.last = before
+    if (after === null) holder.last = before
     else after.before = before
-    share.queued--
+    holder.queued--
     this.queued--
-    if (share.queued === 0) this.#dropTurn(share)
+    if (holder.queued === 0) this.#dropTurn(holder)
   }
 
   /** Only when the queue is full: who has most, if that is more than the asker would have. */
-  #newestOfGreedier(asker: Share): Claim | null {
-    let most: Share | null = null
-    for (const share of this.#shares.values()) {
-      if (share.queued === 0) continue
-      if (most === null || share.busy + share.queued > most.busy + most.queued) most = share
+  #newestOfGreedier(asker: Holder): Claim | null {
+    let most: Holder | null = null
+    for (const holder of this.#holders.values()) {
+      if (holder.queued === 0) continue
+      if (most === null || holder.busy + holder.queued > most.busy + most.queued) most = holder
     }
     if (most === null || most.busy + most.queued <= asker.busy + asker.queued + 1) return null
     return most.last
   }
 
-  #pushTurn(share: Share): void {
-    share.previous = this.#turnTail
-    share.next = null
-    if (this.#turnTail === null) this.#turnHead = share
-    else this.#turnTail.next = share
-    this.#turnTail = share
+  #pushTurn(holder: Holder): void {
+    holder.previous = this.#turnTail
+    holder.next = null
+    if (this.#turnTail === null) this.#turnHead = holder
+    else this.#turnTail.next = holder
+    this.#turnTail = holder
   }
 
-  #dropTurn(share: Share): void {
-    const { previous, next } = share
+  #dropTurn(holder: Holder): void {
+    const { previous, next } = holder
     if (previous === null) this.#turnHead = next
     else previous.next = next
     if (next === null) this.#turnTail = previous
     else next.previous = previous
-    share.previous = null
-    share.next = null
+    holder.previous = null
+    holder.next = null
   }
 }

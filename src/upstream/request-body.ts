@@ -1,9 +1,8 @@
 import type { Socket } from 'node:net'
+import { lastChunk, writeChunk } from '../http/chunk-framing.ts'
 import { freeMemory } from '../lib/host/free-memory.ts'
 import type { BodySink, BodySource } from '../http/body.ts'
 
-const CRLF = '\r\n'
-const LAST_CHUNK = '0\r\n\r\n'
 /** Pieces on their way whose memory is given back when the socket has let go of them; the collector gets others. */
 const MAX_PENDING = 4
 
@@ -46,16 +45,7 @@ export class RequestBody implements BodySink {
   write(bytes: Buffer): boolean {
     if (this.#isOver || bytes.length === 0) return true
     const socket = this.#socket
-    let hasRoom: boolean
-    if (this.#isChunked) {
-      socket.cork()
-      socket.write(`${bytes.length.toString(16)}\r\n`, 'latin1')
-      socket.write(bytes)
-      hasRoom = socket.write(CRLF, 'latin1')
-      socket.uncork()
-    } else {
-      hasRoom = socket.write(bytes)
-    }
+    const hasRoom = this.#isChunked ? writeChunk(socket, bytes) : socket.write(bytes)
     this.#uncork()
     if (this.#pending.length < MAX_PENDING) this.#pending.push(bytes)
     this.#free()
@@ -68,7 +58,7 @@ export class RequestBody implements BodySink {
     if (this.#isOver) return
     this.#isOver = true
     this.isComplete = true
-    if (this.#isChunked) this.#socket.write(LAST_CHUNK, 'latin1')
+    if (this.#isChunked) this.#socket.write(lastChunk(''), 'latin1')
     this.#uncork()
   }
 

@@ -1,3 +1,4 @@
+import { fieldLines } from '../http/field-lines.ts'
 import type { BodySource } from '../http/body.ts'
 import type { Route } from '../model/route.ts'
 import type { Transfer } from './slow-transfers.ts'
@@ -84,7 +85,7 @@ export const NOT_QUEUED: Dispatched = { leave: () => false }
 export function requestHead(request: UpstreamRequest, host: string): string {
   const { method, headers } = request
   let head = `${method} ${request.path} HTTP/1.1\r\nhost: ${host}\r\nconnection: keep-alive\r\n`
-  for (let i = 0; i < headers.length; i += 2) head += `${headers[i] ?? ''}: ${headers[i + 1] ?? ''}\r\n`
+  head += fieldLines(headers)
   if (request.contentLength === -1) {
     if (request.body !== null) head += 'transfer-encoding: chunked\r\n'
     else if (method === 'POST' || method === 'PUT' || method === 'PATCH') head += 'content-length: 0\r\n'

@@ -15,7 +15,10 @@ import { hasDestination, readDestination } from './destination.ts'
 /* The phases of `decide`, in its order. Each gives a refusal, or null to go on. */
 
 /** Draining: what comes after an answer that said it was the last; or a tunnel, which a drain would break off at once. */
-export function refuseAtEnd({ connection, asksForTunnel }: Exchange, { isDraining }: DecisionContext): Refusal | null {
+export function refuseAtEnd(
+  { connection, asksForTunnel }: Exchange,
+  { isDraining }: DecisionContext,
+): Refusal | null {
   return connection.isEnding || (isDraining && asksForTunnel) ? refuse('draining', null) : null
 }
 

@@ -2,46 +2,38 @@ import type { Outcome, Reason } from '../model/outcome.ts'
 import type { ClientResponse } from './exchange/client.ts'
 import type { Carrier, Exchange } from './exchange/exchange.ts'
 import type { Dispatcher } from '../upstream/dispatcher.ts'
+import { answerRefusal } from './own-answers.ts'
 import { Relay, type RelayOwner } from './relay.ts'
 import { Upload, type UploadOwner } from './upload.ts'
 import { NOT_QUEUED, type UpstreamRequest } from '../upstream/request.ts'
 import { upstreamRequest } from './upstream-request.ts'
 
-/** What a forwarding needs of the handler. */
-export interface ForwardingOwner {
-  /** Pseudonym of this gateway in Via fields. */
-  readonly via: string
-  /** Ends the exchange with one of the gateway's own answers; the response head has not been sent. */
-  refuse(exchange: Exchange, res: ClientResponse, outcome: Outcome, reason: Reason | null): void
-}
-
 /**
  * Sends an admitted request upstream, once more where that is safe (docs/decisions/0012), and ends it when one of its phases lasts too long. One
  * object per exchange.
  */
-export class Forwarding implements Carrier, RelayOwner, UploadOwner {
+export class UpstreamCarrier implements Carrier, RelayOwner, UploadOwner {
   readonly #exchange: Exchange
   readonly #res: ClientResponse
   readonly #dispatcher: Dispatcher
-  readonly #owner: ForwardingOwner
   readonly #upload: Upload | null
   readonly #request: UpstreamRequest
   #isSecond = false
   #relay: Relay | null = null
   #place = NOT_QUEUED
 
-  constructor(exchange: Exchange, dispatcher: Dispatcher, owner: ForwardingOwner) {
+  /** `via` is this gateway's pseudonym in Via fields. */
+  constructor(exchange: Exchange, dispatcher: Dispatcher, via: string) {
     this.#exchange = exchange
     this.#res = exchange.res
     this.#dispatcher = dispatcher
-    this.#owner = owner
     const { body } = exchange
     const isWhole = body === null || Buffer.isBuffer(body)
     this.#upload = isWhole ? null : new Upload(exchange, body, this)
     if (isWhole && body !== null) exchange.bytesReceived = body.length
     // It comes in the turn of the arrival; a tunnel comes after the answers before it.
     const tick = exchange.asksForTunnel ? performance.now() : exchange.startedTick
-    this.#request = upstreamRequest(exchange, owner.via, isWhole ? body : this.#upload, tick)
+    this.#request = upstreamRequest(exchange, via, isWhole ? body : this.#upload, tick)
   }
 
   /** Sends the request, or queues it. */
@@ -78,7 +70,7 @@ export class Forwarding implements Carrier, RelayOwner, UploadOwner {
   /** See RelayOwner. */
   refuse(outcome: Outcome, reason: Reason | null): void {
     if (this.#exchange.isClosed || this.#res.headersSent) return
-    this.#owner.refuse(this.#exchange, this.#res, outcome, reason)
+    answerRefusal(this.#exchange, outcome, reason)
   }
 
   /** See Carrier. */
