@@ -49,7 +49,7 @@ interface Mail {
 }
 
 /**
- * The primary's side of shared limits: a bank. Of each bucket the requests that may be admitted lie here or with a worker, and
+ * The control plane's side of shared limits: a bank, see `LimitExchange` for when it speaks. Of each bucket the requests that may be admitted lie here or with a worker, and
  * never more of them than the bucket holds:
  *
  *     level + lent to all workers ≤ max(burst, workers)        the level grows by the rate, up to that
@@ -58,7 +58,8 @@ interface Mail {
  * level, and what others hold and do not use is asked back for it. A bucket that is full again goes back to first shares.
  *
  * With fewer requests in a bucket than there are workers each holds one all the same, so that no worker's first request is refused for
- * where it arrived; the part beyond the burst is never lent to another worker. `P` identifies a worker.
+ * where it arrived; the part beyond the burst is never lent to another worker. `P` identifies a worker, or
+ * whatever else admits requests by what it is lent.
  */
 export class LimitHub<P> {
   readonly #workers: number
