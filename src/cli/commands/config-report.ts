@@ -78,10 +78,10 @@ export const ROUTE_SHAPE: RowShape<Route> = {
 /** The documents' table of all options, GitHub-flavoured Markdown; ends in a newline. */
 export function optionsMarkdown(): string {
   const lines = OPTION_NAMES.map((name) => {
-    const { default: value, form, help } = optionRow(name)
-    return [code(name), code(optionEnv(name)), code(valueText(value)), form, help]
+    const { default: value, form, help, actsOn = 'new workers' } = optionRow(name)
+    return [code(name), code(optionEnv(name)), code(valueText(value)), form, help, actsOn]
   })
-  return table(['option', 'environment', 'default', 'allowed', 'what it does'], lines)
+  return table(['option', 'environment', 'default', 'allowed', 'what it does', 'a change needs'], lines)
 }
 
 /** The documents' table of all keys of a route; likewise. */
