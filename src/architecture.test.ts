@@ -61,6 +61,18 @@ const DRIVERS: Record<string, readonly string[]> = {
   'prom-client': ['metrics/metrics.ts'],
 }
 
+/** The product's files with timers of Node's own; all others wait by `lib/time`. Each with its reason. */
+const TIMERS: Record<string, 'clock' | 'browser' | 'request' | 'attempt'> = {
+  'lib/time/clock.ts': 'clock',
+  'admin/dashboard-script.ts': 'browser',
+  'listener/listen.ts': 'request',
+  'listener/listener.ts': 'request',
+  'upstream/connection.ts': 'request',
+  'upstream/origin-pool.ts': 'request',
+  'upstream/tunnel-agent.ts': 'request',
+  'writer/database/copy.ts': 'attempt',
+}
+
 /** In a folder, its tests included. */
 const MAX_FILES = 25
 
@@ -113,6 +125,13 @@ void t.test('drivers are imported where the table says', (t) => {
   for (const [driver, owners] of Object.entries(DRIVERS)) {
     t.same(product.filter((file) => importsOf(file).includes(driver)).toSorted(), owners, driver)
   }
+  t.end()
+})
+
+void t.test("timers are the clock's, and of the files in the table", (t) => {
+  const raw = /(?<![.#\w])(?:setTimeout|setInterval)\(|'(?:node:)?timers(?:\/promises)?'/
+  const found = product.filter((file) => raw.test(readFileSync(join(source, file), 'utf8')))
+  t.same(found.toSorted(), Object.keys(TIMERS).toSorted())
   t.end()
 })
 

@@ -1,3 +1,4 @@
+import { within } from '../lib/time/within.ts'
 import { apiHandlers, type ApiHandler } from './api.ts'
 import { renderDashboard } from './dashboard.ts'
 import type { Overview } from './overview.ts'
@@ -90,15 +91,13 @@ async function withDeadline(
   bounds: { readonly gone: AbortSignal; readonly timeoutMs: number },
 ): Promise<unknown> {
   const ended = new AbortController()
-  let timer: NodeJS.Timeout | undefined
-  const deadline = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new DeadlineError()), bounds.timeoutMs)
-    bounds.gone.addEventListener('abort', () => reject(new DeadlineError()), { once: true })
-  })
+  const late = (): never => {
+    throw new DeadlineError()
+  }
   try {
-    return await Promise.race([handler(query, ended.signal), deadline])
+    const { gone: signal, timeoutMs: ms } = bounds
+    return await within(Promise.resolve(handler(query, ended.signal)), { ms, signal, late })
   } finally {
-    clearTimeout(timer)
     ended.abort() // a report of many statements stops after the one under way
   }
 }

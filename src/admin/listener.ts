@@ -1,10 +1,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { systemClock } from '../lib/time/clock.ts'
 import type { Logger } from '../logger/logger.ts'
 import { AccessRule } from './access.ts'
 import { adminHandlers, type AdminSources, type Handler } from './handlers.ts'
-import { isDatabaseAway, problemOf, sendProblem, type Problem } from './problem.ts'
+import { DeadlineError, isDatabaseAway, problemOf, sendProblem, type Problem } from './problem.ts'
 
 /** Address, token and handlers of the admin listener. */
 export interface AdminDependencies extends AdminSources {
@@ -105,10 +106,10 @@ export class AdminListener {
   /** Stops accepting, gives requests under way a second, then cuts them off. A second call returns the same promise. */
   close(): Promise<void> {
     this.#closed ??= new Promise((resolve) => {
-      const timer = setTimeout(() => this.#server.closeAllConnections(), CLOSE_TIMEOUT_MS)
+      const cancel = systemClock.after(CLOSE_TIMEOUT_MS, () => this.#server.closeAllConnections())
       // Its only error is that the server was not listening, and then it is closed.
       this.#server.close(() => {
-        clearTimeout(timer)
+        cancel()
         resolve()
       })
       this.#server.closeIdleConnections()
@@ -135,7 +136,7 @@ export class AdminListener {
 
   async #answer(handler: Handler, query: string, response: ServerResponse): Promise<void> {
     const gone = new AbortController()
-    response.once('close', () => gone.abort())
+    response.once('close', () => gone.abort(new DeadlineError()))
     const answer = await handler(new URLSearchParams(query), gone.signal)
     response.writeHead(answer.status, {
       ...answer.headers,

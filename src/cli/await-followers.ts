@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { sleep } from '../lib/time/sleep.ts'
 import { hasEnded } from '../lib/host/machine.ts'
 import { lastChange, removeFollower, unconfirmed, type Unconfirmed } from '../store/directory/followers.ts'
 import type { Sql } from '../store/sql.ts'

@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib'
+import { systemClock } from '../lib/time/clock.ts'
 import { type TenantGrant, tenantGrant, type TenantState } from '../model/grant.ts'
 import type { KeyRecord } from './directory-source.ts'
 import type { ShardedMap } from './sharded-map.ts'
@@ -122,7 +123,7 @@ async function compare<V>(
       const now = other?.get(name)
       if (now !== old) see(name, old, now)
     }
-    if (++looked % SHARDS_AT_ONCE === 0) await nextTurn()
+    if (++looked % SHARDS_AT_ONCE === 0) await systemClock.turn()
   }
 }
 
@@ -136,12 +137,6 @@ function takenFromKey(old: LoadedKey, now: LoadedKey | undefined): 'revoked' | '
     now.networkText === old.networkText
   if (isSame) return null
   return now.version > old.version ? 'changed' : 'gone'
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve)
-  })
 }
 
 /** What was taken since a snapshot was written, to be applied to its rows as they are read. */

@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { sleep } from '../lib/time/sleep.ts'
+import { endsWithin } from '../lib/time/within.ts'
 import { writeAccessRules } from './postgres-access.ts'
 import type { Binaries } from './postgres-binaries.ts'
 import { EmbeddedPostgresError } from './postgres-errors.ts'
@@ -63,14 +64,14 @@ export async function startPostmaster(
       )
     }
     const retryDelayMs = RETRY_DELAYS_MS[attempt]
-    await waitAtMost(postmaster.outputEnded, LAST_WORDS_MS)
+    await endsWithin(postmaster.outputEnded, LAST_WORDS_MS)
     if (!mayBeInUse || retryDelayMs === undefined || options.signal.aborted) {
       throw new EmbeddedPostgresError(
         'EMBEDDED_POSTGRES_START_FAILED',
         `PostgreSQL ${binaries.version} did not start; the log is ${layout.logFile} and ends: ${options.log.tail}`,
       )
     }
-    await delay(retryDelayMs)
+    await sleep(retryDelayMs)
   }
 }
 
@@ -86,7 +87,7 @@ async function ready(
   while (!ended.signal.aborted && !signal.aborted) {
     if (await isAccepting(socketPath)) return 'ready'
     if (Date.now() > deadline) return 'timeout'
-    await delay(READY_POLL_MS)
+    await sleep(READY_POLL_MS)
   }
   return 'exited'
 }
@@ -134,12 +135,6 @@ async function stopChild(child: ChildProcess, exited: Promise<void>): Promise<vo
   for (const { signal, waitMs } of SHUTDOWN_STEPS) {
     if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
     child.kill(signal)
-    await waitAtMost(exited, waitMs)
+    await endsWithin(exited, waitMs)
   }
-}
-
-async function waitAtMost(event: Promise<void>, waitMs: number): Promise<void> {
-  const patience = new AbortController()
-  await Promise.race([event, delay(waitMs, undefined, { signal: patience.signal }).catch(() => undefined)])
-  patience.abort()
 }

@@ -11,8 +11,8 @@ import {
   writeSync,
 } from 'node:fs'
 import { basename, join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { errorCode } from '../lib/error-code.ts'
+import { until } from '../lib/time/sleep.ts'
 import { openRegular, readRegular } from '../lib/host/folder-owner.ts'
 import type { Layout } from './postgres-layout.ts'
 
@@ -129,9 +129,6 @@ async function stopStranger(pid: number): Promise<void> {
       if (errorCode(error) === 'ESRCH') return
       throw error
     }
-    for (let waitedMs = 0; waitedMs < waitMs; waitedMs += EXIT_POLL_MS) {
-      if (!isRunning(pid)) return
-      await delay(EXIT_POLL_MS)
-    }
+    if (await until(() => !isRunning(pid), { everyMs: EXIT_POLL_MS, ms: waitMs })) return
   }
 }

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { basename } from 'node:path'
 import type { Account } from '../lib/host/folder-owner.ts'
+import { systemClock } from '../lib/time/clock.ts'
 
 const MAX_OUTPUT_CHARACTERS = 64 * 1024
 const REPORTED_CHARACTERS = 2000
@@ -33,7 +34,7 @@ export async function runTool(
       stdio: ['pipe', 'pipe', 'pipe'],
     })
     // Not spawn()'s own timeout: that one goes on when the program cannot be run.
-    const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs)
+    const cancel = systemClock.after(options.timeoutMs, () => child.kill('SIGKILL'))
     let output = ''
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8')
@@ -45,11 +46,11 @@ export async function runTool(
     child.stdin.on('error', () => undefined)
     child.stdin.end(options.input)
     child.once('error', (error) => {
-      clearTimeout(timer)
+      cancel()
       reject(new Error(`${program} cannot be run: ${error.message}`, { cause: error }))
     })
     child.once('close', (code, signal) => {
-      clearTimeout(timer)
+      cancel()
       if (code === 0) return resolve({ output })
       const end = output.trim().slice(-REPORTED_CHARACTERS)
       reject(new Error(`${basename(program)} (${program}) failed with ${signal ?? `status ${code}`}: ${end}`))

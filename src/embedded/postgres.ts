@@ -4,9 +4,10 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { extname } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { errorCode } from '../lib/error-code.ts'
+import { systemClock } from '../lib/time/clock.ts'
+import { sleep } from '../lib/time/sleep.ts'
 import { DATABASE_NAME } from './postgres-cluster.ts'
 import { REPORT_BUSY, REPORT_LISTENING, onMessages } from './postgres-control.ts'
 import type { SupervisorOptions } from './postgres-control.ts'
@@ -110,7 +111,7 @@ class Hold {
         }
       }
       // That supervisor is about to listen, or was about to exit.
-      await delay(RETRY_DELAY_MS)
+      await sleep(RETRY_DELAY_MS)
     }
     throw new EmbeddedPostgresError(
       'EMBEDDED_POSTGRES_START_TIMEOUT',
@@ -124,13 +125,13 @@ class Hold {
 
   async #releaseOnce(): Promise<void> {
     this.#releasing.abort()
-    const giveUp = setTimeout(() => this.#socket?.destroy(), STOP_TIMEOUT_MS)
+    const cancel = systemClock.after(STOP_TIMEOUT_MS, () => this.#socket?.destroy())
     this.#socket?.ref()
     this.#socket?.end()
     await this.#reacquiring
     const socket = this.#socket
     if (socket !== undefined && !socket.closed) await once(socket, 'close')
-    clearTimeout(giveUp)
+    cancel()
   }
 
   #keep(socket: Socket): void {
@@ -156,7 +157,7 @@ class Hold {
         if (signal.aborted) return
         this.#onProgress(`the embedded PostgreSQL was lost: ${errorMessage(error)}`)
       }
-      await delay(delayMs, undefined, { signal, ref: false }).catch(() => undefined)
+      await sleep(delayMs, { signal, isBackground: true })
       delayMs = Math.min(delayMs * 2, REACQUIRE_DELAY_MS.longest)
     }
   }

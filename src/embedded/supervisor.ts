@@ -1,8 +1,9 @@
 import { chmodSync, closeSync, rmSync, writeSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { Server, Socket } from 'node:net'
-import { setTimeout as delay } from 'node:timers/promises'
 import { keepDebuggerShut } from '../lib/host/no-debugger.ts'
+import { systemClock } from '../lib/time/clock.ts'
+import { sleep } from '../lib/time/sleep.ts'
 import { findBinaries, installedSources } from './postgres-binaries.ts'
 import type { Binaries } from './postgres-binaries.ts'
 import { clusterMajor, createCluster } from './postgres-cluster.ts'
@@ -64,7 +65,7 @@ class Supervisor {
     })
     chmodSync(controlSocket, 0o600)
     followOwner(controlSocket, sockets)
-    setTimeout(() => this.#stopWhenUnheld(), FIRST_HOLDER_MS)
+    systemClock.after(FIRST_HOLDER_MS, () => this.#stopWhenUnheld())
     this.#work = this.#bringUp()
   }
 
@@ -152,7 +153,7 @@ class Supervisor {
       await running.exited
       if (signal.aborted) return
       this.#progress(`PostgreSQL has gone; starting it again in ${delayMs} ms…`)
-      await delay(delayMs, undefined, { signal }).catch(() => undefined)
+      await sleep(delayMs, { signal })
       if (signal.aborted) return
       delayMs = Math.min(delayMs * 2, RESTART_DELAY_MS.longest)
       const restart = this.#launch(binaries)

@@ -1,3 +1,4 @@
+import { systemClock } from '../lib/time/clock.ts'
 import { LimitHub } from './limit-hub.ts'
 import { LIMIT_NEWS_INTERVAL_MS, type LimitLoans, type LimitNews } from './limit-news.ts'
 import { LimitPeer } from './limit-peer.ts'
@@ -20,7 +21,7 @@ export class LimitExchange {
   readonly #size: number
   readonly #hub: LimitHub<LimitMember>
   readonly #members = new Set<LimitMember>()
-  #sending: NodeJS.Timeout | null = null
+  #cancelSending: (() => void) | null = null
   #isSendingAtOnce = false
   #isStopped = false
 
@@ -57,24 +58,23 @@ export class LimitExchange {
   /** Nothing is sent any more. Idempotent. */
   stop(): void {
     this.#isStopped = true
-    if (this.#sending !== null) clearTimeout(this.#sending)
+    this.#cancelSending?.()
   }
 
   /** At once when a member waits for it; otherwise what is lent goes with what the buckets gain. */
   #schedule(): void {
     const { isUrgent, isBusy } = this.#hub
     if (this.#isStopped || (!isUrgent && !isBusy)) return
-    if (this.#sending !== null) {
+    if (this.#cancelSending !== null) {
       if (!isUrgent || this.#isSendingAtOnce) return
-      clearTimeout(this.#sending)
+      this.#cancelSending()
     }
     this.#isSendingAtOnce = isUrgent
-    this.#sending = setTimeout(() => this.#send(), isUrgent ? 0 : LIMIT_NEWS_INTERVAL_MS)
-    this.#sending.unref()
+    this.#cancelSending = systemClock.later(isUrgent ? 0 : LIMIT_NEWS_INTERVAL_MS, () => this.#send())
   }
 
   #send(): void {
-    this.#sending = null
+    this.#cancelSending = null
     this.#isSendingAtOnce = false
     this.#hub.tick(performance.now())
     for (const member of this.#members) {

@@ -1,6 +1,8 @@
 import { closeSync, constants, fstatSync, openSync, write, writeSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { errorCode } from '../lib/error-code.ts'
+import { systemClock } from '../lib/time/clock.ts'
+import { endsWithin } from '../lib/time/within.ts'
 
 /** What lines go to. Neither of the two may block for longer than a system call on memory takes. */
 export interface LineOutput {
@@ -33,7 +35,7 @@ export class LineSink {
   #isTaken = false
   #isWriting = false
   #writingSince = 0
-  #timer: NodeJS.Timeout | null = null
+  #isResting = false
   #retryMs = RETRY_MS.first
   #waiters: (() => void)[] = []
 
@@ -66,18 +68,13 @@ export class LineSink {
     }
     this.#queue.push(bytes)
     this.#bytes += bytes.length
-    if (this.#timer === null) this.#advance()
+    if (!this.#isResting) this.#advance()
   }
 
   /** Resolves when all lines are out, or `maxMs` have passed. */
   async drained(maxMs: number): Promise<void> {
     if (this.#queue.length === 0) return
-    let timer: NodeJS.Timeout | undefined
-    await new Promise<void>((resolve) => {
-      this.#waiters.push(resolve)
-      timer = setTimeout(resolve, maxMs)
-    })
-    clearTimeout(timer)
+    await endsWithin(new Promise<void>((resolve) => void this.#waiters.push(resolve)), maxMs)
   }
 
   /**
@@ -125,11 +122,11 @@ export class LineSink {
   /** Returns whether the next write may be tried at once. */
   #onWritten(head: Buffer, error: NodeJS.ErrnoException | null, written: number): boolean {
     if (error?.code === 'EAGAIN') {
-      this.#timer = setTimeout(() => {
-        this.#timer = null
+      this.#isResting = true
+      systemClock.later(this.#retryMs, () => {
+        this.#isResting = false
         this.#advance()
-      }, this.#retryMs)
-      this.#timer.unref()
+      })
       this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MS.longest)
       return false
     }

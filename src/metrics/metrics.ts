@@ -1,5 +1,5 @@
-import { setImmediate } from 'node:timers/promises'
 import { Registry, collectDefaultMetrics, type Metric } from 'prom-client'
+import { systemClock } from '../lib/time/clock.ts'
 import { BACKGROUND_FAMILIES, TENANT_FAMILIES } from './background-families.ts'
 import {
   NONE_LABEL,
@@ -49,7 +49,7 @@ async function exposeRegistry(registry: Registry): Promise<Exposition> {
   const parts: string[] = []
   for (const { name } of registry.getMetricsAsArray()) {
     parts.push(await registry.getSingleMetricAsString(name))
-    await setImmediate()
+    await systemClock.turn()
   }
   return { contentType: registry.contentType, body: `${parts.join('\n\n')}\n` }
 }
@@ -119,7 +119,7 @@ export class Metrics {
     this.#reading = this.#read()
     for (const metric of this.#registry.getMetricsAsArray()) {
       yield await samplesOf(metric)
-      await setImmediate()
+      await systemClock.turn()
     }
   }
 

@@ -4,6 +4,7 @@ import { readOverview, type Overview } from '../admin/overview.ts'
 import type { Config } from '../config/config.ts'
 import type { DirectoryRefresher } from '../directory/refresher.ts'
 import type { DatabaseContact } from '../lib/database-contact.ts'
+import { systemClock } from '../lib/time/clock.ts'
 import { DatabaseClock } from '../lib/time/database-clock.ts'
 import type { LimitMember } from '../limits/limit-exchange.ts'
 import type { LimitLoans } from '../limits/limit-news.ts'
@@ -199,10 +200,10 @@ export class DataPlane implements Service, LimitMember {
 
   /** The rest of the program is loaded soon, and not when it is needed: by then an upgrade may have replaced the files. */
   #loadRest(): void {
-    setTimeout(() => {
+    systemClock.later(LOAD_REST_MS, () => {
       this.#log.load()
       void this.metrics()
-    }, LOAD_REST_MS).unref()
+    })
   }
 
   /** Names the listener that is told of the process life whose entries are written. To be called before the start. */

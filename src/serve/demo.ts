@@ -1,9 +1,9 @@
 import { relative, join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Writable } from 'node:stream'
 import type { Config } from '../config/config.ts'
 import type { Options } from '../config/options.ts'
 import { startSamples, type Samples } from '../embedded/samples/samples.ts'
+import { until } from '../lib/time/sleep.ts'
 import { mintKey } from '../model/api-key.ts'
 import type { DatabaseTarget } from '../model/database-target.ts'
 import { routeOf } from '../config/routes.ts'
@@ -81,8 +81,7 @@ const announce: Demo['announce'] = async ({ gateway, target, config }, addresses
   } finally {
     await closeSql(sql, 1000)
   }
-  const deadline = Date.now() + KEY_KNOWN_TIMEOUT_MS
-  while (!(await gateway.knowsKey(key.digest)) && Date.now() < deadline) await sleep(10)
+  await until(() => gateway.knowsKey(key.digest), { everyMs: 10, ms: KEY_KNOWN_TIMEOUT_MS })
   stdout.write(instructions(key.text, addresses, config))
 }
 

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { connect, isIP, Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { systemNames } from '../lib/host/system-names.ts'
+import { sleep } from '../lib/time/sleep.ts'
 import type { DatabaseTarget } from '../model/database-target.ts'
 import { startSession } from './session-start.ts'
 

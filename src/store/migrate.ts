@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { until } from '../lib/time/sleep.ts'
 import { fileURLToPath } from 'node:url'
 import { StoreError } from './errors.ts'
 import { type Sql, sqlStateOf, type TransactionSql } from './sql.ts'
@@ -172,13 +172,15 @@ async function applyLocked(
   migration: Migration,
   onProgress: ((message: string) => void) | undefined,
 ): Promise<boolean> {
-  const deadline = performance.now() + LOCK_WAIT_MS
-  for (let attempt = 0; performance.now() < deadline; attempt++) {
-    const outcome = await sql.begin((tx) => applyInTransaction(tx, migration)).catch(lockedOrThrow)
-    if (outcome !== 'locked') return outcome === 'applied'
-    if (attempt === 0) onProgress?.(`migration ${migration.name} waits for what other sessions are doing`)
-    await sleep(LOCK_POLL_MS)
+  let outcome: 'locked' | 'present' | 'applied' | null = null
+  const isDone = async (): Promise<boolean> => {
+    const isFirst = outcome === null
+    outcome = await sql.begin((tx) => applyInTransaction(tx, migration)).catch(lockedOrThrow)
+    if (outcome !== 'locked') return true
+    if (isFirst) onProgress?.(`migration ${migration.name} waits for what other sessions are doing`)
+    return false
   }
+  if (await until(isDone, { everyMs: LOCK_POLL_MS, ms: LOCK_WAIT_MS })) return outcome === 'applied'
   throw new StoreError(
     'migration_locked',
     `migration ${migration.name} has waited two minutes for another process's migration or a lock on a table`,

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { sleep } from '../../lib/time/sleep.ts'
 import type { Command } from 'commander'
 import type { Config } from '../../config/config.ts'
 import { isSlipOf } from '../../lib/near-name.ts'

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { systemClock } from '../../lib/time/clock.ts'
 import type { EntryRow } from '../../model/entry-columns.ts'
 import { followEntries, listEntries, streamEntries, type EntryCursor } from '../../store/entries/entries.ts'
 import type { Sql } from '../../store/sql.ts'
@@ -106,7 +107,7 @@ async function follow(io: Io, sql: Sql, query: LogQuery, listing: Listing<EntryR
   const ended = new AbortController()
   const end = (): void => {
     ended.abort()
-    setTimeout(() => io.exit(1), LAST_OUTPUT_MS).unref()
+    systemClock.later(LAST_OUTPUT_MS, () => io.exit(1))
   }
   const release = [io.onSignal('SIGINT', end), io.onSignal('SIGTERM', end)]
   try {

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { setInterval, setTimeout } from 'node:timers/promises'
+import { sleep } from '../../lib/time/sleep.ts'
 import { generatedBytesAt } from './generated-bytes.ts'
 import { jsonReply, sendReply } from './replies.ts'
 
@@ -56,7 +56,9 @@ async function* slowBytes(size: number, bytesPerMs: number, signal: AbortSignal)
       yield generatedBytesAt(sent, length)
       sent += length
     }
-    if (sent < size) await setTimeout(sliceMs, undefined, { ref: false, signal })
+    if (sent === size) return
+    await sleep(sliceMs, { signal, isBackground: true })
+    signal.throwIfAborted()
   }
 }
 
@@ -83,10 +85,9 @@ export async function sendEvents(
   }
   tick()
   const signal = closeSignal(res)
-  try {
-    for await (const _ of setInterval(intervalMs, undefined, { ref: false, signal })) tick()
-  } catch (error) {
-    if (!signal.aborted) throw error
+  while (!signal.aborted) {
+    await sleep(intervalMs, { signal, isBackground: true })
+    if (!signal.aborted) tick()
   }
 }
 

@@ -1,5 +1,6 @@
 import type { LookupAddress } from 'node:dns'
 import t, { type Test } from 'tap'
+import { systemClock } from '../time/clock.ts'
 import { DEFAULT_NAME_OPTIONS, Names, type NameOptions } from './names.ts'
 
 type Done = (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void
@@ -8,10 +9,10 @@ type Done = (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) =>
 class Scene {
   readonly asked: { name: string; done: Done }[] = []
   now = 1000
-  readonly names = new Names(
-    (name, done) => void this.asked.push({ name, done }),
-    () => this.now,
-  )
+  readonly names = new Names((name, done) => void this.asked.push({ name, done }), {
+    ...systemClock,
+    nowMs: () => this.now,
+  })
 
   constructor(options: Partial<NameOptions> = {}) {
     this.names.options = { ...DEFAULT_NAME_OPTIONS, ...options }

@@ -1,5 +1,6 @@
 import type { LookupAddress } from 'node:dns'
 import type { LookupFunction } from 'node:net'
+import { type Clock, systemClock } from '../time/clock.ts'
 
 /** Milliseconds, and numbers of look-ups at once. */
 export interface NameOptions {
@@ -73,7 +74,7 @@ const MAX_SEEN = 256
  */
 export class Names {
   readonly #ask: AskSystem
-  readonly #now: () => number
+  readonly #clock: Clock
   readonly #names = new Map<string, Name>()
   readonly #queue: Name[] = []
   options: NameOptions = DEFAULT_NAME_OPTIONS
@@ -82,9 +83,9 @@ export class Names {
   #overdue = 0
   #waiting = 0
 
-  constructor(ask: AskSystem, now: () => number = () => performance.now()) {
+  constructor(ask: AskSystem, clock: Clock = systemClock) {
     this.#ask = ask
-    this.#now = now
+    this.#clock = clock
   }
 
   /** For the `lookup` option of `net.connect`. */
@@ -103,14 +104,14 @@ export class Names {
   /** Calls back once, in a later turn. */
   resolve(hostname: string, done: Answer): void {
     const entry = this.#entry(hostname)
-    const age = this.#now() - entry.answeredTick
+    const age = this.#clock.nowMs() - entry.answeredTick
     if (age <= this.options.cacheMs) {
       process.nextTick(done, null, entry.addresses)
       return
     }
     const { failure } = entry
     const isUsable = age <= this.options.staleMs
-    if (failure !== null && this.#now() < entry.failedUntilTick) {
+    if (failure !== null && this.#clock.nowMs() < entry.failedUntilTick) {
       process.nextTick(done, isUsable ? null : failure, isUsable ? entry.addresses : [])
       return
     }
@@ -133,7 +134,7 @@ export class Names {
   leadsTo(hostname: string, address: string): boolean {
     const entry = this.#names.get(hostname)
     if (entry === undefined || entry.answeredTick === -Infinity) return true
-    const now = this.#now()
+    const now = this.#clock.nowMs()
     if (now - entry.answeredTick > this.options.cacheMs && now >= entry.failedUntilTick) this.#begin(entry)
     const seenTick = entry.seen.get(address)
     return seenTick !== undefined && entry.answeredTick - seenTick <= 2 * this.options.cacheMs
@@ -169,20 +170,17 @@ export class Names {
   #wait(entry: Name, isUsable: boolean, done: Answer): void {
     this.#waiting++
     const settle: Answer = (error, addresses) => {
-      clearTimeout(timer)
+      cancel()
       this.#waiting--
       // What is known is better than an error.
       if (error !== null && isUsable) done(null, entry.addresses)
       else done(error, addresses)
     }
-    const timer = setTimeout(
-      () => {
-        const at = entry.waiting.indexOf(settle)
-        if (at !== -1) entry.waiting.splice(at, 1)
-        settle(new NameLookupError(entry.name, 'no answer in time'), [])
-      },
-      isUsable ? PATIENCE_MS : this.options.timeoutMs,
-    )
+    const cancel = this.#clock.after(isUsable ? PATIENCE_MS : this.options.timeoutMs, () => {
+      const at = entry.waiting.indexOf(settle)
+      if (at !== -1) entry.waiting.splice(at, 1)
+      settle(new NameLookupError(entry.name, 'no answer in time'), [])
+    })
     entry.waiting.push(settle)
   }
 
@@ -213,14 +211,13 @@ export class Names {
     entry.state = 'asking'
     this.#asking++
     let isOverdue = false
-    const timer = setTimeout(() => {
+    const cancel = this.#clock.later(this.options.timeoutMs, () => {
       isOverdue = true
       this.#overdue++
       this.#pump()
-    }, this.options.timeoutMs)
-    timer.unref()
+    })
     this.#ask(entry.name, (error, addresses) => {
-      clearTimeout(timer)
+      cancel()
       this.#asking--
       if (isOverdue) this.#overdue--
       entry.state = 'idle'
@@ -234,7 +231,7 @@ export class Names {
   }
 
   #learn(entry: Name, addresses: LookupAddress[]): void {
-    const now = this.#now()
+    const now = this.#clock.nowMs()
     entry.addresses = addresses
     entry.answeredTick = now
     entry.failure = null
@@ -244,6 +241,6 @@ export class Names {
 
   #fail(entry: Name, error: NodeJS.ErrnoException): void {
     entry.failure = error
-    entry.failedUntilTick = this.#now() + FAILURE_MS
+    entry.failedUntilTick = this.#clock.nowMs() + FAILURE_MS
   }
 }

@@ -1,4 +1,5 @@
 import { close, url } from 'node:inspector'
+import { systemClock } from '../time/clock.ts'
 
 /** After this a signal that came while the program was loaded has had its effect. */
 const SETTLED_MS = 1000
@@ -22,5 +23,5 @@ export function keepDebuggerShut(tell: (address: string) => void = () => {}): vo
     if (url() !== undefined) close()
   }
   shut()
-  setTimeout(shut, SETTLED_MS).unref()
+  systemClock.later(SETTLED_MS, shut)
 }

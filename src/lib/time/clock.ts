@@ -18,9 +18,11 @@ export interface Clock {
   turn(): Promise<void>
 }
 
+const ORIGIN_MS = performance.timeOrigin
+
 /** The real thing. */
 export const systemClock: Clock = {
-  nowMs: () => performance.timeOrigin + performance.now(),
+  nowMs: () => ORIGIN_MS + performance.now(),
   after(ms, fn) {
     const timer = setTimeout(fn, Math.min(ms, MAX_TIMER_MS))
     return () => clearTimeout(timer)

@@ -29,8 +29,8 @@ export interface PeriodicParts {
   readonly jitter?: number
   /** The waits after failures, ever longer, in place of the interval. */
   readonly backoff?: { readonly minMs: number; readonly maxMs: number }
-  /** Of each run that failed. */
-  readonly onFailure: (failed: FailedRun) => void
+  /** Of each run that failed. Without it a failure is a bug, and ends the process. */
+  readonly onFailure?: (failed: FailedRun) => void
   /** Of the first run that succeeds after so many failures. */
   readonly onWell?: (failures: number) => void
   readonly clock?: Clock
@@ -137,8 +137,10 @@ export class Periodic {
       if (failures > 0) this.#parts.onWell?.(failures)
       return nextMs
     } catch (error) {
+      const { onFailure } = this.#parts
+      if (onFailure === undefined) throw error
       this.#lastError = error
-      this.#parts.onFailure({ error, inARow: ++this.#failures, isStopped: this.#isStopped })
+      onFailure({ error, inARow: ++this.#failures, isStopped: this.#isStopped })
       return null
     }
   }
@@ -155,7 +157,7 @@ export class Periodic {
 export function tellFailures(
   log: { warn(fields: object, message: string): void; info(fields: object, message: string): void },
   lines: { readonly failed: string; readonly well: string },
-): Pick<PeriodicParts, 'onFailure' | 'onWell'> {
+): Required<Pick<PeriodicParts, 'onFailure' | 'onWell'>> {
   return {
     onFailure: ({ error, inARow, isStopped }) => {
       if (inARow === 1 && !isStopped) log.warn({ err: error }, lines.failed)

@@ -1,5 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { AddressInfo } from 'node:net'
+import { Periodic } from '../../lib/time/periodic.ts'
+import { until } from '../../lib/time/sleep.ts'
 import { connectionShares } from './connection-shares.ts'
 import { bindProxyAddress, listenError, type BoundHandle } from './listening-socket.ts'
 import type { WorkerProcess } from './worker-process.ts'
@@ -19,7 +20,11 @@ export class Acceptor {
   readonly #maxConnections: number
   readonly #onFull: () => void
   #handle: BoundHandle | null = null
-  #timer: NodeJS.Timeout | null = null
+  readonly #looks = new Periodic({
+    run: async () => this.balance(),
+    intervalMs: LOOK_INTERVAL_MS,
+    pace: 'beat',
+  })
   #onAccepting: () => void = () => {}
   #onFailed: (errno: number) => void = () => {}
 
@@ -41,7 +46,7 @@ export class Acceptor {
   async start(host: string, port: number): Promise<AddressInfo> {
     const { handle, address } = await bindProxyAddress(host, port)
     this.#handle = handle
-    this.#timer = setInterval(() => this.balance(), LOOK_INTERVAL_MS)
+    this.#looks.start()
     await new Promise<void>((resolve, reject) => {
       this.#onAccepting = resolve
       // Another process may have bound the port in the same moment: whoever listens first has it.
@@ -80,12 +85,11 @@ export class Acceptor {
   async stop(): Promise<void> {
     const handle = this.#handle
     this.#handle = null
-    if (this.#timer !== null) clearInterval(this.#timer)
+    void this.#looks.stop(0)
     if (handle === null) return
     handle.close()
     const workers = this.#workers()
     for (const worker of workers) worker.accept(0, handle)
-    const deadline = performance.now() + LET_GO_MS
-    while (performance.now() < deadline && !workers.every(({ hasLetGo }) => hasLetGo)) await sleep(5)
+    await until(() => workers.every(({ hasLetGo }) => hasLetGo), { everyMs: 5, ms: LET_GO_MS })
   }
 }

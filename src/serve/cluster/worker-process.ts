@@ -187,15 +187,14 @@ export class WorkerProcess implements LimitMember {
   ask(digest: string | null, timeoutMs: number): Promise<WorkerReport | null> {
     const id = ++this.#lastId
     const send = (): void => this.#send({ type: 'report', id, digest })
-    return this.#reports.ask(id, send, { timeoutMs, ended: this.ended, late: null })
+    return this.#reports.ask(id, send, { timeoutMs, late: null })
   }
 
   /** Asks for its metrics; those it gave last when it does not answer within `timeoutMs`. */
   async metrics(timeoutMs: number): Promise<readonly FamilySamples[]> {
     const id = ++this.#lastId
     const send = (): void => this.#send({ type: 'metrics', id })
-    const bounds = { timeoutMs, ended: this.ended, late: this.#samples }
-    this.#samples = await this.#scrapes.ask(id, send, bounds)
+    this.#samples = await this.#scrapes.ask(id, send, { timeoutMs, late: this.#samples })
     return this.#samples
   }
 
@@ -313,6 +312,8 @@ export class WorkerProcess implements LimitMember {
     this.#resolveStarted()
     this.#resolveReady()
     this.#resolveEnded(end)
+    this.#reports.end()
+    this.#scrapes.end()
     this.#events.onEnd(end)
   }
 }

@@ -1,4 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { systemClock } from '../../lib/time/clock.ts'
+import { Periodic } from '../../lib/time/periodic.ts'
+import { until } from '../../lib/time/sleep.ts'
+import { endsWithin } from '../../lib/time/within.ts'
 import { unreachable } from '../../lib/unreachable.ts'
 import { createLogger, type RootLogger } from '../../logger/logger.ts'
 import { hideSecrets } from '../secrets.ts'
@@ -64,7 +67,7 @@ class Worker {
   readonly #logger: RootLogger
   readonly #start: WorkerStart
   readonly #end: (code: number) => void
-  readonly #timer: NodeJS.Timeout
+  readonly #states: Periodic
   readonly #lending: BorrowedSocket
   #told: WorkerState = { isReady: false, open: 0, taken: 0, isAccepting: false, ask: 0 }
   #toldTick = 0
@@ -99,8 +102,12 @@ class Worker {
       onStopped: () => this.#tellState(true),
       onFailed: (errno) => this.#send({ type: 'listen_failed', errno }),
     })
-    this.#timer = setInterval(() => this.#tellState(false), STATE_INTERVAL_MS)
-    this.#timer.unref()
+    this.#states = new Periodic({
+      run: async () => this.#tellState(false),
+      intervalMs: STATE_INTERVAL_MS,
+      pace: 'beat',
+    })
+    this.#states.start()
     void this.#run()
   }
 
@@ -152,7 +159,7 @@ class Worker {
   onTerm(): void {
     const acceptMs = this.#start.config.options['shutdown.acceptMs']
     if (acceptMs > 0) this.#plane.data.retire()
-    setTimeout(() => this.stop('signal'), Math.max(acceptMs, TERM_REST_MS))
+    systemClock.after(Math.max(acceptMs, TERM_REST_MS), () => this.stop('signal'))
   }
 
   /** Finishes what runs, stores what there is, and ends. A second call does nothing. */
@@ -167,13 +174,13 @@ class Worker {
 
   async #stop(): Promise<void> {
     const isClean = await this.#plane.life.stop()
-    clearInterval(this.#timer)
+    void this.#states.stop(0)
     this.#logger.info({ isClean }, 'worker stopped')
     await this.#tellMetrics(LAST_METRICS)
     const told = new Promise<void>((resolve) => {
       this.#send({ type: 'ended', isClean, report: this.#report(null) }, resolve)
     })
-    await Promise.race([told, sleep(FAREWELL_MS)])
+    await endsWithin(told, FAREWELL_MS)
     this.#end(isClean ? 0 : 1)
   }
 
@@ -188,10 +195,10 @@ class Worker {
     this.#logger.info('worker retiring')
     void this.#lending.accept(0, null)
     this.#plane.data.retire()
-    const deadline = performance.now() + this.#start.config.options['shutdown.drainTimeoutMs']
-    while (this.#plane.data.connections > 0 && performance.now() < deadline && !this.#isStopping) {
-      await sleep(RETIRE_LOOK_MS)
-    }
+    await until(() => this.#plane.data.connections === 0 || this.#isStopping, {
+      everyMs: RETIRE_LOOK_MS,
+      ms: this.#start.config.options['shutdown.drainTimeoutMs'],
+    })
     this.stop('replaced')
   }
 

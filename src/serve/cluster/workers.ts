@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../../config/config.ts'
+import { systemClock } from '../../lib/time/clock.ts'
+import { within } from '../../lib/time/within.ts'
 import type { LimitExchange } from '../../limits/limit-exchange.ts'
 import type { LogFormat } from '../../logger/pretty.ts'
 import type { Logger } from '../../logger/logger.ts'
@@ -15,7 +16,7 @@ interface Slot {
   readonly number: number
   readonly delay: RestartDelay
   current: WorkerProcess | null
-  timer: NodeJS.Timeout | null
+  cancelRestart: (() => void) | null
 }
 
 export interface WorkersParts {
@@ -58,7 +59,7 @@ export class Workers {
     this.#config = parts.config
     this.#spawned = [...parts.spawned]
     this.#slots = Array.from({ length: parts.spawned.length }, (_, i) => {
-      return { number: i + 1, delay: new RestartDelay(), current: null, timer: null }
+      return { number: i + 1, delay: new RestartDelay(), current: null, cancelRestart: null }
     })
   }
 
@@ -109,12 +110,12 @@ export class Workers {
   async stop(deadlineMs: number): Promise<boolean> {
     this.#isStopping = true
     this.#dismiss()
-    for (const slot of this.#slots) if (slot.timer !== null) clearTimeout(slot.timer)
+    for (const slot of this.#slots) slot.cancelRestart?.()
     const live = this.live
-    const timer = setTimeout(() => this.kill(), deadlineMs)
+    const cancel = systemClock.after(deadlineMs, () => this.kill())
     for (const worker of live) worker.stop()
     await Promise.all(live.map(({ ended }) => ended))
-    clearTimeout(timer)
+    cancel()
     return this.#isClean
   }
 
@@ -136,10 +137,10 @@ export class Workers {
     // None there: it has died, and its successor is on its way with the configuration as it is now.
     if (old === null) return
     const worker = this.#spawn(slot)
-    const isReady = await Promise.race([
+    const isReady = await within(
       worker.ready.then(() => worker.isReady),
-      sleep(READY_TIMEOUT_MS, false, { ref: false }),
-    ])
+      { ms: READY_TIMEOUT_MS, late: () => false },
+    )
     if (this.#isStopping) return
     if (isReady && worker.state === 'serving') {
       old.retire()
@@ -147,8 +148,8 @@ export class Workers {
     }
     if (old.state !== 'serving') return
     this.#parts.logger.error({ worker: slot.number }, 'the new worker is not ready, the old one goes on')
-    if (slot.timer !== null) clearTimeout(slot.timer)
-    slot.timer = null
+    slot.cancelRestart?.()
+    slot.cancelRestart = null
     slot.current = old
     worker.stop()
   }
@@ -195,9 +196,9 @@ export class Workers {
     const waitMs = slot.delay.after(livedMs)
     this.#restarts++
     logger.warn({ worker: slot.number, waitMs }, 'worker is started again')
-    slot.timer = setTimeout(() => {
-      slot.timer = null
+    slot.cancelRestart = systemClock.after(waitMs, () => {
+      slot.cancelRestart = null
       this.#spawn(slot)
-    }, waitMs)
+    })
   }
 }

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { until } from '../../lib/time/sleep.ts'
 import type { Sql } from '../sql.ts'
 
 const POLL_MS = 200
@@ -11,8 +11,7 @@ const POLL_MS = 200
 export async function settle(sql: Sql, maxMs: number, gone: readonly string[] = []): Promise<Date | null> {
   const [clock] = await sql<{ now: Date }[]>`SELECT clock_timestamp() AS now`
   const from = clock?.now ?? new Date(0)
-  const deadline = performance.now() + maxMs
-  for (;;) {
+  const hasSettled = async (): Promise<boolean> => {
     const [row] = await sql<{ moving: number }[]>`
       SELECT count(*) AS moving FROM instances i LEFT JOIN LATERAL (
         SELECT l.accepted_seq - coalesce(l.buffered, 0) AS settled, l.is_final FROM access_ledger l
@@ -20,10 +19,9 @@ export async function settle(sql: Sql, maxMs: number, gone: readonly string[] = 
       ) b ON true
       WHERE i.ended_at IS NULL AND i.died_at IS NULL AND i.id <> ALL (${gone}::uuid[]) AND b.is_final IS NOT TRUE AND i.last_seen_at > clock_timestamp() - interval '1 minute'
         AND (i.last_seen_at < ${from} OR i.accepted_seq IS NULL OR i.accepted_seq > coalesce(b.settled, 0))`
-    if (row?.moving === 0) return from
-    if (performance.now() >= deadline) return null
-    await sleep(POLL_MS)
+    return row?.moving === 0
   }
+  return (await until(hasSettled, { everyMs: POLL_MS, ms: maxMs })) ? from : null
 }
 
 /** The database that is read, for people: its name and where it answers. */

@@ -5,6 +5,7 @@ import type {
   DirectorySource,
   KeyRecord,
 } from '../../directory/directory-source.ts'
+import { systemClock } from '../../lib/time/clock.ts'
 import type { DatabaseTarget } from '../../model/database-target.ts'
 import { DatabaseClock } from '../../lib/time/database-clock.ts'
 import { type TenantGrant, tenantGrant, type TenantState } from '../../model/grant.ts'
@@ -115,7 +116,7 @@ class PostgresDirectoryConnection implements DirectoryConnection {
       } catch (error) {
         failure ??= error
       }
-      await nextTurn()
+      await systemClock.turn()
     })
     if (failure !== null) throw failure
     if (moment === undefined) throw new Error('the directory query returned no cursor')
@@ -182,10 +183,4 @@ function toKeyRecord(row: DirectoryRow): KeyRecord {
     isRevoked: row.state === 'revoked',
     version: row.version,
   }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve)
-  })
 }

@@ -1,5 +1,5 @@
 import type { EntryRow } from '../../model/entry-columns.ts'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { sleep } from '../../lib/time/sleep.ts'
 import {
   type CursoredRow,
   entryColumns,
@@ -69,7 +69,7 @@ export async function* followEntries(
       }
     }
     since = undefined
-    await sleep(pollMs, undefined, { signal }).catch(() => {}) // aborted: the loop ends
+    await sleep(pollMs, { signal })
   }
 }
 

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { sleep } from '../../lib/time/sleep.ts'
 import { backoffMs } from '../../lib/time/backoff.ts'
 import { StoreError } from '../errors.ts'
 import { beginLife } from './partition-lives.ts'
