@@ -2,6 +2,14 @@ import { ENTRY_COLUMN_NAMES } from './entry-columns.ts'
 
 const ESCAPES: Readonly<Record<string, string>> = { t: '\t', n: '\n', r: '\r', b: '\b', f: '\f', v: '\v' }
 
+/** The fields of one row of COPY text, without its newline; null for `\N`. The inverse of the encoding. */
+export function decodeRow(row: string): (string | null)[] {
+  return row.split('\t').map((field) => {
+    if (field === '\\N') return null
+    return field.replaceAll(/\\(.)/gs, (_, c: string) => ESCAPES[c] ?? c)
+  })
+}
+
 /**
  * The values of one row of COPY text (PostgreSQL manual, COPY, "Text Format"), its newline left out or not, by column of
  * `access_log`; null for `\N`. Null altogether when it is not such a row: other bytes than UTF-8, or another number of fields.
@@ -13,12 +21,7 @@ export function readCopyRow(row: Uint8Array): ReadonlyMap<string, string | null>
   } catch {
     return null
   }
-  const fields = (text.endsWith('\n') ? text.slice(0, -1) : text).split('\t')
+  const fields = decodeRow(text.endsWith('\n') ? text.slice(0, -1) : text)
   if (fields.length !== ENTRY_COLUMN_NAMES.length) return null
-  return new Map(ENTRY_COLUMN_NAMES.map((name, i) => [name, value(fields[i] ?? '')]))
-}
-
-function value(field: string): string | null {
-  if (field === '\\N') return null
-  return field.replaceAll(/\\(.)/gs, (_, c: string) => ESCAPES[c] ?? c)
+  return new Map(ENTRY_COLUMN_NAMES.map((name, i) => [name, fields[i] ?? null]))
 }

@@ -1,5 +1,6 @@
+import { decodeRow } from '../../model/copy-text.ts'
 import { ENTRY_COLUMN_NAMES } from '../../model/entry-columns.ts'
-import { decodeRow, storableText } from './encode.ts'
+import { storableText } from './encode.ts'
 import type { DropReport } from '../../channel/ledger.ts'
 
 const TENANT_FIELD = ENTRY_COLUMN_NAMES.indexOf('tenant')

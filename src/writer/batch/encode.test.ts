@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { AccessEntry } from '../../model/access-entry.ts'
+import { decodeRow } from '../../model/copy-text.ts'
 import { ENTRY_COLUMNS, type EntryColumn, type UnstoredField } from '../../model/entry-columns.ts'
-import { decodeRow, maxRowBytes, RowEncoder, storableText } from './encode.ts'
+import { maxRowBytes, RowEncoder, storableText } from './encode.ts'
 import { entryOf, INSTANCE, NOON_MS } from '../../test/writer-parts.ts'
 
 function encode(fields: Partial<AccessEntry>): Record<string, string | null> {

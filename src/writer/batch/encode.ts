@@ -191,13 +191,3 @@ export function storableText(value: string): string {
   if (!UNSTORABLE.test(value)) return value
   return Buffer.from(value.replaceAll('\0', '\ufffd')).toString()
 }
-
-/** Reads one row of COPY text, without its newline, back into fields; null for `\N`. The inverse of the encoding. */
-export function decodeRow(row: string): (string | null)[] {
-  return row.split('\t').map((field) => {
-    if (field === '\\N') return null
-    return field.replaceAll(/\\(.)/g, (_, c: string) => ESCAPES[c] ?? c)
-  })
-}
-
-const ESCAPES: Readonly<Record<string, string>> = { t: '\t', n: '\n', r: '\r' }
