@@ -202,6 +202,39 @@ void t.test('an upstream that never answers an upgrade is answered 504', async (
   await gateway.finish(t, [{ outcome: 'upstream_timeout', reason: 'response_timeout', status: 504 }])
 })
 
+void t.test('a refusal of any size is relayed as fast as its client takes it', async (t) => {
+  const size = 5_000_000
+  const gateway = await startGateway(t)
+  const client = await gateway.client()
+  client.send(gateway.head('GET /r/x HTTP/1.1', ...ASK))
+  const { wire } = await gateway.upstream.request()
+  client.socket.pause()
+  wire.send(`HTTP/1.1 403 Forbidden\r\nContent-Length: ${size}\r\n\r\n`)
+  wire.send(Buffer.alloc(size, 'n'))
+  await until(() => [...gateway.handler.exchanges].some((one) => one.isClientBlocked), 'the client to block')
+  client.socket.resume()
+  const response = await client.message()
+  t.equal(response.body.length, size)
+  t.ok(response.field('date'))
+  await client.closed()
+  await gateway.finish(t, [{ outcome: 'forwarded', status: 403, bytesSent: size }])
+})
+
+void t.test(
+  'a client that leaves within a refusal is told of as one that leaves within any answer',
+  async (t) => {
+    const gateway = await startGateway(t)
+    const client = await gateway.client()
+    client.send(gateway.head('GET /r/x HTTP/1.1', ...ASK))
+    const { wire } = await gateway.upstream.request()
+    wire.send('HTTP/1.1 403 Forbidden\r\nContent-Length: 10\r\n\r\nhalf')
+    await client.holds('half')
+    client.reset()
+    await wire.closed()
+    await gateway.finish(t, [{ outcome: 'client_closed', status: 403, bytesSent: 4 }])
+  },
+)
+
 for (const how of ['reset', 'end'] as const) {
   void t.test(`an upstream that leaves during the handshake is answered 502: ${how}`, async (t) => {
     const gateway = await startGateway(t)
