@@ -1,4 +1,5 @@
 import type { Clock } from './clock.ts'
+import { within } from './within.ts'
 
 /** The code of a disk that has not answered in time. */
 const TIMEOUT = 'timeout'
@@ -27,27 +28,14 @@ export class HangGuard {
     if (this.#lost > 0) throw timeout()
     let isGivenUp = false
     const call = begin(() => isGivenUp)
-    return await new Promise<T>((resolve, reject) => {
-      const cancel = this.#clock.after(this.#timeoutMs, () => {
-        isGivenUp = true
-        this.#lost++
-        reject(timeout())
-      })
-      const ended = (): void => {
-        cancel()
-        if (isGivenUp) this.#lost--
-      }
-      call.then(
-        (result) => {
-          ended()
-          resolve(result)
-        },
-        (error: unknown) => {
-          ended()
-          reject(error)
-        },
-      )
-    })
+    const late = (): never => {
+      isGivenUp = true
+      this.#lost++
+      const ended = (): void => void this.#lost--
+      call.then(ended, ended)
+      throw timeout()
+    }
+    return await within(call, { ms: this.#timeoutMs, clock: this.#clock, late })
   }
 }
 

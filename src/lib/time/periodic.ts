@@ -91,7 +91,7 @@ export class Periodic {
     this.#isStopped = true
     this.#cancel?.()
     this.#cancel = null
-    return await endsWithin(this.#runs, ms, this.#clock)
+    return !this.#isRunning || (await endsWithin(this.#runs, ms, this.#clock))
   }
 
   #arm(ms: number): void {

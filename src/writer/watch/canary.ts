@@ -2,6 +2,7 @@ import { AccessEntry, type EntrySink } from '../../model/access-entry.ts'
 import { CANARY_OUTCOME, CANARY_TENANT } from '../../model/canary.ts'
 import type { CanaryStats } from '../../model/stats.ts'
 import type { Clock } from '../../lib/time/clock.ts'
+import { Periodic } from '../../lib/time/periodic.ts'
 import type { Account, Ledger } from '../../channel/ledger.ts'
 
 /**
@@ -14,11 +15,9 @@ import type { Account, Ledger } from '../../channel/ledger.ts'
  */
 export class Canary {
   readonly #sink: EntrySink
-  readonly #intervalMs: number
   readonly #clock: Clock
   readonly #account: Account
-  #cancel: (() => void) | null = null
-  #isStopped = false
+  readonly #ticks: Periodic
   #isOnItsWay = false
   #sentAtMs = 0
   #sent = 0
@@ -35,7 +34,8 @@ export class Canary {
     readonly clock: Clock
   }) {
     this.#sink = parts.sink
-    this.#intervalMs = parts.intervalMs
+    const { intervalMs, clock } = parts
+    this.#ticks = new Periodic({ run: async () => this.#tick(), intervalMs, pace: 'beat', clock })
     this.#clock = parts.clock
     this.#account = parts.ledger.account(CANARY_TENANT)
     this.#provenAtMs = parts.clock.nowMs()
@@ -44,16 +44,12 @@ export class Canary {
 
   /** Sends the first one now, and further ones until `stop`. A second call does nothing. */
   start(): void {
-    if (this.#cancel !== null || this.#isStopped) return
-    this.#provenAtMs = this.#clock.nowMs()
-    this.#tick()
+    this.#ticks.start(0)
   }
 
   /** Sends no more. */
   stop(): void {
-    this.#isStopped = true
-    this.#cancel?.()
-    this.#cancel = null
+    void this.#ticks.stop(0)
   }
 
   /** The numbers at this moment. */
@@ -68,11 +64,11 @@ export class Canary {
   }
 
   #tick(): void {
-    this.#cancel = this.#clock.after(this.#intervalMs, () => this.#tick())
     if (this.#isOnItsWay) return
     this.#isOnItsWay = true
-    this.#sent++
     this.#sentAtMs = this.#clock.nowMs()
+    if (this.#sent === 0) this.#provenAtMs = this.#sentAtMs
+    this.#sent++
     const entry = new AccessEntry()
     entry.startedAtMs = this.#sentAtMs
     entry.tenant = CANARY_TENANT

@@ -1,5 +1,6 @@
 import type { WATCHED_LOOPS } from '../../model/stats.ts'
 import type { Clock } from '../../lib/time/clock.ts'
+import { Periodic } from '../../lib/time/periodic.ts'
 
 /** How many looks without a step make a loop stuck. */
 const LOOKS = 12
@@ -34,10 +35,9 @@ interface Watched {
 export class Watchdog {
   readonly #watched: readonly Watched[]
   readonly #lookMs: number
-  readonly #clock: Clock
   readonly #onChange: (stuck: readonly StuckLoop[]) => void
   #stuck: readonly StuckLoop[] = []
-  #cancel: (() => void) | null = null
+  readonly #looks: Periodic
 
   constructor(parts: {
     readonly loops: readonly WatchedLoop[]
@@ -49,23 +49,23 @@ export class Watchdog {
   }) {
     this.#watched = parts.loops.map((loop) => ({ loop, lastSteps: loop.steps(), quietLooks: 0 }))
     this.#lookMs = parts.stuckAfterMs / LOOKS
-    this.#clock = parts.clock
+    this.#looks = new Periodic({
+      run: async () => this.#look(),
+      intervalMs: this.#lookMs,
+      pace: 'beat',
+      clock: parts.clock,
+    })
     this.#onChange = parts.onChange
   }
 
   /** Looks from now on. A second call does nothing. */
   start(): void {
-    this.#cancel ??= this.#clock.after(this.#lookMs, () => {
-      this.#cancel = null
-      this.start()
-      this.#look()
-    })
+    this.#looks.start()
   }
 
   /** Looks no more; what is stuck remains so. */
   stop(): void {
-    this.#cancel?.()
-    this.#cancel = () => {}
+    void this.#looks.stop(0)
   }
 
   /** The loops that are stuck, as of the last look. */
