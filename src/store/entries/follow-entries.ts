@@ -18,7 +18,7 @@ const CHUNK_ROWS = 500
 const LEDGER_PAGE = 1000
 
 /** A stored batch, as the ledger describes it; times exact to the microsecond. */
-export interface Batch {
+export interface StoredBatch {
   instance: string
   batch: number
   first_seq: number
@@ -29,7 +29,7 @@ export interface Batch {
   written_xid: string
 }
 
-type LedgerRow = Omit<Batch, 'written_xid'> & { horizon: string; written_xid: string | null }
+type LedgerRow = Omit<StoredBatch, 'written_xid'> & { horizon: string; written_xid: string | null }
 
 /** A place in the order in which transactions end. */
 interface Position {
@@ -92,15 +92,15 @@ async function* readLedger(
   sql: Sql,
   position: Position,
   since: Date | undefined,
-): AsyncGenerator<Batch[], void, undefined> {
+): AsyncGenerator<StoredBatch[], void, undefined> {
   const from = position.horizon
   let horizon: string | null = null
-  let last: Batch | null = null
+  let last: StoredBatch | null = null
   do {
     const page: LedgerRow[] = await readLedgerPage(sql, from, since, last)
     // The first page's horizon holds for all: later ones were read later, and what they found above it is remembered.
     horizon ??= page[0]?.horizon ?? from
-    const fresh: Batch[] = []
+    const fresh: StoredBatch[] = []
     for (const row of page) {
       if (row.written_xid === null) continue
       const batch = { ...row, written_xid: row.written_xid }
@@ -123,7 +123,7 @@ async function readLedgerPage(
   sql: Sql,
   from: string,
   since: Date | undefined,
-  last: Batch | null,
+  last: StoredBatch | null,
 ): Promise<LedgerRow[]> {
   // One statement, so horizon and rows belong to the same snapshot. Times as text: exact to the microsecond.
   return await sql<LedgerRow[]>`
@@ -143,8 +143,8 @@ async function readLedgerPage(
 }
 
 /** Groups batches so that one query's rows fit in memory. */
-function* rounds(batches: readonly Batch[]): Generator<Batch[], void, undefined> {
-  let round: Batch[] = []
+function* rounds(batches: readonly StoredBatch[]): Generator<StoredBatch[], void, undefined> {
+  let round: StoredBatch[] = []
   let entries = 0
   for (const batch of batches) {
     if (round.length > 0 && entries + batch.entries > ROUND_ENTRIES) {
@@ -162,7 +162,7 @@ function* rounds(batches: readonly Batch[]): Generator<Batch[], void, undefined>
 export async function readBatches(
   sql: Sql | TransactionSql,
   filter: EntryFilter,
-  round: readonly Batch[],
+  round: readonly StoredBatch[],
 ): Promise<EntryRow[]> {
   // As text first: a parameter of the type timestamptz goes through the driver's Date and loses its microseconds.
   // The time bounds over all batches prune partitions and let BRIN or (tenant, started_at) serve the scan.
