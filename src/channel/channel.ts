@@ -34,6 +34,8 @@ export function textUnits(entry: AccessEntry): number {
 export interface EntrySource {
   /** Entries waiting. */
   readonly size: number
+  /** How full it is, 0 to 1: in entries or in bytes, whichever is more. */
+  readonly fill: number
   /** seq of the last entry accepted; 0 before the first. */
   readonly lastSeq: number
   /** Smallest seq among the entries waiting; Infinity when there are none. */
@@ -126,6 +128,11 @@ export class Channel implements EntrySink, EntrySource {
 
   get size(): number {
     return this.#queue.size
+  }
+
+  get fill(): number {
+    const { size, capacityEntries, bytes, capacityBytes } = this.#queue
+    return Math.max(size / capacityEntries, bytes / capacityBytes)
   }
 
   get lastSeq(): number {

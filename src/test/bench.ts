@@ -1,6 +1,16 @@
+import { Channel } from '../channel/channel.ts'
 import { AccessEntry } from '../model/access-entry.ts'
 
 const TENANTS = 50
+
+/** For benches: a channel that is as full as it is told to be. */
+export class ToldChannel extends Channel {
+  toldFill = 0
+
+  override get fill(): number {
+    return this.toldFill
+  }
+}
 
 /** For benches: an entry as a busy npm repository makes them; `i` varies it. */
 export function benchEntry(i: number): AccessEntry {

@@ -16,6 +16,16 @@ const OPTIONS: WriterOptions = {
   spillAfterMs: 1000,
 }
 
+/** Tells when the writer asks how full it is. */
+class WatchedChannel extends Channel {
+  onFill: () => void = () => {}
+
+  override get fill(): number {
+    this.onFill()
+    return super.fill
+  }
+}
+
 /** For tests: a whole access log as a gateway has it, on a clock, a database and a disk that do as they are told. */
 export class TestLog {
   readonly clock = new FakeClock()
@@ -42,7 +52,8 @@ export class TestLog {
     const { clock, ledger } = this
     const tell = parts.onLine ?? (() => {})
     const logger = { info: tell, warn: tell, error: tell }
-    const channel = new Channel({ capacityEntries, capacityBytes: 1e8, ledger })
+    const channel = new WatchedChannel({ capacityEntries, capacityBytes: 1e8, ledger })
+    channel.onFill = parts.onFill ?? (() => {})
     this.channel = channel
     this.spill =
       spillMaxBytes === 0
@@ -66,10 +77,6 @@ export class TestLog {
       store: this.store,
       ensurePartitions: async () => {},
       spill: this.spill,
-      channelFill: () => {
-        parts.onFill?.()
-        return channel.size / capacityEntries
-      },
       instance: INSTANCE,
       options: { ...OPTIONS, ...parts.options },
       logger,

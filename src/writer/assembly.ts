@@ -39,8 +39,6 @@ export interface WriterParts {
   readonly ensurePartitions: (days: readonly string[]) => Promise<void>
   /** Where batches go while the database is away; the writer starts and closes it. Without, they wait in the channel. */
   readonly spill?: Spill | null
-  /** How full the channel is, 0 to 1, in entries or bytes, whichever is more; needed with a spill. */
-  readonly channelFill?: () => number
   /** Is told that the database answered. */
   readonly contact?: DatabaseContact
   /** UUID of this process life. */
@@ -85,7 +83,6 @@ export function assemble(parts: WriterParts): WriterPieces {
   const time = parts.clock ?? systemClock
   const isJournal = spill !== null && parts.options.isJournal === true
   const options = { ...parts.options, spillAfterMs: parts.options.spillAfterMs ?? SPILL_AFTER_MS, isJournal }
-  const fill = parts.channelFill ?? (() => 0)
   const steps: Record<Sender, number> = { live: 0, replay: 0 }
   const onStep = (sender: Sender): void => void steps[sender]++
   const clock = steppingClock(time, () => onStep('live'))
@@ -101,7 +98,7 @@ export function assemble(parts: WriterParts): WriterPieces {
   const flushing = isJournal
     ? { flushEntries: JOURNAL_ENTRIES, flushIntervalMs: JOURNAL_INTERVAL_MS }
     : options
-  const collector = new Collector({ source, fill, ledger, clock, options: flushing })
+  const collector = new Collector({ source, ledger, clock, options: flushing })
   const sealer = new Sealer({ source, collector, ledger, repair, counters, clock, instance, options })
   const lives = new OwnLives({ sealer, counters, log })
   const replayer =

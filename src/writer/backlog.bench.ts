@@ -11,11 +11,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { testDatabase } from '../test/database.ts'
-import { Channel } from '../channel/channel.ts'
 import { BatchError } from './database/failure.ts'
 import { Ledger } from '../channel/ledger.ts'
 import { Spill } from './spill/spill.ts'
-import { benchEntry } from '../test/bench.ts'
+import { benchEntry, ToldChannel } from '../test/bench.ts'
 import { Writer } from './writer.ts'
 
 // A gateway that finds a million spilled entries of a dead process: how soon it is ready, and how far live entries lag behind
@@ -163,7 +162,8 @@ function parse(text: string): Line {
 /** The part of the child: a million entries into the spill, and a death without a farewell. */
 async function spillBacklog(directory: string): Promise<void> {
   const ledger = new Ledger()
-  const channel = new Channel({ capacityEntries: 65_536, capacityBytes: 1e9, ledger })
+  const channel = new ToldChannel({ capacityEntries: 65_536, capacityBytes: 1e9, ledger })
+  channel.toldFill = 1
   const logger = { info: () => {}, warn: () => {}, error: () => {} }
   const instance = randomUUID()
   const away = async (): Promise<never> => {
@@ -175,7 +175,6 @@ async function spillBacklog(directory: string): Promise<void> {
     store: { store: away, storedAmong: away, probe: away, close: async () => {}, destroy: () => {} },
     ensurePartitions: async () => {},
     spill: new Spill({ directory, instance, maxBytes: 1e10, syncIntervalMs: 100, logger }),
-    channelFill: () => 1,
     instance,
     options: {
       flushEntries: 128,

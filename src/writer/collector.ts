@@ -9,7 +9,6 @@ import type { Ledger } from '../channel/ledger.ts'
  */
 export class Collector {
   readonly #source: EntrySource
-  readonly #fill: () => number
   readonly #ledger: Ledger
   readonly #flushEntries: number
   readonly #flushIntervalMs: number
@@ -26,14 +25,11 @@ export class Collector {
 
   constructor(parts: {
     readonly source: EntrySource
-    /** How full the channel is, 0 to 1. */
-    readonly fill: () => number
     readonly ledger: Ledger
     readonly clock: Clock
     readonly options: { readonly flushEntries: number; readonly flushIntervalMs: number }
   }) {
     this.#source = parts.source
-    this.#fill = parts.fill
     this.#ledger = parts.ledger
     this.#clock = parts.clock
     this.#flushEntries = parts.options.flushEntries
@@ -53,7 +49,7 @@ export class Collector {
 
   /** How full the channel is, 0 to 1. */
   get fill(): number {
-    return this.#fill()
+    return this.#source.fill
   }
 
   /** When the oldest entry in the channel was pushed; Infinity when it is empty. */

@@ -89,7 +89,6 @@ function lifeOf(parts: Life) {
       for (const day of days) store.days.add(day)
     },
     spill,
-    channelFill: () => channel.size / parts.capacityEntries,
     instance,
     options: { ...OPTIONS, ...parts.options },
     logger,

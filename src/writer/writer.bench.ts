@@ -11,7 +11,7 @@ import { CopyConnection } from './database/copy.ts'
 import { BatchError } from './database/failure.ts'
 import { Ledger } from '../channel/ledger.ts'
 import { Spill } from './spill/spill.ts'
-import { benchEntry } from '../test/bench.ts'
+import { benchEntry, ToldChannel } from '../test/bench.ts'
 import { Writer } from './writer.ts'
 
 // Pushes 200,000 entries at once and tells how fast they reach Postgres, and what a push costs:
@@ -61,9 +61,10 @@ async function run(t: Test, target: DatabaseTarget, mode: (typeof MODES)[number]
   const directory = mkdtempSync(join(tmpdir(), 'waybill-bench-'))
   const isLive = mode === 'live' || mode === SMALL_BATCHES
   const ledger = new Ledger()
-  const channel = new Channel({ capacityEntries: ENTRIES, capacityBytes: 1e9, ledger })
+  const channel = new ToldChannel({ capacityEntries: ENTRIES, capacityBytes: 1e9, ledger })
   const connection = new CopyConnection(target, { copyTimeoutMs: 10_000 })
   let isAway = mode === 'outage'
+  channel.toldFill = isAway ? 1 : 0
   const away = async (): Promise<never> => {
     throw new BatchError('away', { code: 'ECONNREFUSED', kind: 'retry' })
   }
@@ -81,7 +82,6 @@ async function run(t: Test, target: DatabaseTarget, mode: (typeof MODES)[number]
     },
     ensurePartitions: async () => {},
     spill: isLive ? null : new Spill({ directory, instance, maxBytes: 1e9, syncIntervalMs: 100, logger }),
-    channelFill: () => (isAway ? 1 : 0),
     instance,
     options: {
       flushEntries: 128,
@@ -102,6 +102,7 @@ async function run(t: Test, target: DatabaseTarget, mode: (typeof MODES)[number]
   await writer.flush()
   const results = [lap(isLive ? 'stored' : 'on disk')]
   isAway = false
+  channel.toldFill = 0
   while (ledger.totals.stored < ENTRIES) await new Promise((resolve) => void setTimeout(resolve, 5))
   if (!isLive) results.push(lap('stored'))
   const { batches, bytes, copyDurations } = writer.stats
@@ -128,7 +129,6 @@ t.test('a steady flow, with and without a journal', { timeout: 180_000 }, async 
         store: new CopyConnection(target, { copyTimeoutMs: 10_000 }),
         ensurePartitions: async () => {},
         spill: new Spill({ directory, instance, maxBytes: 1e9, syncIntervalMs: 100, logger }),
-        channelFill: () => channel.size / 65_536,
         instance,
         options: {
           flushEntries: 128,

@@ -54,7 +54,6 @@ function rigOf(
     },
     logger,
     spill: spillDirectory === undefined ? null : new Spill(spilling),
-    channelFill: () => channel.size / 250_000,
   })
   t.teardown(() => writer.drain(2000))
   writer.start()

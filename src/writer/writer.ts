@@ -83,7 +83,7 @@ const ENTERED_FROM: Readonly<Record<Mode, readonly Mode[]>> = {
  * batch, without rows, ends the chain.
  *
  * An unforeseen error, as an assertion that fails, ends a step and changes no mode: what is in hand stays there, and the same step is
- * taken again after a pause. A batch that was stored meanwhile is found stored, for its number and bytes are the same.
+ * taken again after a pause (docs/decisions/0430). A batch that was stored meanwhile is found stored, by its number and digest.
  *
  * Beside the loop runs the replay (see Replayer), which shares the database with it (see DatabaseTurns). Without failure there is
  * nothing to replay and no file is touched. With a journal the writer's batches go to disk, and the replay stores them

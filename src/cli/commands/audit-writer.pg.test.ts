@@ -36,7 +36,6 @@ t.test('what the writer stored, dropped and quarantined is what the deep audit s
     },
     logger: { info: ignore, warn: ignore, error: ignore },
     spill: null,
-    channelFill: () => 0,
   })
   writer.start()
   for (let round = 0; round < 5; round++) {

@@ -97,10 +97,6 @@ export class AccessLog {
       ensurePartitions: (days) => ensurePartitionFor(control, days),
       spill,
       contact: parts.contact,
-      channelFill: () => {
-        const { size, capacityEntries, bytes, capacityBytes } = channel.stats
-        return Math.max(size / capacityEntries, bytes / capacityBytes)
-      },
       instance,
       options: {
         flushEntries: o['accessLog.flushEntries'],

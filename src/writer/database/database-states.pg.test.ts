@@ -49,7 +49,6 @@ async function rigOf(t: Test, database: TestDatabase) {
     },
     logger,
     spill: new Spill({ directory, instance, maxBytes: 1e8, syncIntervalMs: 100, logger }),
-    channelFill: () => channel.size / 10_000,
   })
   t.teardown(async () => {
     await writer.drain(2000)
