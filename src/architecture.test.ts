@@ -103,7 +103,7 @@ function roomOf(file: string): string | null {
   return rooms.toSorted((a, b) => b.length - a.length)[0] ?? null
 }
 
-void t.test('imports run one way', (t) => {
+t.test('imports run one way', (t) => {
   const wrong: string[] = []
   for (const file of product) {
     const room = roomOf(file)
@@ -121,21 +121,21 @@ void t.test('imports run one way', (t) => {
   t.end()
 })
 
-void t.test('drivers are imported where the table says', (t) => {
+t.test('drivers are imported where the table says', (t) => {
   for (const [driver, owners] of Object.entries(DRIVERS)) {
     t.same(product.filter((file) => importsOf(file).includes(driver)).toSorted(), owners, driver)
   }
   t.end()
 })
 
-void t.test("timers are the clock's, and of the files in the table", (t) => {
+t.test("timers are the clock's, and of the files in the table", (t) => {
   const raw = /(?<![.#\w])(?:setTimeout|setInterval)\(|'(?:node:)?timers(?:\/promises)?'/
   const found = product.filter((file) => raw.test(readFileSync(join(source, file), 'utf8')))
   t.same(found.toSorted(), Object.keys(TIMERS).toSorted())
   t.end()
 })
 
-void t.test('the product does not import what its tests do', (t) => {
+t.test('the product does not import what its tests do', (t) => {
   const wrong = product.flatMap((file) =>
     filesImportedBy(file).filter((target) => isIn('test', target) || /\.(test|bench)\.ts$/.test(target)),
   )
@@ -143,7 +143,7 @@ void t.test('the product does not import what its tests do', (t) => {
   t.end()
 })
 
-void t.test(`no folder has more than ${MAX_FILES} files`, (t) => {
+t.test(`no folder has more than ${MAX_FILES} files`, (t) => {
   const counts = new Map<string, number>()
   for (const file of files) counts.set(dirname(file), (counts.get(dirname(file)) ?? 0) + 1)
   t.same(

@@ -51,7 +51,7 @@ function linkedFrom(document: string): Set<string> {
   return new Set(links.filter((link) => link.document === document).map(({ target }) => target))
 }
 
-void t.test('what the documents link to is there', (t) => {
+t.test('what the documents link to is there', (t) => {
   t.ok(links.length > 50, `${links.length} links`)
   t.same(
     links.filter(({ target }) => !existsSync(join(folder, target))),
@@ -66,7 +66,7 @@ void t.test('what the documents link to is there', (t) => {
   t.end()
 })
 
-void t.test('files of the project that the documents name are there', (t) => {
+t.test('files of the project that the documents name are there', (t) => {
   const named = documents.flatMap((document) =>
     [...textOf(document).matchAll(/`((?:src|e2e|bench|migrations)\/[\w./*-]+)`/g)].map(([, path = '']) => ({
       document,
@@ -82,7 +82,7 @@ void t.test('files of the project that the documents name are there', (t) => {
   t.end()
 })
 
-void t.test('each decision is in the index, under the number of its file', (t) => {
+t.test('each decision is in the index, under the number of its file', (t) => {
   const decisions = documents.filter((document) => /^docs\/decisions\/\d{4}-[a-z0-9-]+\.md$/.test(document))
   t.ok(decisions.length > 50, `${decisions.length} decisions`)
   const numbers = decisions.map((document) => document.slice('docs/decisions/'.length).slice(0, 4))
@@ -99,7 +99,7 @@ void t.test('each decision is in the index, under the number of its file', (t) =
   t.end()
 })
 
-void t.test('each decision that a comment cites is there', (t) => {
+t.test('each decision that a comment cites is there', (t) => {
   const source = readdirSync(join(folder, 'src'), { recursive: true, encoding: 'utf8' })
   const cited = source
     .filter((file) => file.endsWith('.ts') && file !== 'documents.test.ts')
@@ -117,13 +117,13 @@ void t.test('each decision that a comment cites is there', (t) => {
   t.end()
 })
 
-void t.test('the README can be read in three minutes', (t) => {
+t.test('the README can be read in three minutes', (t) => {
   const bytes = Buffer.byteLength(textOf('README.md'))
   t.ok(bytes <= MAX_README_BYTES, `${bytes} bytes`)
   t.end()
 })
 
-void t.test('the index of the documents links to each page', (t) => {
+t.test('the index of the documents links to each page', (t) => {
   const pages = documents.filter((document) => /^docs\/([a-z0-9-]+|[a-z0-9-]+\/README)\.md$/.test(document))
   t.ok(pages.length > 15, `${pages.length} pages`)
   const index = linkedFrom('docs/README.md')
@@ -134,7 +134,7 @@ void t.test('the index of the documents links to each page', (t) => {
   t.end()
 })
 
-void t.test('the architecture names each room of the source', (t) => {
+t.test('the architecture names each room of the source', (t) => {
   const page = textOf('docs/architecture.md')
   const rooms = readdirSync(join(folder, 'src'), { withFileTypes: true }).filter((entry) =>
     entry.isDirectory(),
@@ -147,7 +147,7 @@ void t.test('the architecture names each room of the source', (t) => {
   t.end()
 })
 
-void t.test(`prose has lines of at most ${MAX_COLUMNS} characters`, (t) => {
+t.test(`prose has lines of at most ${MAX_COLUMNS} characters`, (t) => {
   let lines = 0
   const long: string[] = []
   for (const document of documents.filter((name) => !GENERATED.has(name))) {

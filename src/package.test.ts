@@ -3,7 +3,7 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { projectFolder } from './version.ts'
 
-void t.test('A4: the package holds the product, its migrations and documents, and no test', async (t) => {
+t.test('A4: the package holds the product, its migrations and documents, and no test', async (t) => {
   const options = { cwd: projectFolder(), maxBuffer: 8 * 1024 ** 2 }
   const { stdout } = await promisify(execFile)(
     'npm',

@@ -6,7 +6,7 @@ import { tenantOf } from '../test/grants.ts'
 
 const CURSOR = { startedAt: '2026-11-21T08:00:00.123456Z', id: '00000000-0000-4000-8000-000000000000' }
 
-void t.test('entries are asked for with exactly the filters given', async (t) => {
+t.test('entries are asked for with exactly the filters given', async (t) => {
   const asked: unknown[] = []
   const { ask } = await startAdmin(t, {
     queries: {
@@ -38,7 +38,7 @@ void t.test('entries are asked for with exactly the filters given', async (t) =>
   ])
 })
 
-void t.test('a time may be how long ago', async (t) => {
+t.test('a time may be how long ago', async (t) => {
   let since = 0
   const { ask } = await startAdmin(t, {
     queries: {
@@ -54,7 +54,7 @@ void t.test('a time may be how long ago', async (t) => {
   t.ok(since >= earliest && since <= Date.now() - 3_600_000)
 })
 
-void t.test('everything wrong with the parameters is said at once, with what is allowed', async (t) => {
+t.test('everything wrong with the parameters is said at once, with what is allowed', async (t) => {
   const { ask } = await startAdmin(t)
   const bad =
     'tenant=A_B&route=&status=600&outcome=lost&method=G%20T&path=%00&since=yesterday&until=2026-13-01&limit=0&cursor=x&nope=1&limit=5&__proto__=1'
@@ -86,7 +86,7 @@ void t.test('everything wrong with the parameters is said at once, with what is 
   t.match(errors[11], { detail: 'must be given once' })
 })
 
-void t.test('single bad values are refused', async (t) => {
+t.test('single bad values are refused', async (t) => {
   const { ask } = await startAdmin(t)
   const refused = [
     'entries?limit=1001',
@@ -106,7 +106,7 @@ void t.test('single bad values are refused', async (t) => {
   for (const path of refused) t.equal((await ask(`/api/${path}`)).status, 400, path)
 })
 
-void t.test('tenants come in pages that join without gap or repetition', async (t) => {
+t.test('tenants come in pages that join without gap or repetition', async (t) => {
   const now = new Date(0)
   const all: Tenant[] = ['a', 'b', 'c', 'd', 'e'].map((slug) =>
     Object.assign(tenantOf({ slug }), { createdAt: now, updatedAt: now }),
@@ -127,7 +127,7 @@ void t.test('tenants come in pages that join without gap or repetition', async (
   t.strictSame(seen, ['a', 'b', 'c', 'd', 'e'])
 })
 
-void t.test('usage is collected over its chunks and says when it is cut', async (t) => {
+t.test('usage is collected over its chunks and says when it is cut', async (t) => {
   const row = (day: string) => ({
     day,
     tenant: 'acme',
@@ -164,7 +164,7 @@ void t.test('usage is collected over its chunks and says when it is cut', async 
   t.equal((asked[1]?.until.getTime() ?? 0) - (asked[1]?.since.getTime() ?? 0), 30 * 86_400_000)
 })
 
-void t.test('R29: usage has the days and dates of the time zone asked for', async (t) => {
+t.test('R29: usage has the days and dates of the time zone asked for', async (t) => {
   const zones: (string | undefined)[] = []
   const { ask } = await startAdmin(t, {
     queries: {
@@ -189,78 +189,75 @@ void t.test('R29: usage has the days and dates of the time zone asked for', asyn
   t.match(await ask('/api/audit?timezone=UTC'), { status: 400, text: /no such parameter/ })
 })
 
-void t.test(
-  'an audit covers a bounded window, a day unless told, and says when its lists are cut',
-  async (t) => {
-    const asked: { tenant?: string; since: Date; until: Date }[] = []
-    const gap = {
-      kind: 'dropped',
-      instance: 'i',
-      tenant: 'acme',
-      entries: 1,
-      entriesAtMost: null,
-      requestsAtMost: null,
-      batches: null,
-      line: 'x',
-    } as const
-    const instance = {
-      id: 'i',
-      host: 'gw-1',
-      version: '0.1.0',
-      startedAt: null,
-      lastSeenAt: null,
-      endedAt: null,
-      capacityEntries: 1,
-      journalMs: null,
-      acceptedSeq: null,
-      spilledEntries: null,
-    }
-    const account = {
-      tenant: 'acme',
-      accepted: 3,
-      stored: 2,
-      expired: 0,
-      quarantined: 0,
-      dropped: { channel_full: 1 },
-    }
-    const { ask } = await startAdmin(t, {
-      queries: {
-        ...EMPTY_QUERIES,
-        audit: async function* (filter) {
-          asked.push(filter)
-          const gaps = Array.from({ length: 700 }, () => gap)
-          for (let i = 0; i < 2; i++) {
-            yield {
-              instance,
-              state: 'live',
-              batches: 1,
-              accounts: [account],
-              waiting: 2,
-              gaps,
-              gapsOmitted: 5,
-            }
+t.test('an audit covers a bounded window, a day unless told, and says when its lists are cut', async (t) => {
+  const asked: { tenant?: string; since: Date; until: Date }[] = []
+  const gap = {
+    kind: 'dropped',
+    instance: 'i',
+    tenant: 'acme',
+    entries: 1,
+    entriesAtMost: null,
+    requestsAtMost: null,
+    batches: null,
+    line: 'x',
+  } as const
+  const instance = {
+    id: 'i',
+    host: 'gw-1',
+    version: '0.1.0',
+    startedAt: null,
+    lastSeenAt: null,
+    endedAt: null,
+    capacityEntries: 1,
+    journalMs: null,
+    acceptedSeq: null,
+    spilledEntries: null,
+  }
+  const account = {
+    tenant: 'acme',
+    accepted: 3,
+    stored: 2,
+    expired: 0,
+    quarantined: 0,
+    dropped: { channel_full: 1 },
+  }
+  const { ask } = await startAdmin(t, {
+    queries: {
+      ...EMPTY_QUERIES,
+      audit: async function* (filter) {
+        asked.push(filter)
+        const gaps = Array.from({ length: 700 }, () => gap)
+        for (let i = 0; i < 2; i++) {
+          yield {
+            instance,
+            state: 'live',
+            batches: 1,
+            accounts: [account],
+            waiting: 2,
+            gaps,
+            gapsOmitted: 5,
           }
-        },
+        }
       },
-    })
-    const answer = (await ask('/api/audit?tenant=acme')).json()
-    t.match(answer, {
-      isComplete: false,
-      gapCount: 1410,
-      instanceCount: 2,
-      batches: 2,
-      waiting: 4,
-      total: { accepted: 6, stored: 4, dropped: { channel_full: 2 } },
-      tenants: [{ tenant: 'acme' }],
-      instances: [{ id: 'i', host: 'gw-1', state: 'live', accounts: [{ tenant: 'acme' }] }, {}],
-      gaps: { length: 1000 },
-      isTruncated: true,
-    })
-    const [filter] = asked
-    t.equal(filter?.tenant, 'acme')
-    t.equal(Number(filter?.until) - Number(filter?.since), 86_400_000)
-    const late = await ask('/api/audit?since=2026-11-01&until=2026-11-09')
-    t.match(late, { status: 400, text: /at most 7 days/ })
-    t.equal((await ask('/api/audit?since=2026-11-01&until=2026-11-08')).status, 200)
-  },
-)
+    },
+  })
+  const answer = (await ask('/api/audit?tenant=acme')).json()
+  t.match(answer, {
+    isComplete: false,
+    gapCount: 1410,
+    instanceCount: 2,
+    batches: 2,
+    waiting: 4,
+    total: { accepted: 6, stored: 4, dropped: { channel_full: 2 } },
+    tenants: [{ tenant: 'acme' }],
+    instances: [{ id: 'i', host: 'gw-1', state: 'live', accounts: [{ tenant: 'acme' }] }, {}],
+    gaps: { length: 1000 },
+    isTruncated: true,
+  })
+  const [filter] = asked
+  t.equal(filter?.tenant, 'acme')
+  t.equal(Number(filter?.until) - Number(filter?.since), 86_400_000)
+  const late = await ask('/api/audit?since=2026-11-01&until=2026-11-09')
+  t.match(late, { status: 400, text: /at most 7 days/ })
+  t.equal((await ask('/api/audit?since=2026-11-01&until=2026-11-08')).status, 200)
+})

@@ -110,7 +110,7 @@ const ENTRY = {
   bytes_sent: 2048,
 }
 
-void t.test('the page permits its own script and style only, and names nothing outside', async (t) => {
+t.test('the page permits its own script and style only, and names nothing outside', async (t) => {
   const { body, headers } = renderDashboard()
   const policy = headers['content-security-policy'] ?? ''
   for (const tag of ['script', 'style']) {
@@ -122,7 +122,7 @@ void t.test('the page permits its own script and style only, and names nothing o
   t.equal(body.match(/<script/g)?.length, 1)
 })
 
-void t.test('the page shows live numbers, rates between two readings, and entries as text', async (t) => {
+t.test('the page shows live numbers, rates between two readings, and entries as text', async (t) => {
   const { stats, sources, countRequest } = restingStats()
   let uptimeMs = 1000
   countRequest('forwarded', 2)
@@ -166,7 +166,7 @@ async function pageOf(change: (stats: ReturnType<typeof restingStats>['stats']) 
   return node
 }
 
-void t.test('G4: the page shows all terms of the equation, and says when they do not add up', async (t) => {
+t.test('G4: the page shows all terms of the equation, and says when they do not add up', async (t) => {
   const counts = { accepted: 10_000, stored: 5000, spilled: 4033, quarantined: 7, buffered: 950 }
   const dropped = { channel_full: 8, rejected: 2, shutdown: 0 }
   const readiness = { ready: true, reasons: [], warnings: [] }
@@ -188,7 +188,7 @@ void t.test('G4: the page shows all terms of the equation, and says when they do
   t.equal(wrong('accounts-hint').className, 'bad')
 })
 
-void t.test('G4: nothing is green while the database is away, and the page says what is wrong', async (t) => {
+t.test('G4: nothing is green while the database is away, and the page says what is wrong', async (t) => {
   const detail = 'the database does not answer, for 14 s by now (ECONNREFUSED)'
   const away = await pageOf(
     ({ database, writer }) => {
@@ -214,7 +214,7 @@ void t.test('G4: nothing is green while the database is away, and the page says 
   t.equal(fine('state').className, 'good')
 })
 
-void t.test('G4: figures of a gateway that cannot be reached are not shown as of now', async (t) => {
+t.test('G4: figures of a gateway that cannot be reached are not shown as of now', async (t) => {
   const { sources } = restingStats()
   const overview = readOverview(sources, { version: '1.2.3', instance: 'i', uptimeMs: 1 })
   let reply: Reply | Error | null = { status: 200, body: { ready: true, reasons: [], ...overview } }
@@ -249,7 +249,7 @@ void t.test('G4: figures of a gateway that cannot be reached are not shown as of
   t.match(node('age').textContent, 'The figures below are 60.0 s old')
 })
 
-void t.test('G4: entries that a frozen database does not give hold up no figures', async (t) => {
+t.test('G4: entries that a frozen database does not give hold up no figures', async (t) => {
   const { stats, sources } = restingStats()
   let uptimeMs = 0
   const { node, settle, tick } = runPage((path) => {
@@ -264,7 +264,7 @@ void t.test('G4: entries that a frozen database does not give hold up no figures
   t.match(node('accounts').textContent, 'On disk (spilled)|4,033')
 })
 
-void t.test('the page says what is wrong and goes on asking', async (t) => {
+t.test('the page says what is wrong and goes on asking', async (t) => {
   const { sources } = restingStats()
   const overview = readOverview(sources, { version: '1.2.3', instance: 'i', uptimeMs: 1 })
   const reasons = [{ code: 'no_snapshot', detail: 'tenants and keys have not been loaded' }]
@@ -282,7 +282,7 @@ void t.test('the page says what is wrong and goes on asking', async (t) => {
   t.match(node('entries-hint').textContent, 'The database is not available')
 })
 
-void t.test('the page asks for the token once and keeps it for the session', async (t) => {
+t.test('the page asks for the token once and keeps it for the session', async (t) => {
   const { sources } = restingStats()
   const overview = readOverview(sources, { version: '1.2.3', instance: 'i', uptimeMs: 1 })
   const { node, settle, storage } = runPage((path, authorization) => {

@@ -13,7 +13,7 @@ function isProblem(
   t.match(reply.json(), { status: reply.status, title: String })
 }
 
-void t.test('/healthz says ok while alive and 503 with reasons when not', async (t) => {
+t.test('/healthz says ok while alive and 503 with reasons when not', async (t) => {
   let healthy = true
   const reasons = [{ code: 'writer_stuck', detail: 'the writer has not moved for 60 s' }]
   const { ask } = await startAdmin(t, { health: () => ({ healthy, reasons: healthy ? [] : reasons }) })
@@ -29,7 +29,7 @@ void t.test('/healthz says ok while alive and 503 with reasons when not', async 
   t.strictSame(stuck.json(), { healthy, reasons })
 })
 
-void t.test('/readyz is 200, or 503 with reasons', async (t) => {
+t.test('/readyz is 200, or 503 with reasons', async (t) => {
   let ready = false
   const reasons = [{ code: 'no_snapshot', detail: 'tenants and keys have not been loaded' }]
   const { ask } = await startAdmin(t, { readiness: () => ({ ready, reasons: ready ? [] : reasons }) })
@@ -40,7 +40,7 @@ void t.test('/readyz is 200, or 503 with reasons', async (t) => {
   t.match(await ask('/readyz'), { status: 200, text: '{"ready":true,"reasons":[]}\n' })
 })
 
-void t.test('/metrics passes on what the metrics say, and the overview has the live numbers', async (t) => {
+t.test('/metrics passes on what the metrics say, and the overview has the live numbers', async (t) => {
   const { ask } = await startAdmin(t)
   t.match(await ask('/metrics'), {
     status: 200,
@@ -52,7 +52,7 @@ void t.test('/metrics passes on what the metrics say, and the overview has the l
   t.match(overview, { accessLog: { writerMode: 'idle' }, directory: { ageMs: null } })
 })
 
-void t.test('HEAD is answered as GET without the body', async (t) => {
+t.test('HEAD is answered as GET without the body', async (t) => {
   const { ask } = await startAdmin(t)
   t.match(await ask('/healthz', { method: 'HEAD' }), {
     status: 200,
@@ -61,7 +61,7 @@ void t.test('HEAD is answered as GET without the body', async (t) => {
   })
 })
 
-void t.test('unknown paths and odd targets are 404, other methods 405, both as problems', async (t) => {
+t.test('unknown paths and odd targets are 404, other methods 405, both as problems', async (t) => {
   const { ask } = await startAdmin(t)
   for (const path of [
     '/nope',
@@ -86,7 +86,7 @@ void t.test('unknown paths and odd targets are 404, other methods 405, both as p
   }
 })
 
-void t.test('with a token everything but probes and the page needs it', async (t) => {
+t.test('with a token everything but probes and the page needs it', async (t) => {
   const { ask } = await startAdmin(t, { token: TOKEN })
   for (const path of ['/healthz', '/readyz', '/']) t.equal((await ask(path)).status, 200, path)
   for (const path of ['/metrics', '/api/overview', '/api/tenants', '/api/entries', '/api/usage', '/nope']) {
@@ -118,7 +118,7 @@ void t.test('with a token everything but probes and the page needs it', async (t
   )
 })
 
-void t.test('without a token a name that was rebound to loopback gets nothing', async (t) => {
+t.test('without a token a name that was rebound to loopback gets nothing', async (t) => {
   const { ask } = await startAdmin(t)
   for (const host of [
     'evil.example.com',
@@ -145,7 +145,7 @@ void t.test('without a token a name that was rebound to loopback gets nothing', 
   }
 })
 
-void t.test('without a token a page of another origin gets nothing', async (t) => {
+t.test('without a token a page of another origin gets nothing', async (t) => {
   const { ask, port } = await startAdmin(t)
   const host = `127.0.0.1:${port}`
   for (const origin of [
@@ -159,28 +159,25 @@ void t.test('without a token a page of another origin gets nothing', async (t) =
   t.equal((await ask('/api/tenants', { headers: { host, origin: `http://${host}` } })).status, 200)
 })
 
-void t.test(
-  'a database that is away is 503, named once in the log, and nothing internal is told',
-  async (t) => {
-    const refuse = async (): Promise<never> => {
-      throw Object.assign(new Error('connect ECONNREFUSED 10.1.2.3:5432'), { code: 'ECONNREFUSED' })
-    }
-    const { ask, logged } = await startAdmin(t, {
-      queries: { ...EMPTY_QUERIES, tenants: refuse, entries: refuse },
-    })
-    for (const path of ['/api/tenants', '/api/entries', '/api/tenants']) {
-      const reply = await ask(path)
-      t.equal(reply.status, 503)
-      t.equal(reply.headers['retry-after'], '5')
-      t.notMatch(reply.text, '10.1.2.3')
-      isProblem(t, reply)
-    }
-    t.equal(logged.length, 1)
-    t.equal((await ask('/healthz')).status, 200)
-  },
-)
+t.test('a database that is away is 503, named once in the log, and nothing internal is told', async (t) => {
+  const refuse = async (): Promise<never> => {
+    throw Object.assign(new Error('connect ECONNREFUSED 10.1.2.3:5432'), { code: 'ECONNREFUSED' })
+  }
+  const { ask, logged } = await startAdmin(t, {
+    queries: { ...EMPTY_QUERIES, tenants: refuse, entries: refuse },
+  })
+  for (const path of ['/api/tenants', '/api/entries', '/api/tenants']) {
+    const reply = await ask(path)
+    t.equal(reply.status, 503)
+    t.equal(reply.headers['retry-after'], '5')
+    t.notMatch(reply.text, '10.1.2.3')
+    isProblem(t, reply)
+  }
+  t.equal(logged.length, 1)
+  t.equal((await ask('/healthz')).status, 200)
+})
 
-void t.test('a failure nobody thought of is 500 without its message', async (t) => {
+t.test('a failure nobody thought of is 500 without its message', async (t) => {
   const { ask, logged } = await startAdmin(t, {
     metrics: () => Promise.reject(new Error('column "secret" does not exist')),
   })
@@ -191,29 +188,26 @@ void t.test('a failure nobody thought of is 500 without its message', async (t) 
   t.match(logged[0], 'does not exist')
 })
 
-void t.test(
-  'a query that takes too long, by the database or by us, is 503 and says what to do',
-  async (t) => {
-    const cancelled = Object.assign(new Error('canceling statement due to statement timeout'), {
-      code: '57014',
-    })
-    const { ask } = await startAdmin(t, {
-      queryTimeoutMs: 20,
-      queries: {
-        ...EMPTY_QUERIES,
-        tenants: () => new Promise(() => {}),
-        entries: () => Promise.reject(cancelled),
-      },
-    })
-    for (const path of ['/api/tenants', '/api/entries']) {
-      const reply = await ask(path)
-      t.match(reply, { status: 503, text: /too long.*shorter time/ })
-      isProblem(t, reply)
-    }
-  },
-)
+t.test('a query that takes too long, by the database or by us, is 503 and says what to do', async (t) => {
+  const cancelled = Object.assign(new Error('canceling statement due to statement timeout'), {
+    code: '57014',
+  })
+  const { ask } = await startAdmin(t, {
+    queryTimeoutMs: 20,
+    queries: {
+      ...EMPTY_QUERIES,
+      tenants: () => new Promise(() => {}),
+      entries: () => Promise.reject(cancelled),
+    },
+  })
+  for (const path of ['/api/tenants', '/api/entries']) {
+    const reply = await ask(path)
+    t.match(reply, { status: 503, text: /too long.*shorter time/ })
+    isProblem(t, reply)
+  }
+})
 
-void t.test('malformed and oversized requests get a problem and the connection is closed', async (t) => {
+t.test('malformed and oversized requests get a problem and the connection is closed', async (t) => {
   const { port } = await startAdmin(t)
   const cases: [string, number][] = [
     ['nonsense\r\n\r\n', 400],
@@ -229,7 +223,7 @@ void t.test('malformed and oversized requests get a problem and the connection i
   }
 })
 
-void t.test('more connections than the bound are closed at once, and the others go on', async (t) => {
+t.test('more connections than the bound are closed at once, and the others go on', async (t) => {
   const { port } = await startAdmin(t)
   const sockets = Array.from({ length: 256 }, () => connect(port, '127.0.0.1'))
   t.teardown(() => sockets.forEach((socket) => socket.destroy()))
@@ -241,7 +235,7 @@ void t.test('more connections than the bound are closed at once, and the others 
   t.match(String(await (first && once(first, 'data'))), 'HTTP/1.1 200 OK')
 })
 
-void t.test('an occupied port is one clear error', async (t) => {
+t.test('an occupied port is one clear error', async (t) => {
   const { port } = await startAdmin(t)
   const { listener } = makeAdmin(t, { port })
   await t.rejects(listener.start(), {
@@ -252,7 +246,7 @@ void t.test('an occupied port is one clear error', async (t) => {
   t.equal(listener.close(), listener.close(), 'closing twice is one closing')
 })
 
-void t.test('close lets a request under way end and then nothing is accepted', async (t) => {
+t.test('close lets a request under way end and then nothing is accepted', async (t) => {
   let release = (): void => {}
   const entered = new Promise<void>((enter) => {
     release = enter
@@ -273,7 +267,7 @@ void t.test('close lets a request under way end and then nothing is accepted', a
   await t.rejects(askPort(port, '/healthz'), { code: 'ECONNREFUSED' })
 })
 
-void t.test('close cuts off a request that does not end', async (t) => {
+t.test('close cuts off a request that does not end', async (t) => {
   let entered = (): void => {}
   const isIn = new Promise<void>((resolve) => {
     entered = resolve

@@ -23,7 +23,7 @@ function need(
   return accessOf(route, { method, rest, query: query === undefined ? '' : `?${query}`, head, isUpgrade })
 }
 
-void t.test('E2: only a real upload-pack request reads by POST', async (t) => {
+t.test('E2: only a real upload-pack request reads by POST', async (t) => {
   t.equal(need('git', 'POST /team/repo.git/git-upload-pack', UPLOAD_PACK), 'read')
   t.equal(need('git', 'POST /My%20Team/_git/repo/git-upload-pack', UPLOAD_PACK), 'read')
   t.equal(need('git', 'POST /git-upload-pack', UPLOAD_PACK), 'read', 'a route to one repository')
@@ -54,7 +54,7 @@ void t.test('E2: only a real upload-pack request reads by POST', async (t) => {
   for (const method of ['PUT', 'DELETE', 'PATCH', 'PROPFIND']) t.equal(need('oci', `${method} /`), 'write')
 })
 
-void t.test('E2: a request that names another method is that, if it writes', async (t) => {
+t.test('E2: a request that names another method is that, if it writes', async (t) => {
   for (const name of [
     'X-HTTP-Method-Override',
     'x-http-method',
@@ -83,7 +83,7 @@ void t.test('E2: a request that names another method is that, if it writes', asy
     t.equal(need('generic', `GET /x?${query}`), 'read', query)
 })
 
-void t.test('E2: an upgrade writes, unless the route says otherwise', async (t) => {
+t.test('E2: an upgrade writes, unless the route says otherwise', async (t) => {
   const fields = ['Upgrade', 'websocket']
   t.equal(need('generic', 'GET /x', fields), 'write')
   t.equal(need('generic', 'GET /x', fields, [{ method: 'WebSocket', path: null }]), 'read')
@@ -91,29 +91,26 @@ void t.test('E2: an upgrade writes, unless the route says otherwise', async (t) 
   t.equal(need('generic', 'GET /x', fields, [{ method: 'WebSocket', path: '/y' }]), 'write')
 })
 
-void t.test(
-  'E2: a parameter that can only name a method writes unless it names one that reads',
-  async (t) => {
-    for (const query of [
-      '_method=PURGE',
-      '_method=anything',
-      '_method=+DELETE',
-      '_method[]=DELETE',
-      '%2emethod=MKCALENDAR',
-      '+method=put',
-      '_%6Dethod=%50URGE&x=%ff',
-      'x-http-method=ACL',
-      'X-Method-Override=REBIND',
-      '$httpMethod=COPY',
-      'method=PURGE',
-    ])
-      t.equal(need('generic', `GET /x?${query}`), 'write', query)
-    for (const query of ['_method=get', '_method=HEAD&method=list', 'method=anything', 'xmethod=put'])
-      t.equal(need('generic', `GET /x?${query}`), 'read', query)
-  },
-)
+t.test('E2: a parameter that can only name a method writes unless it names one that reads', async (t) => {
+  for (const query of [
+    '_method=PURGE',
+    '_method=anything',
+    '_method=+DELETE',
+    '_method[]=DELETE',
+    '%2emethod=MKCALENDAR',
+    '+method=put',
+    '_%6Dethod=%50URGE&x=%ff',
+    'x-http-method=ACL',
+    'X-Method-Override=REBIND',
+    '$httpMethod=COPY',
+    'method=PURGE',
+  ])
+    t.equal(need('generic', `GET /x?${query}`), 'write', query)
+  for (const query of ['_method=get', '_method=HEAD&method=list', 'method=anything', 'xmethod=put'])
+    t.equal(need('generic', `GET /x?${query}`), 'read', query)
+})
 
-void t.test(
+t.test(
   'E2: a WebSocket handshake that names another method is that, also where WebSockets read',
   async (t) => {
     const fields = ['Upgrade', 'websocket']
@@ -126,7 +123,7 @@ void t.test(
   },
 )
 
-void t.test('E2: the first request of a git push needs the right to push', async (t) => {
+t.test('E2: the first request of a git push needs the right to push', async (t) => {
   for (const query of [
     'service=git-receive-pack',
     'service=git%2Dreceive-pack',
@@ -139,7 +136,7 @@ void t.test('E2: the first request of a git push needs the right to push', async
   t.equal(need('generic', 'GET /team/repo.git/info/refs?service=git-receive-pack'), 'read')
 })
 
-void t.test('R24: reads by the choice of the route', async (t) => {
+t.test('R24: reads by the choice of the route', async (t) => {
   const reads = [
     { method: 'PROPFIND', path: null },
     { method: 'POST', path: '/*/_search' },
@@ -167,7 +164,7 @@ void t.test('R24: reads by the choice of the route', async (t) => {
   t.equal(need('generic', 'POST /index/_search', ['X-HTTP-Method', 'PUT'], reads), 'write')
 })
 
-void t.test('R24: the body of a Git LFS batch says what it is', async (t) => {
+t.test('R24: the body of a Git LFS batch says what it is', async (t) => {
   t.equal(need('git', 'POST /team/repo.git/info/lfs/objects/batch', LFS), 'by_body')
   t.equal(need('git', 'POST /team/repo.git/info/lfs/locks/verify', LFS), 'read')
   t.equal(need('git', 'POST /team/repo.git/info/lfs/locks', LFS), 'write')

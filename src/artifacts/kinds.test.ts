@@ -2,7 +2,7 @@ import t from 'tap'
 import { ROUTE_KINDS } from '../model/route.ts'
 import { ARTIFACT_KINDS } from './kinds.ts'
 
-void t.test('each kind but generic and integration is an ecosystem of its own', (t) => {
+t.test('each kind but generic and integration is an ecosystem of its own', (t) => {
   for (const kind of ROUTE_KINDS) {
     const isNone = kind === 'generic' || kind === 'integration'
     t.equal(ARTIFACT_KINDS[kind].ecosystem, isNone ? '' : kind, kind)
@@ -10,13 +10,13 @@ void t.test('each kind but generic and integration is an ecosystem of its own', 
   t.end()
 })
 
-void t.test('docker, maven and git are asked for Basic first', (t) => {
+t.test('docker, maven and git are asked for Basic first', (t) => {
   for (const kind of ['oci', 'maven', 'git'] as const)
     t.match(ARTIFACT_KINDS[kind].challenge, /^Basic realm=/, kind)
   t.end()
 })
 
-void t.test('tokens of npm stand in paths of its API, and only there', (t) => {
+t.test('tokens of npm stand in paths of its API, and only there', (t) => {
   const shown = (path: string): string => ARTIFACT_KINDS.npm.maskPath(path, '***')
   t.equal(shown('/npm/-/npm/v1/tokens/token/1a2b3c'), '/npm/-/npm/v1/tokens/token/***')
   t.equal(shown('/npm/-/user/token/1a2b3c'), '/npm/-/user/token/***')

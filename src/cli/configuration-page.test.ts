@@ -20,12 +20,9 @@ function withTables(page: string): string {
 }
 
 // After a wanted change: WAYBILL_UPDATE_SNAPSHOT=1 node dist/cli/configuration-page.test.js, and read the difference.
-void t.test(
-  'docs/configuration.md has the tables that `waybill config show --markdown` prints',
-  async (t) => {
-    const page = readFileSync(PAGE, 'utf8')
-    const wanted = withTables(page)
-    if (process.env['WAYBILL_UPDATE_SNAPSHOT'] === '1') writeFileSync(PAGE, wanted)
-    t.equal(readFileSync(PAGE, 'utf8'), wanted)
-  },
-)
+t.test('docs/configuration.md has the tables that `waybill config show --markdown` prints', async (t) => {
+  const page = readFileSync(PAGE, 'utf8')
+  const wanted = withTables(page)
+  if (process.env['WAYBILL_UPDATE_SNAPSHOT'] === '1') writeFileSync(PAGE, wanted)
+  t.equal(readFileSync(PAGE, 'utf8'), wanted)
+})

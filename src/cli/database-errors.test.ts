@@ -13,7 +13,7 @@ const TARGET = {
 
 const failure = (code: string, extra: object = {}) => Object.assign(new Error('boom'), { code, ...extra })
 
-void t.test('an unreachable database is one line with host and port and without the password', async (t) => {
+t.test('an unreachable database is one line with host and port and without the password', async (t) => {
   for (const error of [
     failure('ECONNREFUSED', { syscall: 'connect' }),
     failure('ENOTFOUND', { syscall: 'getaddrinfo' }),
@@ -25,7 +25,7 @@ void t.test('an unreachable database is one line with host and port and without 
   }
 })
 
-void t.test('a refusal of the server passes its message and SQLSTATE on', async (t) => {
+t.test('a refusal of the server passes its message and SQLSTATE on', async (t) => {
   t.match(databaseError(failure('28P01'), TARGET)?.message, 'refused: boom (SQLSTATE 28P01)')
   t.match(databaseError(failure('57014'), TARGET)?.message, 'database.statementTimeoutMs')
   t.match(
@@ -35,7 +35,7 @@ void t.test('a refusal of the server passes its message and SQLSTATE on', async 
   t.ok(isSchemaError(failure('42P01')))
 })
 
-void t.test('what is no failure of the database is left alone', async (t) => {
+t.test('what is no failure of the database is left alone', async (t) => {
   t.equal(databaseError(failure('ENOENT', { syscall: 'open' }), TARGET), null)
   t.equal(databaseError(failure('EPERM', { syscall: 'open' }), TARGET), null)
   t.equal(databaseError(failure('tenant_exists'), TARGET), null)

@@ -8,7 +8,7 @@ import { testWaybill } from '../test/waybill.ts'
 t.setTimeout(120_000)
 const db = await testDatabase(t)
 
-void t.test(
+t.test(
   'a database without the schema is an error that names the command, and migrate makes it',
   async (t) => {
     const name = `${db.target.database}_empty`
@@ -32,7 +32,7 @@ void t.test(
   },
 )
 
-void t.test('an unreachable database is one line with host and port, without the password', async (t) => {
+t.test('an unreachable database is one line with host and port, without the password', async (t) => {
   // A port that was free a moment ago.
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -48,7 +48,7 @@ void t.test('an unreachable database is one line with host and port, without the
   }
 })
 
-void t.test('a server that closes the connection at once is told, not waited for', async (t) => {
+t.test('a server that closes the connection at once is told, not waited for', async (t) => {
   const server = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1')
   t.teardown(() => server.close())
   await once(server, 'listening')
@@ -61,7 +61,7 @@ void t.test('a server that closes the connection at once is told, not waited for
   })
 })
 
-void t.test('a database URL that is none is a configuration error that does not quote it', async (t) => {
+t.test('a database URL that is none is a configuration error that does not quote it', async (t) => {
   for (const url of [
     'mysql://u:sekrit@h/d',
     'postgres://:sekrit@h/d',
@@ -74,7 +74,7 @@ void t.test('a database URL that is none is a configuration error that does not 
   }
 })
 
-void t.test('G7: a command that crashes ends with one plain line too', async (t) => {
+t.test('G7: a command that crashes ends with one plain line too', async (t) => {
   const waybill = await testWaybill(t, db.url)
   // Throws where nobody catches, once the program is there.
   const crash = `setInterval(() => {

@@ -18,7 +18,7 @@ function outcome<T>(read: (problems: Problems) => T): T | string {
   }
 }
 
-void t.test('a rate is <perSecond>[:<burst>] or none, and prints as it is typed', async (t) => {
+t.test('a rate is <perSecond>[:<burst>] or none, and prints as it is typed', async (t) => {
   const rate = (text: string) => outcome((p) => p.rate('--rate', text))
   t.same(rate('50'), { perSecond: 50, burst: 50 })
   t.same(rate('2.5'), { perSecond: 2.5, burst: 3 })
@@ -46,7 +46,7 @@ void t.test('a rate is <perSecond>[:<burst>] or none, and prints as it is typed'
   }
 })
 
-void t.test('route rates go by route; none removes', async (t) => {
+t.test('route rates go by route; none removes', async (t) => {
   t.same(
     outcome((p) => p.routeRates('--route-rate', ['npm=5:10', 'pip=none'])),
     {
@@ -64,7 +64,7 @@ void t.test('route rates go by route; none removes', async (t) => {
   )
 })
 
-void t.test('a time is a time ago, a UTC date or an ISO 8601 time', async (t) => {
+t.test('a time is a time ago, a UTC date or an ISO 8601 time', async (t) => {
   const time = (text: string) => outcome((p) => p.time('--since', text, NOW))
   t.same(time('1h'), new Date(NOW - 3_600_000))
   t.same(time('2026-11-20'), new Date('2026-11-20T00:00:00Z'))
@@ -84,7 +84,7 @@ void t.test('a time is a time ago, a UTC date or an ISO 8601 time', async (t) =>
   }
 })
 
-void t.test('an expiry is in the future, or never', async (t) => {
+t.test('an expiry is in the future, or never', async (t) => {
   const expiry = (text: string) => outcome((p) => p.expiry('--expires', text, NOW))
   t.same(expiry('90d'), new Date(NOW + 90 * 86_400_000))
   t.same(expiry('2027-01-01'), new Date('2027-01-01T00:00:00Z'))
@@ -93,26 +93,23 @@ void t.test('an expiry is in the future, or never', async (t) => {
   t.match(expiry('soon'), 'neither a duration')
 })
 
-void t.test(
-  'a key is named by its id or by its whole text, which is never repeated in a message',
-  async (t) => {
-    const key = mintKey()
-    t.same(
-      outcome((p) => p.keyId('key', key.id)),
-      { id: key.id, isWholeKey: false },
-    )
-    t.same(
-      outcome((p) => p.keyId('key', key.text)),
-      { id: key.id, isWholeKey: true },
-    )
-    const mistyped = `${key.text.slice(0, -1)}_`
-    const message = outcome((p) => p.keyId('key', mistyped))
-    t.type(message, 'string')
-    t.notMatch(message, key.text.slice(20, 40))
-  },
-)
+t.test('a key is named by its id or by its whole text, which is never repeated in a message', async (t) => {
+  const key = mintKey()
+  t.same(
+    outcome((p) => p.keyId('key', key.id)),
+    { id: key.id, isWholeKey: false },
+  )
+  t.same(
+    outcome((p) => p.keyId('key', key.text)),
+    { id: key.id, isWholeKey: true },
+  )
+  const mistyped = `${key.text.slice(0, -1)}_`
+  const message = outcome((p) => p.keyId('key', mistyped))
+  t.type(message, 'string')
+  t.notMatch(message, key.text.slice(20, 40))
+})
 
-void t.test('all problems are reported together, in the order of reading', async (t) => {
+t.test('all problems are reported together, in the order of reading', async (t) => {
   const problems = new Problems()
   problems.slug('--tenant', 'A')
   problems.scopes('--scope', ['npm', 'npm:read'])
@@ -123,7 +120,7 @@ void t.test('all problems are reported together, in the order of reading', async
   t.throws(() => problems.throwIfAny(), { code: 'WAYBILL_USAGE', problems: { length: 6 } })
 })
 
-void t.test('a message quotes control characters escaped and bounded', async (t) => {
+t.test('a message quotes control characters escaped and bounded', async (t) => {
   const message = outcome((p) => p.durationMs('--overlap', `\x1b[31m${'x'.repeat(10_000)}`))
   t.match(message, String.raw`\u001b[31m`)
   t.ok(String(message).length < 300)

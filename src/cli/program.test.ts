@@ -42,14 +42,14 @@ async function configOf(t: Test, argv: readonly string[], options: { yaml?: stri
   return { ...result, found: found as { config: Config; mode: string } | null }
 }
 
-void t.test('--version prints the version alone', async (t) => {
+t.test('--version prints the version alone', async (t) => {
   const { code, stdout, stderr } = await run(t, ['--version'])
   t.equal(code, 0)
   t.match(stdout, /^\d+\.\d+\.\d+\n$/)
   t.equal(stderr, '')
 })
 
-void t.test('an unknown command or flag is a usage error with a suggestion', async (t) => {
+t.test('an unknown command or flag is a usage error with a suggestion', async (t) => {
   for (const [argv, message] of [
     [['tenant', 'list'], /^error: unknown command 'tenant' \(Did you mean tenants\?\)\n$/],
     [['keys', 'mimt'], /^error: unknown command 'mimt' \(Did you mean mint\?\)\n$/],
@@ -65,52 +65,49 @@ void t.test('an unknown command or flag is a usage error with a suggestion', asy
   }
 })
 
-void t.test('no command at all is a usage error that shows the help on stderr', async (t) => {
+t.test('no command at all is a usage error that shows the help on stderr', async (t) => {
   const { code, stdout, stderr } = await run(t, [])
   t.equal(code, 2)
   t.equal(stdout, '')
   t.match(stderr, 'Usage: waybill')
 })
 
-void t.test('what was typed cannot send commands to the terminal in an error', async (t) => {
+t.test('what was typed cannot send commands to the terminal in an error', async (t) => {
   const { stderr } = await run(t, ['\x1b[2Jkeys'])
   t.match(stderr, String.raw`\x1b[2Jkeys`)
   t.notMatch(stderr, '\x1b')
 })
 
-void t.test(
-  'serve takes every option of the table: flag over environment over file over default',
-  async (t) => {
-    const { found, code } = await configOf(
-      t,
-      [
-        'serve',
-        '--listen-port',
-        '1',
-        '--directory-reconcile-interval-ms',
-        '-1',
-        '--access-log-flush-interval-ms',
-        '1s',
-      ],
-      {
-        yaml: `listen: { port: 3, host: 127.0.0.3 }\nadmin: { port: 3 }\nroutes: [${ROUTE}]\n`,
-        env: { WAYBILL_LISTEN_PORT: '2', WAYBILL_ADMIN_PORT: '2' },
-      },
-    )
-    t.equal(code, 0)
-    t.equal(found?.mode, 'serve')
-    t.match(found?.config.options, {
-      'listen.port': 1,
-      'admin.port': 2,
-      'listen.host': '127.0.0.3',
-      'directory.reconcileIntervalMs': -1,
-      'accessLog.flushIntervalMs': 1000,
-    })
-    t.equal(found?.config.routes[0]?.name, 'npm')
-  },
-)
+t.test('serve takes every option of the table: flag over environment over file over default', async (t) => {
+  const { found, code } = await configOf(
+    t,
+    [
+      'serve',
+      '--listen-port',
+      '1',
+      '--directory-reconcile-interval-ms',
+      '-1',
+      '--access-log-flush-interval-ms',
+      '1s',
+    ],
+    {
+      yaml: `listen: { port: 3, host: 127.0.0.3 }\nadmin: { port: 3 }\nroutes: [${ROUTE}]\n`,
+      env: { WAYBILL_LISTEN_PORT: '2', WAYBILL_ADMIN_PORT: '2' },
+    },
+  )
+  t.equal(code, 0)
+  t.equal(found?.mode, 'serve')
+  t.match(found?.config.options, {
+    'listen.port': 1,
+    'admin.port': 2,
+    'listen.host': '127.0.0.3',
+    'directory.reconcileIntervalMs': -1,
+    'accessLog.flushIntervalMs': 1000,
+  })
+  t.equal(found?.config.routes[0]?.name, 'npm')
+})
 
-void t.test('serve reads the configuration anew at each call, for reloads', async (t) => {
+t.test('serve reads the configuration anew at each call, for reloads', async (t) => {
   const ports: number[] = []
   const cwd = await mkdtemp(join(tmpdir(), 'waybill-program-'))
   t.teardown(() => rm(cwd, { recursive: true, force: true }))
@@ -126,18 +123,18 @@ void t.test('serve reads the configuration anew at each call, for reloads', asyn
   t.same(ports, [1, 2])
 })
 
-void t.test("the gateway's exit code is the program's", async (t) => {
+t.test("the gateway's exit code is the program's", async (t) => {
   const { code } = await run(t, ['serve'], { serve: () => Promise.resolve(1) })
   t.equal(code, 1)
 })
 
-void t.test('serve without routes says what a route looks like', async (t) => {
+t.test('serve without routes says what a route looks like', async (t) => {
   const { code, stderr } = await configOf(t, ['serve'])
   t.equal(code, 2)
   t.match(stderr, 'upstream: https://repo.example.com/')
 })
 
-void t.test('the file is --config, else WAYBILL_CONFIG, else waybill.yaml here', async (t) => {
+t.test('the file is --config, else WAYBILL_CONFIG, else waybill.yaml here', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'waybill-program-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const other = join(folder, 'other.yaml')
@@ -151,7 +148,7 @@ void t.test('the file is --config, else WAYBILL_CONFIG, else waybill.yaml here',
   t.equal(await port(['serve'], { env: { WAYBILL_CONFIG: other } }), 7)
 })
 
-void t.test(
+t.test(
   'demo takes --port, brings its own routes and leaves a waybill.yaml that lies here alone',
   async (t) => {
     const { found, code } = await configOf(t, ['demo', '--port', '0'], { yaml: 'nonsense: 1\n' })
@@ -162,7 +159,7 @@ void t.test(
   },
 )
 
-void t.test('config check tells all problems at once and exits with 2', async (t) => {
+t.test('config check tells all problems at once and exits with 2', async (t) => {
   const yaml = 'listen: { port: x }\nunknown: 1\nroutes: [{ name: A }]\n'
   const { code, stderr, stdout } = await run(t, ['config', 'check', '--log-level', 'loud'], { yaml })
   t.equal(code, 2)
@@ -175,31 +172,28 @@ void t.test('config check tells all problems at once and exits with 2', async (t
 
 const ONE_ROUTE = 'routes: [{ name: files, kind: generic, path: /files/, upstream: "http://127.0.0.1:9" }]'
 
-void t.test(
-  'R11: config check says what serve says: no routes, an empty file, a folder, no file',
-  async (t) => {
-    const refusals = [
-      [['--config', '/dev/null'], /routes: there is none/],
-      [['--config', '/'], /cannot be read/],
-      [['--config', 'missing.yaml'], /cannot be read/],
-      [[], /routes: there is none/],
-    ] as const
-    for (const [flags, message] of refusals) {
-      const check = await run(t, ['config', 'check', ...flags], { yaml: '' })
-      const serve = await run(t, ['serve', ...flags], {
-        yaml: '',
-        serve: (input) => Promise.resolve(input.loadConfig().routes.length),
-      })
-      t.equal(check.code, 2)
-      t.match(check.stderr, message)
-      const words = (text: string): string => text.replaceAll(/waybill-program-\w+/g, '')
-      t.equal(words(check.stderr), words(serve.stderr))
-      t.equal(serve.code, 2)
-    }
-  },
-)
+t.test('R11: config check says what serve says: no routes, an empty file, a folder, no file', async (t) => {
+  const refusals = [
+    [['--config', '/dev/null'], /routes: there is none/],
+    [['--config', '/'], /cannot be read/],
+    [['--config', 'missing.yaml'], /cannot be read/],
+    [[], /routes: there is none/],
+  ] as const
+  for (const [flags, message] of refusals) {
+    const check = await run(t, ['config', 'check', ...flags], { yaml: '' })
+    const serve = await run(t, ['serve', ...flags], {
+      yaml: '',
+      serve: (input) => Promise.resolve(input.loadConfig().routes.length),
+    })
+    t.equal(check.code, 2)
+    t.match(check.stderr, message)
+    const words = (text: string): string => text.replaceAll(/waybill-program-\w+/g, '')
+    t.equal(words(check.stderr), words(serve.stderr))
+    t.equal(serve.code, 2)
+  }
+})
 
-void t.test('config check says when nothing is wrong', async (t) => {
+t.test('config check says when nothing is wrong', async (t) => {
   const { code, stdout } = await run(t, ['config', 'check'], { yaml: ONE_ROUTE })
   t.equal(code, 0)
   t.equal(stdout, 'the configuration is valid\n')
@@ -209,7 +203,7 @@ void t.test('config check says when nothing is wrong', async (t) => {
   })
 })
 
-void t.test('config show gives every value and its source, and no secret', async (t) => {
+t.test('config show gives every value and its source, and no secret', async (t) => {
   const secrets = ['db-password', 'admin-token-0123456789', 'upstream-token']
   const yaml = `admin: { token: ${secrets[1]} }
 routes:
@@ -238,7 +232,7 @@ routes:
   })
 })
 
-void t.test('all wrong flags of a command are told at once, before any database is opened', async (t) => {
+t.test('all wrong flags of a command are told at once, before any database is opened', async (t) => {
   const { code, stderr } = await run(t, [
     'keys',
     'mint',
@@ -256,13 +250,13 @@ void t.test('all wrong flags of a command are told at once, before any database 
     t.match(stderr, flag)
 })
 
-void t.test('tenants delete needs --yes where nobody can be asked', async (t) => {
+t.test('tenants delete needs --yes where nobody can be asked', async (t) => {
   const { code, stderr } = await run(t, ['tenants', 'delete', 'acme'])
   t.equal(code, 2)
   t.match(stderr, '--yes')
 })
 
-void t.test('tenants delete asks at a terminal, and anything but the name deletes nothing', async (t) => {
+t.test('tenants delete asks at a terminal, and anything but the name deletes nothing', async (t) => {
   for (const answer of ['no\n', 'acm\n', '\n', '']) {
     const stdin = new PassThrough()
     stdin.end(answer)
@@ -275,7 +269,7 @@ void t.test('tenants delete asks at a terminal, and anything but the name delete
   }
 })
 
-void t.test('a bug is one line with a code, and a stack only when asked for', async (t) => {
+t.test('a bug is one line with a code, and a stack only when asked for', async (t) => {
   const serve = (): Promise<number> => Promise.reject(new TypeError('x is undefined'))
   const plain = await run(t, ['serve'], { serve })
   t.equal(plain.code, 1)

@@ -21,7 +21,7 @@ await db.sql`
   VALUES (29000000, 'acme', 'files', 2, 1, 0, 0, '{1}')`
 const database = new URL(db.url).pathname.slice(1)
 
-void t.test('G5: a tenant that there has never been is an error with what was meant', async (t) => {
+t.test('G5: a tenant that there has never been is an error with what was meant', async (t) => {
   for (const argv of [
     ['audit', '--tenant', 'acmee'],
     ['logs', '--tenant', 'acmee'],
@@ -44,7 +44,7 @@ void t.test('G5: a tenant that there has never been is an error with what was me
   t.match(stderr, /^error: there is no tenant zebra[^?]*$/, 'nothing is near')
 })
 
-void t.test('G5: a deleted tenant, and one that only the ledger has, are known', async (t) => {
+t.test('G5: a deleted tenant, and one that only the ledger has, are known', async (t) => {
   t.equal((await waybill.run('logs', '--tenant', 'gone')).code, 0)
   await db.sql`
     INSERT INTO access_ledger (instance, batch, entries, bytes, tenants)
@@ -52,12 +52,12 @@ void t.test('G5: a deleted tenant, and one that only the ledger has, are known',
   t.equal((await waybill.run('usage', '--tenant', 'moved')).code, 0)
 })
 
-void t.test('G5: a key that there has never been is an error', async (t) => {
+t.test('G5: a key that there has never been is an error', async (t) => {
   const { code, stdout, stderr } = await waybill.run('logs', '--key', 'aaaaaaaaaaaa')
   t.match({ code, stdout, stderr }, { code: 1, stdout: '', stderr: 'error: there is no key aaaaaaaaaaaa\n' })
 })
 
-void t.test('G5: a route that neither file nor log has is an error with what was meant', async (t) => {
+t.test('G5: a route that neither file nor log has is an error with what was meant', async (t) => {
   const unknown = await waybill.run('logs', '--route', 'fiels')
   t.equal(unknown.code, 1)
   t.match(unknown.stderr, /^error: no route of the log is named fiels; did you mean "files"\?\n$/)
@@ -73,7 +73,7 @@ void t.test('G5: a route that neither file nor log has is an error with what was
   t.match(swapped.stderr, 'no route of the configuration and the log is named nmp; did you mean "npm"?')
 })
 
-void t.test('G5: each report names its database, apart from the data', async (t) => {
+t.test('G5: each report names its database, apart from the data', async (t) => {
   for (const argv of [['logs'], ['usage'], ['tenants', 'list'], ['keys', 'list'], ['quarantine', 'list']]) {
     const { code, stdout, stderr } = await waybill.run(...argv, '--json')
     t.equal(code, 0, argv.join(' '))
@@ -82,7 +82,7 @@ void t.test('G5: each report names its database, apart from the data', async (t)
   }
 })
 
-void t.test('G8: a scope of a route that is nowhere is refused when it looks mistyped', async (t) => {
+t.test('G8: a scope of a route that is nowhere is refused when it looks mistyped', async (t) => {
   const mint = (...args: readonly string[]) => waybill.run('keys', 'mint', '--tenant', 'acme', ...args)
   const refused = await mint('--scope', 'npm:read', '--scope', 'nmp:read')
   t.equal(refused.code, 1)
@@ -103,7 +103,7 @@ void t.test('G8: a scope of a route that is nowhere is refused when it looks mis
   t.match(limited, { code: 0, stderr: /^warning: --route-rate: [^\n]*did you mean "npm"\?\n$/ })
 })
 
-void t.test('G8: a mistyped tenant is not created by its first key, a sibling is', async (t) => {
+t.test('G8: a mistyped tenant is not created by its first key, a sibling is', async (t) => {
   const mint = (tenant: string, ...args: readonly string[]) =>
     waybill.run('keys', 'mint', '--tenant', tenant, '--scope', 'npm:read', ...args)
   const slip = await mint('acmee')
@@ -117,7 +117,7 @@ void t.test('G8: a mistyped tenant is not created by its first key, a sibling is
   t.match(await mint('acmee', '--create-tenant'), { code: 0, stderr: 'tenant acmee created' })
 })
 
-void t.test('G8: a role that may only mint needs no right to read the log', async (t) => {
+t.test('G8: a role that may only mint needs no right to read the log', async (t) => {
   const role = `waybill_mint_${randomBytes(6).toString('hex')}`
   await db.sql`CREATE ROLE ${db.sql(role)} LOGIN`
   await db.sql`GRANT SELECT ON tenants, api_keys TO ${db.sql(role)}`

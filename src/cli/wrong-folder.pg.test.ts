@@ -50,7 +50,7 @@ async function withEmbedded(cwd: string, use: (sql: Sql) => Promise<void>): Prom
   await embedded.stop()
 }
 
-void t.test('G5: a command in a folder without a database says so in a line and makes none', async (t) => {
+t.test('G5: a command in a folder without a database says so in a line and makes none', async (t) => {
   const cwd = await emptyFolder(t)
   for (const argv of COMMANDS) {
     const { code, stdout, stderr } = await run(cwd, ...argv)
@@ -62,7 +62,7 @@ void t.test('G5: a command in a folder without a database says so in a line and 
   t.same(await readdir(cwd), [], 'nothing was made')
 })
 
-void t.test('G5: migrate makes one; the others leave an older schema as it is, and say so', async (t) => {
+t.test('G5: migrate makes one; the others leave an older schema as it is, and say so', async (t) => {
   const cwd = await emptyFolder(t)
   t.match(await run(cwd, 'migrate'), { code: 0, stdout: /^applied 0001-/ })
   const current = await run(cwd, 'tenants', 'list')

@@ -22,7 +22,7 @@ function problems(t: Test, yaml: string, env: Record<string, string> = {}): read
   return []
 }
 
-void t.test('nothing at all is a valid configuration', async (t) => {
+t.test('nothing at all is a valid configuration', async (t) => {
   const config = loadConfig({ file: null, env: {}, flags: {} })
   t.equal(config.options['listen.port'], 8080)
   t.equal(config.sources['listen.port'], 'default')
@@ -30,7 +30,7 @@ void t.test('nothing at all is a valid configuration', async (t) => {
   for (const yaml of ['', '# nothing', 'routes:', 'routes: []']) t.same(load(t, yaml).routes, [])
 })
 
-void t.test('a flag outranks the environment, the environment the file, the file the default', async (t) => {
+t.test('a flag outranks the environment, the environment the file, the file the default', async (t) => {
   const yaml = 'listen: { port: 1 }\nadmin: { port: 1 }\nmetrics: { tenantLabels: 1 }'
   const env = { WAYBILL_LISTEN_PORT: '2', WAYBILL_ADMIN_PORT: '2', WAYBILL_LOG_LEVEL: '' }
   const { options, sources } = load(t, yaml, env, { 'listen.port': '3' })
@@ -41,7 +41,7 @@ void t.test('a flag outranks the environment, the environment the file, the file
   )
 })
 
-void t.test('all problems are reported at once, each with its name and what is allowed', async (t) => {
+t.test('all problems are reported at once, each with its name and what is allowed', async (t) => {
   const found = problems(
     t,
     `listen: { port: 70000, hots: x }
@@ -77,7 +77,7 @@ routes:
   t.equal(found.length, 12, found.join('\n'))
 })
 
-void t.test('a missing or broken file is a problem that names it', async (t) => {
+t.test('a missing or broken file is a problem that names it', async (t) => {
   t.throws(() => loadConfig({ file: '/nowhere/waybill.yaml', env: {}, flags: {} }), {
     message: /\/nowhere\/waybill\.yaml: cannot be read \(ENOENT\)/,
   })
@@ -87,7 +87,7 @@ void t.test('a missing or broken file is a problem that names it', async (t) => 
   t.match(problems(t, 'listen: { port: 1 }\nlisten: { port: 2 }')[0], /unique/)
 })
 
-void t.test('environment variables are put in place, and a missing one is a problem', async (t) => {
+t.test('environment variables are put in place, and a missing one is a problem', async (t) => {
   const yaml = `routes:\n  - { name: r, kind: npm, path: /r/, upstream: "http://\${env:HOST}/", upstreamAuth: { bearer: "\${env:TOKEN}" } }`
   const { routes } = load(t, yaml, { HOST: 'u.example', TOKEN: 'secret-1' })
   t.match(routes[0]?.upstream, { origin: 'http://u.example', path: '/', authorization: 'Bearer secret-1' })
@@ -98,7 +98,7 @@ void t.test('environment variables are put in place, and a missing one is a prob
   )
 })
 
-void t.test('options that are each valid but not together are problems that name both', async (t) => {
+t.test('options that are each valid but not together are problems that name both', async (t) => {
   for (const [yaml, names] of [
     ['accessLog: { flushEntries: 5000 }', ['accessLog.flushEntries', 'accessLog.maxBatchEntries']],
     [
@@ -121,7 +121,7 @@ void t.test('options that are each valid but not together are problems that name
   t.same(problems(t, 'admin: { host: "::1" }'), [])
 })
 
-void t.test('secrets are quoted in no problem', async (t) => {
+t.test('secrets are quoted in no problem', async (t) => {
   const secret = 'hunter2-hunter2'
   const found = problems(
     t,
@@ -139,7 +139,7 @@ routes:
   t.notMatch(found.join('\n'), secret)
 })
 
-void t.test('every option has one environment variable and one flag of its own', async (t) => {
+t.test('every option has one environment variable and one flag of its own', async (t) => {
   t.equal(new Set(OPTION_NAMES.map(optionEnv)).size, OPTION_NAMES.length)
   t.equal(new Set(OPTION_NAMES.map(optionFlag)).size, OPTION_NAMES.length)
   t.equal(optionEnv('accessLog.flushEntries'), 'WAYBILL_ACCESS_LOG_FLUSH_ENTRIES')
@@ -147,7 +147,7 @@ void t.test('every option has one environment variable and one flag of its own',
   t.equal(optionEnv('database.url'), 'DATABASE_URL')
 })
 
-void t.test('numbers, durations and sizes are read in all their forms, and no others', async (t) => {
+t.test('numbers, durations and sizes are read in all their forms, and no others', async (t) => {
   const read = (yaml: string): Config['options'] => load(t, yaml).options
   t.equal(read('accessLog: { flushIntervalMs: 1500 }')['accessLog.flushIntervalMs'], 1500)
   t.equal(read('accessLog: { flushIntervalMs: 3s }')['accessLog.flushIntervalMs'], 3000)
@@ -171,7 +171,7 @@ void t.test('numbers, durations and sizes are read in all their forms, and no ot
     t.equal(problems(t, yaml).length, 1, yaml)
 })
 
-void t.test('G8: what was probably meant is said, of keys, values and variables', (t) => {
+t.test('G8: what was probably meant is said, of keys, values and variables', (t) => {
   const route = 'name: r, kind: npm, path: /r/, upstream: "http://h/"'
   for (const [yaml, message] of [
     ['routs: []', 'routs: unknown option; did you mean "routes"?'],

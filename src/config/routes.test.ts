@@ -9,7 +9,7 @@ function problemsOf(...routes: readonly object[]): readonly string[] {
   return readRoutes(routes.map((route) => Object.assign({}, BASE, route))).problems
 }
 
-void t.test('a route is completed with its defaults', async (t) => {
+t.test('a route is completed with its defaults', async (t) => {
   const { routes, problems } = readRoutes([BASE])
   t.same(problems, [])
   t.same(routes, [
@@ -41,13 +41,13 @@ void t.test('a route is completed with its defaults', async (t) => {
   ])
 })
 
-void t.test('names, and places of host and path, are used once', async (t) => {
+t.test('names, and places of host and path, are used once', async (t) => {
   t.match(problemsOf({}, { path: '/other/' }), ['routes: name "r" is used twice'])
   t.match(problemsOf({}, { name: 's' }), ['routes: host and path "/r/" is used twice'])
   t.same(problemsOf({}, { name: 's', host: 'h.example' }), [])
 })
 
-void t.test('upstreams are http or https, without credentials, query or link-local address', async (t) => {
+t.test('upstreams are http or https, without credentials, query or link-local address', async (t) => {
   for (const upstream of [
     'ftp://x/',
     'u.example',
@@ -69,7 +69,7 @@ void t.test('upstreams are http or https, without credentials, query or link-loc
   t.equal(problemsOf({ upstream: 'https://{tenant}.example/', auth: 'public' }).length, 1)
 })
 
-void t.test('what is not allowed is refused with the field that holds it', async (t) => {
+t.test('what is not allowed is refused with the field that holds it', async (t) => {
   for (const [change, field] of [
     [{ path: 'r/' }, '.path'],
     [{ path: '/r' }, '.path'],
@@ -107,7 +107,7 @@ void t.test('what is not allowed is refused with the field that holds it', async
   t.equal(readRoutes([null, 5, 'x']).problems.length, 3)
 })
 
-void t.test('credentials for the upstream take each of their forms', async (t) => {
+t.test('credentials for the upstream take each of their forms', async (t) => {
   const authorization = (upstreamAuth: object): unknown =>
     readRoutes([{ ...BASE, upstreamAuth }]).routes[0]?.upstream.authorization
   t.equal(authorization({ bearer: 'abc' }), 'Bearer abc')
@@ -118,7 +118,7 @@ void t.test('credentials for the upstream take each of their forms', async (t) =
   t.equal(authorization({ authorization: 'Token x' }), 'Token x')
 })
 
-void t.test('R02: verbatim paths are refused where a narrower route lies below', async (t) => {
+t.test('R02: verbatim paths are refused where a narrower route lies below', async (t) => {
   const narrower = { name: 's', path: '/r/s/' }
   t.match(problemsOf({ paths: 'verbatim' }, narrower), [
     /\(r\)\.paths: verbatim cannot be: route s at \/r\/s\//,
@@ -130,7 +130,7 @@ void t.test('R02: verbatim paths are refused where a narrower route lies below',
   t.match(problemsOf({ paths: 'loose' }), [/\.paths/])
 })
 
-void t.test('R14: a route takes hosts in every form that names have', async (t) => {
+t.test('R14: a route takes hosts in every form that names have', async (t) => {
   const hostOf = (host: string): unknown => readRoutes([{ ...BASE, host }]).routes[0]?.host
   for (const [given, host] of [
     ['NPM.Example.com.', 'npm.example.com'],
@@ -146,7 +146,7 @@ void t.test('R14: a route takes hosts in every form that names have', async (t) 
     t.match(problemsOf({ host }), [/\.host: must be a host name/], host)
 })
 
-void t.test('fields towards the upstream: what no route may change is refused by its name', async (t) => {
+t.test('fields towards the upstream: what no route may change is refused by its name', async (t) => {
   for (const name of [
     'Host',
     'Content-Length',
@@ -172,7 +172,7 @@ void t.test('fields towards the upstream: what no route may change is refused by
   )
 })
 
-void t.test('G10: a field that cannot be set is told with the reason; none is set twice', async (t) => {
+t.test('G10: a field that cannot be set is told with the reason; none is set twice', async (t) => {
   for (const [set, problem] of [
     [{ 'Content-Length': '1' }, /headers\.set: Content-Length belongs to the connection/],
     [{ transfer_encoding: 'chunked' }, /headers\.set: transfer_encoding belongs to the connection/],
@@ -190,7 +190,7 @@ void t.test('G10: a field that cannot be set is told with the reason; none is se
   t.same(problemsOf({ headers: { set: { 'X-A': '1', 'X-B': '' }, remove: ['x-a'] } }), [])
 })
 
-void t.test('R24, R22: reads and places of secrets have one form each', async (t) => {
+t.test('R24, R22: reads and places of secrets have one form each', async (t) => {
   const rules = { reads: ['PROPFIND', 'POST /*/_search', 'WebSocket'], redactPath: ['/bot{secret}/'] }
   t.match(readRoutes([{ ...BASE, ...rules }]).routes[0]?.rules.reads, [
     { method: 'PROPFIND', path: null },
@@ -203,16 +203,13 @@ void t.test('R24, R22: reads and places of secrets have one form each', async (t
     t.match(problemsOf({ redactPath: [place] }), [/\.redactPath\.0: must/], place)
 })
 
-void t.test(
-  'E5: a rate of a public route is refused by name, since nobody would be held to it',
-  async (t) => {
-    const rateLimit = { perSecond: 1, burst: 1 }
-    t.match(problemsOf({ auth: 'public', rateLimit }), [/\.rateLimit: needs auth: key/])
-    t.same(problemsOf({ auth: 'key', rateLimit }), [])
-  },
-)
+t.test('E5: a rate of a public route is refused by name, since nobody would be held to it', async (t) => {
+  const rateLimit = { perSecond: 1, burst: 1 }
+  t.match(problemsOf({ auth: 'public', rateLimit }), [/\.rateLimit: needs auth: key/])
+  t.same(problemsOf({ auth: 'key', rateLimit }), [])
+})
 
-void t.test('each key of a route says what it does, what is allowed, and what holds without it', (t) => {
+t.test('each key of a route says what it does, what is allowed, and what holds without it', (t) => {
   const keys = routeKeys()
   const names = keys.map(({ name }) => name)
   t.same(

@@ -2,7 +2,7 @@ import t from 'tap'
 import { KeyUses, KeyUseWriter } from './key-uses.ts'
 import { FakeClock } from '../test/clock.ts'
 
-void t.test('keeps the last use of each key, and the later one when a write is taken back', (t) => {
+t.test('keeps the last use of each key, and the later one when a write is taken back', (t) => {
   const uses = new KeyUses()
   uses.note('a', 1)
   uses.note('a', 2)
@@ -28,7 +28,7 @@ void t.test('keeps the last use of each key, and the later one when a write is t
   t.end()
 })
 
-void t.test('is bounded in keys', (t) => {
+t.test('is bounded in keys', (t) => {
   const uses = new KeyUses()
   for (let i = 0; i < 250_010; i++) uses.note(`${i}`, i)
   uses.note('3', 9_000_000)
@@ -37,7 +37,7 @@ void t.test('is bounded in keys', (t) => {
   t.end()
 })
 
-void t.test('writes once an interval, keeps what failed, and writes the rest on stop', async (t) => {
+t.test('writes once an interval, keeps what failed, and writes the rest on stop', async (t) => {
   const clock = new FakeClock()
   const written: ReadonlyMap<string, number>[] = []
   const failures: string[] = []
@@ -76,7 +76,7 @@ void t.test('writes once an interval, keeps what failed, and writes the rest on 
   t.equal(clock.timers, 0, 'no timer is left')
 })
 
-void t.test('a write that never ends holds neither the next nor stop, and its uses are kept', async (t) => {
+t.test('a write that never ends holds neither the next nor stop, and its uses are kept', async (t) => {
   const clock = new FakeClock()
   const failures: string[] = []
   const writer = new KeyUseWriter({

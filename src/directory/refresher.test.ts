@@ -96,7 +96,7 @@ function setUp(reconcileIntervalMs = 60_000) {
 const down = () => Promise.reject(Object.assign(new Error('down'), { code: 'ECONNREFUSED' }))
 const keys = (...records: KeyRecord[]) => ({ tenants: [], keys: records })
 
-void t.test('loads in full at first, then polls from the cursor it was given', async (t) => {
+t.test('loads in full at first, then polls from the cursor it was given', async (t) => {
   const { clock, source, refresher } = setUp(-1)
   t.equal(refresher.snapshot, null)
   await refresher.start()
@@ -120,7 +120,7 @@ void t.test('loads in full at first, then polls from the cursor it was given', a
   t.equal(clock.timers, 0)
 })
 
-void t.test('D2: a full load is the truth, whatever versions it brings', async (t) => {
+t.test('D2: a full load is the truth, whatever versions it brings', async (t) => {
   const { clock, source, refresher } = setUp()
   source.load = () => Promise.resolve({ chunk: keys(key(5)), cursor: '100' })
   await refresher.start()
@@ -132,32 +132,29 @@ void t.test('D2: a full load is the truth, whatever versions it brings', async (
   await refresher.stop()
 })
 
-void t.test(
-  'D2: a revocation with a lower version acts at once, and everything is loaded anew',
-  async (t) => {
-    const { clock, source, refresher } = setUp(-1)
-    source.load = () => Promise.resolve({ chunk: keys(key(5)), cursor: '100' })
-    await refresher.start()
-    const seen: unknown[] = []
-    source.load = (since) => {
-      if (since === null) {
-        seen.push(refresher.snapshot?.keyByDigest(DIGEST)?.isRevoked)
-        return down()
-      }
-      return Promise.resolve({ chunk: keys(key(2, true)), cursor: '101' })
+t.test('D2: a revocation with a lower version acts at once, and everything is loaded anew', async (t) => {
+  const { clock, source, refresher } = setUp(-1)
+  source.load = () => Promise.resolve({ chunk: keys(key(5)), cursor: '100' })
+  await refresher.start()
+  const seen: unknown[] = []
+  source.load = (since) => {
+    if (since === null) {
+      seen.push(refresher.snapshot?.keyByDigest(DIGEST)?.isRevoked)
+      return down()
     }
-    await clock.advance(500)
-    t.same(source.loads, [null, '100', null])
-    t.same(seen, [true], 'before the full load, which fails here')
-    source.load = () => Promise.resolve({ chunk: keys(key(2, true)), cursor: '102' })
-    await clock.advance(2000)
-    t.equal(source.loads[3], null, 'a full load is owed until one succeeds')
-    t.match(refresher.snapshot?.keyByDigest(DIGEST), { isRevoked: true, version: 2 })
-    await refresher.stop()
-  },
-)
+    return Promise.resolve({ chunk: keys(key(2, true)), cursor: '101' })
+  }
+  await clock.advance(500)
+  t.same(source.loads, [null, '100', null])
+  t.same(seen, [true], 'before the full load, which fails here')
+  source.load = () => Promise.resolve({ chunk: keys(key(2, true)), cursor: '102' })
+  await clock.advance(2000)
+  t.equal(source.loads[3], null, 'a full load is owed until one succeeds')
+  t.match(refresher.snapshot?.keyByDigest(DIGEST), { isRevoked: true, version: 2 })
+  await refresher.stop()
+})
 
-void t.test('D2: another server, time line or life of the database means a full load at once', async (t) => {
+t.test('D2: another server, time line or life of the database means a full load at once', async (t) => {
   const { clock, source, refresher } = setUp(-1)
   await refresher.start()
   source.origin = 'two'
@@ -172,7 +169,7 @@ void t.test('D2: another server, time line or life of the database means a full 
   await refresher.stop()
 })
 
-void t.test('G12: what is applied is confirmed at once after news, and now and then without', async (t) => {
+t.test('G12: what is applied is confirmed at once after news, and now and then without', async (t) => {
   const { clock, source, refresher } = setUp(-1)
   await refresher.start()
   t.same(source.confirmed[0], null, 'announced before the first load')
@@ -192,7 +189,7 @@ void t.test('G12: what is applied is confirmed at once after news, and now and t
   t.equal(source.left, 1)
 })
 
-void t.test('D14: after the longest age without contact nothing is accepted by what was known', async (t) => {
+t.test('D14: after the longest age without contact nothing is accepted by what was known', async (t) => {
   const { clock, source, refresher, lines } = setUp(-1)
   await refresher.start()
   source.load = down
@@ -207,7 +204,7 @@ void t.test('D14: after the longest age without contact nothing is accepted by w
   await refresher.stop()
 })
 
-void t.test('a hint makes the next poll come at once, and a storm of hints is folded', async (t) => {
+t.test('a hint makes the next poll come at once, and a storm of hints is folded', async (t) => {
   const { clock, source, refresher } = setUp()
   await refresher.start()
   await clock.advance(100)
@@ -240,7 +237,7 @@ void t.test('a hint makes the next poll come at once, and a storm of hints is fo
   t.equal(clock.timers, 0)
 })
 
-void t.test('without a database: null, bounded back-off, and loaded as soon as it is there', async (t) => {
+t.test('without a database: null, bounded back-off, and loaded as soon as it is there', async (t) => {
   const { clock, source, refresher, lines } = setUp()
   source.load = down
   await refresher.start()
@@ -261,7 +258,7 @@ void t.test('without a database: null, bounded back-off, and loaded as soon as i
   await refresher.stop()
 })
 
-void t.test(
+t.test(
   'G4: each look at the database tells whether it is there, within its interval and a second',
   async (t) => {
     const { clock, source, refresher, contact } = setUp()
@@ -282,7 +279,7 @@ void t.test(
   },
 )
 
-void t.test('a database that goes away leaves the last snapshot, and the cursor is not lost', async (t) => {
+t.test('a database that goes away leaves the last snapshot, and the cursor is not lost', async (t) => {
   const { clock, source, refresher } = setUp(-1)
   await refresher.start()
   const loaded = refresher.snapshot
@@ -298,7 +295,7 @@ void t.test('a database that goes away leaves the last snapshot, and the cursor 
   await refresher.stop()
 })
 
-void t.test('a frozen database is noticed and the connection opened anew', async (t) => {
+t.test('a frozen database is noticed and the connection opened anew', async (t) => {
   const { clock, source, refresher } = setUp()
   await refresher.start()
   const answering = source.load
@@ -314,7 +311,7 @@ void t.test('a frozen database is noticed and the connection opened anew', async
   await refresher.stop()
 })
 
-void t.test('a connection that closes between two polls is replaced, and listened on again', async (t) => {
+t.test('a connection that closes between two polls is replaced, and listened on again', async (t) => {
   const { clock, source, refresher } = setUp()
   let listens = 0
   source.listen = () => {
@@ -330,7 +327,7 @@ void t.test('a connection that closes between two polls is replaced, and listene
   await refresher.stop()
 })
 
-void t.test('polls all the same where notifications cannot be had', async (t) => {
+t.test('polls all the same where notifications cannot be had', async (t) => {
   const { clock, source, refresher } = setUp()
   source.listen = () => Promise.resolve(false)
   await refresher.start()
@@ -339,7 +336,7 @@ void t.test('polls all the same where notifications cannot be had', async (t) =>
   await refresher.stop()
 })
 
-void t.test('a cursor that goes backwards means another database: everything is loaded again', async (t) => {
+t.test('a cursor that goes backwards means another database: everything is loaded again', async (t) => {
   const { clock, source, refresher } = setUp(-1)
   await refresher.start()
   source.load = () => Promise.resolve({ chunk: keys(), cursor: '50' })
@@ -348,7 +345,7 @@ void t.test('a cursor that goes backwards means another database: everything is 
   await refresher.stop()
 })
 
-void t.test('reconciles at the interval, ±20 %, and never when negative', async (t) => {
+t.test('reconciles at the interval, ±20 %, and never when negative', async (t) => {
   for (const [intervalMs, expected] of [
     [10_000, 10],
     [-1, 1],
@@ -361,26 +358,23 @@ void t.test('reconciles at the interval, ±20 %, and never when negative', async
   }
 })
 
-void t.test(
-  'start waits five seconds at most and stop ends everything, both as often as called',
-  async (t) => {
-    const { clock, source, refresher } = setUp()
-    source.load = () => new Promise(() => {})
-    const started = refresher.start()
-    t.equal(refresher.start(), started)
-    await clock.advance(5000)
-    await started
-    refresher.noteUse('k')
-    const stopped = refresher.stop()
-    t.equal(refresher.stop(), stopped)
-    await stopped
-    t.same(source.written, [new Map([['k', 1_005_000]])])
-    t.equal(clock.timers, 0)
-    t.equal(source.destroyed, 1)
-  },
-)
+t.test('start waits five seconds at most and stop ends everything, both as often as called', async (t) => {
+  const { clock, source, refresher } = setUp()
+  source.load = () => new Promise(() => {})
+  const started = refresher.start()
+  t.equal(refresher.start(), started)
+  await clock.advance(5000)
+  await started
+  refresher.noteUse('k')
+  const stopped = refresher.stop()
+  t.equal(refresher.stop(), stopped)
+  await stopped
+  t.same(source.written, [new Map([['k', 1_005_000]])])
+  t.equal(clock.timers, 0)
+  t.equal(source.destroyed, 1)
+})
 
-void t.test('stopping what was never started is harmless', async (t) => {
+t.test('stopping what was never started is harmless', async (t) => {
   const { clock, refresher } = setUp()
   await refresher.stop()
   await refresher.start()

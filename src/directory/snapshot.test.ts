@@ -39,7 +39,7 @@ function update(
 
 const thousand = Array.from({ length: 1000 }, (_, n) => key(n))
 
-void t.test('a loaded key is found by its digest with all it grants', (t) => {
+t.test('a loaded key is found by its digest with all it grants', (t) => {
   const rateLimit = { perSecond: 1, burst: 2 }
   const full = key(1, {
     networks: '10.0.0.0/8 2001:db8::/32',
@@ -70,7 +70,7 @@ void t.test('a loaded key is found by its digest with all it grants', (t) => {
   t.end()
 })
 
-void t.test('a change copies one shard, shares the others and leaves the old snapshot as it was', (t) => {
+t.test('a change copies one shard, shares the others and leaves the old snapshot as it was', (t) => {
   const before = update(null, true, thousand, [tenant('acme')])
   const after = update(before, false, [key(5, { version: 2, isRevoked: true })])
   t.equal(before.keyByDigest(digestOf(5))?.isRevoked, false)
@@ -85,7 +85,7 @@ void t.test('a change copies one shard, shares the others and leaves the old sna
   t.end()
 })
 
-void t.test('rows that tell nothing new leave the very same snapshot', (t) => {
+t.test('rows that tell nothing new leave the very same snapshot', (t) => {
   const before = update(null, true, thousand, [tenant('acme')])
   t.equal(update(before, false, []), before)
   t.equal(update(before, false, [key(5)], [tenant('acme')]), before)
@@ -93,7 +93,7 @@ void t.test('rows that tell nothing new leave the very same snapshot', (t) => {
   t.end()
 })
 
-void t.test('F6: of 100,000 tenants a change copies one part in 256, and no news copies nothing', (t) => {
+t.test('F6: of 100,000 tenants a change copies one part in 256, and no news copies nothing', (t) => {
   const many = Array.from({ length: 100_000 }, (_, n) => tenant(`customer-${n}`))
   const before = update(null, true, [], many)
   t.equal(before.tenants.size, 100_000)
@@ -110,7 +110,7 @@ void t.test('F6: of 100,000 tenants a change copies one part in 256, and no news
   t.end()
 })
 
-void t.test('D2: a full load replaces all, with lower versions and what it gives back', (t) => {
+t.test('D2: a full load replaces all, with lower versions and what it gives back', (t) => {
   const before = update(
     null,
     true,
@@ -132,47 +132,40 @@ void t.test('D2: a full load replaces all, with lower versions and what it gives
   t.end()
 })
 
-void t.test(
-  'D2: a row that is not newer and differs takes away at once, gives nothing, and asks for all',
-  (t) => {
-    const before = update(
-      null,
-      true,
-      [
-        key(1, { version: 3 }),
-        key(2, { version: 3, isRevoked: true }),
-        key(3, { version: 3, expiresAtMs: 900 }),
-      ],
-      [tenant('a', { version: 3 }), tenant('b', { version: 3, state: 'suspended' })],
-    )
-    const contradict = (keys: KeyRecord[], tenants: TenantGrant[] = []) => {
-      const next = new SnapshotUpdate(before, false, scopes)
-      next.add({ keys, tenants })
-      t.equal(next.isContradicted, true)
-      return next.finish()
-    }
-    for (const version of [1, 3]) {
-      t.equal(contradict([key(1, { version, isRevoked: true })]).keyByDigest(digestOf(1))?.isRevoked, true)
-      t.equal(contradict([key(2, { version })]).keyByDigest(digestOf(2))?.isRevoked, true)
-      t.equal(contradict([key(3, { version, expiresAtMs: 5 })]).keyByDigest(digestOf(3))?.expiresAtMs, 5)
-      t.equal(contradict([key(3, { version })]).keyByDigest(digestOf(3))?.expiresAtMs, 900)
-      t.equal(contradict([key(1, { version, scopes: '' })]), before, 'the full load brings it')
-      t.equal(
-        contradict([], [tenant('a', { version, state: 'suspended' })]).tenants.get('a')?.state,
-        'suspended',
-      )
-      t.equal(contradict([], [tenant('b', { version })]).tenants.get('b')?.state, 'suspended')
-    }
+t.test('D2: a row that is not newer and differs takes away at once, gives nothing, and asks for all', (t) => {
+  const before = update(
+    null,
+    true,
+    [
+      key(1, { version: 3 }),
+      key(2, { version: 3, isRevoked: true }),
+      key(3, { version: 3, expiresAtMs: 900 }),
+    ],
+    [tenant('a', { version: 3 }), tenant('b', { version: 3, state: 'suspended' })],
+  )
+  const contradict = (keys: KeyRecord[], tenants: TenantGrant[] = []) => {
+    const next = new SnapshotUpdate(before, false, scopes)
+    next.add({ keys, tenants })
+    t.equal(next.isContradicted, true)
+    return next.finish()
+  }
+  for (const version of [1, 3]) {
+    t.equal(contradict([key(1, { version, isRevoked: true })]).keyByDigest(digestOf(1))?.isRevoked, true)
+    t.equal(contradict([key(2, { version })]).keyByDigest(digestOf(2))?.isRevoked, true)
+    t.equal(contradict([key(3, { version, expiresAtMs: 5 })]).keyByDigest(digestOf(3))?.expiresAtMs, 5)
+    t.equal(contradict([key(3, { version })]).keyByDigest(digestOf(3))?.expiresAtMs, 900)
+    t.equal(contradict([key(1, { version, scopes: '' })]), before, 'the full load brings it')
     t.equal(
-      contradict([key(2, { version: 9 })]).keyByDigest(digestOf(2))?.isRevoked,
-      true,
-      'revoked is final',
+      contradict([], [tenant('a', { version, state: 'suspended' })]).tenants.get('a')?.state,
+      'suspended',
     )
-    t.end()
-  },
-)
+    t.equal(contradict([], [tenant('b', { version })]).tenants.get('b')?.state, 'suspended')
+  }
+  t.equal(contradict([key(2, { version: 9 })]).keyByDigest(digestOf(2))?.isRevoked, true, 'revoked is final')
+  t.end()
+})
 
-void t.test('whatever comes in whatever order, a full load leaves exactly its rows', (t) => {
+t.test('whatever comes in whatever order, a full load leaves exactly its rows', (t) => {
   const change = fc.record({
     n: fc.nat(3),
     version: fc.integer({ min: 1, max: 6 }),

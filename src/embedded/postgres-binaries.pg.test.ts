@@ -42,7 +42,7 @@ function scriptFolder(parent: string, name: string, script: string): string {
   return folder
 }
 
-void t.test('prefers the npm package', async (t) => {
+t.test('prefers the npm package', async (t) => {
   const { home, databaseUser: runAs } = layoutFor(t)
   const sources = installedSources('')
   const binaries = await findBinaries(sources, { home, runAs, dataMajor: undefined })
@@ -51,7 +51,7 @@ void t.test('prefers the npm package', async (t) => {
   t.equal(Number.parseInt(binaries.version, 10), binaries.major)
 })
 
-void t.test('makes the links that a skipped install script left out', async (t) => {
+t.test('makes the links that a skipped install script left out', async (t) => {
   const { home, databaseUser: runAs } = layoutFor(t)
   const { packageFolder, links } = unpackedPackage(t, dirname(home))
   const binaries = await findBinaries(
@@ -62,7 +62,7 @@ void t.test('makes the links that a skipped install script left out', async (t) 
   for (const { target } of links) t.ok(existsSync(join(packageFolder, target)), target)
 })
 
-void t.test('copies a package that can neither be completed nor entered where it is', async (t) => {
+t.test('copies a package that can neither be completed nor entered where it is', async (t) => {
   const { home, databaseUser: runAs } = layoutFor(t)
   const closed = join(dirname(home), 'closed')
   mkdirSync(closed, { mode: 0o700 })
@@ -77,7 +77,7 @@ void t.test('copies a package that can neither be completed nor entered where it
   t.strictSame(await findBinaries(sources, { home, runAs, dataMajor: undefined }), binaries, 'once')
 })
 
-void t.test('falls back to binaries of the system', async (t) => {
+t.test('falls back to binaries of the system', async (t) => {
   const { home, databaseUser: runAs } = layoutFor(t)
   const { packageFolder = '-' } = installedSources('')
   const bin = join(packageFolder, 'native', 'bin')
@@ -86,7 +86,7 @@ void t.test('falls back to binaries of the system', async (t) => {
   t.equal(binaries.folder, bin)
 })
 
-void t.test('prefers the binaries whose version made the database', async (t) => {
+t.test('prefers the binaries whose version made the database', async (t) => {
   const { home, databaseUser: runAs } = layoutFor(t)
   const folder = scriptFolder(dirname(home), 'sixteen', 'echo "postgres (PostgreSQL) 16.3"')
   writeFileSync(join(folder, 'initdb'), '')
@@ -98,7 +98,7 @@ void t.test('prefers the binaries whose version made the database', async (t) =>
   t.strictSame(binaries, { folder, version: '16.3', major: 16 })
 })
 
-void t.test('passes over programs that do not run, are too old, or come without initdb', async (t) => {
+t.test('passes over programs that do not run, are too old, or come without initdb', async (t) => {
   const { home, databaseUser: runAs } = layoutFor(t)
   const systemFolders = Object.entries({
     broken: 'exit 127',
@@ -116,7 +116,7 @@ void t.test('passes over programs that do not run, are too old, or come without 
   )
 })
 
-void t.test('says to set DATABASE_URL when there are no binaries at all', async (t) => {
+t.test('says to set DATABASE_URL when there are no binaries at all', async (t) => {
   const { home, databaseUser: runAs } = layoutFor(t)
   await t.rejects(
     findBinaries({ packageFolder: undefined, systemFolders: [] }, { home, runAs, dataMajor: undefined }),

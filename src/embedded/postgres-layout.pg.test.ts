@@ -23,7 +23,7 @@ async function start(t: Test, stateDir: string, progress: string[] = []): Promis
   return postgres
 }
 
-void t.test('a state dir with a path too long for sockets works', async (t) => {
+t.test('a state dir with a path too long for sockets works', async (t) => {
   const stateDir = join(stateDirFor(t), 'x'.repeat(60), 'it\'s, a "folder"', 'y'.repeat(60))
   const postgres = await start(t, stateDir)
   t.teardown(() => rmSync(dirname(postgres.connection.host), { recursive: true }))
@@ -34,25 +34,22 @@ void t.test('a state dir with a path too long for sockets works', async (t) => {
   t.equal(again.connection.host, postgres.connection.host)
 })
 
-void t.test(
-  'a state dir that only its owner may enter works, for root as well, and is found again',
-  async (t) => {
-    const stateDir = stateDirFor(t)
-    chmodSync(stateDir, 0o700)
-    const first: string[] = []
-    const postgres = await start(t, stateDir, first)
-    // As root it lives elsewhere, where the user that PostgreSQL runs as can go.
-    t.teardown(() => rmSync(dirname(postgres.connection.host), { recursive: true, force: true }))
-    await postgres.stop()
-    const second: string[] = []
-    const again = await start(t, stateDir, second)
-    t.equal(again.connection.host, postgres.connection.host)
-    t.ok(first.some((message) => message.startsWith('creating')))
-    t.notOk(second.some((message) => message.startsWith('creating')))
-  },
-)
+t.test('a state dir that only its owner may enter works, for root as well, and is found again', async (t) => {
+  const stateDir = stateDirFor(t)
+  chmodSync(stateDir, 0o700)
+  const first: string[] = []
+  const postgres = await start(t, stateDir, first)
+  // As root it lives elsewhere, where the user that PostgreSQL runs as can go.
+  t.teardown(() => rmSync(dirname(postgres.connection.host), { recursive: true, force: true }))
+  await postgres.stop()
+  const second: string[] = []
+  const again = await start(t, stateDir, second)
+  t.equal(again.connection.host, postgres.connection.host)
+  t.ok(first.some((message) => message.startsWith('creating')))
+  t.notOk(second.some((message) => message.startsWith('creating')))
+})
 
-void t.test('a state dir that cannot be made is reported', async (t) => {
+t.test('a state dir that cannot be made is reported', async (t) => {
   const file = join(stateDirFor(t), 'file')
   writeFileSync(file, '')
   await t.rejects(startEmbeddedPostgres({ stateDir: join(file, 'state') }), {

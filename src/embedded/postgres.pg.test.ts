@@ -50,7 +50,7 @@ async function query(postgres: EmbeddedPostgres, sql: string): Promise<unknown[]
   }
 }
 
-void t.test('the first start creates the database, the second finds its rows', async (t) => {
+t.test('the first start creates the database, the second finds its rows', async (t) => {
   const stateDir = stateDirFor(t)
   const progress: string[] = []
   const first = await start(t, stateDir, (message) => progress.push(message))
@@ -69,7 +69,7 @@ void t.test('the first start creates the database, the second finds its rows', a
   t.strictSame(await query(second, 'SELECT answer FROM kept'), [[42]])
 })
 
-void t.test('the database is UTF-8, sorted by bytes, and open to its socket only', async (t) => {
+t.test('the database is UTF-8, sorted by bytes, and open to its socket only', async (t) => {
   const postgres = await startEmbeddedPostgres({ stateDir: shared.stateDir })
   t.teardown(() => postgres.stop())
   t.strictSame(
@@ -85,7 +85,7 @@ void t.test('the database is UTF-8, sorted by bytes, and open to its socket only
   t.equal(statSync(postgres.connection.host).mode & 0o777, 0o700)
 })
 
-void t.test('settings given at the start win over the defaults', async (t) => {
+t.test('settings given at the start win over the defaults', async (t) => {
   const postgres = await startEmbeddedPostgres({
     stateDir: shared.stateDir,
     settings: { fsync: 'off', max_connections: '20' },
@@ -95,7 +95,7 @@ void t.test('settings given at the start win over the defaults', async (t) => {
   t.strictSame(await query(postgres, 'SHOW fsync'), [['off']])
 })
 
-void t.test('a second holder adopts the server, which survives the one that started it', async (t) => {
+t.test('a second holder adopts the server, which survives the one that started it', async (t) => {
   const { stateDir } = shared
   const first = await startHolder(stateDir)
   t.teardown(() => first.release())
@@ -111,7 +111,7 @@ void t.test('a second holder adopts the server, which survives the one that star
   t.notOk(isRunning(pid))
 })
 
-void t.test('a start at the instant of the stop gets a server of its own', async (t) => {
+t.test('a start at the instant of the stop gets a server of its own', async (t) => {
   const { stateDir } = shared
   let holder = await start(t, stateDir)
   for (let round = 0; round < 5; round++) {
@@ -122,7 +122,7 @@ void t.test('a start at the instant of the stop gets a server of its own', async
   }
 })
 
-void t.test('five processes that start at once share one server', async (t) => {
+t.test('five processes that start at once share one server', async (t) => {
   const stateDir = stateDirFor(t)
   const holders = await Promise.all(Array.from({ length: 5 }, () => startHolder(stateDir)))
   t.teardown(() => Promise.all(holders.map((holder) => holder.release())))
@@ -137,7 +137,7 @@ void t.test('five processes that start at once share one server', async (t) => {
   t.notOk(isRunning(pid))
 })
 
-void t.test('a process that forgets to stop still ends, and the server with it', async (t) => {
+t.test('a process that forgets to stop still ends, and the server with it', async (t) => {
   const { stateDir } = shared
   const holder = await startHolder(stateDir)
   const pid = postmasterPid(stateDir)
@@ -147,7 +147,7 @@ void t.test('a process that forgets to stop still ends, and the server with it',
   t.notOk(isRunning(pid))
 })
 
-void t.test('a database of another major version is refused with both versions named', async (t) => {
+t.test('a database of another major version is refused with both versions named', async (t) => {
   const stateDir = stateDirFor(t)
   mkdirSync(join(stateDir, 'postgres'), { mode: 0o711 })
   mkdirSync(join(stateDir, 'postgres', 'data'))
@@ -158,7 +158,7 @@ void t.test('a database of another major version is refused with both versions n
   })
 })
 
-void t.test('a setting that PostgreSQL refuses is reported with its words', async (t) => {
+t.test('a setting that PostgreSQL refuses is reported with its words', async (t) => {
   const { stateDir } = shared
   await t.rejects(startEmbeddedPostgres({ stateDir, settings: { max_connections: 'many' } }), {
     code: 'EMBEDDED_POSTGRES_START_FAILED',
@@ -168,7 +168,7 @@ void t.test('a setting that PostgreSQL refuses is reported with its words', asyn
   t.equal(postgres.started, true)
 })
 
-void t.test('a start that takes too long is given up', async (t) => {
+t.test('a start that takes too long is given up', async (t) => {
   const stateDir = stateDirFor(t)
   await t.rejects(startEmbeddedPostgres({ stateDir, startTimeoutMs: 1 }), {
     code: 'EMBEDDED_POSTGRES_START_TIMEOUT',

@@ -32,7 +32,7 @@ async function accepts(postgres: EmbeddedPostgres): Promise<boolean> {
   return await isAccepting(join(postgres.connection.host, '.s.PGSQL.5432'))
 }
 
-void t.test('a postmaster orphaned by kill -9 of its supervisor is stopped by the next start', async (t) => {
+t.test('a postmaster orphaned by kill -9 of its supervisor is stopped by the next start', async (t) => {
   const holder = await startHolder(stateDir)
   const orphan = postmasterPid(stateDir)
   const supervisor = supervisorPid(stateDir)
@@ -50,7 +50,7 @@ void t.test('a postmaster orphaned by kill -9 of its supervisor is stopped by th
   t.ok(await accepts(postgres))
 })
 
-void t.test('a holder brings the server back when the supervisor is killed', async (t) => {
+t.test('a holder brings the server back when the supervisor is killed', async (t) => {
   const postgres = await start(t)
   const orphan = postmasterPid(stateDir)
   const supervisor = supervisorPid(stateDir)
@@ -63,7 +63,7 @@ void t.test('a holder brings the server back when the supervisor is killed', asy
   t.notOk(isRunning(pid), 'and still owns it')
 })
 
-void t.test('a postmaster that is killed is started again', async (t) => {
+t.test('a postmaster that is killed is started again', async (t) => {
   const postgres = await start(t)
   const killed = postmasterPid(stateDir)
   process.kill(killed, 'SIGKILL')
@@ -73,7 +73,7 @@ void t.test('a postmaster that is killed is started again', async (t) => {
   t.notOk(isRunning(pid))
 })
 
-void t.test('kill -9 of everything at once leaves a database that starts', async (t) => {
+t.test('kill -9 of everything at once leaves a database that starts', async (t) => {
   const holder = await startHolder(stateDir)
   for (const pid of [holder.child.pid ?? 0, supervisorPid(stateDir), postmasterPid(stateDir)]) {
     process.kill(pid, 'SIGKILL')
@@ -84,29 +84,26 @@ void t.test('kill -9 of everything at once leaves a database that starts', async
   t.ok(await accepts(postgres))
 })
 
-void t.test(
-  'a stale pid file that names a living process of somebody else does no harm to either',
-  async (t) => {
-    const first = await start(t)
-    const file = join(stateDir, 'postgres', 'data', 'postmaster.pid')
-    const text = readFileSync(file, 'utf8')
-    await first.stop()
-    // The same user as PostgreSQL's, or its own check would see through this.
-    const { uid, gid } = statSync(join(stateDir, 'postgres', 'data'))
-    const identity = process.getuid?.() === 0 ? { uid, gid } : {}
-    const stranger = spawn('sleep', ['600'], { stdio: 'ignore', cwd: '/', ...identity })
-    t.teardown(() => stranger.kill('SIGKILL'))
-    await once(stranger, 'spawn')
-    writeFileSync(file, text.replace(/^\d+/, String(stranger.pid)))
+t.test('a stale pid file that names a living process of somebody else does no harm to either', async (t) => {
+  const first = await start(t)
+  const file = join(stateDir, 'postgres', 'data', 'postmaster.pid')
+  const text = readFileSync(file, 'utf8')
+  await first.stop()
+  // The same user as PostgreSQL's, or its own check would see through this.
+  const { uid, gid } = statSync(join(stateDir, 'postgres', 'data'))
+  const identity = process.getuid?.() === 0 ? { uid, gid } : {}
+  const stranger = spawn('sleep', ['600'], { stdio: 'ignore', cwd: '/', ...identity })
+  t.teardown(() => stranger.kill('SIGKILL'))
+  await once(stranger, 'spawn')
+  writeFileSync(file, text.replace(/^\d+/, String(stranger.pid)))
 
-    const postgres = await start(t)
-    t.ok(await accepts(postgres))
-    t.not(postmasterPid(stateDir), stranger.pid)
-    t.ok(isRunning(stranger.pid ?? 0))
-  },
-)
+  const postgres = await start(t)
+  t.ok(await accepts(postgres))
+  t.not(postmasterPid(stateDir), stranger.pid)
+  t.ok(isRunning(stranger.pid ?? 0))
+})
 
-void t.test('a signal to the supervisor does not take the server from its holders', async (t) => {
+t.test('a signal to the supervisor does not take the server from its holders', async (t) => {
   const postgres = await start(t)
   const supervisor = supervisorPid(stateDir)
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.kill(supervisor, signal)

@@ -120,7 +120,7 @@ const response = fc
     return { bytes: latin1(bytes + surplus), expected }
   })
 
-void t.test('a response is heard as it was sent, wherever the network cuts it', (t) => {
+t.test('a response is heard as it was sent, wherever the network cuts it', (t) => {
   fc.assert(
     fc.property(response, fc.array(fc.nat(2000), { maxLength: 12 }), ({ bytes, expected }, cuts) => {
       const places = cuts.map((cut) => cut % (bytes.length + 1)).toSorted((a, b) => a - b)
@@ -228,7 +228,7 @@ const MALFORMED: readonly (readonly [string, string])[] = [
 ]
 
 for (const [name, text] of MALFORMED) {
-  void t.test(`malformed: ${name}`, (t) => {
+  t.test(`malformed: ${name}`, (t) => {
     const bytes = latin1(text)
     t.equal(hear(bytes, []).verdict, 'malformed')
     const large = bytes.length > 4000
@@ -248,7 +248,7 @@ for (const [name, text] of [
   ['a status beyond 599', 'HTTP/1.1 999 No\r\nContent-Length: 0\r\n\r\n'],
   ['a Content-Length with leading zeros', `${HEAD}Content-Length: 003\r\n\r\nabc`],
 ] as const) {
-  void t.test(`accepted: ${name}`, (t) => {
+  t.test(`accepted: ${name}`, (t) => {
     const heard = hear(latin1(text), [])
     t.equal(heard.verdict, 'done')
     t.equal(heard.surplus, 0)
@@ -264,7 +264,7 @@ for (const [name, status, isHead, framing] of [
   ['304 with a length', 304, false, 'Content-Length: 5000\r\n'],
   ['304 of chunks', 304, false, 'Transfer-Encoding: chunked\r\n'],
 ] as const) {
-  void t.test(`over with its head, and what follows is surplus: ${name}`, (t) => {
+  t.test(`over with its head, and what follows is surplus: ${name}`, (t) => {
     const heard = hear(latin1(`HTTP/1.1 ${status} X\r\n${framing}\r\npoison`), [], isHead)
     t.equal(heard.verdict, 'done')
     t.equal(heard.body, '')
@@ -273,7 +273,7 @@ for (const [name, status, isHead, framing] of [
   })
 }
 
-void t.test('the end of the connection is the end of a response only where nothing else says so', (t) => {
+t.test('the end of the connection is the end of a response only where nothing else says so', (t) => {
   t.equal(hear(latin1(`${HEAD}\r\nabc`), []).endsWithConnection, true)
   t.equal(hear(latin1('HTTP/1.0 200 OK\r\n\r\n'), []).endsWithConnection, true)
   for (const text of [
@@ -288,7 +288,7 @@ void t.test('the end of the connection is the end of a response only where nothi
   t.end()
 })
 
-void t.test('a parser that was stopped says nothing more', (t) => {
+t.test('a parser that was stopped says nothing more', (t) => {
   const calls: string[] = []
   const parser: ResponseParser = new ResponseParser(
     {
@@ -335,7 +335,7 @@ const shards = fc.array(
   { maxLength: 25 },
 )
 
-void t.test('garbage is answered with a verdict, the same one however it is cut', (t) => {
+t.test('garbage is answered with a verdict, the same one however it is cut', (t) => {
   fc.assert(
     fc.property(shards, fc.boolean(), fc.array(fc.nat(600), { maxLength: 6 }), (parts, isHead, cuts) => {
       const bytes = latin1(parts.join(''))

@@ -4,7 +4,7 @@ import { backoffMs } from './time/backoff.ts'
 import { gcraRemaining, gcraTake, gcraWaitMs } from './gcra.ts'
 import { Ring } from './ring.ts'
 
-void t.test('a ring is a bounded queue: nothing lost, nothing doubled, in order', async () => {
+t.test('a ring is a bounded queue: nothing lost, nothing doubled, in order', async () => {
   assert(
     property(integer({ min: 1, max: 300 }), array(boolean(), { maxLength: 1500 }), (capacity, steps) => {
       const ring = new Ring<number>(capacity)
@@ -21,11 +21,11 @@ void t.test('a ring is a bounded queue: nothing lost, nothing doubled, in order'
   )
 })
 
-void t.test('a ring without room is refused', async (t) => {
+t.test('a ring without room is refused', async (t) => {
   for (const capacity of [0, -1, 1.5, Number.NaN, Infinity]) t.throws(() => new Ring(capacity), RangeError)
 })
 
-void t.test('a back-off grows, stays within its bounds and is never near zero', async () => {
+t.test('a back-off grows, stays within its bounds and is never near zero', async () => {
   assert(
     property(
       integer({ min: 0, max: 2000 }),
@@ -42,7 +42,7 @@ void t.test('a back-off grows, stays within its bounds and is never near zero', 
   )
 })
 
-void t.test(
+t.test(
   'what a bucket says remains is what it admits, and after the wait it names it admits again',
   async () => {
     assert(

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { errorCode } from './error-code.ts'
 
-void t.test('an error has its code, and what has none is unknown', (t) => {
+t.test('an error has its code, and what has none is unknown', (t) => {
   try {
     readFileSync('/nowhere')
   } catch (error) {

@@ -2,13 +2,13 @@ import { array, assert, double, property } from 'fast-check'
 import t from 'tap'
 import { HistogramCounts, REQUEST_BOUNDS_SECONDS } from './histogram.ts'
 
-void t.test('a duration falls into the first bucket whose bound is not below it', async (t) => {
+t.test('a duration falls into the first bucket whose bound is not below it', async (t) => {
   const histogram = new HistogramCounts([0.1, 1])
   for (const seconds of [0, 0.1, 0.100001, 1, 1.5, Infinity]) histogram.observe(seconds)
   t.strictSame([...histogram.counts], [2, 2, 2])
 })
 
-void t.test('what is no duration counts as 0', async (t) => {
+t.test('what is no duration counts as 0', async (t) => {
   const histogram = new HistogramCounts([0.1])
   histogram.observe(Number.NaN)
   histogram.observe(-5)
@@ -16,7 +16,7 @@ void t.test('what is no duration counts as 0', async (t) => {
   t.equal(histogram.sumSeconds, 0)
 })
 
-void t.test('every observation is counted once and summed', async () => {
+t.test('every observation is counted once and summed', async () => {
   assert(
     property(array(double({ min: 0, max: 1e4, noNaN: true })), (durations) => {
       const histogram = new HistogramCounts(REQUEST_BOUNDS_SECONDS)
@@ -33,7 +33,7 @@ void t.test('every observation is counted once and summed', async () => {
   )
 })
 
-void t.test('bounds must be finite and ascending', async (t) => {
+t.test('bounds must be finite and ascending', async (t) => {
   for (const bounds of [[1, 1], [2, 1], [Number.NaN], [1, Infinity]])
     t.throws(() => new HistogramCounts(bounds), RangeError)
   t.doesNotThrow(() => new HistogramCounts(REQUEST_BOUNDS_SECONDS))

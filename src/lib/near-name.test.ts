@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { didYouMean, editDistance, isSlipOf, nearestName } from './near-name.ts'
 
-void t.test('the distance counts letters more, less, other and swapped', (t) => {
+t.test('the distance counts letters more, less, other and swapped', (t) => {
   for (const [a, b, distance] of [
     ['', '', 0],
     ['npm', 'npm', 0],
@@ -20,7 +20,7 @@ void t.test('the distance counts letters more, less, other and swapped', (t) => 
   t.end()
 })
 
-void t.test('the distance is symmetric, zero only between equals, and bounded by the lengths', (t) => {
+t.test('the distance is symmetric, zero only between equals, and bounded by the lengths', (t) => {
   const word = fc.string({ maxLength: 12, unit: fc.constantFrom('a', 'b', 'c') })
   fc.assert(
     fc.property(word, word, (a, b) => {
@@ -36,7 +36,7 @@ void t.test('the distance is symmetric, zero only between equals, and bounded by
   t.end()
 })
 
-void t.test('G8: what was meant is found, and nothing that is too far away', (t) => {
+t.test('G8: what was meant is found, and nothing that is too far away', (t) => {
   t.equal(nearestName('nmp', ['files', 'npm', 'pypi']), 'npm')
   t.equal(nearestName('LOG_LEVL', ['LOG_LEVEL', 'LOG_FORMAT']), 'LOG_LEVEL')
   t.equal(nearestName('log.maxBacklogByte', ['log.maxBacklogBytes']), 'log.maxBacklogBytes')
@@ -49,7 +49,7 @@ void t.test('G8: what was meant is found, and nothing that is too far away', (t)
   t.end()
 })
 
-void t.test('G8: a slip is told from a sibling', (t) => {
+t.test('G8: a slip is told from a sibling', (t) => {
   for (const [a, b] of [
     ['acmee', 'acme'],
     ['acem', 'acme'],

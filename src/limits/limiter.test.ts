@@ -19,7 +19,7 @@ function tries(limiter: Limiter, who: TenantGrant, by: KeyGrant, nowMs: number, 
   return isAdmitted
 }
 
-void t.test(
+t.test(
   'no window of any alignment admits more than burst + rate × window, and what is refused was told when to return',
   async () => {
     const limits = record({
@@ -57,7 +57,7 @@ void t.test(
   },
 )
 
-void t.test(
+t.test(
   'a full bucket never refuses its burst, and a client that keeps to the rate is never refused',
   async () => {
     assert(
@@ -82,7 +82,7 @@ void t.test(
   },
 )
 
-void t.test('what one rule refuses is charged to no other', async (t) => {
+t.test('what one rule refuses is charged to no other', async (t) => {
   const limiter = new Limiter({ idleBucketMs: 60_000 })
   const who = tenantOf({ rateLimit: { perSecond: 0.001, burst: 2 } })
   const narrow = key({ perSecond: 0.001, burst: 1 })
@@ -99,7 +99,7 @@ void t.test('what one rule refuses is charged to no other', async (t) => {
   })
 })
 
-void t.test('the rate of a route counts each tenant apart, and a tenant may have its own', async (t) => {
+t.test('the rate of a route counts each tenant apart, and a tenant may have its own', async (t) => {
   const limiter = new Limiter({ idleBucketMs: 60_000 })
   const limited = testRoute(1, { rateLimit: { perSecond: 0.001, burst: 1 } })
   t.ok(tries(limiter, tenantOf(), key(), 0, limited))
@@ -110,7 +110,7 @@ void t.test('the rate of a route counts each tenant apart, and a tenant may have
   t.notOk(tries(limiter, favoured, key(), 0, limited))
 })
 
-void t.test('a changed limit acts on the next request, up and down', async (t) => {
+t.test('a changed limit acts on the next request, up and down', async (t) => {
   const limiter = new Limiter({ idleBucketMs: 60_000 })
   const slow = tenantOf({ rateLimit: { perSecond: 0.001, burst: 1 } })
   t.ok(tries(limiter, slow, key(), 0))
@@ -125,7 +125,7 @@ void t.test('a changed limit acts on the next request, up and down', async (t) =
   t.notOk(tries(limiter, tenantOf({ slug: 'b', rateLimit: { perSecond: 1, burst: 1 } }), key(), 0))
 })
 
-void t.test('concurrency is counted, refused and given back', async (t) => {
+t.test('concurrency is counted, refused and given back', async (t) => {
   const limiter = new Limiter({ idleBucketMs: 60_000 })
   const who = tenantOf({ maxConcurrency: 2 })
   t.equal(limiter.admit(who, key(), route, 0), null)
@@ -145,7 +145,7 @@ void t.test('concurrency is counted, refused and given back', async (t) => {
   t.equal(limiter.stats.inFlightTenants, 0, 'never below nothing')
 })
 
-void t.test('idle buckets are evicted, those in use are not, and an eviction forgives nothing', async (t) => {
+t.test('idle buckets are evicted, those in use are not, and an eviction forgives nothing', async (t) => {
   const limiter = new Limiter({ idleBucketMs: 1000 })
   const rateLimit = { perSecond: 0.1, burst: 1 }
   for (let i = 0; i < 1000; i++) tries(limiter, tenantOf({ slug: `t${i}`, rateLimit }), key(), 0)

@@ -115,7 +115,7 @@ const step = record({
   isReplaced: boolean(),
 })
 
-void t.test(
+t.test(
   'F8: no window of any alignment admits more than max(burst, workers) + rate × (window + 0.1 s), whatever workers do and however late messages are',
   async () => {
     assert(
@@ -150,7 +150,7 @@ void t.test(
   },
 )
 
-void t.test(
+t.test(
   'F8: a worker that dies and is replaced adds at most its first share to what a window admits',
   async () => {
     assert(
@@ -193,7 +193,7 @@ void t.test(
   },
 )
 
-void t.test('F8: at one instant all workers together admit one burst, or one request each', async (t) => {
+t.test('F8: at one instant all workers together admit one burst, or one request each', async (t) => {
   for (const [workers, burst] of [
     [2, 20],
     [4, 20],
@@ -210,39 +210,36 @@ void t.test('F8: at one instant all workers together admit one burst, or one req
   }
 })
 
-void t.test(
-  'F8: one connection gets the whole burst within some messages, and then the whole rate',
-  async (t) => {
-    for (const [workers, perSecond, burst] of [
-      [2, 20, 20],
-      [4, 100, 10],
-      [8, 1000, 200],
-      [64, 50, 100],
-      [64, 5, 3],
-      [2, 1, 1],
-    ] as const) {
-      const cluster = new Cluster(workers, 1)
-      const tenant = { ...ACME, rateLimit: { perSecond, burst } }
-      const [worker] = cluster.workers
-      let passed = 0
-      const seconds = 10
-      const tookMs: number[] = []
-      for (let ms = 0; ms < seconds * 1000; ms++) {
-        while (cluster.admits(worker, tenant)) {
-          passed++
-          tookMs.push(ms)
-        }
-        cluster.advance(1)
+t.test('F8: one connection gets the whole burst within some messages, and then the whole rate', async (t) => {
+  for (const [workers, perSecond, burst] of [
+    [2, 20, 20],
+    [4, 100, 10],
+    [8, 1000, 200],
+    [64, 50, 100],
+    [64, 5, 3],
+    [2, 1, 1],
+  ] as const) {
+    const cluster = new Cluster(workers, 1)
+    const tenant = { ...ACME, rateLimit: { perSecond, burst } }
+    const [worker] = cluster.workers
+    let passed = 0
+    const seconds = 10
+    const tookMs: number[] = []
+    for (let ms = 0; ms < seconds * 1000; ms++) {
+      while (cluster.admits(worker, tenant)) {
+        passed++
+        tookMs.push(ms)
       }
-      const told = { workers, perSecond, burst, passed, burstAfterMs: tookMs[burst - 1] }
-      t.ok((tookMs[burst - 1] ?? Infinity) <= 100, 'the whole burst', told)
-      t.ok(passed >= burst + perSecond * (seconds - 0.1) - 1, 'the whole rate', told)
-      t.ok(passed <= burst + perSecond * (seconds + ADVANCE_S) + 1, 'and no more: nobody else had any', told)
+      cluster.advance(1)
     }
-  },
-)
+    const told = { workers, perSecond, burst, passed, burstAfterMs: tookMs[burst - 1] }
+    t.ok((tookMs[burst - 1] ?? Infinity) <= 100, 'the whole burst', told)
+    t.ok(passed >= burst + perSecond * (seconds - 0.1) - 1, 'the whole rate', told)
+    t.ok(passed <= burst + perSecond * (seconds + ADVANCE_S) + 1, 'and no more: nobody else had any', told)
+  }
+})
 
-void t.test('F8: who stays just below the rate is never refused, on whichever worker', async (t) => {
+t.test('F8: who stays just below the rate is never refused, on whichever worker', async (t) => {
   for (const [workers, perSecond, burst] of [
     [2, 1, 1],
     [2, 20, 20],
@@ -260,7 +257,7 @@ void t.test('F8: who stays just below the rate is never refused, on whichever wo
   }
 })
 
-void t.test('F8: what one worker has and does not use, another gets', async (t) => {
+t.test('F8: what one worker has and does not use, another gets', async (t) => {
   const cluster = new Cluster(2, 1)
   const tenant = { ...ACME, rateLimit: { perSecond: 0.01, burst: 20 } }
   const [a, b] = cluster.workers
@@ -281,7 +278,7 @@ void t.test('F8: what one worker has and does not use, another gets', async (t) 
   )
 })
 
-void t.test('F8: over a long time the rate is kept, whatever is asked for, and shared', async (t) => {
+t.test('F8: over a long time the rate is kept, whatever is asked for, and shared', async (t) => {
   for (const [workers, perSecond, burst] of [
     [2, 50, 10],
     [4, 10, 1],
@@ -304,7 +301,7 @@ void t.test('F8: over a long time the rate is kept, whatever is asked for, and s
   }
 })
 
-void t.test('a bucket that nobody uses is forgotten, everywhere', async (t) => {
+t.test('a bucket that nobody uses is forgotten, everywhere', async (t) => {
   const cluster = new Cluster(3, 1)
   const tenant = { ...ACME, rateLimit: { perSecond: 100, burst: 30 }, maxConcurrency: 9 }
   for (const worker of cluster.workers) {
@@ -320,7 +317,7 @@ void t.test('a bucket that nobody uses is forgotten, everywhere', async (t) => {
   t.equal(cluster.admitted(cluster.workers[0], tenant, 3), 3, 'and is full again')
 })
 
-void t.test('a change of the rate keeps what was used', async (t) => {
+t.test('a change of the rate keeps what was used', async (t) => {
   const cluster = new Cluster(2, 1)
   const before = { ...ACME, rateLimit: { perSecond: 0.01, burst: 4 } }
   const [a, b] = cluster.workers
@@ -344,7 +341,7 @@ void t.test('a change of the rate keeps what was used', async (t) => {
   t.equal(passed, 4)
 })
 
-void t.test(
+t.test(
   'F8: requests at once are lent too: at most max(limit, workers), and one worker gets all',
   async (t) => {
     assert(
@@ -394,7 +391,7 @@ void t.test(
   },
 )
 
-void t.test('tenants without a limit make no news', async (t) => {
+t.test('tenants without a limit make no news', async (t) => {
   const told: LimitNews[] = []
   const clock = new FakeClock()
   const peers = new LimitPeer(2, (news) => told.push(news), clock)
@@ -404,7 +401,7 @@ void t.test('tenants without a limit make no news', async (t) => {
   t.strictSame([told, clock.timers], [[], 0])
 })
 
-void t.test('F8: a refusal says when to come again, as far as is known', async (t) => {
+t.test('F8: a refusal says when to come again, as far as is known', async (t) => {
   const cluster = new Cluster(2, 1)
   const tenant = { ...ACME, rateLimit: { perSecond: 0.1, burst: 2 } }
   const [a, b] = cluster.workers

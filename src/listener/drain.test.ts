@@ -5,49 +5,46 @@ import { dial, until } from '../test/wire.ts'
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 const GET = 'GET /r/x HTTP/1.1'
 
-void t.test(
-  'a drain ends idle connections, finishes what is in flight and serves what was sent',
-  async (t) => {
-    const gateway = await startGateway(t)
-    const [idle, busy, piping] = [await gateway.client(), await gateway.client(), await gateway.client()]
-    idle.send(gateway.head(GET))
-    ;(await gateway.upstream.request()).wire.send(OK)
-    await idle.message()
-    busy.send(gateway.head('GET /r/busy HTTP/1.1'))
-    const slow = await gateway.upstream.request()
-    piping.send(gateway.head('GET /r/piping HTTP/1.1'))
-    const other = await gateway.upstream.request()
-    const drained = gateway.listener.drain(10_000)
-    t.equal(gateway.listener.drain(1), drained, 'a second call is the same drain')
-    await idle.closed()
-    await t.rejects(dial(gateway.port), { code: 'ECONNREFUSED' })
-    const late = gateway.head('GET /r/late HTTP/1.1')
-    piping.send(late)
-    const hasArrived = (): boolean =>
-      [...gateway.handler.exchanges].some(({ connection }) => connection.socket.bytesRead > 1.5 * late.length)
-    await until(hasArrived, 'the late request')
-    other.wire.send(OK)
-    const before = await piping.message()
-    t.match([before.status, before.field('connection')], [200, 'keep-alive'])
-    ;(await gateway.upstream.request()).wire.send(OK)
-    const last = await piping.message()
-    t.match([last.status, last.field('connection')], [200, 'close'])
-    slow.wire.send(OK)
-    t.equal((await busy.message()).status, 200)
-    await busy.closed()
-    await piping.closed()
-    t.equal(await drained, true)
-    await gateway.finish(t, [{ status: 200 }, {}, {}, {}])
-    t.same(gateway.entries.map(({ path, status }) => `${path} ${status}`).sort(), [
-      '/r/busy 200',
-      '/r/late 200',
-      '/r/piping 200',
-      '/r/x 200',
-    ])
-  },
-)
+t.test('a drain ends idle connections, finishes what is in flight and serves what was sent', async (t) => {
+  const gateway = await startGateway(t)
+  const [idle, busy, piping] = [await gateway.client(), await gateway.client(), await gateway.client()]
+  idle.send(gateway.head(GET))
+  ;(await gateway.upstream.request()).wire.send(OK)
+  await idle.message()
+  busy.send(gateway.head('GET /r/busy HTTP/1.1'))
+  const slow = await gateway.upstream.request()
+  piping.send(gateway.head('GET /r/piping HTTP/1.1'))
+  const other = await gateway.upstream.request()
+  const drained = gateway.listener.drain(10_000)
+  t.equal(gateway.listener.drain(1), drained, 'a second call is the same drain')
+  await idle.closed()
+  await t.rejects(dial(gateway.port), { code: 'ECONNREFUSED' })
+  const late = gateway.head('GET /r/late HTTP/1.1')
+  piping.send(late)
+  const hasArrived = (): boolean =>
+    [...gateway.handler.exchanges].some(({ connection }) => connection.socket.bytesRead > 1.5 * late.length)
+  await until(hasArrived, 'the late request')
+  other.wire.send(OK)
+  const before = await piping.message()
+  t.match([before.status, before.field('connection')], [200, 'keep-alive'])
+  ;(await gateway.upstream.request()).wire.send(OK)
+  const last = await piping.message()
+  t.match([last.status, last.field('connection')], [200, 'close'])
+  slow.wire.send(OK)
+  t.equal((await busy.message()).status, 200)
+  await busy.closed()
+  await piping.closed()
+  t.equal(await drained, true)
+  await gateway.finish(t, [{ status: 200 }, {}, {}, {}])
+  t.same(gateway.entries.map(({ path, status }) => `${path} ${status}`).sort(), [
+    '/r/busy 200',
+    '/r/late 200',
+    '/r/piping 200',
+    '/r/x 200',
+  ])
+})
 
-void t.test('what is in flight at the deadline is broken off and recorded', async (t) => {
+t.test('what is in flight at the deadline is broken off and recorded', async (t) => {
   const gateway = await startGateway(t)
   const clients = [await gateway.client(), await gateway.client(), await gateway.client()] as const
   clients[0].send(gateway.head(GET))
@@ -70,7 +67,7 @@ void t.test('what is in flight at the deadline is broken off and recorded', asyn
   )
 })
 
-void t.test('an answer to a request in flight tells its client that the connection ends', async (t) => {
+t.test('an answer to a request in flight tells its client that the connection ends', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.send(gateway.head(GET))
@@ -85,7 +82,7 @@ void t.test('an answer to a request in flight tells its client that the connecti
   await gateway.finish(t, [{ status: 200 }])
 })
 
-void t.test('a connection that has asked for nothing yet does not hold up a drain', async (t) => {
+t.test('a connection that has asked for nothing yet does not hold up a drain', async (t) => {
   const gateway = await startGateway(t)
   const silent = await gateway.client()
   const halfway = await gateway.client()
@@ -97,12 +94,12 @@ void t.test('a connection that has asked for nothing yet does not hold up a drai
   await gateway.finish(t, [])
 })
 
-void t.test('a drain without requests is clean at once', async (t) => {
+t.test('a drain without requests is clean at once', async (t) => {
   const gateway = await startGateway(t)
   t.equal(await gateway.listener.drain(10_000), true)
 })
 
-void t.test('a sink that throws neither harms the response nor the count', async (t) => {
+t.test('a sink that throws neither harms the response nor the count', async (t) => {
   const gateway = await startGateway(t, {
     sink: {
       push: () => {
@@ -121,7 +118,7 @@ void t.test('a sink that throws neither harms the response nor the count', async
   await gateway.finish(t, [], { reports: 2 })
 })
 
-void t.test(
+t.test(
   'a directory that throws is answered 500, with an entry, and the next request is served',
   async (t) => {
     const gateway = await startGateway(t)
@@ -147,7 +144,7 @@ void t.test(
   },
 )
 
-void t.test('a directory that throws in a handshake is answered 500 with an entry', async (t) => {
+t.test('a directory that throws in a handshake is answered 500 with an entry', async (t) => {
   const gateway = await startGateway(t)
   gateway.directory.snapshot = {
     keyCount: 0,
@@ -165,7 +162,7 @@ void t.test('a directory that throws in a handshake is answered 500 with an entr
 for (const hasPlainPath of [true, false]) {
   const path = hasPlainPath ? 'plain' : "by Node's server"
 
-  void t.test(`F7: what comes on a kept connection after a drain has begun is served, ${path}`, async (t) => {
+  t.test(`F7: what comes on a kept connection after a drain has begun is served, ${path}`, async (t) => {
     const gateway = await startGateway(t, { listener: { hasPlainPath, drainIdleMs: 60_000 } })
     const [kept, fresh] = [await gateway.client(), await gateway.client()]
     kept.send(gateway.head(GET))
@@ -185,29 +182,26 @@ for (const hasPlainPath of [true, false]) {
     await gateway.finish(t, [{ status: 200 }, { status: 200 }, { status: 200 }])
   })
 
-  void t.test(
-    `F7: pipelined requests of before a drain are all served, the last ends it, ${path}`,
-    async (t) => {
-      const gateway = await startGateway(t, { listener: { hasPlainPath } })
-      const client = await gateway.client()
-      client.send([1, 2, 3].map((n) => gateway.head(`GET /r/${n} HTTP/1.1`)).join(''))
-      const requests = [
-        await gateway.upstream.request(),
-        await gateway.upstream.request(),
-        await gateway.upstream.request(),
-      ]
-      const drained = gateway.listener.drain(10_000)
-      await until(() => gateway.handler.isRetiring, 'the port to be closed')
-      for (const { wire } of requests) wire.send(OK)
-      const ends = []
-      for (const _ of requests) ends.push((await client.message()).field('connection'))
-      t.same(ends, ['keep-alive', 'keep-alive', 'close'])
-      t.equal(await drained, true)
-      await gateway.finish(t, [{ status: 200 }, { status: 200 }, { status: 200 }])
-    },
-  )
+  t.test(`F7: pipelined requests of before a drain are all served, the last ends it, ${path}`, async (t) => {
+    const gateway = await startGateway(t, { listener: { hasPlainPath } })
+    const client = await gateway.client()
+    client.send([1, 2, 3].map((n) => gateway.head(`GET /r/${n} HTTP/1.1`)).join(''))
+    const requests = [
+      await gateway.upstream.request(),
+      await gateway.upstream.request(),
+      await gateway.upstream.request(),
+    ]
+    const drained = gateway.listener.drain(10_000)
+    await until(() => gateway.handler.isRetiring, 'the port to be closed')
+    for (const { wire } of requests) wire.send(OK)
+    const ends = []
+    for (const _ of requests) ends.push((await client.message()).field('connection'))
+    t.same(ends, ['keep-alive', 'keep-alive', 'close'])
+    t.equal(await drained, true)
+    await gateway.finish(t, [{ status: 200 }, { status: 200 }, { status: 200 }])
+  })
 
-  void t.test(
+  t.test(
     `R25: a listener that retires goes on accepting, each answer ends its connection, ${path}`,
     async (t) => {
       const gateway = await startGateway(t, { listener: { hasPlainPath } })
@@ -223,7 +217,7 @@ for (const hasPlainPath of [true, false]) {
     },
   )
 
-  void t.test(
+  t.test(
     `F10: connections that never sent a byte stay as long as idle ones, and end one by one, ${path}`,
     async (t) => {
       const limits = { headersTimeoutMs: 200, keepAliveTimeoutMs: 2000 }
@@ -244,7 +238,7 @@ for (const hasPlainPath of [true, false]) {
   )
 }
 
-void t.test('F10: the times after which idle connections end are spread', async (t) => {
+t.test('F10: the times after which idle connections end are spread', async (t) => {
   const gateway = await startGateway(t)
   for (let i = 0; i < 40; i++) await gateway.client()
   await until(() => gateway.counters.connections === 40, 'all connections')
@@ -254,7 +248,7 @@ void t.test('F10: the times after which idle connections end are spread', async 
   await gateway.finish(t, [])
 })
 
-void t.test('a WebSocket that comes while a drain is under way is refused', async (t) => {
+t.test('a WebSocket that comes while a drain is under way is refused', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   await until(() => gateway.counters.connections === 1, 'the connection')

@@ -136,7 +136,7 @@ const REFUSED: readonly (readonly [string, string, number, string | null])[] = [
 ]
 
 for (const [name, request, status, reason] of REFUSED) {
-  void t.test(`refused, not guessed: ${name}`, async (t) => {
+  t.test(`refused, not guessed: ${name}`, async (t) => {
     const gateway = await startGateway(t)
     const client = await gateway.client()
     client.send(request)
@@ -155,7 +155,7 @@ for (const [name, request, status, reason] of REFUSED) {
   })
 }
 
-void t.test('malformed bytes that go on and on leave one entry', async (t) => {
+t.test('malformed bytes that go on and on leave one entry', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.send('BROKEN\r\n\r\n')
@@ -188,7 +188,7 @@ const ACCEPTED = [
 ] as const
 
 for (const [name, startLine, upstreamLine] of ACCEPTED) {
-  void t.test(`forwarded as received: ${name}`, async (t) => {
+  t.test(`forwarded as received: ${name}`, async (t) => {
     const gateway = await startGateway(t)
     const client = await gateway.client()
     client.send(gateway.head(startLine))
@@ -205,7 +205,7 @@ for (const [name, startLine, upstreamLine] of ACCEPTED) {
   })
 }
 
-void t.test('a CONNECT behind another request is refused after its answer', async (t) => {
+t.test('a CONNECT behind another request is refused after its answer', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.send(`${gateway.head('GET /r/x HTTP/1.1')}CONNECT evil:443 HTTP/1.1\r\nHost: evil\r\n\r\n`)
@@ -218,40 +218,37 @@ void t.test('a CONNECT behind another request is refused after its answer', asyn
   await gateway.finish(t, [{ status: 200 }, { status: 405, method: 'CONNECT' }])
 })
 
-void t.test(
-  'what cannot be read is an exchange like any other: counted, timed, and closed once',
-  async (t) => {
-    const gateway = await startGateway(t, { now: () => 1_700_000_000_000 })
-    const client = await gateway.client()
-    client.send('GARBAGE\r\n\r\n')
-    const { status, body } = await client.message()
-    t.equal(status, 400)
-    await client.closed()
-    await gateway.finish(t, [
-      {
-        status: 400,
-        outcome: 'bad_request',
-        reason: 'framing',
-        method: '',
-        host: '',
-        path: '',
-        tenant: '',
-        clientIp: '127.0.0.1',
-        startedAtMs: 1_700_000_000_000,
-        bytesReceived: 0,
-        bytesSent: body.length,
-      },
-    ])
-    const { bytesSent, durationBuckets } = gateway.counters.route('')
-    t.equal(bytesSent, body.length)
-    t.equal(
-      durationBuckets.counts.reduce((sum, n) => sum + n, 0),
-      1,
-    )
-  },
-)
+t.test('what cannot be read is an exchange like any other: counted, timed, and closed once', async (t) => {
+  const gateway = await startGateway(t, { now: () => 1_700_000_000_000 })
+  const client = await gateway.client()
+  client.send('GARBAGE\r\n\r\n')
+  const { status, body } = await client.message()
+  t.equal(status, 400)
+  await client.closed()
+  await gateway.finish(t, [
+    {
+      status: 400,
+      outcome: 'bad_request',
+      reason: 'framing',
+      method: '',
+      host: '',
+      path: '',
+      tenant: '',
+      clientIp: '127.0.0.1',
+      startedAtMs: 1_700_000_000_000,
+      bytesReceived: 0,
+      bytesSent: body.length,
+    },
+  ])
+  const { bytesSent, durationBuckets } = gateway.counters.route('')
+  t.equal(bytesSent, body.length)
+  t.equal(
+    durationBuckets.counts.reduce((sum, n) => sum + n, 0),
+    1,
+  )
+})
 
-void t.test('an absolute target outranks Host, in routing and in the entry', async (t) => {
+t.test('an absolute target outranks Host, in routing and in the entry', async (t) => {
   const gateway = await startGateway(t, {
     routes: [{ host: 'a.example' }, { name: 'b', host: 'b.example', auth: 'public' }],
   })
@@ -264,25 +261,22 @@ void t.test('an absolute target outranks Host, in routing and in the entry', asy
   await gateway.finish(t, [{ route: 'b', host: 'b.example', status: 200 }])
 })
 
-void t.test(
-  'HTTP/1.0 clients are served: no chunks, no interim responses, the connection ends',
-  async (t) => {
-    const gateway = await startGateway(t)
-    const client = await gateway.client()
-    client.send(gateway.head('GET /r/x HTTP/1.0'))
-    const { wire } = await gateway.upstream.request()
-    wire.send(
-      'HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n',
-    )
-    const response = await client.message()
-    t.equal(response.status, 200)
-    t.equal(response.field('transfer-encoding'), null)
-    t.equal(response.body, 'ok')
-    await gateway.finish(t, [{ status: 200, bytesSent: 2 }])
-  },
-)
+t.test('HTTP/1.0 clients are served: no chunks, no interim responses, the connection ends', async (t) => {
+  const gateway = await startGateway(t)
+  const client = await gateway.client()
+  client.send(gateway.head('GET /r/x HTTP/1.0'))
+  const { wire } = await gateway.upstream.request()
+  wire.send(
+    'HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n',
+  )
+  const response = await client.message()
+  t.equal(response.status, 200)
+  t.equal(response.field('transfer-encoding'), null)
+  t.equal(response.body, 'ok')
+  await gateway.finish(t, [{ status: 200, bytesSent: 2 }])
+})
 
-void t.test('HTTP/1.0 without Host is served', async (t) => {
+t.test('HTTP/1.0 without Host is served', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.send(`GET /r/x HTTP/1.0\r\nX-Api-Key: ${gateway.key.text}\r\n\r\n`)
@@ -291,7 +285,7 @@ void t.test('HTTP/1.0 without Host is served', async (t) => {
   await gateway.finish(t, [{ status: 200, host: '' }])
 })
 
-void t.test('a request that came through this gateway already is a loop', async (t) => {
+t.test('a request that came through this gateway already is a loop', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.send(gateway.head('GET /r/x HTTP/1.1', 'Via: 1.1 other, 1.1 waybill-test'))

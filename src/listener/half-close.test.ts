@@ -27,25 +27,22 @@ const KINDS: Readonly<Record<string, (gateway: TestGateway) => string>> = {
 for (const hasPlainPath of [true, false]) {
   const path = hasPlainPath ? 'plain' : "by Node's server"
   for (const [kind, requestOf] of Object.entries(KINDS)) {
-    void t.test(
-      `R01: a request ${kind} is answered after its client has ended its side, ${path}`,
-      async (t) => {
-        const gateway = await startGateway(t, { listener: { hasPlainPath } })
-        const client = await gateway.client()
-        client.end(requestOf(gateway))
-        const { wire } = await gateway.upstream.request()
-        await untilSeen(gateway)
-        wire.send(OK)
-        const message = await client.message()
-        t.equal(message.body, 'ok')
-        t.equal(message.field('connection'), 'close')
-        await client.closed()
-        await gateway.finish(t, [{ status: 200, outcome: 'forwarded', bytesSent: 2 }])
-      },
-    )
+    t.test(`R01: a request ${kind} is answered after its client has ended its side, ${path}`, async (t) => {
+      const gateway = await startGateway(t, { listener: { hasPlainPath } })
+      const client = await gateway.client()
+      client.end(requestOf(gateway))
+      const { wire } = await gateway.upstream.request()
+      await untilSeen(gateway)
+      wire.send(OK)
+      const message = await client.message()
+      t.equal(message.body, 'ok')
+      t.equal(message.field('connection'), 'close')
+      await client.closed()
+      await gateway.finish(t, [{ status: 200, outcome: 'forwarded', bytesSent: 2 }])
+    })
   }
 
-  void t.test(
+  t.test(
     `R01: the end may come at once with the request, and before the upstream has it, ${path}`,
     async (t) => {
       const gateway = await startGateway(t, {
@@ -66,25 +63,22 @@ for (const hasPlainPath of [true, false]) {
     },
   )
 
-  void t.test(
-    `R01: an answer that is under way goes on when the client ends its side, ${path}`,
-    async (t) => {
-      const gateway = await startGateway(t, { listener: { hasPlainPath } })
-      const client = await gateway.client()
-      client.send(gateway.head('GET /r/x HTTP/1.1'))
-      const { wire } = await gateway.upstream.request()
-      wire.send(`${CHUNKED}3\r\nabc\r\n`)
-      await client.holds('abc')
-      client.end()
-      await untilSeen(gateway)
-      wire.send('3\r\ndef\r\n0\r\n\r\n')
-      t.equal((await client.message()).body, 'abcdef')
-      await client.closed()
-      await gateway.finish(t, [{ status: 200, outcome: 'forwarded', bytesSent: 6 }])
-    },
-  )
+  t.test(`R01: an answer that is under way goes on when the client ends its side, ${path}`, async (t) => {
+    const gateway = await startGateway(t, { listener: { hasPlainPath } })
+    const client = await gateway.client()
+    client.send(gateway.head('GET /r/x HTTP/1.1'))
+    const { wire } = await gateway.upstream.request()
+    wire.send(`${CHUNKED}3\r\nabc\r\n`)
+    await client.holds('abc')
+    client.end()
+    await untilSeen(gateway)
+    wire.send('3\r\ndef\r\n0\r\n\r\n')
+    t.equal((await client.message()).body, 'abcdef')
+    await client.closed()
+    await gateway.finish(t, [{ status: 200, outcome: 'forwarded', bytesSent: 6 }])
+  })
 
-  void t.test(`R01: pipelined requests are all answered, in order, ${path}`, async (t) => {
+  t.test(`R01: pipelined requests are all answered, in order, ${path}`, async (t) => {
     const gateway = await startGateway(t, { listener: { hasPlainPath } })
     const client = await gateway.client()
     client.end([1, 2, 3].map((n) => gateway.head(`GET /r/${n} HTTP/1.1`)).join(''))
@@ -98,7 +92,7 @@ for (const hasPlainPath of [true, false]) {
     await gateway.finish(t, [{ status: 200 }, { status: 200 }, { status: 200 }])
   })
 
-  void t.test(`R01: one that comes while another is answered is answered as well, ${path}`, async (t) => {
+  t.test(`R01: one that comes while another is answered is answered as well, ${path}`, async (t) => {
     const gateway = await startGateway(t, { listener: { hasPlainPath } })
     const client = await gateway.client()
     client.send(gateway.head('GET /r/1 HTTP/1.1'))
@@ -119,7 +113,7 @@ for (const hasPlainPath of [true, false]) {
     ['head', 'GET /r/2 HTTP/1.1\r\nHost'],
     ['body', null],
   ] as const) {
-    void t.test(
+    t.test(
       `R01: an end within a request's ${part} aborts it, and those before it are answered, ${path}`,
       async (t) => {
         const gateway = await startGateway(t, { listener: { hasPlainPath } })
@@ -137,7 +131,7 @@ for (const hasPlainPath of [true, false]) {
     )
   }
 
-  void t.test(
+  t.test(
     `R01: a client that is in fact gone is noticed while its answer is waited for, ${path}`,
     async (t) => {
       const gateway = await startGateway(t, { listener: { hasPlainPath, halfClosedIdleMs: 100 } })
@@ -150,42 +144,36 @@ for (const hasPlainPath of [true, false]) {
     },
   )
 
-  void t.test(
-    `R01: a client that is in fact gone is noticed when its answer is written, ${path}`,
-    async (t) => {
-      const gateway = await startGateway(t, { listener: { hasPlainPath, halfClosedIdleMs: 60_000 } })
-      const client = await gateway.client()
-      client.send(gateway.head('GET /r/x HTTP/1.1'))
-      const { wire } = await gateway.upstream.request()
-      client.socket.destroy()
-      await untilSeen(gateway)
-      wire.send(`HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n${'x'.repeat(500_000)}`)
-      while (!wire.isClosed && !wire.hasEnded) {
-        wire.send('x'.repeat(100_000))
-        await sleep(1)
-      }
-      await gateway.finish(t, [{ outcome: 'client_closed', status: 200 }])
-    },
-  )
+  t.test(`R01: a client that is in fact gone is noticed when its answer is written, ${path}`, async (t) => {
+    const gateway = await startGateway(t, { listener: { hasPlainPath, halfClosedIdleMs: 60_000 } })
+    const client = await gateway.client()
+    client.send(gateway.head('GET /r/x HTTP/1.1'))
+    const { wire } = await gateway.upstream.request()
+    client.socket.destroy()
+    await untilSeen(gateway)
+    wire.send(`HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n${'x'.repeat(500_000)}`)
+    while (!wire.isClosed && !wire.hasEnded) {
+      wire.send('x'.repeat(100_000))
+      await sleep(1)
+    }
+    await gateway.finish(t, [{ outcome: 'client_closed', status: 200 }])
+  })
 
-  void t.test(
-    `R01: one that waits for long is asked whether it is there, and answered, ${path}`,
-    async (t) => {
-      const gateway = await startGateway(t, { listener: { hasPlainPath, halfClosedIdleMs: 100 } })
-      const client = await gateway.client()
-      client.end(gateway.head('GET /r/x HTTP/1.1'))
-      const { wire } = await gateway.upstream.request()
-      t.match(await client.head(), { status: 100 })
-      t.match(await client.head(), { status: 100 })
-      wire.send(OK)
-      let message = await client.message()
-      while (message.status === 100) message = await client.message()
-      t.equal(message.body, 'ok')
-      await gateway.finish(t, [{ outcome: 'forwarded', status: 200 }])
-    },
-  )
+  t.test(`R01: one that waits for long is asked whether it is there, and answered, ${path}`, async (t) => {
+    const gateway = await startGateway(t, { listener: { hasPlainPath, halfClosedIdleMs: 100 } })
+    const client = await gateway.client()
+    client.end(gateway.head('GET /r/x HTTP/1.1'))
+    const { wire } = await gateway.upstream.request()
+    t.match(await client.head(), { status: 100 })
+    t.match(await client.head(), { status: 100 })
+    wire.send(OK)
+    let message = await client.message()
+    while (message.status === 100) message = await client.message()
+    t.equal(message.body, 'ok')
+    await gateway.finish(t, [{ outcome: 'forwarded', status: 200 }])
+  })
 
-  void t.test(`R01: a client of HTTP/1.0 is sent nothing before its answer, ${path}`, async (t) => {
+  t.test(`R01: a client of HTTP/1.0 is sent nothing before its answer, ${path}`, async (t) => {
     const gateway = await startGateway(t, { listener: { hasPlainPath, halfClosedIdleMs: 1 } })
     const client = await gateway.client()
     client.end(gateway.head('GET /r/x HTTP/1.0'))
@@ -198,7 +186,7 @@ for (const hasPlainPath of [true, false]) {
   })
 }
 
-void t.test('R01: a connection that was closed without a request leaves nothing', async (t: Test) => {
+t.test('R01: a connection that was closed without a request leaves nothing', async (t: Test) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.end()

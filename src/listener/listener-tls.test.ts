@@ -56,7 +56,7 @@ async function dialTls(
   return { socket, wire }
 }
 
-void t.test(
+t.test(
   'R18: TLS is spoken, and the upstream is told so; requests, uploads, half-closes, WebSockets',
   async (t) => {
     const gateway = await startTls(t)
@@ -97,7 +97,7 @@ void t.test(
   },
 )
 
-void t.test('R18: the name that a client asks for decides which certificate it gets', async (t) => {
+t.test('R18: the name that a client asks for decides which certificate it gets', async (t) => {
   const gateway = await startTls(t)
   for (const [servername, subject] of [
     ['localhost', 'localhost'],
@@ -115,7 +115,7 @@ void t.test('R18: the name that a client asks for decides which certificate it g
   await gateway.finish(t, [])
 })
 
-void t.test(
+t.test(
   'R18: old TLS and what speaks no http/1.1 is refused; new certificates count for new connections',
   async (t) => {
     const gateway = await startTls(t)
@@ -143,27 +143,24 @@ void t.test(
   },
 )
 
-void t.test(
-  'R18: a plain request to the TLS port is told so, and has its entry; garbage is closed',
-  async (t) => {
-    const notices: string[] = []
-    const gateway = await startTls(t, { notice: (text) => notices.push(text) })
-    const plain = await gateway.client()
-    plain.send(gateway.head(GET))
-    const message = await plain.message()
-    t.equal(message.status, 400)
-    t.match(message.body, 'https://')
-    await plain.closed()
-    t.match(notices, ['a client did not speak TLS (listen.tls)'])
-    const garbage = await gateway.client()
-    garbage.send('\x00\x01\x02')
-    await garbage.closed()
-    t.equal(garbage.text, '')
-    await gateway.finish(t, [{ status: 400, outcome: 'bad_request', reason: 'tls_expected' }])
-  },
-)
+t.test('R18: a plain request to the TLS port is told so, and has its entry; garbage is closed', async (t) => {
+  const notices: string[] = []
+  const gateway = await startTls(t, { notice: (text) => notices.push(text) })
+  const plain = await gateway.client()
+  plain.send(gateway.head(GET))
+  const message = await plain.message()
+  t.equal(message.status, 400)
+  t.match(message.body, 'https://')
+  await plain.closed()
+  t.match(notices, ['a client did not speak TLS (listen.tls)'])
+  const garbage = await gateway.client()
+  garbage.send('\x00\x01\x02')
+  await garbage.closed()
+  t.equal(garbage.text, '')
+  await gateway.finish(t, [{ status: 400, outcome: 'bad_request', reason: 'tls_expected' }])
+})
 
-void t.test('R18: a handshake that does not come to its end is broken off, also by a drain', async (t) => {
+t.test('R18: a handshake that does not come to its end is broken off, also by a drain', async (t) => {
   const gateway = await startTls(t, { listener: { handshakeTimeoutMs: 300 } })
   const silent = await gateway.client()
   const begun = await gateway.client()
@@ -178,7 +175,7 @@ void t.test('R18: a handshake that does not come to its end is broken off, also 
   await late.closed()
 })
 
-void t.test('R18: TLS behind a PROXY header', async (t) => {
+t.test('R18: TLS behind a PROXY header', async (t) => {
   const trust = { trustedProxies: compileNetworks(['127.0.0.0/8']), publicProto: null, publicHost: null }
   const gateway = await startTls(t, { trust, listener: { hasProxyProtocol: true } })
   const raw = await gateway.client()
@@ -191,7 +188,7 @@ void t.test('R18: TLS behind a PROXY header', async (t) => {
   await gateway.finish(t, [{ status: 200, clientIp: '203.0.113.7' }])
 })
 
-void t.test('R18: a body that is cut short is no whole body by TLS either', async (t) => {
+t.test('R18: a body that is cut short is no whole body by TLS either', async (t) => {
   const gateway = await startTls(t)
   const { wire } = await dialTls(t, gateway)
   wire.send(gateway.head('GET /r/x HTTP/1.0'))
@@ -204,7 +201,7 @@ void t.test('R18: a body that is cut short is no whole body by TLS either', asyn
   await gateway.finish(t, [{ outcome: 'upstream_reset', reason: 'truncated' }])
 })
 
-void t.test('R18: what is wrong with certificate or key is said by the name of its field', async (t) => {
+t.test('R18: what is wrong with certificate or key is said by the name of its field', async (t) => {
   const path = folder(t)
   const good = write(path, 'a', LOCALHOST)
   const other = write(path, 'b', B_EXAMPLE)

@@ -167,7 +167,7 @@ function fieldsSorted(wire: string): string {
 }
 
 for (const [name, script] of Object.entries(SCRIPTS)) {
-  void t.test(`the same bytes both ways and entries as by way of Node's server: ${name}`, async (t) => {
+  t.test(`the same bytes both ways and entries as by way of Node's server: ${name}`, async (t) => {
     const plain = await play(t, script, true)
     const full = await play(t, script, false)
     t.equal(plain.wire, full.wire)
@@ -176,7 +176,7 @@ for (const [name, script] of Object.entries(SCRIPTS)) {
   })
 }
 
-void t.test('a head that comes in pieces is waited for, and served', async (t) => {
+t.test('a head that comes in pieces is waited for, and served', async (t) => {
   const gateway = await startGateway(t)
   void answerAll(t, gateway)
   const client = await gateway.client()
@@ -188,7 +188,7 @@ void t.test('a head that comes in pieces is waited for, and served', async (t) =
   await gateway.finish(t, [{ status: 200 }])
 })
 
-void t.test('a request that comes before the last was answered is answered after it', async (t) => {
+t.test('a request that comes before the last was answered is answered after it', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.send(gateway.head('GET /r/1 HTTP/1.1'))
@@ -207,7 +207,7 @@ void t.test('a request that comes before the last was answered is answered after
   await gateway.finish(t, [{ path: '/r/1' }, { path: '/r/2' }])
 })
 
-void t.test('a WebSocket can follow plain requests on their connection', async (t) => {
+t.test('a WebSocket can follow plain requests on their connection', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.send(gateway.head('GET /r/1 HTTP/1.1'))
@@ -237,7 +237,7 @@ function* connectionsOf(gateway: TestGateway): Iterable<Socket> {
   for (const { socket } of gateway.listener.open) yield socket
 }
 
-void t.test('an accepted connection is read into a shared buffer on this version of Node', async (t) => {
+t.test('an accepted connection is read into a shared buffer on this version of Node', async (t) => {
   const pieces: string[] = []
   const server = createServer({ allowHalfOpen: true }, (accepted) => {
     const socket = readByShared(accepted, (bytes) => pieces.push(bytes.toString()) > 0)
@@ -255,7 +255,7 @@ void t.test('an accepted connection is read into a shared buffer on this version
   await once(server, 'close') // it counts the connection as ended
 })
 
-void t.test('a socket without a handle stays as it is', (t) => {
+t.test('a socket without a handle stays as it is', (t) => {
   t.equal(
     readByShared(new Socket(), () => true),
     null,

@@ -24,7 +24,7 @@ function capture(level: LogLevel = 'trace'): {
   }
 }
 
-void t.test('a line has level, time, message and fields', async (t) => {
+t.test('a line has level, time, message and fields', async (t) => {
   const { logger, lines } = capture()
   logger.info({ route: 'npm', entries: 3 }, 'batch stored')
   logger.warn('no fields')
@@ -34,7 +34,7 @@ void t.test('a line has level, time, message and fields', async (t) => {
   t.match(second, { level: 'warn', msg: 'no fields' })
 })
 
-void t.test('the level can be changed at any time and children follow', async (t) => {
+t.test('the level can be changed at any time and children follow', async (t) => {
   const { logger, lines } = capture('info')
   const child = logger.child({ part: 'writer' })
   child.debug('unseen')
@@ -47,7 +47,7 @@ void t.test('the level can be changed at any time and children follow', async (t
   t.equal(lines().length, 1)
 })
 
-void t.test('a key shows with its id only, wherever it stands', async (t) => {
+t.test('a key shows with its id only, wherever it stands', async (t) => {
   const key = mintKey()
   const secret = key.text.slice(16)
   const { logger, lines, text } = capture()
@@ -72,7 +72,7 @@ void t.test('a key shows with its id only, wherever it stands', async (t) => {
   t.match(text(), `message wb_${key.id}_***`)
 })
 
-void t.test('credentials are censored by name', async (t) => {
+t.test('credentials are censored by name', async (t) => {
   const { logger, lines } = capture()
   logger.info({
     headers: {
@@ -106,7 +106,7 @@ void t.test('credentials are censored by name', async (t) => {
   })
 })
 
-void t.test('credentials are censored in texts, and ordinary texts stay as they are', async (t) => {
+t.test('credentials are censored in texts, and ordinary texts stay as they are', async (t) => {
   const { logger, lines } = capture()
   const cases: [string, string][] = [
     ['postgres://app:s3cret@db:5432/x failed', 'postgres://***@db:5432/x failed'],
@@ -129,7 +129,7 @@ void t.test('credentials are censored in texts, and ordinary texts stay as they 
   }
 })
 
-void t.test('a secret that was made known never shows, in any field, error or encoding', async (t) => {
+t.test('a secret that was made known never shows, in any field, error or encoding', async (t) => {
   const { logger, text } = capture()
   logger.addSecret(PASSWORD)
   logger.addSecret('short')
@@ -142,7 +142,7 @@ void t.test('a secret that was made known never shows, in any field, error or en
   t.match(text(), 'short stays')
 })
 
-void t.test('whatever is logged comes out as one line of JSON without the key', async () => {
+t.test('whatever is logged comes out as one line of JSON without the key', async () => {
   const key = mintKey()
   const secret = key.text.slice(16)
   assert(
@@ -168,7 +168,7 @@ void t.test('whatever is logged comes out as one line of JSON without the key', 
   )
 })
 
-void t.test('hostile values neither throw nor flood', async (t) => {
+t.test('hostile values neither throw nor flood', async (t) => {
   const { logger, lines, text } = capture()
   const circular: Record<string, unknown> = { a: 1 }
   circular['self'] = circular
@@ -201,7 +201,7 @@ void t.test('hostile values neither throw nor flood', async (t) => {
   t.ok(text().length < 12_000)
 })
 
-void t.test(
+t.test(
   'lines that the pipe has room for are not lost when the process is killed just after them',
   async (t) => {
     const module = new URL('./logger.js', import.meta.url).href

@@ -13,7 +13,7 @@ function capture(format: LogFormat, level: LogLevel = 'info') {
   return { logger, take: () => text }
 }
 
-void t.test('G7: auto is for people at a terminal and for programs elsewhere', (t) => {
+t.test('G7: auto is for people at a terminal and for programs elsewhere', (t) => {
   const at = (isTty: boolean, env: Record<string, string> = {}) => ({ isTty, env })
   t.equal(logFormatOf('auto', at(false)), 'json')
   t.equal(logFormatOf('auto', at(true)), 'coloured')
@@ -25,7 +25,7 @@ void t.test('G7: auto is for people at a terminal and for programs elsewhere', (
   t.end()
 })
 
-void t.test('G7: a line for people has time, level, message, fields; a stack at debug only', (t) => {
+t.test('G7: a line for people has time, level, message, fields; a stack at debug only', (t) => {
   const cause = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
   const err = Object.assign(new Error('no database', { cause }), { code: 'WAYBILL_X' })
   const { logger, take } = capture('pretty')
@@ -51,7 +51,7 @@ void t.test('G7: a line for people has time, level, message, fields; a stack at 
 // oxlint-disable-next-line no-control-regex -- matching control characters is the purpose
 const UNSAFE = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/
 
-void t.test('G7: no value breaks out of its line or commands a terminal, in any format', (t) => {
+t.test('G7: no value breaks out of its line or commands a terminal, in any format', (t) => {
   const unit = fc.oneof(
     fc.constantFrom('\n', '\r', '\u001b', '\u0000', '\u007f', '\u009b', '\u2028', '\u202e', '"', '\\', '='),
     fc.string({ maxLength: 2 }),
@@ -75,7 +75,7 @@ void t.test('G7: no value breaks out of its line or commands a terminal, in any 
   t.end()
 })
 
-void t.test('G7: an error with a code, which is no bug, keeps its stack at debug only', (t) => {
+t.test('G7: an error with a code, which is no bug, keeps its stack at debug only', (t) => {
   const coded = Object.assign(new Error('refused'), { code: '28P01' })
   for (const [level, error, hasStack] of [
     ['info', coded, false],

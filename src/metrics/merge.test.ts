@@ -15,7 +15,7 @@ async function gathered(metrics: Metrics): Promise<FamilySamples[]> {
   return families
 }
 
-void t.test('values with the same labels are put together as their family says', async (t) => {
+t.test('values with the same labels are put together as their family says', async (t) => {
   const of = (merge: string, ...values: number[]): unknown => {
     const processes = values.map((value) => [family(merge, [{ value, labels: { a: '1', b: '2' } }])])
     return mergeFamilies(processes)[0]?.values[0]?.value
@@ -45,7 +45,7 @@ void t.test('values with the same labels are put together as their family says',
   ])
 })
 
-void t.test('two processes read as one: counters, histograms, ages, and what is theirs alone', async (t) => {
+t.test('two processes read as one: counters, histograms, ages, and what is theirs alone', async (t) => {
   const [a, b] = [restingStats(), restingStats()]
   a.countRequest('forwarded', 2)
   b.countRequest('forwarded', 2)
@@ -79,22 +79,19 @@ void t.test('two processes read as one: counters, histograms, ages, and what is 
   t.match(body, /^# TYPE waybill_proxy_request_duration_seconds histogram$/m)
 })
 
-void t.test(
-  'ages, fills and times of a family without a word of its own would be wrong as sums',
-  async (t) => {
-    const { families } = new Metrics(restingStats().sources, { tenantLabels: 1, version: '1' })
-    const wrong = families.filter(
-      ({ name, type, merge = 'sum' }) => type === 'gauge' && name.endsWith('_seconds') && merge === 'sum',
-    )
-    t.strictSame(
-      wrong.map(({ name }) => name),
-      [],
-      'a gauge in seconds says how it is merged',
-    )
-  },
-)
+t.test('ages, fills and times of a family without a word of its own would be wrong as sums', async (t) => {
+  const { families } = new Metrics(restingStats().sources, { tenantLabels: 1, version: '1' })
+  const wrong = families.filter(
+    ({ name, type, merge = 'sum' }) => type === 'gauge' && name.endsWith('_seconds') && merge === 'sum',
+  )
+  t.strictSame(
+    wrong.map(({ name }) => name),
+    [],
+    'a gauge in seconds says how it is merged',
+  )
+})
 
-void t.test('a process that has gone leaves what it counted, and no level', async (t) => {
+t.test('a process that has gone leaves what it counted, and no level', async (t) => {
   const left = countedFamilies([
     family('sum', [{ value: 1, labels: {} }], 'counter', 'counted'),
     family('sum', [{ value: 1, labels: {} }], 'histogram', 'observed'),
@@ -107,7 +104,7 @@ void t.test('a process that has gone leaves what it counted, and no level', asyn
   )
 })
 
-void t.test('tenants beyond the cap are summed up after the processes were put together', async (t) => {
+t.test('tenants beyond the cap are summed up after the processes were put together', async (t) => {
   const values = ['a', 'b', 'c', '__other__'].map((tenant, i) => ({ value: 2 ** i, labels: { tenant } }))
   const [folded, other] = foldTenants(
     [family('sum', values, 'counter'), family('sum', [{ value: 1, labels: {} }])],
@@ -120,7 +117,7 @@ void t.test('tenants beyond the cap are summed up after the processes were put t
   t.strictSame(other?.values, [{ value: 1, labels: {} }])
 })
 
-void t.test("the primary's own families move with what they tell of", async (t) => {
+t.test("the primary's own families move with what they tell of", async (t) => {
   const worker = { worker: 1, state: 'serving', isReady: true, connections: 3 } as const
   const at = { workers: [], taken: new Map([[1, 0]]), restarts: 0 }
   const before = workerFamilies(at)

@@ -29,7 +29,7 @@ async function scrape(metrics: Metrics): Promise<Map<string, string[]>> {
   return families
 }
 
-void t.test('every family of the product moves when its source does', async (t) => {
+t.test('every family of the product moves when its source does', async (t) => {
   const { stats, route, sources, countRequest, countTenant } = restingStats()
   const metrics = new Metrics(sources, { tenantLabels: 10, version: VERSION })
   const before = await scrape(metrics)
@@ -111,7 +111,7 @@ void t.test('every family of the product moves when its source does', async (t) 
   t.ok(after.has('process_cpu_seconds_total') && after.has('nodejs_eventloop_lag_seconds'))
 })
 
-void t.test('a histogram is cumulative, ends in +Inf and agrees with its count', async (t) => {
+t.test('a histogram is cumulative, ends in +Inf and agrees with its count', async (t) => {
   const { route, sources } = restingStats()
   for (const seconds of [0.05, 0.1, 0.5, 7]) route.durationBuckets.observe(seconds)
   const families = await scrape(new Metrics(sources, { tenantLabels: 0, version: VERSION }))
@@ -125,14 +125,14 @@ void t.test('a histogram is cumulative, ends in +Inf and agrees with its count',
   ])
 })
 
-void t.test('tenant labels are off at 0', async (t) => {
+t.test('tenant labels are off at 0', async (t) => {
   const { sources, countTenant } = restingStats()
   countTenant('acme', 1, 0)
   const metrics = new Metrics(sources, { tenantLabels: 0, version: VERSION })
   t.notMatch((await metrics.expose()).body, /acme|waybill_tenant/)
 })
 
-void t.test('tenants beyond the cap are summed up, and a tenant keeps the label it has', async (t) => {
+t.test('tenants beyond the cap are summed up, and a tenant keeps the label it has', async (t) => {
   const { sources, countTenant } = restingStats()
   const metrics = new Metrics(sources, { tenantLabels: 2, version: VERSION })
   countTenant('', 1, 0)
@@ -153,7 +153,7 @@ void t.test('tenants beyond the cap are summed up, and a tenant keeps the label 
   )
 })
 
-void t.test(
+t.test(
   'the directory has no age before its first load, and requests without a route have a label',
   async (t) => {
     const { sources, route } = restingStats()
@@ -166,47 +166,44 @@ void t.test(
   },
 )
 
-void t.test(
-  'docs/metrics.md names exactly the families, types, labels and label values there are',
-  async (t) => {
-    const text = readFileSync(documentPath(), 'utf8')
-    const documented = [...text.matchAll(/^\| `(waybill_\w+)` +\| (\w+) +\| ([^|]*)\|/gm)].map(
-      ([, name, type, labels]) =>
-        `${name} ${type} ${[...(labels ?? '').matchAll(/`(\w+)`/g)].map((m) => m[1]).join(',')}`,
-    )
-    const { sources } = restingStats()
-    const families = new Metrics(sources, { tenantLabels: 1, version: VERSION }).families
-    const ofPrimary = workerFamilies({ workers: [], taken: new Map([[1, 0]]), restarts: 0 })
-    t.strictSame(
-      documented.sort(),
-      [
-        ...families.map(({ name, type, labels }) => `${name} ${type} ${labels.join(',')}`),
-        ...ofPrimary.map(({ name, type, values }) => {
-          return `${name} ${type} ${Object.keys(values[0]?.labels ?? {}).join(',')}`
-        }),
-      ].sort(),
-    )
-    const values: Record<string, readonly string[]> = {
-      outcome: OUTCOME_NAMES,
-      policy: LIMIT_POLICIES,
-      reason: DROP_REASONS,
-      cause: CONNECTION_REFUSALS,
-      mode: WRITER_MODES,
-      loop: WATCHED_LOOPS,
-      kind: AUDIT_GAP_KINDS,
-      trigger: FLUSH_TRIGGERS,
-      state: ['busy', 'idle', 'starting', 'ready', 'not_ready', 'leaving'],
-      status_class: ['1xx', '2xx', '3xx', '4xx', '5xx'],
-    }
-    for (const [label, expected] of Object.entries(values)) {
-      const line = new RegExp(`^- \`${label}\`: (.*(?:\\n  .*)*)`, 'm').exec(text)?.[1] ?? ''
-      const found = [...line.matchAll(/`(\w+)`/g)].map((match) => match[1])
-      t.strictSame(new Set(found), new Set(expected), `values of ${label}`)
-    }
-  },
-)
+t.test('docs/metrics.md names exactly the families, types, labels and label values there are', async (t) => {
+  const text = readFileSync(documentPath(), 'utf8')
+  const documented = [...text.matchAll(/^\| `(waybill_\w+)` +\| (\w+) +\| ([^|]*)\|/gm)].map(
+    ([, name, type, labels]) =>
+      `${name} ${type} ${[...(labels ?? '').matchAll(/`(\w+)`/g)].map((m) => m[1]).join(',')}`,
+  )
+  const { sources } = restingStats()
+  const families = new Metrics(sources, { tenantLabels: 1, version: VERSION }).families
+  const ofPrimary = workerFamilies({ workers: [], taken: new Map([[1, 0]]), restarts: 0 })
+  t.strictSame(
+    documented.sort(),
+    [
+      ...families.map(({ name, type, labels }) => `${name} ${type} ${labels.join(',')}`),
+      ...ofPrimary.map(({ name, type, values }) => {
+        return `${name} ${type} ${Object.keys(values[0]?.labels ?? {}).join(',')}`
+      }),
+    ].sort(),
+  )
+  const values: Record<string, readonly string[]> = {
+    outcome: OUTCOME_NAMES,
+    policy: LIMIT_POLICIES,
+    reason: DROP_REASONS,
+    cause: CONNECTION_REFUSALS,
+    mode: WRITER_MODES,
+    loop: WATCHED_LOOPS,
+    kind: AUDIT_GAP_KINDS,
+    trigger: FLUSH_TRIGGERS,
+    state: ['busy', 'idle', 'starting', 'ready', 'not_ready', 'leaving'],
+    status_class: ['1xx', '2xx', '3xx', '4xx', '5xx'],
+  }
+  for (const [label, expected] of Object.entries(values)) {
+    const line = new RegExp(`^- \`${label}\`: (.*(?:\\n  .*)*)`, 'm').exec(text)?.[1] ?? ''
+    const found = [...line.matchAll(/`(\w+)`/g)].map((match) => match[1])
+    t.strictSame(new Set(found), new Set(expected), `values of ${label}`)
+  }
+})
 
-void t.test('scrapes at the same time are one, and a later one reads anew', async (t) => {
+t.test('scrapes at the same time are one, and a later one reads anew', async (t) => {
   const { sources, stats } = restingStats()
   const metrics = new Metrics(sources, { tenantLabels: 0, version: VERSION })
   const first = metrics.expose()

@@ -18,7 +18,7 @@ import {
   type TenantChanges,
 } from './tenant-settings.ts'
 
-void t.test('a minted key is well formed, and not with any character changed', async (t) => {
+t.test('a minted key is well formed, and not with any character changed', async (t) => {
   const { id, text, digest } = mintKey()
   t.ok(isWellFormedKey(text))
   t.equal(keyIdOf(text), id)
@@ -31,13 +31,13 @@ void t.test('a minted key is well formed, and not with any character changed', a
   t.equal(maskKeys(`see ${text}, ${text}!`), `see wb_${id}_***, wb_${id}_***!`)
 })
 
-void t.test('no text but a key is a key', async () => {
+t.test('no text but a key is a key', async () => {
   assert(
     property(string({ maxLength: 80 }), (text) => !isWellFormedKey(text) && !isWellFormedKey(`wb_${text}`)),
   )
 })
 
-void t.test('a capped text is no longer than its cap and says what was cut', async () => {
+t.test('a capped text is no longer than its cap and says what was cut', async () => {
   assert(
     property(string({ maxLength: 300 }), integer({ min: 20, max: 200 }), (text, max) => {
       const capped = capText(text, max)
@@ -48,7 +48,7 @@ void t.test('a capped text is no longer than its cap and says what was cut', asy
   )
 })
 
-void t.test('networks: valid ones compile and contain what they should', async (t) => {
+t.test('networks: valid ones compile and contain what they should', async (t) => {
   for (const text of ['10.0.0.0/8', '10.0.0.1', '2001:db8::/32', '::1', '0.0.0.0/0', '::/0'])
     t.equal(networkProblem(text), null, text)
   for (const text of [
@@ -74,7 +74,7 @@ void t.test('networks: valid ones compile and contain what they should', async (
   t.equal(plainAddress('fe80::1%eth0'), 'fe80::1')
 })
 
-void t.test('scopes grant what they name and nothing else', async (t) => {
+t.test('scopes grant what they name and nothing else', async (t) => {
   for (const scope of ['npm:read', 'npm:write', 'npm:*', '*:read', '*:*'])
     t.equal(scopeProblem(scope), null, scope)
   for (const scope of ['', 'npm', 'npm:', ':read', 'npm:admin', 'N:read', 'npm:read ', '**:read', 'a:b:read'])
@@ -92,7 +92,7 @@ void t.test('scopes grant what they name and nothing else', async (t) => {
   )
 })
 
-void t.test('durations have one form', async (t) => {
+t.test('durations have one form', async (t) => {
   for (const [text, ms] of [
     ['250ms', 250],
     ['90s', 90_000],
@@ -107,13 +107,13 @@ void t.test('durations have one form', async (t) => {
     t.equal(parseDurationMs(text), null, text)
 })
 
-void t.test('slugs are what the contract says', async (t) => {
+t.test('slugs are what the contract says', async (t) => {
   for (const slug of ['a', '0', 'a-b', 'a'.repeat(63)]) t.equal(slugProblem(slug), null, slug)
   for (const slug of ['', '-a', 'A', 'a_b', 'a'.repeat(64), 'a\n', 'é'])
     t.type(slugProblem(slug), 'string', slug)
 })
 
-void t.test('every outcome has a status of its source', async (t) => {
+t.test('every outcome has a status of its source', async (t) => {
   for (const name of OUTCOME_NAMES) {
     const { status, source } = OUTCOMES[name]
     if (source === 'upstream') t.equal(status, 0)
@@ -123,7 +123,7 @@ void t.test('every outcome has a status of its source', async (t) => {
   t.equal(statusOf('bad_request', 'framing'), 400)
 })
 
-void t.test('a database URL is taken apart, and never quoted when it is wrong', async (t) => {
+t.test('a database URL is taken apart, and never quoted when it is wrong', async (t) => {
   t.same(parseDatabaseUrl('postgres://u%40x:p%2F@h:1/d?sslmode=require'), {
     host: 'h',
     port: 1,
@@ -158,7 +158,7 @@ void t.test('a database URL is taken apart, and never quoted when it is wrong', 
   }
 })
 
-void t.test('R19: what a database URL says is honoured, or refused by name', async (t) => {
+t.test('R19: what a database URL says is honoured, or refused by name', async (t) => {
   for (const [text, message] of [
     ['postgres://u:secret@h/d?sslmod=verify-full', /sslmod is refused: unknown/],
     ['postgres://u:secret@h/d?sslmode=prefer', /sslmode must be one of/],
@@ -188,7 +188,7 @@ void t.test('R19: what a database URL says is honoured, or refused by name', asy
   })
 })
 
-void t.test('a setting of a tenant survives its columns, and its change is seen', async (t) => {
+t.test('a setting of a tenant survives its columns, and its change is seen', async (t) => {
   const rate = { perSecond: 0.1, burst: 3 }
   const changes: TenantChanges[] = [
     { rateLimit: rate },
@@ -212,11 +212,8 @@ void t.test('a setting of a tenant survives its columns, and its change is seen'
   t.notOk(isSameSettings(fewer, routed))
 })
 
-void t.test(
-  'a route named like a property of every object has no rate unless it was given one',
-  async (t) => {
-    const rate = { perSecond: 1, burst: 1 }
-    t.equal(rateForRoute({}, 'constructor'), undefined)
-    t.equal(rateForRoute({ constructor: rate }, 'constructor'), rate)
-  },
-)
+t.test('a route named like a property of every object has no rate unless it was given one', async (t) => {
+  const rate = { perSecond: 1, burst: 1 }
+  t.equal(rateForRoute({}, 'constructor'), undefined)
+  t.equal(rateForRoute({ constructor: rate }, 'constructor'), rate)
+})

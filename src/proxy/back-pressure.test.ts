@@ -20,7 +20,7 @@ async function fill(socket: Socket, limit: number): Promise<number> {
   return sent
 }
 
-void t.test('a client that does not read stops its upstream', async (t) => {
+t.test('a client that does not read stops its upstream', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.socket.pause()
@@ -43,7 +43,7 @@ for (const [name, head, ending, outcome] of [
   ['Connection: close and FIN', 'Connection: close\r\nContent-Length: LENGTH\r\n', 'fin', 'forwarded'],
   ['Content-Length and FIN', 'Content-Length: LENGTH\r\n', 'fin', 'forwarded'],
 ] as const) {
-  void t.test(`a response that ends while its client does not read: ${name}`, async (t) => {
+  t.test(`a response that ends while its client does not read: ${name}`, async (t) => {
     for (const extra of [0, 1, 16_384]) {
       const gateway = await startGateway(t)
       const client = await gateway.client()
@@ -80,7 +80,7 @@ for (const [name, head, ending, outcome] of [
     'upstream_reset',
   ],
 ] as const) {
-  void t.test(`an upstream that ends when its last byte has blocked the client: ${name}`, async (t) => {
+  t.test(`an upstream that ends when its last byte has blocked the client: ${name}`, async (t) => {
     const gateway = await startGateway(t)
     const client = await gateway.client()
     client.socket.pause()

@@ -6,7 +6,7 @@ const GET = 'GET /r/x HTTP/1.1'
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
 for (const how of ['reset', 'end'] as const) {
-  void t.test(`a client that leaves before the response head: ${how}`, async (t) => {
+  t.test(`a client that leaves before the response head: ${how}`, async (t) => {
     const gateway = await startGateway(t)
     const client = await gateway.client()
     client.send(gateway.head(GET))
@@ -20,7 +20,7 @@ for (const how of ['reset', 'end'] as const) {
     ])
   })
 
-  void t.test(`a client that leaves in the middle of a download: ${how}`, async (t) => {
+  t.test(`a client that leaves in the middle of a download: ${how}`, async (t) => {
     const gateway = await startGateway(t)
     const client = await gateway.client()
     client.send(gateway.head(GET))
@@ -34,7 +34,7 @@ for (const how of ['reset', 'end'] as const) {
     await gateway.finish(t, [{ outcome: 'client_closed', status: 200, bytesSent: 4 }])
   })
 
-  void t.test(`a client that leaves in the middle of an upload: ${how}`, async (t) => {
+  t.test(`a client that leaves in the middle of an upload: ${how}`, async (t) => {
     const gateway = await startGateway(t)
     const client = await gateway.client()
     client.send(gateway.head('POST /r/x HTTP/1.1', 'Transfer-Encoding: chunked') + '5\r\nhello\r\n')
@@ -48,7 +48,7 @@ for (const how of ['reset', 'end'] as const) {
   })
 }
 
-void t.test('a client that half-closes in the middle of an upload has left', async (t) => {
+t.test('a client that half-closes in the middle of an upload has left', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.send(gateway.head('POST /r/x HTTP/1.1', 'Content-Length: 100') + 'half')
@@ -59,7 +59,7 @@ void t.test('a client that half-closes in the middle of an upload has left', asy
   await gateway.finish(t, [{ outcome: 'client_closed', bytesReceived: 4 }])
 })
 
-void t.test('a queued client that leaves costs no connection and its request is never sent', async (t) => {
+t.test('a queued client that leaves costs no connection and its request is never sent', async (t) => {
   const gateway = await startGateway(t, { routes: [{ maxConnections: 1, maxQueued: 2 }] })
   const clients = [await gateway.client(), await gateway.client(), await gateway.client()] as const
   clients[0].send(gateway.head('GET /r/first HTTP/1.1'))
@@ -84,7 +84,7 @@ void t.test('a queued client that leaves costs no connection and its request is 
   ])
 })
 
-void t.test('places in the queue that were left can be taken again', async (t) => {
+t.test('places in the queue that were left can be taken again', async (t) => {
   const gateway = await startGateway(t, { routes: [{ maxConnections: 1, maxQueued: 1 }] })
   const first = await gateway.client()
   first.send(gateway.head(GET))
@@ -101,7 +101,7 @@ void t.test('places in the queue that were left can be taken again', async (t) =
   await gateway.finish(t, [{ status: 499 }, { status: 499 }, { status: 499 }, { status: 200 }])
 })
 
-void t.test('pipelined requests are answered in order, one entry each', async (t) => {
+t.test('pipelined requests are answered in order, one entry each', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.send([1, 2, 3].map((n) => gateway.head(`GET /r/${n} HTTP/1.1`)).join(''))
@@ -121,7 +121,7 @@ void t.test('pipelined requests are answered in order, one entry each', async (t
   await gateway.finish(t, [{ path: '/r/1' }, { path: '/r/2' }, { path: '/r/3' }])
 })
 
-void t.test('a client that leaves with pipelined requests pending leaves one entry each', async (t) => {
+t.test('a client that leaves with pipelined requests pending leaves one entry each', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.send([1, 2, 3].map((n) => gateway.head(`GET /r/${n} HTTP/1.1`)).join(''))
@@ -144,7 +144,7 @@ void t.test('a client that leaves with pipelined requests pending leaves one ent
   ])
 })
 
-void t.test('what is malformed behind a request under way is refused after its answer', async (t) => {
+t.test('what is malformed behind a request under way is refused after its answer', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.send(`${gateway.head(GET)}BROKEN\r\n\r\n`)
@@ -157,7 +157,7 @@ void t.test('what is malformed behind a request under way is refused after its a
   await gateway.finish(t, [{ status: 200 }, { status: 400, reason: 'framing' }])
 })
 
-void t.test('a thousand aborted downloads leave nothing behind', async (t) => {
+t.test('a thousand aborted downloads leave nothing behind', async (t) => {
   const gateway = await startGateway(t, {
     routes: [{ maxConnections: 64, maxQueued: 64 }],
     listener: { maxConnections: 4096 },

@@ -33,7 +33,7 @@ async function readHaltingly(gateway: TestGateway, client: Wire, length: number)
 }
 
 for (const framing of ['length', 'chunks', 'close'] as const) {
-  void t.test(`a large response arrives as it was sent to a client that stalls: ${framing}`, async (t) => {
+  t.test(`a large response arrives as it was sent to a client that stalls: ${framing}`, async (t) => {
     const gateway = await startGateway(t)
     const client = await gateway.client()
     const body = pattern(16 * MIB + 5, 1)
@@ -54,7 +54,7 @@ for (const framing of ['length', 'chunks', 'close'] as const) {
   })
 }
 
-void t.test(
+t.test(
   'many large responses at once keep apart, and so do those that follow on their connections',
   async (t) => {
     const gateway = await startGateway(t, { routes: [{ maxConnections: 40 }] })
@@ -88,7 +88,7 @@ void t.test(
 )
 
 for (const framing of ['length', 'chunks'] as const) {
-  void t.test(`a large upload arrives as it was sent at an upstream that stalls: ${framing}`, async (t) => {
+  t.test(`a large upload arrives as it was sent at an upstream that stalls: ${framing}`, async (t) => {
     const gateway = await startGateway(t)
     const client = await gateway.client()
     const body = pattern(16 * MIB + 5, 2)

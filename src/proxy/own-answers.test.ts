@@ -6,7 +6,7 @@ const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 for (const hasPlainPath of [true, false]) {
   const path = hasPlainPath ? 'plain' : "by Node's server"
 
-  void t.test(`R27: OPTIONS that may go no further are answered, others count down, ${path}`, async (t) => {
+  t.test(`R27: OPTIONS that may go no further are answered, others count down, ${path}`, async (t) => {
     const gateway = await startGateway(t, { listener: { hasPlainPath } })
     const client = await gateway.client()
     for (const value of ['0', '00']) {
@@ -39,7 +39,7 @@ for (const hasPlainPath of [true, false]) {
     await gateway.finish(t, [answered, answered, ...rest])
   })
 
-  void t.test(`R27: the probe path tells without a key whether the gateway is ready, ${path}`, async (t) => {
+  t.test(`R27: the probe path tells without a key whether the gateway is ready, ${path}`, async (t) => {
     const gateway = await startGateway(t, { listener: { hasPlainPath } })
     const client = await gateway.client()
     const probe = async (line: string): Promise<number> => {

@@ -29,7 +29,7 @@ for (const [name, line, answer, status, length] of [
     null,
   ],
 ] as const) {
-  void t.test(`a response without body stays one, and both connections in step: ${name}`, async (t) => {
+  t.test(`a response without body stays one, and both connections in step: ${name}`, async (t) => {
     const gateway = await startGateway(t)
     const client = await gateway.client()
     client.send(gateway.head(line))
@@ -48,7 +48,7 @@ for (const [name, line, answer, status, length] of [
   })
 }
 
-void t.test('the body of a misbehaving answer to HEAD never answers the next request', async (t) => {
+t.test('the body of a misbehaving answer to HEAD never answers the next request', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.send(gateway.head('HEAD /r/x HTTP/1.1'))
@@ -60,7 +60,7 @@ void t.test('the body of a misbehaving answer to HEAD never answers the next req
   await gateway.finish(t, [{ status: 200, bytesSent: 0 }, { status: 200 }])
 })
 
-void t.test('103 is relayed at once, filtered, and the final response follows', async (t) => {
+t.test('103 is relayed at once, filtered, and the final response follows', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.send(gateway.head(GET))
@@ -75,7 +75,7 @@ void t.test('103 is relayed at once, filtered, and the final response follows', 
   await gateway.finish(t, [{ status: 200 }])
 })
 
-void t.test('a 103 for a pipelined request does not get between the responses before it', async (t) => {
+t.test('a 103 for a pipelined request does not get between the responses before it', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.send(gateway.head('GET /r/1 HTTP/1.1') + gateway.head('GET /r/2 HTTP/1.1'))
@@ -92,7 +92,7 @@ void t.test('a 103 for a pipelined request does not get between the responses be
   await gateway.finish(t, [{ path: '/r/1' }, { path: '/r/2' }])
 })
 
-void t.test('trailers reach a client that takes them, without those that must not be trailers', async (t) => {
+t.test('trailers reach a client that takes them, without those that must not be trailers', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   const answer =
@@ -112,7 +112,7 @@ void t.test('trailers reach a client that takes them, without those that must no
   ])
 })
 
-void t.test('ranges pass untouched', async (t) => {
+t.test('ranges pass untouched', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.send(gateway.head(GET, 'Range: bytes=5-9', 'If-Range: "e"', 'Accept-Encoding: gzip'))
@@ -131,7 +131,7 @@ void t.test('ranges pass untouched', async (t) => {
   await gateway.finish(t, [{ status: 206, bytesSent: 5 }])
 })
 
-void t.test('the head of an event stream goes out at once, and each event as it comes', async (t) => {
+t.test('the head of an event stream goes out at once, and each event as it comes', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.send(gateway.head(GET, 'Accept: text/event-stream'))
@@ -149,7 +149,7 @@ void t.test('the head of an event stream goes out at once, and each event as it 
   await gateway.finish(t, [{ outcome: 'client_closed', status: 200 }])
 })
 
-void t.test('redirects are passed on and not followed', async (t) => {
+t.test('redirects are passed on and not followed', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.send(gateway.head(GET))
@@ -161,7 +161,7 @@ void t.test('redirects are passed on and not followed', async (t) => {
   await gateway.finish(t, [{ status: 302 }])
 })
 
-void t.test(
+t.test(
   'a gigabyte passes in each direction, whole and in constant memory',
   { timeout: 120_000 },
   async (t) => {

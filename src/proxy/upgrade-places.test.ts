@@ -14,7 +14,7 @@ const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
 const chat = (gateway: TestGateway): string => gateway.head('GET /r/chat HTTP/1.1', ...ASK)
 
-void t.test('A2: upgrades take places of their route, and are refused beyond its bounds', async (t) => {
+t.test('A2: upgrades take places of their route, and are refused beyond its bounds', async (t) => {
   const gateway = await startGateway(t, { routes: [{ maxConnections: 1, maxQueued: 0 }] })
   const first = await gateway.client()
   first.send(chat(gateway))
@@ -39,7 +39,7 @@ void t.test('A2: upgrades take places of their route, and are refused beyond its
   await gateway.finish(t, [refused, refused, refused, refused, refused, { status: 101 }, { status: 200 }])
 })
 
-void t.test('A2: an upgrade that waits too long for a place is told so', async (t) => {
+t.test('A2: an upgrade that waits too long for a place is told so', async (t) => {
   const gateway = await startGateway(t, { routes: [{ maxConnections: 1, headerTimeoutMs: 300 }] })
   const first = await gateway.client()
   first.send(chat(gateway))
@@ -52,7 +52,7 @@ void t.test('A2: an upgrade that waits too long for a place is told so', async (
   t.equal(gateway.pools.stats[0]?.queued, 0)
 })
 
-void t.test(
+t.test(
   'A2: a queued upgrade gets the place that a request leaves, and one that leaves holds nothing',
   async (t) => {
     const gateway = await startGateway(t, { routes: [{ maxConnections: 1 }] })
@@ -79,7 +79,7 @@ for (const [what, answer] of [
   ['refused', 'HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno'],
   ['reset', null],
 ] as const) {
-  void t.test(`A2: a handshake that is ${what} by the upstream gives its place back`, async (t) => {
+  t.test(`A2: a handshake that is ${what} by the upstream gives its place back`, async (t) => {
     const gateway = await startGateway(t, { routes: [{ maxConnections: 1, maxQueued: 0 }] })
     for (let i = 0; i < 3; i++) {
       const client = await gateway.client()
@@ -93,7 +93,7 @@ for (const [what, answer] of [
   })
 }
 
-void t.test(
+t.test(
   'A2: a silent tunnel ends at its limit, one that talks does not; and a long one at its own',
   async (t) => {
     for (const [limits, talks, reason] of [
@@ -115,7 +115,7 @@ void t.test(
   },
 )
 
-void t.test('F5: an upgrade behind a request under way is answered after it', async (t) => {
+t.test('F5: an upgrade behind a request under way is answered after it', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.send(gateway.head('GET /r/slow HTTP/1.1') + chat(gateway))
@@ -135,45 +135,36 @@ void t.test('F5: an upgrade behind a request under way is answered after it', as
   await gateway.finish(t, [{ status: 200 }, { status: 101 }])
 })
 
-void t.test(
-  'F5: any other Upgrade behind a request under way is ignored and answered after it',
-  async (t) => {
-    const gateway = await startGateway(t)
-    const client = await gateway.client()
-    const h2c = gateway.head('GET /r/second HTTP/1.1', 'Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c')
-    client.send(gateway.head('GET /r/first HTTP/1.1') + h2c + gateway.head('GET /r/third HTTP/1.1'))
-    for (const path of ['/first', '/second', '/third']) {
-      const { wire, message } = await gateway.upstream.request()
-      t.match(message.startLine, path)
-      wire.send(OK)
-      t.equal((await client.message()).body, 'ok')
-    }
-    await gateway.finish(t, [{ status: 200 }, { status: 200 }, { status: 200 }])
-  },
-)
+t.test('F5: any other Upgrade behind a request under way is ignored and answered after it', async (t) => {
+  const gateway = await startGateway(t)
+  const client = await gateway.client()
+  const h2c = gateway.head('GET /r/second HTTP/1.1', 'Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c')
+  client.send(gateway.head('GET /r/first HTTP/1.1') + h2c + gateway.head('GET /r/third HTTP/1.1'))
+  for (const path of ['/first', '/second', '/third']) {
+    const { wire, message } = await gateway.upstream.request()
+    t.match(message.startLine, path)
+    wire.send(OK)
+    t.equal((await client.message()).body, 'ok')
+  }
+  await gateway.finish(t, [{ status: 200 }, { status: 200 }, { status: 200 }])
+})
 
-void t.test(
-  'F5: a client that leaves before an upgrade had its turn leaves one entry for each',
-  async (t) => {
-    const gateway = await startGateway(t)
-    const client = await gateway.client()
-    client.send(gateway.head('GET /r/slow HTTP/1.1') + chat(gateway))
-    await gateway.upstream.request()
-    client.reset()
-    await gateway.finish(t, [{ outcome: 'client_closed' }, { outcome: 'client_closed' }])
-  },
-)
+t.test('F5: a client that leaves before an upgrade had its turn leaves one entry for each', async (t) => {
+  const gateway = await startGateway(t)
+  const client = await gateway.client()
+  client.send(gateway.head('GET /r/slow HTTP/1.1') + chat(gateway))
+  await gateway.upstream.request()
+  client.reset()
+  await gateway.finish(t, [{ outcome: 'client_closed' }, { outcome: 'client_closed' }])
+})
 
-void t.test(
-  'F5: after an answer that ends the connection an upgrade gets none, and is recorded',
-  async (t) => {
-    const gateway = await startGateway(t, { routes: [{ headerTimeoutMs: 300 }] })
-    const client = await gateway.client()
-    client.send(gateway.head('GET /r/slow HTTP/1.1') + chat(gateway))
-    await gateway.upstream.request()
-    t.equal((await client.message()).status, 504, 'nothing hangs past its limit')
-    await until(() => gateway.upstream.all.length > 1 || client.hasEnded, 'what follows')
-    client.socket.destroy()
-    await gateway.finish(t, [{ status: 504 }, {}])
-  },
-)
+t.test('F5: after an answer that ends the connection an upgrade gets none, and is recorded', async (t) => {
+  const gateway = await startGateway(t, { routes: [{ headerTimeoutMs: 300 }] })
+  const client = await gateway.client()
+  client.send(gateway.head('GET /r/slow HTTP/1.1') + chat(gateway))
+  await gateway.upstream.request()
+  t.equal((await client.message()).status, 504, 'nothing hangs past its limit')
+  await until(() => gateway.upstream.all.length > 1 || client.hasEnded, 'what follows')
+  client.socket.destroy()
+  await gateway.finish(t, [{ status: 504 }, {}])
+})

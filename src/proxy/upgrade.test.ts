@@ -24,38 +24,35 @@ async function tunnel(gateway: TestGateway) {
   return { client, upstream: wire, message, response }
 }
 
-void t.test(
-  'a real WebSocket client and server talk through the gateway, one entry for all of it',
-  async (t) => {
-    const server = createServer()
-    const sockets = new WebSocketServer({ server })
-    sockets.on('connection', (socket) => socket.on('message', (data) => socket.send(data)))
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    t.teardown(() => server.close())
-    const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-    const gateway = await startGateway(t, {
-      routes: [{ upstream: { origin, path: '/', authorization: null } }],
-    })
-    const socket = new WebSocket(`ws://127.0.0.1:${gateway.port}/r/echo`, {
-      headers: { 'X-Api-Key': gateway.key.text },
-    })
-    await once(socket, 'open')
-    t.equal(gateway.counters.upgradesOpen, 1)
-    for (const size of [5, 70_000]) {
-      socket.send('x'.repeat(size))
-      const [data] = (await once(socket, 'message')) as [Buffer]
-      t.equal(data.length, size)
-    }
-    socket.close()
-    await once(socket, 'close')
-    await gateway.finish(t, [{ outcome: 'forwarded', status: 101, reason: null, tenant: 'acme' }])
-    t.ok((gateway.entries[0]?.bytesSent ?? 0) > 70_000)
-    t.ok((gateway.entries[0]?.bytesReceived ?? 0) > 70_000)
-  },
-)
+t.test('a real WebSocket client and server talk through the gateway, one entry for all of it', async (t) => {
+  const server = createServer()
+  const sockets = new WebSocketServer({ server })
+  sockets.on('connection', (socket) => socket.on('message', (data) => socket.send(data)))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const gateway = await startGateway(t, {
+    routes: [{ upstream: { origin, path: '/', authorization: null } }],
+  })
+  const socket = new WebSocket(`ws://127.0.0.1:${gateway.port}/r/echo`, {
+    headers: { 'X-Api-Key': gateway.key.text },
+  })
+  await once(socket, 'open')
+  t.equal(gateway.counters.upgradesOpen, 1)
+  for (const size of [5, 70_000]) {
+    socket.send('x'.repeat(size))
+    const [data] = (await once(socket, 'message')) as [Buffer]
+    t.equal(data.length, size)
+  }
+  socket.close()
+  await once(socket, 'close')
+  await gateway.finish(t, [{ outcome: 'forwarded', status: 101, reason: null, tenant: 'acme' }])
+  t.ok((gateway.entries[0]?.bytesSent ?? 0) > 70_000)
+  t.ok((gateway.entries[0]?.bytesReceived ?? 0) > 70_000)
+})
 
-void t.test('an upgrade follows the header policy and counts its bytes', async (t) => {
+t.test('an upgrade follows the header policy and counts its bytes', async (t) => {
   const gateway = await startGateway(t)
   const { client, upstream, message, response } = await tunnel(gateway)
   t.equal(message.startLine, 'GET /chat?room=1 HTTP/1.1')
@@ -83,7 +80,7 @@ for (const [who, how] of [
   ['upstream', 'end'],
   ['upstream', 'reset'],
 ] as const) {
-  void t.test(`a tunnel ends on both sides when the ${who} ends it: ${how}`, async (t) => {
+  t.test(`a tunnel ends on both sides when the ${who} ends it: ${how}`, async (t) => {
     const gateway = await startGateway(t)
     const ends = await tunnel(gateway)
     ends[who][how]()
@@ -93,7 +90,7 @@ for (const [who, how] of [
   })
 }
 
-void t.test('upgrades are refused as requests are, framed, and nothing reaches the upstream', async (t) => {
+t.test('upgrades are refused as requests are, framed, and nothing reaches the upstream', async (t) => {
   const gateway = await startGateway(t, {
     routes: [{}, { name: 'limited', path: '/l/', rateLimit: { perSecond: 0.01, burst: 1 } }],
   })
@@ -127,7 +124,7 @@ void t.test('upgrades are refused as requests are, framed, and nothing reaches t
   ])
 })
 
-void t.test('an absolute target of an upgrade is routed by its path and never dialled', async (t) => {
+t.test('an absolute target of an upgrade is routed by its path and never dialled', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.send(gateway.head('GET http://other.example/r/x HTTP/1.1', ...ASK))
@@ -148,7 +145,7 @@ for (const [name, bytes, body] of [
   ],
   ['no body', 'HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\nX-Why: no\r\n\r\n', ''],
 ] as const) {
-  void t.test(`an answer that is no 101 is relayed whole, and is no tunnel: ${name}`, async (t) => {
+  t.test(`an answer that is no 101 is relayed whole, and is no tunnel: ${name}`, async (t) => {
     const gateway = await startGateway(t)
     const client = await gateway.client()
     client.send(gateway.head('GET /r/x HTTP/1.1', ...ASK))
@@ -168,7 +165,7 @@ for (const [name, bytes, body] of [
   })
 }
 
-void t.test('a refusal that the upstream cuts short is cut short', async (t) => {
+t.test('a refusal that the upstream cuts short is cut short', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.send(gateway.head('GET /r/x HTTP/1.1', ...ASK))
@@ -181,7 +178,7 @@ void t.test('a refusal that the upstream cuts short is cut short', async (t) => 
   await gateway.finish(t, [{ outcome: 'upstream_reset', reason: 'truncated', status: 403 }])
 })
 
-void t.test('a client that is reset during the handshake harms nobody', async (t) => {
+t.test('a client that is reset during the handshake harms nobody', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.send(gateway.head('GET /r/x HTTP/1.1', ...ASK))
@@ -192,7 +189,7 @@ void t.test('a client that is reset during the handshake harms nobody', async (t
   await gateway.finish(t, [{ outcome: 'client_closed', status: 499 }])
 })
 
-void t.test('an upstream that never answers an upgrade is answered 504', async (t) => {
+t.test('an upstream that never answers an upgrade is answered 504', async (t) => {
   const gateway = await startGateway(t, { routes: [{ headerTimeoutMs: 200 }] })
   const client = await gateway.client()
   client.send(gateway.head('GET /r/x HTTP/1.1', ...ASK))
@@ -202,7 +199,7 @@ void t.test('an upstream that never answers an upgrade is answered 504', async (
   await gateway.finish(t, [{ outcome: 'upstream_timeout', reason: 'response_timeout', status: 504 }])
 })
 
-void t.test('a refusal of any size is relayed as fast as its client takes it', async (t) => {
+t.test('a refusal of any size is relayed as fast as its client takes it', async (t) => {
   const size = 5_000_000
   const gateway = await startGateway(t)
   const client = await gateway.client()
@@ -220,23 +217,20 @@ void t.test('a refusal of any size is relayed as fast as its client takes it', a
   await gateway.finish(t, [{ outcome: 'forwarded', status: 403, bytesSent: size }])
 })
 
-void t.test(
-  'a client that leaves within a refusal is told of as one that leaves within any answer',
-  async (t) => {
-    const gateway = await startGateway(t)
-    const client = await gateway.client()
-    client.send(gateway.head('GET /r/x HTTP/1.1', ...ASK))
-    const { wire } = await gateway.upstream.request()
-    wire.send('HTTP/1.1 403 Forbidden\r\nContent-Length: 10\r\n\r\nhalf')
-    await client.holds('half')
-    client.reset()
-    await wire.closed()
-    await gateway.finish(t, [{ outcome: 'client_closed', status: 403, bytesSent: 4 }])
-  },
-)
+t.test('a client that leaves within a refusal is told of as one that leaves within any answer', async (t) => {
+  const gateway = await startGateway(t)
+  const client = await gateway.client()
+  client.send(gateway.head('GET /r/x HTTP/1.1', ...ASK))
+  const { wire } = await gateway.upstream.request()
+  wire.send('HTTP/1.1 403 Forbidden\r\nContent-Length: 10\r\n\r\nhalf')
+  await client.holds('half')
+  client.reset()
+  await wire.closed()
+  await gateway.finish(t, [{ outcome: 'client_closed', status: 403, bytesSent: 4 }])
+})
 
 for (const how of ['reset', 'end'] as const) {
-  void t.test(`an upstream that leaves during the handshake is answered 502: ${how}`, async (t) => {
+  t.test(`an upstream that leaves during the handshake is answered 502: ${how}`, async (t) => {
     const gateway = await startGateway(t)
     const client = await gateway.client()
     client.send(gateway.head('GET /r/x HTTP/1.1', ...ASK))
@@ -247,7 +241,7 @@ for (const how of ['reset', 'end'] as const) {
   })
 }
 
-void t.test('a revoked key ends its tunnels', async (t) => {
+t.test('a revoked key ends its tunnels', async (t) => {
   const gateway = await startGateway(t)
   const { client, upstream } = await tunnel(gateway)
   gateway.directory.key(gateway.key, { isRevoked: true, version: 2 })
@@ -256,7 +250,7 @@ void t.test('a revoked key ends its tunnels', async (t) => {
   await gateway.finish(t, [{ outcome: 'unauthenticated', reason: 'revoked_key', status: 101 }])
 })
 
-void t.test("bytes that come together with the handshake are the tunnel's", async (t) => {
+t.test("bytes that come together with the handshake are the tunnel's", async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.send(`${gateway.head('GET /r/x HTTP/1.1', ...ASK)}early`)
@@ -270,7 +264,7 @@ void t.test("bytes that come together with the handshake are the tunnel's", asyn
 })
 
 for (const offer of ['h2c', 'TLS/1.0', 'websocket, h2c', 'foo']) {
-  void t.test(`an offer of ${offer} is ignored and the request served`, async (t) => {
+  t.test(`an offer of ${offer} is ignored and the request served`, async (t) => {
     const gateway = await startGateway(t)
     const client = await gateway.client()
     client.send(
@@ -299,34 +293,31 @@ for (const offer of ['h2c', 'TLS/1.0', 'websocket, h2c', 'foo']) {
 
 for (const body of ['Content-Length: 5', 'Transfer-Encoding: chunked'] as const) {
   for (const offer of ['h2c', 'websocket'] as const) {
-    void t.test(
-      `what comes behind an ignored ${offer} with ${body} is answered, or the end said`,
-      async (t) => {
-        const gateway = await startGateway(t)
-        const client = await gateway.client()
-        const text = body.startsWith('Content') ? 'hello' : '5\r\nhello\r\n0\r\n\r\n'
-        const first = gateway.head('GET /r/first HTTP/1.1', 'Connection: Upgrade', `Upgrade: ${offer}`, body)
-        client.send(first + text + gateway.head('GET /r/second HTTP/1.1'))
-        const { wire, message } = await gateway.upstream.request()
-        t.equal(message.body, 'hello')
-        t.equal(message.field('upgrade'), null)
-        wire.send('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
-        const answer = await client.message()
-        t.equal(answer.body, 'ok')
-        if (answer.field('connection') === 'close') {
-          await until(() => client.hasEnded, 'the end')
-          await gateway.finish(t, [{ status: 200 }])
-          return
-        }
-        ;(await gateway.upstream.request()).wire.send('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
-        t.equal((await client.message()).body, 'ok')
-        await gateway.finish(t, [{ status: 200 }, { status: 200 }])
-      },
-    )
+    t.test(`what comes behind an ignored ${offer} with ${body} is answered, or the end said`, async (t) => {
+      const gateway = await startGateway(t)
+      const client = await gateway.client()
+      const text = body.startsWith('Content') ? 'hello' : '5\r\nhello\r\n0\r\n\r\n'
+      const first = gateway.head('GET /r/first HTTP/1.1', 'Connection: Upgrade', `Upgrade: ${offer}`, body)
+      client.send(first + text + gateway.head('GET /r/second HTTP/1.1'))
+      const { wire, message } = await gateway.upstream.request()
+      t.equal(message.body, 'hello')
+      t.equal(message.field('upgrade'), null)
+      wire.send('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+      const answer = await client.message()
+      t.equal(answer.body, 'ok')
+      if (answer.field('connection') === 'close') {
+        await until(() => client.hasEnded, 'the end')
+        await gateway.finish(t, [{ status: 200 }])
+        return
+      }
+      ;(await gateway.upstream.request()).wire.send('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+      t.equal((await client.message()).body, 'ok')
+      await gateway.finish(t, [{ status: 200 }, { status: 200 }])
+    })
   }
 }
 
-void t.test('tunnels count for concurrency until they end', async (t) => {
+t.test('tunnels count for concurrency until they end', async (t) => {
   const gateway = await startGateway(t)
   gateway.directory.tenant('acme', { maxConcurrency: 1, version: 2 })
   const { client } = await tunnel(gateway)

@@ -5,7 +5,7 @@ import { Upkeep } from './upkeep.ts'
 
 const TICK_MS = 250
 
-void t.test('idle rates are forgotten with each new snapshot, and after 20 ticks without one', async (t) => {
+t.test('idle rates are forgotten with each new snapshot, and after 20 ticks without one', async (t) => {
   const gateway = await startGateway(t)
   const { handler, directory } = gateway
   const evictedAt: number[] = []
@@ -28,7 +28,7 @@ void t.test('idle rates are forgotten with each new snapshot, and after 20 ticks
   await gateway.finish(t, [])
 })
 
-void t.test('a phase past its limit ends once, and its limit counts anew', async (t) => {
+t.test('a phase past its limit ends once, and its limit counts anew', async (t) => {
   const gateway = await startGateway(t, { routes: [{ headerTimeoutMs: 60_000 }] })
   const client = await gateway.client()
   client.send(gateway.head('GET /r/x HTTP/1.1'))

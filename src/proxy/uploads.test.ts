@@ -6,7 +6,7 @@ const POST = 'POST /r/x HTTP/1.1'
 const CHUNKED = 'Transfer-Encoding: chunked'
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
-void t.test('a body passes with its length, or in chunks', async (t) => {
+t.test('a body passes with its length, or in chunks', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.send(gateway.head(POST, 'Content-Length: 5') + 'hello')
@@ -29,7 +29,7 @@ void t.test('a body passes with its length, or in chunks', async (t) => {
 })
 
 for (const method of ['DELETE', 'OPTIONS', 'GET', 'PROPFIND'] as const) {
-  void t.test(`a chunked ${method} stays one request`, async (t) => {
+  t.test(`a chunked ${method} stays one request`, async (t) => {
     const gateway = await startGateway(t)
     const client = await gateway.client()
     const smuggled = 'GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n'
@@ -46,7 +46,7 @@ for (const method of ['DELETE', 'OPTIONS', 'GET', 'PROPFIND'] as const) {
   })
 }
 
-void t.test('an empty body keeps its Content-Length', async (t) => {
+t.test('an empty body keeps its Content-Length', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   for (const method of ['POST', 'PUT', 'DELETE'] as const) {
@@ -62,26 +62,23 @@ void t.test('an empty body keeps its Content-Length', async (t) => {
   await gateway.finish(t, [{ status: 200 }, { status: 200 }, { status: 200 }])
 })
 
-void t.test(
-  '100 Continue comes when the upstream takes the request, and Expect is not passed on',
-  async (t) => {
-    const gateway = await startGateway(t)
-    const client = await gateway.client()
-    client.send(gateway.head(POST, 'Content-Length: 5', 'Expect: 100-continue'))
-    const interim = await client.message()
-    t.equal(interim.startLine, 'HTTP/1.1 100 Continue')
-    client.send('hello')
-    const upstream = await gateway.upstream.connection()
-    const request = await upstream.message()
-    t.equal(request.field('expect'), null)
-    t.equal(request.body, 'hello')
-    upstream.send(OK)
-    t.equal((await client.message()).status, 200)
-    await gateway.finish(t, [{ outcome: 'forwarded', status: 200 }])
-  },
-)
+t.test('100 Continue comes when the upstream takes the request, and Expect is not passed on', async (t) => {
+  const gateway = await startGateway(t)
+  const client = await gateway.client()
+  client.send(gateway.head(POST, 'Content-Length: 5', 'Expect: 100-continue'))
+  const interim = await client.message()
+  t.equal(interim.startLine, 'HTTP/1.1 100 Continue')
+  client.send('hello')
+  const upstream = await gateway.upstream.connection()
+  const request = await upstream.message()
+  t.equal(request.field('expect'), null)
+  t.equal(request.body, 'hello')
+  upstream.send(OK)
+  t.equal((await client.message()).status, 200)
+  await gateway.finish(t, [{ outcome: 'forwarded', status: 200 }])
+})
 
-void t.test('Expect: 100-continue of an empty body does not make the gateway wait', async (t) => {
+t.test('Expect: 100-continue of an empty body does not make the gateway wait', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.send(gateway.head(POST, 'Content-Length: 0', 'Expect: 100-continue'))
@@ -90,7 +87,7 @@ void t.test('Expect: 100-continue of an empty body does not make the gateway wai
   await gateway.finish(t, [{ status: 200 }])
 })
 
-void t.test('a refusal comes instead of 100 Continue, before the body', async (t) => {
+t.test('a refusal comes instead of 100 Continue, before the body', async (t) => {
   const gateway = await startGateway(t, {
     routes: [
       { maxBodyBytes: 10 },
@@ -126,7 +123,7 @@ void t.test('a refusal comes instead of 100 Continue, before the body', async (t
   ])
 })
 
-void t.test('a chunked body that grows too large is answered 413 and never completed upstream', async (t) => {
+t.test('a chunked body that grows too large is answered 413 and never completed upstream', async (t) => {
   const gateway = await startGateway(t, { routes: [{ maxBodyBytes: 10 }] })
   const client = await gateway.client()
   client.send(gateway.head(POST, CHUNKED) + '5\r\nhello\r\n')
@@ -143,7 +140,7 @@ void t.test('a chunked body that grows too large is answered 413 and never compl
 
 for (const connection of ['keep-alive', 'close'] as const) {
   for (const ending of ['stays open', 'closes', 'resets'] as const) {
-    void t.test(
+    t.test(
       `an early answer gets through to a client that uploads: ${connection}, the upstream ${ending}`,
       async (t) => {
         const gateway = await startGateway(t)
@@ -179,7 +176,7 @@ for (const connection of ['keep-alive', 'close'] as const) {
 }
 
 for (const connection of ['keep-alive', 'close'] as const) {
-  void t.test(`a refusal gets through to a client that uploads: ${connection}`, async (t) => {
+  t.test(`a refusal gets through to a client that uploads: ${connection}`, async (t) => {
     const gateway = await startGateway(t)
     const client = await gateway.client()
     const size = 8 * 1024 * 1024
@@ -196,7 +193,7 @@ for (const connection of ['keep-alive', 'close'] as const) {
   })
 }
 
-void t.test('an upload that goes on for ever after its refusal is broken off', async (t) => {
+t.test('an upload that goes on for ever after its refusal is broken off', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.send('POST /r/x HTTP/1.1\r\nHost: gw\r\nContent-Length: 1000000\r\n\r\nsome')
@@ -205,7 +202,7 @@ void t.test('an upload that goes on for ever after its refusal is broken off', a
   await gateway.finish(t, [{ outcome: 'unauthenticated', status: 401 }])
 })
 
-void t.test('an upstream that closes without an answer while the client uploads becomes 502', async (t) => {
+t.test('an upstream that closes without an answer while the client uploads becomes 502', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.send(gateway.head(POST, 'Content-Length: 100000000') + 'some')
@@ -216,7 +213,7 @@ void t.test('an upstream that closes without an answer while the client uploads 
   await gateway.finish(t, [{ outcome: 'upstream_reset', reason: 'connection_reset', status: 502 }])
 })
 
-void t.test('a malformed chunk in an upload ends it, upstream too, with 400', async (t) => {
+t.test('a malformed chunk in an upload ends it, upstream too, with 400', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.send(gateway.head(POST, CHUNKED) + '5\r\nhello\r\n')
@@ -230,7 +227,7 @@ void t.test('a malformed chunk in an upload ends it, upstream too, with 400', as
   await gateway.finish(t, [{ outcome: 'bad_request', reason: 'framing', status: 400, tenant: 'acme' }])
 })
 
-void t.test('an upstream that does not read stops the client', async (t) => {
+t.test('an upstream that does not read stops the client', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.send(gateway.head(POST, 'Content-Length: 268435456'))

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { connectionsFor, descriptorNotice, readLimit } from './descriptors.ts'
 
-void t.test('F9: the limit of descriptors bounds the connections, with a reserve for all else', async (t) => {
+t.test('F9: the limit of descriptors bounds the connections, with a reserve for all else', async (t) => {
   const limits =
     'Limit  Soft Limit  Hard Limit  Units\nMax open files            256                  4096      files\n'
   t.equal(readLimit(limits), 256)

@@ -20,27 +20,24 @@ async function asRole(use: (own: Sql) => Promise<void>): Promise<void> {
   await closeSql(own, 1000)
 }
 
-void t.test(
-  'F4: the bound of connections is the least of what server, role and database allow',
-  async (t) => {
-    const [row] = await sql<{ max: number; kept: number }[]>`
+t.test('F4: the bound of connections is the least of what server, role and database allow', async (t) => {
+  const [row] = await sql<{ max: number; kept: number }[]>`
     SELECT current_setting('max_connections')::int AS max,
       current_setting('superuser_reserved_connections')::int + coalesce(current_setting('reserved_connections', true)::int, 0) AS kept`
-    const { max = 0, kept = 0 } = row ?? {}
-    t.match(await readConnectionBound(sql), { connections: max }, 'a superuser has them all')
-    await asRole(async (own) => {
-      t.match(await readConnectionBound(own), { connections: max - kept, by: /max_connections/ })
-      await sql`ALTER ROLE ${sql(role)} CONNECTION LIMIT 7`
-      t.match(await readConnectionBound(own), { connections: 7, by: /role/ })
-      await sql`ALTER DATABASE ${sql(target.database)} CONNECTION LIMIT 5`
-      t.match(await readConnectionBound(own), { connections: 5, by: /database/ })
-      await sql`ALTER DATABASE ${sql(target.database)} CONNECTION LIMIT -1`
-      await sql`ALTER ROLE ${sql(role)} CONNECTION LIMIT -1`
-    })
-  },
-)
+  const { max = 0, kept = 0 } = row ?? {}
+  t.match(await readConnectionBound(sql), { connections: max }, 'a superuser has them all')
+  await asRole(async (own) => {
+    t.match(await readConnectionBound(own), { connections: max - kept, by: /max_connections/ })
+    await sql`ALTER ROLE ${sql(role)} CONNECTION LIMIT 7`
+    t.match(await readConnectionBound(own), { connections: 7, by: /role/ })
+    await sql`ALTER DATABASE ${sql(target.database)} CONNECTION LIMIT 5`
+    t.match(await readConnectionBound(own), { connections: 5, by: /database/ })
+    await sql`ALTER DATABASE ${sql(target.database)} CONNECTION LIMIT -1`
+    await sql`ALTER ROLE ${sql(role)} CONNECTION LIMIT -1`
+  })
+})
 
-void t.test('G11: what a restore loses of row level security is named', async (t) => {
+t.test('G11: what a restore loses of row level security is named', async (t) => {
   const reader = openReader(target, { statementTimeoutMs: 10_000, max: 1 })
   t.teardown(() => closeSql(reader, 1000))
   t.same(await missingOfTenantScope(sql, reader), [])

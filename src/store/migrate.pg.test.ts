@@ -19,12 +19,12 @@ async function folder(name: string, files: Record<string, string>): Promise<stri
 
 const options = { migrationsDir: MIGRATIONS_DIR, allowDestructive: false }
 
-void t.test('a migrated database is left alone', async (t) => {
+t.test('a migrated database is left alone', async (t) => {
   t.same(await migrate(sql, options), { applied: [] })
   t.same(await pendingMigrations(sql, MIGRATIONS_DIR), [])
 })
 
-void t.test('eight processes at once run each migration exactly once', async (t) => {
+t.test('eight processes at once run each migration exactly once', async (t) => {
   await sql`CREATE SCHEMA fresh`
   const handles = Array.from({ length: 8 }, () =>
     openControl(database.target, { max: 1, hasLongStatements: true }),
@@ -39,7 +39,7 @@ void t.test('eight processes at once run each migration exactly once', async (t)
   )
 })
 
-void t.test('refuses what it must, and changes nothing then', async (t) => {
+t.test('refuses what it must, and changes nothing then', async (t) => {
   await sql`CREATE SCHEMA odd`
   const odd = openControl(database.target, { max: 1, hasLongStatements: true })
   t.teardown(() => closeSql(odd, 1000))
@@ -80,7 +80,7 @@ void t.test('refuses what it must, and changes nothing then', async (t) => {
   t.same(await pendingMigrations(odd, broken), ['0003-c.sql'])
 })
 
-void t.test('G6: an older program runs on what says that it can, and on nothing else', async (t) => {
+t.test('G6: an older program runs on what says that it can, and on nothing else', async (t) => {
   await sql`CREATE SCHEMA fleet`
   const fleet = openControl(database.target, { max: 1, hasLongStatements: true })
   t.teardown(() => closeSql(fleet, 1000))
@@ -114,7 +114,7 @@ void t.test('G6: an older program runs on what says that it can, and on nothing 
   }
 })
 
-void t.test('a table that somebody holds is waited for, and let go meanwhile', async (t) => {
+t.test('a table that somebody holds is waited for, and let go meanwhile', async (t) => {
   await sql`CREATE SCHEMA busy`
   const busy = openControl(database.target, { max: 1, hasLongStatements: true })
   t.teardown(() => closeSql(busy, 1000))

@@ -24,7 +24,7 @@ async function standIn(t: Test, answer: string | null): Promise<DatabaseTarget> 
   return { ...target, host: '127.0.0.1', port: (server.address() as AddressInfo).port }
 }
 
-void t.test('every connection has the session settings', async (t) => {
+t.test('every connection has the session settings', async (t) => {
   const control = openControl(target, { applicationName: 'waybill test' })
   const reader = openReader(target, { statementTimeoutMs: 1234 })
   const migrator = openControl(target, { hasLongStatements: true })
@@ -39,14 +39,14 @@ void t.test('every connection has the session settings', async (t) => {
   t.match(await settings(migrator), [{ ...common, statement: '0' }])
 })
 
-void t.test('leaves no prepared statement behind, as a pooler in transaction mode requires', async (t) => {
+t.test('leaves no prepared statement behind, as a pooler in transaction mode requires', async (t) => {
   const control = openControl(target, { max: 1 })
   t.teardown(() => closeSql(control, 1000))
   for (const n of [1, 2]) t.match(await control`SELECT ${n}::int AS n`, [{ n }])
   t.same(await control`SELECT name FROM pg_prepared_statements`, [])
 })
 
-void t.test('an error keeps its SQLSTATE; other errors have none', async (t) => {
+t.test('an error keeps its SQLSTATE; other errors have none', async (t) => {
   const control = openControl(target)
   t.teardown(() => closeSql(control, 1000))
   const error: unknown = await control`SELECT 1 / 0`.catch((error: unknown) => error)
@@ -54,7 +54,7 @@ void t.test('an error keeps its SQLSTATE; other errors have none', async (t) => 
   t.equal(sqlStateOf(new Error('x')), null)
 })
 
-void t.test('a handle on a server that never answers closes in bounded time', async (t) => {
+t.test('a handle on a server that never answers closes in bounded time', async (t) => {
   const control = openControl(await standIn(t, null))
   const queries = Promise.allSettled(Array.from({ length: 10 }, () => control`SELECT 1`))
   const startedAt = performance.now()
@@ -65,7 +65,7 @@ void t.test('a handle on a server that never answers closes in bounded time', as
   await closeSql(control, 100)
 })
 
-void t.test('a server that stays silent in the middle of a query is given up', async (t) => {
+t.test('a server that stays silent in the middle of a query is given up', async (t) => {
   const sockets = new DatabaseSockets(await standIn(t, 'something'), {
     connectTimeoutMs: 1000,
     maxSilenceMs: 50,
@@ -80,7 +80,7 @@ void t.test('a server that stays silent in the middle of a query is given up', a
   t.throws(() => sockets.open())
 })
 
-void t.test('TLS is never given up silently', async (t) => {
+t.test('TLS is never given up silently', async (t) => {
   for (const [answer, message] of [
     ['N', /no TLS/],
     ['Sx', /no TLS/],
@@ -106,7 +106,7 @@ void t.test('TLS is never given up silently', async (t) => {
   await closeSql(local, 1000)
 })
 
-void t.test('a server that breaks off as soon as it is ready costs the query, not the process', async (t) => {
+t.test('a server that breaks off as soon as it is ready costs the query, not the process', async (t) => {
   // AuthenticationOk and ReadyForQuery (PostgreSQL manual §55.7), then the end at whatever comes next.
   const ready = Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 0, 0x5a, 0, 0, 0, 5, 0x49])
   const server = createServer((socket) => {
@@ -132,7 +132,7 @@ void t.test('a server that breaks off as soon as it is ready costs the query, no
   t.same(unhandled, [])
 })
 
-void t.test(
+t.test(
   'backends that are terminated within a transaction cost that transaction, not the process, nor the handle',
   async (t) => {
     const control = openControl(target, { max: 2 })
@@ -164,7 +164,7 @@ void t.test(
   },
 )
 
-void t.test('a server that refuses as one that is starting does is not asked without a pause', async (t) => {
+t.test('a server that refuses as one that is starting does is not asked without a pause', async (t) => {
   // ErrorResponse (PostgreSQL manual §55.7): severity, SQLSTATE, message.
   const fields = Buffer.from('SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0')
   const refusal = Buffer.concat([Buffer.from([0x45, 0, 0, 0, fields.length + 4]), fields])

@@ -25,7 +25,7 @@ async function firstLine(child: ReturnType<typeof spawn>): Promise<string> {
   return String(line)
 }
 
-void t.test('the command gets a database that connects', async (t) => {
+t.test('the command gets a database that connects', async (t) => {
   const child = run([
     process.execPath,
     '--input-type=module',
@@ -41,7 +41,7 @@ void t.test('the command gets a database that connects', async (t) => {
   t.strictSame(await exited, [0, null])
 })
 
-void t.test('signals reach the command, its status is passed on and nothing is left', async (t) => {
+t.test('signals reach the command, its status is passed on and nothing is left', async (t) => {
   const child = run([process.execPath, '-e', REPORT_AND_WAIT])
   const exited = once(child, 'exit')
   const host = await firstLine(child)
@@ -51,7 +51,7 @@ void t.test('signals reach the command, its status is passed on and nothing is l
   t.notOk(existsSync(host))
 })
 
-void t.test('a database that is given is used', async (t) => {
+t.test('a database that is given is used', async (t) => {
   const url = 'postgres://somebody@localhost/else?host=/given'
   const child = run([process.execPath, '-e', 'console.log(process.env.WAYBILL_TEST_DATABASE_URL)'], url)
   const exited = once(child, 'exit')

@@ -25,7 +25,7 @@ async function open(gateway: TestGateway, head: string): Promise<Wire> {
   return client
 }
 
-void t.test('F2: an eighth of a pool stays for others, whatever one tenant asks for', async (t) => {
+t.test('F2: an eighth of a pool stays for others, whatever one tenant asks for', async (t) => {
   const gateway = await startGateway(t, { routes: [{ maxConnections: 16, maxQueued: 64 }] })
   const beta = secondTenant(gateway)
   for (let i = 0; i < 20; i++) await open(gateway, gateway.head('GET /r/x HTTP/1.1'))
@@ -40,7 +40,7 @@ void t.test('F2: an eighth of a pool stays for others, whatever one tenant asks 
   t.equal(gateway.pools.stats[0]?.queued, 6)
 })
 
-void t.test('F2: the queue is served round by tenant', async (t) => {
+t.test('F2: the queue is served round by tenant', async (t) => {
   const gateway = await startGateway(t, { routes: [{ maxConnections: 1 }] })
   const beta = secondTenant(gateway)
   const first = await open(gateway, gateway.head('GET /r/a0 HTTP/1.1'))
@@ -60,7 +60,7 @@ void t.test('F2: the queue is served round by tenant', async (t) => {
   t.ok(order.indexOf('/b1') <= 1, `beta is not behind all of acme: ${order.join(' ')}`)
 })
 
-void t.test('F2: a full queue gives the newest place of who has most to who has less', async (t) => {
+t.test('F2: a full queue gives the newest place of who has most to who has less', async (t) => {
   const gateway = await startGateway(t, { routes: [{ maxConnections: 1, maxQueued: 2 }] })
   const beta = secondTenant(gateway)
   const acme: Wire[] = []
@@ -83,7 +83,7 @@ void t.test('F2: a full queue gives the newest place of who has most to who has 
   ])
 })
 
-void t.test('F2: a queue of requests that left holds nothing', async (t) => {
+t.test('F2: a queue of requests that left holds nothing', async (t) => {
   const gateway = await startGateway(t, { routes: [{ maxConnections: 1, maxQueued: 3 }] })
   const first = await open(gateway, gateway.head('GET /r/a HTTP/1.1'))
   const { wire } = await gateway.upstream.request()
@@ -106,7 +106,7 @@ void t.test('F2: a queue of requests that left holds nothing', async (t) => {
 
 const SLOW = { maxAgeMs: 60_000, restMs: 200, slowAfterMs: 300, slowBytesPerSecond: 16_384 }
 
-void t.test('F2: an upload that drips gives way once another tenant waits', async (t) => {
+t.test('F2: an upload that drips gives way once another tenant waits', async (t) => {
   const gateway = await startGateway(t, { routes: [{ maxConnections: 2 }], pool: SLOW })
   const beta = secondTenant(gateway)
   const drips: Wire[] = []
@@ -123,7 +123,7 @@ void t.test('F2: an upload that drips gives way once another tenant waits', asyn
   t.match(gateway.entries, [{ outcome: 'overloaded', reason: 'gave_way', status: 503, tenant: 'acme' }, {}])
 })
 
-void t.test('F2: a download that its client does not read gives way, one that flows does not', async (t) => {
+t.test('F2: a download that its client does not read gives way, one that flows does not', async (t) => {
   const gateway = await startGateway(t, { routes: [{ maxConnections: 2 }], pool: SLOW })
   const beta = secondTenant(gateway)
   const flowing = await open(gateway, gateway.head('GET /r/flows HTTP/1.1'))
@@ -146,7 +146,7 @@ void t.test('F2: a download that its client does not read gives way, one that fl
   t.notOk(flowing.isClosed)
 })
 
-void t.test('F2: a slow transfer is left alone while its tenant has no more than its share', async (t) => {
+t.test('F2: a slow transfer is left alone while its tenant has no more than its share', async (t) => {
   const gateway = await startGateway(t, { routes: [{ maxConnections: 2 }], pool: SLOW })
   const beta = secondTenant(gateway)
   await open(gateway, `${gateway.head('POST /r/a HTTP/1.1', 'Content-Length: 1000')}x`)
@@ -158,7 +158,7 @@ void t.test('F2: a slow transfer is left alone while its tenant has no more than
   t.same(gateway.entries, [])
 })
 
-void t.test('F2: without a tenant places are shared by source, of IPv6 by the /64', (t) => {
+t.test('F2: without a tenant places are shared by source, of IPv6 by the /64', (t) => {
   t.equal(sourceOf('203.0.113.7'), '203.0.113.7')
   t.equal(sourceOf('2001:db8:1:2:3:4:5:6'), sourceOf('2001:db8:1:2::9'))
   t.not(sourceOf('2001:db8:1:2::9'), sourceOf('2001:db8:1:3::9'))

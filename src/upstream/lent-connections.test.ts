@@ -40,7 +40,7 @@ for (const [what, start, answer] of [
   ],
 ] as const) {
   for (const maxConnections of [1, 16]) {
-    void t.test(
+    t.test(
       `E3: what comes late after ${what} is no other tenant's answer, ${maxConnections} at most`,
       async (t) => {
         const gateway = await startGateway(t, { routes: [{ maxConnections }] })
@@ -58,7 +58,7 @@ for (const [what, start, answer] of [
   }
 }
 
-void t.test(
+t.test(
   'E3: a tenant goes on with its own connection at once, another with one that has rested',
   async (t) => {
     const pool = { maxAgeMs: 60_000, restMs: 0, slowAfterMs: 5000, slowBytesPerSecond: 0 }
@@ -78,7 +78,7 @@ void t.test(
   },
 )
 
-void t.test('E3: many tenants in turn cost no connection each', async (t) => {
+t.test('E3: many tenants in turn cost no connection each', async (t) => {
   const gateway = await startGateway(t, { routes: [{ maxConnections: 2 }] })
   const heads = Array.from({ length: 20 }, (_, i) => tenantHead(gateway, `t${i}`))
   const startedTick = performance.now()
@@ -108,7 +108,7 @@ for (const [what, fields, answer] of [
   ],
   ['Persistent-Auth', [], 'HTTP/1.1 200 OK\r\nPersistent-Auth: true\r\nContent-Length: 0\r\n\r\n'],
 ] as const) {
-  void t.test(`R13: a connection that was authenticated serves nobody else: ${what}`, async (t) => {
+  t.test(`R13: a connection that was authenticated serves nobody else: ${what}`, async (t) => {
     const gateway = await startGateway(t)
     const alpha = tenantHead(gateway, 'alpha')
     const { wire } = await ask(gateway, alpha('GET /r/x HTTP/1.1', ...fields), answer)
@@ -119,7 +119,7 @@ for (const [what, fields, answer] of [
   })
 }
 
-void t.test('R08: a kept connection is renewed at its age', async (t) => {
+t.test('R08: a kept connection is renewed at its age', async (t) => {
   const pool = { maxAgeMs: 150, restMs: 0, slowAfterMs: 5000, slowBytesPerSecond: 0 }
   const gateway = await startGateway(t, { pool })
   const { wire } = await ask(gateway, gateway.head('GET /r/x HTTP/1.1'), OK)
@@ -131,7 +131,7 @@ void t.test('R08: a kept connection is renewed at its age', async (t) => {
   await until(() => wire.isClosed || wire.hasEnded, 'the old one to end')
 })
 
-void t.test(
+t.test(
   'E7: a tenant whose name makes another host of the upstream is refused with an outcome of its own',
   async (t) => {
     const { port } = new URL('http://x:1')
@@ -162,7 +162,7 @@ void t.test(
   },
 )
 
-void t.test('E7: a name that stays what it is reaches its upstream', async (t) => {
+t.test('E7: a name that stays what it is reaches its upstream', async (t) => {
   const gateway = await startGateway(t)
   const { port } = gateway.upstream
   const upstream = { origin: `http://127.0.0.{tenant}:${port}`, path: '/', authorization: null }
@@ -171,7 +171,7 @@ void t.test('E7: a name that stays what it is reaches its upstream', async (t) =
   t.notOk(client.isClosed)
 })
 
-void t.test('R23: the upstream is told the Host that the client asked for, or a fixed one', async (t) => {
+t.test('R23: the upstream is told the Host that the client asked for, or a fixed one', async (t) => {
   for (const [upstreamHost, expected] of [
     ['pass', 'bucket.example:8443'],
     ['s3.example.com', 's3.example.com'],

@@ -5,7 +5,7 @@ import { until } from '../test/wire.ts'
 const GET = 'GET /r/x HTTP/1.1'
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
-void t.test('a connection is reused, and at most so many are open at once', async (t) => {
+t.test('a connection is reused, and at most so many are open at once', async (t) => {
   const gateway = await startGateway(t, { routes: [{ maxConnections: 2 }] })
   const clients = await Promise.all(Array.from({ length: 6 }, () => gateway.client()))
   for (const client of clients) client.send(gateway.head(GET))
@@ -25,7 +25,7 @@ for (const [method, tries] of [
   ['POST', 1],
   ['DELETE', 1],
 ] as const) {
-  void t.test(`a kept-alive connection that is reset: ${method} is sent ${tries} times`, async (t) => {
+  t.test(`a kept-alive connection that is reset: ${method} is sent ${tries} times`, async (t) => {
     const gateway = await startGateway(t)
     const client = await gateway.client()
     client.send(gateway.head(GET))
@@ -50,7 +50,7 @@ for (const [method, tries] of [
   })
 }
 
-void t.test('a fresh connection that is reset is not tried again', async (t) => {
+t.test('a fresh connection that is reset is not tried again', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.send(gateway.head(GET))
@@ -61,7 +61,7 @@ void t.test('a fresh connection that is reset is not tried again', async (t) => 
   await gateway.finish(t, [{ outcome: 'upstream_reset', reason: 'connection_reset', status: 502 }])
 })
 
-void t.test('a request is sent a second time, never a third', async (t) => {
+t.test('a request is sent a second time, never a third', async (t) => {
   const gateway = await startGateway(t)
   const clients = [await gateway.client(), await gateway.client()] as const
   clients[0].send(gateway.head(GET))
@@ -75,7 +75,7 @@ void t.test('a request is sent a second time, never a third', async (t) => {
   await gateway.finish(t, [{ status: 200 }, { status: 200 }, { status: 502 }])
 })
 
-void t.test('a reload lets requests on the old connections finish, queued ones too', async (t) => {
+t.test('a reload lets requests on the old connections finish, queued ones too', async (t) => {
   const gateway = await startGateway(t, { routes: [{ maxConnections: 1 }] })
   const clients = [await gateway.client(), await gateway.client()] as const
   clients[0].send(gateway.head(GET))
@@ -91,7 +91,7 @@ void t.test('a reload lets requests on the old connections finish, queued ones t
   await gateway.finish(t, [{ status: 200 }, { status: 200 }])
 })
 
-void t.test('when every pool is in use a further origin is answered 503', async (t) => {
+t.test('when every pool is in use a further origin is answered 503', async (t) => {
   const gateway = await startGateway(t, { routes: [{}, { name: 'other', path: '/o/' }], maxPools: 1 })
   const clients = [await gateway.client(), await gateway.client()] as const
   clients[0].send(gateway.head(GET))

@@ -120,7 +120,7 @@ function cacheOf(body: Buffer): Interceptor {
 for (const hasPlainPath of [true, false]) {
   const path = hasPlainPath ? 'plain' : "by Node's server"
 
-  void t.test(`a step of a route changes the head and the body of a response, ${path}`, async (t) => {
+  t.test(`a step of a route changes the head and the body of a response, ${path}`, async (t) => {
     const gateway = await startGateway(t, {
       interceptors: [louder],
       routes: [{}, { name: 'other', path: '/o/' }],
@@ -151,7 +151,7 @@ for (const hasPlainPath of [true, false]) {
     t.equal(gateway.counters.route('r').bytesSent, 8)
   })
 
-  void t.test(`a step answers, and no upstream is asked, ${path}`, async (t) => {
+  t.test(`a step answers, and no upstream is asked, ${path}`, async (t) => {
     const body = Buffer.alloc(20_000, 'c')
     const gateway = await startGateway(t, {
       interceptors: [cacheOf(body)],
@@ -181,7 +181,7 @@ for (const hasPlainPath of [true, false]) {
     t.equal(gateway.counters.route('r').bytesSent, 40_000 + (gateway.entries[2]?.bytesSent ?? 0))
   })
 
-  void t.test(`a failure, a limit and a client's end go through a route's steps, ${path}`, async (t) => {
+  t.test(`a failure, a limit and a client's end go through a route's steps, ${path}`, async (t) => {
     const gateway = await startGateway(t, {
       interceptors: [louder, louder],
       routes: [{ headerTimeoutMs: 300, maxConnections: 1, maxQueued: 0 }],
@@ -212,7 +212,7 @@ for (const hasPlainPath of [true, false]) {
   })
 }
 
-void t.test('the first step is the outermost, and a reload composes anew', async (t) => {
+t.test('the first step is the outermost, and a reload composes anew', async (t) => {
   const order: string[] = []
   const named =
     (name: string): Interceptor =>
@@ -298,7 +298,7 @@ function delivery(
   }
 }
 
-void t.test('the background dispatches without a client, and shares the places of the route', async (t) => {
+t.test('the background dispatches without a client, and shares the places of the route', async (t) => {
   const gateway = await startGateway(t, {
     interceptors: [louder],
     routes: [{ maxConnections: 1, maxQueued: 1 }],
@@ -323,7 +323,7 @@ void t.test('the background dispatches without a client, and shares the places o
   await gateway.finish(t, [{ outcome: 'overloaded', reason: 'queue_full' }])
 })
 
-void t.test('what cannot be reached is told by code', async (t) => {
+t.test('what cannot be reached is told by code', async (t) => {
   const gateway = await startGateway(t, { maxPools: 1 })
   const [disguised, busy, refused] = [new Kept(), new Kept(), new Kept()]
   gateway.chains.dispatch(delivery(gateway, 'http://2130706433'), disguised)

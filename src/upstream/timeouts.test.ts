@@ -5,7 +5,7 @@ import { RawUpstream } from '../test/wire.ts'
 const GET = 'GET /r/x HTTP/1.1'
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
-void t.test('a head that does not arrive in time is answered 408', async (t) => {
+t.test('a head that does not arrive in time is answered 408', async (t) => {
   const gateway = await startGateway(t, { listener: { headersTimeoutMs: 200 } })
   const client = await gateway.client()
   client.send('GET /r/x HTTP/1.1\r\nHost: g')
@@ -18,7 +18,7 @@ void t.test('a head that does not arrive in time is answered 408', async (t) => 
   ])
 })
 
-void t.test('a connection that asks for nothing is closed without an entry', async (t) => {
+t.test('a connection that asks for nothing is closed without an entry', async (t) => {
   const gateway = await startGateway(t, { listener: { keepAliveTimeoutMs: 200 } })
   const client = await gateway.client()
   await client.closed()
@@ -26,7 +26,7 @@ void t.test('a connection that asks for nothing is closed without an entry', asy
   await gateway.finish(t, [])
 })
 
-void t.test('a body that stops coming is answered 408', async (t) => {
+t.test('a body that stops coming is answered 408', async (t) => {
   const gateway = await startGateway(t, { routes: [{ idleTimeoutMs: 200 }] })
   const client = await gateway.client()
   client.send(gateway.head('POST /r/x HTTP/1.1', 'Content-Length: 100') + 'half')
@@ -37,7 +37,7 @@ void t.test('a body that stops coming is answered 408', async (t) => {
   await gateway.finish(t, [{ outcome: 'bad_request', reason: 'body_timeout', status: 408, bytesReceived: 4 }])
 })
 
-void t.test('a body that never begins is answered 408', async (t) => {
+t.test('a body that never begins is answered 408', async (t) => {
   const gateway = await startGateway(t, { routes: [{ idleTimeoutMs: 200 }] })
   const client = await gateway.client()
   client.send(gateway.head('POST /r/x HTTP/1.1', 'Content-Length: 100'))
@@ -45,7 +45,7 @@ void t.test('a body that never begins is answered 408', async (t) => {
   await gateway.finish(t, [{ outcome: 'bad_request', reason: 'body_timeout', status: 408 }])
 })
 
-void t.test('an upstream that does not take a body is answered 504', async (t) => {
+t.test('an upstream that does not take a body is answered 504', async (t) => {
   const gateway = await startGateway(t, { routes: [{ idleTimeoutMs: 300 }] })
   const client = await gateway.client()
   client.send(gateway.head('POST /r/x HTTP/1.1', 'Content-Length: 100000000'))
@@ -61,7 +61,7 @@ void t.test('an upstream that does not take a body is answered 504', async (t) =
 })
 
 for (const method of ['GET', 'POST'] as const) {
-  void t.test(`an upstream that does not answer is answered 504: ${method}`, async (t) => {
+  t.test(`an upstream that does not answer is answered 504: ${method}`, async (t) => {
     const gateway = await startGateway(t, { routes: [{ headerTimeoutMs: 200 }] })
     const client = await gateway.client()
     const body = method === 'POST' ? 'hello' : ''
@@ -75,7 +75,7 @@ for (const method of ['GET', 'POST'] as const) {
   })
 }
 
-void t.test('an upstream that falls silent within a body cuts the response', async (t) => {
+t.test('an upstream that falls silent within a body cuts the response', async (t) => {
   const gateway = await startGateway(t, { routes: [{ idleTimeoutMs: 200 }] })
   const client = await gateway.client()
   client.send(gateway.head(GET))
@@ -89,7 +89,7 @@ void t.test('an upstream that falls silent within a body cuts the response', asy
   ])
 })
 
-void t.test('a client that takes nothing of a response any more is broken off', async (t) => {
+t.test('a client that takes nothing of a response any more is broken off', async (t) => {
   const gateway = await startGateway(t, { routes: [{ idleTimeoutMs: 200 }] })
   const client = await gateway.client()
   client.socket.pause()
@@ -102,7 +102,7 @@ void t.test('a client that takes nothing of a response any more is broken off', 
   await gateway.finish(t, [{ outcome: 'client_closed', reason: 'idle_timeout', status: 200 }])
 })
 
-void t.test(
+t.test(
   'a response that ends is waited for as long as its client keeps taking it, and no longer',
   async (t) => {
     const gateway = await startGateway(t, { routes: [{ idleTimeoutMs: 200 }] })
@@ -119,7 +119,7 @@ void t.test(
   },
 )
 
-void t.test('a full queue is answered 503 at once', async (t) => {
+t.test('a full queue is answered 503 at once', async (t) => {
   const gateway = await startGateway(t, { routes: [{ maxConnections: 1, maxQueued: 0 }] })
   const clients = [await gateway.client(), await gateway.client()] as const
   clients[0].send(gateway.head(GET))
@@ -136,7 +136,7 @@ void t.test('a full queue is answered 503 at once', async (t) => {
   ])
 })
 
-void t.test('a wait in the queue ends in 503', async (t) => {
+t.test('a wait in the queue ends in 503', async (t) => {
   const gateway = await startGateway(t, { routes: [{ maxConnections: 1, headerTimeoutMs: 400 }] })
   const clients = [await gateway.client(), await gateway.client()] as const
   clients[0].send(gateway.head(GET))
@@ -152,7 +152,7 @@ void t.test('a wait in the queue ends in 503', async (t) => {
   await gateway.finish(t, [{ outcome: 'overloaded', reason: 'queue_timeout', status: 503 }, { status: 200 }])
 })
 
-void t.test('an upstream where nobody listens is answered 502', async (t) => {
+t.test('an upstream where nobody listens is answered 502', async (t) => {
   const gone = await RawUpstream.start()
   const { port } = gone
   gone.stop()
@@ -172,7 +172,7 @@ void t.test('an upstream where nobody listens is answered 502', async (t) => {
   await gateway.finish(t, [expected, expected, expected])
 })
 
-void t.test('an upstream name that does not resolve is answered 502', async (t) => {
+t.test('an upstream name that does not resolve is answered 502', async (t) => {
   const origin = 'http://nowhere.invalid'
   const gateway = await startGateway(t, {
     routes: [{ upstream: { origin, path: '/', authorization: null } }],
@@ -187,7 +187,7 @@ void t.test('an upstream name that does not resolve is answered 502', async (t) 
   ])
 })
 
-void t.test('a plain upstream behind https is answered 502', async (t) => {
+t.test('a plain upstream behind https is answered 502', async (t) => {
   const gateway = await startGateway(t)
   gateway.setRoutes(
     gateway.handler.routes.routes.map((route) => ({
@@ -204,7 +204,7 @@ void t.test('a plain upstream behind https is answered 502', async (t) => {
   await gateway.finish(t, [{ outcome: 'upstream_refused', reason: 'tls', status: 502 }])
 })
 
-void t.test('an idle client connection is told how long it stays, and ends after that', async (t) => {
+t.test('an idle client connection is told how long it stays, and ends after that', async (t) => {
   const gateway = await startGateway(t, { listener: { keepAliveTimeoutMs: 1000 } })
   const [idle, other] = [await gateway.client(), await gateway.client()] as const
   const sinceTick = performance.now()

@@ -55,7 +55,7 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
       ['HTTP/1.0', 'HTTP/1.0 200 OK\r\n\r\n'],
       ['gzip', 'HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n'],
     ] as const) {
-      void t.test(`R10: a body of ${kind} over ${version} that ends in ${end}`, async (t) => {
+      t.test(`R10: a body of ${kind} over ${version} that ends in ${end}`, async (t) => {
         const gateway = await startTls(t, {
           server: { minVersion: version, maxVersion: version },
           tls: { ...NO_TLS, ca: LOCALHOST.cert },
@@ -80,7 +80,7 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
   }
 }
 
-void t.test('R10: a response by length needs no close_notify; a reset is never an end', async (t) => {
+t.test('R10: a response by length needs no close_notify; a reset is never an end', async (t) => {
   const gateway = await startTls(t, {
     tls: { ...NO_TLS, ca: LOCALHOST.cert },
     answer: (socket, tcp) => {
@@ -121,7 +121,7 @@ for (const [what, parts, reason] of [
     'tls',
   ],
 ] as const) {
-  void t.test(`G10: the entry says why TLS failed: ${what}`, async (t) => {
+  t.test(`G10: the entry says why TLS failed: ${what}`, async (t) => {
     const gateway = await startTls(t, { ...parts, answer: OK })
     for (const fields of [[], ['Connection: Upgrade', 'Upgrade: websocket']]) {
       const client = await gateway.client()
@@ -133,7 +133,7 @@ for (const [what, parts, reason] of [
   })
 }
 
-void t.test(
+t.test(
   'G10: the name of a certificate is told apart from the address; an upstream asks who we are',
   async (t) => {
     const gateway = await startTls(t, {
@@ -154,7 +154,7 @@ void t.test(
   },
 )
 
-void t.test('G10: TLS files are read with the configuration, anew each time, and must fit together', (t) => {
+t.test('G10: TLS files are read with the configuration, anew each time, and must fit together', (t) => {
   const dir = t.testdir({
     'ca.pem': LOCALHOST.cert,
     'key.pem': LOCALHOST.key,

@@ -59,7 +59,7 @@ async function startTls(
 }
 
 if (!IS_TRUSTING) {
-  void t.test('a certificate that nobody vouches for is refused', async (t) => {
+  t.test('a certificate that nobody vouches for is refused', async (t) => {
     const { gateway, seen } = await startTls(t, 'localhost')
     const client = await gateway.client()
     client.send(gateway.head(GET))
@@ -68,7 +68,7 @@ if (!IS_TRUSTING) {
     await gateway.finish(t, [{ outcome: 'upstream_refused', reason: 'tls', status: 502 }])
   })
 
-  void t.test('with a certificate that is trusted', { timeout: 60_000 }, async (t) => {
+  t.test('with a certificate that is trusted', { timeout: 60_000 }, async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'waybill-tls-'))
     t.teardown(() => rmSync(folder, { recursive: true }))
     const file = join(folder, 'certificate.pem')
@@ -88,7 +88,7 @@ if (!IS_TRUSTING) {
     t.match(text, /ok 3 - a TLS response that is cut/)
   })
 } else {
-  void t.test('TLS upstreams are named, speak HTTP/1.1, and their connections are kept', async (t) => {
+  t.test('TLS upstreams are named, speak HTTP/1.1, and their connections are kept', async (t) => {
     const { gateway, seen } = await startTls(t, 'localhost')
     const client = await gateway.client()
     client.send(gateway.head(GET))
@@ -113,7 +113,7 @@ if (!IS_TRUSTING) {
     ])
   })
 
-  void t.test('a certificate for another name is refused', async (t) => {
+  t.test('a certificate for another name is refused', async (t) => {
     const { gateway } = await startTls(t, '127.0.0.1')
     const client = await gateway.client()
     client.send(gateway.head(GET))
@@ -121,7 +121,7 @@ if (!IS_TRUSTING) {
     await gateway.finish(t, [{ outcome: 'upstream_refused', reason: 'tls', status: 502 }])
   })
 
-  void t.test('a TLS response that is cut is cut to the client', async (t) => {
+  t.test('a TLS response that is cut is cut to the client', async (t) => {
     const { gateway } = await startTls(t, 'localhost')
     const client = await gateway.client()
     client.send(gateway.head('GET /r/cut HTTP/1.1'))

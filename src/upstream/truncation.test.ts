@@ -30,7 +30,7 @@ const CASES = [
 ] as const
 
 for (const [name, bytes, ending] of CASES) {
-  void t.test(`a response cut short is cut short to the client: ${name}`, async (t) => {
+  t.test(`a response cut short is cut short to the client: ${name}`, async (t) => {
     const { gateway, client, upstream } = await asked(t, GET)
     upstream.send(bytes)
     if (ending !== 'none') await client.holds('half')
@@ -44,7 +44,7 @@ for (const [name, bytes, ending] of CASES) {
   })
 }
 
-void t.test('to a client of HTTP/1.0 a cut response without length ends in a reset', async (t) => {
+t.test('to a client of HTTP/1.0 a cut response without length ends in a reset', async (t) => {
   const { gateway, client, upstream } = await asked(t, 'GET /r/x HTTP/1.0')
   upstream.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n')
   await client.holds('half')
@@ -54,7 +54,7 @@ void t.test('to a client of HTTP/1.0 a cut response without length ends in a res
   await gateway.finish(t, [CUT])
 })
 
-void t.test('a close-delimited body that ends in FIN is complete', async (t) => {
+t.test('a close-delimited body that ends in FIN is complete', async (t) => {
   const { gateway, client, upstream } = await asked(t, GET)
   upstream.end('HTTP/1.1 200 OK\r\n\r\nwhole')
   const response = await client.message()
@@ -63,7 +63,7 @@ void t.test('a close-delimited body that ends in FIN is complete', async (t) => 
   await gateway.finish(t, [{ outcome: 'forwarded', reason: null, status: 200, bytesSent: 5 }])
 })
 
-void t.test('an empty close-delimited body that ends in a reset is not complete', async (t) => {
+t.test('an empty close-delimited body that ends in a reset is not complete', async (t) => {
   const { gateway, client, upstream } = await asked(t, GET)
   upstream.send('HTTP/1.1 200 OK\r\n\r\n')
   await client.holds('\r\n\r\n')
@@ -73,7 +73,7 @@ void t.test('an empty close-delimited body that ends in a reset is not complete'
   await gateway.finish(t, [CUT])
 })
 
-void t.test('a reset of one upstream connection says nothing about another', async (t) => {
+t.test('a reset of one upstream connection says nothing about another', async (t) => {
   const gateway = await startGateway(t)
   const clients = [await gateway.client(), await gateway.client()] as const
   clients[0].send(gateway.head(GET))
@@ -123,7 +123,7 @@ const GARBAGE = [
 ] as const
 
 for (const [name, bytes, reason] of GARBAGE) {
-  void t.test(`an upstream answer that is none becomes 502: ${name}`, async (t) => {
+  t.test(`an upstream answer that is none becomes 502: ${name}`, async (t) => {
     const { gateway, client, upstream } = await asked(t, 'POST /r/x HTTP/1.1', 'Content-Length: 0')
     if (reason === 'connection_reset') upstream.end(bytes)
     else upstream.send(bytes)
@@ -140,7 +140,7 @@ for (const [name, bytes, reason] of GARBAGE) {
   })
 }
 
-void t.test('equal Content-Lengths given twice are one', async (t) => {
+t.test('equal Content-Lengths given twice are one', async (t) => {
   const { gateway, client, upstream } = await asked(t, GET)
   upstream.send('HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc')
   const { status } = await client.message()
@@ -148,7 +148,7 @@ void t.test('equal Content-Lengths given twice are one', async (t) => {
   await gateway.finish(t, [{ status }])
 })
 
-void t.test('surplus bytes after a response never answer the next request', async (t) => {
+t.test('surplus bytes after a response never answer the next request', async (t) => {
   const { gateway, client, upstream } = await asked(t, GET)
   upstream.send(
     'HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\naHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison',
@@ -163,7 +163,7 @@ void t.test('surplus bytes after a response never answer the next request', asyn
   await gateway.finish(t, [{ status: 200 }, { status: 200 }])
 })
 
-void t.test('a response that comes before any request discards its connection', async (t) => {
+t.test('a response that comes before any request discards its connection', async (t) => {
   const { gateway, client, upstream } = await asked(t, GET)
   upstream.send('HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na')
   await client.message()

@@ -45,7 +45,7 @@ function upTo(count: number): number[] {
   return Array.from({ length: count }, (_, i) => i + 1)
 }
 
-void t.test('an assertion that fails while a batch is encoded costs no entry', async (t) => {
+t.test('an assertion that fails while a batch is encoded costs no entry', async (t) => {
   const { log, armed, lines, push, seqs } = faultyLog({ maxBatchEntries: 1000, flushEntries: 300 })
   // The first slice has left the channel by then.
   armed.turn = 2
@@ -61,7 +61,7 @@ void t.test('an assertion that fails while a batch is encoded costs no entry', a
   t.same(brokenAccounts(log.ledger), [])
 })
 
-void t.test('an assertion that fails while a batch is delivered costs no entry', async (t) => {
+t.test('an assertion that fails while a batch is delivered costs no entry', async (t) => {
   const { log, armed, push, seqs } = faultyLog()
   log.store.script.push('refuse')
   push(10)
@@ -76,24 +76,21 @@ void t.test('an assertion that fails while a batch is delivered costs no entry',
   t.same(seqs(), upTo(20), 'and it goes on')
 })
 
-void t.test(
-  'a writer that fails by an assertion again and again counts what it lost at its end',
-  async (t) => {
-    const { log, push } = faultyLog()
-    log.clock.turn = async () => {
-      throw new AssertionError({ message: 'for ever' })
-    }
-    push(10)
-    await log.pass(5000)
-    const drained = log.writer.drain(3000)
-    await log.pass(10_000)
-    t.same(await drained, { stored: false, lost: 10, spilled: 0 })
-    t.equal(log.ledger.totals.dropped.shutdown, 10)
-    t.same(brokenAccounts(log.ledger), [])
-  },
-)
+t.test('a writer that fails by an assertion again and again counts what it lost at its end', async (t) => {
+  const { log, push } = faultyLog()
+  log.clock.turn = async () => {
+    throw new AssertionError({ message: 'for ever' })
+  }
+  push(10)
+  await log.pass(5000)
+  const drained = log.writer.drain(3000)
+  await log.pass(10_000)
+  t.same(await drained, { stored: false, lost: 10, spilled: 0 })
+  t.equal(log.ledger.totals.dropped.shutdown, 10)
+  t.same(brokenAccounts(log.ledger), [])
+})
 
-void t.test('a second batch in hand is a fault, and leaves the first where it is', async (t) => {
+t.test('a second batch in hand is a fault, and leaves the first where it is', async (t) => {
   const clock = new FakeClock()
   const store = new FakeStore(clock)
   const ledger = new Ledger()
@@ -123,7 +120,7 @@ void t.test('a second batch in hand is a fault, and leaves the first where it is
   t.equal(await delivery.deliver(sealedBatch([entryOf()], { number: 2 }), 'size'), true, 'and it can go on')
 })
 
-void t.test('law 3 and law 4 hold through assertions that fail at any time', async () => {
+t.test('law 3 and law 4 hold through assertions that fail at any time', async () => {
   const step = fc.oneof(
     fc.record({ act: fc.constant('push' as const), n: fc.integer({ min: 1, max: 60 }) }),
     fc.record({ act: fc.constantFrom('turn' as const, 'fill' as const), n: fc.integer({ min: 1, max: 4 }) }),

@@ -31,7 +31,7 @@ async function mint(...args: readonly string[]): Promise<string> {
   return stdout.trim()
 }
 
-void t.test('mint prints the key alone on stdout, creates the tenant and says so on stderr', async (t) => {
+t.test('mint prints the key alone on stdout, creates the tenant and says so on stderr', async (t) => {
   const { code, stdout, stderr } = await waybill.run(
     'keys',
     'mint',
@@ -50,7 +50,7 @@ void t.test('mint prints the key alone on stdout, creates the tenant and says so
   t.match(again.stderr, '*:read', 'the default scope is named')
 })
 
-void t.test('the database holds the digest of a key and nothing else of it', async (t) => {
+t.test('the database holds the digest of a key and nothing else of it', async (t) => {
   const key = await mint('--name', 'ci', '--expires', '90d', '--allow-ip', '10.0.0.0/8', '--rate', '5:10')
   const text = await dump()
   t.match(text, digestKey(key))
@@ -59,7 +59,7 @@ void t.test('the database holds the digest of a key and nothing else of it', asy
   t.notMatch(text, key.slice('wb_'.length + 13), 'nor its secret')
 })
 
-void t.test('mint --json prints one object', async (t) => {
+t.test('mint --json prints one object', async (t) => {
   const { stdout } = await waybill.run(
     'keys',
     'mint',
@@ -81,7 +81,7 @@ void t.test('mint --json prints one object', async (t) => {
   })
 })
 
-void t.test('--no-create-tenant refuses a tenant that is not there, and names the command', async (t) => {
+t.test('--no-create-tenant refuses a tenant that is not there, and names the command', async (t) => {
   const { code, stdout, stderr } = await waybill.run(
     'keys',
     'mint',
@@ -95,7 +95,7 @@ void t.test('--no-create-tenant refuses a tenant that is not there, and names th
   t.same(await db.sql`SELECT FROM tenants WHERE slug = 'nobody'`, [])
 })
 
-void t.test('rotate prints the new key alone; the old one ends after the overlap', async (t) => {
+t.test('rotate prints the new key alone; the old one ends after the overlap', async (t) => {
   const old = keyIdOf(await mint('--scope', 'npm:read'))
   const { code, stdout, stderr } = await waybill.run('keys', 'rotate', old, '--overlap', '1h')
   t.equal(code, 0)
@@ -108,7 +108,7 @@ void t.test('rotate prints the new key alone; the old one ends after the overlap
   t.match(await show(id), { scopes: ['npm:read'], state: 'active' })
 })
 
-void t.test('revoke is final, and a repeated one changes nothing and is no failure', async (t) => {
+t.test('revoke is final, and a repeated one changes nothing and is no failure', async (t) => {
   const key = await mint()
   const id = keyIdOf(key)
   const first = await waybill.run('keys', 'revoke', id)
@@ -120,7 +120,7 @@ void t.test('revoke is final, and a repeated one changes nothing and is no failu
   t.match(await waybill.run('keys', 'set', id, '--rate', '5'), { code: 1, stdout: '' })
 })
 
-void t.test('a whole key is taken for its id, with a warning that does not repeat it', async (t) => {
+t.test('a whole key is taken for its id, with a warning that does not repeat it', async (t) => {
   const key = await mint()
   const { code, stderr } = await waybill.run('keys', 'revoke', key)
   t.equal(code, 0)
@@ -128,7 +128,7 @@ void t.test('a whole key is taken for its id, with a warning that does not repea
   t.notMatch(stderr, key)
 })
 
-void t.test('G12: revoke --wait hears from those that follow, and names those that are silent', async (t) => {
+t.test('G12: revoke --wait hears from those that follow, and names those that are silent', async (t) => {
   const id = keyIdOf(await mint())
   t.match(await waybill.run('keys', 'revoke', id, '--wait'), { code: 0, stderr: 'no gateway follows' })
   const follower = { host: 'far', processId: 1, machine: '', maxAgeMs: 3_600_000 }
@@ -153,7 +153,7 @@ void t.test('G12: revoke --wait hears from those that follow, and names those th
   await db.sql`DELETE FROM directory_followers`
 })
 
-void t.test('set changes only what was given, and refuses a stale version', async (t) => {
+t.test('set changes only what was given, and refuses a stale version', async (t) => {
   const id = keyIdOf(await mint('--rate', '5'))
   const { code, stdout } = await waybill.run(
     'keys',
@@ -173,7 +173,7 @@ void t.test('set changes only what was given, and refuses a stale version', asyn
   t.match(await waybill.run('keys', 'set', id), { code: 2, stderr: 'nothing to set' })
 })
 
-void t.test('an unknown key is a "no", not a crash', async (t) => {
+t.test('an unknown key is a "no", not a crash', async (t) => {
   for (const command of ['show', 'rotate', 'revoke']) {
     const { code, stdout, stderr } = await waybill.run('keys', command, 'aaaaaaaaaaaa')
     t.equal(code, 1, command)
@@ -182,7 +182,7 @@ void t.test('an unknown key is a "no", not a crash', async (t) => {
   }
 })
 
-void t.test('list shows the active keys, with --all the others too, in every format', async (t) => {
+t.test('list shows the active keys, with --all the others too, in every format', async (t) => {
   const revoked = keyIdOf(await mint('--name', 'gone'))
   await waybill.run('keys', 'revoke', revoked)
   const ids = async (...args: readonly string[]) => {

@@ -21,7 +21,7 @@ function problemsOf(flags: LogFlags): readonly string[] {
   }
 }
 
-void t.test('every flag restricts, and none is made up', async (t) => {
+t.test('every flag restricts, and none is made up', async (t) => {
   t.same(read({}).filter, {})
   t.same(
     read({
@@ -53,7 +53,7 @@ void t.test('every flag restricts, and none is made up', async (t) => {
   )
 })
 
-void t.test('a table shows the newest 100, a program gets all, and --limit decides', async (t) => {
+t.test('a table shows the newest 100, a program gets all, and --limit decides', async (t) => {
   t.equal(read({}).limit, 100)
   t.equal(read({ format: 'csv' }).limit, null)
   t.equal(read({ json: true }).limit, null)
@@ -61,7 +61,7 @@ void t.test('a table shows the newest 100, a program gets all, and --limit decid
   t.equal(read({ limit: 'all' }).limit, null)
 })
 
-void t.test('all problems are told at once', async (t) => {
+t.test('all problems are told at once', async (t) => {
   const flags = {
     tenant: 'A',
     route: '-',
@@ -78,7 +78,7 @@ void t.test('all problems are told at once', async (t) => {
   t.equal(problemsOf(flags).length, Object.keys(flags).length)
 })
 
-void t.test('flags that contradict each other are refused', async (t) => {
+t.test('flags that contradict each other are refused', async (t) => {
   t.match(problemsOf({ follow: true, json: true }), [/never ends/])
   t.match(problemsOf({ follow: true, until: '1h' }), [/--until contradicts/])
   t.match(problemsOf({ follow: true, limit: '5' }), [/--limit contradicts/])
@@ -87,7 +87,7 @@ void t.test('flags that contradict each other are refused', async (t) => {
   t.same(problemsOf({ json: true, format: 'json' }), [])
 })
 
-void t.test('G8: a choice that is none is told with what was meant', (t) => {
+t.test('G8: a choice that is none is told with what was meant', (t) => {
   t.match(problemsOf({ status: '5x' }), [/did you mean "5xx"\?$/])
   t.match(problemsOf({ outcome: 'rate_limitd' }), [/did you mean "rate_limited"\?$/])
   t.match(problemsOf({ format: 'tabel' }), [/did you mean "table"\?$/])

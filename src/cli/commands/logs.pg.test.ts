@@ -44,7 +44,7 @@ function pipes(child: ChildProcess): { stdout: Readable; stderr: Readable } {
   return { stdout, stderr }
 }
 
-void t.test('filters, order, limit and formats', async (t) => {
+t.test('filters, order, limit and formats', async (t) => {
   await store(3, 'acme', '/npm/a\u009b\u202e')
   await store(2, 'other', '/npm/=b', 502)
   const csv = await waybill.run('logs', '--format', 'csv', '--tenant', 'acme', '--since', '1h')
@@ -73,7 +73,7 @@ for (const [name, offsetMs] of [
   ['behind', -YEAR_MS],
   ['ahead', YEAR_MS],
 ] as const) {
-  void t.test(`D1: a machine whose clock is a year ${name} refuses no time for that`, async (t) => {
+  t.test(`D1: a machine whose clock is a year ${name} refuses no time for that`, async (t) => {
     const clock = `data:text/javascript,const now=Date.now;Date.now=()=>now()+${offsetMs}`
     const since = base.toISOString()
     const soon = new Date(Date.now() + 3_600_000).toISOString()
@@ -93,7 +93,7 @@ for (const [name, offsetMs] of [
   })
 }
 
-void t.test('usage adds up per day, tenant and route', async (t) => {
+t.test('usage adds up per day, tenant and route', async (t) => {
   const { stdout, stderr, code } = await waybill.run('usage', '--since', base.toISOString(), '--json')
   t.equal(code, 0, stderr)
   t.match(JSON.parse(stdout), [
@@ -102,7 +102,7 @@ void t.test('usage adds up per day, tenant and route', async (t) => {
   ])
 })
 
-void t.test('--follow prints entries as they are stored and ends with 0 on SIGINT', async (t) => {
+t.test('--follow prints entries as they are stored and ends with 0 on SIGINT', async (t) => {
   await store(1, 'followed', '/npm/first')
   const child = waybill.start([
     'logs',
@@ -123,7 +123,7 @@ void t.test('--follow prints entries as they are stored and ends with 0 on SIGIN
   t.same(await closed, [0, null])
 })
 
-void t.test('100,000 entries stream through a heap that could not hold them', async (t) => {
+t.test('100,000 entries stream through a heap that could not hold them', async (t) => {
   await store(100_000, 'big', `/npm/${'p'.repeat(300)}`)
   // Held together, the rows would take 120 MB and more.
   const child = waybill.start(['logs', '--tenant', 'big', '--format', 'csv'], ['--max-old-space-size=64'])
@@ -135,7 +135,7 @@ void t.test('100,000 entries stream through a heap that could not hold them', as
   t.equal(lines, 100_001)
 })
 
-void t.test('a reader that goes away ends the command quietly with 0', async (t) => {
+t.test('a reader that goes away ends the command quietly with 0', async (t) => {
   const child = waybill.start(['logs', '--tenant', 'big', '--format', 'ndjson'])
   const { stdout, stderr } = pipes(child)
   let errors = ''

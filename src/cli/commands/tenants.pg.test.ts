@@ -12,7 +12,7 @@ async function show(slug: string): Promise<Record<string, unknown>> {
   return JSON.parse(stdout) as Record<string, unknown>
 }
 
-void t.test('create, set and show agree; set changes only what was given', async (t) => {
+t.test('create, set and show agree; set changes only what was given', async (t) => {
   const created = await waybill.run('tenants', 'create', 'acme', '--rate', '50:100', '--route-rate', 'npm=5')
   t.match(created, { code: 0, stdout: /^TENANT .*\nacme +active +50:100 +none +spill +npm=5:5/ })
   t.match(await waybill.run('tenants', 'set', 'acme', '--concurrency', '4', '--route-rate', 'pip=1:2'), {
@@ -40,7 +40,7 @@ void t.test('create, set and show agree; set changes only what was given', async
   t.same((await show('acme'))['routeRateLimits'], { pip: { perSecond: 1, burst: 2 } })
 })
 
-void t.test(
+t.test(
   'the log policy is set, kept and shown; one that does not exist is refused with those that do',
   async (t) => {
     const created = await waybill.run('tenants', 'create', 'audited', '--log-policy', 'strict')
@@ -63,7 +63,7 @@ void t.test(
   },
 )
 
-void t.test('a stale update, a second creation and an unknown tenant are refused with 1', async (t) => {
+t.test('a stale update, a second creation and an unknown tenant are refused with 1', async (t) => {
   await waybill.run('tenants', 'create', 'beta')
   t.match(await waybill.run('tenants', 'set', 'beta', '--rate', '5', '--if-version', '7'), {
     code: 1,
@@ -79,7 +79,7 @@ void t.test('a stale update, a second creation and an unknown tenant are refused
   }
 })
 
-void t.test('suspend and resume alternate, and repeating one is no failure', async (t) => {
+t.test('suspend and resume alternate, and repeating one is no failure', async (t) => {
   await waybill.run('tenants', 'create', 'gamma')
   t.match(await waybill.run('tenants', 'suspend', 'gamma'), { code: 0, stderr: 'is now suspended' })
   t.match(await waybill.run('tenants', 'suspend', 'gamma'), { code: 0, stderr: 'was already suspended' })
@@ -87,7 +87,7 @@ void t.test('suspend and resume alternate, and repeating one is no failure', asy
   t.match(await waybill.run('tenants', 'resume', 'gamma'), { code: 0, stderr: 'is now active' })
 })
 
-void t.test('delete is final and revokes the keys', async (t) => {
+t.test('delete is final and revokes the keys', async (t) => {
   await waybill.run('keys', 'mint', '--tenant', 'delta')
   t.match(await waybill.run('tenants', 'delete', 'delta'), { code: 2, stderr: '--yes' })
   t.match(await waybill.run('tenants', 'delete', 'delta', '--yes'), { code: 0, stderr: 'is now deleted' })
@@ -102,7 +102,7 @@ void t.test('delete is final and revokes the keys', async (t) => {
   t.ok((await slugs('--all')).includes('delta'))
 })
 
-void t.test('list goes over any number of tenants', async (t) => {
+t.test('list goes over any number of tenants', async (t) => {
   await db.sql`INSERT INTO tenants (slug) SELECT 'many-' || lpad(n::text, 4, '0') FROM generate_series(1, 1200) n`
   const { stdout } = await waybill.run('tenants', 'list', '--format', 'ndjson')
   t.equal(stdout.split('\n').filter((line) => line.includes('"many-')).length, 1200)

@@ -16,20 +16,20 @@ function range(flags: Parameters<typeof readUsageQuery>[0]): [string, string] | 
   return [filter.since.toISOString().slice(0, 16), filter.until.toISOString().slice(0, 16)]
 }
 
-void t.test('a period is a month, a day or a year; this month unless told', async (t) => {
+t.test('a period is a month, a day or a year; this month unless told', async (t) => {
   t.same(range({}), ['2026-11-01T00:00', '2026-12-01T00:00'])
   t.same(range({ period: '2026-12' }), ['2026-12-01T00:00', '2027-01-01T00:00'])
   t.same(range({ period: '2024-02-29' }), ['2024-02-29T00:00', '2024-03-01T00:00'])
   t.same(range({ period: '2026' }), ['2026-01-01T00:00', '2027-01-01T00:00'])
 })
 
-void t.test('a range covers whole days, the ones that have begun included', async (t) => {
+t.test('a range covers whole days, the ones that have begun included', async (t) => {
   t.same(range({ since: '7d' }), ['2026-11-14T00:00', '2026-11-22T00:00'])
   t.same(range({ since: '2026-11-01', until: '2026-11-03' }), ['2026-11-01T00:00', '2026-11-03T00:00'])
   t.same(range({ since: '2026-11-01', until: '2026-11-03T00:01' }), ['2026-11-01T00:00', '2026-11-04T00:00'])
 })
 
-void t.test('what is no period or no range is refused', async (t) => {
+t.test('what is no period or no range is refused', async (t) => {
   for (const period of ['2026-13', '2026-02-30', '26-11', '0026', 'november', '']) {
     t.match(range({ period }), [/^--period: must be/], period)
   }
@@ -38,7 +38,7 @@ void t.test('what is no period or no range is refused', async (t) => {
   t.match(range({ since: '2026-11-03', until: '2026-11-03' }), [/must be before/])
 })
 
-void t.test('R29: periods and dates are of the time zone that is asked for', async (t) => {
+t.test('R29: periods and dates are of the time zone that is asked for', async (t) => {
   const timezone = 'Pacific/Auckland'
   // It is half past ten in the evening of the 21st.
   t.same(range({ timezone }), ['2026-10-31T11:00', '2026-11-30T11:00'])

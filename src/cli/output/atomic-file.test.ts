@@ -11,7 +11,7 @@ async function folderOf(t: Test): Promise<string> {
   return folder
 }
 
-void t.test('a file is there when it is whole, and only its owner reads it', async (t) => {
+t.test('a file is there when it is whole, and only its owner reads it', async (t) => {
   const folder = await folderOf(t)
   const seen: string[][] = []
   const chunks = async function* (): AsyncGenerator<Buffer> {
@@ -26,7 +26,7 @@ void t.test('a file is there when it is whole, and only its owner reads it', asy
   t.equal((await stat(join(folder, 'a'))).mode & 0o777, 0o600)
 })
 
-void t.test('G11: a disk that is full leaves nothing, and the error says what to do', async (t) => {
+t.test('G11: a disk that is full leaves nothing, and the error says what to do', async (t) => {
   const folder = await folderOf(t)
   const chunks = async function* (): AsyncGenerator<Buffer> {
     yield Buffer.from('one')
@@ -38,7 +38,7 @@ void t.test('G11: a disk that is full leaves nothing, and the error says what to
   t.same(await readdir(folder), [])
 })
 
-void t.test('G11: a signal ends it at once, also while nothing comes, and leaves nothing', async (t) => {
+t.test('G11: a signal ends it at once, also while nothing comes, and leaves nothing', async (t) => {
   const folder = await folderOf(t)
   const io = testIo([])
   const chunks = async function* (): AsyncGenerator<Buffer> {

@@ -26,7 +26,7 @@ async function print(format: Format, chunks: readonly (readonly Fruit[])[]): Pro
   return io.written.stdout
 }
 
-void t.test('JSON is one document, also in several chunks and with none', async (t) => {
+t.test('JSON is one document, also in several chunks and with none', async (t) => {
   const fruit = { name: 'fig', count: 1, at: AT }
   t.same(
     JSON.parse(await print('json', [[fruit], [], [fruit, fruit]])),
@@ -36,7 +36,7 @@ void t.test('JSON is one document, also in several chunks and with none', async 
   t.equal(await print('json', [[]]), '[]\n')
 })
 
-void t.test('NDJSON is one object a line', async (t) => {
+t.test('NDJSON is one object a line', async (t) => {
   const lines = (
     await print('ndjson', [[{ name: 'a\nb', count: 1, at: AT }], [{ name: 'c', count: null, at: AT }]])
   ).split('\n')
@@ -45,7 +45,7 @@ void t.test('NDJSON is one object a line', async (t) => {
   t.equal(await print('ndjson', []), '')
 })
 
-void t.test('CSV has its headings once, also without rows, and quotes what has to be', async (t) => {
+t.test('CSV has its headings once, also without rows, and quotes what has to be', async (t) => {
   const rows = [{ name: 'a,"b"', count: null, at: AT }]
   t.equal(
     await print('csv', [rows, [{ name: 'c', count: -2, at: AT }]]),
@@ -54,7 +54,7 @@ void t.test('CSV has its headings once, also without rows, and quotes what has t
   t.equal(await print('csv', []), 'name,count,at\n')
 })
 
-void t.test('a CSV cell cannot become a formula or a terminal command', async (t) => {
+t.test('a CSV cell cannot become a formula or a terminal command', async (t) => {
   for (const start of ['=', '+', '-', '@']) {
     const csv = await print('csv', [[{ name: `${start}cmd`, count: 1, at: AT }]])
     t.equal(csv.split('\n')[1], `'${start}cmd,1,2026-11-21T08:00:00.000Z`)
@@ -62,11 +62,11 @@ void t.test('a CSV cell cannot become a formula or a terminal command', async (t
   t.match(await print('csv', [[{ name: '\x1b]0;x\x07', count: 1, at: AT }]]), String.raw`\x1b]0;x\x07`)
 })
 
-void t.test('a table cell cannot send commands to the terminal', async (t) => {
+t.test('a table cell cannot send commands to the terminal', async (t) => {
   t.match(await print('table', [[{ name: '\x1b[2J\u009b', count: 1, at: AT }]]), String.raw`\x1b[2J\x9b`)
 })
 
-void t.test('a short listing is printed at once', async (t) => {
+t.test('a short listing is printed at once', async (t) => {
   const io = testIo([])
   await printListing(io, 'table', SHAPE, [])
   t.equal(io.written.stdout, 'NAME  COUNT\n')

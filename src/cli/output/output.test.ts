@@ -2,7 +2,7 @@ import { Writable } from 'node:stream'
 import t from 'tap'
 import { writeOut } from './output.ts'
 
-void t.test('waits until a slow reader wants more', async (t) => {
+t.test('waits until a slow reader wants more', async (t) => {
   let release = (): void => {}
   const stream = new Writable({ highWaterMark: 1, write: (_chunk, _encoding, done) => void (release = done) })
   let isWritten = false
@@ -18,7 +18,7 @@ for (const [code, expected] of [
   ['EPIPE', 'WAYBILL_OUTPUT_CLOSED'],
   ['ENOSPC', 'WAYBILL_COMMAND'],
 ] as const) {
-  void t.test(`${code} rejects with ${expected}, at the write that meets it and ever after`, async (t) => {
+  t.test(`${code} rejects with ${expected}, at the write that meets it and ever after`, async (t) => {
     const error = Object.assign(new Error('no'), { code })
     const stream = new Writable({
       highWaterMark: 1,
@@ -30,7 +30,7 @@ for (const [code, expected] of [
   })
 }
 
-void t.test('a stream that was closed under us is a reader that has gone', async (t) => {
+t.test('a stream that was closed under us is a reader that has gone', async (t) => {
   const stream = new Writable({ highWaterMark: 1, write: () => {} })
   const writing = writeOut(stream, 'abc')
   stream.destroy()

@@ -10,7 +10,7 @@ const COLUMNS: readonly TableColumn[] = [
   { title: 'PATH', minWidth: 8 },
 ]
 
-void t.test('a pipe gets whole values, aligned', async (t) => {
+t.test('a pipe gets whole values, aligned', async (t) => {
   const table = new Table(COLUMNS, null)
   const lines = table.lines([
     ['a', 'first', '1', '/x'],
@@ -22,24 +22,21 @@ void t.test('a pipe gets whole values, aligned', async (t) => {
   )
 })
 
-void t.test('headings are printed once, also for no rows', async (t) => {
+t.test('headings are printed once, also for no rows', async (t) => {
   const table = new Table(COLUMNS, 80)
   t.match(table.lines([]), /^ID +NAME +N +PATH\n$/)
   t.equal(table.lines([]), '')
 })
 
-void t.test(
-  'a terminal that is too narrow loses columns by their order, never the key columns',
-  async (t) => {
-    const table = new Table(COLUMNS, 20)
-    t.equal(
-      table.lines([['abcd', 'a-long-name', '12345', '/some/where']]),
-      'ID    NAME  PATH\nabcd  a-l…  /some/w…\n',
-    )
-  },
-)
+t.test('a terminal that is too narrow loses columns by their order, never the key columns', async (t) => {
+  const table = new Table(COLUMNS, 20)
+  t.equal(
+    table.lines([['abcd', 'a-long-name', '12345', '/some/where']]),
+    'ID    NAME  PATH\nabcd  a-l…  /some/w…\n',
+  )
+})
 
-void t.test('a long name after short ones takes its room from the last column', async (t) => {
+t.test('a long name after short ones takes its room from the last column', async (t) => {
   const table = new Table(COLUMNS, 40)
   table.lines([['a', 'x', '1', `/${'p'.repeat(60)}`]])
   t.equal(
@@ -48,7 +45,7 @@ void t.test('a long name after short ones takes its room from the last column', 
   )
 })
 
-void t.test('no line is wider than the terminal, whatever comes, where the fixed columns fit', async () => {
+t.test('no line is wider than the terminal, whatever comes, where the fixed columns fit', async () => {
   const row = fc.tuple(fc.string({ maxLength: 4 }), fc.string(), fc.string({ maxLength: 4 }), fc.string())
   fc.assert(
     fc.property(

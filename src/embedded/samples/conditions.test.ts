@@ -3,7 +3,7 @@ import { evaluatePreconditions, selectRange } from './conditions.ts'
 
 const validators = { etag: '"abc"', lastModified: 'Thu, 01 Jan 2026 00:00:00 GMT' }
 
-void t.test('preconditions are read in the order of RFC 9110', async (t) => {
+t.test('preconditions are read in the order of RFC 9110', async (t) => {
   const verdict = (headers: Record<string, string>): string => evaluatePreconditions({ headers }, validators)
   t.equal(verdict({}), 'proceed')
   t.equal(verdict({ 'if-none-match': '"abc"' }), 'not_modified')
@@ -23,7 +23,7 @@ void t.test('preconditions are read in the order of RFC 9110', async (t) => {
   t.equal(verdict({ 'if-match': '"abc"' }), 'proceed')
 })
 
-void t.test('ranges are read as RFC 9110 says', async (t) => {
+t.test('ranges are read as RFC 9110 says', async (t) => {
   const range = (value: string, more: Record<string, string> = {}): unknown =>
     selectRange({ method: 'GET', headers: { range: value, ...more } }, 100, validators)
   t.same(range('bytes=0-0'), { first: 0, last: 0 })

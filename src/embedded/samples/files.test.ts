@@ -13,7 +13,7 @@ const ask = (path: string, headers: Record<string, string> = {}, method = 'GET')
   fetch(new URL(path, server.url), { headers, method })
 const bytesOf = async (response: Response): Promise<Buffer> => Buffer.from(await response.arrayBuffer())
 
-void t.test('every file has the size and the checksum that are published', async (t) => {
+t.test('every file has the size and the checksum that are published', async (t) => {
   const sums = (await (await ask('/SHA256SUMS')).text()).trimEnd().split('\n')
   const seen: [string, string | null][] = []
   for (const line of sums) {
@@ -40,7 +40,7 @@ void t.test('every file has the size and the checksum that are published', async
   ])
 })
 
-void t.test('a range is 206 with the bytes of its offsets', async (t) => {
+t.test('a range is 206 with the bytes of its offsets', async (t) => {
   const middle = await ask('/100mb.bin', { Range: 'bytes=99999999-100000100' })
   t.equal(middle.status, 206)
   t.equal(middle.headers.get('content-range'), 'bytes 99999999-100000100/104857600')
@@ -52,14 +52,14 @@ void t.test('a range is 206 with the bytes of its offsets', async (t) => {
   t.equal(await suffix.text(), 'gateway.\n')
 })
 
-void t.test('a range outside the file is 416 with the size', async (t) => {
+t.test('a range outside the file is 416 with the size', async (t) => {
   const response = await ask('/1kb.bin', { Range: 'bytes=1024-' })
   t.equal(response.status, 416)
   t.equal(response.headers.get('content-range'), 'bytes */1024')
   await response.text()
 })
 
-void t.test('a download resumes with If-Range only while the file is the same', async (t) => {
+t.test('a download resumes with If-Range only while the file is the same', async (t) => {
   const head = await ask('/1mb.bin', {}, 'HEAD')
   t.equal(head.headers.get('content-length'), '1048576')
   t.equal((await bytesOf(head)).length, 0)
@@ -72,7 +72,7 @@ void t.test('a download resumes with If-Range only while the file is the same', 
   t.equal((await bytesOf(other)).length, 1_048_576)
 })
 
-void t.test('conditions are answered with 304 and 412', async (t) => {
+t.test('conditions are answered with 304 and 412', async (t) => {
   const head = await ask('/1kb.bin', {}, 'HEAD')
   const etag = head.headers.get('etag') ?? ''
   const lastModified = head.headers.get('last-modified') ?? ''
@@ -83,7 +83,7 @@ void t.test('conditions are answered with 304 and 412', async (t) => {
   t.equal((await ask('/1kb.bin', { 'If-Match': '"other"' })).status, 412)
 })
 
-void t.test('the index lists the files, as text or with relative links', async (t) => {
+t.test('the index lists the files, as text or with relative links', async (t) => {
   const text = await (await ask('/')).text()
   t.match(text, /^100mb\.bin +104857600 bytes$/m)
   const html = await ask('/', { Accept: 'text/html' })
@@ -91,7 +91,7 @@ void t.test('the index lists the files, as text or with relative links', async (
   t.match(await html.text(), '<a href="1kb.bin">1kb.bin</a>')
 })
 
-void t.test('writing is 405 with Allow, and an unknown path is 404', async (t) => {
+t.test('writing is 405 with Allow, and an unknown path is 404', async (t) => {
   for (const method of ['PUT', 'POST', 'DELETE']) {
     const response = await ask('/1kb.bin', {}, method)
     t.equal(response.status, 405)
@@ -103,7 +103,7 @@ void t.test('writing is 405 with Allow, and an unknown path is 404', async (t) =
   t.same(await missing.json(), { error: 'not found' })
 })
 
-void t.test('a client that leaves in the middle of a download is no error', async (t) => {
+t.test('a client that leaves in the middle of a download is no error', async (t) => {
   const request = get(new URL('/100mb.bin', server.url))
   request.on('error', () => {})
   const [response] = await once(request, 'response')
@@ -114,7 +114,7 @@ void t.test('a client that leaves in the middle of a download is no error', asyn
   t.same(errors, [])
 })
 
-void t.test('close ends a stalled download', async (t) => {
+t.test('close ends a stalled download', async (t) => {
   const own = await startFiles()
   const request = get(new URL('/100mb.bin', own.url))
   request.on('error', () => {})

@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import t from 'tap'
 import { startListener } from './listener.ts'
 
-void t.test('answers 500 when a handler throws, tells onError, and goes on', async (t) => {
+t.test('answers 500 when a handler throws, tells onError, and goes on', async (t) => {
   const errors: unknown[] = []
   const listener = await startListener(
     (req, res) => {
@@ -24,7 +24,7 @@ void t.test('answers 500 when a handler throws, tells onError, and goes on', asy
   t.equal(await (await fetch(listener.url)).text(), 'fine')
 })
 
-void t.test('cuts the response short when a handler rejects after the head was sent', async (t) => {
+t.test('cuts the response short when a handler rejects after the head was sent', async (t) => {
   const errors: unknown[] = []
   const listener = await startListener(
     async (_req, res) => {
@@ -41,7 +41,7 @@ void t.test('cuts the response short when a handler rejects after the head was s
   t.equal(errors.length, 1)
 })
 
-void t.test('does not report a client that left as an error', async (t) => {
+t.test('does not report a client that left as an error', async (t) => {
   const errors: unknown[] = []
   let settled = (): void => {}
   const handled = new Promise<void>((resolve) => (settled = resolve))
@@ -63,7 +63,7 @@ void t.test('does not report a client that left as an error', async (t) => {
   t.same(errors, [])
 })
 
-void t.test('close ends open connections, and closing again is the same promise', async (t) => {
+t.test('close ends open connections, and closing again is the same promise', async (t) => {
   let arrived = (): void => {}
   const requested = new Promise<void>((resolve) => (arrived = resolve))
   const listener = await startListener(() => arrived())
@@ -79,7 +79,7 @@ void t.test('close ends open connections, and closing again is the same promise'
   await t.rejects(fetch(listener.url))
 })
 
-void t.test('rejects when the address cannot be bound', async (t) => {
+t.test('rejects when the address cannot be bound', async (t) => {
   // TEST-NET-1 (RFC 5737) belongs to no interface.
   await t.rejects(
     startListener(() => {}, { host: '192.0.2.1' }),

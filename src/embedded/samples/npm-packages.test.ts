@@ -5,7 +5,7 @@ import { extract } from 'tar-stream'
 import t from 'tap'
 import { publishPackages } from './npm-packages.ts'
 
-void t.test('tarballs are the same bytes at every start, on every machine', async (t) => {
+t.test('tarballs are the same bytes at every start, on every machine', async (t) => {
   const [one, two] = await Promise.all([publishPackages(), publishPackages()])
   t.same(one, two)
   t.equal(
@@ -15,7 +15,7 @@ void t.test('tarballs are the same bytes at every start, on every machine', asyn
   )
 })
 
-void t.test('every version is packed as its manifest and its checksums say', async (t) => {
+t.test('every version is packed as its manifest and its checksums say', async (t) => {
   for (const [name, pkg] of await publishPackages()) {
     t.ok(pkg.versions.size >= 2, name)
     for (const tag of Object.values(pkg.distTags)) t.ok(pkg.versions.has(tag), `${name}@${tag}`)

@@ -31,7 +31,7 @@ const ask = (path: string, headers: Record<string, string> = {}, method = 'GET')
 const packument = async (path: string, headers: Record<string, string> = {}): Promise<Packument> =>
   (await (await ask(path, headers)).json()) as Packument
 
-void t.test('a packument describes the package, and its tarballs are what it says', async (t) => {
+t.test('a packument describes the package, and its tarballs are what it says', async (t) => {
   for (const name of ['waybill-hello', 'waybill-pad', '@waybill%2fcolors']) {
     const pkg = await packument(name)
     t.match(pkg, { _id: decodeURIComponent(name), readme: /^# /, time: { created: /Z$/, modified: /Z$/ } })
@@ -45,7 +45,7 @@ void t.test('a packument describes the package, and its tarballs are what it say
   }
 })
 
-void t.test('a scoped package answers under both spellings of its name', async (t) => {
+t.test('a scoped package answers under both spellings of its name', async (t) => {
   const expected = await packument('@waybill%2fcolors')
   t.same(await packument('@waybill/colors'), expected)
   t.same(await packument('@waybill%2Fcolors'), expected)
@@ -55,7 +55,7 @@ void t.test('a scoped package answers under both spellings of its name', async (
   t.match(await (await ask('@waybill/colors/next')).json(), { version: '2.0.0-beta.1' })
 })
 
-void t.test('installers get abbreviated metadata', async (t) => {
+t.test('installers get abbreviated metadata', async (t) => {
   const response = await ask('waybill-hello', {
     Accept: 'application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*',
   })
@@ -68,7 +68,7 @@ void t.test('installers get abbreviated metadata', async (t) => {
   })
 })
 
-void t.test('a version answers by number and by tag', async (t) => {
+t.test('a version answers by number and by tag', async (t) => {
   t.match(await (await ask('waybill-pad/1.0.0')).json(), { _id: 'waybill-pad@1.0.0', license: 'Apache-2.0' })
   t.match(await (await ask('waybill-pad/latest')).json(), { version: '1.1.0' })
   const missing = await ask('waybill-pad/9.9.9')
@@ -76,7 +76,7 @@ void t.test('a version answers by number and by tag', async (t) => {
   t.same(await missing.json(), { error: 'version not found: 9.9.9' })
 })
 
-void t.test('tarball addresses follow the forwarding headers, and only well-formed ones', async (t) => {
+t.test('tarball addresses follow the forwarding headers, and only well-formed ones', async (t) => {
   const tarball = async (headers: Record<string, string>): Promise<string | undefined> =>
     (await packument('waybill-pad', headers)).versions['1.0.0']?.dist.tarball
   const file = 'waybill-pad/-/waybill-pad-1.0.0.tgz'
@@ -100,7 +100,7 @@ void t.test('tarball addresses follow the forwarding headers, and only well-form
   }
 })
 
-void t.test('metadata and tarballs revalidate with 304, and HEAD has no body', async (t) => {
+t.test('metadata and tarballs revalidate with 304, and HEAD has no body', async (t) => {
   for (const path of ['waybill-hello', 'waybill-hello/-/waybill-hello-1.2.0.tgz']) {
     const head = await ask(path, {}, 'HEAD')
     t.equal(head.status, 200)
@@ -118,7 +118,7 @@ void t.test('metadata and tarballs revalidate with 304, and HEAD has no body', a
   t.equal(elsewhere.status, 200, 'the same package under another address is another representation')
 })
 
-void t.test('the service endpoints answer', async (t) => {
+t.test('the service endpoints answer', async (t) => {
   t.same(await (await ask('-/ping')).json(), {})
   t.same(await (await ask('-/whoami')).json(), { username: 'anonymous' })
   t.same(await (await ask('-/package/@waybill%2fcolors/dist-tags')).json(), {
@@ -130,7 +130,7 @@ void t.test('the service endpoints answer', async (t) => {
   t.match(await (await ask('-/npm/v1/security/audits/quick', {}, 'POST')).json(), { advisories: {} })
 })
 
-void t.test('what is not there is 404, what cannot be read is 400, and writing is 405', async (t) => {
+t.test('what is not there is 404, what cannot be read is 400, and writing is 405', async (t) => {
   for (const path of [
     'nothing',
     '@waybill/nothing',
@@ -153,7 +153,7 @@ void t.test('what is not there is 404, what cannot be read is 400, and writing i
   t.same(errors, [])
 })
 
-void t.test('npm installs the tree, and it prints what was delivered', async (t) => {
+t.test('npm installs the tree, and it prints what was delivered', async (t) => {
   const npm = await npmProject(t, registry.url)
   await npm('install', 'waybill-hello', '--no-audit')
   const { stdout } = await run(process.execPath, ['-e', "require('waybill-hello')"], { cwd: npm.folder })
@@ -164,7 +164,7 @@ void t.test('npm installs the tree, and it prints what was delivered', async (t)
   t.equal((await npm('exec', '--', 'waybill-hello')).stdout, stdout, 'it is a command, too')
 })
 
-void t.test('npm behind a path prefix asks for metadata, tarballs and audit under that prefix', async (t) => {
+t.test('npm behind a path prefix asks for metadata, tarballs and audit under that prefix', async (t) => {
   const paths: string[] = []
   const front = createServer((req, res) => {
     const path = req.url ?? ''

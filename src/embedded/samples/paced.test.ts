@@ -18,7 +18,7 @@ async function serve(t: Test, send: Send): Promise<{ url: string; done: Promise<
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, done }
 }
 
-void t.test('a slow body is exact, and slow', async (t) => {
+t.test('a slow body is exact, and slow', async (t) => {
   const { url } = await serve(t, (req, res) =>
     sendSlowly(req, res, new URLSearchParams({ kbps: '8000', size: '300001' })),
   )
@@ -29,7 +29,7 @@ void t.test('a slow body is exact, and slow', async (t) => {
   t.ok(performance.now() - startedAt >= 195)
 })
 
-void t.test('a slow body stops at once when the client leaves', async (t) => {
+t.test('a slow body stops at once when the client leaves', async (t) => {
   const { url, done } = await serve(t, (req, res) =>
     sendSlowly(req, res, new URLSearchParams({ kbps: '1', size: '70000' })),
   )
@@ -40,7 +40,7 @@ void t.test('a slow body stops at once when the client leaves', async (t) => {
   t.match(await done, Error)
 })
 
-void t.test('slow numbers out of bounds are 400', async (t) => {
+t.test('slow numbers out of bounds are 400', async (t) => {
   const server = await startFiles()
   t.teardown(() => server.close())
   for (const query of ['kbps=0', 'kbps=fast', 'size=-1', 'size=104857601', 'kbps=1&size=75001', 'size=']) {
@@ -55,7 +55,7 @@ void t.test('slow numbers out of bounds are 400', async (t) => {
   t.equal(head.headers.get('content-length'), '75000')
 })
 
-void t.test('events count up, the first at once, and the timer ends with the client', async (t) => {
+t.test('events count up, the first at once, and the timer ends with the client', async (t) => {
   const { url, done } = await serve(t, (req, res) => sendEvents(req, res, 5))
   const request = get(url)
   const [response] = await once(request, 'response')
@@ -74,7 +74,7 @@ void t.test('events count up, the first at once, and the timer ends with the cli
   t.equal(await done, undefined)
 })
 
-void t.test('events go on from Last-Event-ID, and the first does not wait for the interval', async (t) => {
+t.test('events go on from Last-Event-ID, and the first does not wait for the interval', async (t) => {
   const server = await startFiles({ eventIntervalMs: 3_600_000 })
   t.teardown(() => server.close())
   const response = await fetch(`${server.url}events`, { headers: { 'Last-Event-ID': '41' } })

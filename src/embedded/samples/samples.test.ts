@@ -1,7 +1,7 @@
 import t from 'tap'
 import { startSamples } from './samples.ts'
 
-void t.test('starts the three upstreams and closes them once', async (t) => {
+t.test('starts the three upstreams and closes them once', async (t) => {
   const samples = await startSamples()
   t.teardown(() => samples.close())
   const urls = [samples.npmUrl, samples.filesUrl, samples.echoUrl]
@@ -16,6 +16,6 @@ void t.test('starts the three upstreams and closes them once', async (t) => {
   for (const url of urls) await t.rejects(fetch(url))
 })
 
-void t.test('rejects when the host cannot be bound', async (t) => {
+t.test('rejects when the host cannot be bound', async (t) => {
   await t.rejects(startSamples({ host: '192.0.2.1' }), { code: 'EADDRNOTAVAIL' })
 })

@@ -12,7 +12,7 @@ t.teardown(() => server.close())
 const at = (path: string): URL => new URL(path, server.url)
 const sha256 = (data: string | Buffer): string => createHash('sha256').update(data).digest('hex')
 
-void t.test('echoes what it received, headers in their own case, order and number', async (t) => {
+t.test('echoes what it received, headers in their own case, order and number', async (t) => {
   const socket = connect(Number(new URL(server.url).port), '127.0.0.1')
   t.teardown(() => socket.destroy())
   socket.write(
@@ -35,7 +35,7 @@ void t.test('echoes what it received, headers in their own case, order and numbe
   })
 })
 
-void t.test('shows a body only up to 64 KiB and only when it is UTF-8, and hashes all of it', async (t) => {
+t.test('shows a body only up to 64 KiB and only when it is UTF-8, and hashes all of it', async (t) => {
   const post = async (body: string | Uint8Array): Promise<Echo['body']> => {
     const response = await fetch(at('/'), { method: 'POST', body })
     return ((await response.json()) as Echo).body
@@ -47,7 +47,7 @@ void t.test('shows a body only up to 64 KiB and only when it is UTF-8, and hashe
   t.same(await post(''), { bytes: 0, sha256: sha256(''), text: '' })
 })
 
-void t.test('hashes a long chunked body', async (t) => {
+t.test('hashes a long chunked body', async (t) => {
   const size = 20 * 1024 ** 2
   const response = await fetch(at('/upload'), {
     method: 'PUT',
@@ -58,7 +58,7 @@ void t.test('hashes a long chunked body', async (t) => {
   t.same(body, { bytes: size, sha256: sha256(generatedBytesAt(0, size)), text: null })
 })
 
-void t.test('answers with the status that the path asks for', async (t) => {
+t.test('answers with the status that the path asks for', async (t) => {
   for (const status of [200, 201, 302, 404, 429, 500, 599]) {
     const response = await fetch(at(`/status/${status}?again`), { redirect: 'manual' })
     t.equal(response.status, status)
@@ -77,13 +77,13 @@ void t.test('answers with the status that the path asks for', async (t) => {
   }
 })
 
-void t.test('HEAD has the head of the answer and no body', async (t) => {
+t.test('HEAD has the head of the answer and no body', async (t) => {
   const response = await fetch(at('/x'), { method: 'HEAD' })
   t.ok(Number(response.headers.get('content-length')) > 100)
   t.equal(await response.text(), '')
 })
 
-void t.test('an upload that breaks off is no error', async (t) => {
+t.test('an upload that breaks off is no error', async (t) => {
   const socket = connect(Number(new URL(server.url).port), '127.0.0.1')
   socket.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n')
   t.match(String((await once(socket, 'data'))[0]), /^HTTP\/1\.1 100 /)

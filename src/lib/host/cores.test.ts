@@ -1,7 +1,7 @@
 import t from 'tap'
 import { availableCores } from './cores.ts'
 
-void t.test('the cores are those of the affinity, or of the quota of a container', async (t) => {
+t.test('the cores are those of the affinity, or of the quota of a container', async (t) => {
   const files = (entries: Record<string, string>) => (file: string) => entries[file] ?? null
   const v2 = '/sys/fs/cgroup/cpu.max'
   const v1 = '/sys/fs/cgroup/cpu/'

@@ -38,7 +38,7 @@ class Scene {
   }
 }
 
-void t.test('R07: one look-up per name for all who wait, and its answer is kept', async (t) => {
+t.test('R07: one look-up per name for all who wait, and its answer is kept', async (t) => {
   const scene = new Scene()
   const all = Array.from({ length: 20 }, () => scene.resolve('a'))
   t.equal(scene.asked.length, 1)
@@ -48,25 +48,22 @@ void t.test('R07: one look-up per name for all who wait, and its answer is kept'
   t.equal(scene.asked.length, 0)
 })
 
-void t.test(
-  'R07: slow names leave room for others, and are waited for no longer than the limit',
-  async (t) => {
-    const scene = new Scene({ timeoutMs: 20, maxLookups: 2 })
-    const slow = ['a', 'b'].map((name) => scene.resolve(name))
-    t.equal(scene.asked.length, 2, 'two at once')
-    t.same(await Promise.all(slow), ['EAI_AGAIN', 'EAI_AGAIN'])
-    const other = scene.resolve('other')
-    t.same(
-      scene.asked.map(({ name }) => name),
-      ['a', 'b', 'other'],
-      'overdue ones leave one thread to a name that answers, and one to files',
-    )
-    scene.answer('other', '10.0.0.9')
-    t.equal(await other, '10.0.0.9')
-  },
-)
+t.test('R07: slow names leave room for others, and are waited for no longer than the limit', async (t) => {
+  const scene = new Scene({ timeoutMs: 20, maxLookups: 2 })
+  const slow = ['a', 'b'].map((name) => scene.resolve(name))
+  t.equal(scene.asked.length, 2, 'two at once')
+  t.same(await Promise.all(slow), ['EAI_AGAIN', 'EAI_AGAIN'])
+  const other = scene.resolve('other')
+  t.same(
+    scene.asked.map(({ name }) => name),
+    ['a', 'b', 'other'],
+    'overdue ones leave one thread to a name that answers, and one to files',
+  )
+  scene.answer('other', '10.0.0.9')
+  t.equal(await other, '10.0.0.9')
+})
 
-void t.test('R07: an old answer is used when no new one comes, or an error', async (t) => {
+t.test('R07: an old answer is used when no new one comes, or an error', async (t) => {
   const scene = new Scene({ cacheMs: 100, staleMs: 10_000 })
   const first = scene.resolve('a')
   scene.answer('a', '10.0.0.1')
@@ -87,7 +84,7 @@ void t.test('R07: an old answer is used when no new one comes, or an error', asy
   t.equal(await last, 'ENOTFOUND', 'too old')
 })
 
-void t.test('R07: a clock that does not move, or a name that never was, ends in an error', async (t) => {
+t.test('R07: a clock that does not move, or a name that never was, ends in an error', async (t) => {
   const scene = new Scene()
   const none = scene.resolve('none')
   scene.answer('none')
@@ -95,7 +92,7 @@ void t.test('R07: a clock that does not move, or a name that never was, ends in 
   t.equal(await scene.resolve('none'), 'ENOTFOUND')
 })
 
-void t.test('R08: a name leads to the addresses that it was resolved to lately', async (t: Test) => {
+t.test('R08: a name leads to the addresses that it was resolved to lately', async (t: Test) => {
   const scene = new Scene({ cacheMs: 100 })
   t.ok(scene.names.leadsTo('a', '10.0.0.1'), 'unknown')
   const first = scene.resolve('a')
@@ -112,7 +109,7 @@ void t.test('R08: a name leads to the addresses that it was resolved to lately',
   t.ok(scene.names.leadsTo('a', '10.0.0.2'))
 })
 
-void t.test('R07: the families that a socket asks for', async (t) => {
+t.test('R07: the families that a socket asks for', async (t) => {
   const scene = new Scene()
   const first = scene.resolve('a')
   scene.answer('a', '10.0.0.1', '2001:db8::1')

@@ -10,7 +10,7 @@ async function freshFolder(t: Test): Promise<string> {
   return folder
 }
 
-void t.test('a private file takes the place of the one before, for its owner alone', async (t) => {
+t.test('a private file takes the place of the one before, for its owner alone', async (t) => {
   const folder = await freshFolder(t)
   const path = join(folder, 'file')
   const draft = join(folder, 'draft')
@@ -23,7 +23,7 @@ void t.test('a private file takes the place of the one before, for its owner alo
   t.same(await readdir(folder), ['file'])
 })
 
-void t.test('a private file that cannot be written leaves the one before, and no draft', async (t) => {
+t.test('a private file that cannot be written leaves the one before, and no draft', async (t) => {
   const folder = await freshFolder(t)
   const path = join(folder, 'file')
   const draft = join(folder, 'draft')
@@ -36,7 +36,7 @@ void t.test('a private file that cannot be written leaves the one before, and no
   t.same(await readdir(folder), ['file'])
 })
 
-void t.test('a private file is not written where a link leads', async (t) => {
+t.test('a private file is not written where a link leads', async (t) => {
   const folder = await freshFolder(t)
   const path = join(folder, 'file')
   const draft = join(folder, 'draft')

@@ -2,7 +2,7 @@ import t from 'tap'
 import { FakeClock } from '../../test/clock.ts'
 import { steppingClock, systemClock } from './clock.ts'
 
-void t.test('a step is told of at the end of each wait, and of none that was cancelled', async (t) => {
+t.test('a step is told of at the end of each wait, and of none that was cancelled', async (t) => {
   const fake = new FakeClock()
   let steps = 0
   const clock = steppingClock(fake, () => void steps++)
@@ -17,7 +17,7 @@ void t.test('a step is told of at the end of each wait, and of none that was can
   t.equal(clock.nowMs(), fake.nowMs())
 })
 
-void t.test('a wait of months is not over at once', async (t) => {
+t.test('a wait of months is not over at once', async (t) => {
   let isOver = false
   const end = (): void => {
     isOver = true

@@ -35,7 +35,7 @@ function rigOf(parts: Partial<PeriodicParts> = {}) {
   return { clock, begun, told, periodic, end }
 }
 
-void t.test('a job that hangs has nothing queued behind it, however often it is asked for', async (t) => {
+t.test('a job that hangs has nothing queued behind it, however often it is asked for', async (t) => {
   const { periodic, begun, end } = rigOf()
   for (let i = 0; i < 1000; i++) periodic.kick()
   await settle()
@@ -48,7 +48,7 @@ void t.test('a job that hangs has nothing queued behind it, however often it is 
   t.equal(begun.length, 3, 'and again when it is asked for')
 })
 
-void t.test('with rests, the interval begins when a run ends', async (t) => {
+t.test('with rests, the interval begins when a run ends', async (t) => {
   const { periodic, clock, begun, end } = rigOf()
   periodic.start()
   periodic.start()
@@ -70,7 +70,7 @@ void t.test('with rests, the interval begins when a run ends', async (t) => {
   t.same(begun.slice(3), [7500, 8500], 'a kick is followed by a whole rest')
 })
 
-void t.test('with beats, what falls into a run is passed over, and told of', async (t) => {
+t.test('with beats, what falls into a run is passed over, and told of', async (t) => {
   let beats = 0
   const { periodic, clock, begun, end } = rigOf({ pace: 'beat', onBeat: () => void beats++ })
   periodic.start(0)
@@ -84,7 +84,7 @@ void t.test('with beats, what falls into a run is passed over, and told of', asy
   t.same(begun, [0, 3500, 4000], 'a kick does not shift them')
 })
 
-void t.test('a job that fails waits longer and longer; its log has two lines', async (t) => {
+t.test('a job that fails waits longer and longer; its log has two lines', async (t) => {
   const backoff = { minMs: 100, maxMs: 400 }
   const { periodic, clock, begun, told, end } = rigOf({ backoff, random: () => 1, jitter: 0.1 })
   periodic.start()
@@ -104,7 +104,7 @@ void t.test('a job that fails waits longer and longer; its log has two lines', a
   t.equal(told.length, 3)
 })
 
-void t.test('a run can be waited for: one that begins after the call', async (t) => {
+t.test('a run can be waited for: one that begins after the call', async (t) => {
   const { periodic, begun, end } = rigOf()
   const first = periodic.now()
   t.equal(begun.length, 1)
@@ -117,7 +117,7 @@ void t.test('a run can be waited for: one that begins after the call', async (t)
   await failed
 })
 
-void t.test('what failed before the start is tried again after the back-off', async (t) => {
+t.test('what failed before the start is tried again after the back-off', async (t) => {
   const { periodic, clock, begun, end } = rigOf({
     backoff: { minMs: 100, maxMs: 400 },
     random: () => 1,
@@ -132,7 +132,7 @@ void t.test('what failed before the start is tried again after the back-off', as
   t.equal(begun.length, 2)
 })
 
-void t.test('a stop waits for what was asked for, and not for ever; nothing follows', async (t) => {
+t.test('a stop waits for what was asked for, and not for ever; nothing follows', async (t) => {
   for (const pace of ['rest', 'beat'] as const) {
     const { periodic, clock, begun, told, end } = rigOf({ pace })
     periodic.start(0)

@@ -2,7 +2,7 @@ import t from 'tap'
 import { FakeClock, settle } from '../../test/clock.ts'
 import { sleep, until } from './sleep.ts'
 
-void t.test('a sleep ends at its time or with its signal, and leaves no timer', async (t) => {
+t.test('a sleep ends at its time or with its signal, and leaves no timer', async (t) => {
   const clock = new FakeClock()
   for (const isBackground of [false, true]) {
     let isOver = false
@@ -20,7 +20,7 @@ void t.test('a sleep ends at its time or with its signal, and leaves no timer', 
   t.equal(clock.timers, 0, 'one that has aborted before has it not even begin')
 })
 
-void t.test('looks until it is so, the last time when the time is over', async (t) => {
+t.test('looks until it is so, the last time when the time is over', async (t) => {
   const clock = new FakeClock()
   const startMs = clock.nowMs()
   const looks: number[] = []

@@ -10,7 +10,7 @@ function callOf<T>() {
   return { call, resolve, reject }
 }
 
-void t.test('what ends in time is what it is, and leaves no timer', async (t) => {
+t.test('what ends in time is what it is, and leaves no timer', async (t) => {
   const clock = new FakeClock()
   const bounds = { what: 'the disk', ms: 100, clock }
   t.equal(await within(Promise.resolve(1), bounds), 1)
@@ -20,7 +20,7 @@ void t.test('what ends in time is what it is, and leaves no timer', async (t) =>
   t.equal(clock.timers, 0)
 })
 
-void t.test('what is late is named, and ignored when it comes', async (t) => {
+t.test('what is late is named, and ignored when it comes', async (t) => {
   const clock = new FakeClock()
   const { call, reject } = callOf<number>()
   const waits = [
@@ -50,7 +50,7 @@ void t.test('what is late is named, and ignored when it comes', async (t) => {
   await settle()
 })
 
-void t.test('a signal ends the wait with its reason, also one that has aborted before', async (t) => {
+t.test('a signal ends the wait with its reason, also one that has aborted before', async (t) => {
   const clock = new FakeClock()
   const { call, resolve } = callOf<number>()
   const controller = new AbortController()

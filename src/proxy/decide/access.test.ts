@@ -33,7 +33,7 @@ async function batch(
   return (await client.message()).status
 }
 
-void t.test('R24: git lfs pull works with a key that reads, push does not', async (t) => {
+t.test('R24: git lfs pull works with a key that reads, push does not', async (t) => {
   const gateway = await startGateway(t, { routes: [{ kind: 'git' }] })
   t.equal(await batch(t, gateway, DOWNLOAD, 'whole'), 200)
   t.equal(await batch(t, gateway, UPLOAD, 'whole'), 403)
@@ -47,7 +47,7 @@ void t.test('R24: git lfs pull works with a key that reads, push does not', asyn
   await gateway.finish(t, [read, refused, read, refused, refused])
 })
 
-void t.test('E2: a WebSocket needs a scope that writes', async (t) => {
+t.test('E2: a WebSocket needs a scope that writes', async (t) => {
   const gateway = await startGateway(t)
   const key = mintKey()
   gateway.directory.key(key, { scopeList: ['r:read'] })

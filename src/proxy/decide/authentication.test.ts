@@ -11,24 +11,18 @@ function request(...fields: string[]): string {
   return `${['GET /r/x HTTP/1.1', 'Host: gw', ...fields].join('\r\n')}\r\n\r\n`
 }
 
-void t.test(
-  'G9: a stranger learns nothing, who has the whole secret is told what is wrong with it',
-  async (t) => {
-    const gateway = await startGateway(t)
-    const { directory } = gateway
-    directory.tenant('asleep', { state: 'suspended' })
-    directory.tenant('gone', { state: 'deleted' })
-    const made = (changes: Parameters<typeof directory.key>[1]): string => {
-      const minted = mintKey()
-      directory.key(minted, changes ?? {})
-      return minted.text
-    }
-    const cases: readonly (readonly [
-      string | null,
-      Reason,
-      'unauthenticated' | 'tenant_suspended',
-      string,
-    ])[] = [
+t.test('G9: a stranger learns nothing, who has the whole secret is told what is wrong with it', async (t) => {
+  const gateway = await startGateway(t)
+  const { directory } = gateway
+  directory.tenant('asleep', { state: 'suspended' })
+  directory.tenant('gone', { state: 'deleted' })
+  const made = (changes: Parameters<typeof directory.key>[1]): string => {
+    const minted = mintKey()
+    directory.key(minted, changes ?? {})
+    return minted.text
+  }
+  const cases: readonly (readonly [string | null, Reason, 'unauthenticated' | 'tenant_suspended', string])[] =
+    [
       [null, 'missing_key', 'unauthenticated', ''],
       ['garbage', 'malformed_key', 'unauthenticated', ''],
       [mintKey().text, 'unknown_key', 'unauthenticated', ''],
@@ -39,41 +33,40 @@ void t.test(
       [made({ tenant: 'gone' }), 'deleted', 'unauthenticated', 'gone'],
       [made({ tenant: 'nobody' }), 'deleted', 'unauthenticated', 'nobody'],
     ]
-    const client = await gateway.client()
-    const seen = new Set<string>()
-    const told: Partial<Record<Reason, string>> = {
-      expired_key: 'has expired',
-      revoked_key: 'has been revoked',
-      network: 'from this address',
-      suspended: 'is suspended',
-    }
-    for (const [key, reason] of cases) {
-      client.send(key === null ? request() : request(`Authorization: Bearer ${key}`))
-      const response = await client.message()
-      t.equal(response.status, 401)
-      t.match(response.field('www-authenticate') ?? '', /^Basic realm="Waybill".*, Bearer/)
-      const id = response.field('x-request-id') ?? ''
-      t.match(response.body, told[reason] ?? '"title"')
-      if (told[reason] !== undefined) continue
-      t.notMatch(response.body, 'detail')
-      seen.add(
-        (response.head + response.body)
-          .replaceAll(id, 'ID')
-          .replace(/date: .*/i, '')
-          .replace(/content-length: \d+/i, ''),
-      )
-    }
-    t.equal(seen.size, 1, 'not a byte tells them apart')
-    t.same(directory.uses, [])
-    t.equal(gateway.upstream.all.length, 0)
-    await gateway.finish(
-      t,
-      cases.map(([, reason, outcome, tenant]) => ({ reason, outcome, tenant, status: 401 })),
+  const client = await gateway.client()
+  const seen = new Set<string>()
+  const told: Partial<Record<Reason, string>> = {
+    expired_key: 'has expired',
+    revoked_key: 'has been revoked',
+    network: 'from this address',
+    suspended: 'is suspended',
+  }
+  for (const [key, reason] of cases) {
+    client.send(key === null ? request() : request(`Authorization: Bearer ${key}`))
+    const response = await client.message()
+    t.equal(response.status, 401)
+    t.match(response.field('www-authenticate') ?? '', /^Basic realm="Waybill".*, Bearer/)
+    const id = response.field('x-request-id') ?? ''
+    t.match(response.body, told[reason] ?? '"title"')
+    if (told[reason] !== undefined) continue
+    t.notMatch(response.body, 'detail')
+    seen.add(
+      (response.head + response.body)
+        .replaceAll(id, 'ID')
+        .replace(/date: .*/i, '')
+        .replace(/content-length: \d+/i, ''),
     )
-  },
-)
+  }
+  t.equal(seen.size, 1, 'not a byte tells them apart')
+  t.same(directory.uses, [])
+  t.equal(gateway.upstream.all.length, 0)
+  await gateway.finish(
+    t,
+    cases.map(([, reason, outcome, tenant]) => ({ reason, outcome, tenant, status: 401 })),
+  )
+})
 
-void t.test('E4: each form of a credential is one grammar that matches as a whole', async (t) => {
+t.test('E4: each form of a credential is one grammar that matches as a whole', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   const { text } = gateway.key
@@ -123,7 +116,7 @@ void t.test('E4: each form of a credential is one grammar that matches as a whol
   }
 })
 
-void t.test('E4: a key reaches no upstream and no entry, in whichever field, path or spelling', async (t) => {
+t.test('E4: a key reaches no upstream and no entry, in whichever field, path or spelling', async (t) => {
   const gateway = await startGateway(t, { routes: [{}, { name: 'p', path: '/p/', auth: 'public' }] })
   const client = await gateway.client()
   const { text } = gateway.key
@@ -154,7 +147,7 @@ void t.test('E4: a key reaches no upstream and no entry, in whichever field, pat
   for (const { path } of gateway.entries) t.notMatch(decodeURIComponent(decodeURIComponent(path)), secret)
 })
 
-void t.test('E4: a key is known by its value in names, hosts, hops and base64 as well', async (t) => {
+t.test('E4: a key is known by its value in names, hosts, hops and base64 as well', async (t) => {
   const trust = { trustedProxies: compileNetworks(['127.0.0.1']), publicProto: null, publicHost: null }
   const pass = { upstream: { origin: '', path: '/', authorization: null, upstreamHost: 'pass' } }
   const gateway = await startGateway(t, { trust, routes: [{ name: 'p', path: '/p/', auth: 'public' }] })
@@ -201,7 +194,7 @@ void t.test('E4: a key is known by its value in names, hosts, hops and base64 as
   for (const entry of gateway.entries) t.ok(hides(JSON.stringify(entry)), JSON.stringify(entry))
 })
 
-void t.test('E4: what only looks like base64 of a key passes as it came', async (t) => {
+t.test('E4: what only looks like base64 of a key passes as it came', async (t) => {
   const gateway = await startGateway(t, { routes: [{ name: 'p', path: '/p/', auth: 'public' }] })
   const client = await gateway.client()
   for (const value of [
@@ -219,7 +212,7 @@ void t.test('E4: what only looks like base64 of a key passes as it came', async 
   await gateway.finish(t, [{ status: 200 }, { status: 200 }, { status: 200 }])
 })
 
-void t.test('malformed keys by the thousand never cause a look-up', async (t) => {
+t.test('malformed keys by the thousand never cause a look-up', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   const { text } = gateway.key
@@ -243,7 +236,7 @@ void t.test('malformed keys by the thousand never cause a look-up', async (t) =>
   )
 })
 
-void t.test('two different keys are refused, the same key twice is one', async (t) => {
+t.test('two different keys are refused, the same key twice is one', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.send(request(`X-Api-Key: ${gateway.key.text}`, `Authorization: Bearer ${mintKey().text}`))
@@ -256,7 +249,7 @@ void t.test('two different keys are refused, the same key twice is one', async (
   ])
 })
 
-void t.test('scopes decide by route and by reading or writing', async (t) => {
+t.test('scopes decide by route and by reading or writing', async (t) => {
   const gateway = await startGateway(t, { routes: [{}, { name: 'other', path: '/o/' }] })
   const reader = mintKey()
   gateway.directory.key(reader, { scopeList: ['r:read'] })
@@ -286,7 +279,7 @@ void t.test('scopes decide by route and by reading or writing', async (t) => {
   ])
 })
 
-void t.test('a key works from its networks only, as the trusted proxies see the client', async (t) => {
+t.test('a key works from its networks only, as the trusted proxies see the client', async (t) => {
   const gateway = await startGateway(t)
   const key: Partial<KeyGrant> & { networkList: string[] } = { networkList: ['127.0.0.0/8', '::1'] }
   gateway.directory.key(gateway.key, key)
@@ -297,7 +290,7 @@ void t.test('a key works from its networks only, as the trusted proxies see the 
   await gateway.finish(t, [{ status: 200 }])
 })
 
-void t.test('without a snapshot the answer is 503, never 401; a public route needs none', async (t) => {
+t.test('without a snapshot the answer is 503, never 401; a public route needs none', async (t) => {
   const gateway = await startGateway(t, { routes: [{}, { name: 'p', path: '/p/', auth: 'public' }] })
   gateway.directory.snapshot = null
   const client = await gateway.client()
@@ -314,7 +307,7 @@ void t.test('without a snapshot the answer is 503, never 401; a public route nee
   ])
 })
 
-void t.test('a refused rate is answered with when to come back', async (t) => {
+t.test('a refused rate is answered with when to come back', async (t) => {
   const gateway = await startGateway(t)
   gateway.directory.tenant('acme', { rateLimit: { perSecond: 0.5, burst: 2 }, version: 2 })
   const client = await gateway.client()
@@ -337,7 +330,7 @@ void t.test('a refused rate is answered with when to come back', async (t) => {
   ])
 })
 
-void t.test('secrets in a query are masked in the entry', async (t) => {
+t.test('secrets in a query are masked in the entry', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.send(

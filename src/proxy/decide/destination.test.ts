@@ -5,7 +5,7 @@ import { startGateway } from '../../test/gateway.ts'
 const CREATED = 'HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n'
 
 for (const method of ['MOVE', 'COPY']) {
-  void t.test(`E1: where a ${method} goes to is decided like where it comes from`, async (t) => {
+  t.test(`E1: where a ${method} goes to is decided like where it comes from`, async (t) => {
     const gateway = await startGateway(t, {
       routes: [
         { path: '/dav/' },
@@ -75,7 +75,7 @@ for (const method of ['MOVE', 'COPY']) {
   })
 }
 
-void t.test('a field Destination of another method is what it is', async (t) => {
+t.test('a field Destination of another method is what it is', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()
   client.send(gateway.head('PUT /r/x HTTP/1.1', 'Destination: queue 1'))

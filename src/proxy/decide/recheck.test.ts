@@ -101,7 +101,7 @@ async function looked(gateway: TestGateway): Promise<void> {
 for (const hasPlainPath of [true, false]) {
   const by = hasPlainPath ? 'plain' : "by Node's server"
   for (const { name, outcome, reason, status, take } of LOSSES) {
-    void t.test(`R15: a response that streams is broken off when ${name} (${by})`, async (t) => {
+    t.test(`R15: a response that streams is broken off when ${name} (${by})`, async (t) => {
       const gateway = await start(t, { listener: { hasPlainPath } })
       const client = await gateway.client()
       client.send(gateway.head('GET /r/events HTTP/1.1'))
@@ -115,7 +115,7 @@ for (const hasPlainPath of [true, false]) {
       await gateway.finish(t, [{ outcome, reason, status: 200, bytesSent: 5 }])
     })
 
-    void t.test(`R15: a request without an answer is refused when ${name} (${by})`, async (t) => {
+    t.test(`R15: a request without an answer is refused when ${name} (${by})`, async (t) => {
       const gateway = await start(t, { listener: { hasPlainPath } })
       const client = await gateway.client()
       client.send(gateway.head('GET /r/slow HTTP/1.1'))
@@ -127,7 +127,7 @@ for (const hasPlainPath of [true, false]) {
     })
   }
 
-  void t.test(`R15: a stream without length is reset (${by})`, async (t) => {
+  t.test(`R15: a stream without length is reset (${by})`, async (t) => {
     const gateway = await start(t, { listener: { hasPlainPath } })
     const client = await gateway.client()
     const key = `Authorization: Bearer ${gateway.key.text}`
@@ -142,7 +142,7 @@ for (const hasPlainPath of [true, false]) {
     await gateway.finish(t, [{ outcome: 'unauthenticated', reason: 'revoked_key', status: 200 }])
   })
 
-  void t.test(`R15: a key that keeps what the request needs goes on (${by})`, async (t) => {
+  t.test(`R15: a key that keeps what the request needs goes on (${by})`, async (t) => {
     const gateway = await start(t, { listener: { hasPlainPath } })
     const client = await gateway.client()
     client.send(gateway.head('GET /r/events HTTP/1.1'))
@@ -156,7 +156,7 @@ for (const hasPlainPath of [true, false]) {
     await gateway.finish(t, [{ outcome: 'forwarded', reason: null, status: 200 }])
   })
 
-  void t.test(`R15: with finish, what is under way is served to its end (${by})`, async (t) => {
+  t.test(`R15: with finish, what is under way is served to its end (${by})`, async (t) => {
     const gateway = await start(t, { listener: { hasPlainPath } })
     gateway.apply({ endsRevoked: false })
     const client = await gateway.client()
@@ -193,7 +193,7 @@ for (const hasPlainPath of [true, false]) {
 }
 
 for (const { name, outcome, reason, status, take } of LOSSES) {
-  void t.test(`R15: an upload that drips is refused when ${name}`, async (t) => {
+  t.test(`R15: an upload that drips is refused when ${name}`, async (t) => {
     const gateway = await start(t)
     const client = await gateway.client()
     client.send(`${gateway.head('PUT /r/up HTTP/1.1', 'Content-Length: 100')}drip`)
@@ -206,7 +206,7 @@ for (const { name, outcome, reason, status, take } of LOSSES) {
     await gateway.finish(t, [{ outcome, reason, status, bytesReceived: 4 }])
   })
 
-  void t.test(`R15: a tunnel ends when ${name}`, async (t) => {
+  t.test(`R15: a tunnel ends when ${name}`, async (t) => {
     const gateway = await start(t)
     const client = await gateway.client()
     client.send(gateway.head('GET /r/chat HTTP/1.1', ...ASK))
@@ -220,7 +220,7 @@ for (const { name, outcome, reason, status, take } of LOSSES) {
   })
 }
 
-void t.test('R15: an upload ends when its key may only read, a download goes on', async (t) => {
+t.test('R15: an upload ends when its key may only read, a download goes on', async (t) => {
   const gateway = await start(t)
   const [reader, writer] = [await gateway.client(), await gateway.client()]
   reader.send(gateway.head('GET /r/x HTTP/1.1'))
@@ -240,25 +240,22 @@ void t.test('R15: an upload ends when its key may only read, a download goes on'
   await gateway.finish(t, [{ reason: 'scope', status: 403 }, { outcome: 'forwarded' }])
 })
 
-void t.test(
-  'R15: a handshake and a request in the queue are refused, and leave no place behind',
-  async (t) => {
-    const gateway = await start(t, { routes: [{ maxConnections: 1 }] })
-    const [first, second, third] = [await gateway.client(), await gateway.client(), await gateway.client()]
-    first.send(gateway.head('GET /r/chat HTTP/1.1', ...ASK))
-    const { wire } = await gateway.upstream.request()
-    second.send(gateway.head('GET /r/x HTTP/1.1'))
-    third.send(gateway.head('GET /r/chat HTTP/1.1', ...ASK))
-    await until(() => gateway.pools.stats[0]?.queued === 2, 'two in the queue')
-    gateway.directory.key(gateway.key, { isRevoked: true })
-    for (const client of [first, second, third]) t.equal((await client.message()).status, 401)
-    await wire.closed()
-    const expected = { outcome: 'unauthenticated', reason: 'revoked_key', status: 401 } as const
-    await gateway.finish(t, [expected, expected, expected])
-  },
-)
+t.test('R15: a handshake and a request in the queue are refused, and leave no place behind', async (t) => {
+  const gateway = await start(t, { routes: [{ maxConnections: 1 }] })
+  const [first, second, third] = [await gateway.client(), await gateway.client(), await gateway.client()]
+  first.send(gateway.head('GET /r/chat HTTP/1.1', ...ASK))
+  const { wire } = await gateway.upstream.request()
+  second.send(gateway.head('GET /r/x HTTP/1.1'))
+  third.send(gateway.head('GET /r/chat HTTP/1.1', ...ASK))
+  await until(() => gateway.pools.stats[0]?.queued === 2, 'two in the queue')
+  gateway.directory.key(gateway.key, { isRevoked: true })
+  for (const client of [first, second, third]) t.equal((await client.message()).status, 401)
+  await wire.closed()
+  const expected = { outcome: 'unauthenticated', reason: 'revoked_key', status: 401 } as const
+  await gateway.finish(t, [expected, expected, expected])
+})
 
-void t.test('R15: a body that is held back until it is whole is refused', async (t) => {
+t.test('R15: a body that is held back until it is whole is refused', async (t) => {
   const gateway = await start(t, { routes: [{ kind: 'git', rules: DEFAULT_RULES }] })
   gateway.directory.key(gateway.key, { scopeList: ['r:read'] })
   const client = await gateway.client()
@@ -272,7 +269,7 @@ void t.test('R15: a body that is held back until it is whole is refused', async 
   t.equal(gateway.upstream.all.length, 0)
 })
 
-void t.test('R15: a client that does not read is broken off', async (t) => {
+t.test('R15: a client that does not read is broken off', async (t) => {
   const gateway = await start(t)
   const client = await gateway.client()
   client.socket.pause()
@@ -288,7 +285,7 @@ void t.test('R15: a client that does not read is broken off', async (t) => {
   await gateway.finish(t, [{ outcome: 'unauthenticated', reason: 'revoked_key', status: 200 }])
 })
 
-void t.test('R15: more than one tick looks at are all looked at', async (t) => {
+t.test('R15: more than one tick looks at are all looked at', async (t) => {
   const gateway = await start(t, { listener: { hasPlainPath: false }, routes: [{ maxQueued: 8 }] })
   const client = await gateway.client()
   client.send(gateway.head('GET /r/events HTTP/1.1'))

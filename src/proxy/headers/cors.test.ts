@@ -14,7 +14,7 @@ function rulesOf(cors: object) {
 }
 
 for (const hasPlainPath of [true, false]) {
-  void t.test(`R05: a page of an allowed origin uses a key route (plain: ${hasPlainPath})`, async (t) => {
+  t.test(`R05: a page of an allowed origin uses a key route (plain: ${hasPlainPath})`, async (t) => {
     const rules = rulesOf({ origins: [ORIGIN], maxAge: '5m' })
     const gateway = await startGateway(t, { listener: { hasPlainPath }, routes: [{ rules }] })
     const client = await gateway.client()
@@ -63,7 +63,7 @@ for (const hasPlainPath of [true, false]) {
   })
 }
 
-void t.test('R05: an OPTIONS that is no preflight, and a route without cors, are as before', async (t) => {
+t.test('R05: an OPTIONS that is no preflight, and a route without cors, are as before', async (t) => {
   const gateway = await startGateway(t, {
     routes: [{}, { name: 's', path: '/s/', rules: rulesOf({ origins: ['*'] }) }],
   })
@@ -76,7 +76,7 @@ void t.test('R05: an OPTIONS that is no preflight, and a route without cors, are
   await gateway.finish(t, [{ status: 401 }, { status: 401 }])
 })
 
-void t.test('R05: cors is complete, or refused by its field', async (t) => {
+t.test('R05: cors is complete, or refused by its field', async (t) => {
   for (const cors of [
     {},
     { origins: [] },

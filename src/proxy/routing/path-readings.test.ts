@@ -20,7 +20,7 @@ function routed(path: string, table = nested): string {
   return found === 'ambiguous' || found === null ? (found ?? 'none') : found.route.name
 }
 
-void t.test('E1: no spelling of a narrower path leads to the wider route', async (t) => {
+t.test('E1: no spelling of a narrower path leads to the wider route', async (t) => {
   for (const path of [
     '/pub/./private/secret.txt',
     '/pub/%70rivate/secret.txt',
@@ -67,7 +67,7 @@ void t.test('E1: no spelling of a narrower path leads to the wider route', async
     t.match(routed(path), /^(?:ambiguous|private)$/, path)
 })
 
-void t.test('E1: nor one that ends a path, trims a name or drops characters', async (t) => {
+t.test('E1: nor one that ends a path, trims a name or drops characters', async (t) => {
   for (const path of [
     '/pub/private%3fx/secret.txt',
     '/pub/private%3Fx',
@@ -120,7 +120,7 @@ void t.test('E1: nor one that ends a path, trims a name or drops characters', as
     t.equal(routed(path), 'pub', path)
 })
 
-void t.test('E1: spellings that mean nothing else go on working', async (t) => {
+t.test('E1: spellings that mean nothing else go on working', async (t) => {
   for (const [path, name] of [
     ['/npm/@scope%2fname', 'npm'],
     ['/npm/@scope%2Fname/-/name-1.0.0.tgz', 'npm'],
@@ -148,7 +148,7 @@ void t.test('E1: spellings that mean nothing else go on working', async (t) => {
   )
 })
 
-void t.test('R02: a verbatim route takes what is data in its segments, and is never left', async (t) => {
+t.test('R02: a verbatim route takes what is data in its segments, and is never left', async (t) => {
   for (const path of [
     '/api/queues/%2F/orders',
     '/api/https%3A%2F%2Fexample.com%2Fx/y',
@@ -205,7 +205,7 @@ const separator = constantFrom(
   '/x/../',
 )
 
-void t.test('E1: the decision on a path is that on every equivalent spelling, or 400', async () => {
+t.test('E1: the decision on a path is that on every equivalent spelling, or 400', async () => {
   const spelled = (name: string) => tuple(...Array.from(name, spellings)).map((parts) => parts.join(''))
   const paths = tuple(separator, spelled('pub'), separator, spelled('private'), separator, spelled('s'))
   assert(
@@ -263,7 +263,7 @@ function takenBy(server: (path: string) => string, path: string): string {
   return place.startsWith('/pub/') ? 'pub' : 'outside'
 }
 
-void t.test('E1: no server takes what is routed as public for something else', async () => {
+t.test('E1: no server takes what is routed as public for something else', async () => {
   const pieces =
     '/ / /private /private private /s . .. /. /.. %2e %2f %5c \\ ; %3b %3f %23 ' +
     '%20 %09 %0d %252f %252e %253f %25 %70 %2570 %c3%a9 %00 %ef%bc%8f %ef%bc%8e %a0 %c2%a0 ::$DATA :$i30 %7f ~ - x'
@@ -279,7 +279,7 @@ void t.test('E1: no server takes what is routed as public for something else', a
   )
 })
 
-void t.test('a path of a thousand meanings has few readings, and an endless one none', async (t) => {
+t.test('a path of a thousand meanings has few readings, and an endless one none', async (t) => {
   const readings = readingsOf(`/pub/${'%2570/a;b%2fc./'.repeat(80)}`, 3)
   t.ok(readings !== null && readings.size <= 32)
   for (const reading of readings ?? []) t.ok(reading.length < 100, reading)
@@ -289,7 +289,7 @@ void t.test('a path of a thousand meanings has few readings, and an endless one 
 })
 
 for (const hasPlainPath of [true, false]) {
-  void t.test(`E1: nobody reads a private file by another spelling (plain: ${hasPlainPath})`, async (t) => {
+  t.test(`E1: nobody reads a private file by another spelling (plain: ${hasPlainPath})`, async (t) => {
     const gateway = await startGateway(t, {
       listener: { hasPlainPath },
       routes: [
@@ -315,7 +315,7 @@ for (const hasPlainPath of [true, false]) {
   })
 }
 
-void t.test('a path that needs a closer look has 256 segments at most, in any reading', async (t) => {
+t.test('a path that needs a closer look has 256 segments at most, in any reading', async (t) => {
   for (const separator of ['/', '\\', '%2f', '%5C', '%252f']) {
     const of = (segments: number): string => `/r;${`${separator}a`.repeat(segments - 1)}`
     t.not(readingsOf(of(256), 3), null, `256 by ${separator}`)

@@ -57,11 +57,11 @@ const REFUSED = [
   '/a/x%2f..;y',
 ]
 
-void t.test('paths that mean the same to every reader pass', async (t) => {
+t.test('paths that mean the same to every reader pass', async (t) => {
   for (const path of ACCEPTED) t.ok(isUnambiguousPath(path), path)
 })
 
-void t.test('paths that two readers could take differently are refused', async (t) => {
+t.test('paths that two readers could take differently are refused', async (t) => {
   for (const path of REFUSED) t.notOk(isUnambiguousPath(path), path)
 })
 
@@ -83,7 +83,7 @@ function resolved(path: string): string | null {
   return `/${stack.join('/')}`
 }
 
-void t.test('no accepted path leaves its route, whoever decodes it', async () => {
+t.test('no accepted path leaves its route, whoever decodes it', async () => {
   const route = testRoute(1, {
     path: '/r/',
     upstream: { origin: 'http://u', path: '/base/', authorization: null },
@@ -125,7 +125,7 @@ void t.test('no accepted path leaves its route, whoever decodes it', async () =>
   )
 })
 
-void t.test('the longest path by whole segments wins, a host before none', async (t) => {
+t.test('the longest path by whole segments wins, a host before none', async (t) => {
   const make = (name: string, path: string, host: string | null = null) => testRoute(1, { name, path, host })
   const table = new RouteTable([
     make('root', '/'),
@@ -153,7 +153,7 @@ void t.test('the longest path by whole segments wins, a host before none', async
   t.equal(new RouteTable([]).match('x', '/'), null)
 })
 
-void t.test("the upstream path is the route's prefix replaced and nothing else", async (t) => {
+t.test("the upstream path is the route's prefix replaced and nothing else", async (t) => {
   const route = testRoute(1, {
     upstream: { origin: 'http://u', path: '/base/{tenant}/', authorization: null },
   })
@@ -163,7 +163,7 @@ void t.test("the upstream path is the route's prefix replaced and nothing else",
   t.equal(upstreamPath(testRoute(1), '/r', '', 'acme'), '/')
 })
 
-void t.test('hosts are told from what is none', async (t) => {
+t.test('hosts are told from what is none', async (t) => {
   for (const [field, name] of [
     ['Example.COM', 'example.com'],
     ['a:80', 'a'],
@@ -197,7 +197,7 @@ void t.test('hosts are told from what is none', async (t) => {
     t.equal(hostName(field), null, field)
 })
 
-void t.test('R14: one host before all below a name, and these before any', async (t) => {
+t.test('R14: one host before all below a name, and these before any', async (t) => {
   const make = (name: string, path: string, host: string | null) => testRoute(1, { name, path, host })
   const table = new RouteTable([
     make('any', '/', null),

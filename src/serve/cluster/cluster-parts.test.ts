@@ -12,7 +12,7 @@ import { bindProxyAddress } from './listening-socket.ts'
 import { RestartDelay } from './restart-delay.ts'
 import { actsOnNewWorkers, workerConfig } from './worker-config.ts'
 
-void t.test(
+t.test(
   'a worker that dies again and again is started ever later, until one lives for a minute',
   async (t) => {
     const delay = new RestartDelay()
@@ -24,7 +24,7 @@ void t.test(
   },
 )
 
-void t.test('what bounds the gateway is divided among its workers', async (t) => {
+t.test('what bounds the gateway is divided among its workers', async (t) => {
   const config = loadConfig({ file: null, env: {}, flags: { workers: '4' } })
   const route = { name: 'npm', maxConnections: 10, maxQueued: 1 } as (typeof config.routes)[number]
   const worker = workerConfig({ ...config, routes: [route] }, workerCount(config))
@@ -39,7 +39,7 @@ void t.test('what bounds the gateway is divided among its workers', async (t) =>
   t.equal(workerCount(loadConfig({ file: null, env: {}, flags: {} })), availableCores(), '0 is for all cores')
 })
 
-void t.test('every option acts at once, on new workers, or is one of the primary', async (t) => {
+t.test('every option acts at once, on new workers, or is one of the primary', async (t) => {
   const ofThePrimary = OPTION_NAMES.filter((name) => !actsOnNewWorkers(name))
   t.match(new Set(ofThePrimary), new Set(['workers', 'listen.port', 'database.url', 'rollUps.intervalMs']))
   t.ok(actsOnNewWorkers('accessLog.flushEntries') && actsOnNewWorkers('proxy.keepAliveTimeoutMs'))
@@ -64,7 +64,7 @@ function share(workers: readonly TestWorker[], maxConnections = 16_384): void {
   for (const [worker, upTo] of connectionShares(workers, maxConnections)) worker.acceptsUpTo = upTo
 }
 
-void t.test('whoever wakes first, no worker gets far ahead, and somebody always accepts', async () => {
+t.test('whoever wakes first, no worker gets far ahead, and somebody always accepts', async () => {
   assert(
     property(
       array(integer({ min: 0, max: 400 }), { minLength: 1, maxLength: 12 }),
@@ -98,7 +98,7 @@ void t.test('whoever wakes first, no worker gets far ahead, and somebody always 
   )
 })
 
-void t.test('one that stopped at its number goes on when there is room for more than one', async (t) => {
+t.test('one that stopped at its number goes on when there is room for more than one', async (t) => {
   const [a, b] = [new TestWorker(8), new TestWorker(2)]
   share([a, b])
   t.strictSame([a.acceptsUpTo, b.acceptsUpTo], [0, 10])
@@ -110,7 +110,7 @@ void t.test('one that stopped at its number goes on when there is room for more 
   t.strictSame([a.acceptsUpTo, b.acceptsUpTo], [13, 13])
 })
 
-void t.test('the bound of the gateway is kept, and lone workers are given connections', async (t) => {
+t.test('the bound of the gateway is kept, and lone workers are given connections', async (t) => {
   const workers = [new TestWorker(), new TestWorker()]
   for (let i = 0; i < 100; i++) {
     share(workers, 11)
@@ -126,7 +126,7 @@ void t.test('the bound of the gateway is kept, and lone workers are given connec
   t.equal(connectionShares([], 10).size, 0)
 })
 
-void t.test('a borrowed socket is let go at the number that was said, and when it is told so', async (t) => {
+t.test('a borrowed socket is let go at the number that was said, and when it is told so', async (t) => {
   const { handle, address } = await bindProxyAddress('localhost', 0)
   const taken: Socket[] = []
   let onTake = (): void => {}
@@ -168,7 +168,7 @@ void t.test('a borrowed socket is let go at the number that was said, and when i
   await letGo
 })
 
-void t.test('a port that is taken is refused with the words of a single process', async (t) => {
+t.test('a port that is taken is refused with the words of a single process', async (t) => {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => server.close())

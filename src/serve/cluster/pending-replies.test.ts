@@ -4,7 +4,7 @@ import { PendingReplies } from './pending-replies.ts'
 
 const BOUNDS = { timeoutMs: 60_000, late: 'late' }
 
-void t.test('a reply goes to its question, and one that nobody waits for to nobody', async (t) => {
+t.test('a reply goes to its question, and one that nobody waits for to nobody', async (t) => {
   const replies = new PendingReplies<string>()
   const sent: number[] = []
   const asked = [1, 2].map((id) => replies.ask(id, () => void sent.push(id), BOUNDS))
@@ -16,7 +16,7 @@ void t.test('a reply goes to its question, and one that nobody waits for to nobo
   t.equal(await replies.ask(3, () => {}, { ...BOUNDS, timeoutMs: 1 }), 'late')
 })
 
-void t.test('the end of the other process replies for it, and nothing is asked after it', async (t) => {
+t.test('the end of the other process replies for it, and nothing is asked after it', async (t) => {
   const replies = new PendingReplies<string>()
   const asked = replies.ask(1, () => {}, BOUNDS)
   await settle()

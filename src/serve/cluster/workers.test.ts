@@ -37,7 +37,7 @@ function loansTo(child: TestChild): LimitLoans[] {
   return child.told.flatMap((message) => (message.type === 'limits' ? [message.loans] : []))
 }
 
-void t.test('a worker that hangs is sent no loans, and told the sum once it is heard', async (t) => {
+t.test('a worker that hangs is sent no loans, and told the sum once it is heard', async (t) => {
   const { tick } = stopClock(t)
   const { workers, children } = await startTestWorkers(3)
   const [speaker, hanging, other] = children
@@ -64,7 +64,7 @@ void t.test('a worker that hangs is sent no loans, and told the sum once it is h
   workers.kill()
 })
 
-void t.test('processes that were spawned and have nothing to do yet end with the others', async (t) => {
+t.test('processes that were spawned and have nothing to do yet end with the others', async (t) => {
   const { workers, children } = testWorkers(2)
   t.ok(await workers.stop(1000))
   t.strictSame(

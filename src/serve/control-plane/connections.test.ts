@@ -1,7 +1,7 @@
 import t from 'tap'
 import { connectionsNeeded, embeddedSettings } from './connections.ts'
 
-void t.test('F4: the embedded database has room for every worker and for commands', (t) => {
+t.test('F4: the embedded database has room for every worker and for commands', (t) => {
   let before = 0
   for (let workers = 1; workers <= 64; workers++) {
     const needed = connectionsNeeded(workers)

@@ -9,6 +9,7 @@ import { LifeMemory } from '../../writer/life-memory.ts'
 import { RememberingStore } from '../../writer/database/remembering-store.ts'
 import { Spill } from '../../writer/spill/spill.ts'
 import { Watchdog } from '../../writer/watch/watchdog.ts'
+import type { WriterOptions } from '../../writer/assembly.ts'
 import { type DrainResult, Writer } from '../../writer/writer.ts'
 import type { StateReason } from '../../admin/handlers.ts'
 import type { Options } from '../../config/options.ts'
@@ -36,6 +37,21 @@ const JOURNAL_MS = 10
 const MIN_PROMISED_ENTRIES = 512
 const MIN_PROMISED_REQUESTS = 64
 
+/** Collaborators and settings of an access log. */
+interface AccessLogParts {
+  readonly instance: string
+  readonly target: DatabaseTarget
+  readonly control: Sql
+  readonly options: Options
+  /** Where this process keeps its state. */
+  readonly folder: string
+  readonly contact: DatabaseContact
+  readonly logger: Logger
+  /** A dead process' spill was taken over: see `Spill`. */
+  readonly onDead: (instance: string, isUnheard: boolean) => boolean
+  readonly traffic: Traffic
+}
+
 /** The background: channel, ledger, writer, spill, and this process' row in `instances`. */
 export class AccessLog {
   readonly ledger = new Ledger()
@@ -48,19 +64,7 @@ export class AccessLog {
   readonly #canary: Canary | null
   readonly #watchdog: Watchdog | null
 
-  constructor(parts: {
-    readonly instance: string
-    readonly target: DatabaseTarget
-    readonly control: Sql
-    readonly options: Options
-    /** Where this process keeps its state. */
-    readonly folder: string
-    readonly contact: DatabaseContact
-    readonly logger: Logger
-    /** A dead process' spill was taken over: see `Spill`. */
-    readonly onDead: (instance: string, isUnheard: boolean) => boolean
-    readonly traffic: Traffic
-  }) {
+  constructor(parts: AccessLogParts) {
     const { instance, control, options: o, folder, logger } = parts
     const { ledger } = this
     const channel = new Channel({
@@ -68,19 +72,7 @@ export class AccessLog {
       capacityBytes: o['accessLog.capacityBytes'],
       ledger,
     })
-    const spillFolder = o['spill.maxBytes'] === 0 ? null : join(folder, 'spill')
-    const spill =
-      spillFolder === null
-        ? null
-        : new Spill({
-            directory: spillFolder,
-            onDead: parts.onDead,
-            instance,
-            maxBytes: o['spill.maxBytes'],
-            syncIntervalMs: o['spill.syncIntervalMs'],
-            timeoutMs: o['spill.timeoutMs'],
-            logger,
-          })
+    const spill = openSpill(parts)
     const durability = (this.#durability = new Durability(logger))
     this.#store = new LazyStore(async () => {
       const { CopyConnection } = await import('../../writer/database/copy.ts')
@@ -98,50 +90,38 @@ export class AccessLog {
       spill,
       contact: parts.contact,
       instance,
-      options: {
-        flushEntries: o['accessLog.flushEntries'],
-        flushIntervalMs: o['accessLog.flushIntervalMs'],
-        maxBatchEntries: o['accessLog.maxBatchEntries'],
-        maxBatchBytes: o['accessLog.maxBatchBytes'],
-        backoffMinMs: o['accessLog.backoffMinMs'],
-        backoffMaxMs: o['accessLog.backoffMaxMs'],
-        spillAfterMs: o['accessLog.spillAfterMs'],
-        isJournal: o['accessLog.journal'],
-      },
+      options: writerOptions(o),
       logger,
     })
-    const clock = systemClock
     const { 'accessLog.canaryIntervalMs': intervalMs } = o
-    // What is permitted is no reason to restart.
-    const longestWaitMs = Math.max(
-      o['accessLog.copyTimeoutMs'],
-      o['accessLog.backoffMaxMs'],
-      o['accessLog.flushIntervalMs'],
-    )
-    const stuckAfterMs = Math.max(o['accessLog.stuckAfterMs'], 2 * longestWaitMs)
-    this.#canary = intervalMs === 0 ? null : new Canary({ sink: channel, ledger, intervalMs, clock })
-    const onChange = (stuck: readonly object[]): void => {
-      if (stuck.length > 0)
-        logger.error({ stuck }, 'the access log is stuck; only a restart of the gateway helps')
-      else logger.warn({}, 'the access log goes on')
-    }
-    this.#watchdog =
-      o['accessLog.stuckAfterMs'] === 0
-        ? null
-        : new Watchdog({ loops: this.writer.loops, stuckAfterMs, clock, onChange })
-    const { traffic } = parts
+    this.#canary =
+      intervalMs === 0 ? null : new Canary({ sink: channel, ledger, intervalMs, clock: systemClock })
+    this.#watchdog = watchdogOf(this.writer, o, logger)
+    this.#record = this.#makeRecord(parts, spill)
+    this.#links = new LifeLinks({
+      sql: control,
+      memory,
+      instance: () => this.writer.life.instance,
+      logger,
+    })
+  }
+
+  /** What the database is told of this process: that it lives, and the bounds of its promises. */
+  #makeRecord(parts: AccessLogParts, spill: Spill | null): InstanceRecord {
+    const { control, options: o, logger, traffic } = parts
+    const { channel, ledger } = this
     const onRaise = (): void => this.#record.raise()
     const unsettled = new PromisedBound(ledger.unsettledEntries, {
       floor: Math.max(MIN_PROMISED_ENTRIES, 4 * o['accessLog.flushEntries']),
       onRaise,
     })
     const inFlight = new PromisedBound(traffic.inFlight, { floor: MIN_PROMISED_REQUESTS, onRaise })
-    this.#record = new InstanceRecord({
+    return new InstanceRecord({
       sql: control,
       notes: () => ({
         underWay: traffic.underWay(),
         aside: spill === null ? null : asideReportOf(spill.stats.aside),
-        weaknesses: durability.weaknesses,
+        weaknesses: this.#durability.weaknesses,
       }),
       traces: spill,
       onBeat: () => {
@@ -157,7 +137,7 @@ export class AccessLog {
           id: process.pid,
           started: processStart(process.pid),
           machine: machineName(),
-          spillFolder,
+          spillFolder: spillFolderOf(parts),
         },
       },
       figures: () => {
@@ -172,12 +152,6 @@ export class AccessLog {
           inFlight: traffic.inFlight.value(),
         }
       },
-      logger,
-    })
-    this.#links = new LifeLinks({
-      sql: control,
-      memory,
-      instance: () => this.writer.life.instance,
       logger,
     })
   }
@@ -229,4 +203,54 @@ export class AccessLog {
     await Promise.all([this.#record.stop(), this.#links.stop()])
     return result
   }
+}
+
+function spillFolderOf({ options, folder }: AccessLogParts): string | null {
+  return options['spill.maxBytes'] === 0 ? null : join(folder, 'spill')
+}
+
+function openSpill(parts: AccessLogParts): Spill | null {
+  const { options: o, instance, logger, onDead } = parts
+  const directory = spillFolderOf(parts)
+  if (directory === null) return null
+  return new Spill({
+    directory,
+    onDead,
+    instance,
+    maxBytes: o['spill.maxBytes'],
+    syncIntervalMs: o['spill.syncIntervalMs'],
+    timeoutMs: o['spill.timeoutMs'],
+    logger,
+  })
+}
+
+function writerOptions(o: Options): WriterOptions {
+  return {
+    flushEntries: o['accessLog.flushEntries'],
+    flushIntervalMs: o['accessLog.flushIntervalMs'],
+    maxBatchEntries: o['accessLog.maxBatchEntries'],
+    maxBatchBytes: o['accessLog.maxBatchBytes'],
+    backoffMinMs: o['accessLog.backoffMinMs'],
+    backoffMaxMs: o['accessLog.backoffMaxMs'],
+    spillAfterMs: o['accessLog.spillAfterMs'],
+    isJournal: o['accessLog.journal'],
+  }
+}
+
+/** Null when the option turns it off. */
+function watchdogOf(writer: Writer, o: Options, logger: Logger): Watchdog | null {
+  if (o['accessLog.stuckAfterMs'] === 0) return null
+  // A wait that the options permit is no reason to restart.
+  const longestWaitMs = Math.max(
+    o['accessLog.copyTimeoutMs'],
+    o['accessLog.backoffMaxMs'],
+    o['accessLog.flushIntervalMs'],
+  )
+  const stuckAfterMs = Math.max(o['accessLog.stuckAfterMs'], 2 * longestWaitMs)
+  const onChange = (stuck: readonly object[]): void => {
+    if (stuck.length > 0)
+      logger.error({ stuck }, 'the access log is stuck; only a restart of the gateway helps')
+    else logger.warn({}, 'the access log goes on')
+  }
+  return new Watchdog({ loops: writer.loops, stuckAfterMs, clock: systemClock, onChange })
 }

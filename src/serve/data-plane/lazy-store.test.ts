@@ -23,7 +23,7 @@ function storeThatTells(): { store: BatchStore; asked: string[] } {
 
 const BATCH = { number: 7 } as Batch
 
-void t.test('a store is opened by the first batch, and once', async (t) => {
+t.test('a store is opened by the first batch, and once', async (t) => {
   const { store, asked } = storeThatTells()
   let opened = 0
   const lazy = new LazyStore(() => {
@@ -42,7 +42,7 @@ void t.test('a store is opened by the first batch, and once', async (t) => {
   t.equal(opened, 1)
 })
 
-void t.test('a batch that waits for the opening is not stored once the store was destroyed', async (t) => {
+t.test('a batch that waits for the opening is not stored once the store was destroyed', async (t) => {
   const { store, asked } = storeThatTells()
   let open = (_store: BatchStore): void => {}
   const lazy = new LazyStore(() => new Promise((resolve) => (open = resolve)))
@@ -55,7 +55,7 @@ void t.test('a batch that waits for the opening is not stored once the store was
   t.same(asked, ['store 7 and 0'], 'the next one is')
 })
 
-void t.test('a store that could not be opened is opened anew by the next batch', async (t) => {
+t.test('a store that could not be opened is opened anew by the next batch', async (t) => {
   const { store } = storeThatTells()
   let isThere = false
   const lazy = new LazyStore(() => (isThere ? Promise.resolve(store) : Promise.reject(new Error('not yet'))))
@@ -64,7 +64,7 @@ void t.test('a store that could not be opened is opened anew by the next batch',
   t.match(await lazy.store(BATCH), { state: 'stored' })
 })
 
-void t.test(
+t.test(
   'a store that was opened before is opened no second time; a failure waits for the batch',
   async (t) => {
     const { store, asked } = storeThatTells()

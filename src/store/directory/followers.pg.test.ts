@@ -16,7 +16,7 @@ async function addKey(): Promise<{ id: string; digest: string }> {
   return { id, digest }
 }
 
-void t.test(
+t.test(
   'D2: a backup restored under a live gateway: the revocation acts though its version is lower',
   async (t) => {
     const { digest, id } = await addKey()
@@ -38,7 +38,7 @@ void t.test(
   },
 )
 
-void t.test('D2: tables that were put back from a dump are read whole, though no row is new', async (t) => {
+t.test('D2: tables that were put back from a dump are read whole, though no row is new', async (t) => {
   const { digest, id } = await addKey()
   const { refresher, until, isRevoked } = follow(t, target, 20)
   await refresher.start()
@@ -54,7 +54,7 @@ void t.test('D2: tables that were put back from a dump are read whole, though no
   t.equal(refresher.stats.fullLoads, 2)
 })
 
-void t.test(
+t.test(
   'G12: who follows says what it has applied, also while a long transaction holds the horizon',
   async (t) => {
     const { id } = await addKey()

@@ -42,7 +42,7 @@ function newKey(tenant: string, extra: Partial<NewKey> = {}): NewKey {
   return { ...base, ...extra }
 }
 
-void t.test('a key is stored with all it has and no more', async (t) => {
+t.test('a key is stored with all it has and no more', async (t) => {
   const tenant = await freshTenant()
   const key = newKey(tenant, {
     name: 'ci "quoted", {braced}',
@@ -66,7 +66,7 @@ void t.test('a key is stored with all it has and no more', async (t) => {
   await t.rejects(insertKey(sql, newKey('nobody')), { code: 'tenant_not_found' })
 })
 
-void t.test('listings leave inactive keys out unless asked', async (t) => {
+t.test('listings leave inactive keys out unless asked', async (t) => {
   const tenant = await freshTenant()
   const active = await insertKey(sql, newKey(tenant))
   const revoked = await insertKey(sql, newKey(tenant))
@@ -89,7 +89,7 @@ void t.test('listings leave inactive keys out unless asked', async (t) => {
   )
 })
 
-void t.test('revoking is final and a repetition changes nothing', async (t) => {
+t.test('revoking is final and a repetition changes nothing', async (t) => {
   const { id } = await insertKey(sql, newKey(await freshTenant()))
   const first = await revokeKey(sql, id)
   t.equal(first.changed, true)
@@ -109,7 +109,7 @@ void t.test('revoking is final and a repetition changes nothing', async (t) => {
   t.same(await getKey(sql, id), first.key)
 })
 
-void t.test('a change needs the version it was made from', async (t) => {
+t.test('a change needs the version it was made from', async (t) => {
   const { id } = await insertKey(sql, newKey(await freshTenant()))
   const expiresAt = new Date(Date.now() + DAY_MS)
   t.match(await updateKey(sql, id, { name: 'a', expiresAt }, 1), { name: 'a', expiresAt, version: 2 })
@@ -127,7 +127,7 @@ void t.test('a change needs the version it was made from', async (t) => {
   await t.rejects(updateKey(sql, '000000000000', {}, null), { code: 'key_not_found' })
 })
 
-void t.test('rotation hands everything on and lets the old key run out', async (t) => {
+t.test('rotation hands everything on and lets the old key run out', async (t) => {
   const tenant = await freshTenant()
   const old = await insertKey(
     sql,
@@ -165,7 +165,7 @@ void t.test('rotation hands everything on and lets the old key run out', async (
   await t.rejects(rotateKey(sql, expired.id, mintKey(), 0), { code: 'key_expired' })
 })
 
-void t.test('last uses only move forward and are no change of the key', async (t) => {
+t.test('last uses only move forward and are no change of the key', async (t) => {
   const { id } = await insertKey(sql, newKey(await freshTenant()))
   await touchKeys(sql, new Map())
   await touchKeys(
@@ -179,7 +179,7 @@ void t.test('last uses only move forward and are no change of the key', async (t
   t.match(await getKey(sql, id), { lastUsedAt: new Date(2_000_000_000_123), version: 1 })
 })
 
-void t.test('deleting a tenant revokes its keys and no key slips in beside it', async (t) => {
+t.test('deleting a tenant revokes its keys and no key slips in beside it', async (t) => {
   for (let round = 0; round < 20; round++) {
     const tenant = await freshTenant()
     const inserts = Array.from({ length: 3 }, () => insertKey(sql, newKey(tenant)))
@@ -192,7 +192,7 @@ void t.test('deleting a tenant revokes its keys and no key slips in beside it', 
   }
 })
 
-void t.test('state is monotonic in whatever order two connections act', async (t) => {
+t.test('state is monotonic in whatever order two connections act', async (t) => {
   const left = openControl(target, { max: 1 })
   const right = openControl(target, { max: 1 })
   t.teardown(() => Promise.all([closeSql(left, 1000), closeSql(right, 1000)]))

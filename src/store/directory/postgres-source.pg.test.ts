@@ -85,7 +85,7 @@ class Relay {
   }
 }
 
-void t.test('the snapshot has what the tables have', async (t) => {
+t.test('the snapshot has what the tables have', async (t) => {
   const { digest, id } = await addKey()
   const { refresher } = follow(t, target, 60_000)
   await refresher.start()
@@ -101,7 +101,7 @@ void t.test('the snapshot has what the tables have', async (t) => {
   })
 })
 
-void t.test('a notification alone brings a revocation at once', async (t) => {
+t.test('a notification alone brings a revocation at once', async (t) => {
   const { digest, id } = await addKey()
   const { refresher, until, isRevoked } = follow(t, target, 3_600_000)
   await refresher.start()
@@ -112,7 +112,7 @@ void t.test('a notification alone brings a revocation at once', async (t) => {
   t.ok(performance.now() - startedAt < 1000, `${Math.round(performance.now() - startedAt)} ms`)
 })
 
-void t.test('a notification alone brings a change of the log policy at once', async (t) => {
+t.test('a notification alone brings a change of the log policy at once', async (t) => {
   await createTenant(sql, 'audited', {})
   const { refresher, until } = follow(t, target, 3_600_000)
   await refresher.start()
@@ -123,7 +123,7 @@ void t.test('a notification alone brings a change of the log policy at once', as
   t.ok(performance.now() - startedAt < 1000, `${Math.round(performance.now() - startedAt)} ms`)
 })
 
-void t.test('the poll alone brings it within a second', async (t) => {
+t.test('the poll alone brings it within a second', async (t) => {
   const { digest, id } = await addKey()
   const { refresher, until, isRevoked } = follow(t, target, 500)
   await refresher.start()
@@ -136,7 +136,7 @@ void t.test('the poll alone brings it within a second', async (t) => {
   t.equal(refresher.stats.notifications, 0)
 })
 
-void t.test('a change that commits long after later ones is not missed', async (t) => {
+t.test('a change that commits long after later ones is not missed', async (t) => {
   const early = await addKey()
   const late = await addKey()
   const { refresher, until, isRevoked } = follow(t, target, 20)
@@ -155,7 +155,7 @@ void t.test('a change that commits long after later ones is not missed', async (
   t.equal(refresher.stats.fullLoads, 1)
 })
 
-void t.test('deleting a tenant reaches the snapshot with all its keys', async (t) => {
+t.test('deleting a tenant reaches the snapshot with all its keys', async (t) => {
   await createTenant(sql, 'doomed', {})
   const { id, digest } = mintKey()
   await insertKey(sql, {
@@ -175,7 +175,7 @@ void t.test('deleting a tenant reaches the snapshot with all its keys', async (t
   t.equal(refresher.snapshot?.tenants.get('doomed')?.state, 'deleted')
 })
 
-void t.test(
+t.test(
   'keys of no use for 90 days are left out, and rows with ids from another server do not come with every poll',
   async (t) => {
     const old = await addKey()
@@ -201,7 +201,7 @@ void t.test(
   },
 )
 
-void t.test('what fails while rows are taken in is reported, even with the last of them', async (t) => {
+t.test('what fails while rows are taken in is reported, even with the last of them', async (t) => {
   const connection = openDirectorySource(target, sql, testFollower()).connect({
     onHint: () => {},
     onClose: () => {},
@@ -213,7 +213,7 @@ void t.test('what fails while rows are taken in is reported, even with the last 
   await t.rejects(failing, { message: 'no room' })
 })
 
-void t.test('uses are written when it stops', async (t) => {
+t.test('uses are written when it stops', async (t) => {
   const { id } = await addKey()
   const { refresher } = follow(t, target, 500)
   await refresher.start()
@@ -222,7 +222,7 @@ void t.test('uses are written when it stops', async (t) => {
   t.ok(Date.now() - ((await getKey(sql, id))?.lastUsedAt?.getTime() ?? 0) < 60_000)
 })
 
-void t.test('a cut connection, a restart of the server: it follows again', async (t) => {
+t.test('a cut connection, a restart of the server: it follows again', async (t) => {
   const relay = new Relay(target)
   const { refresher, until, isRevoked } = follow(t, await relay.open(), 50)
   t.teardown(() => relay.close())
@@ -234,7 +234,7 @@ void t.test('a cut connection, a restart of the server: it follows again', async
   t.equal(refresher.stats.lastError, null)
 })
 
-void t.test('a server that freezes keeps the snapshot, is noticed and is followed again', async (t) => {
+t.test('a server that freezes keeps the snapshot, is noticed and is followed again', async (t) => {
   const relay = new Relay(target)
   const { refresher, until, isRevoked } = follow(t, await relay.open(), 50)
   t.teardown(() => relay.close())
@@ -256,7 +256,7 @@ void t.test('a server that freezes keeps the snapshot, is noticed and is followe
   await until(() => isRevoked(digest) === true)
 })
 
-void t.test('stops in bounded time while the server is frozen', async (t) => {
+t.test('stops in bounded time while the server is frozen', async (t) => {
   const relay = new Relay(target)
   const { refresher } = follow(t, await relay.open(), 50)
   t.teardown(() => relay.close())
@@ -268,7 +268,7 @@ void t.test('stops in bounded time while the server is frozen', async (t) => {
   t.ok(performance.now() - startedAt < 3500, `${Math.round(performance.now() - startedAt)} ms`)
 })
 
-void t.test('no database at all: start resolves, and it loads once there is one', async (t) => {
+t.test('no database at all: start resolves, and it loads once there is one', async (t) => {
   const relay = new Relay(target)
   const away = await relay.open()
   await relay.close()
@@ -293,7 +293,7 @@ void t.test('no database at all: start resolves, and it loads once there is one'
   t.equal(refresher.stats.lastError, null)
 })
 
-void t.test("D1: each load tells the database's time", async (t) => {
+t.test("D1: each load tells the database's time", async (t) => {
   const at = { wall: Date.now() + 40 * 86_400_000, tick: 0 }
   const clock = new DatabaseClock({ wall: () => at.wall, tick: () => at.tick })
   const connection = openDirectorySource(target, sql, testFollower(), clock).connect({

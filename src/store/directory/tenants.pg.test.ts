@@ -4,7 +4,7 @@ import { testDatabase } from '../../test/database.ts'
 
 const { sql } = await testDatabase(t)
 
-void t.test('a tenant is created once, listed by slug and changed setting by setting', async (t) => {
+t.test('a tenant is created once, listed by slug and changed setting by setting', async (t) => {
   const rateLimit = { perSecond: 5.5, burst: 10 }
   const made = await createTenant(sql, 'acme', { rateLimit, routeRateLimits: { npm: rateLimit } })
   t.match(made, { slug: 'acme', state: 'active', rateLimit, maxConcurrency: null, version: 1 })
@@ -36,7 +36,7 @@ void t.test('a tenant is created once, listed by slug and changed setting by set
   t.equal(await getTenant(sql, 'nobody'), null)
 })
 
-void t.test(
+t.test(
   'a tenant spills unless it is told otherwise, and keeps its policy when other settings change',
   async (t) => {
     t.equal((await createTenant(sql, 'usual', {})).logPolicy, 'spill')
@@ -47,7 +47,7 @@ void t.test(
   },
 )
 
-void t.test('a stale or late change is refused', async (t) => {
+t.test('a stale or late change is refused', async (t) => {
   await createTenant(sql, 'stale', {})
   await updateTenant(sql, 'stale', { maxConcurrency: 1 }, 1)
   await t.rejects(updateTenant(sql, 'stale', { maxConcurrency: 2 }, 1), { code: 'stale_version' })
@@ -55,7 +55,7 @@ void t.test('a stale or late change is refused', async (t) => {
   t.match(await getTenant(sql, 'stale'), { maxConcurrency: 1, version: 2 })
 })
 
-void t.test('suspending and resuming alternate, deleting is final', async (t) => {
+t.test('suspending and resuming alternate, deleting is final', async (t) => {
   await createTenant(sql, 'gone', {})
   t.match(await setTenantState(sql, 'gone', 'suspended'), {
     changed: true,
@@ -75,7 +75,7 @@ void t.test('suspending and resuming alternate, deleting is final', async (t) =>
   t.ok((await listTenants(sql, { includeDeleted: true })).some((tenant) => tenant.slug === 'gone'))
 })
 
-void t.test('the database itself refuses to undo or remove, whoever asks', async (t) => {
+t.test('the database itself refuses to undo or remove, whoever asks', async (t) => {
   await createTenant(sql, 'raw', {})
   await setTenantState(sql, 'raw', 'deleted')
   await t.rejects(sql`UPDATE tenants SET state = 'active' WHERE slug = 'raw'`, { code: 'WB001' })

@@ -41,7 +41,7 @@ const seqs = (rows: readonly EntryRow[]) => rows.map((row) => row.seq)
 const numbers = (from: number, to: number, step = 1) =>
   Array.from({ length: Math.floor((to - from) / step) + 1 }, (_, i) => from + i * step)
 
-void t.test('the columns of the table are those of the database', async (t) => {
+t.test('the columns of the table are those of the database', async (t) => {
   const inDatabase = await sql`
     SELECT attname::text AS name, atttypid::regtype::text AS type, NOT attnotnull AS "isNullable" FROM pg_attribute
     WHERE attrelid = 'access_log'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attname`
@@ -63,7 +63,7 @@ t.test('an entry is shown with exact numbers and plain texts', async (t) => {
   t.notOk('cursor_at' in (entries[0] ?? {}))
 })
 
-void t.test('pages follow each other without gap or repetition, with a tenant and without', async (t) => {
+t.test('pages follow each other without gap or repetition, with a tenant and without', async (t) => {
   for (const [filter, expected] of [
     [{ tenant: 'rare' }, numbers(1000, ROWS - 1, 1000)],
     [{ since: new Date(start.getTime() + 2 * DAY_MS - 1728_000) }, numbers(ROWS - 2000, ROWS - 1)],
@@ -82,7 +82,7 @@ void t.test('pages follow each other without gap or repetition, with a tenant an
   }
 })
 
-void t.test('entries of the same microsecond and from a clock ahead are listed once each', async (t) => {
+t.test('entries of the same microsecond and from a clock ahead are listed once each', async (t) => {
   const time = new Date(Date.now() + 3_600_000).toISOString()
   await sql`
     INSERT INTO access_log (id, started_at, tenant, status, outcome, bytes_received, bytes_sent, duration_us, instance, seq)
@@ -102,7 +102,7 @@ void t.test('entries of the same microsecond and from a clock ahead are listed o
   }
 })
 
-void t.test('each filter selects exactly its entries', async (t) => {
+t.test('each filter selects exactly its entries', async (t) => {
   const until = new Date(start.getTime() + 864_000) // the first 1,000 entries, n × 864 ms
   const expectations: [EntryFilter, (n: number) => boolean][] = [
     [{}, () => true],
@@ -132,13 +132,13 @@ void t.test('each filter selects exactly its entries', async (t) => {
   await t.rejects(listEntries(reader, { status: '4x' }, { limit: 1 }), RangeError)
 })
 
-void t.test('a stream gives everything in order of time, however dense', async (t) => {
+t.test('a stream gives everything in order of time, however dense', async (t) => {
   const rows = await collect({ until: new Date(start.getTime() + 2 * DAY_MS) })
   t.equal(rows.length, ROWS - 1)
   t.ok(rows.every((row, i) => row.seq === i + 1))
 })
 
-void t.test('the newest entries of all tenants are found without sorting the day', async (t) => {
+t.test('the newest entries of all tenants are found without sorting the day', async (t) => {
   const queries: string[] = []
   reader.options.debug = (_connection: number, query: string) => void queries.push(query)
   t.teardown(() => {
@@ -162,7 +162,7 @@ void t.test('the newest entries of all tenants are found without sorting the day
   )
 })
 
-void t.test('the newest entries of a tenant come from its index', async (t) => {
+t.test('the newest entries of a tenant come from its index', async (t) => {
   const explain = await sql<{ 'QUERY PLAN': string }[]>`
     EXPLAIN SELECT * FROM access_log e WHERE true AND e.tenant = ${'big'} ORDER BY e.started_at DESC, e.id DESC LIMIT 100`
   const plan = explain.map((row) => row['QUERY PLAN']).join('\n')
@@ -170,7 +170,7 @@ void t.test('the newest entries of a tenant come from its index', async (t) => {
   t.notMatch(plan, /Seq Scan on access_log_\d+ e_[23]/)
 })
 
-void t.test('garbage is no cursor', (t) => {
+t.test('garbage is no cursor', (t) => {
   for (const text of [
     '',
     'x',
@@ -187,7 +187,7 @@ void t.test('garbage is no cursor', (t) => {
   t.end()
 })
 
-void t.test('usage agrees with the entries, day by day', async (t) => {
+t.test('usage agrees with the entries, day by day', async (t) => {
   const rows: UsageRow[] = []
   const until = new Date(start.getTime() + 2 * DAY_MS)
   for await (const day of usageByDay(reader, { since: new Date(0), until })) rows.push(...day)
@@ -211,7 +211,7 @@ void t.test('usage agrees with the entries, day by day', async (t) => {
   t.same(one, rare)
 })
 
-void t.test('the reader cannot write, and a slow report ends by itself', async (t) => {
+t.test('the reader cannot write, and a slow report ends by itself', async (t) => {
   await t.rejects(reader`DELETE FROM access_log`, { code: '25006' })
   const hurried = openReader(target, { statementTimeoutMs: 50, max: 1 })
   t.teardown(() => closeSql(hurried, 1000))

@@ -66,7 +66,7 @@ function follow(filter: EntryFilter, from?: Date): Follower {
   }
 }
 
-void t.test('entries come once each, in whatever order transactions commit', async (t) => {
+t.test('entries come once each, in whatever order transactions commit', async (t) => {
   const handles = Array.from({ length: 3 }, () => openControl(target, { max: 1 }))
   t.teardown(() => Promise.all(handles.map((handle) => closeSql(handle, 1000))))
   const old = randomUUID()
@@ -116,7 +116,7 @@ void t.test('entries come once each, in whatever order transactions commit', asy
   )
 })
 
-void t.test('from a moment on, batches stored before the call come too; the filter applies', async (t) => {
+t.test('from a moment on, batches stored before the call come too; the filter applies', async (t) => {
   const instance = randomUUID()
   const from = new Date()
   const seqs = Array.from({ length: 1500 }, (_, i) => i)
@@ -133,7 +133,7 @@ void t.test('from a moment on, batches stored before the call come too; the filt
   )
 })
 
-void t.test(
+t.test(
   'entries whose start has microseconds are followed too (a driver Date once cut the bounds)',
   async (t) => {
     const follower = follow({}, new Date(Date.now() - 5000))
@@ -153,7 +153,7 @@ void t.test(
   },
 )
 
-void t.test('an aborted follower ends at once', async (t) => {
+t.test('an aborted follower ends at once', async (t) => {
   const signal = AbortSignal.abort()
   for await (const rows of followEntries(sql, {}, { signal, pollMs: 60_000 })) t.fail(`${rows.length} rows`)
   const control = new AbortController()

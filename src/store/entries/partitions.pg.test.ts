@@ -17,7 +17,7 @@ function insertAt(time: string) {
     VALUES (gen_random_uuid(), ${time}::text::timestamptz, 200, 'forwarded', 0, 0, 0, gen_random_uuid(), 1)`
 }
 
-void t.test('missing days are made once, by however many processes', async (t) => {
+t.test('missing days are made once, by however many processes', async (t) => {
   const handles = Array.from({ length: 6 }, () => openControl(target, { max: 1 }))
   t.teardown(() => Promise.all(handles.map((handle) => closeSql(handle, 1000))))
   const from = new Date('2026-02-27T23:59:59.999Z')
@@ -28,7 +28,7 @@ void t.test('missing days are made once, by however many processes', async (t) =
   t.equal(await oldestPartitionMs(sql), Date.parse('2026-02-27'))
 })
 
-void t.test('a partition holds exactly its UTC day, has the indexes and is vacuumed early', async (t) => {
+t.test('a partition holds exactly its UTC day, has the indexes and is vacuumed early', async (t) => {
   await insertAt('2026-02-28 00:00:00+00')
   await insertAt('2026-02-28 23:59:59.999999+00')
   t.same(await sql`SELECT count(*) FROM access_log_20260228`, [{ count: 2 }])
@@ -40,7 +40,7 @@ void t.test('a partition holds exactly its UTC day, has the indexes and is vacuu
   t.equal(row?.indexes, 2)
 })
 
-void t.test('a day that an entry needs is made on the spot; what is no day is refused', async (t) => {
+t.test('a day that an entry needs is made on the spot; what is no day is refused', async (t) => {
   await ensurePartitionFor(sql, ['2026-03-09', '2026-03-09'])
   await insertAt('2026-03-09 12:00:00+00')
   for (const day of ['2026-02-30', '20260301', "2026-03-01'; DROP TABLE tenants; --", '']) {
@@ -48,14 +48,14 @@ void t.test('a day that an entry needs is made on the spot; what is no day is re
   }
 })
 
-void t.test('making a partition does not wait for a long reader', async (t) => {
+t.test('making a partition does not wait for a long reader', async (t) => {
   await sql.begin(async (reader) => {
     await reader`SELECT count(*) FROM access_log`
     t.same(await ensurePartitions(sql, new Date('2026-03-10'), 1), ['access_log_20260310'])
   })
 })
 
-void t.test('a day whose detachment was interrupted can be used again', async (t) => {
+t.test('a day whose detachment was interrupted can be used again', async (t) => {
   await sql.begin(async (reader) => {
     await reader`SELECT count(*) FROM access_log`
     const impatient = openControl(target, { max: 1 })
