@@ -49,8 +49,8 @@ interface Mail {
 }
 
 /**
- * The control plane's side of shared limits: a bank, see `LimitExchange` for when it speaks. Of each bucket the requests that may be admitted lie here or with a worker, and
- * never more of them than the bucket holds:
+ * The control plane's side of shared limits: a bank, see `LimitExchange` for when it speaks. Of each bucket the requests
+ * that may be admitted lie here or with a worker, and never more of them than the bucket holds:
  *
  *     level + lent to all workers ≤ max(burst, workers)        the level grows by the rate, up to that
  *

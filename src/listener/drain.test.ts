@@ -248,6 +248,19 @@ t.test('F10: the times after which idle connections end are spread', async (t) =
   await gateway.finish(t, [])
 })
 
+t.test('a drain does not wait for the tunnel that a handshake under way becomes', async (t) => {
+  const gateway = await startGateway(t)
+  const client = await gateway.client()
+  client.send(gateway.head(GET, 'Connection: Upgrade', 'Upgrade: websocket'))
+  const { wire } = await gateway.upstream.request()
+  const drained = gateway.listener.drain(10_000)
+  wire.send('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello')
+  await client.closed()
+  await wire.closed()
+  t.equal(await drained, true)
+  await gateway.finish(t, [{ status: 101, outcome: 'forwarded', reason: null, bytesSent: 0 }])
+})
+
 t.test('a WebSocket that comes while a drain is under way is refused', async (t) => {
   const gateway = await startGateway(t)
   const client = await gateway.client()

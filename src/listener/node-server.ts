@@ -175,8 +175,14 @@ export class NodeServer {
 
   #refuseMalformed(connection: Connection, reason: Reason): void {
     const { socket } = connection
-    const res = new SocketResponse(socket, { isLast: true }, () => socket.destroySoon())
-    this.#handler.refuseEarly(connection, null, res, reason)
+    this.#handler.refuseEarly(
+      connection,
+      null,
+      new SocketResponse(socket, { isLast: true }, () => {}),
+      reason,
+    )
+    // Now and not when it is written: a client that does not read it is waited for as briefly as one that goes on sending.
+    socket.destroySoon()
   }
 }
 

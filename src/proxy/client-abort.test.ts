@@ -157,6 +157,32 @@ t.test('what is malformed behind a request under way is refused after its answer
   await gateway.finish(t, [{ status: 200 }, { status: 400, reason: 'framing' }])
 })
 
+t.test(
+  'what is malformed behind the last answer is recorded, and does not break that answer off',
+  async (t) => {
+    const gateway = await startGateway(t)
+    const client = await gateway.client()
+    client.send(`${gateway.head(GET)}BROKEN\r\n\r\n`)
+    const { wire } = await gateway.upstream.request()
+    gateway.listener.retire()
+    wire.send(OK)
+    const message = await client.message()
+    t.match([message.body, message.field('connection')], ['ok', 'close'])
+    await gateway.entry(2)
+    t.equal(
+      gateway.counters.connections,
+      1,
+      'what still comes is read: unread it would make a reset of the end',
+    )
+    await client.closed()
+    t.equal(client.text, '')
+    await gateway.finish(t, [
+      { status: 200 },
+      { status: 400, outcome: 'bad_request', reason: 'framing', bytesSent: 0 },
+    ])
+  },
+)
+
 t.test('a thousand aborted downloads leave nothing behind', async (t) => {
   const gateway = await startGateway(t, {
     routes: [{ maxConnections: 64, maxQueued: 64 }],

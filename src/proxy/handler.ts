@@ -5,7 +5,7 @@ import type { EntrySink } from '../model/access-entry.ts'
 import type { Directory } from '../model/grant.ts'
 import type { Route } from '../model/route.ts'
 import { isInNetworks, plainAddress } from '../model/network.ts'
-import type { Reason } from '../model/outcome.ts'
+import { statusOf, type Reason } from '../model/outcome.ts'
 import type { Limiter } from '../limits/limiter.ts'
 import type { ClientBody, ClientRequest, ClientResponse } from './exchange/client.ts'
 import type { Connection } from './exchange/connection.ts'
@@ -232,7 +232,14 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
       }
     }
     res.shouldKeepAlive = false
-    answerRefusal(exchange, 'bad_request', reason)
+    if (connection.socket.writable) {
+      answerRefusal(exchange, 'bad_request', reason)
+      return
+    }
+    // It came behind the last answer of its connection, which a write would break off.
+    exchange.end('bad_request', reason)
+    exchange.status = statusOf('bad_request', reason)
+    this.close(exchange)
   }
 
   /** Begins an exchange, which ends with its response, or its connection. */

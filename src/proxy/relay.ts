@@ -10,7 +10,7 @@ import { returnThroughRoute } from './headers/redirects.ts'
 import { RequestGoneError, upstreamFailure } from '../upstream/failure.ts'
 import type { Upload } from './upload.ts'
 
-/** What a relay leaves to the forwarding step. */
+/** What a relay leaves to what has sent its request. */
 export interface RelayOwner {
   /** Sends the request once more; false when it must not be (RFC 9110 §9.2.2). */
   retry(): boolean

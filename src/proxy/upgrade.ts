@@ -17,6 +17,7 @@ import { Tunnel } from './tunnel.ts'
 export interface UpgraderOwner {
   readonly pools: UpstreamPools
   readonly counters: ProxyCounters
+  readonly isDraining: boolean
 }
 
 /** Makes handshakes, and knows the tunnels that came of them. */
@@ -45,6 +46,8 @@ export class Upgrader {
   opened(tunnel: Tunnel): void {
     this.#owner.counters.upgradesOpen++
     this.#tunnels.add(tunnel)
+    // Its handshake was under way when the drain began.
+    if (this.#owner.isDraining) tunnel.socket.destroy()
   }
 
   closed(tunnel: Tunnel): void {

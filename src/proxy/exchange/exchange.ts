@@ -31,7 +31,7 @@ export interface Carrier {
 
 /**
  * One request and its response, from the head's arrival to the record. Everything that happens to a request is written
- * here; `record` turns it into the access entry. Fixed shape: all fields are set in the constructor.
+ * here; `toEntry` turns it into the access entry. Fixed shape: all fields are set in the constructor.
  */
 export class Exchange {
   readonly req: ClientRequest
