@@ -7,7 +7,7 @@ import { keepDebuggerShut } from '../lib/host/no-debugger.ts'
 import { errorMessage } from '../embedded/postgres-errors.ts'
 import { startEmbeddedPostgres } from '../embedded/postgres.ts'
 
-// Runs a command with a PostgreSQL of its own, for tests: node dist/embedded/with-postgres.js -- <command> [args…]
+// Runs a command with a PostgreSQL of its own, for tests: node dist/test/with-postgres.js -- <command> [args…]
 // The command finds it in WAYBILL_TEST_DATABASE_URL; when that is set already, that server is used. Exits with the command's status.
 
 const VARIABLE = 'WAYBILL_TEST_DATABASE_URL'
@@ -71,7 +71,7 @@ async function run(program: string, args: string[], url: string): Promise<number
 async function main(): Promise<number> {
   const [program, ...args] = process.argv.slice(process.argv[2] === '--' ? 3 : 2)
   if (program === undefined) {
-    process.stderr.write('usage: node dist/embedded/with-postgres.js -- <command> [args…]\n')
+    process.stderr.write('usage: node dist/test/with-postgres.js -- <command> [args…]\n')
     return 2
   }
   passSignalsOn()

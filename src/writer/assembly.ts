@@ -13,6 +13,7 @@ import { Sealer } from './sealer.ts'
 import { Replayer } from './spill/replayer.ts'
 import type { Spill } from './spill/spill.ts'
 import { DropLog } from './watch/drop-log.ts'
+import { LoopFaults } from './watch/loop-faults.ts'
 import { WriterCounters } from './writer-stats.ts'
 import { WriterLog } from './writer-log.ts'
 
@@ -60,8 +61,8 @@ export interface WriterPieces {
   readonly log: WriterLog
   readonly dropLog: DropLog
   readonly counters: WriterCounters
-  /** Steps of each loop so far: what a watchdog judges. */
-  readonly steps: Readonly<Record<Sender, number>>
+  /** Of each loop, with its steps: what a watchdog judges. */
+  readonly faults: Readonly<Record<Sender, LoopFaults>>
   readonly collector: Collector
   readonly sealer: Sealer
   readonly lives: OwnLives
@@ -85,6 +86,7 @@ export function assemble(parts: WriterParts): WriterPieces {
   const options = { ...parts.options, spillAfterMs: parts.options.spillAfterMs ?? SPILL_AFTER_MS, isJournal }
   const steps: Record<Sender, number> = { live: 0, replay: 0 }
   const onStep = (sender: Sender): void => void steps[sender]++
+  const faults = { live: new LoopFaults(() => steps.live), replay: new LoopFaults(() => steps.replay) }
   const clock = steppingClock(time, () => onStep('live'))
   const counters = new WriterCounters()
   const log = new WriterLog(logger, clock)
@@ -112,6 +114,7 @@ export function assemble(parts: WriterParts): WriterPieces {
           options: { ...options, journal: isJournal ? options : null },
           backlog: collector,
           lives,
+          faults: faults.replay,
         })
   const delivery = new Delivery({
     ...shared,
@@ -123,5 +126,5 @@ export function assemble(parts: WriterParts): WriterPieces {
     options,
   })
   const entries = { source, ledger, collector, sealer, lives, delivery }
-  return { ...entries, spill, replayer, database, clock, log, dropLog, counters, steps }
+  return { ...entries, spill, replayer, database, clock, log, dropLog, counters, faults }
 }

@@ -19,7 +19,7 @@ import { Writer } from './writer.ts'
 
 // A gateway that finds a million spilled entries of a dead process: how soon it is ready, and how far live entries lag behind
 // while it replays them under a steady load. Takes a minute:
-// node dist/embedded/with-postgres.js -- node dist/accesslog/backlog.bench.js
+// node dist/test/with-postgres.js -- node dist/writer/backlog.bench.js
 
 const BACKLOG = 1_000_000
 const PER_SECOND = 1000

@@ -20,6 +20,8 @@ export interface InHand {
   isFailureOfDatabase: boolean
   /** The disk has refused it. */
   isRefused: boolean
+  /** It is stored or spilled, and the books begin to say so. */
+  isSafe: boolean
 }
 
 /**
@@ -33,7 +35,8 @@ export interface InHand {
  *                             backing_off   ──the wait is over, or the database is back──► copying
  *
  *   taken, copying, repairing, backing_off ──see Delivery──► spilling ──the disk took it──► resting
- *                                                                └──the disk refused it──► copying, backing_off
+ *                                                                └──the disk refused it──► copying, backing_off, or once
+ *                                                                   more: a journal's batch that is overdue
  *
  * resting      Nothing is in hand: at the start, and when a batch is safe. Also when an unforeseen error ends `deliver`: the
  *              caller still has the batch, and delivers it again. No wait runs.
@@ -60,7 +63,7 @@ const ENTERED_FROM: Readonly<Record<LiveState['mode'], readonly Mode[]>> = {
   copying: ['taken', 'copying', 'repairing', 'backing_off', 'spilling'],
   repairing: ['copying'],
   backing_off: ['repairing', 'spilling'],
-  spilling: ['taken', 'copying', 'repairing', 'backing_off'],
+  spilling: ['taken', 'copying', 'repairing', 'backing_off', 'spilling'],
   resting: ['taken', 'copying', 'repairing', 'backing_off', 'spilling'],
 }
 

@@ -111,12 +111,17 @@ export class Delivery {
 
   /**
    * Resolves to true when the batch is stored or spilled; to false when the delivery was stopped, or is overdue and the disk refuses the
-   * batch. One call at a time. Rejects only with an unforeseen error; then the batch is where it was, and may be delivered again.
+   * batch. One call at a time. Rejects only with an unforeseen error; then the batch is not safe, and may be delivered again.
    */
   async deliver(sealed: Batch, trigger: FlushTrigger): Promise<boolean> {
     const hand = this.#take(sealed, trigger)
     try {
       return await this.#bring(hand)
+    } catch (error) {
+      if (!hand.isSafe) throw error
+      // To deliver it again would count it twice.
+      this.#parts.log.fault(error, sealed.number)
+      return true
     } finally {
       this.#rest()
     }
@@ -150,6 +155,7 @@ export class Delivery {
       isSlow: false,
       isFailureOfDatabase: false,
       isRefused: false,
+      isSafe: false,
     }
     this.#enter({ mode: 'taken', hand })
     return hand
@@ -242,6 +248,7 @@ export class Delivery {
     }
     // Stopped meanwhile: the books say already that it is lost.
     if (this.#isStopped) return false
+    hand.isSafe = true
     const { ledger, database, replay } = this.#parts
     for (const [tenant, count] of batch.tenants) ledger.move(tenant, count, 'buffered', 'spilled')
     for (const [tenant, count] of quarantinedByTenant(batch)) {
@@ -316,8 +323,10 @@ export class Delivery {
     }
   }
 
-  #stored({ batch, trigger }: InHand, result: StoreResult, durationMs: number): void {
+  #stored(hand: InHand, result: StoreResult, durationMs: number): void {
+    const { batch, trigger } = hand
     const { ledger, counters, log, lives } = this.#parts
+    hand.isSafe = true
     for (const [tenant, entries] of batch.tenants) ledger.settle(tenant, entries)
     for (const [tenant, entries] of quarantinedByTenant(batch)) {
       ledger.move(tenant, entries, 'buffered', 'quarantined')

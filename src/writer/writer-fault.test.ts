@@ -2,11 +2,12 @@ import { AssertionError } from 'node:assert'
 import fc from 'fast-check'
 import t from 'tap'
 import { TestLog } from '../test/log.ts'
-import { brokenAccounts, entryOf, FakeStore, INSTANCE, sealedBatch } from '../test/writer-parts.ts'
+import { brokenAccounts, entryOf, failureOf, FakeStore, INSTANCE, sealedBatch } from '../test/writer-parts.ts'
 import { Channel } from '../channel/channel.ts'
 import { Ledger } from '../channel/ledger.ts'
 import { FakeClock } from '../test/clock.ts'
 import { assemble } from './assembly.ts'
+import { Watchdog } from './watch/watchdog.ts'
 
 const FAULT = /fault of the writer/
 
@@ -88,6 +89,68 @@ t.test('a writer that fails by an assertion again and again counts what it lost 
   t.same(await drained, { stored: false, lost: 10, spilled: 0 })
   t.equal(log.ledger.totals.dropped.shutdown, 10)
   t.same(brokenAccounts(log.ledger), [])
+})
+
+t.test('a fault that does not end is a stuck loop for the watchdog, and goes on when it ends', async (t) => {
+  const { log, push, seqs } = faultyLog()
+  const turn = log.clock.turn.bind(log.clock)
+  log.clock.turn = async () => {
+    await turn()
+    throw new AssertionError({ message: 'for ever' })
+  }
+  const stuck: string[][] = []
+  const watchdog = new Watchdog({
+    loops: log.writer.loops,
+    stuckAfterMs: 60_000,
+    clock: log.clock,
+    onChange: (loops) => stuck.push(loops.map(({ name }) => name)),
+  })
+  watchdog.start()
+  push(10)
+  await log.pass(60_000)
+  t.same(stuck, [], 'for half a minute it may pass')
+  await log.pass(45_000)
+  t.same(stuck, [['writer']])
+  log.clock.turn = turn
+  await log.pass(10_000)
+  t.same(stuck, [['writer'], []])
+  t.same(seqs(), upTo(10))
+  watchdog.stop()
+})
+
+t.test('a fault after a batch was stored counts its entries once', async (t) => {
+  const lines: string[] = []
+  const log = new TestLog({
+    onLine: (_, message) => {
+      lines.push(message)
+      if (message.endsWith('stored again')) throw new AssertionError({ message: 'in the books' })
+    },
+  })
+  log.store.script.push('refuse')
+  for (let i = 0; i < 10; i++) log.channel.push(entryOf())
+  await log.pass(10_000)
+  t.equal(lines.filter((line) => FAULT.test(line)).length, 1)
+  t.equal(log.store.sent.length, 2, 'it is not sent again')
+  t.match(log.ledger.totals, { stored: 10, buffered: 0 })
+  t.same(brokenAccounts(log.ledger), [])
+})
+
+t.test("a journal's batch that the disk refuses after the drain's deadline is no fault", async (t) => {
+  const lines: string[] = []
+  const log = new TestLog({ options: { isJournal: true }, onLine: (_, message) => lines.push(message) })
+  log.store.failure = failureOf('retry', 'ECONNREFUSED')
+  const release = log.disk.hang()
+  for (let i = 0; i < 10; i++) log.channel.push(entryOf())
+  await log.pass(100)
+  const drained = log.writer.drain(500)
+  // The disk gives up what it began before the deadline.
+  await log.pass(2000)
+  t.equal(log.writer.stats.mode, 'stopped')
+  await log.pass(5000)
+  t.same(await drained, { stored: false, lost: 10, spilled: 0 })
+  t.notOk(lines.some((line) => FAULT.test(line)))
+  t.same(brokenAccounts(log.ledger), [])
+  release()
 })
 
 t.test('a second batch in hand is a fault, and leaves the first where it is', async (t) => {

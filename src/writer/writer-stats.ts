@@ -65,6 +65,12 @@ export class WriterCounters {
     if (result.rows !== batch.entries) this.rowMismatches++
   }
 
+  /** An unforeseen error has ended a step of a loop. */
+  fault(): void {
+    this.consecutiveFailures++
+    this.lastErrorCode = 'fault'
+  }
+
   /** The numbers at this moment, together with those that are the writer's state. */
   read(
     state: Pick<

@@ -15,7 +15,7 @@ import { benchEntry, ToldChannel } from '../test/bench.ts'
 import { Writer } from './writer.ts'
 
 // Pushes 200,000 entries at once and tells how fast they reach Postgres, and what a push costs:
-// node dist/embedded/with-postgres.js -- node dist/accesslog/writer.bench.js
+// node dist/test/with-postgres.js -- node dist/writer/writer.bench.js
 
 const ENTRIES = 200_000
 const ROUNDS = 3

@@ -6,6 +6,7 @@ import { assemble, type WriterParts, type WriterPieces } from './assembly.ts'
 import type { Batch } from './batch/batch.ts'
 import { FlushWaiters } from './flush-waiters.ts'
 import type { Life } from './sealer.ts'
+import { FAULT_PAUSE_MS } from './watch/loop-faults.ts'
 import type { WatchedLoop } from './watch/watchdog.ts'
 import type { WriterReport } from './writer-stats.ts'
 
@@ -18,9 +19,6 @@ export interface DrainResult {
 
 /** How long after the drain's deadline the disk may take for what is left. */
 const SPILL_GRACE_MS = 2000
-
-/** After an unforeseen error the work is begun again this much later. */
-const FAULT_PAUSE_MS = 1000
 
 const STOPPED = 'the writer stopped before all was stored'
 
@@ -163,17 +161,17 @@ export class Writer {
 
   /** The two loops, for a watchdog. */
   get loops(): readonly WatchedLoop[] {
-    const { collector, spill, steps } = this.#pieces
+    const { collector, spill, faults } = this.#pieces
     return [
       {
         name: 'writer',
         isPending: () => !this.#isStopped && (this.#isBusy || collector.isPending),
-        steps: () => steps.live,
+        steps: () => faults.live.visibleSteps,
       },
       {
         name: 'replay',
         isPending: () => !this.#isStopped && spill?.hasPending === true,
-        steps: () => steps.replay,
+        steps: () => faults.replay.visibleSteps,
       },
     ]
   }
@@ -188,6 +186,7 @@ export class Writer {
     while (!this.#isStopped) {
       try {
         await this.#step()
+        this.#pieces.faults.live.clear()
       } catch (error) {
         await this.#pause(error)
       }
@@ -236,9 +235,9 @@ export class Writer {
 
   /** An unforeseen error has ended a step. The mode is what it was, so the next step is the same again. */
   async #pause(error: unknown): Promise<void> {
-    const { log, counters, clock } = this.#pieces
-    counters.consecutiveFailures++
-    counters.lastErrorCode = 'fault'
+    const { log, counters, clock, faults } = this.#pieces
+    faults.live.add()
+    counters.fault()
     log.fault(error, this.#state.mode === 'delivering' ? this.#state.batch.number : null)
     if (this.#isStopped) return
     await new Promise<void>((resolve) => void clock.after(FAULT_PAUSE_MS, resolve))

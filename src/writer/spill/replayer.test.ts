@@ -1,3 +1,4 @@
+import { AssertionError } from 'node:assert'
 import t from 'tap'
 import { Ledger } from '../../channel/ledger.ts'
 import { DatabaseTurns } from '../database/database-turns.ts'
@@ -5,7 +6,8 @@ import { BatchRepair } from '../batch-repair.ts'
 import { Replayer } from './replayer.ts'
 import { Spill } from './spill.ts'
 import { MemoryFiles } from '../../test/files.ts'
-import { FakeClock, FakeStore, INSTANCE, settle } from '../../test/writer-parts.ts'
+import { entryOf, FakeClock, FakeStore, INSTANCE, sealedBatch, settle } from '../../test/writer-parts.ts'
+import { LoopFaults } from '../watch/loop-faults.ts'
 import { WriterCounters } from '../writer-stats.ts'
 import { WriterLog } from '../writer-log.ts'
 
@@ -20,7 +22,8 @@ class SlowSpill extends Spill {
   }
 }
 
-function rigOf() {
+/** `onFill`: called whenever the replay asks how full the channel is. */
+function rigOf(onFill: () => void = () => {}) {
   const clock = new FakeClock()
   const logger = { info() {}, warn() {}, error() {} }
   const spill = new SlowSpill({
@@ -39,9 +42,16 @@ function rigOf() {
     log: new WriterLog(logger, clock),
   }
   const database = new DatabaseTurns(new FakeStore(clock))
+  const faults = new LoopFaults(() => 7)
   const replayer = new Replayer({
     lives: { has: (id) => id === INSTANCE, meetForeign: () => {} },
-    backlog: { fill: 0 },
+    backlog: {
+      get fill() {
+        onFill()
+        return 0
+      },
+    },
+    faults,
     ...shared,
     spill,
     database,
@@ -55,7 +65,7 @@ function rigOf() {
       journal: null,
     },
   })
-  return { spill, replayer }
+  return { spill, replayer, faults, clock, counters: shared.counters }
 }
 
 t.test('a drain that begins while the spill comes to rest does not wait for its deadline', async (t) => {
@@ -70,3 +80,37 @@ t.test('a drain that begins while the spill comes to rest does not wait for its 
     t.equal(isEnded, true, end)
   }
 })
+
+t.test(
+  'a fault of the replay is tried again each second, whatever is spilled meanwhile, and counted',
+  async (t) => {
+    let tries = 0
+    let isFaulty = true
+    const { spill, replayer, faults, clock, counters } = rigOf(() => {
+      tries++
+      if (isFaulty) throw new AssertionError({ message: 'for ever' })
+    })
+    const append = async (number: number): Promise<void> => {
+      t.not(await spill.append(sealedBatch([entryOf()], { number })), null)
+    }
+    await append(1)
+    const running = replayer.run()
+    for (let number = 2; number <= 50; number++) {
+      await append(number)
+      await clock.advance(100)
+    }
+    t.ok(tries >= 4 && tries <= 6, `${tries} times in 4.9 s`)
+    t.match(counters, { consecutiveFailures: tries, lastErrorCode: 'fault' })
+    t.equal(faults.visibleSteps, 7, 'it may pass')
+    await clock.advance(30_000)
+    t.not(faults.visibleSteps, 7, 'no step for the watchdog any more')
+    isFaulty = false
+    await clock.advance(1000)
+    await settle()
+    t.equal(spill.hasPending, false, 'all is stored')
+    t.match([faults.visibleSteps, counters.consecutiveFailures], [7, 0])
+    replayer.stop()
+    spill.endRest?.()
+    await running
+  },
+)

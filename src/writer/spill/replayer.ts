@@ -7,6 +7,7 @@ import type { DatabaseTurns } from '../database/database-turns.ts'
 import type { BatchRepair } from '../batch-repair.ts'
 import type { OwnLives } from '../own-lives.ts'
 import type { Spill, Spilled } from './spill.ts'
+import { FAULT_PAUSE_MS, type LoopFaults } from '../watch/loop-faults.ts'
 import type { WriterCounters } from '../writer-stats.ts'
 import type { WriterLog } from '../writer-log.ts'
 
@@ -26,9 +27,6 @@ const DISK = /^(53|58)/
 
 /** With a channel as full as that, live batches have the database to themselves. */
 const FILL_PRESSED = 1 / 2
-
-/** After an unforeseen error the replay goes on this much later. */
-const FAULT_PAUSE_MS = 1000
 
 /** When something is pending that cannot be replayed yet, the replay looks again this often. */
 const POLL_MS = 50
@@ -53,6 +51,8 @@ export interface ReplayParts {
   readonly lives: Pick<OwnLives, 'has' | 'meetForeign'>
   /** What waits in the channel: see Collector. */
   readonly backlog: { readonly fill: number }
+  /** Of the replay. */
+  readonly faults: LoopFaults
 }
 
 /**
@@ -97,8 +97,7 @@ export class Replayer {
       try {
         await this.#step()
       } catch (error) {
-        this.#parts.log.fault(error, null)
-        await this.#wait(FAULT_PAUSE_MS)
+        await this.#pause(error)
       }
     }
   }
@@ -108,7 +107,10 @@ export class Replayer {
     if (!this.#spill.hasPending) await this.#rest()
     else if (options.journal === null && backlog.fill >= FILL_PRESSED) await this.#wait(POLL_MS)
     else if (this.#journalDueMs() > 0) await this.#wait(this.#journalDueMs())
-    else await this.#replayOldest()
+    else {
+      await this.#replayOldest()
+      this.#parts.faults.clear()
+    }
   }
 
   /** Ends `run` when the call under way has ended; what is pending stays on disk. */
@@ -266,8 +268,22 @@ export class Replayer {
     const { options, random } = this.#parts
     const waitMs = backoffMs(this.#failures++, options.backoffMinMs, options.backoffMaxMs, random)
     tell(waitMs)
+    await this.#waitApart(waitMs)
+  }
+
+  /** An unforeseen error has ended a step: the same is tried again. */
+  async #pause(error: unknown): Promise<void> {
+    const { faults, counters, log } = this.#parts
+    faults.add()
+    counters.fault()
+    log.fault(error, null)
+    if (!this.#isStopped) await this.#waitApart(FAULT_PAUSE_MS)
+  }
+
+  /** Waits; a batch that is spilled meanwhile does not end it. */
+  async #waitApart(ms: number): Promise<void> {
     this.#isBackingOff = true
-    await this.#wait(waitMs)
+    await this.#wait(ms)
     this.#isBackingOff = false
   }
 
