@@ -57,14 +57,18 @@ interface BatchNote<Batch> extends Note {
 export class SetAside<Batch> {
   readonly #clock: Clock
   readonly #nameOf: (batch: Batch) => string
+  readonly #onDue: () => void
   readonly #segments = new Map<Segment<Batch>, Note>()
   readonly #batches = new Map<string, BatchNote<Batch>>()
   #files = new Map<string, Note>()
+  #cancelRetry = (): void => {}
+  #isStopped = false
 
-  /** `nameOf`: see FrameCodec. */
-  constructor(clock: Clock, nameOf: (batch: Batch) => string) {
+  /** `nameOf`: see FrameCodec. `onDue` is called when batches are put back, to be tried again. */
+  constructor(clock: Clock, nameOf: (batch: Batch) => string, onDue: () => void) {
     this.#clock = clock
     this.#nameOf = nameOf
+    this.#onDue = onDue
   }
 
   /** Returns whether it was not aside before. */
@@ -101,6 +105,7 @@ export class SetAside<Batch> {
     const name = this.#nameOf(batch)
     this.#batches.set(key, { ...note, segment, extent: { offset, bytes }, name, entries })
     segment.defer(frame)
+    this.#retryNext()
     return note.attempts
   }
 
@@ -113,17 +118,10 @@ export class SetAside<Batch> {
     if (this.#batches.size > 0) this.#batches.delete(keyOf(segment, frame))
   }
 
-  /** Puts back those whose time has come. Returns whether there are any. */
-  retryBatches(): boolean {
-    const nowMs = this.#clock.nowMs()
-    let hasAny = false
-    for (const note of this.#batches.values()) {
-      if (!note.isOut || note.retryAtMs > nowMs) continue
-      note.isOut = false
-      note.segment.recall(note.extent)
-      hasAny = true
-    }
-    return hasAny
+  /** No batch is tried again from now on. */
+  stop(): void {
+    this.#isStopped = true
+    this.#cancelRetry()
   }
 
   /** Files as they were found just now. Returns those that are new. */
@@ -155,6 +153,29 @@ export class SetAside<Batch> {
       entries,
       named: items.slice(0, MAX_NAMED),
     }
+  }
+
+  /** Each batch has its own time: one look at all every half minute would find it up to twice as late. */
+  #retryNext(): void {
+    this.#cancelRetry()
+    let nextMs = Infinity
+    for (const { isOut, retryAtMs } of this.#batches.values()) if (isOut) nextMs = Math.min(nextMs, retryAtMs)
+    if (this.#isStopped || nextMs === Infinity) return
+    const waitMs = Math.max(0, nextMs - this.#clock.nowMs())
+    this.#cancelRetry = this.#clock.later(waitMs, () => {
+      this.#recallDue()
+      this.#retryNext()
+    })
+  }
+
+  #recallDue(): void {
+    const nowMs = this.#clock.nowMs()
+    const due = [...this.#batches.values()].filter(({ isOut, retryAtMs }) => isOut && retryAtMs <= nowMs)
+    for (const note of due) {
+      note.isOut = false
+      note.segment.recall(note.extent)
+    }
+    if (due.length > 0) this.#onDue()
   }
 
   #noteOf(known: Note | undefined, code: string): Note {

@@ -2,6 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { type Clock, systemClock } from '../lib/time/clock.ts'
+import { FakeClock } from '../test/clock.ts'
 import { INSTANCE } from '../test/writer-parts.ts'
 import type { FrameCodec } from './segment-format.ts'
 import { Spool } from './spool.ts'
@@ -19,7 +21,7 @@ const parcels: FrameCodec<Parcel> = {
   nameOf: ({ to }) => `parcel to ${to}`,
 }
 
-function spoolIn(t: Test, directory: string) {
+function spoolIn(t: Test, directory: string, clock: Clock = systemClock) {
   const told: string[] = []
   const tell =
     (what: string) =>
@@ -44,6 +46,7 @@ function spoolIn(t: Test, directory: string) {
     syncIntervalMs: 100,
     codec: parcels,
     log,
+    clock,
   })
   t.teardown(() => spool.close())
   return { spool, told }
@@ -91,3 +94,32 @@ t.test('content that its codec cannot read counts as damaged', async (t) => {
   t.equal(spool.stats.damaged, 1)
   t.ok(told.includes('damaged'))
 })
+
+t.test(
+  'what is set aside is tried again after half a minute, and not when segments are next looked for',
+  async (t) => {
+    const clock = new FakeClock()
+    const { spool } = spoolIn(t, await freshFolder(t), clock)
+    await spool.start()
+    let pending = 0
+    spool.onPending(() => pending++)
+    await spool.append({ to: 'acme', content: Buffer.from('x') })
+    const [only] = await spool.oldest({ entries: 10, bytes: 1e6 })
+    if (!only) throw new Error('not one')
+    const before = pending
+    await clock.advance(10_000)
+    spool.setAside(only, 'full')
+    await clock.advance(29_999)
+    t.equal(spool.hasPending, false)
+    await clock.advance(1)
+    t.equal(spool.hasPending, true)
+    t.equal(pending, before + 1, 'and told')
+    await clock.advance(60_000)
+    t.equal(pending, before + 1, 'once')
+    t.equal(spool.setAside(only, 'full'), 2)
+    await clock.advance(59_999)
+    t.equal(spool.hasPending, false, 'twice as long at the second time')
+    await clock.advance(1)
+    t.equal(spool.hasPending, true)
+  },
+)

@@ -87,7 +87,11 @@ export class Spool<Batch> {
     this.#log = options.log
     this.#guard = new HangGuard(this.#clock, options.timeoutMs ?? TIMEOUT_MS)
     this.#reader = new SpoolReader({ clock: this.#clock, log: this.#log, counts: this.#counts })
-    this.#aside = new SetAside(this.#clock, (batch) => options.codec.nameOf(batch))
+    this.#aside = new SetAside(
+      this.#clock,
+      (batch) => options.codec.nameOf(batch),
+      () => this.#onPending(),
+    )
     this.#directory = new SpoolDirectory({ ...options, files: this.#files, clock: this.#clock })
     this.#segmentBytes = Math.min(SEGMENT_BYTES, Math.ceil(options.maxBytes / MIN_SEGMENTS))
   }
@@ -97,7 +101,7 @@ export class Spool<Batch> {
     this.#onPending = listener
   }
 
-  /** Looks for segments of dead processes, and tries again what is set aside, now and every 30 s. Never rejects. */
+  /** Looks for segments of dead processes, and tries again those set aside, now and every 30 s. Never rejects. */
   async start(): Promise<void> {
     await this.#inTurn(() => this.#adopt())
     this.#retryAside()
@@ -229,6 +233,7 @@ export class Spool<Batch> {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#cancelAdopt?.()
+    this.#aside.stop()
     await this.#inTurn(async () => {
       this.#cancelSync?.()
       this.#cancelSync = null
@@ -312,7 +317,7 @@ export class Spool<Batch> {
     if (this.#isClosed) return
     const segments = this.#aside.takeSegments()
     this.#segments = [...segments, ...this.#segments]
-    if (this.#aside.retryBatches() || segments.length > 0) this.#onPending()
+    if (segments.length > 0) this.#onPending()
   }
 
   /** Removes the segments of which nothing is pending; the open one only when it has been given up, or at the end. */
