@@ -26,7 +26,7 @@ import { Durability } from './durability.ts'
 import { InstanceRecord, type ToldLife } from './instance-record.ts'
 import { asideReportOf } from './aside-report.ts'
 import { LazyStore } from './lazy-store.ts'
-import { LifeLinks } from './life-links.ts'
+import { LifeReports } from './life-reports.ts'
 import { logWarningsOf } from './readiness.ts'
 import type { Traffic } from './traffic.ts'
 
@@ -59,7 +59,7 @@ export class AccessLog {
   readonly writer: Writer
   readonly #store: LazyStore
   readonly #record: InstanceRecord
-  readonly #links: LifeLinks
+  readonly #lives: LifeReports
   readonly #durability: Durability
   readonly #canary: Canary | null
   readonly #watchdog: Watchdog | null
@@ -98,7 +98,7 @@ export class AccessLog {
       intervalMs === 0 ? null : new Canary({ sink: channel, ledger, intervalMs, clock: systemClock })
     this.#watchdog = watchdogOf(this.writer, o, logger)
     this.#record = this.#makeRecord(parts, spill)
-    this.#links = new LifeLinks({
+    this.#lives = new LifeReports({
       sql: control,
       memory,
       instance: () => this.writer.life.instance,
@@ -160,7 +160,7 @@ export class AccessLog {
   start(): void {
     this.writer.start()
     this.#record.start()
-    this.#links.start()
+    this.#lives.start()
     this.#canary?.start()
     this.#watchdog?.start()
   }
@@ -192,7 +192,7 @@ export class AccessLog {
 
   /** What an operator should look at, though all is served. */
   get warnings(): readonly StateReason[] {
-    return [...logWarningsOf(this.writer.stats), ...this.#links.warnings, ...this.#durability.warnings]
+    return [...logWarningsOf(this.writer.stats), ...this.#lives.warnings, ...this.#durability.warnings]
   }
 
   /** Stores what is left, spills what cannot be stored by the deadline, and writes the end of the instance. */
@@ -200,7 +200,7 @@ export class AccessLog {
     this.#canary?.stop()
     this.#watchdog?.stop()
     const result = await this.writer.drain(deadlineMs)
-    await Promise.all([this.#record.stop(), this.#links.stop()])
+    await Promise.all([this.#record.stop(), this.#lives.stop()])
     return result
   }
 }

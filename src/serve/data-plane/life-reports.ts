@@ -20,10 +20,10 @@ const MAX_NAMED = 20
 const MAX_TOLD = 1000
 
 /**
- * Links this process' life to those before it: remembers on disk what the ledger has acknowledged, tells the database of what is
- * remembered there of others, and says so when the database does not have what it had acknowledged. Nothing waits for it.
+ * Reports on the lives of this state folder: remembers on disk what the ledger has acknowledged of this one, tells the database what is
+ * remembered of earlier ones, and warns when the database does not have what it had acknowledged. Nothing waits for it.
  */
-export class LifeLinks {
+export class LifeReports {
   readonly #sql: Sql
   readonly #memory: LifeMemory
   /** Id of the life that is being written. */

@@ -7,7 +7,7 @@ import type { Owners } from '../../spool/spool-owner.ts'
 import { ensurePartitions } from '../../store/entries/partitions.ts'
 import { testDatabase } from '../../test/database.ts'
 import { type SealedBatch, TestInstance } from '../../test/ledger.ts'
-import { LifeLinks } from './life-links.ts'
+import { LifeReports } from './life-reports.ts'
 
 const { sql } = await testDatabase(t)
 const nowMs = Date.now()
@@ -37,7 +37,7 @@ function processIn(directory: string) {
     error: at('error'),
     child: () => logger,
   }
-  const links = new LifeLinks({ sql, memory, instance: () => instance.id, logger })
+  const reports = new LifeReports({ sql, memory, instance: () => instance.id, logger })
   const store = async (entries = 10): Promise<SealedBatch> => {
     const batch = instance.seal(
       Array.from({ length: entries }, () => ({ tenant: 'acme', startedAt: new Date(nowMs) })),
@@ -46,7 +46,7 @@ function processIn(directory: string) {
     memory.acknowledge(asAcknowledged(batch))
     return batch
   }
-  return { id: instance.id, links, store, lines }
+  return { id: instance.id, reports, store, lines }
 }
 
 function asAcknowledged({ number, columns }: SealedBatch): Batch {
@@ -76,18 +76,18 @@ t.test(
     const first = processIn(directory)
     await first.store()
     await first.store()
-    await first.links.run()
-    await first.links.stop()
+    await first.reports.run()
+    await first.reports.stop()
     const second = processIn(directory)
-    await second.links.run()
+    await second.reports.run()
     t.same(await linksOf(), [[first.id, second.id, 2]])
-    t.same(second.links.warnings, [])
+    t.same(second.reports.warnings, [])
     await second.store()
-    await second.links.stop()
+    await second.reports.stop()
     await sql`TRUNCATE instance_links`
     await forget(first.id, 1)
     const third = processIn(directory)
-    await third.links.run()
+    await third.reports.run()
     t.same(
       new Set((await linksOf()).map(String)),
       new Set(
@@ -98,13 +98,13 @@ t.test(
       ),
       'the registration of the second one was lost as well',
     )
-    t.match(third.links.warnings, [
+    t.match(third.reports.warnings, [
       { code: 'log_lost_batches', detail: new RegExp(`instance ${first.id} on gw-1 had stored 2 batches`) },
     ])
     t.match(third.lines, [
       { level: 'error', fields: { instance: first.id, batch: 2, entries: 20, stored: 0 } },
     ])
-    await third.links.run()
+    await third.reports.run()
     t.equal(third.lines.length, 1, 'told once')
   },
 )
@@ -115,22 +115,22 @@ t.test(
     await sql`TRUNCATE instance_links`
     const live = processIn(folderOf(t))
     for (let i = 0; i < 3; i++) await live.store()
-    await live.links.run()
-    t.same(live.links.warnings, [])
+    await live.reports.run()
+    t.same(live.reports.warnings, [])
     await forget(live.id, 2)
-    await live.links.run()
-    t.same(live.links.warnings, [], 'one look is not enough')
-    await live.links.run()
-    t.match(live.links.warnings, [
+    await live.reports.run()
+    t.same(live.reports.warnings, [], 'one look is not enough')
+    await live.reports.run()
+    t.match(live.reports.warnings, [
       { code: 'log_lost_batches', detail: new RegExp(`does not have batch 3 of instance ${live.id}`) },
     ])
     t.match(live.lines, [{ level: 'error', fields: { instance: live.id, batch: 3, entries: 30 } }])
     t.same(await linksOf(), [[live.id, live.id, 3]], 'it tells of itself, should it die now')
-    await live.links.run()
+    await live.reports.run()
     t.equal(live.lines.length, 1, 'told once')
     await live.store()
-    await live.links.run()
-    t.equal(live.links.warnings.length, 1, 'it stays')
+    await live.reports.run()
+    t.equal(live.reports.warnings.length, 1, 'it stays')
   },
 )
 
@@ -139,31 +139,31 @@ t.test('D5: lives of another database are no part of this one', async (t) => {
   const directory = folderOf(t)
   const first = processIn(directory)
   await first.store()
-  await first.links.run()
+  await first.reports.run()
   const [was] = await sql<{ log: string }[]>`SELECT log FROM access_log_identity`
   await sql`UPDATE access_log_identity SET log = ${randomUUID()}`
   t.teardown(() => sql`UPDATE access_log_identity SET log = ${was?.log ?? ''}`)
   const second = processIn(directory)
-  await second.links.run()
+  await second.reports.run()
   t.same(await linksOf(), [])
   t.match(second.lines, [{ level: 'warn', fields: { lives: 1 } }])
-  t.same(second.links.warnings, [])
-  await first.links.run()
-  t.match(first.links.warnings, [{ code: 'log_replaced' }], 'one that lives through the change is loud')
+  t.same(second.reports.warnings, [])
+  await first.reports.run()
+  t.match(first.reports.warnings, [{ code: 'log_replaced' }], 'one that lives through the change is loud')
 })
 
 t.test('D5: without the database what was stored is remembered all the same', async (t) => {
   await sql`TRUNCATE instance_links`
   const directory = folderOf(t)
   const first = processIn(directory)
-  await first.links.run()
+  await first.reports.run()
   await first.store()
   await sql`ALTER TABLE access_log_identity RENAME TO away`
-  await t.rejects(first.links.run())
+  await t.rejects(first.reports.run())
   await first.store()
-  await first.links.stop()
+  await first.reports.stop()
   await sql`ALTER TABLE away RENAME TO access_log_identity`
   const second = processIn(directory)
-  await second.links.run()
+  await second.reports.run()
   t.same(await linksOf(), [[first.id, second.id, 2]])
 })
