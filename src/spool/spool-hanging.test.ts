@@ -2,15 +2,8 @@ import t from 'tap'
 import { Spill } from '../writer/spill/spill.ts'
 import { MemoryFiles } from '../test/files.ts'
 import { TestLog } from '../test/log.ts'
-import {
-  brokenAccounts,
-  entryOf,
-  failureOf,
-  FakeClock,
-  INSTANCE,
-  sealedBatch,
-  settle,
-} from '../test/writer-parts.ts'
+import { FakeClock, settle } from '../test/clock.ts'
+import { brokenAccounts, entryOf, failureOf, INSTANCE, sealedBatch } from '../test/writer-parts.ts'
 
 const ALL = { entries: 1e6, bytes: 1e9 }
 const SUCCESSOR = '0190a1b2-c3d4-7e5f-8a9b-ffffffffffff'

@@ -8,7 +8,8 @@ import { encodeFrame } from './segment-format.ts'
 import { batchCodec } from '../writer/spill/batch-codec.ts'
 import { Spill } from '../writer/spill/spill.ts'
 import { type SpoolFiles, systemFiles } from './spool-files.ts'
-import { entryOf, FakeClock, INSTANCE, sealedBatch } from '../test/writer-parts.ts'
+import { FakeClock } from '../test/clock.ts'
+import { entryOf, INSTANCE, sealedBatch } from '../test/writer-parts.ts'
 
 const OTHER = '0190a1b2-c3d4-7e5f-8a9b-ffffffffffff'
 const ALL = { entries: 1e6, bytes: 1e9 }

@@ -2,19 +2,12 @@ import { Channel } from '../channel/channel.ts'
 import { Ledger } from '../channel/ledger.ts'
 import { Spill } from '../writer/spill/spill.ts'
 import { MemoryFiles } from './files.ts'
-import { FakeClock, FakeStore, INSTANCE, settle } from './writer-parts.ts'
+import { FakeClock, settle } from './clock.ts'
+import { FakeStore, INSTANCE, WRITER_OPTIONS } from './writer-parts.ts'
 import type { WriterOptions } from '../writer/assembly.ts'
 import { Writer } from '../writer/writer.ts'
 
-const OPTIONS: WriterOptions = {
-  flushEntries: 10,
-  flushIntervalMs: 2000,
-  maxBatchEntries: 50,
-  maxBatchBytes: 1e6,
-  backoffMinMs: 100,
-  backoffMaxMs: 5000,
-  spillAfterMs: 1000,
-}
+const OPTIONS: WriterOptions = { ...WRITER_OPTIONS, spillAfterMs: 1000 }
 
 /** Tells when the writer asks how full it is. */
 class WatchedChannel extends Channel {

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { AccessEntry } from '../model/access-entry.ts'
 import { firstDigest } from '../model/audit/ledger-chain.ts'
+import type { WriterOptions } from '../writer/assembly.ts'
 import type { Batch, BatchStore, StoreResult } from '../writer/batch/batch.ts'
 import { BatchBuilder, type SealParts } from '../writer/batch/batch-builder.ts'
 import { Channel } from '../channel/channel.ts'
@@ -11,7 +12,15 @@ import { type FailureKind, BatchError } from '../writer/database/failure.ts'
 import { DROP_REASONS, Ledger } from '../channel/ledger.ts'
 import { type FakeClock, NOON_MS } from './clock.ts'
 
-export { FakeClock, NOON_MS, settle } from './clock.ts'
+/** For tests: small batches and short waits. */
+export const WRITER_OPTIONS: WriterOptions = {
+  flushEntries: 10,
+  flushIntervalMs: 2000,
+  maxBatchEntries: 50,
+  maxBatchBytes: 1e6,
+  backoffMinMs: 100,
+  backoffMaxMs: 5000,
+}
 
 /** For tests: an instance id. */
 export const INSTANCE = '0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b'

@@ -6,7 +6,8 @@ import type { Batch } from './batch/batch.ts'
 import { LifeMemory } from './life-memory.ts'
 import { RememberingStore } from '../writer/database/remembering-store.ts'
 import type { Owners } from '../spool/spool-owner.ts'
-import { entryOf, FakeClock, FakeStore, NOON_MS, sealedBatch } from '../test/writer-parts.ts'
+import { FakeClock, NOON_MS } from '../test/clock.ts'
+import { entryOf, FakeStore, sealedBatch } from '../test/writer-parts.ts'
 
 const LOG = randomUUID()
 

@@ -111,9 +111,15 @@ t.test('a fault that does not end is a stuck loop for the watchdog, and goes on 
   t.same(stuck, [], 'for half a minute it may pass')
   await log.pass(45_000)
   t.same(stuck, [['writer']])
+  t.equal(
+    log.channel.reserve('acme'),
+    'log_blocked',
+    'a strict tenant is promised nothing that no step stores',
+  )
   log.clock.turn = turn
   await log.pass(10_000)
   t.same(stuck, [['writer'], []])
+  t.equal(log.channel.reserve('acme'), null)
   t.same(seqs(), upTo(10))
   watchdog.stop()
 })

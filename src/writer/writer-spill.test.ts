@@ -4,27 +4,18 @@ import { Channel } from '../channel/channel.ts'
 import { Ledger } from '../channel/ledger.ts'
 import { Spill } from './spill/spill.ts'
 import { MemoryFiles } from '../test/files.ts'
+import { FakeClock, settle } from '../test/clock.ts'
 import {
   type Behaviour,
   brokenAccounts,
   entryOf,
   failureOf,
-  FakeClock,
   FakeStore,
   INSTANCE,
-  settle,
+  WRITER_OPTIONS,
 } from '../test/writer-parts.ts'
 import type { WriterOptions } from './assembly.ts'
 import { Writer } from './writer.ts'
-
-const OPTIONS: WriterOptions = {
-  flushEntries: 10,
-  flushIntervalMs: 2000,
-  maxBatchEntries: 50,
-  maxBatchBytes: 1e6,
-  backoffMinMs: 100,
-  backoffMaxMs: 5000,
-}
 
 interface Life {
   readonly clock: FakeClock
@@ -90,7 +81,7 @@ function lifeOf(parts: Life) {
     },
     spill,
     instance,
-    options: { ...OPTIONS, ...parts.options },
+    options: { ...WRITER_OPTIONS, ...parts.options },
     logger,
     clock,
     random: () => 0.999,

@@ -2,27 +2,18 @@ import fc from 'fast-check'
 import t from 'tap'
 import { Channel } from '../channel/channel.ts'
 import { Ledger } from '../channel/ledger.ts'
+import { FakeClock, settle } from '../test/clock.ts'
 import {
   type Behaviour,
   brokenAccounts,
   entryOf,
   failureOf,
-  FakeClock,
   FakeStore,
   INSTANCE,
-  settle,
+  WRITER_OPTIONS,
 } from '../test/writer-parts.ts'
 import type { WriterOptions } from './assembly.ts'
 import { Writer } from './writer.ts'
-
-const OPTIONS: WriterOptions = {
-  flushEntries: 10,
-  flushIntervalMs: 2000,
-  maxBatchEntries: 50,
-  maxBatchBytes: 1e6,
-  backoffMinMs: 100,
-  backoffMaxMs: 5000,
-}
 
 interface Line {
   readonly level: string
@@ -56,7 +47,7 @@ function rigOf(
       for (const day of days) store.days.add(day)
     },
     instance: INSTANCE,
-    options: { ...OPTIONS, ...options },
+    options: { ...WRITER_OPTIONS, ...options },
     logger: { info: log('info'), warn: log('warn'), error: log('error') },
     clock,
     random: () => 0.999,
@@ -292,7 +283,7 @@ t.test('a drain before the start stores what was pushed', async (t) => {
     store,
     ensurePartitions: async () => {},
     instance: INSTANCE,
-    options: OPTIONS,
+    options: WRITER_OPTIONS,
     logger: { info: ignore, warn: ignore, error: ignore },
     clock,
   })

@@ -137,9 +137,10 @@ export class Writer {
     return (this.#drained ??= this.#drain(deadlineMs))
   }
 
-  /** Whether neither the database nor the disk takes the batch in hand; see Delivery. */
+  /** Whether neither the database nor the disk takes the batch in hand (see Delivery), or a fault keeps it from both. */
   get isBlocked(): boolean {
-    return this.#pieces.delivery.isBlocked
+    const { delivery, faults } = this.#pieces
+    return delivery.isBlocked || faults.live.isLasting
   }
 
   /** A copy of the numbers at this moment. */

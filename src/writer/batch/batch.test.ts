@@ -7,7 +7,8 @@ import { BatchBuilder } from './batch-builder.ts'
 import { Channel } from '../../channel/channel.ts'
 import { RowEncoder } from './encode.ts'
 import { Ledger } from '../../channel/ledger.ts'
-import { entryOf, INSTANCE, NOON_MS, rowsOf, sealedBatch } from '../../test/writer-parts.ts'
+import { NOON_MS } from '../../test/clock.ts'
+import { entryOf, INSTANCE, rowsOf, sealedBatch } from '../../test/writer-parts.ts'
 
 const WHY = { code: '22P02', detail: 'no' }
 

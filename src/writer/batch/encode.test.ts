@@ -4,7 +4,8 @@ import { AccessEntry } from '../../model/access-entry.ts'
 import { decodeRow } from '../../model/copy-text.ts'
 import { ENTRY_COLUMNS, type EntryColumn, type UnstoredField } from '../../model/entry-columns.ts'
 import { maxRowBytes, RowEncoder, storableText } from './encode.ts'
-import { entryOf, INSTANCE, NOON_MS } from '../../test/writer-parts.ts'
+import { NOON_MS } from '../../test/clock.ts'
+import { entryOf, INSTANCE } from '../../test/writer-parts.ts'
 
 function encode(fields: Partial<AccessEntry>): Record<string, string | null> {
   // Through bytes, as Postgres gets it.

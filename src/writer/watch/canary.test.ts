@@ -2,7 +2,8 @@ import t from 'tap'
 import { CANARY_TENANT } from '../../model/canary.ts'
 import { Canary } from './canary.ts'
 import { TestLog } from '../../test/log.ts'
-import { brokenAccounts, entryOf, failureOf, settle } from '../../test/writer-parts.ts'
+import { settle } from '../../test/clock.ts'
+import { brokenAccounts, entryOf, failureOf } from '../../test/writer-parts.ts'
 
 const INTERVAL_MS = 10_000
 

@@ -2,7 +2,8 @@ import t from 'tap'
 import { Channel } from '../../channel/channel.ts'
 import { DropLog } from './drop-log.ts'
 import { Ledger } from '../../channel/ledger.ts'
-import { entryOf, FakeClock } from '../../test/writer-parts.ts'
+import { FakeClock } from '../../test/clock.ts'
+import { entryOf } from '../../test/writer-parts.ts'
 
 function rigOf() {
   const clock = new FakeClock()

@@ -27,8 +27,13 @@ export class LoopFaults {
     this.#inARow = 0
   }
 
+  /** The loop has done nothing but fail for so long that it may not be well again. */
+  get isLasting(): boolean {
+    return this.#inARow >= LASTING
+  }
+
   /** Steps as the watchdog sees them: always the same number while a fault lasts. */
   get visibleSteps(): number {
-    return this.#inARow < LASTING ? this.#steps() : -1
+    return this.isLasting ? -1 : this.#steps()
   }
 }

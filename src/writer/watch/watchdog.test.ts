@@ -1,6 +1,7 @@
 import t from 'tap'
 import { TestLog } from '../../test/log.ts'
-import { entryOf, failureOf, FakeClock, settle } from '../../test/writer-parts.ts'
+import { FakeClock, settle } from '../../test/clock.ts'
+import { entryOf, failureOf } from '../../test/writer-parts.ts'
 import { Watchdog } from './watchdog.ts'
 
 const MINUTE_MS = 60_000
