@@ -1,7 +1,7 @@
 import { decodePercent } from '../lib/percent.ts'
 import type { Route } from '../model/route.ts'
 import type { AccessQuestion, Need } from './kind.ts'
-import { ARTIFACT_KINDS } from './kinds.ts'
+import { ECOSYSTEMS } from './kinds.ts'
 
 /** Paths that hold what two servers could take differently are no exception to anything. */
 const AMBIGUOUS = /[;\\]|\/[/.]|%(?:[01][0-9a-f]|2[35ef]|3[bf]|5c|7f)/i
@@ -20,7 +20,7 @@ export function accessOf(route: Route, question: AccessQuestion): Need {
   if (query !== '' && METHOD_IN_QUERY.test(query) && namesWrite(query)) return 'write'
   // An upstream that does not take the upgrade answers the request.
   if (question.isUpgrade) return namesRead(route, 'WebSocket', question.rest) ? 'read' : 'write'
-  const { access } = ARTIFACT_KINDS[route.kind]
+  const { access } = ECOSYSTEMS[route.kind]
   if (access.isWrite(question)) return 'write'
   if (isRead(method)) return 'read'
   // An override to GET is believed by some and not by others: no exception for it.
@@ -32,7 +32,7 @@ export function accessOf(route: Route, question: AccessQuestion): Need {
 
 /** Whether a body on which its request's access depends shows that it only reads. Never throws. */
 export function isReadBody({ kind }: Route, body: Buffer): boolean {
-  return ARTIFACT_KINDS[kind].access.ofBody?.isRead(body) ?? false
+  return ECOSYSTEMS[kind].access.ofBody?.isRead(body) ?? false
 }
 
 function isRead(method: string): boolean {

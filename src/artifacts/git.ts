@@ -1,10 +1,10 @@
 import { decodePercent } from '../lib/percent.ts'
-import { artifactKind, mediaTypeOf, type AccessQuestion, type Need } from './kind.ts'
+import { ecosystem, mediaTypeOf, type AccessQuestion, type Need } from './kind.ts'
 
 /** A Git LFS client asks for 100 objects at once, 12 KiB; some servers allow more. */
 const MAX_BATCH_BYTES = 1024 * 1024
 
-export const git = artifactKind('git', {
+export const git = ecosystem('git', {
   access: {
     isWrite: ({ query }) => query !== '' && asksToPush(query),
     ofPost: accessOfPost,

@@ -1,16 +1,24 @@
 import type { RequestHead } from '../http/request-head.ts'
+import type { ArtifactRequest, Identity } from '../model/artifact/identity.ts'
 import type { Access } from '../model/scope.ts'
 
-/** What Waybill knows of one kind of route. A kind states what sets it apart; `artifactKind` adds the rest. */
-export interface ArtifactKind {
+/** What Waybill knows of one kind of route. A kind states what sets it apart; `ecosystem` adds the rest. */
+export interface Ecosystem {
   /** The entry's `ecosystem`; '' for a kind that is none. */
-  readonly ecosystem: string
+  readonly name: string
+  /** Type of its package URLs; '' for a kind without packages. */
+  readonly purlType: string
   /** Value of `WWW-Authenticate` in a 401 (RFC 9110 §11.6.1). */
   readonly challenge: string
   /** Where the protocol departs from what HTTP's methods say of reading and writing. */
   readonly access: AccessExceptions
   /** The path with `mask` in place of the secrets that this ecosystem's clients put in paths. Called once for each entry. */
   maskPath(path: string, mask: string): string
+  /**
+   * What a request is about, from its method and path and nothing else. Pure; never throws; linear in the path's length. Called in the
+   * background for each entry.
+   */
+  identify(request: ArtifactRequest): Identity
 }
 
 /** Requests that do not do what their method says. Neither function may throw. */
@@ -51,17 +59,30 @@ const BASIC_OR_BEARER = 'Basic realm="Waybill", charset="UTF-8", Bearer realm="W
 /** A protocol in which methods do what HTTP says. */
 const NO_EXCEPTIONS: AccessExceptions = { isWrite: () => false, ofPost: () => 'write', ofBody: null }
 
+/** Of what is about no package. */
+export const NOTHING: Identity = { kind: 'other', package: null, file: '' }
+
 /** What sets a kind apart. */
 interface OwnTraits {
+  /** Default its name. */
+  readonly purlType?: string
   readonly challenge?: string
   readonly access?: Partial<AccessExceptions>
-  readonly maskPath?: ArtifactKind['maskPath']
+  readonly maskPath?: Ecosystem['maskPath']
+  readonly identify?: Ecosystem['identify']
 }
 
 /** Makes a kind of what sets it apart. */
-export function artifactKind(ecosystem: string, own: OwnTraits = {}): ArtifactKind {
-  const { challenge = BASIC_OR_BEARER, access = {}, maskPath = (path) => path } = own
-  return { ecosystem, challenge, access: { ...NO_EXCEPTIONS, ...access }, maskPath }
+export function ecosystem(name: string, own: OwnTraits = {}): Ecosystem {
+  const { access = {} } = own
+  return {
+    name,
+    purlType: own.purlType ?? name,
+    challenge: own.challenge ?? BASIC_OR_BEARER,
+    access: { ...NO_EXCEPTIONS, ...access },
+    maskPath: own.maskPath ?? ((path) => path),
+    identify: own.identify ?? (() => NOTHING),
+  }
 }
 
 /** The media type of Content-Type (RFC 9110 §8.3.1) without parameters, in lower case; '' for none. */

@@ -1,26 +1,25 @@
 import t from 'tap'
 import { ROUTE_KINDS } from '../model/route.ts'
-import { ARTIFACT_KINDS } from './kinds.ts'
+import { ECOSYSTEMS } from './kinds.ts'
 
-t.test('each kind but generic and integration is an ecosystem of its own', (t) => {
+t.test('each kind but integration is an ecosystem of its own', (t) => {
   for (const kind of ROUTE_KINDS) {
-    const isNone = kind === 'generic' || kind === 'integration'
-    t.equal(ARTIFACT_KINDS[kind].ecosystem, isNone ? '' : kind, kind)
+    t.equal(ECOSYSTEMS[kind].name, kind === 'integration' ? '' : kind, kind)
   }
   t.end()
 })
 
 t.test('docker, maven and git are asked for Basic first', (t) => {
   for (const kind of ['oci', 'maven', 'git'] as const)
-    t.match(ARTIFACT_KINDS[kind].challenge, /^Basic realm=/, kind)
+    t.match(ECOSYSTEMS[kind].challenge, /^Basic realm=/, kind)
   t.end()
 })
 
 t.test('tokens of npm stand in paths of its API, and only there', (t) => {
-  const shown = (path: string): string => ARTIFACT_KINDS.npm.maskPath(path, '***')
+  const shown = (path: string): string => ECOSYSTEMS.npm.maskPath(path, '***')
   t.equal(shown('/npm/-/npm/v1/tokens/token/1a2b3c'), '/npm/-/npm/v1/tokens/token/***')
   t.equal(shown('/npm/-/user/token/1a2b3c'), '/npm/-/user/token/***')
   t.equal(shown('/npm/token/-/token-1.0.0.tgz'), '/npm/token/-/token-1.0.0.tgz')
-  t.equal(ARTIFACT_KINDS.pypi.maskPath('/x/-/user/token/1a2b3c', '***'), '/x/-/user/token/1a2b3c')
+  t.equal(ECOSYSTEMS.pypi.maskPath('/x/-/user/token/1a2b3c', '***'), '/x/-/user/token/1a2b3c')
   t.end()
 })

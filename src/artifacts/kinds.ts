@@ -1,19 +1,28 @@
 import type { RouteKind } from '../model/route.ts'
+import { apt } from './apt.ts'
+import { cargo } from './cargo.ts'
+import { generic } from './generic.ts'
 import { git } from './git.ts'
-import { artifactKind, type ArtifactKind } from './kind.ts'
+import { go } from './go.ts'
+import { helm } from './helm.ts'
+import { integration } from './integration.ts'
+import type { Ecosystem } from './kind.ts'
+import { maven } from './maven.ts'
 import { npm } from './npm.ts'
+import { oci } from './oci.ts'
+import { pypi } from './pypi.ts'
 
-/** All that Waybill knows of ecosystems. One that is here by its name alone has nothing that sets it apart yet. */
-export const ARTIFACT_KINDS: Readonly<Record<RouteKind, ArtifactKind>> = {
+/** All that Waybill knows of ecosystems. */
+export const ECOSYSTEMS: Readonly<Record<RouteKind, Ecosystem>> = {
   npm,
-  pypi: artifactKind('pypi'),
-  maven: artifactKind('maven'),
-  oci: artifactKind('oci'),
-  cargo: artifactKind('cargo'),
-  go: artifactKind('go'),
-  helm: artifactKind('helm'),
-  apt: artifactKind('apt'),
+  pypi,
+  maven,
+  oci,
+  cargo,
+  go,
+  helm,
+  apt,
   git,
-  generic: artifactKind(''),
-  integration: artifactKind(''),
+  generic,
+  integration,
 }

@@ -1,4 +1,4 @@
-import { artifactKind, mediaTypeOf, type AccessQuestion, type Need } from './kind.ts'
+import { ecosystem, mediaTypeOf, type AccessQuestion, type Need } from './kind.ts'
 
 /** What `npm audit` asks by POST; every `npm install` sends one of them. */
 const AUDITS: ReadonlySet<string> = new Set([
@@ -9,7 +9,7 @@ const AUDITS: ReadonlySet<string> = new Set([
 /** Tokens in the paths of the registry's API: `npm token revoke`, `npm logout`. */
 const TOKEN = /(\/-\/(?:user|npm\/v1)\/tokens?\/(?:token\/)?)[^/]+/
 
-export const npm = artifactKind('npm', {
+export const npm = ecosystem('npm', {
   access: { ofPost: accessOfPost },
   maskPath: (path, mask) => (path.includes('/-/') ? path.replace(TOKEN, `$1${mask}`) : path),
 })

@@ -1,6 +1,7 @@
+import type { ArtifactKind } from './artifact/identity.ts'
 import type { CANARY_OUTCOME } from './canary.ts'
 import type { Outcome, Reason } from './outcome.ts'
-import type { RouteKind } from './route.ts'
+import type { Route, RouteKind } from './route.ts'
 
 /** Upper bounds of an entry's texts, in UTF-16 code units; what is longer is cut and marked by `capText`. */
 export const ENTRY_TEXT_MAX = {
@@ -54,8 +55,18 @@ export class AccessEntry {
   /** W3C trace id: 32 lower-case hex digits. */
   traceId = ''
   ecosystem = ''
+  /** Name, version and qualifiers of the package, see `PackageId`. */
   package = ''
   version = ''
+  qualifiers = ''
+  artifactKind: ArtifactKind | '' = ''
+  /** What the upstream said of its own rate limit: see `RequestNotes`. */
+  upstreamLimit = ''
+
+  /* For the background alone, which identifies the artifact; no columns. */
+  routed: Route | null = null
+  /** Digest of the artifact, as the upstream's answer names it: `sha256:…`. */
+  digest = ''
 
   /** For the channel alone; no column. */
   standing: EntryStanding = 'firm'

@@ -22,7 +22,16 @@ export interface EntryColumn {
 }
 
 /** Fields of an entry that no column holds: the channel's. */
-export type UnstoredField = 'standing' | 'bytes' | 'isEvicted' | 'next'
+export type UnstoredField =
+  | 'standing'
+  | 'bytes'
+  | 'isEvicted'
+  | 'next'
+  | 'routed'
+  | 'digest'
+  | 'qualifiers'
+  | 'artifactKind'
+  | 'upstreamLimit'
 
 /**
  * The columns of `access_log`, in the order of a row of COPY text, of CSV and of JSON. COPY, quarantine, SELECT, the row type, the

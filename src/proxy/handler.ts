@@ -1,5 +1,5 @@
 import { isReadBody } from '../artifacts/access.ts'
-import { ARTIFACT_KINDS } from '../artifacts/kinds.ts'
+import { ECOSYSTEMS } from '../artifacts/kinds.ts'
 import { Roster } from '../lib/roster.ts'
 import type { EntrySink } from '../model/access-entry.ts'
 import type { Directory } from '../model/grant.ts'
@@ -322,7 +322,7 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
   /** Forwards a request whose body tells what it does, or refuses it, when all of the body is here. */
   #readWhole(exchange: Exchange, body: ClientBody, { kind }: Route): void {
     void new WholeBody(exchange, body, {
-      maxBytes: ARTIFACT_KINDS[kind].access.ofBody?.maxBytes ?? 0,
+      maxBytes: ECOSYSTEMS[kind].access.ofBody?.maxBytes ?? 0,
       onBody: (whole) => {
         exchange.body = whole
         exchange.bytesReceived = whole.length

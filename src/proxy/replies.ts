@@ -1,4 +1,4 @@
-import { ARTIFACT_KINDS } from '../artifacts/kinds.ts'
+import { ECOSYSTEMS } from '../artifacts/kinds.ts'
 import { OUTCOMES, statusOf, type Reason } from '../model/outcome.ts'
 import type { Route } from '../model/route.ts'
 import type { Refusal } from './decide/context.ts'
@@ -86,7 +86,7 @@ export function problemReply(
     'X-Request-Id',
     requestId,
   ]
-  if (status === 401) fields.push('WWW-Authenticate', ARTIFACT_KINDS[route?.kind ?? 'generic'].challenge)
+  if (status === 401) fields.push('WWW-Authenticate', ECOSYSTEMS[route?.kind ?? 'generic'].challenge)
   if (status === 405) fields.push('Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS')
   if (status === 503) fields.push('Retry-After', '1')
   if (limit !== null) fields.push(...limitFields(limit))

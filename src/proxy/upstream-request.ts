@@ -47,6 +47,7 @@ export function upstreamRequest(
     contentLength: head.contentLength,
     host: route.upstream.upstreamHost === 'pass' && exchange.client.host !== '' ? exchange.client.host : null,
     isBoundToConnection: authorization !== null && authenticatesConnection(authorization),
+    notes: exchange,
     body,
   }
 }

@@ -14,8 +14,18 @@ export interface Destination {
   readonly tick: number
 }
 
+/** What steps before an upstream learn of a request, for its entry. */
+export interface RequestNotes {
+  /** Digest of what the answer holds, as the upstream names it: `sha256:…`; '' for none. */
+  digest: string
+  /** What the upstream said of its own rate limit: see docs/upstreams.md; '' for nothing. */
+  upstreamLimit: string
+}
+
 /** A request for an upstream, ready to be sent. */
 export interface UpstreamRequest extends Destination {
+  /** Where to write what is learnt of it; null for a request of the gateway's own. */
+  readonly notes: RequestNotes | null
   readonly method: string
   /** Starts with '/'. */
   readonly path: string

@@ -294,6 +294,7 @@ function delivery(
     contentLength: body.length,
     host: null,
     isBoundToConnection: false,
+    notes: null,
     body,
   }
 }

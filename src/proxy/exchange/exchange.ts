@@ -1,4 +1,4 @@
-import { ARTIFACT_KINDS } from '../../artifacts/kinds.ts'
+import { ECOSYSTEMS } from '../../artifacts/kinds.ts'
 import { AccessEntry, ENTRY_TEXT_MAX, capText } from '../../model/access-entry.ts'
 import type { KeyGrant, TenantGrant } from '../../model/grant.ts'
 import { statusOf, type Outcome, type Reason } from '../../model/outcome.ts'
@@ -75,6 +75,9 @@ export class Exchange {
   sentTick = -1
   respondedTick = -1
   upstream = ''
+  /** See RequestNotes. */
+  digest = ''
+  upstreamLimit = ''
   phase: Phase = 'deciding'
   /** Time limit of the phase in ms (0 none), and monotonic ms of the last sign of life in it. */
   limitMs = 0
@@ -174,7 +177,10 @@ export class Exchange {
     entry.userAgent = capText(redactText(this.head.userAgent), ENTRY_TEXT_MAX.userAgent)
     entry.requestId = this.requestId
     entry.traceId = this.traceId
-    entry.ecosystem = route === null ? '' : ARTIFACT_KINDS[route.kind].ecosystem
+    entry.ecosystem = route === null ? '' : ECOSYSTEMS[route.kind].name
+    entry.routed = route
+    entry.digest = this.digest
+    entry.upstreamLimit = this.upstreamLimit
     return entry
   }
   /** Whether it went, or was tried to be sent, to the upstream: not if it only waited for a place. */

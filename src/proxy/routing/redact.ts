@@ -1,4 +1,4 @@
-import { ARTIFACT_KINDS } from '../../artifacts/kinds.ts'
+import { ECOSYSTEMS } from '../../artifacts/kinds.ts'
 import { decodePercent } from '../../lib/percent.ts'
 import { maskKeys } from '../../model/api-key.ts'
 import type { Route } from '../../model/route.ts'
@@ -69,7 +69,7 @@ export function redactPath(path: string, query: string, route: Route | null = nu
   const shown =
     route === null || route.rules.redactPath.length === 0 ? path : withoutSecretSegments(path, route)
   const extra = route?.rules.redactQuery ?? NONE
-  const bare = route === null ? shown : ARTIFACT_KINDS[route.kind].maskPath(shown, MASK)
+  const bare = route === null ? shown : ECOSYSTEMS[route.kind].maskPath(shown, MASK)
   const cleanPath = PATH_SIGNS.test(bare) ? cleanText(bare, extra, 0) : bare
   return redactText(query === '' ? cleanPath : cleanPath + cleanText(query, extra, 0))
 }

@@ -1,0 +1,3 @@
+import { ecosystem } from './kind.ts'
+
+export const apt = ecosystem('apt', { purlType: 'deb' })

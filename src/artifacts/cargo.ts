@@ -1,0 +1,3 @@
+import { ecosystem } from './kind.ts'
+
+export const cargo = ecosystem('cargo')

@@ -1,0 +1,3 @@
+import { ecosystem } from './kind.ts'
+
+export const pypi = ecosystem('pypi')
