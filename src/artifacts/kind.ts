@@ -1,6 +1,7 @@
 import type { RequestHead } from '../http/request-head.ts'
 import type { ArtifactRequest, Identity } from '../model/artifact/identity.ts'
 import type { Access } from '../model/scope.ts'
+import { soundIdentity } from './identify/sound.ts'
 
 /** What Waybill knows of one kind of route. A kind states what sets it apart; `ecosystem` adds the rest. */
 export interface Ecosystem {
@@ -16,7 +17,8 @@ export interface Ecosystem {
   maskPath(path: string, mask: string): string
   /**
    * What a request is about, from its method and path and nothing else. Pure; never throws; linear in the path's length. Called in the
-   * background for each entry.
+   * background for each entry. `ecosystem` adds to each kind's own: a path longer than `MAX_IDENTIFIED_PATH` is about nothing, and what is no
+   * name (control characters, empty segments, halves of surrogate pairs) is left out.
    */
   identify(request: ArtifactRequest): Identity
 }
@@ -59,6 +61,9 @@ const BASIC_OR_BEARER = 'Basic realm="Waybill", charset="UTF-8", Bearer realm="W
 /** A protocol in which methods do what HTTP says. */
 const NO_EXCEPTIONS: AccessExceptions = { isWrite: () => false, ofPost: () => 'write', ofBody: null }
 
+/** Longest path that is looked at: entries have no longer ones, and those that clients send have a tenth of it. */
+export const MAX_IDENTIFIED_PATH = 2048
+
 /** Of what is about no package. */
 export const NOTHING: Identity = { kind: 'other', package: null, file: '' }
 
@@ -74,14 +79,15 @@ interface OwnTraits {
 
 /** Makes a kind of what sets it apart. */
 export function ecosystem(name: string, own: OwnTraits = {}): Ecosystem {
-  const { access = {} } = own
+  const { access = {}, identify = () => NOTHING } = own
   return {
     name,
     purlType: own.purlType ?? name,
     challenge: own.challenge ?? BASIC_OR_BEARER,
     access: { ...NO_EXCEPTIONS, ...access },
     maskPath: own.maskPath ?? ((path) => path),
-    identify: own.identify ?? (() => NOTHING),
+    identify: (request) =>
+      request.path.length > MAX_IDENTIFIED_PATH ? NOTHING : soundIdentity(identify(request)),
   }
 }
 

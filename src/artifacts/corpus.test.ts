@@ -1,0 +1,59 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { purlOf } from '../model/artifact/purl.ts'
+import { ROUTE_KINDS, type RouteKind } from '../model/route.ts'
+import { corpusOf, type CorpusRow } from '../test/corpus.ts'
+import { projectFolder } from '../version.ts'
+import { ECOSYSTEMS } from './kinds.ts'
+
+/** Kinds whose rows are not all right yet: how many are is said, and not demanded. */
+const UNFINISHED: ReadonlySet<string> = new Set([
+  'npm',
+  'pypi',
+  'cargo',
+  'go',
+  'helm',
+  'maven',
+  'oci',
+  'apt',
+  'git',
+  'generic',
+])
+
+const files = readdirSync(join(projectFolder(), 'src/artifacts/corpus')).filter((file) =>
+  file.endsWith('.tsv'),
+)
+
+t.test('every file of the corpus is of a kind of route', async (t) => {
+  for (const file of files) t.ok(isKind(file.slice(0, -'.tsv'.length)), file)
+})
+
+for (const file of files) {
+  const kind = file.slice(0, -'.tsv'.length)
+  if (isKind(kind)) t.test(`${kind}: every row of the corpus is identified`, async (t) => check(t, kind))
+}
+
+function check(t: Test, kind: RouteKind): void {
+  const rows = corpusOf(kind)
+  let right = 0
+  for (const row of rows) {
+    const { found, purl } = identified(kind, row)
+    const isRight = found === row.kind && (purl === row.purl || (row.isHeuristic && purl === ''))
+    if (isRight) right += 1
+    const name = `${kind}.tsv:${row.line} ${row.request.method} ${row.request.path}${row.request.query}`
+    if (!UNFINISHED.has(kind)) t.same([found, purl], isRight ? [found, purl] : [row.kind, row.purl], name)
+  }
+  t.ok(rows.length > 0, 'there are rows')
+  t.comment(`${kind}: ${right} of ${rows.length} rows are right`)
+}
+
+function identified(kind: RouteKind, { request }: CorpusRow): { found: string; purl: string } {
+  const ecosystem = ECOSYSTEMS[kind]
+  const { kind: found, package: id } = ecosystem.identify(request)
+  return { found, purl: id === null ? '' : purlOf(ecosystem.purlType, id) }
+}
+
+function isKind(name: string): name is RouteKind {
+  return ROUTE_KINDS.some((kind) => kind === name)
+}

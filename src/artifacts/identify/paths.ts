@@ -1,0 +1,118 @@
+// Tools of all kinds for paths: none allocates more than what it returns, or takes more than linear time.
+
+const DASH = 0x2d
+const DOT = 0x2e
+const PLUS = 0x2b
+const SMALL_V = 0x76
+
+/** The text behind the last slash; '' for a path that ends in one. */
+export function lastSegment(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1)
+}
+
+/** The segment that begins at `start`, up to the next slash. */
+export function segmentAt(path: string, start: number): string {
+  const end = path.indexOf('/', start)
+  return end === -1 ? path.slice(start) : path.slice(start, end)
+}
+
+/** The segments of a path that starts with '/', one trailing slash left out; null where there are more than `max`. */
+export function segmentsOf(path: string, max: number): string[] | null {
+  const end = path.endsWith('/') ? path.length - 1 : path.length
+  const segments: string[] = []
+  for (let start = 1; start <= end;) {
+    if (segments.length === max) return null
+    const slash = path.indexOf('/', start)
+    const stop = slash === -1 || slash > end ? end : slash
+    segments.push(path.slice(start, stop))
+    start = stop + 1
+  }
+  return segments
+}
+
+/** The text without the first of these endings that it has, or null where it has none. Endings are lower case; the text's case does not matter. */
+export function withoutEnding(text: string, endings: readonly string[]): string | null {
+  for (const ending of endings) {
+    const start = text.length - ending.length
+    if (start > 0 && (text.endsWith(ending) || text.slice(start).toLowerCase() === ending))
+      return text.slice(0, start)
+  }
+  return null
+}
+
+/**
+ * Where the version begins in `name-version`: behind the first dash that three numbers follow with which all of the rest is a semantic
+ * version (https://semver.org; leading zeros allowed), or, if `mayHaveV`, a `v` and that. -1 where there is none.
+ */
+export function startOfVersion(text: string, mayHaveV: boolean): number {
+  const start = startOfTail(text)
+  for (
+    let dash = text.indexOf('-', Math.max(start - 1, 1));
+    dash !== -1;
+    dash = text.indexOf('-', dash + 1)
+  ) {
+    const v = mayHaveV && text.charCodeAt(dash + 1) === SMALL_V ? 1 : 0
+    if (isVersionFrom(text, dash + 1 + v, start)) return dash + 1
+  }
+  return -1
+}
+
+/** Whether the text from `start` on is a semantic version; leading zeros are allowed. */
+export function isSemver(text: string, start = 0): boolean {
+  return isVersionFrom(text, start, startOfTail(text))
+}
+
+function isVersionFrom(text: string, start: number, tail: number): boolean {
+  const end = endOfCore(text, start)
+  if (end === -1 || tail > start) return false
+  const code = text.charCodeAt(end)
+  return end === text.length || code === DASH || code === PLUS
+}
+
+/** Where three numbers with dots between them end that begin at `start`; -1 where there are none. */
+export function endOfCore(text: string, start: number): number {
+  let at = start
+  for (let number = 1; ; number++) {
+    const end = endOfDigits(text, at)
+    if (end === at) return -1
+    if (number === 3) return end
+    if (text.charCodeAt(end) !== DOT) return -1
+    at = end + 1
+  }
+}
+
+/** The first index at or behind `start` that holds no digit. */
+export function endOfDigits(text: string, start: number): number {
+  let at = start
+  while (isDigit(text.charCodeAt(at))) at++
+  return at
+}
+
+/** 0 to 9; NaN, behind the end of a text, is none. */
+export function isDigit(code: number): boolean {
+  return code >= 0x30 && code <= 0x39
+}
+
+/**
+ * Where the longest end of the text begins that can stand at the end of a semantic version: letters, digits and dashes, dots between
+ * them, one plus at most. Read once and from the end, so that trying each dash as a beginning stays linear.
+ */
+function startOfTail(text: string): number {
+  let pluses = 0
+  // Behind the end, as if a dot stood there: an identifier must not be empty.
+  let next = DOT
+  for (let i = text.length - 1; i >= 0; i--) {
+    const code = text.charCodeAt(i)
+    const isMark = code === DOT || code === PLUS || code === DASH
+    if (isMark ? next === DOT || (next === PLUS && code !== DASH) : !isAlphanumeric(code)) return i + 1
+    if (code === PLUS && ++pluses > 1) return i + 1
+    next = code
+  }
+  return 0
+}
+
+/** A to Z, a to z, 0 to 9. */
+export function isAlphanumeric(code: number): boolean {
+  const lower = code | 0x20
+  return isDigit(code) || (lower >= 0x61 && lower <= 0x7a)
+}
