@@ -6,6 +6,7 @@ import { routeHost } from './route-host.ts'
 import { bare } from './route-issues.ts'
 import { duration, key, keyText, size } from './route-key.ts'
 import { RULE_KEYS } from './route-rules.ts'
+import { filesHosts } from './upstream/files-hosts.ts'
 import { upstreamTls } from './upstream-tls.ts'
 
 const SLUG = '1 to 63 of a-z, 0-9 and -, starting with a letter or digit'
@@ -93,6 +94,11 @@ export const routeSchema = z.strictObject({
     '{ ca, cert, key, serverName, minVersion }, each optional',
     'How the upstream is known, and the gateway to it',
     "the system's authorities, no client certificate",
+  ),
+  files: key(
+    filesHosts.default([]),
+    'a list of URLs such as https://files.example.com/packages/, or { url, auth: true }',
+    "Hosts beside the upstream that serve its files: fetched below the route's `~/<host>/`",
   ),
   rateLimit: key(
     z.strictObject({ perSecond: z.number().positive().max(1e6), burst: z.int().min(1).max(1e6) }).optional(),

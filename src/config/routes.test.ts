@@ -27,6 +27,7 @@ t.test('a route is completed with its defaults', async (t) => {
         allowLinkLocal: false,
       },
       auth: 'key',
+      files: [],
       rateLimit: null,
       maxBodyBytes: 5 * 1024 ** 3,
       connectTimeoutMs: 5000,
@@ -67,6 +68,43 @@ t.test('upstreams are http or https, without credentials, query or link-local ad
   t.same(problemsOf({ upstream: 'http://169.254.169.254/', allowLinkLocal: true }), [])
   t.same(problemsOf({ upstream: 'https://{tenant}.example/{tenant}/' }), [])
   t.equal(problemsOf({ upstream: 'https://{tenant}.example/', auth: 'public' }).length, 1)
+})
+
+t.test('files hosts are URLs, each once, without credentials, query or link-local address', async (t) => {
+  const { routes, problems } = readRoutes([
+    {
+      ...BASE,
+      files: [
+        'https://Files.example.com/packages',
+        { url: 'http://cdn.example.com:8080', auth: true },
+        'https://files.example.com/other/',
+      ],
+    },
+  ])
+  t.same(problems, [])
+  const [route] = routes
+  t.same(route?.files, [
+    { origin: 'https://files.example.com', host: 'files.example.com', path: '/packages/', auth: false },
+    { origin: 'http://cdn.example.com:8080', host: 'cdn.example.com:8080', path: '/', auth: true },
+    { origin: 'https://files.example.com', host: 'files.example.com', path: '/other/', auth: false },
+  ])
+  for (const [files, field] of [
+    ['https://files.example.com', '.files: '],
+    [['files.example.com'], '.files.0: must be an https:// or http:// URL'],
+    [['ftp://files.example.com'], '.files.0: must be'],
+    [['https://u:p@files.example.com'], '.files.0: must not hold credentials'],
+    [['https://files.example.com/?a'], '.files.0: must not hold a query'],
+    [['https://169.254.169.254/'], '.files.0: is a link-local address'],
+    [['http://2852039166/'], '.files.0: is a link-local address'],
+    [['https://[::1]/'], '.files.0: must be a host name or an IPv4 address'],
+    [[{ url: 'https://files.example.com', other: 1 }], '.files.0: '],
+    [['https://a.example', 'https://a.example/'], '.files.1: a.example/ stands there twice'],
+    [['https://a.example', 'http://a.example/b'], '.files.1: a.example stands there with both schemes'],
+  ] as const) {
+    const [problem = '', ...more] = problemsOf({ files })
+    t.ok(problem.startsWith(`routes[0] (r)${field}`), problem)
+    t.same(more, [])
+  }
 })
 
 t.test('what is not allowed is refused with the field that holds it', async (t) => {

@@ -1,3 +1,4 @@
+import type { FilesHost } from './upstream/files-host.ts'
 import type { RouteRules } from './route-rules.ts'
 
 /** Kinds of route; all but `generic` and `integration` are artifact ecosystems. */
@@ -38,6 +39,8 @@ export interface Route {
   /** Host (without port, lower case) that this route is restricted to, or `*.example.com` for all below one; null for any. */
   readonly host: string | null
   readonly upstream: RouteUpstream
+  /** Hosts beside the upstream that serve its files, at `<path>~/<host>/…`. */
+  readonly files: readonly FilesHost[]
   readonly auth: RouteAuth
   /** Rate of each tenant on this route unless the tenant has its own for it; null for none. */
   readonly rateLimit: RateLimit | null
