@@ -9,6 +9,7 @@ import { addMigrateCommand } from './commands/migrate.ts'
 import { addQuarantineCommands } from './commands/quarantine.ts'
 import { addRetentionCommands } from './commands/retention.ts'
 import { addTenantCommands } from './commands/tenants.ts'
+import { addSetupCommand } from './setup/setup.ts'
 import { addUsageCommand } from './commands/usage.ts'
 
 /** Adds all commands but those that run the gateway. */
@@ -23,4 +24,5 @@ export function addCommands(program: Command, cli: Cli): void {
   addRetentionCommands(program, cli)
   addBackupCommands(program, cli)
   addConfigCommands(program, cli)
+  addSetupCommand(program, cli)
 }
