@@ -1,3 +1,4 @@
+import { identifyCargo } from './identify/cargo.ts'
 import { ecosystem } from './kind.ts'
 
-export const cargo = ecosystem('cargo')
+export const cargo = ecosystem('cargo', { identify: identifyCargo })

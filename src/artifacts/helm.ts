@@ -1,3 +1,4 @@
+import { identifyHelm } from './identify/helm.ts'
 import { ecosystem } from './kind.ts'
 
-export const helm = ecosystem('helm')
+export const helm = ecosystem('helm', { identify: identifyHelm })

@@ -1,3 +1,4 @@
+import { identifyNpm } from './identify/npm.ts'
 import { ecosystem, mediaTypeOf, type AccessQuestion, type Need } from './kind.ts'
 
 /** What `npm audit` asks by POST; every `npm install` sends one of them. */
@@ -12,6 +13,7 @@ const TOKEN = /(\/-\/(?:user|npm\/v1)\/tokens?\/(?:token\/)?)[^/]+/
 export const npm = ecosystem('npm', {
   access: { ofPost: accessOfPost },
   maskPath: (path, mask) => (path.includes('/-/') ? path.replace(TOKEN, `$1${mask}`) : path),
+  identify: identifyNpm,
 })
 
 function accessOfPost({ rest, head }: AccessQuestion): Need {

@@ -1,3 +1,5 @@
+import type { ArtifactKind, Identity } from '../../model/artifact/identity.ts'
+
 // Tools of all kinds for paths: none allocates more than what it returns, or takes more than linear time.
 
 const DASH = 0x2d
@@ -115,4 +117,19 @@ function startOfTail(text: string): number {
 export function isAlphanumeric(code: number): boolean {
   const lower = code | 0x20
   return isDigit(code) || (lower >= 0x61 && lower <= 0x7a)
+}
+
+/** What a request does with a thing that reading it is `kind` of: any method but GET and HEAD writes. */
+export function kindBy(method: string, kind: ArtifactKind): ArtifactKind {
+  return method === 'GET' || method === 'HEAD' ? kind : 'upload'
+}
+
+/** An identity of one package. */
+export function about(kind: ArtifactKind, name: string, version = '', file = ''): Identity {
+  return { kind, package: { name, version, qualifiers: '' }, file }
+}
+
+/** An identity of no package, or of several. */
+export function aboutNone(kind: ArtifactKind, file = ''): Identity {
+  return { kind, package: null, file }
 }
