@@ -10,12 +10,14 @@ const ROOMS: Record<string, readonly string[]> = {
   model: ['lib'],
   // The data plane.
   http: ['lib'],
-  upstream: ['http', 'model', 'lib'],
+  upstream: ['upstream/addresses', 'http', 'model', 'lib'],
   limits: ['model', 'lib'],
   artifacts: ['http', 'model', 'lib'],
   'proxy/routing': ['artifacts', 'model', 'lib'],
-  'proxy/headers': ['proxy/routing', 'http', 'model', 'lib'],
-  'proxy/exchange': ['proxy/headers', 'proxy/routing', 'artifacts', 'http', 'model', 'lib'],
+  // What addresses of the upstream's are at the gateway is one thing for fields and for documents.
+  'upstream/addresses': ['model', 'lib'],
+  'proxy/headers': ['proxy/routing', 'upstream/addresses', 'http', 'model', 'lib'],
+  'proxy/exchange': 'proxy/headers proxy/routing artifacts upstream/addresses http model lib'.split(' '),
   'proxy/decide': 'proxy/exchange proxy/headers proxy/routing artifacts limits http model lib'.split(' '),
   proxy:
     'proxy/decide proxy/exchange proxy/headers proxy/routing artifacts upstream limits http model lib'.split(

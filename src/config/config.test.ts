@@ -165,7 +165,11 @@ t.test('numbers, durations and sizes are read in all their forms, and no others'
     'proxy: { maxHeaderBytes: 1KB }',
     'listen: { port: "" }',
     'listen: { host: "a b" }',
-    'publicUrl: https://x/path',
+    'publicUrl: https://x/path?a',
+    'publicUrl: https://x/a//b',
+    'publicUrl: https://x/../b',
+    'publicUrl: https://u@x/',
+    'publicUrl: ftp://x/',
     'stateDir: ""',
   ])
     t.equal(problems(t, yaml).length, 1, yaml)

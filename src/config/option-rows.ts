@@ -142,8 +142,12 @@ export function tlsFiles(help: string, extra: Extra = {}): Row<readonly TlsFiles
 
 /** An address or a host name. */
 export const isHost = (v: string): boolean => isIP(v) !== 0 || /^[a-zA-Z0-9.-]{1,253}$/.test(v)
-/** Empty, or an http(s) origin without path. */
-export const isHttpOrigin = (v: string): boolean => v === '' || /^https?:\/\/[^/?#@\s]+\/?$/.test(v)
+/** Empty, or an http(s) origin, with or without a path of plain segments. */
+export const isPublicUrl = (v: string): boolean =>
+  v === '' ||
+  (/^https?:\/\/[^/?#@\s\\]+(?:\/[A-Za-z0-9._~@-]+)*\/?$/.test(v) &&
+    !/\/\.{1,2}(?:\/|$)/.test(v) &&
+    URL.canParse(v))
 /** Throws a RangeError that names what is wrong with it. */
 export function isPostgresUrl(v: string): boolean {
   return v === '' || parseDatabaseUrl(v).port > 0

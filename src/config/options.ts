@@ -5,8 +5,8 @@ import {
   integer,
   isDatabase,
   isHost,
-  isHttpOrigin,
   isPostgresUrl,
+  isPublicUrl,
   milliseconds,
   networks,
   onOff,
@@ -61,9 +61,9 @@ export const OPTIONS = {
   ),
   publicUrl: text(
     '',
-    'an http(s) origin without path',
-    'How clients reach the proxy; set when it stands behind TLS termination',
-    isHttpOrigin,
+    'an http(s) URL such as https://artifacts.example.com or, where the front takes /base/ away, https://artifacts.example.com/base/',
+    'How clients reach the proxy: the address that documents and redirects tell them',
+    isPublicUrl,
   ),
   stateDir: text(
     '.waybill',

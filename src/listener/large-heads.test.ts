@@ -24,7 +24,14 @@ t.test('F3: a head costs in proportion to its size, both ways', async (t) => {
   const raw = headOf(MANY, MANY)
   const head = readHead(raw)
   t.equal(head.connectionTokens?.size, MANY)
-  const client = { ip: '192.0.2.1', proto: 'http', host: 'gw', forwardedFor: '192.0.2.1' }
+  const client = {
+    ip: '192.0.2.1',
+    proto: 'http',
+    host: 'gw',
+    forwardedFor: '192.0.2.1',
+    base: '',
+    isOwnAddress: false,
+  }
   const input = {
     head,
     rawHeaders: raw,

@@ -228,6 +228,8 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
         ip: this.#addressOf(connection),
         proto: connection.proto,
         host: '',
+        base: '',
+        isOwnAddress: false,
         forwardedFor: '',
       }
     }

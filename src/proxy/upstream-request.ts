@@ -32,7 +32,7 @@ export function upstreamRequest(
     via,
     destination: exchange.destination === null ? null : upstreamPath(route, exchange.destination, '', slug),
     isOptions: exchange.req.method === 'OPTIONS',
-    prefix: route.path.slice(0, -1),
+    prefix: exchange.client.base + route.path.slice(0, -1),
     changes: route.rules.headers,
   })
   const { authorization } = head
@@ -48,6 +48,7 @@ export function upstreamRequest(
     host: route.upstream.upstreamHost === 'pass' && exchange.client.host !== '' ? exchange.client.host : null,
     isBoundToConnection: authorization !== null && authenticatesConnection(authorization),
     notes: exchange,
+    asked: exchange,
     body,
   }
 }

@@ -13,7 +13,6 @@ import { ProxyListener } from '../listener/listener.ts'
 import type { RootLogger } from '../logger/logger.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import type { DatabaseTarget } from '../model/database-target.ts'
-import { compileNetworks } from '../model/network.ts'
 import type { AuditStats, StatsSources } from '../model/stats.ts'
 import { Handler } from '../proxy/handler.ts'
 import { RouteTable } from '../proxy/routing/route-table.ts'
@@ -28,6 +27,7 @@ import { databaseContact, openDirectory } from './data-plane/directory.ts'
 import type { ToldLife } from './data-plane/instance-record.ts'
 import { openLimiter } from './data-plane/limits.ts'
 import { trafficOf } from './data-plane/traffic.ts'
+import { trustOf } from './data-plane/trust.ts'
 import { openUpstreams } from './data-plane/upstreams.ts'
 import type { Service } from './lifecycle.ts'
 import { ownFolder } from './own-folder.ts'
@@ -140,16 +140,9 @@ export class DataPlane implements Service, LimitMember {
 
   /** Takes over what a reload may change: routes, trust in proxies, certificates, log level. All else needs a restart. */
   apply(config: Config): void {
-    const { publicUrl } = config.options
-    const url = publicUrl === '' ? null : new URL(publicUrl)
     this.#handler.apply({
       routes: new RouteTable(config.routes),
-      trust: {
-        trustedProxies: compileNetworks(config.options['proxy.trustedProxies']),
-        publicProto: url === null ? null : url.protocol.slice(0, -1),
-        publicHost: url === null ? null : url.host,
-        addressField: config.options['proxy.clientAddressField'],
-      },
+      trust: trustOf(config.options),
       probePath: config.options['proxy.probePath'] || null,
       endsRevoked: config.options['proxy.revokedExchanges'] === 'end',
     })

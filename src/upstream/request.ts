@@ -1,6 +1,7 @@
 import { fieldLines } from '../http/field-lines.ts'
 import type { BodySource } from '../http/body.ts'
 import type { Route } from '../model/route.ts'
+import type { RouteAddresses } from './addresses/route-addresses.ts'
 import type { Transfer } from './slow-transfers.ts'
 
 /** Where something goes that needs an upstream's connection, and whose it is. */
@@ -22,10 +23,20 @@ export interface RequestNotes {
   upstreamLimit: string
 }
 
+/** The client's request, for steps that answer in the gateway's name. */
+export interface AskedRequest {
+  /** Path at the gateway: its beginning as the route writes it, the rest as received. */
+  readonly path: string
+  /** How the upstream's addresses read at the gateway, made anew; null where nobody has said how clients reach it. */
+  addresses(): RouteAddresses | null
+}
+
 /** A request for an upstream, ready to be sent. */
 export interface UpstreamRequest extends Destination {
   /** Where to write what is learnt of it; null for a request of the gateway's own. */
   readonly notes: RequestNotes | null
+  /** What the client asked; null for a request of the gateway's own. */
+  readonly asked: AskedRequest | null
   readonly method: string
   /** Starts with '/'. */
   readonly path: string

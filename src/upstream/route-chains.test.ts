@@ -295,6 +295,7 @@ function delivery(
     host: null,
     isBoundToConnection: false,
     notes: null,
+    asked: null,
     body,
   }
 }

@@ -22,7 +22,12 @@ export function readDestination(exchange: Exchange): { path: string } | 'target'
     const name = hostName(destination.authority)
     if (name === null || (name !== host && name !== hostName(client.host))) return 'target'
   }
-  const { path } = destination
+  const { base } = client
+  // The front takes the base away of what is asked for, and not of what a field says.
+  const path =
+    base !== '' && destination.path.startsWith(`${base}/`)
+      ? destination.path.slice(base.length)
+      : destination.path
   if (isSpecialPath(path)) {
     const routed = routes?.matchSpecial(host, path) ?? null
     if (routed === 'ambiguous') return 'path'

@@ -6,6 +6,8 @@ import type { Route } from '../../model/route.ts'
 import type { ClientBody, ClientRequest, ClientResponse } from './client.ts'
 import type { Connection } from './connection.ts'
 import type { ClientView } from '../headers/client-view.ts'
+import { placeOf } from '../headers/redirects.ts'
+import { RouteAddresses } from '../../upstream/addresses/route-addresses.ts'
 import type { RouteTable } from '../routing/route-table.ts'
 import { redactHost, redactPath, redactText } from '../routing/redact.ts'
 import type { Credential } from '../headers/credentials.ts'
@@ -130,6 +132,13 @@ export class Exchange {
   /** The client asks for a tunnel: an upgrade, or CONNECT. */
   get asksForTunnel(): boolean {
     return this.req.tunnel !== null
+  }
+
+  /** See AskedRequest. */
+  addresses(): RouteAddresses | null {
+    const { route, client } = this
+    if (route === null || !client.isOwnAddress || client.host === '') return null
+    return new RouteAddresses(placeOf(this, route), `${client.proto}://${client.host}`)
   }
 
   /** How it ended is known already. */

@@ -12,6 +12,10 @@ export interface ClientView {
   readonly proto: string
   /** Host that the client asked for, with port. */
   readonly host: string
+  /** Path that the front takes away, without a slash at its end; '' for none. */
+  readonly base: string
+  /** Scheme and host are the gateway's own, and may be told to clients: nobody but the operator, or this machine, has named them. */
+  readonly isOwnAddress: boolean
   /** Value for X-Forwarded-For: the believed chain, ending in the peer. */
   readonly forwardedFor: string
 }
@@ -23,6 +27,10 @@ export interface TrustPolicy {
   /** Scheme and host of the public URL, or null when it is not set. */
   readonly publicProto: string | null
   readonly publicHost: string | null
+  /** Path of the public URL, without a slash at its end; '' for none, the default. */
+  readonly publicBase?: string
+  /** Only this machine reaches the listener, so that without a public URL the Host of a request is the gateway's. Default false. */
+  readonly isLoopback?: boolean
   /** Default `auto`. */
   readonly addressField?: AddressField
 }
@@ -51,12 +59,15 @@ export function clientView(
   proto: string = 'http',
 ): ClientView {
   const peerIp = plainAddress(peer)
-  const { trustedProxies } = trust
+  const { trustedProxies, publicHost, publicBase: base = '' } = trust
+  const isOwnAddress = publicHost !== null || trust.isLoopback === true
   if (trustedProxies === null || peerIp === '' || !isInNetworks(trustedProxies, peerIp)) {
     return {
       ip: peerIp,
       proto: trust.publicProto ?? proto,
-      host: trust.publicHost ?? host,
+      host: publicHost ?? host,
+      base,
+      isOwnAddress,
       forwardedFor: peerIp === '' ? 'unknown' : peerIp,
     }
   }
@@ -67,7 +78,9 @@ export function clientView(
   return {
     ip,
     proto: trust.publicProto ?? (claimedProto === 'https' || claimedProto === 'http' ? claimedProto : proto),
-    host: trust.publicHost ?? claimedHost ?? host,
+    host: publicHost ?? claimedHost ?? host,
+    base,
+    isOwnAddress,
     forwardedFor: [ip === '' ? 'unknown' : ip, ...proxies].join(', '),
   }
 }

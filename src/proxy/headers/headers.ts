@@ -21,7 +21,7 @@ export interface UpstreamHeaderInput {
   readonly destination?: string | null
   /** The method is OPTIONS: Max-Forwards counts. */
   readonly isOptions?: boolean
-  /** Path prefix of the route, without the trailing slash. */
+  /** Path prefix of the route as clients see it, without the trailing slash. */
   readonly prefix: string
   /** The route's own changes. */
   readonly changes: HeaderChanges

@@ -1,8 +1,8 @@
 import t from 'tap'
-import { localAddress } from './redirects.ts'
+import { localAddress } from '../../upstream/addresses/route-addresses.ts'
 import { startGateway } from '../../test/gateway.ts'
 
-const ELSEWHERE = { named: null, told: 'gw', isRouted: () => false }
+const ELSEWHERE = { named: null, told: 'gw', publicBase: '', isRouted: () => false }
 const AT = { ...ELSEWHERE, origin: 'http://127.0.0.1:19444', base: '/', prefix: '/files/', asked: '/builds' }
 const DEEP = {
   ...ELSEWHERE,
@@ -141,4 +141,40 @@ t.test('G2: a client stays with the gateway wherever an address stands', async (
   t.equal(await answered('Link: </a>; rel=next'), '</a>; rel=next')
   await gateway.quiet()
   t.same(new Set(gateway.entries.map(({ status }) => status)), new Set([200]))
+})
+
+t.test('behind a front that takes a base path away, redirects have it', async (t) => {
+  const gateway = await startGateway(t, {
+    trust: { trustedProxies: null, publicProto: 'https', publicHost: 'gw.example:8443', publicBase: '/base' },
+    routes: [{}, { name: 'other', path: '/other/' }],
+  })
+  const own = `http://127.0.0.1:${gateway.upstream.port}`
+  const client = await gateway.client()
+  for (const [address, shown] of [
+    ['/next', '/base/r/next'],
+    [`${own}/next?x#y`, '/base/r/next?x#y'],
+    ['/base/r/next', '/base/r/next'],
+    ['https://gw.example:8443/next', '/base/r/next'],
+    ['https://gw.example:8443/base/other/next', 'https://gw.example:8443/base/other/next'],
+    ['https://elsewhere.example/next', 'https://elsewhere.example/next'],
+  ] as const) {
+    client.send(gateway.head('GET /r/builds HTTP/1.1'))
+    const { wire, message } = await gateway.upstream.request()
+    t.equal(message.field('x-forwarded-prefix'), '/base/r')
+    t.equal(message.field('x-forwarded-host'), 'gw.example:8443')
+    wire.send(
+      `HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: ${address}\r\nLink: <${address}>; rel=a\r\n\r\n`,
+    )
+    const answer = await client.message()
+    t.equal(answer.field('location'), shown)
+    t.equal(answer.field('link'), `<${shown}>; rel=a`)
+  }
+  client.send(
+    gateway.head('COPY /r/a HTTP/1.1', 'Destination: https://gw.example:8443/base/r/b', 'Content-Length: 0'),
+  )
+  const { wire, message } = await gateway.upstream.request()
+  t.equal(message.field('destination'), '/b')
+  wire.send('HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n')
+  t.equal((await client.message()).status, 201)
+  await gateway.quiet()
 })

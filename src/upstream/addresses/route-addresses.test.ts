@@ -1,0 +1,67 @@
+import t from 'tap'
+import { RouteAddresses, type RoutePlace } from './route-addresses.ts'
+
+const PLACE: RoutePlace = {
+  origin: 'https://repo.example.com',
+  base: '/repository/npm/',
+  prefix: '/npm/',
+  asked: '/repository/npm/left-pad',
+  named: null,
+  told: 'gw.example.com:8443',
+  publicBase: '/base',
+  isRouted: (path) => path.startsWith('/npm/') || path.startsWith('/other/'),
+}
+const ADDRESSES = new RouteAddresses(PLACE, 'https://gw.example.com:8443')
+const AT_GATEWAY = 'https://gw.example.com:8443/base/npm/'
+
+t.test("the upstream's addresses in documents are absolute ones of the gateway", async (t) => {
+  t.equal(ADDRESSES.routeAddress, AT_GATEWAY)
+  for (const [address, shown] of [
+    [
+      'https://repo.example.com/repository/npm/left-pad/-/left-pad-1.0.0.tgz',
+      `${AT_GATEWAY}left-pad/-/left-pad-1.0.0.tgz`,
+    ],
+    ['https://REPO.example.com:443/repository/npm/x?a=b#c', `${AT_GATEWAY}x?a=b#c`],
+    ['http://repo.example.com/repository/npm/x', `${AT_GATEWAY}x`],
+    ['//repo.example.com/repository/npm/x', `${AT_GATEWAY}x`],
+    ['https://repo.example.com/repository/npm/', AT_GATEWAY],
+    ['https://repo.example.com/repository/npm/left-pad', `${AT_GATEWAY}left-pad`],
+    ['/repository/npm/x', '/base/npm/x'],
+    ['https://gw.example.com:8443/repository/npm/x', `${AT_GATEWAY}x`],
+    ['https://gw.example.com:8443/base/npm/x', 'https://gw.example.com:8443/base/npm/x'],
+  ] as const) {
+    t.equal(ADDRESSES.translate(address), shown, address)
+    t.equal(ADDRESSES.isForeign(shown), false, shown)
+  }
+})
+
+t.test('relative addresses stay, and those of strangers', async (t) => {
+  for (const address of ['x', '../x', '?a', '#a', '', '/elsewhere', '/base/npm/x']) {
+    t.equal(ADDRESSES.translate(address), address)
+    t.equal(ADDRESSES.isForeign(address), false, address)
+  }
+  for (const address of [
+    'https://elsewhere.example.com/x',
+    '//elsewhere.example.com/x',
+    'https://repo.example.com/other/x',
+    'https://repo.example.com/repository/npm/../x',
+    'https://repo.example.com.evil.example/repository/npm/x',
+    'https://u:p@repo.example.com/repository/npm/x',
+    'https://gw.example.com:84430/x',
+    'javascript:alert(1)',
+    'data:text/plain,x',
+    'mailto:a@b',
+    '\\\\evil.example/x',
+  ]) {
+    t.equal(ADDRESSES.translate(address), address)
+    t.equal(ADDRESSES.isForeign(address), true, address)
+  }
+})
+
+t.test('an upstream that TLS is in front of names itself by https', async (t) => {
+  const addresses = new RouteAddresses(
+    { ...PLACE, origin: 'http://10.0.0.1:4873', base: '/', named: 'repo.example.com', asked: '/left-pad' },
+    'http://localhost:8080',
+  )
+  t.equal(addresses.translate('https://repo.example.com/left-pad'), 'http://localhost:8080/base/npm/left-pad')
+})
