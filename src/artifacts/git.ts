@@ -1,4 +1,5 @@
 import { decodePercent } from '../lib/percent.ts'
+import { identifyGit } from './identify/git-paths.ts'
 import { ecosystem, mediaTypeOf, type AccessQuestion, type Need } from './kind.ts'
 
 /** A Git LFS client asks for 100 objects at once, 12 KiB; some servers allow more. */
@@ -10,6 +11,7 @@ export const git = ecosystem('git', {
     ofPost: accessOfPost,
     ofBody: { maxBytes: MAX_BATCH_BYTES, isRead: isLfsDownload },
   },
+  identify: identifyGit,
 })
 
 /** `git fetch` (gitprotocol-http, service git-upload-pack) and downloads of Git LFS ask by POST. */

@@ -1,0 +1,137 @@
+import type { ArtifactKind, ArtifactRequest, Identity, PackageId } from '../../model/artifact/identity.ts'
+import { arePlain, decodedSegments, parameterOf, verbOf } from './decoded.ts'
+import { forgeFile } from './forge.ts'
+
+/** Git LFS names objects by the SHA-256 of their bytes. */
+const OBJECT_ID = /^[0-9a-f]{64}$/
+/** Where forges send those who are not logged in. */
+const LOGIN_PAGES: ReadonlySet<string> = new Set(['users/sign_in', 'user/login', 'login', 'session'])
+/** What forges have pages and files of a repository under: what follows is a path in the repository, which may be called anything. */
+const PAGES: ReadonlySet<string> = new Set(['-', 'raw', 'blob', 'blame', 'tree', 'src', 'commits', 'media'])
+
+/** What a path of a git server is, and how many of its first segments name the repository. */
+interface Found {
+  readonly kind: ArtifactKind
+  readonly end: number
+  readonly isFile: boolean
+}
+
+/**
+ * Git's smart and dumb protocols (gitprotocol-http), Git LFS, and what forges offer of a repository as files. Which refs and commits are
+ * fetched stands in bodies: only archives and raw files have a version.
+ */
+export function identifyGit(request: ArtifactRequest): Identity {
+  const segments = decodedSegments(request.path)
+  const last = segments.at(-1) ?? ''
+  if (!arePlain(segments)) return { kind: kindOfPage(request.method, ''), package: null, file: '' }
+  const found = ofProtocol(request, segments, last) ?? ofLfs(request.method, segments, last)
+  if (found !== null) {
+    const repository = segments.slice(0, found.end)
+    return {
+      kind: found.kind,
+      package: packageOf(request.origin, repository, ''),
+      file: found.isFile ? last : '',
+    }
+  }
+  return ofPage(request, segments, last)
+}
+
+/** The two halves of fetch and push, and the files of the dumb protocol. */
+function ofProtocol(
+  { method, query }: ArtifactRequest,
+  segments: readonly string[],
+  last: string,
+): Found | null {
+  const count = segments.length
+  const isPost = method === 'POST'
+  const isRead = verbOf(method) === 'read'
+  if (last === 'git-upload-pack') return about(isPost ? 'artifact' : 'other', count - 1)
+  if (last === 'git-receive-pack') return about(isPost ? 'upload' : 'other', count - 1)
+  if (last === 'git-upload-archive') return about('other', count - 1)
+  if (!isRead) return null
+  const isRefs = last === 'refs' && segments[count - 2] === 'info'
+  if (isRefs && query.startsWith('?service=')) return about(kindOfRefs(query), count - 2)
+  if (isInPages(segments)) return null
+  if (isRefs) return about(kindOfRefs(query), count - 2)
+  if (last === 'HEAD') return about('index', count - 1)
+  if (segments[count - 3] !== 'objects') return null
+  const folder = segments[count - 2] ?? ''
+  if (folder === 'info') return about('index', count - 3)
+  if (folder === 'pack' && last.startsWith('pack-')) {
+    return about(last.endsWith('.pack') ? 'artifact' : 'metadata', count - 3, true)
+  }
+  return /^[0-9a-f]{2}$/.test(folder) && /^[0-9a-f]{38,62}$/.test(last)
+    ? about('artifact', count - 3, true)
+    : null
+}
+
+function kindOfRefs(query: string): ArtifactKind {
+  if (query === '') return 'index'
+  const service = parameterOf(query, 'service')
+  if (service === 'git-receive-pack') return 'upload'
+  return service === null || service === 'git-upload-pack' ? 'index' : 'other'
+}
+
+/** `<repository>/info/lfs/…`: batches, objects, locks. */
+function ofLfs(method: string, segments: readonly string[], last: string): Found | null {
+  const count = segments.length
+  let at = count - 2
+  while (at >= 0 && !(segments[at] === 'info' && segments[at + 1] === 'lfs')) at--
+  // An address of LFS that was configured by hand.
+  if (at < 0) {
+    return method === 'POST' && last === 'batch' && segments[count - 2] === 'objects'
+      ? about('metadata', count - 2)
+      : null
+  }
+  const isObjects = segments[at + 2] === 'objects'
+  const depth = count - at - 3
+  if (isObjects && method === 'POST' && (depth === 0 || (depth === 1 && last === 'batch'))) {
+    return about('metadata', at)
+  }
+  if (!isObjects || depth !== 1 || !OBJECT_ID.test(last)) return about('other', at)
+  const verb = verbOf(method)
+  return about(verb === 'write' ? 'upload' : verb === 'read' ? 'artifact' : 'other', at, true)
+}
+
+/** Files that a forge makes, pages, and its interface. */
+function ofPage(
+  { method, query, origin }: ArtifactRequest,
+  segments: readonly string[],
+  last: string,
+): Identity {
+  const verb = verbOf(method)
+  const file = verb === 'read' ? forgeFile(segments) : null
+  if (file !== null) {
+    return { kind: file.kind, package: packageOf(origin, file.repository, file.ref), file: last }
+  }
+  const kind = kindOfPage(method, segments.join('/'))
+  const end = last === '' ? segments.length - 1 : segments.length
+  if (segments[end - 1]?.endsWith('.git') && !isInPages(segments)) {
+    return { kind, package: packageOf(origin, segments.slice(0, end), ''), file: '' }
+  }
+  // `go get` asks a page where its repository is: this one, if it is no folder in it.
+  const isModule = segments.length === 2 && parameterOf(query, 'go-get') === '1'
+  return { kind, package: isModule ? packageOf(origin, segments, '') : null, file: '' }
+}
+
+function kindOfPage(method: string, path: string): ArtifactKind {
+  if (verbOf(method) === 'write') return 'upload'
+  return LOGIN_PAGES.has(path) ? 'login' : 'other'
+}
+
+/** Whether a path may be one within a repository, so that its end tells nothing. */
+function isInPages(segments: readonly string[]): boolean {
+  return segments.some((segment, i) => i > 0 && PAGES.has(segment))
+}
+
+function about(kind: ArtifactKind, end: number, isFile = false): Found {
+  return { kind, end, isFile }
+}
+
+/** Host and path of a repository, without `.git`; null where the path names none. */
+function packageOf(origin: string, repository: readonly string[], version: string): PackageId | null {
+  if (repository.length === 0) return null
+  const path = repository.join('/')
+  const name = path.endsWith('.git') ? path.slice(0, -'.git'.length) : path
+  return { name: origin === '' ? name : `${origin}/${name}`, version, qualifiers: '' }
+}
