@@ -98,6 +98,7 @@ export type Reason =
   | 'log_blocked'
   | 'log_full'
   | 'path'
+  | 'files_host'
   | 'host'
   | 'target'
   | 'framing'

@@ -23,6 +23,7 @@ const DETAILS: Partial<Record<Reason, string>> = {
   network: 'The key may not be used from this address.',
   scope: 'The key is valid, but none of its scopes permits this method on this route.',
   path: 'The path is ambiguous: it holds an encoded or empty segment that two readers could take differently.',
+  files_host: 'The route fetches no files from this host, or not from this part of it.',
   host: 'The Host field is missing, repeated or invalid.',
   target: 'The request target must be a path or an absolute http URL of printable ASCII.',
   framing: 'The message framing or a header field is malformed.',

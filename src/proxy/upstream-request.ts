@@ -1,7 +1,10 @@
 import { authenticatesConnection } from '../http/response-head.ts'
 import { maskKeys } from '../model/api-key.ts'
 import { sourceOf } from '../model/source-network.ts'
-import type { UpstreamRequest } from '../upstream/request.ts'
+import { FILES_PREFIX, type FilesPlace } from '../model/upstream/files-host.ts'
+import type { Route } from '../model/route.ts'
+import type { HostStanding, UpstreamRequest } from '../upstream/request.ts'
+import { strangerHeaders } from '../upstream/steps/stranger-headers.ts'
 import type { Exchange } from './exchange/exchange.ts'
 import { upstreamHeaders } from './headers/headers.ts'
 import { upstreamOrigin, upstreamPath } from './routing/route-table.ts'
@@ -19,36 +22,58 @@ export function upstreamRequest(
   const { route, target, tenant, head, credential } = exchange
   if (route === null || target === null) throw new Error('an upstream request needs a route and a target')
   const slug = tenant?.slug ?? ''
-  const origin = upstreamOrigin(route, slug)
+  const { files } = exchange
+  const origin = files === null ? upstreamOrigin(route, slug) : files.host.origin
+  const standing = standingOf(files)
   exchange.upstream = origin.slice(origin.indexOf('//') + 2)
   const headers = upstreamHeaders({
     head,
     rawHeaders: exchange.req.rawHeaders,
     credentialField: route.auth === 'key' ? (credential?.field ?? null) : null,
-    authorization: route.upstream.authorization,
+    authorization: standing === 'stranger' ? null : route.upstream.authorization,
     client: exchange.client,
     requestId: exchange.requestId,
     traceparent: exchange.traceparent,
     via,
-    destination: exchange.destination === null ? null : upstreamPath(route, exchange.destination, '', slug),
+    destination:
+      exchange.destination === null || files !== null
+        ? null
+        : upstreamPath(route, exchange.destination, '', slug),
     isOptions: exchange.req.method === 'OPTIONS',
-    prefix: exchange.client.base + route.path.slice(0, -1),
-    changes: route.rules.headers,
+    prefix: exchange.client.base + prefixOf(route, files),
+    changes: standing === 'stranger' ? { ...route.rules.headers, set: [] } : route.rules.headers,
   })
   const { authorization } = head
   return {
     route,
     origin,
+    standing,
     holder: slug === '' ? `ip ${sourceOf(exchange.client.ip)}` : slug,
     tick,
     method: exchange.req.method ?? 'GET',
-    path: maskKeys(upstreamPath(route, exchange.path, target.query, slug)),
-    headers,
+    path: maskKeys(
+      files === null ? upstreamPath(route, exchange.path, target.query, slug) : files.path + target.query,
+    ),
+    headers: standing === 'stranger' ? strangerHeaders(headers) : headers,
     contentLength: head.contentLength,
-    host: route.upstream.upstreamHost === 'pass' && exchange.client.host !== '' ? exchange.client.host : null,
+    host: files === null && passesHost(exchange, route) ? exchange.client.host : null,
     isBoundToConnection: authorization !== null && authenticatesConnection(authorization),
     notes: exchange,
     asked: exchange,
     body,
   }
+}
+
+function standingOf(files: FilesPlace | null): HostStanding {
+  if (files === null) return 'upstream'
+  return files.host.auth ? 'sibling' : 'stranger'
+}
+
+/** Path at the gateway that stands for the root of what is asked. */
+function prefixOf({ path }: Route, files: FilesPlace | null): string {
+  return files === null ? path.slice(0, -1) : `${path}${FILES_PREFIX}${files.host.host}`
+}
+
+function passesHost({ client }: Exchange, { upstream }: Route): boolean {
+  return upstream.upstreamHost === 'pass' && client.host !== ''
 }

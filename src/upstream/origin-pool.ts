@@ -1,4 +1,3 @@
-import type { Route } from '../model/route.ts'
 import { IdleConnections } from './idle-connections.ts'
 import { Claim, Places, type Holder } from './places.ts'
 import { ProgressMark, slowest, type MarkedTransfer, type SlowRule, type Transfer } from './slow-transfers.ts'
@@ -85,7 +84,8 @@ export class OriginPool implements ConnectionOwner, Dispatcher {
   /** Monotonic milliseconds of the last request. */
   usedTick = 0
 
-  constructor(origin: string, route: Route, options: PoolOptions) {
+  constructor(to: Pick<Destination, 'route' | 'origin' | 'standing'>, options: PoolOptions) {
+    const { route } = to
     this.#maxConnections = route.maxConnections
     this.#options = options
     this.#slowRule = {
@@ -94,7 +94,7 @@ export class OriginPool implements ConnectionOwner, Dispatcher {
       afterMs: Math.min(options.slowAfterMs, route.headerTimeoutMs / 4),
     }
     this.#places = new Places(route.maxConnections, route.maxQueued)
-    this.#target = upstreamTarget(origin, route)
+    this.#target = upstreamTarget(to)
   }
 
   get busy(): number {

@@ -1,6 +1,6 @@
 import type { Route } from '../model/route.ts'
 import type { PoolStats } from '../model/stats.ts'
-import { addressProblem } from './address.ts'
+import { addressProblem, strangeAddressProblem } from './address.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import { TooManyUpstreamsError, UpstreamAddressError } from './failure.ts'
 import { DEFAULT_POOL_OPTIONS, OriginPool, type PlaceTaker, type PoolOptions } from './origin-pool.ts'
@@ -8,6 +8,7 @@ import {
   NOT_QUEUED,
   type Destination,
   type Dispatched,
+  type HostStanding,
   type ResponseReceiver,
   type UpstreamRequest,
 } from './request.ts'
@@ -16,7 +17,7 @@ import {
 export class UpstreamPools implements Dispatcher {
   readonly #pools = new Map<string, { route: Route; pool: OriginPool }>()
   /** The pool last used of a route, found without putting a name together; only those that are in `#pools` count. */
-  readonly #last = new WeakMap<Route, { origin: string; pool: OriginPool }>()
+  readonly #last = new WeakMap<Route, { origin: string; standing: HostStanding; pool: OriginPool }>()
   readonly #maxPools: number
   readonly #options: PoolOptions
 
@@ -55,12 +56,14 @@ export class UpstreamPools implements Dispatcher {
     return NOT_QUEUED
   }
 
-  #poolFor({ route, origin, tick }: Destination): OriginPool | Error {
+  #poolFor(to: Destination): OriginPool | Error {
+    const { route, origin, standing, tick } = to
     const last = this.#last.get(route)
-    const isCurrent = last !== undefined && last.origin === origin && !last.pool.isClosing
-    const pool = isCurrent ? last.pool : this.#poolOf(route, origin)
+    const isCurrent =
+      last !== undefined && last.origin === origin && last.standing === standing && !last.pool.isClosing
+    const pool = isCurrent ? last.pool : this.#poolOf(to)
     if (pool instanceof Error) return pool
-    if (!isCurrent) this.#last.set(route, { origin, pool })
+    if (!isCurrent) this.#last.set(route, { origin, standing, pool })
     pool.usedTick = tick
     return pool
   }
@@ -81,15 +84,15 @@ export class UpstreamPools implements Dispatcher {
     await Promise.all(pools.map(({ pool }) => pool.destroy()))
   }
 
-  #poolOf(route: Route, origin: string): OriginPool | Error {
-    const name = `${route.name} ${origin}`
+  #poolOf({ route, origin, standing }: Destination): OriginPool | Error {
+    const name = `${route.name} ${origin} ${standing}`
     const found = this.#pools.get(name)
     if (found?.route === route) return found.pool
-    const problem = route.upstream.origin === origin ? null : addressProblem(origin, route)
+    const problem = problemOf(route, origin, standing)
     if (problem !== null) return new UpstreamAddressError(problem)
     if (found !== undefined) found.pool.close()
     else if (this.#pools.size >= this.#maxPools && !this.#evictUnused()) return new TooManyUpstreamsError()
-    const pool = new OriginPool(origin, route, this.#options)
+    const pool = new OriginPool({ origin, route, standing }, this.#options)
     this.#pools.set(name, { route, pool })
     return pool
   }
@@ -106,4 +109,9 @@ export class UpstreamPools implements Dispatcher {
     oldest[1].close()
     return true
   }
+}
+
+function problemOf(route: Route, origin: string, standing: HostStanding): string | null {
+  if (standing !== 'upstream') return strangeAddressProblem(origin)
+  return route.upstream.origin === origin ? null : addressProblem(origin, route)
 }

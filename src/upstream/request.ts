@@ -4,11 +4,19 @@ import type { Route } from '../model/route.ts'
 import type { RouteAddresses } from './addresses/route-addresses.ts'
 import type { Transfer } from './slow-transfers.ts'
 
+/**
+ * Whose host an origin is: the route's `upstream` itself, a `sibling` that the operator trusts with what is the upstream's, or a
+ * `stranger`, which gets none of it: no credentials, no client certificate, and no link-local address.
+ */
+export type HostStanding = 'upstream' | 'sibling' | 'stranger'
+
 /** Where something goes that needs an upstream's connection, and whose it is. */
 export interface Destination {
   readonly route: Route
   /** `http:` or `https:` URL without path. */
   readonly origin: string
+  /** See HostStanding. A request's fields have to be fit for it: see `strangerHeaders`. */
+  readonly standing: HostStanding
   /** The tenant, or where there is none the client's address: holders share a pool's places. */
   readonly holder: string
   /** Now, in monotonic milliseconds. */
@@ -17,6 +25,8 @@ export interface Destination {
 
 /** What steps before an upstream learn of a request, for its entry. */
 export interface RequestNotes {
+  /** `host:port` that it was sent to last. */
+  upstream: string
   /** Digest of what the answer holds, as the upstream names it: `sha256:…`; '' for none. */
   digest: string
   /** What the upstream said of its own rate limit: see docs/upstreams.md; '' for nothing. */

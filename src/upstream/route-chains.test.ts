@@ -286,6 +286,7 @@ function delivery(
   return {
     route: gateway.handler.routes.routes[0] ?? testRoute(gateway.upstream.port),
     origin,
+    standing: 'upstream',
     holder: 'acme',
     tick: performance.now(),
     method: 'POST',

@@ -1,8 +1,10 @@
-import { connect, isIP, type Socket } from 'node:net'
+import { connect, isIP, type LookupFunction, type Socket } from 'node:net'
 import { connect as connectTls, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls'
 import type { Names } from '../lib/host/names.ts'
 import { systemNames } from '../lib/host/system-names.ts'
-import type { Route } from '../model/route.ts'
+import type { UpstreamTls } from '../model/route.ts'
+import { withoutLinkLocal } from './address.ts'
+import type { Destination } from './request.ts'
 
 /** Where and how an origin is reached. */
 export interface UpstreamTarget {
@@ -12,7 +14,8 @@ export interface UpstreamTarget {
   /** Value of the Host field: without the scheme's own port. */
   readonly host: string
   readonly connectTimeoutMs: number
-  readonly names: Names
+  readonly names: Pick<Names, 'leadsTo'>
+  readonly lookup: LookupFunction
   /** Name that the certificate must bear and that is asked for (SNI); '' for an address. */
   readonly serverName: string
   /** CAs, client certificate and version; null without TLS. */
@@ -23,14 +26,22 @@ export interface UpstreamTarget {
 
 const KEEP_ALIVE_PROBE_MS = 60_000
 
-/** Reads a route's origin (`http:` or `https:` URL without path). Throws on TLS files that do not fit together. */
-export function upstreamTarget(origin: string, route: Route, names: Names = systemNames): UpstreamTarget {
+/**
+ * How a route reaches an origin. What the route says of its upstream's name is for that alone, and its certificates for that and its
+ * siblings. Throws on TLS files that do not fit together.
+ */
+export function upstreamTarget(
+  { route, origin, standing }: Pick<Destination, 'route' | 'origin' | 'standing'>,
+  names: Pick<Names, 'lookup' | 'leadsTo'> = systemNames,
+): UpstreamTarget {
   const { protocol, hostname, port, host } = new URL(origin)
   const isTls = protocol === 'https:'
   const bare = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname
-  const { upstreamHost = null, tls = null } = route.upstream
-  const fixedHost = upstreamHost === 'pass' ? null : upstreamHost
-  const serverName = tls?.serverName ?? fixedHost?.replace(/:\d+$/, '') ?? bare
+  const isOwn = standing === 'upstream'
+  const { upstreamHost = null } = route.upstream
+  const tls = standing === 'stranger' ? null : (route.upstream.tls ?? null)
+  const fixedHost = upstreamHost === 'pass' || !isOwn ? null : upstreamHost
+  const serverName = (isOwn ? tls?.serverName : null) ?? fixedHost?.replace(/:\d+$/, '') ?? bare
   return {
     isTls,
     hostname: bare,
@@ -38,14 +49,15 @@ export function upstreamTarget(origin: string, route: Route, names: Names = syst
     host: fixedHost ?? host,
     connectTimeoutMs: route.connectTimeoutMs,
     names,
+    lookup: isOwn ? names.lookup : withoutLinkLocal(names.lookup),
     serverName: isIP(serverName) === 0 ? serverName : '',
     secureContext: isTls ? createSecureContext(secureOptions(tls)) : null,
     session: null,
   }
 }
 
-function secureOptions(tls: Route['upstream']['tls'] | null): Parameters<typeof createSecureContext>[0] {
-  if (tls === null || tls === undefined) return {}
+function secureOptions(tls: UpstreamTls | null): Parameters<typeof createSecureContext>[0] {
+  if (tls === null) return {}
   const { ca, cert, key, minVersion } = tls
   return {
     ...(ca === null ? {} : { ca }),
@@ -71,7 +83,7 @@ export function openUpstreamSocket(target: UpstreamTarget, reader: SocketReader 
     noDelay: true,
     keepAlive: true,
     keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,
-    lookup: target.names.lookup,
+    lookup: target.lookup,
     ...(reader === null ? {} : { onread: readInto(reader) }),
   }
   if (target.secureContext === null) return connect(options)

@@ -9,6 +9,7 @@ import {
   checkSize,
   checkTarget,
   findCredential,
+  findFiles,
   findRoute,
   refuseAtEnd,
   refuseLoop,
@@ -34,6 +35,7 @@ export function decide(exchange: Exchange, context: DecisionContext): Refusal | 
     findCredential(exchange) ??
     authenticateClient(exchange, context) ??
     authorise(exchange) ??
+    findFiles(exchange) ??
     checkSize(exchange) ??
     checkDestination(exchange) ??
     takeLimits(exchange, context, exchange.startedTick, false) ??

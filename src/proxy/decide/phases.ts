@@ -2,6 +2,7 @@ import { accessOf } from '../../artifacts/access.ts'
 import type { Reason } from '../../model/outcome.ts'
 import type { Route } from '../../model/route.ts'
 import { permits, type ScopeSet } from '../../model/scope.ts'
+import { asksForFiles, filesPlaceOf } from '../../model/upstream/files-host.ts'
 import { sourceOf } from '../../model/source-network.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import { isPreflight } from '../headers/cors.ts'
@@ -136,6 +137,14 @@ export function permissionOf(exchange: Exchange, route: Route, scopes: ScopeSet)
   if (need !== 'read' && permits(scopes, route.name, 'write')) return 'yes'
   if (need === 'write' || !permits(scopes, route.name, 'read')) return 'no'
   return need === 'by_body' ? 'by_body' : 'yes'
+}
+
+/** Files: of a host beside the upstream, which the route has to list. Said only to who may use the route. */
+export function findFiles(exchange: Exchange): Refusal | null {
+  const { route, path } = exchange
+  if (route === null || route.files.length === 0 || !asksForFiles(route.path, path)) return null
+  exchange.files = filesPlaceOf(route.files, route.path, path)
+  return exchange.files === null ? refuse('no_route', 'files_host') : null
 }
 
 /** Size: as far as the head tells it. */

@@ -3,6 +3,7 @@ import { AccessEntry, ENTRY_TEXT_MAX, capText } from '../../model/access-entry.t
 import type { KeyGrant, TenantGrant } from '../../model/grant.ts'
 import { statusOf, type Outcome, type Reason } from '../../model/outcome.ts'
 import type { Route } from '../../model/route.ts'
+import type { FilesPlace } from '../../model/upstream/files-host.ts'
 import type { ClientBody, ClientRequest, ClientResponse } from './client.ts'
 import type { Connection } from './connection.ts'
 import type { ClientView } from '../headers/client-view.ts'
@@ -55,6 +56,8 @@ export class Exchange {
   route: Route | null = null
   /** The table that the route was found in. */
   routes: RouteTable | null = null
+  /** Where the path leads below `~/`; null for what goes to the route's upstream. */
+  files: FilesPlace | null = null
   credential: Credential | null = null
   key: KeyGrant | null = null
   tenant: TenantGrant | null = null

@@ -1,4 +1,5 @@
 import type { Route } from '../../model/route.ts'
+import type { FilesPlace } from '../../model/upstream/files-host.ts'
 import { localAddress, type RoutePlace } from '../../upstream/addresses/route-addresses.ts'
 import { upstreamOrigin, upstreamPath, type RouteTable } from '../routing/route-table.ts'
 import { hostName } from '../routing/target.ts'
@@ -18,6 +19,8 @@ export interface RoutedRequest {
   /** The path by which the route was found. */
   readonly path: string
   readonly route: Route | null
+  /** Where it was sent instead of the route's upstream. */
+  readonly files: FilesPlace | null
   /** The table that the route was found in. */
   readonly routes: RouteTable | null
   readonly tenant: { readonly slug: string } | null
@@ -44,7 +47,8 @@ export function returnThroughRoute(fields: string[], request: RoutedRequest): vo
 }
 
 /** Where the route of a request leads, and how the request came. */
-export function placeOf({ client, path, routes, tenant }: RoutedRequest, route: Route): RoutePlace {
+export function placeOf(request: RoutedRequest, route: Route): RoutePlace {
+  const { client, path, files, routes, tenant } = request
   const slug = tenant?.slug ?? ''
   const { upstreamHost = null } = route.upstream
   return {
@@ -55,6 +59,8 @@ export function placeOf({ client, path, routes, tenant }: RoutedRequest, route: 
     named: upstreamHost === 'pass' ? null : upstreamHost,
     told: client.host,
     publicBase: client.base,
+    files: route.files,
+    source: files,
     isRouted: (at) => routes !== null && routes.match(hostName(client.host) ?? '', at) !== null,
   }
 }

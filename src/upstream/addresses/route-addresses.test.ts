@@ -9,6 +9,8 @@ const PLACE: RoutePlace = {
   named: null,
   told: 'gw.example.com:8443',
   publicBase: '/base',
+  files: [],
+  source: null,
   isRouted: (path) => path.startsWith('/npm/') || path.startsWith('/other/'),
 }
 const ADDRESSES = new RouteAddresses(PLACE, 'https://gw.example.com:8443')
@@ -64,4 +66,27 @@ t.test('an upstream that TLS is in front of names itself by https', async (t) =>
     'http://localhost:8080',
   )
   t.equal(addresses.translate('https://repo.example.com/left-pad'), 'http://localhost:8080/base/npm/left-pad')
+})
+
+t.test('addresses on files hosts lead through the route, wherever they stand', async (t) => {
+  const host = { origin: 'https://files.example.com', host: 'files.example.com', path: '/p/', auth: false }
+  const index = new RouteAddresses({ ...PLACE, files: [host] }, 'https://gw.example.com:8443')
+  const source = { host, path: '/p/index.html' }
+  const files = new RouteAddresses({ ...PLACE, files: [host], source }, 'https://gw.example.com:8443')
+  for (const addresses of [index, files]) {
+    for (const [address, shown] of [
+      ['https://files.example.com/p/a.whl#sha256=1', `${AT_GATEWAY}~/files.example.com/p/a.whl#sha256=1`],
+      ['//files.example.com/p/a', `${AT_GATEWAY}~/files.example.com/p/a`],
+      ['https://files.example.com/q/a', 'https://files.example.com/q/a'],
+      ['http://files.example.com/p/a', 'http://files.example.com/p/a'],
+      ['https://repo.example.com/repository/npm/x', `${AT_GATEWAY}x`],
+      ['a.whl', 'a.whl'],
+      ['https://elsewhere.example.com/p/a', 'https://elsewhere.example.com/p/a'],
+    ] as const)
+      t.equal(addresses.translate(address), shown, address)
+  }
+  t.equal(files.translate('/p/b'), '/base/npm/~/files.example.com/p/b')
+  t.equal(files.translate('/q/b'), 'https://files.example.com/q/b')
+  t.equal(index.translate('/repository/npm/b'), '/base/npm/b')
+  t.not(files.seed, index.seed)
 })

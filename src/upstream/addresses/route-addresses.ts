@@ -1,3 +1,5 @@
+import { filesPathOf, type FilesHost, type FilesPlace } from '../../model/upstream/files-host.ts'
+
 /** Where a route leads. */
 export interface RoutePlace {
   readonly origin: string
@@ -12,17 +14,52 @@ export interface RoutePlace {
   readonly told: string
   /** Path that stands before all paths at the gateway as clients know them, without a slash at its end; '' for none. */
   readonly publicBase: string
+  /** The route's files hosts; and the one that this comes from instead of the upstream, null for none. */
+  readonly files: readonly FilesHost[]
+  readonly source: FilesPlace | null
   /** Whether a path at the gateway is a route's. */
   isRouted(path: string): boolean
 }
 
+const ABSOLUTE = /^(?:https?:)?\/\//i
+
 /**
- * An address of the upstream's as a path that the client can use; the same when it is another's, outside of the route, or relative to the
- * request. `isRedirect`: the client will ask for it at once, and not what it asked for already.
+ * An address of the upstream's, or of a files host of the route, as a path that the client can use; the same when it is another's,
+ * outside of the route, or relative to the request. `isRedirect`: the client will ask for it at once, and not what it asked for
+ * already.
  */
 export function localAddress(address: string, at: RoutePlace, isRedirect = true): string {
+  if (at.source !== null) return fromFilesHost(address, at, at.source)
+  const local = upstreamAddress(address, at, isRedirect)
+  if (local !== address || at.files.length === 0) return local
+  return filesAddress(address, at.origin, at) ?? address
+}
+
+/** What a files host says of itself has its origin; a path of its own would be taken for one of the gateway's. */
+function fromFilesHost(address: string, at: RoutePlace, { host, path }: FilesPlace): string {
+  const isPath = address.startsWith('/')
+  if (!isPath && !ABSOLUTE.test(address)) return address
+  const base = host.origin + path
+  const local = filesAddress(address, base, at)
+  if (local !== null || !URL.canParse(address, base)) return local ?? address
+  const { href } = new URL(address, base)
+  const own = upstreamAddress(href, at, false)
+  return own === href && !isPath ? address : own
+}
+
+function filesAddress(
+  address: string,
+  base: string,
+  { files, prefix, publicBase }: RoutePlace,
+): string | null {
+  if (!address.startsWith('/') && !ABSOLUTE.test(address)) return null
+  const path = URL.canParse(address, base) ? filesPathOf(files, prefix, new URL(address, base)) : null
+  return path === null ? null : publicBase + path
+}
+
+function upstreamAddress(address: string, at: RoutePlace, isRedirect: boolean): string {
   let path = address
-  if (/^(?:https?:)?\/\//i.test(address)) {
+  if (ABSOLUTE.test(address)) {
     const start = address.indexOf('//') + 2
     const end = start + address.slice(start).search(/[/?#]|$/)
     const scheme = start === 2 ? at.origin.slice(0, at.origin.indexOf('//')) : ''
@@ -64,7 +101,9 @@ export class RouteAddresses {
 
   /** All that what is written depends on, but for the document. */
   get seed(): string {
-    return `${this.#ownStart} ${this.#place.named ?? ''} ${this.#place.told} ${this.#routeStart}`
+    const { named, told, files, source } = this.#place
+    const hosts = files.map(({ origin, path }) => origin + path).join(' ')
+    return `${this.#ownStart} ${named ?? ''} ${told} ${this.#routeStart} ${hosts} ${source?.host.origin ?? ''}`
   }
 
   /**
