@@ -61,6 +61,7 @@ const DRIVERS: Record<string, readonly string[]> = {
   'http-proxy': ['proxy/upgrade.ts'],
   pino: ['logger/logger.ts'],
   'prom-client': ['metrics/metrics.ts'],
+  semver: ['model/artifact/versions/semver-order.ts', 'model/artifact/versions/version-range.ts'],
 }
 
 /** The product's files with timers of Node's own; all others wait by `lib/time`. Each with its reason. */
