@@ -19,8 +19,10 @@ const ROOMS: Record<string, readonly string[]> = {
   'proxy/headers': ['proxy/routing', 'upstream/addresses', 'http', 'model', 'lib'],
   'proxy/exchange': 'proxy/headers proxy/routing artifacts upstream/addresses http model lib'.split(' '),
   'proxy/decide': 'proxy/exchange proxy/headers proxy/routing artifacts limits http model lib'.split(' '),
+  'proxy/answers':
+    'proxy/decide proxy/exchange proxy/headers proxy/routing artifacts limits http model lib'.split(' '),
   proxy:
-    'proxy/decide proxy/exchange proxy/headers proxy/routing artifacts upstream limits http model lib'.split(
+    'proxy/answers proxy/decide proxy/exchange proxy/headers proxy/routing artifacts upstream limits http model lib'.split(
       ' ',
     ),
   listener: ['proxy', 'http', 'model', 'lib'],

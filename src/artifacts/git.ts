@@ -2,6 +2,9 @@ import { decodePercent } from '../lib/percent.ts'
 import { identifyGit } from './identify/git-paths.ts'
 import { ecosystem, mediaTypeOf, type AccessQuestion, type Need } from './kind.ts'
 
+/** What git itself asks for (gitprotocol-http); git-lfs and a forge's interface ask for all else. */
+const SMART = ['/info/refs', '/git-upload-pack', '/git-receive-pack']
+
 /** A Git LFS client asks for 100 objects at once, 12 KiB; some servers allow more. */
 const MAX_BATCH_BYTES = 1024 * 1024
 
@@ -12,6 +15,8 @@ export const git = ecosystem('git', {
     ofBody: { maxBytes: MAX_BATCH_BYTES, isRead: isLfsDownload },
   },
   identify: identifyGit,
+  // git shows plain text ("remote: …") and nothing else; git-lfs `message` of its own or the plain type of JSON.
+  refusalForm: ({ rest }) => (SMART.some((end) => rest.endsWith(end)) ? 'text' : 'json'),
 })
 
 /** `git fetch` (gitprotocol-http, service git-upload-pack) and downloads of Git LFS ask by POST. */

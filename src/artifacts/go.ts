@@ -1,4 +1,5 @@
 import { identifyGo } from './identify/go.ts'
 import { ecosystem } from './kind.ts'
 
-export const go = ecosystem('go', { purlType: 'golang', identify: identifyGo })
+// `go` shows a body if it is plain text, and nothing of any other.
+export const go = ecosystem('go', { purlType: 'golang', identify: identifyGo, refusalForm: () => 'text' })

@@ -9,8 +9,10 @@ export interface Ecosystem {
   readonly name: string
   /** Type of its package URLs; '' for a kind without packages. */
   readonly purlType: string
-  /** Value of `WWW-Authenticate` in a 401 (RFC 9110 §11.6.1). */
-  readonly challenge: string
+  /** Value of `WWW-Authenticate` in a 401 (RFC 9110 §11.6.1), which says why in `sentence`. */
+  challenge(sentence: string): string
+  /** How its client reads why it is refused. Pure; never throws. The reason phrase says it too, whatever the form. */
+  refusalForm(request: RefusedRequest): RefusalForm
   /** Where the protocol departs from what HTTP's methods say of reading and writing. */
   readonly access: AccessExceptions
   /** The path with `mask` in place of the secrets that this ecosystem's clients put in paths. Called once for each entry. */
@@ -21,6 +23,19 @@ export interface Ecosystem {
    * name (control characters, empty segments, halves of surrogate pairs) is left out.
    */
   identify(request: ArtifactRequest): Identity
+}
+
+/**
+ * `problem` is a problem document (RFC 9457) with what npm, yarn and cargo read; `json` the same for clients that know no type but
+ * `application/json`; `text` the sentence alone, for clients that show a body as it is.
+ */
+export type RefusalForm = 'problem' | 'json' | 'text'
+
+/** A request that the gateway refuses. */
+export interface RefusedRequest {
+  readonly method: string
+  /** The path below the route's, starting with '/'. */
+  readonly rest: string
 }
 
 /** Requests that do not do what their method says. Neither function may throw. */
@@ -71,7 +86,8 @@ export const NOTHING: Identity = { kind: 'other', package: null, file: '' }
 interface OwnTraits {
   /** Default its name. */
   readonly purlType?: string
-  readonly challenge?: string
+  readonly challenge?: Ecosystem['challenge']
+  readonly refusalForm?: Ecosystem['refusalForm']
   readonly access?: Partial<AccessExceptions>
   readonly maskPath?: Ecosystem['maskPath']
   readonly identify?: Ecosystem['identify']
@@ -83,7 +99,8 @@ export function ecosystem(name: string, own: OwnTraits = {}): Ecosystem {
   return {
     name,
     purlType: own.purlType ?? name,
-    challenge: own.challenge ?? BASIC_OR_BEARER,
+    challenge: own.challenge ?? (() => BASIC_OR_BEARER),
+    refusalForm: own.refusalForm ?? (() => 'problem'),
     access: { ...NO_EXCEPTIONS, ...access },
     maskPath: own.maskPath ?? ((path) => path),
     identify: (request) =>

@@ -11,7 +11,7 @@ t.test('each kind but integration is an ecosystem of its own', (t) => {
 
 t.test('docker, maven and git are asked for Basic first', (t) => {
   for (const kind of ['oci', 'maven', 'git'] as const)
-    t.match(ECOSYSTEMS[kind].challenge, /^Basic realm=/, kind)
+    t.match(ECOSYSTEMS[kind].challenge('No.'), /^Basic realm=/, kind)
   t.end()
 })
 

@@ -11,6 +11,7 @@ const AUDITS: ReadonlySet<string> = new Set([
 const TOKEN = /(\/-\/(?:user|npm\/v1)\/tokens?\/(?:token\/)?)[^/]+/
 
 export const npm = ecosystem('npm', {
+  challenge,
   access: { ofPost: accessOfPost },
   maskPath: (path, mask) => (path.includes('/-/') ? path.replace(TOKEN, `$1${mask}`) : path),
   identify: identifyNpm,
@@ -18,4 +19,14 @@ export const npm = ecosystem('npm', {
 
 function accessOfPost({ rest, head }: AccessQuestion): Need {
   return AUDITS.has(rest) && mediaTypeOf(head) === 'application/json' ? 'read' : 'write'
+}
+
+/**
+ * Of a 401 with a challenge npm shows the challenge and nothing else; where its first scheme has a capital letter not even that, but
+ * "your authentication token seems to be invalid". So schemes are in lower case (RFC 9110 §11.1: in any), and the sentence is in the
+ * challenge (RFC 6750 §3). Basic is there for repositories that fetch through the gateway: some send no password before they are asked.
+ */
+function challenge(sentence: string): string {
+  const text = sentence.replaceAll('"', "'").replaceAll(/[^\x20-\x5b\x5d-\x7e]/g, '?')
+  return `bearer realm="Waybill", error_description="${text}", basic realm="Waybill", charset="UTF-8"`
 }

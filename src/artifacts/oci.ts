@@ -3,7 +3,8 @@ import { encode } from '../model/artifact/purl.ts'
 import { arePlain, decodedSegments, parameterOf, verbOf, type Verb } from './identify/decoded.ts'
 import { ecosystem, NOTHING } from './kind.ts'
 
-export const oci = ecosystem('oci', { identify })
+// docker reads `errors` of `application/json` and of no other type.
+export const oci = ecosystem('oci', { identify, refusalForm: () => 'json' })
 
 /** Distribution specification, "Pulling manifests": a tag. */
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/

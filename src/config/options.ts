@@ -167,6 +167,13 @@ export const OPTIONS = {
     'What becomes of requests, streams and tunnels under way whose key is revoked, expires or loses the scope or network, or whose tenant is suspended',
     { actsOn: 'reload' },
   ),
+  'proxy.refusalContact': text(
+    '',
+    'empty, or up to 100 printable characters of Latin-1',
+    'What every refusal ends with, for the person who reads it: "Ask platform@example.com."; strangers read it too',
+    (v) => /^[\x20-\x7e\xa0-\xff]{0,100}$/.test(v),
+    { actsOn: 'reload' },
+  ),
   'proxy.maxUpstreamPools': integer(
     1024,
     1,

@@ -6,7 +6,7 @@ import type { Connection } from '../proxy/exchange/connection.ts'
 import { NodeRequest } from './node-request.ts'
 import { NodeResponse } from './node-response.ts'
 import type { Handler } from '../proxy/handler.ts'
-import { answerRefusal } from '../proxy/own-answers.ts'
+import { answerRefusal } from '../proxy/answers/own-answers.ts'
 import { reinject } from './reinject.ts'
 import { SocketResponse } from './socket-response.ts'
 

@@ -16,7 +16,7 @@ import { Exchange } from './exchange/exchange.ts'
 import { clientView, type TrustPolicy } from './headers/client-view.ts'
 import type { Dispatcher } from '../upstream/dispatcher.ts'
 import type { UpstreamPools } from '../upstream/pools.ts'
-import { answerEmpty, answerRefusal } from './own-answers.ts'
+import { answerEmpty, answerRefusal } from './answers/own-answers.ts'
 import { UpstreamCarrier } from './upstream-carrier.ts'
 import { newTraceparent, requestIdOf, traceIdOf } from './headers/ids.ts'
 import { UNBOUNDED_HEAD, readHead, type HeadBounds } from '../http/request-head.ts'
@@ -57,6 +57,8 @@ export interface HandlerSettings {
   readonly probePath: string | null
   /** What is under way ends when its key, or its tenant, loses what let it pass. */
   readonly endsRevoked: boolean
+  /** What each refusal ends with: whom to ask; '' for nothing. */
+  readonly refusalContact: string
 }
 
 /** Before the first are applied: no route. */
@@ -65,6 +67,7 @@ export const NO_SETTINGS: HandlerSettings = {
   trust: { trustedProxies: null, publicProto: null, publicHost: null },
   probePath: null,
   endsRevoked: true,
+  refusalContact: '',
 }
 
 /** Decides what becomes of a request, by the settings that were applied last. */
@@ -255,6 +258,7 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
     const context = { connection, head, client, atMs: this.#now(tick), tick }
     const exchange = new Exchange(req, res, context)
     exchange.target = target
+    exchange.refusalContact = this.#settings.refusalContact
     exchange.requestId = requestIdOf(head.requestId)
     const traceId = traceIdOf(head.traceparent)
     exchange.traceparent = traceId === null ? newTraceparent() : (head.traceparent ?? '')

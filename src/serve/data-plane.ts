@@ -145,6 +145,7 @@ export class DataPlane implements Service, LimitMember {
       trust: trustOf(config.options),
       probePath: config.options['proxy.probePath'] || null,
       endsRevoked: config.options['proxy.revokedExchanges'] === 'end',
+      refusalContact: config.options['proxy.refusalContact'],
     })
     readCertificates(this.#proxy, config, this.#parts.logger)
     this.#chains.apply(config.routes)

@@ -88,7 +88,7 @@ for (const [way, request] of Object.entries(WAYS)) {
         t.equal(answer.status, 429)
         t.equal(answer.field('retry-after'), '60')
         t.equal(answer.field('ratelimit-policy'), '"auth-throttled";q=5;w=300')
-        t.match(JSON.parse(answer.body), { detail: /valid ones are served\. Retry in 60 s/ })
+        t.match(JSON.parse(answer.body), { detail: /valid ones are served\. Retry in 60 s\./ })
       }
       t.notMatch(answer.body, /revoked|expired/)
     }
@@ -150,3 +150,44 @@ t.test('E5: the wall clock does not matter to the throttle', async (t) => {
   nowMs -= 10 * 86_400_000
   t.equal(await statusOf(client, request), 429)
 })
+
+t.test(
+  "E5: Maven's first requests, each without credentials, are no attack: 128 of 702 in one build",
+  async (t) => {
+    const gateway = await startGateway(t, { failures: FAILURES, routes: [{ kind: 'maven' }] })
+    const client = await gateway.client()
+    const request = WAYS['plain request']
+    for (let i = 0; i < 702; i++) {
+      if (i < 128) t.equal(await statusOf(client, request()), 401)
+      else if (!(await isServed(gateway, client, request(bearer(gateway.key.text))))) t.fail('not served')
+    }
+    t.equal(gateway.limiter.stats.buckets, 0, 'nothing was counted')
+    t.equal(gateway.limiter.stats.refusals.auth_throttled, 0)
+  },
+)
+
+t.test(
+  'a login is never answered 429: no rate holds for it, and a wrong key is wrong however often',
+  async (t) => {
+    const gateway = await startGateway(t, { failures: { ...FAILURES, burst: 2 } })
+    gateway.directory.tenant('acme', { rateLimit: { perSecond: 0.01, burst: 1 }, maxConcurrency: 1 })
+    const { handler } = gateway
+    const open = handler.open.bind(handler)
+    handler.open = (...args) => {
+      const exchange = open(...args)
+      exchange.isLogin = true
+      return exchange
+    }
+    const client = await gateway.client()
+    const request = WAYS['plain request']
+    for (let i = 0; i < 10; i++) t.equal(await statusOf(client, request(bearer('garbage'))), 401)
+    for (let i = 0; i < 10; i++) t.ok(await isServed(gateway, client, request(bearer(gateway.key.text))))
+    await gateway.quiet()
+    t.equal(gateway.limiter.stats.refusals.tenant_rate, 0)
+    t.same(
+      gateway.entries.slice(0, 4).map(({ reason }) => reason),
+      ['malformed_key', 'malformed_key', 'auth_throttled', 'auth_throttled'],
+    )
+    t.equal(gateway.limiter.stats.inFlightTenants, 0)
+  },
+)

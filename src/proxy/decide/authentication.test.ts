@@ -23,7 +23,6 @@ t.test('G9: a stranger learns nothing, who has the whole secret is told what is 
   }
   const cases: readonly (readonly [string | null, Reason, 'unauthenticated' | 'tenant_suspended', string])[] =
     [
-      [null, 'missing_key', 'unauthenticated', ''],
       ['garbage', 'malformed_key', 'unauthenticated', ''],
       [mintKey().text, 'unknown_key', 'unauthenticated', ''],
       [made({ expiresAtMs: Date.now() - 1 }), 'expired_key', 'unauthenticated', 'acme'],
@@ -36,10 +35,11 @@ t.test('G9: a stranger learns nothing, who has the whole secret is told what is 
   const client = await gateway.client()
   const seen = new Set<string>()
   const told: Partial<Record<Reason, string>> = {
-    expired_key: 'has expired',
-    revoked_key: 'has been revoked',
-    network: 'from this address',
-    suspended: 'is suspended',
+    expired_key: ' expired on ',
+    revoked_key: ' has been revoked.',
+    network: ' may not be used from 127.0.0.1.',
+    suspended: ' is suspended.',
+    deleted: ' no longer exists.',
   }
   for (const [key, reason] of cases) {
     client.send(key === null ? request() : request(`Authorization: Bearer ${key}`))
@@ -47,9 +47,8 @@ t.test('G9: a stranger learns nothing, who has the whole secret is told what is 
     t.equal(response.status, 401)
     t.match(response.field('www-authenticate') ?? '', /^Basic realm="Waybill".*, Bearer/)
     const id = response.field('x-request-id') ?? ''
-    t.match(response.body, told[reason] ?? '"title"')
+    t.match(response.body, told[reason] ?? 'The key that was sent is not valid')
     if (told[reason] !== undefined) continue
-    t.notMatch(response.body, 'detail')
     seen.add(
       (response.head + response.body)
         .replaceAll(id, 'ID')
@@ -259,7 +258,7 @@ t.test('scopes decide by route and by reading or writing', async (t) => {
     if (status === 200) (await gateway.upstream.request()).wire.send(OK)
     const response = await client.message({ isHead: line.startsWith('HEAD') })
     t.equal(response.status, status, line)
-    if (status === 403) t.match(response.body, 'none of its scopes permits')
+    if (status === 403) t.match(response.body, /needs the scope [a-z]+:(?:read|write), which the key /)
   }
   for (const method of ['GET', 'HEAD', 'OPTIONS']) await ask(`${method} /r/x`, 200)
   for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'MKCOL']) await ask(`${method} /r/x`, 403)

@@ -1,4 +1,5 @@
 import { accessOf } from '../../artifacts/access.ts'
+import type { Need } from '../../artifacts/kind.ts'
 import type { Reason } from '../../model/outcome.ts'
 import type { Route } from '../../model/route.ts'
 import { permits, type ScopeSet } from '../../model/scope.ts'
@@ -107,13 +108,15 @@ export function authenticateClient(exchange: Exchange, context: DecisionContext)
  * is not counted: one bucket for all such clients would be everybody's.
  */
 function throttle(
-  { client, startedTick }: Exchange,
+  { client, startedTick, isLogin }: Exchange,
   reason: Reason,
   { limiter }: DecisionContext,
 ): Refusal | null {
   if (reason === 'missing_key' || client.ip === '') return null
   const limit = limiter.noteFailure(sourceOf(client.ip), startedTick)
-  return limit === null ? null : refuseBy(limit)
+  if (limit === null) return null
+  // No client goes on after a login's 429, so it is told what it would be told of any wrong key.
+  return isLogin ? refuse('unauthenticated', 'auth_throttled') : refuseBy(limit)
 }
 
 /** Authorise: the key's scopes permit what the request does on this route. */
@@ -127,16 +130,30 @@ export function authorise(exchange: Exchange): Refusal | null {
 
 /** Whether scopes permit the request; `by_body` only if its body shows that it reads. */
 export function permissionOf(exchange: Exchange, route: Route, scopes: ScopeSet): 'yes' | 'no' | 'by_body' {
-  const need = accessOf(route, {
+  const need = needOf(exchange, route)
+  if (need !== 'read' && permits(scopes, route.name, 'write')) return 'yes'
+  if (need === 'write' || !permits(scopes, route.name, 'read')) return 'no'
+  return need === 'by_body' ? 'by_body' : 'yes'
+}
+
+/** The scope that an exchange's key lacks for its request, as a command takes it (`npm:write`); null when it lacks none. */
+export function scopeLacked(exchange: Exchange): string | null {
+  const { route, key } = exchange
+  if (route === null || key === null) return null
+  const need = needOf(exchange, route)
+  const mayRead = permits(key.scopes, route.name, 'read')
+  const access = need === 'by_body' ? (mayRead ? 'write' : 'read') : need
+  return permits(key.scopes, route.name, access) ? null : `${route.name}:${access}`
+}
+
+function needOf(exchange: Exchange, route: Route): Need {
+  return accessOf(route, {
     method: exchange.req.method ?? '',
-    rest: exchange.path.slice(route.path.length - 1),
+    rest: exchange.rest,
     query: exchange.target?.query ?? '',
     head: exchange.head,
     isUpgrade: exchange.asksForTunnel,
   })
-  if (need !== 'read' && permits(scopes, route.name, 'write')) return 'yes'
-  if (need === 'write' || !permits(scopes, route.name, 'read')) return 'no'
-  return need === 'by_body' ? 'by_body' : 'yes'
 }
 
 /** Files: of a host beside the upstream, which the route has to list. Said only to who may use the route. */
@@ -162,7 +179,7 @@ export function checkDestination(exchange: Exchange): Refusal | null {
   return null
 }
 
-/** Limit: the rates and the number at once. What this takes, `Limiter.release` gives back when the exchange closes. */
+/** Limit: the rates and the number at once, but for a login. What this takes, `Limiter.release` gives back when the exchange closes. */
 export function takeLimits(
   exchange: Exchange,
   { limiter }: DecisionContext,
@@ -170,7 +187,7 @@ export function takeLimits(
   isLast: boolean,
 ): Refusal | null {
   const { tenant, key, route } = exchange
-  if (tenant === null || key === null || route === null) return null
+  if (tenant === null || key === null || route === null || exchange.isLogin) return null
   const limit = limiter.admit(tenant, key, route, tick, isLast)
   if (limit !== null) return refuseBy(limit)
   exchange.isAdmitted = true

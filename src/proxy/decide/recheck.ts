@@ -68,10 +68,15 @@ function refusalNow(exchange: Exchange, snapshot: Snapshot, nowMs: number): Refu
   const { carrier, credential, key, route } = exchange
   if (carrier === null || credential === null || key === null || route?.auth !== 'key') return null
   const result = authenticate(credential, snapshot, exchange.client.ip, nowMs)
-  if (!result.ok) return refuse(result.outcome, result.reason)
+  if (!result.ok) {
+    // As it is by now: the answer says when it expired.
+    exchange.key = result.key ?? key
+    return refuse(result.outcome, result.reason)
+  }
   if (result.key.scopes === key.scopes) return null
   const permission = permissionOf(exchange, route, result.key.scopes)
   if (permission === 'yes' || (permission === 'by_body' && mayBeRead(exchange, route))) return null
+  exchange.key = result.key
   return refuse('forbidden', 'scope')
 }
 

@@ -61,6 +61,10 @@ export class Exchange {
   credential: Credential | null = null
   key: KeyGrant | null = null
   tenant: TenantGrant | null = null
+  /** It fetches a token, or logs in: no limit refuses it with 429, at which clients give up (`takeLimits`). */
+  isLogin = false
+  /** What the operator adds to each refusal; '' for nothing. */
+  refusalContact = ''
   /** The limiter counted it: a release is owed. */
   isAdmitted = false
   /** The log has promised a place for the entry. */
@@ -142,6 +146,11 @@ export class Exchange {
     const { route, client } = this
     if (route === null || !client.isOwnAddress || client.host === '') return null
     return new RouteAddresses(placeOf(this, route), `${client.proto}://${client.host}`)
+  }
+
+  /** The path below the route's, starting with '/'; all of it before a route was found. */
+  get rest(): string {
+    return this.route === null ? (this.target?.path ?? '/') : this.path.slice(this.route.path.length - 1)
   }
 
   /** How it ended is known already. */

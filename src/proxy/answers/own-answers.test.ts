@@ -1,5 +1,5 @@
 import t from 'tap'
-import { startGateway } from '../test/gateway.ts'
+import { startGateway } from '../../test/gateway.ts'
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
