@@ -23,7 +23,10 @@ export function textUnits(entry: AccessEntry): number {
     entry.traceId.length +
     entry.ecosystem.length +
     entry.package.length +
-    entry.version.length
+    entry.version.length +
+    entry.qualifiers.length +
+    entry.upstreamLimit.length +
+    entry.digest.length
   )
 }
 

@@ -7,7 +7,7 @@ import { type EvictableEntries, isBulk, type TenantShare } from './tenant-share.
 const RESERVABLE = 1 / 2
 
 /** What is set aside for an entry that is still to come: more than the longest takes (channel.test.ts). */
-export const RESERVED_BYTES = 4096
+export const RESERVED_BYTES = 4608
 
 /**
  * The channel's queue: first in, first out, bounded in entries and bytes, and fair under pressure. Only a full queue looks at

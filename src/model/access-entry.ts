@@ -11,6 +11,8 @@ export const ENTRY_TEXT_MAX = {
   userAgent: 512,
   requestId: 128,
   traceId: 32,
+  upstreamLimit: 256,
+  digest: 136,
 } as const
 
 /**

@@ -21,17 +21,8 @@ export interface EntryColumn {
   readonly field: Exclude<keyof AccessEntry, UnstoredField> | null
 }
 
-/** Fields of an entry that no column holds: the channel's. */
-export type UnstoredField =
-  | 'standing'
-  | 'bytes'
-  | 'isEvicted'
-  | 'next'
-  | 'routed'
-  | 'digest'
-  | 'qualifiers'
-  | 'artifactKind'
-  | 'upstreamLimit'
+/** Fields of an entry that no column holds: the channel's, and what the artifact is told from. */
+export type UnstoredField = 'standing' | 'bytes' | 'isEvicted' | 'next' | 'routed' | 'digest'
 
 /**
  * The columns of `access_log`, in the order of a row of COPY text, of CSV and of JSON. COPY, quarantine, SELECT, the row type, the
@@ -63,6 +54,9 @@ export const ENTRY_COLUMNS = [
   { name: 'ecosystem', type: 'text', isNullable: true, field: 'ecosystem' },
   { name: 'package', type: 'text', isNullable: true, field: 'package' },
   { name: 'version', type: 'text', isNullable: true, field: 'version' },
+  { name: 'artifact_kind', type: 'text', isNullable: true, field: 'artifactKind' },
+  { name: 'qualifiers', type: 'text', isNullable: true, field: 'qualifiers' },
+  { name: 'upstream_limit', type: 'text', isNullable: true, field: 'upstreamLimit' },
   { name: 'instance', type: 'uuid', isNullable: false, field: null },
   { name: 'seq', type: 'bigint', isNullable: false, field: 'seq' },
 ] as const satisfies readonly EntryColumn[]
@@ -74,6 +68,26 @@ export type EntryColumnName = Column['name']
 
 /** Names of the columns, in their order. */
 export const ENTRY_COLUMN_NAMES: readonly EntryColumnName[] = ENTRY_COLUMNS.map(({ name }) => name)
+
+/** `artifact_kind` of a request that no artifact route took. */
+export const NO_ARTIFACT = 'none'
+
+/**
+ * Rows were sealed in two forms, of which a batch has one. Rows of the first have no columns for what the request was about:
+ * programs wrote it that knew nothing of artifacts, and segments on disk, rows in quarantine and tables still have it
+ * (docs/decisions/0460). In the table, rows of the second form are those with an `artifact_kind` that was not put there later.
+ */
+const SECOND_FORM: ReadonlySet<EntryColumnName> = new Set(['artifact_kind', 'qualifiers', 'upstream_limit'])
+
+/** Whether rows of the first form have no such column. */
+export function isOfSecondForm({ name }: EntryColumn): boolean {
+  return (SECOND_FORM as ReadonlySet<string>).has(name)
+}
+
+/** Names of the columns of the first form, in their order. */
+export const FIRST_FORM_NAMES: readonly EntryColumnName[] = ENTRY_COLUMNS.filter(
+  (column) => !isOfSecondForm(column),
+).map(({ name }) => name)
 
 /** A row of `access_log` as it stands. */
 export type EntryRow = {

@@ -9,7 +9,12 @@ import { crc32 } from 'node:zlib'
  * The magic's first two bytes occur in no UTF-8 text, so that it is found again after damage.
  */
 const MAGIC = Buffer.from([0xff, 0xfe, 0x57, 0x42])
-const VERSION = 1
+/**
+ * What is written. Version 1 differs in what batches hold: rows of the access log's first form only. A program that knows no other would
+ * have each row of the second refused; by the number it leaves the segment alone.
+ */
+const VERSION = 2
+const OLDEST_VERSION = 1
 
 /** No gateway writes longer frames. A longer length is damage, and believing it would exhaust the memory. */
 const MAX_FRAME_BYTES = 512 * 1024 * 1024
@@ -70,8 +75,9 @@ export function encodeFrame({ entries, header, body }: FrameContent): EncodedFra
 /** The head at the start of `bytes`; null when there is none, or a damaged one. */
 export function decodeHead(bytes: Buffer): FrameHead | null {
   if (bytes.length < HEAD_BYTES || !bytes.subarray(0, 4).equals(MAGIC)) return null
-  if (bytes.readUInt32LE(24) !== crc32(bytes.subarray(0, 24)) || bytes.readUInt16LE(4) !== VERSION)
-    return null
+  const version = bytes.readUInt16LE(4)
+  if (bytes.readUInt32LE(24) !== crc32(bytes.subarray(0, 24))) return null
+  if (version < OLDEST_VERSION || version > VERSION) return null
   const headerBytes = bytes.readUInt32LE(8)
   const bodyBytes = bytes.readUInt32LE(12)
   if (headerBytes + bodyBytes > MAX_FRAME_BYTES) return null

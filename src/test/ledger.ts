@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { readCopyRow } from '../model/copy-text.ts'
-import { ENTRY_COLUMN_NAMES, ENTRY_COLUMNS } from '../model/entry-columns.ts'
+import { ENTRY_COLUMNS } from '../model/entry-columns.ts'
 import { firstDigest, nextDigest, rowsDigest, type TenantDrops } from '../model/audit/ledger-chain.ts'
 import type { Sql } from '../store/sql.ts'
 
@@ -16,6 +16,8 @@ export interface TestEntry {
   readonly bytes?: number
   readonly durationUs?: number
   readonly path?: string
+  /** Makes its row one of the second form, with this package of npm. */
+  readonly package?: string
 }
 
 /** For tests: a batch that was sealed, with the text of its rows. */
@@ -137,10 +139,12 @@ export class TestInstance {
       const kept = batch.rows.filter((_, i) => !quarantine.includes(i))
       for (let i = 0; i < kept.length; i += 1000) {
         const fields = kept.slice(i, i + 1000).map(({ text }) => readCopyRow(Buffer.from(text)))
-        const columns = ENTRY_COLUMN_NAMES.map((name) => fields.map((row) => row?.get(name) ?? null))
-        const arrays = ENTRY_COLUMNS.map(({ type }, n) => `$${n + 1}::text[]::${type}[]`)
+        // Rows of the first form: into a schema of before as well.
+        const named = ENTRY_COLUMNS.filter(({ name }) => fields[0]?.has(name) === true)
+        const columns = named.map(({ name }) => fields.map((row) => row?.get(name) ?? null))
+        const arrays = named.map(({ type }, n) => `$${n + 1}::text[]::${type}[]`)
         await tx.unsafe(
-          `INSERT INTO access_log (${ENTRY_COLUMN_NAMES.join(', ')})
+          `INSERT INTO access_log (${named.map(({ name }) => name).join(', ')})
            SELECT * FROM unnest(${arrays.join(', ')})`,
           columns,
         )
@@ -176,7 +180,10 @@ function copyText(instance: string, seq: number, entry: TestEntry): string {
     '\\N',
     orNull(entry.upstream ?? ''),
     '10.0.0.1',
-    ...Array.from({ length: 6 }, () => '\\N'),
+    ...Array.from({ length: 3 }, () => '\\N'),
+    ...(entry.package === undefined
+      ? ['\\N', '\\N', '\\N']
+      : ['npm', entry.package, '1.3.0', 'artifact', '\\N', '\\N']),
     instance,
     seq,
   ].join('\t')}\n`

@@ -1,5 +1,5 @@
 import { type AuditedBatch, storedRows } from '../../model/audit/audit-batch.ts'
-import { type EntryColumn, ENTRY_COLUMNS } from '../../model/entry-columns.ts'
+import { type EntryColumn, ENTRY_COLUMNS, isOfSecondForm } from '../../model/entry-columns.ts'
 import { unreachable } from '../../lib/unreachable.ts'
 import type { Sql } from '../sql.ts'
 
@@ -106,9 +106,37 @@ async function readDigests(
 }
 
 const TAB = String.raw`E'\t'`
+const NULL = String.raw`'\N'`
 
-/** The row of `access_log` as COPY text, byte for byte as the encoder of the access log writes it. */
-const ROW_TEXT = `${ENTRY_COLUMNS.map(columnText).join(` || ${TAB} || `)} || E'\\n'`
+/** The columns that tell of the artifact, the only ones that may be written later (`waybill identify`). */
+const IDENTITY: ReadonlySet<string> = new Set(['ecosystem', 'package', 'version'])
+
+/**
+ * The row of `access_log` as COPY text, byte for byte as the encoder of its gateway wrote it, in either form. What was identified later was
+ * sealed without an identity.
+ */
+const ROW_TEXT = rowText()
+
+function rowText(): string {
+  const joined = (columns: readonly EntryColumn[], text = columnText): string =>
+    columns.map((column) => text(column)).join(` || ${TAB} || `)
+  const isOfIdentity = (column: EntryColumn): boolean => IDENTITY.has(column.name) || isOfSecondForm(column)
+  const identity = ENTRY_COLUMNS.filter(isOfIdentity)
+  const at = ENTRY_COLUMNS.findIndex(isOfIdentity)
+  const firstForm = identity.filter((column) => !isOfSecondForm(column))
+  // NULL in all rows of the first form: a value is a change.
+  const others = ['qualifiers', 'upstream_limit'].map((name) => ` || coalesce(e.${name}, '')`)
+  const middle = `CASE
+    WHEN e.artifact_kind IS NULL THEN ${joined(firstForm)}${others.join('')} || coalesce(e.identified_at::text, '')
+    WHEN e.identified_at IS NOT NULL THEN ${joined(firstForm, () => NULL)}${others.slice(1).join('')}
+    ELSE ${joined(identity)} END`
+  const around = [
+    joined(ENTRY_COLUMNS.slice(0, at)),
+    middle,
+    joined(ENTRY_COLUMNS.slice(at + identity.length)),
+  ]
+  return `${around.join(` || ${TAB} || `)} || E'\\n'`
+}
 
 function columnText({ name, type, isNullable }: EntryColumn): string {
   const column = `e.${name}`

@@ -54,15 +54,17 @@ function entries(n: number, at: Date, tenant = 'acme'): TestEntry[] {
   return Array.from({ length: n }, () => ({ tenant, startedAt: at }))
 }
 
-/** A registered instance with three stored batches of 10, the last final. */
-async function complete(t: Test) {
+/** A registered instance with three stored batches of 10, the last final; `packageName` makes its rows such of the second form. */
+async function complete(t: Test, packageName?: string) {
   const w = window()
   const instance = new TestInstance(sql)
   await register(instance, w.since)
+  const formed = (list: readonly TestEntry[]): TestEntry[] =>
+    list.map((entry) => (packageName === undefined ? entry : { ...entry, package: packageName }))
   const batches = [
-    instance.seal(entries(10, w.at(1)), { buffered: 0 }),
-    instance.seal([...entries(6, w.at(2)), ...entries(4, w.at(3), '')]),
-    instance.seal(entries(10, w.at(4), 'globex'), { isFinal: true }),
+    instance.seal(formed(entries(10, w.at(1))), { buffered: 0 }),
+    instance.seal(formed([...entries(6, w.at(2)), ...entries(4, w.at(3), '')])),
+    instance.seal(formed(entries(10, w.at(4), 'globex')), { isFinal: true }),
   ]
   for (const batch of batches) await instance.store(batch)
   await endInstance(sql, instance.id, { acceptedSeq: 30, spilledEntries: 0 })
@@ -182,43 +184,93 @@ t.test('a ledger row that was changed breaks the chain, whatever was changed', a
   }
 })
 
-t.test('a deep audit finds rows that were removed, added, or changed in any column', async (t) => {
-  const columns = await sql<{ name: string }[]>`
+for (const [form, packageName] of [
+  ['the first form', undefined],
+  ['the second form', 'left-pad'],
+] as const) {
+  t.test(
+    `a deep audit finds rows of ${form} that were removed, added, or changed in any column`,
+    async (t) => {
+      const columns = await sql<{ name: string }[]>`
     SELECT attname AS name FROM pg_attribute WHERE attrelid = 'access_log'::regclass AND attnum > 0
       AND attname NOT IN ('instance', 'seq')`
-  const { instance, since, until } = await complete(t)
-  const check = async (what: string, change: string): Promise<void> => {
-    await sql.unsafe(`${change} WHERE instance = '${instance.id}' AND seq = 12`)
-    const one = await audit({ since, until }, instance.id, true)
-    t.match(one.gaps, [{ kind: 'rows_differ', batches: [2, 2] }], what)
-    t.equal(one.gaps.length, 1)
-  }
-  const [before] = await sql`SELECT * FROM access_log WHERE instance = ${instance.id} AND seq = 12`
-  const restore = async (): Promise<void> => {
-    await sql`DELETE FROM access_log WHERE instance = ${instance.id} AND seq = 12`
-    await sql`INSERT INTO access_log ${sql(before as Record<string, string>)}`
-  }
-  for (const { name } of columns) {
-    const value =
-      name === 'id'
-        ? 'gen_random_uuid()'
-        : name === 'started_at'
-          ? `started_at + interval '1 microsecond'`
-          : name === 'client_ip'
-            ? `'10.0.0.2'`
-            : ['status', 'bytes_received', 'bytes_sent', 'duration_us', 'upstream_us'].includes(name)
-              ? `coalesce(${name}, 0) + 1`
-              : `coalesce(${name}, '') || 'x'`
-    await check(name, `UPDATE access_log SET ${name} = ${value}`)
-    await restore()
-  }
-  await check('removed', 'DELETE FROM access_log')
-  await restore()
-  await check('added', 'INSERT INTO access_log SELECT * FROM access_log')
-  t.same((await audit({ since, until }, instance.id)).gaps, [], 'an audit of the ledger alone reads no rows')
-  await restore()
-  t.same((await audit({ since, until }, instance.id, true)).gaps, [])
-})
+      const { instance, since, until } = await complete(t, packageName)
+      const check = async (what: string, change: string): Promise<void> => {
+        await sql.unsafe(`${change} WHERE instance = '${instance.id}' AND seq = 12`)
+        const one = await audit({ since, until }, instance.id, true)
+        t.match(one.gaps, [{ kind: 'rows_differ', batches: [2, 2] }], what)
+        t.equal(one.gaps.length, 1)
+      }
+      const [before] = await sql`SELECT * FROM access_log WHERE instance = ${instance.id} AND seq = 12`
+      const restore = async (): Promise<void> => {
+        await sql`DELETE FROM access_log WHERE instance = ${instance.id} AND seq = 12`
+        await sql`INSERT INTO access_log ${sql(before as Record<string, string>)}`
+      }
+      for (const { name } of columns) {
+        const value =
+          name === 'id'
+            ? 'gen_random_uuid()'
+            : name === 'started_at'
+              ? `started_at + interval '1 microsecond'`
+              : name === 'client_ip'
+                ? `'10.0.0.2'`
+                : ['status', 'bytes_received', 'bytes_sent', 'duration_us', 'upstream_us'].includes(name)
+                  ? `coalesce(${name}, 0) + 1`
+                  : name === 'identified_at'
+                    ? 'now()'
+                    : `coalesce(${name}, '') || 'x'`
+        await check(name, `UPDATE access_log SET ${name} = ${value}`)
+        await restore()
+      }
+      await check('removed', 'DELETE FROM access_log')
+      await restore()
+      await check('added', 'INSERT INTO access_log SELECT * FROM access_log')
+      t.same(
+        (await audit({ since, until }, instance.id)).gaps,
+        [],
+        'an audit of the ledger alone reads no rows',
+      )
+      await restore()
+      t.same((await audit({ since, until }, instance.id, true)).gaps, [])
+    },
+  )
+}
+
+t.test(
+  'rows of the first form that were identified later are no difference, and are compared as before',
+  async (t) => {
+    const { instance, since, until } = await complete(t)
+    const check = async (): Promise<unknown[]> => [...(await audit({ since, until }, instance.id, true)).gaps]
+    await sql`
+    UPDATE access_log SET ecosystem = 'npm', package = 'left-pad', version = '1.3.0', qualifiers = 'a=b',
+      artifact_kind = 'artifact', identified_at = now() WHERE instance = ${instance.id} AND seq IN (3, 12)`
+    t.same(await check(), [])
+    await sql`UPDATE access_log SET path = '/other' WHERE instance = ${instance.id} AND seq = 12`
+    t.match(await check(), [{ kind: 'rows_differ', batches: [2, 2] }])
+  },
+)
+
+t.test(
+  'a package that was taken out of a row of the second form is missed, however it is done',
+  async (t) => {
+    const { instance, since, until } = await complete(t, 'left-pad')
+    const changes = [
+      `package = 'right-pad'`,
+      `ecosystem = NULL, package = NULL, version = NULL`,
+      `ecosystem = NULL, package = NULL, version = NULL, artifact_kind = NULL`,
+      `package = 'right-pad', identified_at = now()`,
+      `package = NULL, version = NULL, ecosystem = NULL, artifact_kind = 'none', identified_at = now()`,
+    ]
+    for (const change of changes) {
+      await sql.unsafe(`UPDATE access_log SET ${change} WHERE instance = '${instance.id}' AND seq = 12`)
+      t.match((await audit({ since, until }, instance.id, true)).gaps, [{ kind: 'rows_differ' }], change)
+      await sql`
+      UPDATE access_log SET ecosystem = 'npm', package = 'left-pad', version = '1.3.0', artifact_kind = 'artifact', identified_at = NULL
+      WHERE instance = ${instance.id} AND seq = 12`
+      t.same((await audit({ since, until }, instance.id, true)).gaps, [])
+    }
+  },
+)
 
 t.test(
   'quarantined rows are a gap until they are decided on, and covered by the digest throughout',

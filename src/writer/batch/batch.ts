@@ -1,10 +1,9 @@
 import { decodeRow } from '../../model/copy-text.ts'
-import { ENTRY_COLUMN_NAMES } from '../../model/entry-columns.ts'
+import { ENTRY_COLUMN_NAMES, FIRST_FORM_NAMES } from '../../model/entry-columns.ts'
 import { storableText } from './encode.ts'
 import type { DropReport } from '../../channel/ledger.ts'
 
 const TENANT_FIELD = ENTRY_COLUMN_NAMES.indexOf('tenant')
-const SEQ_FIELD = ENTRY_COLUMN_NAMES.indexOf('seq')
 const NEWLINE = 10
 
 /**
@@ -45,8 +44,33 @@ export interface Batch {
   readonly minutes: readonly number[]
   /** Rows that were cut out: they go to quarantine in the transaction that stores the others. */
   readonly quarantined: readonly RefusedRow[]
-  /** COPY text, a newline after each row. */
+  /** COPY text, a newline after each row; its rows are of one form (see ENTRY_COLUMNS). */
   readonly body: Buffer
+}
+
+const TAB = 9
+/** Where the columns of the second form stand: before the last two. */
+const LAST_TWO = /\t[0-9a-f-]{36}\t-?\d+\n/g
+const FILLING = '\t\\N'.repeat(ENTRY_COLUMN_NAMES.length - FIRST_FORM_NAMES.length)
+
+/**
+ * The rows as COPY takes them into all columns: those of the first form are filled up with NULLs, which say of what form they
+ * are. What was sealed stays as it was.
+ */
+export function copyText({ body }: Pick<Batch, 'body'>): Buffer {
+  if (fieldsOfFirstRow(body) !== FIRST_FORM_NAMES.length) return body
+  // latin1: byte by byte. A raw tab or newline ends a field or a row, so nothing else matches.
+  return Buffer.from(
+    body.toString('latin1').replaceAll(LAST_TWO, (end) => FILLING + end),
+    'latin1',
+  )
+}
+
+function fieldsOfFirstRow(body: Buffer): number {
+  const end = body.indexOf(NEWLINE)
+  let fields = 1
+  for (let i = body.indexOf(TAB); i !== -1 && i < end; i = body.indexOf(TAB, i + 1)) fields++
+  return end === -1 ? 0 : fields
 }
 
 /** What the store did with a batch. */
@@ -114,7 +138,7 @@ export function cutRow(
   const tenant = tenantKey(batch.tenants, fields[TENANT_FIELD] ?? '')
   const tenants = new Map(batch.tenants)
   tenants.set(tenant, (tenants.get(tenant) ?? 0) - 1)
-  const row = { tenant, seq: Number(fields[SEQ_FIELD] ?? 0), text, code, detail }
+  const row = { tenant, seq: Number(fields.at(-1) ?? 0), text, code, detail }
   return {
     batch: {
       ...batch,
@@ -140,7 +164,7 @@ export function cutAllRows(batch: Batch, { code, detail }: RowRefusal): Batch {
   const rows = texts.map((text) => {
     const fields = decodeRow(text)
     const tenant = tenantKey(batch.tenants, fields[TENANT_FIELD] ?? '')
-    return { tenant, seq: Number(fields[SEQ_FIELD] ?? 0), text, code, detail }
+    return { tenant, seq: Number(fields.at(-1) ?? 0), text, code, detail }
   })
   return {
     ...batch,

@@ -44,20 +44,13 @@ t.test('each column has its field of the entry, in the order of the table', asyn
 
 t.test('each field of an entry has a column, but those of the channel', async (t) => {
   const channels = { standing: true, bytes: true, isEvicted: true, next: true } as const
-  const told = {
-    routed: true,
-    digest: true,
-    qualifiers: true,
-    artifactKind: true,
-    upstreamLimit: true,
-  } as const
-  const unstored: Record<UnstoredField, true> = { ...channels, ...told }
+  const unstored: Record<UnstoredField, true> = { ...channels, routed: true, digest: true }
   const stored = ENTRY_COLUMNS.flatMap(({ field }) => (field === null ? [] : [field]))
   t.same(Object.keys(new AccessEntry()).toSorted(), [...stored, ...Object.keys(unstored)].toSorted())
 })
 
 /** Texts of closed sets, which are written as they are. */
-const CLOSED = new Set(['kind', 'outcome', 'reason'])
+const CLOSED = new Set(['kind', 'outcome', 'reason', 'artifact_kind'])
 const TEXT_COLUMNS = ENTRY_COLUMNS.filter(({ name, type }) => type === 'text' && !CLOSED.has(name))
 
 const hostileText = fc.oneof(
@@ -163,9 +156,12 @@ t.test(
   },
 )
 
-t.test('what was absent is NULL', async (t) => {
+t.test('what was absent is NULL, and a row without an artifact says so', async (t) => {
   const row = encode({ tenant: '', method: '', path: '', upstreamUs: -1 })
-  for (const { name, isNullable } of ENTRY_COLUMNS) t.equal(row[name] === null, isNullable, name)
+  for (const { name, isNullable } of ENTRY_COLUMNS)
+    t.equal(row[name] === null, isNullable && name !== 'artifact_kind', name)
+  t.equal(row['artifact_kind'], 'none', 'this tells of which form a row is')
+  t.equal(encode({ ecosystem: 'npm' })['artifact_kind'], 'none')
 })
 
 t.test('client addresses are kept when inet takes them, without zone, and left out otherwise', async (t) => {

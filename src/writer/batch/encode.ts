@@ -1,5 +1,6 @@
 import { isIP, SocketAddress } from 'node:net'
 import type { AccessEntry } from '../../model/access-entry.ts'
+import { NO_ARTIFACT } from '../../model/entry-columns.ts'
 import { textUnits } from '../../channel/channel.ts'
 
 /** Year 0001 and the last day but one of 9999, UTC: a timestamp, and the end of its partition, have four digits of year. */
@@ -11,7 +12,7 @@ const MAX_SMALLINT = 32_767
 /** Distinct client addresses whose validity is remembered. */
 const MAX_KNOWN_ADDRESSES = 4096
 
-/** Longest row apart from its texts: ids, timestamp, numbers, outcome, reason, kind, separators; about 350 bytes. */
+/** Longest row apart from its texts: ids, timestamp, numbers, outcome, reason, kinds, separators; about 350 bytes. */
 const ROW_OVERHEAD_BYTES = 400
 /** A code unit takes at most three bytes: as UTF-8, as escape (two), as replacement character (three). */
 const BYTES_PER_UNIT_MAX = 3
@@ -29,7 +30,7 @@ export function maxRowBytes(entry: AccessEntry): number {
  */
 export class RowEncoder {
   readonly #instance: string
-  readonly #noArtifact: string
+  readonly #nothing: string
   /** The last ten hex digits of the instance id, and the two bits before them. */
   readonly #instanceTail: string
   readonly #instanceBits: number
@@ -47,7 +48,7 @@ export class RowEncoder {
       throw new RangeError('instance must be a UUID in lower case')
     }
     this.#instance = instance
-    this.#noArtifact = `\\N\t\\N\t\\N\t${instance}`
+    this.#nothing = `\\N\t\\N\t\\N\t${NO_ARTIFACT}\t\\N\t\\N\t${instance}`
     this.#instanceTail = instance.slice(-10)
     this.#instanceBits = Number.parseInt(instance.slice(-12, -10), 16) & 3
   }
@@ -105,10 +106,17 @@ export class RowEncoder {
     return `${this.#secondText}${ms < 10 ? '00' : ms < 100 ? '0' : ''}${ms}+00`
   }
 
-  /** The artifact, which most entries have none of, and the instance. */
-  #artifact({ ecosystem, package: name, version }: AccessEntry): string {
-    if (ecosystem === '' && name === '' && version === '') return this.#noArtifact
-    return `${text(ecosystem)}\t${text(name)}\t${text(version)}\t${this.#instance}`
+  /** What the request was about, and the instance. A row has an artifact_kind in any case: it tells the form. */
+  #artifact(entry: AccessEntry): string {
+    const { ecosystem, package: name, version, qualifiers, artifactKind, upstreamLimit } = entry
+    const isNamed = name !== '' || version !== '' || qualifiers !== ''
+    if (!isNamed && ecosystem === '' && artifactKind === '' && upstreamLimit === '') return this.#nothing
+    const kind = artifactKind === '' ? NO_ARTIFACT : artifactKind
+    if (!isNamed)
+      return `${text(ecosystem)}\t\\N\t\\N\t${kind}\t\\N\t${text(upstreamLimit)}\t${this.#instance}`
+    return `${text(ecosystem)}\t${text(name)}\t${text(version)}\t${kind}\t${text(qualifiers)}\t${text(
+      upstreamLimit,
+    )}\t${this.#instance}`
   }
 
   #address(address: string): string {

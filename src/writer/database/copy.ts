@@ -4,7 +4,7 @@ import { Client, type ClientConfig } from 'pg'
 import type { DatabaseTarget } from '../../model/database-target.ts'
 import { DURABILITY_STATEMENT, type DurabilitySettings } from '../../model/durability.ts'
 import { sessionStatement } from '../../model/session-settings.ts'
-import type { Batch, BatchStore, StoreResult } from '../batch/batch.ts'
+import { type Batch, type BatchStore, copyText, type StoreResult } from '../batch/batch.ts'
 import { batchStatement, COPY_STATEMENT, isOfCount, PREPARE_COUNT } from './batch-statement.ts'
 import { CopyRun } from './copy-run.ts'
 import { isNumberTaken, isWordOfEnd, skippedRows, BatchError, toBatchError } from './failure.ts'
@@ -181,7 +181,7 @@ class Session {
   async #copy(statement: string, batches: readonly Batch[]): Promise<number> {
     const run = new CopyRun(
       statement,
-      batches.map(({ body }) => body),
+      batches.map((batch) => copyText(batch)),
     )
     this.#client.query(run)
     try {

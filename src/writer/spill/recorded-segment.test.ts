@@ -2,14 +2,15 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { entryOf, INSTANCE, sealedBatch } from '../../test/writer-parts.ts'
+import { entryOf, FirstFormEncoder, INSTANCE, sealedBatch } from '../../test/writer-parts.ts'
 import { type Batch, cutRow } from '../batch/batch.ts'
+import { RowEncoder } from '../batch/encode.ts'
 import { Spill } from './spill.ts'
 
 const OTHER = '0190a1b2-c3d4-7e5f-8a9b-ffffffffffff'
 
 /** A segment of format version 1 as the gateway wrote it on 2026-11-27: the batches of `batches()`, base64. */
-const RECORDED = [
+const RECORDED_1 = [
   '//5XQgEAAABzAwAAdwEAAAIAAAAFFEFxgeav73siaW5zdGFuY2UiOiIwMTkwYTFiMi1jM2Q0LTdlNWYtOGE5Yi0wYzFkMmUzZjRh',
   'NWIiLCJudW1iZXIiOjEsImRyb3BwZWQiOnsiYWNtZSI6eyJjaGFubmVsX2Z1bGwiOjMsInJlamVjdGVkIjoxfX0sImFjY2VwdGVk',
   'U2VxIjozLCJidWZmZXJlZCI6NCwiaXNGaW5hbCI6ZmFsc2UsInJhbmdlIjp7ImZpcnN0U2VxIjoxLCJsYXN0U2VxIjozLCJmaXJz',
@@ -35,19 +36,48 @@ const RECORDED = [
   'MDNlNDRmMjM5NThjYTMyMmQ5ZGMyIn0=',
 ].join('')
 
+/** The same of format version 2, whose rows are of the second form. */
+const RECORDED_2 = [
+  '//5XQgIAAACDAwAAjQEAAAIAAAAuxuribp3ssHsiaW5zdGFuY2UiOiIwMTkwYTFiMi1jM2Q0LTdlNWYtOGE5Yi0wYzFkMmUzZjRh',
+  'NWIiLCJudW1iZXIiOjEsImRyb3BwZWQiOnsiYWNtZSI6eyJjaGFubmVsX2Z1bGwiOjMsInJlamVjdGVkIjoxfX0sImFjY2VwdGVk',
+  'U2VxIjozLCJidWZmZXJlZCI6NCwiaXNGaW5hbCI6ZmFsc2UsInJhbmdlIjp7ImZpcnN0U2VxIjoxLCJsYXN0U2VxIjozLCJmaXJz',
+  'dFN0YXJ0ZWRBdE1zIjoxNzk1MjYyNDAwMDAwLCJsYXN0U3RhcnRlZEF0TXMiOjE3OTUzMDU1OTk5OTl9LCJzZWFsZWRCeXRlcyI6',
+  'NTkxLCJkYXlzIjpbIjIwMjYtMTEtMjEiXSwibWludXRlcyI6WzI5OTIxMDQwLDI5OTIxNzU5XSwicXVhcmFudGluZWQiOlt7InRl',
+  'bmFudCI6Imdsb2JleCIsInNlcSI6MiwidGV4dCI6IjAxYTFmZGZhLTQ2MDAtNzAwMC04MDAwLTA4MWQyZTNmNGE1Ylx0MjAyNi0x',
+  'MS0yMSAxMjowMDowMC4wMDArMDBcdGdsb2JleFx0XFxOXHRcXE5cdFxcTlx0R0VUXHRcXE5cdC9wb2lzb25cdDIwMFx0aW50ZXJu',
+  'YWxcdFxcTlx0MFx0MFx0MFx0XFxOXHRcXE5cdFxcTlx0XFxOXHRcXE5cdFxcTlx0XFxOXHRcXE5cdFxcTlx0bm9uZVx0XFxOXHRc',
+  'XE5cdDAxOTBhMWIyLWMzZDQtN2U1Zi04YTliLTBjMWQyZTNmNGE1Ylx0MiIsImNvZGUiOiIyMjAyMSIsImRldGFpbCI6ImludmFs',
+  'aWQgYnl0ZSBzZXF1ZW5jZSwgY29sdW1uIHBhdGgifV0sInRlbmFudHMiOltbImFcdTAwMDDDqVx1ZDgwMCIsMV0sWyJnbG9iZXgi',
+  'LDBdLFsiX19wcm90b19fIiwxXV0sInJvd3NEaWdlc3QiOiI2MjQ3NWVlOWQ2YTNkOWNhYzI0ZDA0ZmU0ZTdjMzE2NmRjZjAwNmNh',
+  'M2E1OTExNGY4NjEwNTg4NmVjZjU4MjMzIiwiZGlnZXN0IjoiMmQ2ZmIyNWYwYjJiYWJiNWQyNjEwZDg2ZDNjOTMzNWMxNWIyMDM0',
+  'OWM5Y2UwOTU0OTc0MWI0MDNlZTk0MjMyNiJ9MDFhMWZkZmEtNDYwMC03MDAwLTgwMDAtMDQxZDJlM2Y0YTViCTIwMjYtMTEtMjEg',
+  'MTI6MDA6MDAuMDAwKzAwCWHvv73Dqe+/vQlcTglcTglcTglHRVQJXE4JL2FcdGJcXGMJMjAwCWZvcndhcmRlZAlcTgkwCTAJMAlc',
+  'TglcTgkxMC4xLjIuMwlcTglcTglcTglcTglcTglcTglub25lCVxOCVxOCTAxOTBhMWIyLWMzZDQtN2U1Zi04YTliLTBjMWQyZTNm',
+  'NGE1YgkxCjAxYTIwMDhkLTczZmYtNzAwMC04MDAwLTBjMWQyZTNmNGE1YgkyMDI2LTExLTIxIDIzOjU5OjU5Ljk5OSswMAlfX3By',
+  'b3RvX18JXE4JXE4JXE4JR0VUCVxOCS9jCTIwMAlpbnRlcm5hbAlcTgkwCTAJMAlcTglcTglcTglcTglcTglcTglcTglcTglcTglu',
+  'b25lCVxOCVxOCTAxOTBhMWIyLWMzZDQtN2U1Zi04YTliLTBjMWQyZTNmNGE1YgkzCv/+V0ICAAAAZwEAAAAAAAAAAAAATHTjDe7n',
+  'pmJ7Imluc3RhbmNlIjoiMDE5MGExYjItYzNkNC03ZTVmLThhOWItMGMxZDJlM2Y0YTViIiwibnVtYmVyIjoyLCJkcm9wcGVkIjpu',
+  'dWxsLCJhY2NlcHRlZFNlcSI6MywiYnVmZmVyZWQiOjAsImlzRmluYWwiOnRydWUsInJhbmdlIjpudWxsLCJzZWFsZWRCeXRlcyI6',
+  'MCwiZGF5cyI6W10sIm1pbnV0ZXMiOltdLCJxdWFyYW50aW5lZCI6W10sInRlbmFudHMiOltdLCJyb3dzRGlnZXN0IjoiZTNiMGM0',
+  'NDI5OGZjMWMxNDlhZmJmNGM4OTk2ZmI5MjQyN2FlNDFlNDY0OWI5MzRjYTQ5NTk5MWI3ODUyYjg1NSIsImRpZ2VzdCI6IjA0ZjEz',
+  'NGNiODRmZmM3YTFiZTJjMTllMDAxM2EyYWUwOGU5NjUxZjdhMmM3OGI4YzlkYTJmMjhjNWZiMjgzMWIifQ==',
+].join('')
+
+const FIRST_FORM = new FirstFormEncoder(INSTANCE)
+
 /** One with a row in quarantine, unusual tenants and drops; and an empty last one. */
-function batches(): Batch[] {
+function batches(encoder: RowEncoder = new RowEncoder(INSTANCE)): Batch[] {
   const entries = [
     entryOf({ path: '/a\tb\\c', tenant: 'a\0é\ud800', clientIp: '10.1.2.3', outcome: 'forwarded' }),
     entryOf({ path: '/poison', tenant: 'globex' }),
     entryOf({ path: '/c', tenant: '__proto__', startedAtMs: Date.UTC(2026, 10, 21, 23, 59, 59, 999) }),
   ]
   const dropped = { acme: { channel_full: 3, rejected: 1 } }
-  const sealed = sealedBatch(entries, { number: 1, buffered: 4, dropped })
+  const sealed = sealedBatch(entries, { number: 1, buffered: 4, dropped }, encoder)
   const cut = cutRow(sealed, 2, { code: '22021', detail: 'invalid byte sequence, column path' })
   if (cut === null) throw new Error('no second row')
   const last = { number: 2, isFinal: true, acceptedSeq: 3, previousDigest: sealed.digest }
-  return [cut.batch, sealedBatch([], last)]
+  return [cut.batch, sealedBatch([], last, encoder)]
 }
 
 async function spillIn(t: Test, directory: string, instance: string): Promise<Spill> {
@@ -64,23 +94,28 @@ async function freshFolder(t: Test): Promise<string> {
   return folder
 }
 
-t.test('a segment of format version 1 is read as it was written', async (t) => {
+async function read(t: Test, recorded: string): Promise<Batch[]> {
   const folder = await freshFolder(t)
   await mkdir(join(folder, OTHER))
-  await writeFile(join(folder, OTHER, '1.seg'), Buffer.from(RECORDED, 'base64'))
+  await writeFile(join(folder, OTHER, '1.seg'), Buffer.from(recorded, 'base64'))
   const spill = await spillIn(t, folder, INSTANCE)
   await spill.start()
   const found = await spill.oldest({ entries: 1e6, bytes: 1e9 })
-  t.strictSame(
-    found.map(({ frame }) => frame.batch),
-    batches(),
-  )
   t.match(spill.stats, { pendingEntries: 2, damaged: 0, torn: 0 })
+  return found.map(({ frame }) => frame.batch)
+}
+
+t.test('a segment of format version 1, with rows of the first form, is read as it was written', async (t) => {
+  t.strictSame(await read(t, RECORDED_1), batches(FIRST_FORM))
 })
 
-t.test('a segment is written as format version 1 says, byte for byte', async (t) => {
+t.test('a segment of format version 2 is read as it was written', async (t) => {
+  t.strictSame(await read(t, RECORDED_2), batches())
+})
+
+t.test('a segment is written as format version 2 says, byte for byte', async (t) => {
   const folder = await freshFolder(t)
   const spill = await spillIn(t, folder, INSTANCE)
   for (const batch of batches()) await spill.append(batch)
-  t.equal((await readFile(join(folder, INSTANCE, '1.seg'))).toString('base64'), RECORDED)
+  t.equal((await readFile(join(folder, INSTANCE, '1.seg'))).toString('base64'), RECORDED_2)
 })
