@@ -1,3 +1,4 @@
+import { ROUTE_KINDS } from '../../model/route.ts'
 import {
   isPlain,
   netrcLine,
@@ -84,7 +85,7 @@ export const git: ClientRecipe = {
 }
 
 export const curl: ClientRecipe = {
-  kinds: ['generic', 'integration', 'npm', 'pypi', 'maven', 'oci', 'cargo', 'go', 'helm', 'apt', 'git'],
+  kinds: ROUTE_KINDS,
   recipeFor: ({ url, key }) =>
     recipe({
       files: [secretFile('~/.config/waybill.curl', [`header = "Authorization: Bearer ${key}"`])],

@@ -5,13 +5,14 @@ import { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
 import { parse } from 'yaml'
 import { mintKey } from '../../model/api-key.ts'
+import { ROUTE_KINDS } from '../../model/route.ts'
 import { testIo, type TestIo } from '../../test/cli-io.ts'
 import { runCli } from '../program.ts'
 import { CLIENTS } from './clients.ts'
 import type { Recipe } from './recipe.ts'
 
 const { text: KEY } = mintKey()
-const ROUTES = ['npm', 'pypi', 'maven', 'cargo', 'go', 'helm', 'apt', 'git', 'generic'].map((kind) => ({
+const ROUTES = ROUTE_KINDS.filter((kind) => kind !== 'oci' && kind !== 'integration').map((kind) => ({
   name: kind,
   kind,
   path: `/${kind}/`,
