@@ -9,6 +9,7 @@ import { integration } from './integration.ts'
 import type { Ecosystem } from './kind.ts'
 import { maven } from './maven.ts'
 import { npm } from './npm.ts'
+import { nuget } from './nuget.ts'
 import { oci } from './oci.ts'
 import { pypi } from './pypi.ts'
 
@@ -23,6 +24,7 @@ export const ECOSYSTEMS: Readonly<Record<RouteKind, Ecosystem>> = {
   helm,
   apt,
   git,
+  nuget,
   generic,
   integration,
 }

@@ -12,6 +12,7 @@ export const ROUTE_KINDS = [
   'helm',
   'apt',
   'git',
+  'nuget',
   'generic',
   'integration',
 ] as const
