@@ -12,6 +12,7 @@ import { npm } from './npm.ts'
 import { nuget } from './nuget.ts'
 import { oci } from './oci.ts'
 import { pypi } from './pypi.ts'
+import { rubygems } from './rubygems.ts'
 
 /** All that Waybill knows of ecosystems. */
 export const ECOSYSTEMS: Readonly<Record<RouteKind, Ecosystem>> = {
@@ -25,6 +26,7 @@ export const ECOSYSTEMS: Readonly<Record<RouteKind, Ecosystem>> = {
   apt,
   git,
   nuget,
+  rubygems,
   generic,
   integration,
 }

@@ -13,6 +13,7 @@ export const ROUTE_KINDS = [
   'apt',
   'git',
   'nuget',
+  'rubygems',
   'generic',
   'integration',
 ] as const
