@@ -89,7 +89,7 @@ t.test('curl', async (t) => {
 
     const refused = await curl.run('--user', `${readKey}:`, ...args)
     t.notMatch(refused.stderr, /^< HTTP\/1\.1 100 Continue/m)
-    t.match(refused.stderr, /^< HTTP\/1\.1 403 Forbidden/m)
+    t.match(refused.stderr, /^< HTTP\/1\.1 403 This needs the scope files:write/m)
     await waitForEntries(db, 1, { where: `tenant = 'reader' AND status = 403` })
     const [row] = await db.query(
       `SELECT reason, bytes_received::int AS n FROM access_log WHERE tenant = 'reader'`,
@@ -124,7 +124,7 @@ t.test('curl', async (t) => {
     t.match(await ask('--user', `${readKey}:`, '--data', 'x', `${url}/ok`), {
       status: 403,
       title: 'The key does not permit this',
-      detail: /scopes/,
+      detail: /^This needs the scope files:write, which the key [0-9a-z]{12} does not have\.$/,
     })
     t.match(await ask(...auth, '--path-as-is', `${url}/a/%2e%2e/b`), { status: 400, detail: /path/ })
 

@@ -34,7 +34,7 @@ t.test('curl presents a key in each of the five ways', async (t) => {
   await t.test('without a key there is a challenge and a readable answer', async (t) => {
     const { code, stdout } = await curl.run('--include', `${gateway.proxyUrl}/files/echo`)
     t.equal(code, 0)
-    t.match(stdout, /^HTTP\/1\.1 401 Unauthorized\r\n/)
+    t.match(stdout, /^HTTP\/1\.1 401 This needs a key, and none was sent\.\r\n/)
     t.match(stdout, /^WWW-Authenticate: Basic realm=.*Bearer/im)
     t.match(stdout, /"title":"Valid credentials are required"/)
   })

@@ -30,6 +30,7 @@ t.test('npm is told clearly why it is refused, and is refused no more than that'
     const { code, stderr } = await stranger.run(stranger.folder, 'view', 'anything')
     t.not(code, 0)
     t.match(stderr, /E401/)
+    t.match(stderr, /The key that was sent is not valid/)
     t.notMatch(stderr, key.slice(16), 'npm is told nothing of keys')
   })
 
@@ -38,6 +39,7 @@ t.test('npm is told clearly why it is refused, and is refused no more than that'
     const { code, stderr } = await nobody.run(nobody.folder, 'view', 'anything')
     t.not(code, 0)
     t.match(stderr, /E401/)
+    t.match(stderr, /This needs a key, and none was sent\./)
   })
 
   await t.test('a key that may not publish', async (t) => {
@@ -45,6 +47,7 @@ t.test('npm is told clearly why it is refused, and is refused no more than that'
     const { code, stderr } = await reader.run(folder, 'publish')
     t.not(code, 0)
     t.match(stderr, /E403/)
+    t.match(stderr, /403 This needs the scope npm:write, which the key [0-9a-z]{12} does not have\./)
     const seen = await reader.run(folder, 'view', 'forbidden-fruit')
     t.match(seen.stderr, /E404/, 'nothing was published')
   })
@@ -72,6 +75,7 @@ t.test('npm is told clearly why it is refused, and is refused no more than that'
     // The first of the burst may still be there, never both.
     for (let i = 0; i < 2; i++) answers.push(await reader.run(reader.folder, 'view', 'forbidden-fruit'))
     t.match(answers[1]?.stderr, /E429/)
+    t.match(answers[1]?.stderr, /The rate limit of the tenant is used up\. Retry in \d+ s\./)
   })
 
   await waitForEntries(db, 1, { where: `status = 429` })

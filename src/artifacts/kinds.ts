@@ -1,4 +1,4 @@
-import type { RouteKind } from '../model/route.ts'
+import type { Route, RouteKind } from '../model/route.ts'
 import { apt } from './apt.ts'
 import { cargo } from './cargo.ts'
 import { generic } from './generic.ts'
@@ -29,4 +29,9 @@ export const ECOSYSTEMS: Readonly<Record<RouteKind, Ecosystem>> = {
   rubygems,
   generic,
   integration,
+}
+
+/** The kind whose client asks, where no route says it: registries are asked below `/v2/` at any host (distribution specification). */
+export function kindOfClient(route: Route | null, path: string): RouteKind {
+  return route?.kind ?? (path.startsWith('/v2/') ? 'oci' : 'generic')
 }

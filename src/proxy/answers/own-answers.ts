@@ -1,4 +1,4 @@
-import { ECOSYSTEMS } from '../../artifacts/kinds.ts'
+import { ECOSYSTEMS, kindOfClient } from '../../artifacts/kinds.ts'
 import type { LimitRefusal } from '../../limits/limiter.ts'
 import type { Outcome, Reason } from '../../model/outcome.ts'
 import { scopeLacked } from '../decide/phases.ts'
@@ -40,7 +40,7 @@ export function answerEmpty(exchange: Exchange, status: number, fields: readonly
   res.end()
 }
 
-/** In the way of the route's kind; of none before a route was found. */
+/** In the way of the kind that asks. */
 function refusalOf(
   exchange: Exchange,
   outcome: Outcome,
@@ -48,7 +48,7 @@ function refusalOf(
   limit: LimitRefusal | null,
 ): Reply {
   const { route, key, client, refusalContact, requestId } = exchange
-  const ecosystem = ECOSYSTEMS[route?.kind ?? 'generic']
+  const ecosystem = ECOSYSTEMS[kindOfClient(route, exchange.rest)]
   const words = sentenceOf({
     outcome,
     reason,
