@@ -39,7 +39,7 @@ const ROOMS: Record<string, readonly string[]> = {
   logger: ['model', 'lib'],
   metrics: ['model', 'lib'],
   config: ['model', 'lib'],
-  admin: ['store', 'logger', 'model', 'lib'],
+  admin: ['artifacts', 'store', 'logger', 'model', 'lib'],
   embedded: ['model', 'lib'],
   // What puts the planes together, and what a user types.
   'serve/data-plane':
@@ -52,7 +52,8 @@ const ROOMS: Record<string, readonly string[]> = {
       ' ',
     ),
   'serve/cluster': 'serve limits listener store admin metrics config logger model lib version'.split(' '),
-  cli: ['serve.ts', 'serve', 'store', 'embedded', 'config', 'model', 'lib', 'version'],
+  // Which types of packages there are.
+  cli: ['serve.ts', 'serve', 'artifacts', 'store', 'embedded', 'config', 'model', 'lib', 'version'],
 }
 
 /** The files that import each driver. */

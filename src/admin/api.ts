@@ -9,19 +9,18 @@ import {
   PATH_PREFIX,
   SLUG,
   STATUS,
-  TIME_ZONE,
   readParameters,
   timeAt,
   type Parameter,
 } from './parameters.ts'
-import { ParameterError } from './problem.ts'
 import type { AdminQueries } from './queries.ts'
+import { who } from './who.ts'
+import { nowOf, readWindow, requireOrder } from './window.ts'
 
 /** Answers one path under /api/ with a value for JSON. `signal` fires when nobody waits for the answer any more. */
 export type ApiHandler = (query: URLSearchParams, signal: AbortSignal) => Promise<unknown>
 
 const DEFAULT_LIMIT = 100
-const DAY_MS = 86_400_000
 const USAGE_DEFAULT_DAYS = 30
 const USAGE_MAX_DAYS = 366
 /** Beyond, the answer says that it is cut; the CLI streams all of it. */
@@ -40,6 +39,7 @@ export function apiHandlers(queries: AdminQueries): ReadonlyMap<string, ApiHandl
     ['/api/tenants', (query) => tenants(queries, query)],
     ['/api/usage', (query, signal) => usage(queries, query, signal)],
     ['/api/audit', (query, signal) => audit(queries, query, signal)],
+    ['/api/who', (query, signal) => who(queries, query, signal)],
   ])
 }
 
@@ -114,46 +114,4 @@ async function audit(queries: AdminQueries, query: URLSearchParams, signal: Abor
   const { summary } = sum
   const isTruncated = summary.gapCount > gaps.length || summary.instanceCount > instances.length
   return { ...filter, ...summary, instances, gaps, isTruncated }
-}
-
-interface WindowFilter {
-  readonly tenant?: string
-  readonly since: Date
-  readonly until: Date
-}
-
-/** A tenant and a window of bounded length, up to now unless told; `timezone` is a parameter where there is a `timeZone`. */
-function readWindow(
-  query: URLSearchParams,
-  nowMs: number,
-  {
-    defaultDays,
-    maxDays,
-    timeZone,
-  }: { readonly defaultDays: number; readonly maxDays: number; readonly timeZone?: TimeZone },
-): WindowFilter {
-  const given = readParameters(query, {
-    tenant: SLUG,
-    since: timeAt(nowMs, timeZone),
-    until: timeAt(nowMs, timeZone),
-    ...(timeZone === undefined ? {} : { timezone: TIME_ZONE }),
-  })
-  const until = given.until ?? new Date(nowMs)
-  const since = given.since ?? new Date(until.getTime() - defaultDays * DAY_MS)
-  requireOrder(since, until)
-  if (until.getTime() - since.getTime() > maxDays * DAY_MS) {
-    throw new ParameterError([{ parameter: 'since', detail: `must be at most ${maxDays} days before until` }])
-  }
-  return { ...(given.tenant === undefined ? {} : { tenant: given.tenant }), since, until }
-}
-
-/** Now, by the database's clock. */
-async function nowOf(queries: AdminQueries): Promise<number> {
-  return (await queries.nowMs?.()) ?? Date.now()
-}
-
-function requireOrder(since: Date | undefined, until: Date | undefined): void {
-  if (since !== undefined && until !== undefined && since >= until) {
-    throw new ParameterError([{ parameter: 'since', detail: 'must be before until' }])
-  }
 }

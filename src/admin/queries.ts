@@ -1,3 +1,7 @@
+import { ARTIFACT_ROUTE_KINDS, PURL_TYPES } from '../artifacts/purl-types.ts'
+import type { Coverage } from '../model/artifact/coverage.ts'
+import type { PackageMatcher } from '../model/artifact/package-matcher.ts'
+import type { PackageUsers } from '../model/artifact/package-use.ts'
 import type { InstanceAudit } from '../model/audit/audit.ts'
 import type { EntryRow } from '../model/entry-columns.ts'
 import { auditInstances } from '../store/audit/audit.ts'
@@ -9,6 +13,8 @@ import {
   type EntryFilter,
 } from '../store/entries/entries.ts'
 import { readClock } from '../store/entries/retention.ts'
+import { readCoverage } from '../store/packages/package-coverage.ts'
+import { findPackageUsers, type UsersFilter } from '../store/packages/package-users.ts'
 import type { Sql } from '../store/sql.ts'
 import { listTenants, type Tenant } from '../store/directory/tenants.ts'
 import { usageByDay, type UsageFilter, type UsageRow } from '../store/entries/usage.ts'
@@ -36,6 +42,15 @@ export interface AdminQueries {
     filter: { tenant?: string; since: Date; until: Date },
     signal: AbortSignal,
   ): AsyncIterable<InstanceAudit>
+  /** Who did what with a package, and what that answer rests on; ends with the signal. */
+  who(matcher: PackageMatcher, filter: UsersFilter, signal: AbortSignal): Promise<WhoAnswer>
+}
+
+/** An answer, its coverage, and the audit's lines of what is missing. */
+export interface WhoAnswer {
+  readonly users: PackageUsers
+  readonly coverage: Coverage
+  readonly gaps: readonly string[]
 }
 
 /** The queries over a reader handle (`openReader`), whose statement timeout bounds each of them. */
@@ -50,5 +65,10 @@ export function queriesOf(reader: Sql): AdminQueries {
     tenants: (after, limit) => listTenants(reader, { after, limit }),
     usage: (filter) => usageByDay(reader, filter),
     audit: (filter, signal) => auditInstances(reader, filter, { signal }),
+    who: async (matcher, filter, signal) => {
+      const users = await findPackageUsers(reader, matcher, filter, PURL_TYPES)
+      const options = { isCounted: false, kinds: ARTIFACT_ROUTE_KINDS, settledAt: null, signal }
+      return { users, ...(await readCoverage(reader, filter, options)) }
+    },
   }
 }

@@ -11,6 +11,7 @@ import { addRetentionCommands } from './commands/retention.ts'
 import { addTenantCommands } from './commands/tenants.ts'
 import { addSetupCommand } from './setup/setup.ts'
 import { addUsageCommand } from './commands/usage.ts'
+import { addWhoCommand } from './commands/who/who.ts'
 
 /** Adds all commands but those that run the gateway. */
 export function addCommands(program: Command, cli: Cli): void {
@@ -18,6 +19,7 @@ export function addCommands(program: Command, cli: Cli): void {
   addTenantCommands(program, cli)
   addKeyCommands(program, cli)
   addLogsCommand(program, cli)
+  addWhoCommand(program, cli)
   addUsageCommand(program, cli)
   addAuditCommand(program, cli)
   addQuarantineCommands(program, cli)

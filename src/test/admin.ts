@@ -31,6 +31,7 @@ export const EMPTY_QUERIES: AdminQueries = {
   audit: async function* () {
     yield* []
   },
+  who: () => Promise.reject(new Error('nobody is asked who')),
 }
 
 /** For tests: an admin listener on a loopback port, not started, closed on teardown; and what it logs. */

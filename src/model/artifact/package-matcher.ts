@@ -135,3 +135,26 @@ function plainUrl(url: string): string {
     .replace(/^[a-z]+:\/\//, '')
     .replace(/\/+$/, '')
 }
+
+/**
+ * Reads a question; tells `refuse` what is wrong, and of which part, and returns null then. `range`: versions apart from the package, or null.
+ */
+export function readMatcher(
+  text: string,
+  range: string | null,
+  types: readonly string[],
+  refuse: (part: 'package' | 'range', error: QueryError) => void,
+): PackageMatcher | null {
+  let part: 'package' | 'range' = 'package'
+  try {
+    const alone = new PackageMatcher(text, null, types)
+    if (range === null) return alone
+    // What is beside a range is said of the package.
+    part = alone.readings.every(({ version }) => version === null) ? 'range' : 'package'
+    return new PackageMatcher(text, range, types)
+  } catch (error) {
+    if (!(error instanceof QueryError)) throw error
+    refuse(part, error)
+    return null
+  }
+}

@@ -1,0 +1,105 @@
+import type { Command } from 'commander'
+import { ARTIFACT_ROUTE_KINDS, PURL_TYPES } from '../../../artifacts/purl-types.ts'
+import { machineName } from '../../../lib/host/machine.ts'
+import { coverageStatement, type CoverageState } from '../../../model/artifact/coverage.ts'
+import type { PackageMatcher } from '../../../model/artifact/package-matcher.ts'
+import { settle } from '../../../store/audit/audit-settle.ts'
+import { findGone } from '../../../store/audit/instance-deaths.ts'
+import { readCoverage } from '../../../store/packages/package-coverage.ts'
+import { findPackageUsers } from '../../../store/packages/package-users.ts'
+import type { Sql } from '../../../store/sql.ts'
+import type { Cli } from '../../cli.ts'
+import { addConfigFlags, DATABASE_OPTIONS } from '../../configuration.ts'
+import { nameDatabase, readByDatabase, withDatabase } from '../../context.ts'
+import { CommandError } from '../../errors.ts'
+import { FORMATS } from '../../output/listing.ts'
+import type { ExitCode, Io } from '../../output/io.ts'
+import { requireTenant, routeProblem } from '../../known-names.ts'
+import { Problems, TIME_FORM } from '../../problems.ts'
+import { readWhoQuery, type WhoFlags, type WhoQuery } from './who-query.ts'
+import { openReport } from './who-report.ts'
+
+/** Adds `waybill who`. */
+export function addWhoCommand(program: Command, cli: Cli): void {
+  const command = program
+    .command('who')
+    .description(
+      'who downloaded a package, and whether that answer is complete; exit 0 nothing is missing, 1 something is, 3 not all could be looked at',
+    )
+    .argument('<package>', 'a package URL (pkg:npm/left-pad@1.3.0, pkg:npm/left-pad@>=1.2 <2) or a name')
+    .option('--range <versions>', 'only these versions: >=1.2 <2, or vers:npm/>=1.2.0|<2.0.0')
+    .option('--tenant <slug>', 'only this tenant')
+    .option('--route <name>', 'only requests of this route')
+    .option('--since <time>', `from this time on: ${TIME_FORM}`)
+    .option('--until <time>', 'before this time')
+    .option('--quick', 'believe the ledger of how many rows there are: do not count them')
+    .option('--settle <duration>', 'wait this long at most for live gateways to store what they had accepted')
+    .option('--format <format>', `${FORMATS.join(', ')} (default: table)`)
+    .option('--json', 'the same as --format json: one JSON object')
+  addConfigFlags(command, DATABASE_OPTIONS).action(async (text: string, flags: WhoFlags) =>
+    cli.finish(await who(cli.io, text, flags)),
+  )
+}
+
+const EXIT_CODES: Readonly<Record<CoverageState, ExitCode>> = { complete: 0, gaps: 1, so_far: 3 }
+
+async function who(io: Io, text: string, flags: WhoFlags): Promise<ExitCode> {
+  const problems = new Problems()
+  const read = (nowMs: number, found: Problems): WhoQuery => readWhoQuery(text, flags, nowMs, found)
+  const { matcher } = problems.readAtAnyTime(read)
+  const settleMs = flags.settle === undefined ? null : problems.durationMs('--settle', flags.settle)
+  problems.throwIfAny()
+  if (matcher === null) throw new RangeError('a question without problems that could not be read')
+  return await withDatabase(io, flags, 'reader', async (database) => {
+    const { sql, config } = database
+    const query = await readByDatabase(io, sql, read)
+    await requireTenant(sql, query.filter.tenant)
+    const state = await answer(io, sql, { query, matcher, settleMs, text, flags })
+    const problem = state.isEmpty ? await routeProblem(sql, config, query.filter.route) : null
+    if (problem !== null) throw new CommandError(problem.text)
+    nameDatabase(io, database)
+    return EXIT_CODES[state.coverage]
+  })
+}
+
+interface Asked {
+  readonly query: WhoQuery
+  readonly matcher: PackageMatcher
+  readonly settleMs: number | null
+  readonly text: string
+  readonly flags: WhoFlags
+}
+
+/** Prints who it was as soon as that is known, and then what the answer rests on. */
+async function answer(
+  io: Io,
+  sql: Sql,
+  { query, matcher, settleMs, text, flags }: Asked,
+): Promise<{ isEmpty: boolean; coverage: CoverageState }> {
+  const { filter, format } = query
+  const gone = await findGone(sql, machineName())
+  // Before the rows are read: what is settled then is among them.
+  const settledAt =
+    settleMs === null
+      ? null
+      : await settle(
+          sql,
+          settleMs,
+          gone.map(({ id }) => id),
+        )
+  const question = {
+    package: text,
+    range: flags.range ?? null,
+    tenant: filter.tenant ?? null,
+    route: filter.route ?? null,
+    ignoredQualifiers: matcher.ignoredQualifiers,
+  }
+  const users = await findPackageUsers(sql, matcher, filter, PURL_TYPES)
+  const report = openReport(io, format, question)
+  await report.users(users)
+  const kinds = ARTIFACT_ROUTE_KINDS
+  const options = { isCounted: flags.quick !== true, gone, kinds, settledAt }
+  const { coverage, gaps } = await readCoverage(sql, filter, options)
+  await report.coverage(users, coverage, gaps)
+  return { isEmpty: users.users.length === 0, coverage: coverageStatement(coverage, users).state }
+}
