@@ -12,7 +12,8 @@ const ROOMS: Record<string, readonly string[]> = {
   http: ['lib'],
   upstream: ['upstream/addresses', 'http', 'model', 'lib'],
   limits: ['model', 'lib'],
-  artifacts: ['http', 'model', 'lib'],
+  // A kind may rewrite what comes of its upstream; what asks its routes' upstreams is its last step.
+  artifacts: ['upstream', 'http', 'model', 'lib'],
   'proxy/routing': ['artifacts', 'model', 'lib'],
   // What addresses of the upstream's are at the gateway is one thing for fields and for documents.
   'upstream/addresses': ['model', 'lib'],
@@ -43,7 +44,7 @@ const ROOMS: Record<string, readonly string[]> = {
   embedded: ['model', 'lib'],
   // What puts the planes together, and what a user types.
   'serve/data-plane':
-    'listener proxy upstream limits channel writer spool directory store admin config logger model lib version'.split(
+    'listener proxy artifacts upstream limits channel writer spool directory store admin config logger model lib version'.split(
       ' ',
     ),
   'serve/control-plane': 'store admin embedded config logger model lib version'.split(' '),

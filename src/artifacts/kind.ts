@@ -1,6 +1,7 @@
 import type { RequestHead } from '../http/request-head.ts'
 import type { ArtifactRequest, Identity } from '../model/artifact/identity.ts'
 import type { Access } from '../model/scope.ts'
+import type { DocumentRule } from './rewrite/document-rule.ts'
 import { soundIdentity } from './identify/sound.ts'
 
 /** What Waybill knows of one kind of route. A kind states what sets it apart; `ecosystem` adds the rest. */
@@ -15,6 +16,8 @@ export interface Ecosystem {
   refusalForm(request: RefusedRequest): RefusalForm
   /** Where the protocol departs from what HTTP's methods say of reading and writing. */
   readonly access: AccessExceptions
+  /** Answers in which clients find addresses; none for a protocol without such. */
+  readonly documents: readonly DocumentRule[]
   /** The path with `mask` in place of the secrets that this ecosystem's clients put in paths. Called once for each entry. */
   maskPath(path: string, mask: string): string
   /**
@@ -89,6 +92,7 @@ interface OwnTraits {
   readonly challenge?: Ecosystem['challenge']
   readonly refusalForm?: Ecosystem['refusalForm']
   readonly access?: Partial<AccessExceptions>
+  readonly documents?: Ecosystem['documents']
   readonly maskPath?: Ecosystem['maskPath']
   readonly identify?: Ecosystem['identify']
 }
@@ -102,6 +106,7 @@ export function ecosystem(name: string, own: OwnTraits = {}): Ecosystem {
     challenge: own.challenge ?? (() => BASIC_OR_BEARER),
     refusalForm: own.refusalForm ?? (() => 'problem'),
     access: { ...NO_EXCEPTIONS, ...access },
+    documents: own.documents ?? [],
     maskPath: own.maskPath ?? ((path) => path),
     identify: (request) =>
       request.path.length > MAX_IDENTIFIED_PATH ? NOTHING : soundIdentity(identify(request)),

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { ROUTE_KINDS } from '../model/route.ts'
+import { DOCUMENT_KINDS, ROUTE_KINDS } from '../model/route.ts'
 import { ECOSYSTEMS } from './kinds.ts'
 
 t.test('each kind but integration is an ecosystem of its own', (t) => {
@@ -21,5 +21,11 @@ t.test('tokens of npm stand in paths of its API, and only there', (t) => {
   t.equal(shown('/npm/-/user/token/1a2b3c'), '/npm/-/user/token/***')
   t.equal(shown('/npm/token/-/token-1.0.0.tgz'), '/npm/token/-/token-1.0.0.tgz')
   t.equal(ECOSYSTEMS.pypi.maskPath('/x/-/user/token/1a2b3c', '***'), '/x/-/user/token/1a2b3c')
+  t.end()
+})
+
+t.test('kinds with documents are those of which a configuration without publicUrl is warned', (t) => {
+  const withDocuments = ROUTE_KINDS.filter((kind) => ECOSYSTEMS[kind].documents.length > 0)
+  t.same(new Set(withDocuments), DOCUMENT_KINDS)
   t.end()
 })

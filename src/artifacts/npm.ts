@@ -1,5 +1,6 @@
 import { identifyNpm } from './identify/npm.ts'
 import { ecosystem, mediaTypeOf, type AccessQuestion, type Need } from './kind.ts'
+import { npmDocuments } from './rewrite/npm-documents.ts'
 
 /** What `npm audit` asks by POST; every `npm install` sends one of them. */
 const AUDITS: ReadonlySet<string> = new Set([
@@ -13,6 +14,7 @@ const TOKEN = /(\/-\/(?:user|npm\/v1)\/tokens?\/(?:token\/)?)[^/]+/
 export const npm = ecosystem('npm', {
   challenge,
   access: { ofPost: accessOfPost },
+  documents: [npmDocuments],
   maskPath: (path, mask) => (path.includes('/-/') ? path.replace(TOKEN, `$1${mask}`) : path),
   identify: identifyNpm,
 })

@@ -218,3 +218,14 @@ t.test('G8: what was probably meant is said, of keys, values and variables', (t)
   )
   t.end()
 })
+
+t.test('documents without an address to tell are warned of, unless nobody but this machine comes', (t) => {
+  const route = '{ name: r, kind: npm, path: /r/, upstream: "http://h/" }'
+  const warnings = (yaml: string): readonly string[] => load(t, yaml).warnings
+  t.match(warnings(`routes: [${route}]`), [/^publicUrl is empty: documents of r pass/])
+  t.same(warnings(`routes: [${route}]\npublicUrl: "https://x/base/"`), [])
+  t.same(warnings(`routes: [${route}]\nlisten: { host: 127.0.0.1 }`), [])
+  t.same(warnings(`routes: [${route.replace('npm', 'generic')}]`), [])
+  t.same(warnings(`routes: [${route.replace(' }', ', rewriteDocuments: false }')}]`), [])
+  t.end()
+})

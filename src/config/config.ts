@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { parseDocument } from 'yaml'
 import { errorCode } from '../lib/error-code.ts'
 import { OPTION_NAMES, optionEnv, optionRow, type OptionName, type Options } from './options.ts'
-import { crossProblems } from './cross-checks.ts'
+import { crossProblems, crossWarnings } from './cross-checks.ts'
 import { readRoutes } from './routes.ts'
 import { readTlsFiles } from './tls-files.ts'
 import { unknownVariables } from './unknown-variables.ts'
@@ -88,7 +88,7 @@ export function loadConfig(input: ConfigInput): Config {
     routes,
     routeNames,
     file: input.file,
-    warnings: unknownVariables(input.env, source),
+    warnings: [...unknownVariables(input.env, source), ...crossWarnings(options as Options, routes)],
   }
 }
 

@@ -1,3 +1,4 @@
+import { DOCUMENT_KINDS, type Route } from '../model/route.ts'
 import type { Options } from './options.ts'
 
 /** Problems between options that are each valid alone; quotes their names. */
@@ -48,6 +49,17 @@ export function crossProblems(o: Options): string[] {
     `publicUrl (${o.publicUrl}) must be https:// with listen.tls, or empty`,
   )
   return problems
+}
+
+/** What is probably a mistake in options and routes together, and no reason to refuse. */
+export function crossWarnings(o: Options, routes: readonly Route[]): string[] {
+  if (o.publicUrl !== '' || isLoopback(o['listen.host'])) return []
+  const told = routes.filter(({ kind, rules }) => DOCUMENT_KINDS.has(kind) && rules.rewriteDocuments)
+  if (told.length === 0) return []
+  const names = told.map(({ name }) => name).join(', ')
+  return [
+    `publicUrl is empty: documents of ${names} pass with the upstream's addresses, and clients go around the gateway (rewriteDocuments: false if that is meant)`,
+  ]
 }
 
 /** Whether an address or host name can only be reached from this machine. */

@@ -15,6 +15,7 @@ import {
   type Row,
 } from './option-rows.ts'
 import { ACCESS_LOG_OPTIONS } from './access-log-options.ts'
+import { ARTIFACT_OPTIONS } from './artifact-options.ts'
 import { DIRECTORY_OPTIONS } from './directory-options.ts'
 import { UPSTREAM_OPTIONS } from './upstream-options.ts'
 
@@ -182,6 +183,8 @@ export const OPTIONS = {
   ),
 
   ...UPSTREAM_OPTIONS,
+
+  ...ARTIFACT_OPTIONS,
 
   'limits.idleBucketMs': milliseconds(
     60_000,

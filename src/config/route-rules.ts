@@ -146,6 +146,11 @@ export const RULE_KEYS = {
     'true or false',
     "The upstream's redirects to itself come back through the route",
   ),
+  rewriteDocuments: key(
+    z.boolean().default(true),
+    'true or false',
+    "The upstream's addresses in npm's, PyPI's, cargo's, Helm's and Git LFS' documents become the gateway's",
+  ),
 }
 
 const keys = z.object(RULE_KEYS)
@@ -165,9 +170,22 @@ export function takeRules<Values extends RuleValues>(
     redactQuery,
     cors: pages = null,
     rewriteRedirects,
+    rewriteDocuments,
     ...rest
   } = values
-  return { ...rest, rules: { paths, reads, headers, redactPath, redactQuery, cors: pages, rewriteRedirects } }
+  return {
+    ...rest,
+    rules: {
+      paths,
+      reads,
+      headers,
+      redactPath,
+      redactQuery,
+      cors: pages,
+      rewriteRedirects,
+      rewriteDocuments,
+    },
+  }
 }
 
 /** What is wrong with the rules in the light of the other routes. */

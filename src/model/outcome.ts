@@ -124,6 +124,9 @@ export type Reason =
   | 'connection_reset'
   | 'protocol'
   | 'truncated'
+  | 'document_too_large'
+  | 'document_malformed'
+  | 'document_foreign'
 
 /** Statuses that are more exact than their outcome's. RFC 6585 §5, RFC 9110 §15.5.9, §15.5.18. */
 const REASON_STATUS: Partial<Record<Reason, number>> = {

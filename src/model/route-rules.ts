@@ -47,6 +47,8 @@ export interface RouteRules {
   readonly cors: CorsRules | null
   /** The upstream's redirects to itself come back through the route. */
   readonly rewriteRedirects: boolean
+  /** Documents of the kind's clients bear the gateway's addresses in place of the upstream's. */
+  readonly rewriteDocuments: boolean
 }
 
 /** Of a route that says nothing. */
@@ -58,4 +60,5 @@ export const DEFAULT_RULES: RouteRules = {
   redactQuery: [],
   cors: null,
   rewriteRedirects: true,
+  rewriteDocuments: true,
 }

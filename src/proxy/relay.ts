@@ -22,7 +22,13 @@ const NOTHING = Buffer.alloc(0)
 /** A whole body up to this goes out in one write with its head: together they fit into what Node writes without a detour. */
 const MAX_TEXT_BYTES = 8192
 /** Reasons of the gateway's own to cut a response short; all others are the upstream's. */
-const CUT_BY_US = new Set<Reason | null>(['idle_timeout', 'gave_way'])
+const CUT_BY_US = new Set<Reason | null>([
+  'idle_timeout',
+  'gave_way',
+  'document_too_large',
+  'document_malformed',
+  'document_foreign',
+])
 const STATUS_TEXT = /^[\t\x20-\x7e\x80-\xff]*$/
 
 /** Carries one upstream response to the client, with back pressure, honest about its end. One object per attempt. */

@@ -28,7 +28,7 @@ import type { ToldLife } from './data-plane/instance-record.ts'
 import { openLimiter } from './data-plane/limits.ts'
 import { trafficOf } from './data-plane/traffic.ts'
 import { trustOf } from './data-plane/trust.ts'
-import { openUpstreams } from './data-plane/upstreams.ts'
+import { interceptorsOf, openUpstreams } from './data-plane/upstreams.ts'
 import type { Service } from './lifecycle.ts'
 import { ownFolder } from './own-folder.ts'
 import type { Address } from './running-gateway.ts'
@@ -99,7 +99,7 @@ export class DataPlane implements Service, LimitMember {
     this.#log = new AccessLog({ ...shared, onDead, traffic })
     this.#limiter = openLimiter(o, parts.peers)
     this.#pools = openUpstreams(o)
-    this.#chains = new RouteChains(this.#pools, [])
+    this.#chains = new RouteChains(this.#pools, interceptorsOf(o))
     const report = (error: unknown): void =>
       logger.error({ err: error }, 'request failed inside the gateway; this is a bug')
     this.#handler = new Handler({

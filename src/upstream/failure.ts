@@ -71,6 +71,25 @@ export class UpstreamAddressError extends Error {
   }
 }
 
+/** A document is larger than it may be, is not what it says, or names addresses past the gateway where it may not. */
+export class DocumentError extends Error {
+  readonly code: string
+
+  constructor(reason: DocumentReason) {
+    super(`the upstream's document is refused: ${reason}`)
+    this.name = 'DocumentError'
+    this.code = DOCUMENT_CODES[reason]
+  }
+}
+
+type DocumentReason = 'document_too_large' | 'document_malformed' | 'document_foreign'
+
+const DOCUMENT_CODES: Readonly<Record<DocumentReason, string>> = {
+  document_too_large: 'WAYBILL_DOCUMENT_TOO_LARGE',
+  document_malformed: 'WAYBILL_DOCUMENT_MALFORMED',
+  document_foreign: 'WAYBILL_DOCUMENT_FOREIGN',
+}
+
 /** A request that waited gave its place in the queue to a holder who has less. */
 export class QueueDisplacedError extends Error {
   readonly code = 'WAYBILL_QUEUE_DISPLACED'
@@ -133,6 +152,9 @@ const FAILURES: Readonly<Record<string, Failure>> = {
   WAYBILL_QUEUE_DISPLACED: QUEUE_FULL,
   WAYBILL_QUEUE_FULL: QUEUE_FULL,
   WAYBILL_TOO_MANY_UPSTREAMS: QUEUE_FULL,
+  WAYBILL_DOCUMENT_TOO_LARGE: { outcome: 'upstream_reset', reason: 'document_too_large' },
+  WAYBILL_DOCUMENT_MALFORMED: { outcome: 'upstream_reset', reason: 'document_malformed' },
+  WAYBILL_DOCUMENT_FOREIGN: { outcome: 'upstream_reset', reason: 'document_foreign' },
   WAYBILL_UPSTREAM_ADDRESS: { outcome: 'upstream_invalid', reason: null },
 }
 

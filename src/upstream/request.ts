@@ -1,5 +1,6 @@
 import { fieldLines } from '../http/field-lines.ts'
 import type { BodySource } from '../http/body.ts'
+import type { Reason } from '../model/outcome.ts'
 import type { Route } from '../model/route.ts'
 import type { RouteAddresses } from './addresses/route-addresses.ts'
 import type { Transfer } from './slow-transfers.ts'
@@ -31,6 +32,8 @@ export interface RequestNotes {
   digest: string
   /** What the upstream said of its own rate limit: see docs/upstreams.md; '' for nothing. */
   upstreamLimit: string
+  /** What is wrong with an answer that is passed on all the same; null for nothing. */
+  reason: Reason | null
 }
 
 /** The client's request, for steps that answer in the gateway's name. */

@@ -56,6 +56,8 @@ const PROXY_STATUS: Partial<Record<Reason, string>> = {
   response_timeout: 'http_response_timeout',
   connection_reset: 'connection_terminated',
   protocol: 'http_protocol_error',
+  document_too_large: 'http_response_body_size',
+  document_malformed: 'http_protocol_error',
   queue_full: 'connection_limit_reached',
   queue_timeout: 'connection_limit_reached',
   gave_way: 'connection_limit_reached',

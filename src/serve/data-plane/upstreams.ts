@@ -1,5 +1,7 @@
+import { documentRewriting } from '../../artifacts/rewrite/documents.ts'
 import type { Options } from '../../config/options.ts'
 import { systemNames } from '../../lib/host/system-names.ts'
+import type { Interceptor } from '../../upstream/dispatcher.ts'
 import { UpstreamPools } from '../../upstream/pools.ts'
 
 /** The pools of upstream connections, and how this process resolves names, as the options say. */
@@ -19,4 +21,15 @@ export function openUpstreams(o: Options): UpstreamPools {
       slowBytesPerSecond: o['upstreams.slowBytesPerSecond'],
     },
   })
+}
+
+/** What routes have before their upstreams, the outermost first, as the options say. */
+export function interceptorsOf(o: Options): Interceptor[] {
+  return [
+    documentRewriting({
+      maxBytes: o['artifacts.maxDocumentBytes'],
+      malformed: o['artifacts.malformedDocuments'],
+      foreign: o['artifacts.foreignAddresses'],
+    }),
+  ]
 }
