@@ -1,6 +1,6 @@
 # Every target does its own set-up on a machine with Node >= 20.19, npm, git and curl, as root or not.
 .DEFAULT_GOAL := help
-.PHONY: help run test check pg e2e chaos e2e-nodes e2e-deps e2e-poolers bench bench-compare bench-writer bench-backlog bench-postgres-states picture build build-e2e build-bench clean
+.PHONY: help run test check pg e2e chaos e2e-nodes e2e-deps e2e-poolers e2e-clients-table bench bench-compare bench-writer bench-backlog bench-postgres-states picture build build-e2e build-bench clean
 
 ARGS ?=
 
@@ -21,8 +21,12 @@ check: build-e2e build-bench ## format, lint, types, unused code, unit tests
 pg: build ## tests that need PostgreSQL (the embedded one)
 	@npm run -s test:pg
 
-e2e: build-e2e ## the black-box suite against the built product
+e2e: build-e2e ## the black-box suite against the built product, with real clients (see e2e-deps)
+	@npm run -s clients
 	@npm run -s test:e2e
+
+e2e-clients-table: build-e2e ## the table of docs/clients.md, from the results of the last make e2e
+	@npm run -s clients:table
 
 chaos: build-e2e ## the tests that break things, in their long form (see docs/chaos.md)
 	@npm run -s chaos

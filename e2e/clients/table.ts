@@ -1,0 +1,27 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { projectFolder } from '../harness/product.ts'
+import { FEATURES, RESULTS, type ClientResult } from './harness/report.ts'
+
+// Puts the results of the last run into docs/clients.md, between two marks: `make e2e-clients-table`.
+
+const BEGIN = '<!-- results: written by make e2e-clients-table -->'
+const END = '<!-- end of results -->'
+
+const results = readdirSync(RESULTS)
+  .filter((name) => name.endsWith('.json'))
+  .toSorted()
+  .map((name) => JSON.parse(readFileSync(join(RESULTS, name), 'utf8')) as ClientResult)
+const head = ['client', 'version', ...FEATURES]
+const rows = results.map(({ client, version, features }) => [
+  client,
+  version,
+  ...FEATURES.map((feature) => features[feature] ?? '–'),
+])
+const lines = [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`)
+const file = join(projectFolder(), 'docs/clients.md')
+const text = readFileSync(file, 'utf8')
+const [before = '', rest = ''] = text.split(BEGIN)
+const [, after = ''] = rest.split(END)
+writeFileSync(file, `${before}${BEGIN}\n\n${lines.join('\n')}\n\n${END}${after}`)
+process.stdout.write(`${lines.join('\n')}\n`)
