@@ -34,9 +34,8 @@ chaos: build-e2e ## the tests that break things, in their long form (see docs/ch
 e2e-nodes: build-e2e ## the data plane's tests and the smoke profile of e2e on Node 24 and 26 (Linux)
 	@npm run -s test:nodes
 
-e2e-deps: ## what e2e-poolers and the tests at other dates need and npm does not have (Debian, as root)
-	@{ test -x /usr/sbin/pgbouncer && command -v cc >/dev/null; } || \
-	  { apt-get update -q && apt-get install -q -y --no-install-recommends pgbouncer gcc libc6-dev; }
+e2e-deps: ## what the tests use and npm does not have: clients, servers, PgBouncer (Debian, as root)
+	@sh e2e/deps.sh
 
 e2e-poolers: build-e2e ## end-to-end tests behind a real PgBouncer (see e2e-deps)
 	@npm run -s test:poolers

@@ -13,11 +13,9 @@ const results = readdirSync(RESULTS)
   .toSorted()
   .map((name) => JSON.parse(readFileSync(join(RESULTS, name), 'utf8')) as ClientResult)
 const head = ['client', 'version', ...FEATURES]
-const rows = results.map(({ client, version, features }) => [
-  client,
-  version,
-  ...FEATURES.map((feature) => features[feature] ?? '–'),
-])
+const rows = results.map(({ client, version, features }) =>
+  [client, version].concat(FEATURES.map((feature) => features[feature] ?? '–')),
+)
 const lines = [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`)
 const file = join(projectFolder(), 'docs/clients.md')
 const text = readFileSync(file, 'utf8')
