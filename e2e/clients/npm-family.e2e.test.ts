@@ -100,7 +100,11 @@ async function tryClient(t: Test, scene: Scene, client: Client): Promise<void> {
     t.comment(`NOT RUN: ${client.name} is not on this machine`)
     return
   }
-  const key = await scene.gateway.mint({ tenant: client.name, scopes: ['npm:read'] })
+  const key = await scene.gateway.mint({
+    tenant: client.name,
+    scopes: ['npm:read'],
+    flags: ['--create-tenant'],
+  })
   const machine = await machineOf(t, scene, client, key)
   const version = (await machine.run(program, ['--version'])).stdout.trim().split('\n')[0] ?? ''
   const report = new Report(client.name, version)
@@ -118,11 +122,11 @@ async function tryClient(t: Test, scene: Scene, client: Client): Promise<void> {
   const rows = await scene.db.query(
     `SELECT DISTINCT package, version FROM access_log WHERE ${tarballs} ORDER BY 1`,
   )
-  t.strictSame(rows, [
+  const isIdentified = t.strictSame(rows, [
     { package: '@acme/base', version: '1.2.3' },
     { package: 'acme-tool', version: '2.0.0' },
   ])
-  report.note('identified')
+  if (isIdentified) report.note('identified')
 
   await scene.gateway.must('keys', 'revoke', key.slice(3, 15), '--wait')
   const other = await machineOf(t, scene, client, key)
