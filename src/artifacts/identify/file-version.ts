@@ -111,6 +111,7 @@ function endOfVersion(text: string, start: number): number {
   for (;;) {
     const mark = text.charCodeAt(end)
     if (mark !== 0x2d && mark !== 0x5f && mark !== 0x2b && mark !== 0x7e) return end
+    if (isVersionNext(text, end)) return end
     const next = endOfPart(text, end + 1)
     if (mark !== 0x2b && mark !== 0x7e && !isPreRelease(text.slice(end + 1, next))) return end
     if (next === end + 1) return end
