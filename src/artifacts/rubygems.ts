@@ -6,6 +6,8 @@ import { ecosystem } from './kind.ts'
 
 export const rubygems = ecosystem('rubygems', {
   purlType: 'gem',
+  // gem and bundler show a body as it is.
+  refusalForm: () => 'text',
   // `gem signin` with a security device polls under a token.
   maskPath: (path, mask) => path.replace(/(\/webauthn_verification\/)[^/]+/, `$1${mask}`),
   identify,

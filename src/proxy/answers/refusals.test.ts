@@ -17,11 +17,12 @@ type Form = 'problem' | 'json' | 'text'
 
 /** Where each kind is asked, and in which form it is refused. */
 const ASKED: readonly (readonly [RouteKind, method: string, path: string, Form])[] = [
-  ...ROUTE_KINDS.filter((kind) => !['oci', 'go', 'cargo', 'git'].includes(kind)).map(
+  ...ROUTE_KINDS.filter((kind) => !['oci', 'go', 'cargo', 'git', 'rubygems'].includes(kind)).map(
     (kind) => [kind, 'PUT', '/any/thing', 'problem'] as const,
   ),
   ['oci', 'PUT', '/v2/app/manifests/1.0', 'json'],
   ['go', 'PUT', '/example.com/m/@v/v1.0.0.zip', 'text'],
+  ['rubygems', 'POST', '/api/v1/gems', 'text'],
   ['cargo', 'PUT', '/config.json', 'text'],
   ['cargo', 'PUT', '/se/rd/serde', 'text'],
   ['cargo', 'PUT', '/api/v1/crates/serde/1.0.0/download', 'text'],
