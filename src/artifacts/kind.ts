@@ -2,7 +2,7 @@ import type { RequestHead } from '../http/request-head.ts'
 import type { ArtifactRequest, Identity } from '../model/artifact/identity.ts'
 import type { Access } from '../model/scope.ts'
 import type { DocumentRule } from './rewrite/document-rule.ts'
-import { soundIdentity } from './identify/sound.ts'
+import { isCut, isLiteral, literalIdentity, soundIdentity } from './identify/sound.ts'
 
 /** What Waybill knows of one kind of route. A kind states what sets it apart; `ecosystem` adds the rest. */
 export interface Ecosystem {
@@ -22,8 +22,8 @@ export interface Ecosystem {
   maskPath(path: string, mask: string): string
   /**
    * What a request is about, from its method and path and nothing else. Pure; never throws; linear in the path's length. Called in the
-   * background for each entry. `ecosystem` adds to each kind's own: a path longer than `MAX_IDENTIFIED_PATH` is about nothing, and what is no
-   * name (control characters, empty segments, halves of surrogate pairs) is left out.
+   * background for each entry. `ecosystem` adds to each kind's own: a path that was cut, or is longer than `MAX_IDENTIFIED_PATH`, is about
+   * nothing, and what is no name (control characters, empty segments, halves of surrogate pairs) is left out.
    */
   identify(request: ArtifactRequest): Identity
 }
@@ -108,8 +108,11 @@ export function ecosystem(name: string, own: OwnTraits = {}): Ecosystem {
     access: { ...NO_EXCEPTIONS, ...access },
     documents: own.documents ?? [],
     maskPath: own.maskPath ?? ((path) => path),
-    identify: (request) =>
-      request.path.length > MAX_IDENTIFIED_PATH ? NOTHING : soundIdentity(identify(request)),
+    identify: (request) => {
+      if (request.path.length > MAX_IDENTIFIED_PATH) return NOTHING
+      if (isLiteral(request)) return literalIdentity(identify(request))
+      return isCut(request.path) ? NOTHING : soundIdentity(identify(request))
+    },
   }
 }
 

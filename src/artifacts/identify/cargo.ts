@@ -1,8 +1,9 @@
 import type { ArtifactRequest, Identity } from '../../model/artifact/identity.ts'
 import { decodePercent } from '../../lib/percent.ts'
-import { about, aboutNone, isAlphanumeric, isSemver, kindBy, lastSegment, segmentsOf } from './paths.ts'
-import { startOfVersion } from './paths.ts'
+import { about, aboutNone, charsWith, consistsOf, isAlphanumeric, isSemver, kindBy } from './paths.ts'
+import { lastIndexIn, lastSegment, segmentsOf, startOfVersion } from './paths.ts'
 
+const NAME = charsWith('-_')
 const CRATE = '.crate'
 const DOWNLOAD = '/download'
 /** The web API is at `/api/v1`, in some repository managers at `/v1`. */
@@ -21,7 +22,7 @@ export function identifyCargo({ method, path, query }: ArtifactRequest): Identit
   if (last.endsWith(CRATE)) return identifyFile(method, decoded, last)
   const git = identifyGit(decoded, query)
   if (git !== null) return git
-  const crates = decoded.lastIndexOf(CRATES)
+  const crates = lastIndexIn(decoded, CRATES)
   if (crates !== -1) {
     const rest = decoded.slice(crates + CRATES.length)
     if (rest === '' || rest.startsWith('/')) return identifyCall(method, rest)
@@ -44,7 +45,7 @@ function identifyFile(method: string, path: string, file: string): Identity {
   const kind = kindBy(method, 'artifact')
   const stem = file.slice(0, -CRATE.length)
   const end = path.length - file.length - 1
-  const folder = end > 0 ? path.slice(path.lastIndexOf('/', end - 1) + 1, end) : ''
+  const folder = end > 0 ? path.slice(lastIndexIn(path, '/', end - 1) + 1, end) : ''
   const isOwn = folder !== '' && stem.startsWith(folder) && stem[folder.length] === '-'
   const start = isOwn && isSemver(stem, folder.length + 1) ? folder.length + 1 : startOfVersion(stem, false)
   const name = stem.slice(0, start - 1)
@@ -65,8 +66,8 @@ function identifyCall(method: string, rest: string): Identity {
 /** `…/name/version/download`, `…/name/version`. */
 function identifyDownload(method: string, path: string): Identity | null {
   const end = path.endsWith(DOWNLOAD) ? path.length - DOWNLOAD.length : path.length
-  const middle = path.lastIndexOf('/', end - 1)
-  const start = path.lastIndexOf('/', middle - 1)
+  const middle = lastIndexIn(path, '/', end - 1)
+  const start = lastIndexIn(path, '/', middle - 1)
   if (middle <= 0 || !isSemver(path.slice(middle + 1, end))) return null
   const name = path.slice(start + 1, middle)
   return isName(name) ? about(kindBy(method, 'artifact'), name, path.slice(middle + 1, end)) : null
@@ -88,8 +89,5 @@ function foldersOf(name: string): string {
 
 /** Begins with a letter or digit; goes on with those, dashes and underscores. */
 function isName(name: string): boolean {
-  for (let i = 0; i < name.length; i++) {
-    if (!isAlphanumeric(name.charCodeAt(i)) && (i === 0 || !'-_'.includes(name.charAt(i)))) return false
-  }
-  return name !== ''
+  return isAlphanumeric(name.charCodeAt(0)) && consistsOf(name, NAME)
 }

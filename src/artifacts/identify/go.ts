@@ -1,6 +1,6 @@
 import type { ArtifactRequest, Identity } from '../../model/artifact/identity.ts'
 import { decodePercent } from '../../lib/percent.ts'
-import { about, aboutNone, isSemver, kindBy } from './paths.ts'
+import { about, aboutNone, isSemver, kindBy, lastIndexIn } from './paths.ts'
 
 const VERSIONS = '/@v/'
 const LATEST = '/@latest'
@@ -12,7 +12,7 @@ const CAPITAL = '!'
 /** Paths of the GOPROXY protocol (https://go.dev/ref/mod#goproxy-protocol), and of a checksum database behind it. */
 export function identifyGo({ method, path, query }: ArtifactRequest): Identity {
   const decoded = decodePercent(path)
-  const versions = decoded.lastIndexOf(VERSIONS)
+  const versions = lastIndexIn(decoded, VERSIONS)
   if (versions !== -1) {
     return identifyVersion(method, moduleIn(decoded, versions), decoded.slice(versions + VERSIONS.length))
   }
@@ -29,7 +29,7 @@ export function identifyGo({ method, path, query }: ArtifactRequest): Identity {
 /** What stands behind `/@v/`. What is asked for by branch, commit or `v1` has no version yet. */
 function identifyVersion(method: string, module: string | null, file: string): Identity {
   if (file === 'list') return identityOf(kindBy(method, 'index'), module)
-  const dot = file.lastIndexOf('.')
+  const dot = lastIndexIn(file, '.')
   const kind = kindOfFile(file.slice(dot + 1))
   if (kind === null || dot <= 0) return identityOf(kindBy(method, 'other'), module)
   return identityOf(kindBy(method, kind), module, versionOf(file.slice(0, dot)), file)
@@ -44,7 +44,7 @@ function kindOfFile(ending: string): 'artifact' | 'metadata' | null {
 function identifyChecksum(path: string, sumdb: number): Identity {
   const database = path.indexOf('/', sumdb + CHECKSUMS.length)
   if (database === -1 || !path.startsWith(LOOKUP, database)) return aboutNone('other')
-  const at = path.lastIndexOf('@')
+  const at = lastIndexIn(path, '@')
   const module = unescaped(path.slice(database + LOOKUP.length, at))
   return identityOf('metadata', at === -1 ? null : module, versionOf(path.slice(at + 1)))
 }
@@ -60,7 +60,7 @@ function identityOf(kind: Identity['kind'], module: string | null, version = '',
 function moduleIn(path: string, end: number): string | null {
   const dot = path.indexOf('.')
   if (dot === -1 || dot >= end) return null
-  return unescaped(path.slice(path.lastIndexOf('/', dot) + 1, end))
+  return unescaped(path.slice(lastIndexIn(path, '/', dot) + 1, end))
 }
 
 function versionOf(text: string): string {

@@ -1,8 +1,18 @@
 import type { ArtifactRequest, Identity } from '../../model/artifact/identity.ts'
 import { decodePercent } from '../../lib/percent.ts'
-import { about, aboutNone, isAlphanumeric, isSemver, kindBy, lastSegment, segmentsOf } from './paths.ts'
+import {
+  about,
+  aboutNone,
+  charsWith,
+  consistsOf,
+  isSemver,
+  kindBy,
+  lastSegment,
+  segmentsOf,
+} from './paths.ts'
 import { startOfVersion, withoutEnding } from './paths.ts'
 
+const NAME = charsWith('-._')
 const CHARTS = ['.tgz', '.tar.gz']
 const PROVENANCES = ['.tgz.prov', '.tar.gz.prov']
 const INDEXES: ReadonlySet<string> = new Set(['index.yaml', 'index.json', 'index-cache.yaml'])
@@ -27,7 +37,9 @@ export function identifyHelm({ method, path }: ArtifactRequest): Identity {
 function identifyChart(kind: Identity['kind'], stem: string, file: string): Identity {
   const start = startOfVersion(stem, true)
   const name = stem.slice(0, start - 1)
-  return start !== -1 && isName(name) ? about(kind, name, stem.slice(start), file) : aboutNone(kind, file)
+  return start !== -1 && consistsOf(name, NAME)
+    ? about(kind, name, stem.slice(start), file)
+    : aboutNone(kind, file)
 }
 
 /** Where the path goes on behind `/charts` in `/api/charts/nginx/1.0.0`, `/api/org/repository/charts`; -1 without such a segment. */
@@ -40,16 +52,9 @@ function startOfCharts(path: string): number {
 function identifyCall(method: string, rest: string): Identity {
   const [name = '', version = ''] = segmentsOf(rest, MAX_CALL_SEGMENTS) ?? []
   if (name === '') return aboutNone(kindBy(method, 'index'))
-  if (!isName(name)) return aboutNone(kindBy(method, 'other'))
+  if (!consistsOf(name, NAME)) return aboutNone(kindBy(method, 'other'))
   if (version === '') return about(kindBy(method, 'index'), name)
   const start = version.startsWith('v') ? 1 : 0
   if (!isSemver(version, start)) return aboutNone(kindBy(method, 'other'))
   return about(kindBy(method, 'metadata'), name, version)
-}
-
-function isName(name: string): boolean {
-  for (let i = 0; i < name.length; i++) {
-    if (!isAlphanumeric(name.charCodeAt(i)) && !'-._'.includes(name.charAt(i))) return false
-  }
-  return name !== ''
 }

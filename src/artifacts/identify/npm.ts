@@ -1,13 +1,15 @@
 import type { ArtifactRequest, Identity } from '../../model/artifact/identity.ts'
 import { decodePercent } from '../../lib/percent.ts'
-import { about, aboutNone, endOfCore, isAlphanumeric, kindBy, lastSegment, segmentAt } from './paths.ts'
+import { about, aboutNone, charsWith, consistsOf, endOfCore, kindBy } from './paths.ts'
+import { lastIndexIn, lastSegment, segmentAt } from './paths.ts'
 
 /** In front of a package's files and of the registry's API; no package can hide it, as `-` is a segment of its own. */
 const MARK = '/-/'
 /** Behind it stands the revision that a write replaces. */
 const REVISION = '/-rev/'
 /** Marks of names besides letters and digits; `~'!()*` are in old names only. */
-const NAME_MARKS = "-_.~'!()*"
+const NAME = charsWith("-_.~'!()*")
+const VERSION = charsWith('-._+')
 
 /**
  * Paths of an npm registry (https://github.com/npm/registry, docs/REGISTRY-API.md; clients in `corpus/npm.tsv`). An escaped slash is a slash,
@@ -17,7 +19,7 @@ export function identifyNpm({ method, path }: ArtifactRequest): Identity {
   const decoded = decodePercent(path)
   const revision = decoded.indexOf(REVISION)
   const clean = revision === -1 ? decoded : decoded.slice(0, revision)
-  const mark = clean.lastIndexOf(MARK)
+  const mark = lastIndexIn(clean, MARK)
   if (mark === -1) return identifyPackage(method, clean)
   return clean.endsWith('.tgz') && mark > 0
     ? identifyTarball(method, clean, mark)
@@ -46,9 +48,9 @@ function identifyPackage(method: string, path: string): Identity {
 function identifyTarball(method: string, path: string, mark: number): Identity {
   const kind = kindBy(method, 'artifact')
   const file = lastSegment(path)
-  const start = path.lastIndexOf('/', mark - 1)
+  const start = lastIndexIn(path, '/', mark - 1)
   const base = path.slice(start + 1, mark)
-  const scope = path.slice(path.lastIndexOf('/', start - 1) + 1, start)
+  const scope = path.slice(lastIndexIn(path, '/', start - 1) + 1, start)
   const name = start > 0 && scope.startsWith('@') ? `${scope}/${base}` : base
   if (!isName(name)) return aboutNone(kind, file)
   const isOwn = file.startsWith(base) && file[base.length] === '-'
@@ -88,7 +90,7 @@ const EXCHANGE = 'npm/v1/oidc/token/exchange/package/'
 
 function identifyVersionedCall(call: string): Identity {
   if (call.startsWith(ATTESTATIONS)) {
-    const at = call.lastIndexOf('@')
+    const at = lastIndexIn(call, '@')
     const name = call.slice(ATTESTATIONS.length, at)
     return isName(name) ? about('metadata', name, versionOf(call.slice(at + 1))) : aboutNone('metadata')
   }
@@ -108,24 +110,13 @@ function endOfName(text: string, start: number): number {
 }
 
 function isName(name: string): boolean {
-  if (name[0] !== '@') return isPart(name, 0, name.length)
+  if (name[0] !== '@') return consistsOf(name, NAME)
   const slash = name.indexOf('/')
-  return slash !== -1 && isPart(name, 1, slash) && isPart(name, slash + 1, name.length)
-}
-
-function isPart(name: string, start: number, end: number): boolean {
-  for (let i = start; i < end; i++) {
-    if (!isAlphanumeric(name.charCodeAt(i)) && !NAME_MARKS.includes(name.charAt(i))) return false
-  }
-  return end > start
+  return slash !== -1 && consistsOf(name, NAME, 1, slash) && consistsOf(name, NAME, slash + 1)
 }
 
 /** The text, if it is a version; '' for a tag or a range. Old versions have no dash in front of what follows the numbers: `1.0.0beta`. */
 function versionOf(text: string): string {
   const end = endOfCore(text, 0)
-  if (end === -1 || text[end] === '.') return ''
-  for (let i = end; i < text.length; i++) {
-    if (!isAlphanumeric(text.charCodeAt(i)) && !'-._+'.includes(text.charAt(i))) return ''
-  }
-  return text
+  return end !== -1 && text[end] !== '.' && consistsOf(text, VERSION) ? text : ''
 }

@@ -1,9 +1,13 @@
 import type { ArtifactRequest, Identity } from '../../model/artifact/identity.ts'
 import { decodePercent } from '../../lib/percent.ts'
-import { about, aboutNone, endOfDigits, isAlphanumeric, isDigit, kindBy, lastSegment } from './paths.ts'
-import { segmentAt, segmentsOf, withoutEnding } from './paths.ts'
+import { about, aboutNone, charsWith, consistsOf, endOfDigits, isDigit, kindBy } from './paths.ts'
+import { lastIndexIn, lastSegment, segmentAt, segmentsOf, withoutEnding } from './paths.ts'
 import { isPythonVersion } from './python-version.ts'
 
+const NAME = charsWith('-._')
+const VERSION = charsWith('-._+!')
+/** Separators that folding changes. */
+const IS_UNFOLDED = /[._]|--/
 /** Of documents beside a file: PEP 658 and 740, signatures, checksums. */
 const BESIDE = [
   '.metadata',
@@ -80,7 +84,7 @@ function hasDashes(stem: string, count: number): boolean {
 function ofSource(stem: string, path: string, folder: number): Named {
   let end = folder
   for (let level = 0; level < 2 && end > 0; level++) {
-    const start = path.lastIndexOf('/', end - 1)
+    const start = lastIndexIn(path, '/', end - 1)
     const name = path.slice(start + 1, end)
     if (stem[name.length] === '-' && folded(stem.slice(0, name.length)) === folded(name)) {
       return { name, version: versionOf(stem.slice(name.length + 1)) }
@@ -92,9 +96,9 @@ function ofSource(stem: string, path: string, folder: number): Named {
 }
 
 function dashOfVersion(stem: string): number {
-  let dash = stem.lastIndexOf('-')
+  let dash = lastIndexIn(stem, '-')
   for (let i = 0; i <= MAX_DASHES_OF_VERSION && dash > 0; i++) {
-    const before = stem.lastIndexOf('-', dash - 1)
+    const before = lastIndexIn(stem, '-', dash - 1)
     if (isPythonVersion(stem, dash + 1)) return isPostRelease(stem, before, dash) ? before : dash
     dash = before
   }
@@ -110,13 +114,13 @@ function isPostRelease(stem: string, before: number, dash: number): boolean {
 
 /** Without `-py3.10-win-amd64`. */
 function withoutPython(stem: string): string {
-  const at = stem.lastIndexOf('-py')
+  const at = lastIndexIn(stem, '-py')
   return at > 0 && isDigit(stem.charCodeAt(at + 3)) ? stem.slice(0, at) : stem
 }
 
 function withoutPlatform(stem: string): string {
   for (const platform of PLATFORMS) {
-    const at = stem.lastIndexOf(platform)
+    const at = lastIndexIn(stem, platform)
     if (at > 0) return stem.slice(0, at)
   }
   return stem
@@ -128,7 +132,7 @@ function identifyPage(method: string, path: string): Identity {
   const isRead = method === 'GET' || method === 'HEAD'
   const clean = path.endsWith('/') ? path.slice(0, -1) : path
   if (!isRead) return aboutNone(method === 'POST' && clean.endsWith('/pypi') ? 'search' : 'upload')
-  const simple = clean.lastIndexOf('simple/')
+  const simple = lastIndexIn(clean, 'simple/')
   if (simple > 0 && '/+'.includes(clean.charAt(simple - 1))) {
     const rest = clean.slice(simple + 'simple/'.length)
     const name = segmentAt(rest, 0)
@@ -136,7 +140,7 @@ function identifyPage(method: string, path: string): Identity {
     return page === '' || page === '/index.html' || page === '/index.json' ? pageOf(name) : aboutNone('other')
   }
   if (clean.endsWith('/simple') || clean.endsWith('/+simple')) return aboutNone('index')
-  const json = clean.lastIndexOf('/pypi/')
+  const json = lastIndexIn(clean, '/pypi/')
   if (json !== -1 && clean.endsWith('/json')) return identifyJson(clean.slice(json + '/pypi'.length))
   return aboutNone(clean.endsWith('/search') ? 'search' : 'other')
 }
@@ -154,23 +158,18 @@ function identifyJson(rest: string): Identity {
 
 /** The text, if it begins with a digit and has nothing in it that no version has; else ''. */
 function versionOf(text: string): string {
-  if (!isDigit(text.charCodeAt(0))) return ''
-  for (let i = 0; i < text.length; i++) {
-    if (!isAlphanumeric(text.charCodeAt(i)) && !'.-_+!'.includes(text.charAt(i))) return ''
-  }
-  return text
+  return isDigit(text.charCodeAt(0)) && consistsOf(text, VERSION) ? text : ''
 }
 
 /** Begins and ends with a letter or digit; has dots, dashes and underscores between them. */
 function isName(name: string): boolean {
-  for (let i = 0; i < name.length; i++) {
-    if (!isAlphanumeric(name.charCodeAt(i)) && !isSeparator(name.charCodeAt(i))) return false
-  }
-  return name !== '' && !isSeparator(name.charCodeAt(0)) && !isSeparator(name.charCodeAt(name.length - 1))
+  const isOpen = isSeparator(name.charCodeAt(0)) || isSeparator(name.charCodeAt(name.length - 1))
+  return !isOpen && consistsOf(name, NAME)
 }
 
 /** Lower case, every run of dashes, dots and underscores one dash. */
 function folded(name: string): string {
+  if (!IS_UNFOLDED.test(name)) return name.toLowerCase()
   let plain = ''
   let start = 0
   for (let i = 0; i < name.length; i++) {
