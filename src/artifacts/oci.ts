@@ -1,4 +1,5 @@
 import type { ArtifactKind, ArtifactRequest, Identity, PackageId } from '../model/artifact/identity.ts'
+import { decodePercent } from '../lib/percent.ts'
 import { encode } from '../model/artifact/purl.ts'
 import { arePlain, decodedSegments, parameterOf, verbOf, type Verb } from './identify/decoded.ts'
 import { ecosystem, NOTHING } from './kind.ts'
@@ -72,7 +73,8 @@ function ofRegistry(
   rest: readonly string[],
   last: string,
 ): Identity {
-  if (path === '/v2' || path === '/v2/') return { kind: 'login', package: null, file: '' }
+  const plain = decodePercent(path)
+  if (plain === '/v2' || plain === '/v2/') return { kind: 'login', package: null, file: '' }
   if (rest[0] === '_catalog') return { kind: 'index', package: null, file: '' }
   if (last === 'token' || last === 'auth') {
     const name = repositoryOf(parameterOf(query, 'scope') ?? '')
