@@ -5,6 +5,7 @@ import { loadConfig, type Config } from '../config/config.ts'
 import { OPTION_NAMES, optionFlag, optionRow, type OptionName } from '../config/options.ts'
 import type { Io } from './output/io.ts'
 import { escapeUnsafe } from './output/text.ts'
+import { SecretFiles } from '../config/secret-files.ts'
 
 /** Parsed flags as commander hands them over: an object by camel-cased name. */
 export type Flags = object
@@ -34,11 +35,11 @@ export function addConfigFlags(
 export function readConfig(
   io: Io,
   flags: Flags,
-  overrides: { file?: string | null; ignoreRoutes?: boolean } = {},
+  overrides: { file?: string | null; ignoreRoutes?: boolean; secrets?: SecretFiles } = {},
 ): Config {
   const file = overrides.file === undefined ? configFile(io, flags) : overrides.file
-  const { ignoreRoutes = false } = overrides
-  return loadConfig({ file, env: io.env, flags: optionFlags(flags), ignoreRoutes })
+  const { ignoreRoutes = false, secrets = new SecretFiles() } = overrides
+  return loadConfig({ file, env: io.env, flags: optionFlags(flags), ignoreRoutes, secrets })
 }
 
 /** Prints what is probably a mistake in the configuration of a command. */

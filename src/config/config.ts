@@ -4,6 +4,7 @@ import { errorCode } from '../lib/error-code.ts'
 import { OPTION_NAMES, optionEnv, optionRow, type OptionName, type Options } from './options.ts'
 import { crossProblems, crossWarnings } from './cross-checks.ts'
 import { readRoutes } from './routes.ts'
+import { SecretFiles, type SecretFile } from './secret-files.ts'
 import { readTlsFiles } from './tls-files.ts'
 import { unknownVariables } from './unknown-variables.ts'
 import { didYouMean } from '../lib/near-name.ts'
@@ -21,6 +22,8 @@ export interface Config {
   readonly routeNames: readonly string[]
   /** The file that was read, or null. */
   readonly file: string | null
+  /** Those that stand for texts in it: `${file:/path}`. */
+  readonly secretFiles: readonly SecretFile[]
   /** What is probably a mistake, and no reason to refuse. */
   readonly warnings: readonly string[]
 }
@@ -44,6 +47,8 @@ export interface ConfigInput {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Values given on the command line, by option name. */
   readonly flags: Readonly<Partial<Record<OptionName, string>>>
+  /** What was read of files before; nothing unless told. */
+  readonly secrets?: SecretFiles
   /** Leaves the routes out, unread: for commands that only need the database and may lack the routes' secrets. */
   readonly ignoreRoutes?: boolean
 }
@@ -54,7 +59,8 @@ export interface ConfigInput {
  */
 export function loadConfig(input: ConfigInput): Config {
   const problems: string[] = []
-  const { tree, routeNames, source } = readFile(input, problems)
+  const secrets = input.secrets ?? new SecretFiles()
+  const { tree, routeNames, source } = readFile(input, secrets, problems)
   const { routes: routesValue, ...optionTree } = tree
   const fileValues = flatten(optionTree, problems)
   const options: Record<string, unknown> = {}
@@ -89,6 +95,7 @@ export function loadConfig(input: ConfigInput): Config {
     routeNames,
     file: input.file,
     warnings: [...unknownVariables(input.env, source), ...crossWarnings(options as Options, routes)],
+    secretFiles: secrets.take(),
   }
 }
 
@@ -119,7 +126,7 @@ interface ReadFile {
 
 const NOTHING: ReadFile = { tree: {}, routeNames: [], source: '' }
 
-function readFile(input: ConfigInput, problems: string[]): ReadFile {
+function readFile(input: ConfigInput, secrets: SecretFiles, problems: string[]): ReadFile {
   const { file } = input
   if (file === null) return NOTHING
   let source: string
@@ -142,7 +149,7 @@ function readFile(input: ConfigInput, problems: string[]): ReadFile {
   const { routes, ...rest } = tree as Tree
   const wanted = input.ignoreRoutes === true || routes === undefined ? rest : { ...rest, routes }
   return {
-    tree: substitute(wanted, '', input.env, problems) as Tree,
+    tree: substitute(wanted, '', { env: input.env, secrets, problems }) as Tree,
     routeNames: namesOf(routes),
     source,
   }
@@ -154,22 +161,42 @@ function namesOf(routes: unknown): string[] {
   return names.filter((name) => typeof name === 'string')
 }
 
-/** Replaces `${env:NAME}` in every text of the tree; a variable that is not set is a problem, never an empty text. */
-function substitute(value: unknown, at: string, env: ConfigInput['env'], problems: string[]): unknown {
+/** What texts are replaced from, and where problems go. */
+interface Sources {
+  readonly env: ConfigInput['env']
+  readonly secrets: SecretFiles
+  readonly problems: string[]
+}
+
+const REFERENCE = /\$\{(?:env:([A-Za-z_][A-Za-z0-9_]*)|file:([^{}]+))\}/g
+
+/**
+ * Replaces `${env:NAME}` and `${file:/path}` in every text of the tree; a variable that is not set, or a file that cannot be read, is a
+ * problem, never an empty text.
+ */
+function substitute(value: unknown, at: string, from: Sources): unknown {
   if (typeof value === 'string') {
-    return value.replace(/\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}/g, (_whole, name: string) => {
-      const found = env[name]
-      if (found === undefined) problems.push(`${at}: environment variable ${name} is not set`)
+    return value.replace(REFERENCE, (_whole, name: string | undefined, path: string) => {
+      if (name === undefined) return textOf(path, at, from)
+      const found = from.env[name]
+      if (found === undefined) from.problems.push(`${at}: environment variable ${name} is not set`)
       return found ?? ''
     })
   }
-  if (Array.isArray(value)) return value.map((v, i) => substitute(v, `${at}[${i}]`, env, problems))
+  if (Array.isArray(value)) return value.map((v, i) => substitute(v, `${at}[${i}]`, from))
   if (typeof value !== 'object' || value === null) return value
   const entries = Object.entries(value).map(([key, v]): [string, unknown] => [
     key,
-    substitute(v, at === '' ? key : `${at}.${key}`, env, problems),
+    substitute(v, at === '' ? key : `${at}.${key}`, from),
   ])
   return Object.fromEntries(entries)
+}
+
+function textOf(path: string, at: string, { secrets, problems }: Sources): string {
+  const read = secrets.read(path)
+  if ('text' in read) return read.text
+  problems.push(`${at}: the file ${path} ${read.problem}`)
+  return ''
 }
 
 const GROUPS = OPTION_NAMES.map((name) => name.split('.').slice(0, -1).join('.'))

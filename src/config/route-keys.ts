@@ -7,28 +7,11 @@ import { bare } from './route-issues.ts'
 import { duration, key, keyText, size } from './route-key.ts'
 import { RULE_KEYS } from './route-rules.ts'
 import { filesHosts } from './upstream/files-hosts.ts'
+import { UPSTREAM_AUTH_FORM, upstreamAuth } from './upstream/upstream-auth.ts'
 import { upstreamTls } from './upstream-tls.ts'
 
 const SLUG = '1 to 63 of a-z, 0-9 and -, starting with a letter or digit'
 const MILLISECONDS = `milliseconds, or ${DURATION_FORM}`
-
-const secret = z
-  .string()
-  .min(1)
-  .max(8192)
-  .regex(/^[\x20-\x7e]+$/, 'must be printable ASCII')
-
-/** Exactly one of bearer, basic or authorization. */
-const upstreamAuth = z.union(
-  [
-    z.strictObject({ bearer: secret }).transform((a) => `Bearer ${a.bearer}`),
-    z
-      .strictObject({ basic: z.strictObject({ user: z.string().regex(/^[^:]*$/), password: z.string() }) })
-      .transform((a) => `Basic ${Buffer.from(`${a.basic.user}:${a.basic.password}`).toString('base64')}`),
-    z.strictObject({ authorization: secret }).transform((a) => a.authorization),
-  ],
-  'must be { bearer: … }, { basic: { user: …, password: … } } or { authorization: … }',
-)
 
 /**
  * Every key of a route in `waybill.yaml`, as `OPTIONS` is of the options: how it is read, what is allowed, what it does. The documents'
@@ -75,7 +58,7 @@ export const routeSchema = z.strictObject({
   ),
   upstreamAuth: key(
     upstreamAuth.optional(),
-    '{ bearer: … }, { basic: { user: …, password: … } } or { authorization: … }',
+    UPSTREAM_AUTH_FORM,
     "The gateway's own credentials at the upstream; a secret",
     'none',
   ),

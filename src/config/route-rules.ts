@@ -62,7 +62,8 @@ const fieldName = z.string().superRefine((name, context) => {
   if (problem !== null) context.addIssue({ code: 'custom', message: problem })
 })
 
-function settableProblem(name: string): string | null {
+/** Why a route may not set a field of that name; null when it may. */
+export function settableProblem(name: string): string | null {
   return name.toLowerCase() === 'authorization' ? 'Authorization is set by upstreamAuth' : fieldProblem(name)
 }
 
@@ -208,4 +209,15 @@ function isBelow(narrower: Route, wider: Route): boolean {
   if (narrower === wider || narrower.path === wider.path || !narrower.path.startsWith(wider.path))
     return false
   return hostsOverlap(wider.host, narrower.host)
+}
+
+/** The rules with a field more that the gateway sets; null when they set or take out one of that name already. */
+export function withField(
+  rules: RouteRules,
+  { name, value }: { name: string; value: string },
+): RouteRules | null {
+  const { set, removed } = rules.headers
+  const asRead = name.toLowerCase().replaceAll(/[^a-z0-9-]/g, '-')
+  if (removed.includes(asRead)) return null
+  return { ...rules, headers: { set: [...set, name, value], removed: [...removed, asRead] } }
 }

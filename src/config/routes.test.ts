@@ -22,6 +22,7 @@ t.test('a route is completed with its defaults', async (t) => {
         origin: 'http://u.example',
         path: '/base/',
         authorization: null,
+        hasLogin: false,
         upstreamHost: null,
         tls: null,
         allowLinkLocal: false,

@@ -3,8 +3,11 @@ import { isLinkLocal } from '../model/network.ts'
 import type { Route } from '../model/route.ts'
 import { issueText } from './route-issues.ts'
 import { routeSchema } from './route-keys.ts'
-import { ruleProblems, takeRules } from './route-rules.ts'
+import { ruleProblems, takeRules, withField } from './route-rules.ts'
+import type { UpstreamLogin } from './upstream/upstream-auth.ts'
 import { readUpstreamTls } from './upstream-tls.ts'
+
+const NO_LOGIN: UpstreamLogin = { authorization: null, field: null }
 
 /** Reads the `routes` list of the configuration. Returns all that is wrong with it, and the routes that are right. */
 export function readRoutes(value: unknown): { routes: Route[]; problems: string[] } {
@@ -20,8 +23,8 @@ export function readRoutes(value: unknown): { routes: Route[]; problems: string[
         problems.push(`${label}${pathText(issue.path)}: ${issueText(issue, routeSchema, item)}`)
       continue
     }
-    const { rules, ...keys } = takeRules(parsed.data)
-    const { upstream, upstreamAuth: authorization, allowLinkLocal, host, rateLimit, ...more } = keys
+    const { rules: ownRules, ...keys } = takeRules(parsed.data)
+    const { upstream, upstreamAuth: login = NO_LOGIN, allowLinkLocal, host, rateLimit, ...more } = keys
     const { upstreamHost = null, tls: tlsFiles, ...rest } = more
     const target = readUpstream(upstream, allowLinkLocal)
     if (typeof target === 'string') {
@@ -37,6 +40,11 @@ export function readRoutes(value: unknown): { routes: Route[]; problems: string[
     if (tlsFiles !== undefined && target.origin.startsWith('http:')) {
       problems.push(`${label}.tls: needs an https:// upstream`)
     }
+    const rules = login.field === null ? ownRules : withField(ownRules, login.field)
+    if (rules === null) {
+      problems.push(`${label}.upstreamAuth.header: headers of the route has a field of that name too`)
+      continue
+    }
     const tls = tlsFiles === undefined ? null : readUpstreamTls(tlsFiles)
     if (tls !== null && 'problems' in tls) {
       problems.push(...tls.problems.map((problem) => `${label}.tls${problem}`))
@@ -46,7 +54,14 @@ export function readRoutes(value: unknown): { routes: Route[]; problems: string[
       ...rest,
       host: host ?? null,
       rateLimit: rateLimit ?? null,
-      upstream: { ...target, authorization: authorization ?? null, upstreamHost, tls, allowLinkLocal },
+      upstream: {
+        ...target,
+        authorization: login.authorization,
+        hasLogin: login !== NO_LOGIN,
+        upstreamHost,
+        tls,
+        allowLinkLocal,
+      },
       rules,
     })
   }

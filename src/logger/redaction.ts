@@ -11,6 +11,8 @@ const DEPTH_MAX = 6
 const ITEMS_MAX = 100
 /** Shorter literals would censor half of every line. */
 const LITERAL_MIN = 8
+/** Of secrets that change, as tokens do every hour, so many of the last are known: each costs every line a search. */
+const MAX_LITERALS = 512
 
 /** Field names, lower case and without `-`, `_`, `.`, whose value is a secret whatever it looks like. */
 const SECRET_NAME =
@@ -30,10 +32,12 @@ const SECRET_TEXTS: readonly (readonly [RegExp, string])[] = [
   ],
 ]
 
-/** Censors what is secret; keeps what it was told of for as long as it lives. */
+/** Censors what is secret; keeps the last of what it was told of. */
 export class Redaction {
   /** Whether errors that have a code keep their stack: it is for finding bugs, and those are none. */
   hasAllStacks = false
+  /** The last that it was told of, oldest first. */
+  readonly #told = new Set<string>()
   #literals: readonly string[] = []
 
   /**
@@ -42,9 +46,15 @@ export class Redaction {
    */
   addSecret(text: string): void {
     if (text.length < LITERAL_MIN) return
-    const forms = new Set([...this.#literals, text, encodeURIComponent(Buffer.from(text).toString())])
+    this.#told.delete(text)
+    this.#told.add(text)
+    for (const oldest of this.#told) {
+      if (this.#told.size <= MAX_LITERALS) break
+      this.#told.delete(oldest)
+    }
+    const forms = [...this.#told].flatMap((told) => [told, encodeURIComponent(Buffer.from(told).toString())])
     // The longest first: one secret may contain another.
-    this.#literals = [...forms].sort((a, b) => b.length - a.length)
+    this.#literals = [...new Set(forms)].toSorted((one, other) => other.length - one.length)
   }
 
   /** The text without secrets, at most 8 KiB of it. */

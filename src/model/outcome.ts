@@ -115,6 +115,7 @@ export type Reason =
   | 'queue_timeout'
   | 'gave_way'
   | 'lifetime'
+  | 'upstream_auth'
   | 'connection_refused'
   | 'dns'
   | 'tls'

@@ -70,6 +70,8 @@ export interface RouteUpstream {
   readonly path: string
   /** Value of the `Authorization` header sent upstream, or null for none. A secret. */
   readonly authorization: string | null
+  /** The gateway has credentials of its own there: what the upstream says of them is not for clients. */
+  readonly hasLogin?: boolean
   /** The Host field: `pass` for what the client asked for, a name, or null for the origin's. */
   readonly upstreamHost?: string | null
   /** Null for the system's CAs, no client certificate and Node's versions. */

@@ -5,6 +5,7 @@ import type { ClientResponse } from './exchange/client.ts'
 import { addCorsFields } from './headers/cors.ts'
 import type { Exchange } from './exchange/exchange.ts'
 import type { ResponseReceiver, ResponseSource } from '../upstream/request.ts'
+import { readRateLimit } from '../http/rate-limit-fields.ts'
 import { clientHeaders, clientTrailers } from './headers/headers.ts'
 import { returnThroughRoute } from './headers/redirects.ts'
 import { RequestGoneError, upstreamFailure } from '../upstream/failure.ts'
@@ -71,10 +72,18 @@ export class Relay implements ResponseReceiver {
       return
     }
     const exchange = this.#exchange
+    if (status === 401 && isForGateway(exchange)) {
+      this.fail('upstream_refused', 'upstream_auth')
+      return
+    }
     const headers = clientHeaders(upstreamFields, status)
     if (headers.isAmbiguous) {
       this.fail('upstream_reset', 'protocol')
       return
+    }
+    if (headers.hasRateLimit) {
+      const limit = readRateLimit(upstreamFields, status, Date.now())
+      if (limit !== '') exchange.upstreamLimit = limit
     }
     const tick = performance.now()
     exchange.respondedTick = tick
@@ -241,6 +250,15 @@ export class Relay implements ResponseReceiver {
     res.socket.write(`${line}\r\n${fieldLines(fields)}\r\n`, 'latin1')
     this.#exchange.touch()
   }
+}
+
+/**
+ * Whether a challenge is the gateway's to answer: no key of a client's is wrong, and what it would present instead is not passed on to
+ * where the gateway logs in itself, or to a host that gets no credentials.
+ */
+function isForGateway({ route, files }: Exchange): boolean {
+  if (files !== null && !files.host.auth) return true
+  return route?.upstream.hasLogin === true
 }
 
 /** Where Node keeps what the system has not taken of a write. */

@@ -16,6 +16,7 @@ export class ConfigReloader {
   readonly #logger: Logger
   readonly #onFileChange = (): void => this.reload('file')
   readonly #onCertificateChange = (): void => this.reload('certificate')
+  readonly #onSecretChange = (): void => this.reload('secret')
   #watched = new Map<string, () => void>()
   #isWatching = false
 
@@ -50,9 +51,10 @@ export class ConfigReloader {
 
   /** Watches what the configuration in force was read from. */
   #watch(): void {
-    const { file, options } = this.#current
+    const { file, options, secretFiles } = this.#current
     const certificates = options['listen.tls'].flatMap(({ cert, key }) => [cert, key])
     const wanted = new Map(certificates.map((path) => [path, this.#onCertificateChange]))
+    for (const { path } of secretFiles) wanted.set(path, this.#onSecretChange)
     if (file !== null) wanted.set(file, this.#onFileChange)
     if (!this.#isWatching) wanted.clear()
     for (const [path, listener] of this.#watched) if (!wanted.has(path)) unwatchFile(path, listener)
@@ -64,7 +66,7 @@ export class ConfigReloader {
   }
 
   /** Reads and applies the configuration; keeps the old one, and says why, when the new one is invalid. Never throws. */
-  reload(cause: 'signal' | 'file' | 'certificate'): void {
+  reload(cause: 'signal' | 'file' | 'certificate' | 'secret'): void {
     let next: Config
     try {
       next = this.#load()
@@ -73,11 +75,15 @@ export class ConfigReloader {
       this.#logger.error({ cause, problems }, 'configuration not reloaded: it is invalid, the old one stays')
       return
     }
-    const changed = OPTION_NAMES.filter((name) => {
-      const isSame = JSON.stringify(next.options[name]) === JSON.stringify(this.#current.options[name])
-      return !isSame && optionRow(name).actsOn !== 'reload'
-    })
+    const previous = this.#current
     this.#current = next
+    this.#tellKept(previous, next)
+    // A file that has vanished, or was written anew as it was: routes that are applied again lose their connections.
+    if (cause === 'secret' && isSame(previous, next)) return
+    const changed = OPTION_NAMES.filter((name) => {
+      const isEqual = JSON.stringify(next.options[name]) === JSON.stringify(previous.options[name])
+      return !isEqual && optionRow(name).actsOn !== 'reload'
+    })
     this.#apply(next)
     this.#watch()
     this.#logger.info({ cause, routes: next.routes.length }, 'configuration reloaded')
@@ -85,4 +91,23 @@ export class ConfigReloader {
     if (waiting.length < changed.length) this.#replace()
     if (waiting.length > 0) this.#logger.warn({ options: waiting }, 'changed options that need a restart')
   }
+
+  /** A file that cannot be read is told of once, and once more when it is read again. */
+  #tellKept(previous: Config, next: Config): void {
+    for (const { path, problem } of next.secretFiles) {
+      const before = previous.secretFiles.find((one) => one.path === path)?.problem ?? null
+      if (problem !== null && before === null)
+        this.#logger.warn(
+          { path, problem },
+          'a file of the configuration is not as it should be: what it held stays',
+        )
+      else if (problem === null && before !== null)
+        this.#logger.info({ path }, 'a file of the configuration is read again')
+    }
+  }
+}
+
+function isSame(one: Config, other: Config): boolean {
+  const parts = ({ options, routes }: Config): string => JSON.stringify([options, routes])
+  return parts(one) === parts(other)
 }

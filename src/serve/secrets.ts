@@ -8,7 +8,16 @@ export function hideSecrets(logger: RootLogger, config: Config): void {
     if (URL.canParse(url)) logger.addSecret(decodeURIComponent(new URL(url).password))
   }
   for (const { upstream, rules } of config.routes) {
-    if (upstream.authorization !== null) logger.addSecret(upstream.authorization)
+    for (const secret of secretsOf(upstream.authorization)) logger.addSecret(secret)
     for (const [i, value] of rules.headers.set.entries()) if (i % 2 === 1) logger.addSecret(value)
   }
+}
+
+/** A value of Authorization, and what is secret within it: a token alone, a password. */
+function secretsOf(authorization: string | null): string[] {
+  if (authorization === null) return []
+  const bare = authorization.replace(/^[A-Za-z]+ +/, '')
+  if (!/^Basic /i.test(authorization)) return [authorization, bare]
+  const pair = Buffer.from(bare, 'base64').toString()
+  return [authorization, bare, pair.slice(pair.indexOf(':') + 1)]
 }

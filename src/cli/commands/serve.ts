@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { ConfigError, type Config } from '../../config/config.ts'
 import { OPTION_NAMES } from '../../config/options.ts'
+import { SecretFiles } from '../../config/secret-files.ts'
 import type { Cli } from '../cli.ts'
 import { addConfigFlags, readConfig, type Flags } from '../configuration.ts'
 import type { Io } from '../output/io.ts'
@@ -14,15 +15,16 @@ const ROUTE_EXAMPLE = `routes: there is none, so there is nothing to serve; a ro
 
 /** Adds `waybill serve` and `waybill demo`. */
 export function addServeCommands(program: Command, cli: Cli): void {
-  addConfigFlags(program.command('serve').description('run the gateway')).action(async (flags: Flags) =>
+  addConfigFlags(program.command('serve').description('run the gateway')).action(async (flags: Flags) => {
+    const secrets = new SecretFiles()
     cli.finish(
       await cli.serve({
         ...surroundings(cli.io),
         mode: 'serve',
-        loadConfig: () => readServeConfig(cli.io, flags),
+        loadConfig: () => readServeConfig(cli.io, flags, secrets),
       }),
-    ),
-  )
+    )
+  })
   const demo = program
     .command('demo')
     .description('run the gateway with sample upstreams, a tenant and a key, on an embedded database')
@@ -38,9 +40,12 @@ export function addServeCommands(program: Command, cli: Cli): void {
   )
 }
 
-/** The configuration of `serve`, read anew at each call; a gateway without routes is a mistake, not a wish. */
-export function readServeConfig(io: Io, flags: Flags): Config {
-  const config = readConfig(io, flags)
+/**
+ * The configuration of `serve`, read anew at each call, with `secrets` to remember what files held; a gateway without routes is a mistake,
+ * not a wish.
+ */
+export function readServeConfig(io: Io, flags: Flags, secrets = new SecretFiles()): Config {
+  const config = readConfig(io, flags, { secrets })
   if (config.routes.length === 0) throw new ConfigError([ROUTE_EXAMPLE])
   return config
 }

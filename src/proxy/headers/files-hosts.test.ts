@@ -157,3 +157,37 @@ t.test('redirects to and of a files host come back through the gateway', async (
   }
   await gateway.quiet()
 })
+
+t.test(
+  "an upstream that refuses the gateway's own login is the gateway's fault, not the key's",
+  async (t) => {
+    const { gateway, files, name } = await startWithFiles(t, false)
+    const client = await gateway.client()
+    const challenge =
+      'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm="theirs"\r\nContent-Length: 0\r\n\r\n'
+    const [route] = gateway.handler.routes.routes
+    if (route === undefined) throw new Error('no route')
+    gateway.setRoutes([{ ...route, upstream: { ...route.upstream, hasLogin: true } }])
+    for (const [path, upstream] of [
+      ['/r/x', gateway.upstream],
+      [`/r/~/${name}/packages/a`, files],
+    ] as const) {
+      client.send(gateway.head(`GET ${path} HTTP/1.1`))
+      ;(await upstream.request()).wire.send(challenge)
+      const answer = await client.message()
+      t.equal(answer.status, 502)
+      t.equal(answer.field('www-authenticate'), null)
+      t.match(answer.body, /refused the gateway's own credentials/)
+    }
+    gateway.setRoutes([{ ...route, upstream: { ...route.upstream, authorization: null } }])
+    client.send(gateway.head('GET /r/x HTTP/1.1'))
+    ;(await gateway.upstream.request()).wire.send(challenge)
+    t.equal(
+      (await client.message()).field('www-authenticate'),
+      'Basic realm="theirs"',
+      'of a client of its own',
+    )
+    const refused = { outcome: 'upstream_refused', reason: 'upstream_auth', status: 502 } as const
+    await gateway.finish(t, [refused, refused, { status: 401, outcome: 'forwarded' }])
+  },
+)

@@ -2,6 +2,7 @@ import { holdsKey, maskKeys } from '../../model/api-key.ts'
 import { hidesKey } from './credentials.ts'
 import type { ClientView } from './client-view.ts'
 import type { HeaderChanges } from '../../model/route-rules.ts'
+import { isRateLimitField } from '../../http/rate-limit-fields.ts'
 import { CREDENTIAL, DROP, addTokens, cgiName, fieldName, type RequestHead } from '../../http/request-head.ts'
 
 /** What the gateway adds to a request on its way upstream. */
@@ -108,6 +109,8 @@ export interface ClientHeaders {
   readonly hasLength: boolean
   /** Two readers could take the message to end in two places: 502. */
   readonly isAmbiguous: boolean
+  /** Some field says how much the upstream may be asked: see `readRateLimit`. */
+  readonly hasRateLimit: boolean
 }
 
 /**
@@ -121,6 +124,7 @@ export function clientHeaders(raw: readonly string[], status: number): ClientHea
   let length: string | null = null
   let isChunked = false
   let isAmbiguous = false
+  let hasRateLimit = false
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] ?? ''
     const value = raw[i + 1] ?? ''
@@ -129,6 +133,7 @@ export function clientHeaders(raw: readonly string[], status: number): ClientHea
       name.length < SPECIAL_LENGTHS.length && SPECIAL_LENGTHS[name.length] === 1 ? kindOf(name) : 'end-to-end'
     if (kind === 'end-to-end') {
       fields.push(name, value)
+      hasRateLimit ||= isRateLimitField(name)
     } else if (kind === 'connection') {
       if (value === 'keep-alive' || value === 'close') continue
       named ??= new Set()
@@ -152,6 +157,7 @@ export function clientHeaders(raw: readonly string[], status: number): ClientHea
     isChunked,
     hasLength: length !== null,
     isAmbiguous: isAmbiguous || (isChunked && length !== null),
+    hasRateLimit,
   }
 }
 
