@@ -7,6 +7,7 @@ import { bare } from './route-issues.ts'
 import { duration, key, keyText, size } from './route-key.ts'
 import { RULE_KEYS } from './route-rules.ts'
 import { filesHosts } from './upstream/files-hosts.ts'
+import { followRedirects } from './upstream/followed-hosts.ts'
 import { UPSTREAM_AUTH_FORM, upstreamAuth } from './upstream/upstream-auth.ts'
 import { upstreamTls } from './upstream-tls.ts'
 
@@ -82,6 +83,12 @@ export const routeSchema = z.strictObject({
     filesHosts.default([]),
     'a list of URLs such as https://files.example.com/packages/, or { url, auth: true }',
     "Hosts beside the upstream that serve its files: fetched below the route's `~/<host>/`",
+  ),
+  followRedirects: key(
+    followRedirects.optional(),
+    'an object with the keys below',
+    "Has the gateway follow the upstream's redirects of GET and HEAD",
+    'redirects are handed through',
   ),
   rateLimit: key(
     z.strictObject({ perSecond: z.number().positive().max(1e6), burst: z.int().min(1).max(1e6) }).optional(),

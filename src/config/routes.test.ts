@@ -29,6 +29,7 @@ t.test('a route is completed with its defaults', async (t) => {
       },
       auth: 'key',
       files: [],
+      followRedirects: null,
       rateLimit: null,
       maxBodyBytes: 5 * 1024 ** 3,
       connectTimeoutMs: 5000,
@@ -106,6 +107,36 @@ t.test('files hosts are URLs, each once, without credentials, query or link-loca
     t.ok(problem.startsWith(`routes[0] (r)${field}`), problem)
     t.same(more, [])
   }
+})
+
+t.test('redirects are followed to hosts that are named', async (t) => {
+  const { routes, problems } = readRoutes([
+    {
+      ...BASE,
+      followRedirects: { hosts: ['Blob.example.com', '*.cdn.example.com:8443', 'http://127.0.0.1:80'] },
+    },
+  ])
+  t.same(problems, [])
+  t.same(routes[0]?.followRedirects, {
+    hosts: [
+      { protocol: 'https:', name: 'blob.example.com', port: '' },
+      { protocol: 'https:', name: '*.cdn.example.com', port: '8443' },
+      { protocol: 'http:', name: '127.0.0.1', port: '' },
+    ],
+    maxHops: 3,
+    others: 'pass',
+  })
+  for (const host of [
+    '*.com',
+    '*',
+    'ftp://x.example',
+    'x.example/path',
+    '169.254.169.254',
+    'x:99999',
+    '*.127.0.0.1',
+  ])
+    t.equal(problemsOf({ followRedirects: { hosts: [host] } }).length, 1, host)
+  t.equal(problemsOf({ followRedirects: { hosts: ['x.example'], maxHops: 11 } }).length, 1)
 })
 
 t.test('what is not allowed is refused with the field that holds it', async (t) => {

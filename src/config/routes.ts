@@ -24,7 +24,15 @@ export function readRoutes(value: unknown): { routes: Route[]; problems: string[
       continue
     }
     const { rules: ownRules, ...keys } = takeRules(parsed.data)
-    const { upstream, upstreamAuth: login = NO_LOGIN, allowLinkLocal, host, rateLimit, ...more } = keys
+    const {
+      upstream,
+      upstreamAuth: login = NO_LOGIN,
+      allowLinkLocal,
+      host,
+      rateLimit,
+      followRedirects,
+      ...more
+    } = keys
     const { upstreamHost = null, tls: tlsFiles, ...rest } = more
     const target = readUpstream(upstream, allowLinkLocal)
     if (typeof target === 'string') {
@@ -54,6 +62,7 @@ export function readRoutes(value: unknown): { routes: Route[]; problems: string[
       ...rest,
       host: host ?? null,
       rateLimit: rateLimit ?? null,
+      followRedirects: followRedirects ?? null,
       upstream: {
         ...target,
         authorization: login.authorization,

@@ -116,6 +116,7 @@ export type Reason =
   | 'gave_way'
   | 'lifetime'
   | 'upstream_auth'
+  | 'redirects'
   | 'connection_refused'
   | 'dns'
   | 'tls'

@@ -1,4 +1,5 @@
 import type { FilesHost } from './upstream/files-host.ts'
+import type { FollowRules } from './upstream/follow-rules.ts'
 import type { RouteRules } from './route-rules.ts'
 
 /** Kinds of route; all but `generic` and `integration` are artifact ecosystems. */
@@ -46,6 +47,8 @@ export interface Route {
   readonly upstream: RouteUpstream
   /** Hosts beside the upstream that serve its files, at `<path>~/<host>/…`. */
   readonly files: readonly FilesHost[]
+  /** Null hands all redirects through. */
+  readonly followRedirects: FollowRules | null
   readonly auth: RouteAuth
   /** Rate of each tenant on this route unless the tenant has its own for it; null for none. */
   readonly rateLimit: RateLimit | null

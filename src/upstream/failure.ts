@@ -90,6 +90,27 @@ const DOCUMENT_CODES: Readonly<Record<DocumentReason, string>> = {
   document_foreign: 'WAYBILL_DOCUMENT_FOREIGN',
 }
 
+/** An upstream, or a host that it redirects to, refuses what the gateway presents there. */
+export class UpstreamAuthError extends Error {
+  readonly code = 'WAYBILL_UPSTREAM_AUTH'
+
+  constructor() {
+    super("the upstream refused the gateway's own credentials")
+    this.name = 'UpstreamAuthError'
+  }
+}
+
+/** Redirects that the gateway does not follow to an end. */
+export class RedirectError extends Error {
+  readonly code = 'WAYBILL_REDIRECT'
+
+  /** `problem`: what is wrong with them. */
+  constructor(problem: string) {
+    super(`the upstream's redirects ${problem}`)
+    this.name = 'RedirectError'
+  }
+}
+
 /** A request that waited gave its place in the queue to a holder who has less. */
 export class QueueDisplacedError extends Error {
   readonly code = 'WAYBILL_QUEUE_DISPLACED'
@@ -155,6 +176,8 @@ const FAILURES: Readonly<Record<string, Failure>> = {
   WAYBILL_DOCUMENT_TOO_LARGE: { outcome: 'upstream_reset', reason: 'document_too_large' },
   WAYBILL_DOCUMENT_MALFORMED: { outcome: 'upstream_reset', reason: 'document_malformed' },
   WAYBILL_DOCUMENT_FOREIGN: { outcome: 'upstream_reset', reason: 'document_foreign' },
+  WAYBILL_UPSTREAM_AUTH: { outcome: 'upstream_refused', reason: 'upstream_auth' },
+  WAYBILL_REDIRECT: { outcome: 'upstream_reset', reason: 'redirects' },
   WAYBILL_UPSTREAM_ADDRESS: { outcome: 'upstream_invalid', reason: null },
 }
 

@@ -53,6 +53,7 @@ const SENTENCES: Partial<Record<Reason, string | ((parts: SentenceParts) => stri
   log_blocked:
     'Every request of this tenant must be recorded, and its record can be neither stored nor put on disk now.',
   log_full: 'Every request of this tenant must be recorded, and too many records are waiting to be stored.',
+  redirects: "The upstream's redirects lead round in a circle, too far, or to a host that is not listed.",
   upstream_auth: "The upstream refused the gateway's own credentials. The key is not the reason.",
   queue_full: 'Too many requests wait for this upstream.',
   gave_way: 'Others waited for the connection to the upstream, and this request moved too few bytes.',

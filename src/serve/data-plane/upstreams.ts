@@ -3,6 +3,7 @@ import type { Options } from '../../config/options.ts'
 import { systemNames } from '../../lib/host/system-names.ts'
 import type { Interceptor } from '../../upstream/dispatcher.ts'
 import { UpstreamPools } from '../../upstream/pools.ts'
+import { followRedirects } from '../../upstream/steps/follow-redirects.ts'
 
 /** The pools of upstream connections, and how this process resolves names, as the options say. */
 export function openUpstreams(o: Options): UpstreamPools {
@@ -31,5 +32,6 @@ export function interceptorsOf(o: Options): Interceptor[] {
       malformed: o['artifacts.malformedDocuments'],
       foreign: o['artifacts.foreignAddresses'],
     }),
+    followRedirects,
   ]
 }
