@@ -1,14 +1,17 @@
 import type { Command } from 'commander'
 import { TimeZone } from '../../model/time-zone.ts'
+import { upstreamBudgets } from '../../store/packages/upstream-budgets.ts'
 import { usageByDay, type UsageFilter, type UsageRow } from '../../store/entries/usage.ts'
 import type { Cli } from '../cli.ts'
 import { DATABASE_OPTIONS, addConfigFlags } from '../configuration.ts'
 import { nameDatabase, readByDatabase, withDatabase } from '../context.ts'
+import { CommandError } from '../errors.ts'
 import { addFormatFlags, readFormat, type FormatFlags } from '../flags.ts'
 import type { ExitCode, Io } from '../output/io.ts'
-import { requireTenant } from '../known-names.ts'
-import { openListing, type Format, type RowShape } from '../output/listing.ts'
+import { requireTenant, routeProblem } from '../known-names.ts'
+import { openListing, printListing, type Format, type RowShape } from '../output/listing.ts'
 import { Problems, TIME_FORM } from '../problems.ts'
+import { BUDGET_SHAPE, readBudgetQuery } from './who/budget-report.ts'
 
 /** The flags of `waybill usage`. */
 export interface UsageFlags extends FormatFlags {
@@ -17,6 +20,8 @@ export interface UsageFlags extends FormatFlags {
   readonly since?: string
   readonly until?: string
   readonly timezone?: string
+  readonly upstreamBudget?: boolean
+  readonly route?: string
 }
 
 /** Which usage is asked for: whole days of a time zone from `since` to before `until`. */
@@ -37,12 +42,14 @@ export function addUsageCommand(program: Command, cli: Cli): void {
     )
     .option('--since <time>', `whole days from this time on: ${TIME_FORM}`)
     .option('--until <time>', 'whole days up to this time')
+    .option('--upstream-budget', 'which tenant spent what the upstream of a route allows (default: of a day)')
+    .option('--route <name>', 'with --upstream-budget: only this route')
     .option(
       '--timezone <name>',
       'whose days, months and dates these are: an IANA name such as Pacific/Auckland (default: UTC)',
     )
   addConfigFlags(addFormatFlags(command), DATABASE_OPTIONS).action(async (flags: UsageFlags) =>
-    cli.finish(await usage(cli.io, flags)),
+    cli.finish(await (flags.upstreamBudget === true ? budget : usage)(cli.io, flags)),
   )
 }
 
@@ -52,6 +59,7 @@ export function readUsageQuery(flags: UsageFlags, nowMs: number, problems: Probl
   const tenant = flags.tenant === undefined ? {} : { tenant: problems.slug('--tenant', flags.tenant) }
   const scope = { ...tenant, timeZone: zone }
   const format = readFormat(flags, problems)
+  if (flags.route !== undefined) problems.add('--route needs --upstream-budget')
   const isRange = flags.since !== undefined || flags.until !== undefined
   if (flags.period !== undefined && isRange) problems.add('--period contradicts --since and --until')
   if (flags.until !== undefined && flags.since === undefined) problems.add('--until needs --since')
@@ -118,6 +126,25 @@ const USAGE_SHAPE: RowShape<UsageRow> = {
       cell: (u) => (u.refused_auth + u.refused_limit + u.refused_other).toString(),
     },
   ],
+}
+
+async function budget(io: Io, flags: UsageFlags): Promise<ExitCode> {
+  const problems = new Problems()
+  problems.readAtAnyTime((nowMs, found) => readBudgetQuery(flags, nowMs, found))
+  problems.throwIfAny()
+  return await withDatabase(io, flags, 'reader', async (database) => {
+    const { sql, config } = database
+    const { filter, format } = await readByDatabase(io, sql, (nowMs, found) =>
+      readBudgetQuery(flags, nowMs, found),
+    )
+    await requireTenant(sql, filter.tenant)
+    const rows = await upstreamBudgets(sql, filter)
+    const problem = rows.length === 0 ? await routeProblem(sql, config, filter.route) : null
+    if (problem !== null) throw new CommandError(problem.text)
+    await printListing(io, format, BUDGET_SHAPE, rows)
+    nameDatabase(io, database)
+    return 0
+  })
 }
 
 async function usage(io: Io, flags: UsageFlags): Promise<ExitCode> {

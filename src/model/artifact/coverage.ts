@@ -7,6 +7,7 @@ export interface Unidentified {
   /** False when there are more than were counted. */
   readonly isExact: boolean
   readonly firstAt: Date
+  /** Of those that were counted. */
   readonly lastAt: Date
 }
 
@@ -123,8 +124,9 @@ function unidentifiedWords({ unidentified }: Coverage): string[] {
   if (unidentified === null) return []
   const { entries, isExact, firstAt, lastAt } = unidentified
   const many = `${isExact ? '' : 'more than '}${counted(entries, 'entry is', 'entries are')}`
+  const to = isExact ? ` to ${lastAt.toISOString()}` : ' on'
   return [
-    `${many} not identified yet, from ${firstAt.toISOString()} to ${lastAt.toISOString()}: waybill identify --since ${dayOf(firstAt)}`,
+    `${many} not identified yet, from ${firstAt.toISOString()}${to}: waybill identify --since ${dayOf(firstAt)}`,
   ]
 }
 

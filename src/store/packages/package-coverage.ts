@@ -14,8 +14,8 @@ import type { UsersFilter } from './package-users.ts'
 
 const DAY_MS = 86_400_000
 
-/** Entries that are counted: what matters is that there are any. */
-const MAX_COUNTED = 1_000_000
+/** Entries that are counted, the oldest day's first: what matters is that there are any. */
+const MAX_COUNTED = 100_000
 
 /**
  * Entries of the window, of artifact routes, that nobody has told yet what they are about; null for none. `kinds`: of artifact

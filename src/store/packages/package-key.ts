@@ -31,8 +31,9 @@ export function packageCondition(sql: Sql | TransactionSql, scope: PackageScope)
     (name) => sql`${packageKey(sql, sql`e.package`)} = ${packageKey(sql, sql`${name}::text`)}`,
   )
   const [first = sql`false`, ...others] = keys
+  // The index has no others.
   return sql`
-    (${others.reduce((all, each) => sql`${all} OR ${each}`, first)})
+    e.package IS NOT NULL AND (${others.reduce((all, each) => sql`${all} OR ${each}`, first)})
     AND e.ecosystem = ANY (${[...ecosystems]}::text[])
     ${tenant === undefined ? sql`` : sql`AND e.tenant = ${tenant}`}
     ${route === undefined ? sql`` : sql`AND e.route = ${route}`}

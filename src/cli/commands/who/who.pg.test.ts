@@ -6,7 +6,7 @@ import { TestInstance } from '../../../test/ledger.ts'
 import { testWaybill } from '../../../test/waybill.ts'
 
 // Each command is a process of its own.
-t.setTimeout(120_000)
+t.setTimeout(240_000)
 const { sql, url } = await testDatabase(t)
 const waybill = await testWaybill(t, url)
 
