@@ -1,8 +1,9 @@
 import type { ArtifactRequest, Identity, PackageId } from '../model/artifact/identity.ts'
-import { decodedSegments, verbOf } from './identify/decoded.ts'
+import { decodedSegments } from './identify/decoded.ts'
+import { verbOf } from './identify/paths.ts'
 import { ecosystem, NOTHING } from './kind.ts'
 
-export const apt = ecosystem('apt', { purlType: 'deb', identify })
+export const apt = ecosystem('apt', { purlType: 'deb', formats: ['debian', 'deb'], identify })
 
 /** Debian policy 5.6.1, and capitals, which third parties use. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9+.-]*$/

@@ -2,6 +2,7 @@ import { identifyCargo } from './identify/cargo.ts'
 import { ecosystem, type RefusedRequest } from './kind.ts'
 
 export const cargo = ecosystem('cargo', {
+  formats: ['cargo'],
   identify: identifyCargo,
   // cargo shows the body of an index file or a crate as it is, and reads `errors[].detail` of its web API's.
   refusalForm: (request) => (asksWebApi(request) ? 'problem' : 'text'),

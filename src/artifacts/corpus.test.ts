@@ -3,12 +3,12 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { purlOf } from '../model/artifact/purl.ts'
 import { ROUTE_KINDS, type RouteKind } from '../model/route.ts'
-import { corpusOf, type CorpusRow } from '../test/corpus.ts'
+import { corpusOf, layoutRows, type CorpusRow } from '../test/corpus.ts'
 import { projectFolder } from '../version.ts'
 import { ECOSYSTEMS } from './kinds.ts'
 
-const files = readdirSync(join(projectFolder(), 'src/artifacts/corpus')).filter((file) =>
-  file.endsWith('.tsv'),
+const files = readdirSync(join(projectFolder(), 'src/artifacts/corpus')).filter(
+  (file) => file.endsWith('.tsv') && file !== 'layouts.tsv',
 )
 
 t.test('every file of the corpus is of a kind of route', async (t) => {
@@ -19,6 +19,15 @@ for (const file of files) {
   const kind = file.slice(0, -'.tsv'.length)
   if (isKind(kind)) t.test(`${kind}: every row of the corpus is identified`, async (t) => check(t, kind))
 }
+
+t.test('a repository manager in front is no part of a name', async (t) => {
+  for (const row of layoutRows()) {
+    const { found, purl } = identified(row.routeKind, row)
+    const wanted = row.isHeuristic && purl === '' ? '' : row.purl
+    const { method, path, query } = row.request
+    t.same([found, purl], [row.kind, wanted], `layouts.tsv:${row.line} ${method} ${path}${query}`)
+  }
+})
 
 function check(t: Test, kind: RouteKind): void {
   const rows = corpusOf(kind)

@@ -1,7 +1,8 @@
 import type { ArtifactKind, ArtifactRequest, Identity, PackageId } from '../model/artifact/identity.ts'
-import { arePlain, decodedSegments, verbOf, type Verb } from './identify/decoded.ts'
+import { arePlain, decodedSegments } from './identify/decoded.ts'
 import { isVersion, versionInFile, versionOfFolder, withoutExtensions } from './identify/file-version.ts'
 import { forgeFile, isCommit, type ForgeFile } from './identify/forge.ts'
+import { verbOf, type Verb } from './identify/paths.ts'
 import { ecosystem, NOTHING } from './kind.ts'
 
 export const generic = ecosystem('generic', { identify })

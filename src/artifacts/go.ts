@@ -2,4 +2,9 @@ import { identifyGo } from './identify/go.ts'
 import { ecosystem } from './kind.ts'
 
 // `go` shows a body if it is plain text, and nothing of any other.
-export const go = ecosystem('go', { purlType: 'golang', identify: identifyGo, refusalForm: () => 'text' })
+export const go = ecosystem('go', {
+  purlType: 'golang',
+  formats: ['go'],
+  identify: identifyGo,
+  refusalForm: () => 'text',
+})

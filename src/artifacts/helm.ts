@@ -1,4 +1,4 @@
 import { identifyHelm } from './identify/helm.ts'
 import { ecosystem } from './kind.ts'
 
-export const helm = ecosystem('helm', { identify: identifyHelm })
+export const helm = ecosystem('helm', { formats: ['helm'], identify: identifyHelm })

@@ -2,6 +2,7 @@ import type { RequestHead } from '../http/request-head.ts'
 import type { ArtifactRequest, Identity } from '../model/artifact/identity.ts'
 import type { Access } from '../model/scope.ts'
 import type { DocumentRule } from './rewrite/document-rule.ts'
+import { aboutManager, insideRepository, type Formats } from './identify/layouts.ts'
 import { isCut, isLiteral, literalIdentity, soundIdentity } from './identify/sound.ts'
 
 /** What Waybill knows of one kind of route. A kind states what sets it apart; `ecosystem` adds the rest. */
@@ -23,7 +24,8 @@ export interface Ecosystem {
   /**
    * What a request is about, from its method and path and nothing else. Pure; never throws; linear in the path's length. Called in the
    * background for each entry. `ecosystem` adds to each kind's own: a path that was cut, or is longer than `MAX_IDENTIFIED_PATH`, is about
-   * nothing, and what is no name (control characters, empty segments, halves of surrogate pairs) is left out.
+   * nothing, and what is no name (control characters, empty segments, halves of surrogate pairs) is left out. So is the folder that a
+   * repository manager has in front of the repository's own paths, if it knows the format.
    */
   identify(request: ArtifactRequest): Identity
 }
@@ -94,12 +96,15 @@ interface OwnTraits {
   readonly access?: Partial<AccessExceptions>
   readonly documents?: Ecosystem['documents']
   readonly maskPath?: Ecosystem['maskPath']
+  /** How repository managers call the ecosystem in paths; default none, for one whose paths say all wherever they are. */
+  readonly formats?: Formats
   readonly identify?: Ecosystem['identify']
 }
 
 /** Makes a kind of what sets it apart. */
 export function ecosystem(name: string, own: OwnTraits = {}): Ecosystem {
-  const { access = {}, identify = () => NOTHING } = own
+  const { access = {}, formats = null } = own
+  const identify = formats === null ? (own.identify ?? (() => NOTHING)) : inside(formats, own.identify)
   return {
     name,
     purlType: own.purlType ?? name,
@@ -113,6 +118,14 @@ export function ecosystem(name: string, own: OwnTraits = {}): Ecosystem {
       if (isLiteral(request)) return literalIdentity(identify(request))
       return isCut(request.path) ? NOTHING : soundIdentity(identify(request))
     },
+  }
+}
+
+/** Identifies what is inside of a repository, whatever folder a repository manager has it in. */
+function inside(formats: Formats, identify: Ecosystem['identify'] = () => NOTHING): Ecosystem['identify'] {
+  return (request) => {
+    const own = insideRepository(request, formats)
+    return own === null ? aboutManager(request.method) : identify(own)
   }
 }
 

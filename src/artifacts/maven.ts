@@ -1,12 +1,13 @@
-import type { ArtifactKind, ArtifactRequest, Identity, PackageId } from '../model/artifact/identity.ts'
+import type { ArtifactRequest, Identity, PackageId } from '../model/artifact/identity.ts'
 import { encode } from '../model/artifact/purl.ts'
-import { arePlain, decodedSegments, verbOf } from './identify/decoded.ts'
+import { isPlain, lengthAt, plainPath } from './identify/decoded.ts'
+import { about, aboutNone, endOfDigits, isDigit, lastIndexIn, verbOf } from './identify/paths.ts'
 import { ecosystem, NOTHING } from './kind.ts'
 
-export const maven = ecosystem('maven', { identify })
+export const maven = ecosystem('maven', { identify, formats: ['maven'] })
 
-/** What describes the file whose name stands in front: checksums, signatures (Maven, "Repository Layout" and the GPG and Sigstore plugins). */
-const SIDECARS = ['.sha1', '.md5', '.sha256', '.sha512', '.asc', '.sigstore.json', '.sigstore']
+const DASH = 0x2d
+const DOT = 0x2e
 /** A checksum of a signature of a file is the most that is there. */
 const MAX_SIDECARS = 2
 /** Types that describe a version and are not put on a class path. */
@@ -19,8 +20,23 @@ const METADATA_TYPES: ReadonlySet<string> = new Set([
   'cdx.json',
 ])
 /** Lists of a whole repository, of its folders and of its indexer. */
-const INDEX_FOLDERS: ReadonlySet<string> = new Set(['.index', '.meta', '.nexus'])
+const INDEX_FOLDERS = ['/.index/', '/.meta/', '/.nexus/']
+/** Folders that servers have repositories in, at their root; no group begins so. */
+const REPOSITORIES: ReadonlySet<string> = new Set(
+  (
+    'maven2 m2 maven-public maven-releases maven-snapshots maven-central public release releases snapshot snapshots milestone ' +
+    'libs-release libs-snapshot libs-milestone libs-release-local libs-snapshot-local plugins-release plugins-snapshot'
+  ).split(' '),
+)
 const SNAPSHOT = '-SNAPSHOT'
+
+/** A path, and where the slashes stand in front of its last three segments: -1 where there are fewer. */
+interface Place {
+  readonly path: string
+  readonly third: number
+  readonly second: number
+  readonly last: number
+}
 
 /**
  * The Maven 2 repository layout: group (its dots are slashes), artifact, version, and in it `artifact-version[-classifier].type`. The
@@ -29,26 +45,44 @@ const SNAPSHOT = '-SNAPSHOT'
 function identify({ method, path }: ArtifactRequest): Identity {
   const verb = verbOf(method)
   if (verb === 'other') return NOTHING
-  const segments = decodedSegments(path)
-  const last = segments.at(-1) ?? ''
-  const found = identifyRead(segments, last)
-  const kind = verb === 'write' ? 'upload' : found.kind
-  return { kind, package: found.package, file: last }
+  const found = identifyRead(placeOf(belowRepository(plainPath(path))))
+  return verb === 'read' || found.kind === 'upload' ? found : { ...found, kind: 'upload' }
 }
 
-function identifyRead(segments: readonly string[], last: string): Omit<Identity, 'file'> {
-  const folders = segments.length - 1
-  if (INDEX_FOLDERS.has(segments[0] ?? '') || (folders === 0 && isCatalog(last)))
-    return { kind: 'index', package: null }
-  if (!arePlain(segments)) return { kind: 'other', package: null }
-  if (last === '') return { kind: 'index', package: ofFolder(segments, folders) }
-  if (isList(last)) return { kind: 'index', package: ofList(segments, folders) }
-  if (folders < 3) return { kind: 'other', package: null }
-  return ofFile(segments, last)
+/** Without a folder in front that is a repository's. */
+function belowRepository(path: string): string {
+  switch (path.charCodeAt(1)) {
+    case 0x6c: // l
+    case 0x6d: // m
+    case 0x70: // p
+    case 0x72: // r
+    case 0x73: {
+      // s
+      const end = path.indexOf('/', 1)
+      return end !== -1 && REPOSITORIES.has(path.slice(1, end)) ? path.slice(end) : path
+    }
+    default:
+      return path
+  }
 }
 
-function isCatalog(file: string): boolean {
-  return file.startsWith('archetype-catalog.xml')
+function placeOf(path: string): Place {
+  const last = lastIndexIn(path, '/')
+  const second = last > 0 ? lastIndexIn(path, '/', last - 1) : -1
+  const third = second > 0 ? lastIndexIn(path, '/', second - 1) : -1
+  return { path, third, second, last }
+}
+
+function identifyRead(place: Place): Identity {
+  const { path, second, last } = place
+  const file = path.slice(last + 1)
+  if (path.charCodeAt(1) === DOT && INDEX_FOLDERS.some((folder) => path.startsWith(folder)))
+    return aboutNone('index', file)
+  if (last === 0 && file.startsWith('archetype-catalog.xml')) return aboutNone('index', file)
+  if (!isPlain(path)) return aboutNone('other', file)
+  if (file === '') return { kind: 'index', package: ofFolder(place), file }
+  if (isList(file)) return { kind: 'index', package: ofList(place), file }
+  return second > 0 && place.third > 0 ? ofFile(place, file) : aboutNone('other', file)
 }
 
 /** `maven-metadata.xml`, `maven-metadata-<repository>.xml` and their checksums. */
@@ -57,62 +91,87 @@ function isList(file: string): boolean {
 }
 
 /** A list in a folder of snapshots is of that version; all others are taken for lists of versions, though a group has one too. */
-function ofList(segments: readonly string[], folders: number): PackageId | null {
-  if (folders >= 3 && segments[folders - 1]?.endsWith(SNAPSHOT)) return versionIn(segments, folders)
-  return artifactIn(segments, folders)
+function ofList(place: Place): PackageId | null {
+  const isSnapshot = place.third > 0 && lengthAt(place.path, place.last, SNAPSHOT) > 0
+  return isSnapshot ? versionIn(place) : artifactIn(place)
 }
 
 /** A folder is one of a version where its name begins with a digit, and else taken for an artifact's. */
-function ofFolder(segments: readonly string[], folders: number): PackageId | null {
-  if (!beginsWithDigit(segments[folders - 1] ?? '')) return artifactIn(segments, folders)
-  return folders >= 3 ? versionIn(segments, folders) : null
+function ofFolder(place: Place): PackageId | null {
+  if (!isDigit(place.path.charCodeAt(place.second + 1))) return artifactIn(place)
+  return place.third > 0 ? versionIn(place) : null
 }
 
-function ofFile(segments: readonly string[], last: string): Omit<Identity, 'file'> {
-  const folders = segments.length - 1
-  const found = versionIn(segments, folders)
-  const file = withoutSidecars(last)
-  const start = `${segments[folders - 2] ?? ''}-`
-  const version = file.startsWith(start) ? versionOf(file, start.length, found.version) : ''
-  if (version === '') {
+function ofFile(place: Place, file: string): Identity {
+  const { path, third, second, last } = place
+  const end = endOfDescribed(path)
+  const start = last + second - third
+  const isNamed = path.charCodeAt(start) === DASH && repeats(path, third + 1, last + 1, second - third - 1)
+  const endOfVersion = isNamed ? endOfVersionIn(place, start + 1) : 0
+  if (endOfVersion === 0 || endOfVersion >= end) {
     // Some other file: of this version, if the folder is one of a version.
-    return { kind: 'other', package: beginsWithDigit(found.version) ? found : null }
+    const isVersion = isDigit(path.charCodeAt(second + 1))
+    return { kind: 'other', package: isVersion ? versionIn(place) : null, file }
   }
-  const rest = file.slice(start.length + version.length)
-  const { classifier, type } = endingOf(rest)
-  if (type === '') return { kind: 'other', package: found }
-  const isMetadata = file !== last || METADATA_TYPES.has(type) || classifier === 'cyclonedx'
-  const kind: ArtifactKind = isMetadata ? 'metadata' : 'artifact'
-  return { kind, package: { name: found.name, version, qualifiers: qualifiersOf(classifier, type) } }
+  const name = nameOf(path, third, second)
+  const version = path.slice(start + 1, endOfVersion)
+  if (end - endOfVersion === '.jar'.length && path.startsWith('.jar', endOfVersion)) {
+    return about(end < path.length ? 'metadata' : 'artifact', name, version, file)
+  }
+  const { classifier, type } = endingOf(path, endOfVersion, end)
+  if (type === '') return { kind: 'other', package: versionIn(place), file }
+  const isMetadata = end < path.length || METADATA_TYPES.has(type) || classifier === 'cyclonedx'
+  const kind = isMetadata ? 'metadata' : 'artifact'
+  return { kind, package: { name, version, qualifiers: qualifiersOf(classifier, type) }, file }
 }
 
-/** The version in a file name: that of its folder, or a snapshot's with time and number for its folder's base version; '' for neither. */
-function versionOf(file: string, start: number, folder: string): string {
-  const end = start + folder.length
-  if (file.startsWith(folder, start) && isEnd(file, end)) return folder
-  if (!folder.endsWith(SNAPSHOT)) return ''
-  const base = folder.slice(0, -SNAPSHOT.length)
-  if (!file.startsWith(`${base}-`, start)) return ''
-  // 20240102.030405-6
-  const number = file.slice(start + base.length + 1).match(/^\d{8}\.\d{6}-\d{1,9}(?=[-.])/)
-  return number === null ? '' : `${base}-${number[0]}`
+/** Whether the text at `at` is the same as that at `from`, for `length` characters. */
+function repeats(text: string, from: number, at: number, length: number): boolean {
+  for (let i = 0; i < length; i++) {
+    if (text.charCodeAt(from + i) !== text.charCodeAt(at + i)) return false
+  }
+  return true
+}
+
+/**
+ * Where the version ends that begins at `start` of a file name: that of its folder, or a snapshot's with time and number for its folder's
+ * base version; 0 for neither.
+ */
+function endOfVersionIn({ path, second, last }: Place, start: number): number {
+  const length = last - second - 1
+  if (repeats(path, second + 1, start, length) && isEnd(path, start + length)) return start + length
+  if (lengthAt(path, last, SNAPSHOT) === 0) return 0
+  const base = length - SNAPSHOT.length
+  if (!repeats(path, second + 1, start, base) || path.charCodeAt(start + base) !== DASH) return 0
+  return endOfStamp(path, start + base + 1)
+}
+
+/** Where `20240102.030405-6` ends; 0 for anything else. */
+function endOfStamp(path: string, start: number): number {
+  const time = start + 9
+  const number = time + 7
+  if (endOfDigits(path, start) !== time - 1 || path.charCodeAt(time - 1) !== DOT) return 0
+  if (endOfDigits(path, time) !== number - 1 || path.charCodeAt(number - 1) !== DASH) return 0
+  const end = endOfDigits(path, number)
+  return end > number && end - number <= 9 && isEnd(path, end) ? end : 0
 }
 
 /** A version is followed by a classifier's dash or a type's dot. */
-function isEnd(file: string, at: number): boolean {
-  return file[at] === '-' || file[at] === '.'
+function isEnd(path: string, at: number): boolean {
+  const code = path.charCodeAt(at)
+  return code === DASH || code === DOT
 }
 
 /**
  * `-classifier.type` or `.type`. A classifier may hold dots (`-hadoop2.6.jar`), and a type one as well (`.tar.gz`): behind a classifier,
  * it is the last part, with a `tar` in front.
  */
-function endingOf(rest: string): { classifier: string; type: string } {
-  if (rest[0] === '.') return { classifier: '', type: rest.slice(1) }
-  const dot = rest.lastIndexOf('.')
-  if (dot <= 1) return { classifier: '', type: '' }
-  const start = rest.endsWith('.tar', dot) ? dot - 4 : dot
-  return { classifier: rest.slice(1, start), type: rest.slice(start + 1) }
+function endingOf(path: string, start: number, end: number): { classifier: string; type: string } {
+  if (path.charCodeAt(start) === DOT) return { classifier: '', type: path.slice(start + 1, end) }
+  const dot = lastIndexIn(path, '.', end - 1)
+  if (dot <= start + 1) return { classifier: '', type: '' }
+  const endOfClassifier = dot - lengthAt(path, dot, '.tar')
+  return { classifier: path.slice(start + 1, endOfClassifier), type: path.slice(endOfClassifier + 1, end) }
 }
 
 /** A jar is the type that package URLs leave out. */
@@ -122,33 +181,56 @@ function qualifiersOf(classifier: string, type: string): string {
   return first === '' ? `type=${encode(type)}` : `${first}&type=${encode(type)}`
 }
 
-function withoutSidecars(file: string): string {
-  let name = file
+/** Where the name of the file ends that this one describes. */
+function endOfDescribed(path: string): number {
+  let end = path.length
   for (let i = 0; i < MAX_SIDECARS; i++) {
-    const sidecar = SIDECARS.find((ending) => name.endsWith(ending))
-    if (sidecar === undefined) break
-    name = name.slice(0, -sidecar.length)
+    const length = lengthOfSidecar(path, end)
+    if (length === 0) break
+    end -= length
   }
-  return name
+  return end
 }
 
-/** The artifact whose folder is the last of the first `folders`; null where there is no group. */
-function artifactIn(segments: readonly string[], folders: number): PackageId | null {
-  if (folders < 2) return null
-  return { name: nameOf(segments, folders), version: '', qualifiers: '' }
+/** Of checksums and signatures (Maven, "Repository Layout" and the GPG and Sigstore plugins). */
+function lengthOfSidecar(path: string, end: number): number {
+  switch (path.charCodeAt(end - 1)) {
+    case 0x31: // 1
+      return lengthAt(path, end, '.sha1')
+    case 0x32: // 2
+      return lengthAt(path, end, '.sha512')
+    case 0x35: // 5
+      return lengthAt(path, end, '.md5')
+    case 0x36: // 6
+      return lengthAt(path, end, '.sha256')
+    case 0x63: // c
+      return lengthAt(path, end, '.asc')
+    case 0x65: // e
+      return lengthAt(path, end, '.sigstore')
+    case 0x6e: // n
+      return lengthAt(path, end, '.sigstore.json')
+    default:
+      return 0
+  }
 }
 
-/** The version whose folder is the last of the first `folders`, of which there are three at least. */
-function versionIn(segments: readonly string[], folders: number): PackageId {
-  return { name: nameOf(segments, folders - 1), version: segments[folders - 1] ?? '', qualifiers: '' }
+/** The artifact whose folder is the last; null where there is no group. */
+function artifactIn({ path, second, last }: Place): PackageId | null {
+  return second > 0 ? { name: nameOf(path, second, last), version: '', qualifiers: '' } : null
 }
 
-/** Group, with its dots, and artifact: the first `count` segments. */
-function nameOf(segments: readonly string[], count: number): string {
-  return `${segments.slice(0, count - 1).join('.')}/${segments[count - 1] ?? ''}`
+/** The version whose folder is the last. */
+function versionIn({ path, third, second, last }: Place): PackageId {
+  return { name: nameOf(path, third, second), version: path.slice(second + 1, last), qualifiers: '' }
 }
 
-function beginsWithDigit(text: string): boolean {
-  const code = text.charCodeAt(0)
-  return code >= 0x30 && code <= 0x39
+/** Group, with its dots, and artifact, which stands between two slashes. */
+function nameOf(path: string, start: number, end: number): string {
+  let group = ''
+  let from = 1
+  for (let slash = path.indexOf('/', 1); slash < start; slash = path.indexOf('/', from)) {
+    group += `${path.slice(from, slash)}.`
+    from = slash + 1
+  }
+  return group + path.slice(from, end)
 }

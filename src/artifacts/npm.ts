@@ -16,6 +16,7 @@ export const npm = ecosystem('npm', {
   access: { ofPost: accessOfPost },
   documents: [npmDocuments],
   maskPath: (path, mask) => (path.includes('/-/') ? path.replace(TOKEN, `$1${mask}`) : path),
+  formats: ['npm'],
   identify: identifyNpm,
 })
 

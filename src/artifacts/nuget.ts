@@ -3,7 +3,7 @@ import { arePlain, decodedSegments, parameterOf } from './identify/decoded.ts'
 import { aboutNone, endOfDigits, kindBy } from './identify/paths.ts'
 import { ecosystem } from './kind.ts'
 
-export const nuget = ecosystem('nuget', { identify })
+export const nuget = ecosystem('nuget', { formats: ['nuget/v3', 'nuget'], identify })
 
 /** An id of a package ("Package identifier"): letters, digits, `_`, and `.` or `-` between them; 100 at most. */
 const ID = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/
@@ -14,6 +14,8 @@ const PACKAGES = ['.nupkg', '.snupkg']
 /** Folders of packages, each with one of versions: the flat container and registrations, as servers call them. */
 const BASES =
   /^(?:v\d-)?(?:flat-?container|flat2?|package-?base-?address|download|content|registrations?)(?:\d[a-z0-9-]*|-[a-z0-9-]*)?$/i
+/** The same in forges, where a repository's paths begin so. */
+const FORGE_BASES: ReadonlySet<string> = new Set(['package', 'metadata'])
 /** The end points of searches. */
 const SEARCHES: ReadonlySet<string> = new Set(['query', 'search', 'search()', 'autocomplete', 'package-ids'])
 
@@ -27,8 +29,7 @@ function identify(request: ArtifactRequest): Identity {
   const file = segments.at(-1) ?? ''
   if (!arePlain(segments)) return aboutNone(kindBy(request.method, 'other'))
   const found = ofFile(segments, file) ?? ofVersion2(request, segments) ?? ofVersion3(request, segments, file)
-  const kind = request.method === 'OPTIONS' ? 'other' : kindBy(request.method, found.kind)
-  return { kind, package: found.package, file }
+  return { kind: kindBy(request.method, found.kind), package: found.package, file }
 }
 
 type Found = Pick<Identity, 'kind' | 'package'>
@@ -99,10 +100,11 @@ function ofVersion2({ method, query }: ArtifactRequest, segments: readonly strin
 
 /** What the resources of a service index lead to. */
 function ofVersion3({ query }: ArtifactRequest, segments: readonly string[], file: string): Found {
-  const base = segments.findLastIndex((segment) => BASES.test(segment))
+  const known = segments.findLastIndex((segment) => BASES.test(segment))
+  const base = known === -1 && FORGE_BASES.has(segments[0] ?? '') ? 0 : known
   const [id = '', version = '', ...more] = base === -1 ? [] : segments.slice(base + 1)
-  const known = id === '' || id === 'index.json' ? null : ofBase(id, version, more, file)
-  if (known !== null) return known
+  const found = id === '' || id === 'index.json' ? null : ofBase(id, version, more, file)
+  if (found !== null) return found
   if (SEARCHES.has(file.toLowerCase())) {
     const of = file.toLowerCase() === 'autocomplete' ? parameterOf(query, 'id') : null
     return of === null ? { kind: 'search', package: null } : { kind: 'index', package: packageOf(of, '') }

@@ -1,22 +1,30 @@
 import type { ArtifactKind, ArtifactRequest, Identity, PackageId } from '../model/artifact/identity.ts'
-import { decodePercent } from '../lib/percent.ts'
 import { encode } from '../model/artifact/purl.ts'
-import { arePlain, decodedSegments, parameterOf, verbOf, type Verb } from './identify/decoded.ts'
+import { parameterOf, plainPath } from './identify/decoded.ts'
+import { charsWith, consistsOf, isAlphanumeric, lastIndexIn, verbOf, type Verb } from './identify/paths.ts'
 import { ecosystem, NOTHING } from './kind.ts'
 
 // docker reads `errors` of `application/json` and of no other type.
 export const oci = ecosystem('oci', { identify, refusalForm: () => 'json' })
 
-/** Distribution specification, "Pulling manifests": a tag. */
-const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/
-/** Image specification, "Digests": the algorithms that have a name. Others are not taken for digests: a wrong version is worse than none. */
-const DIGEST = /^sha(?:256:[0-9a-f]{64}|384:[0-9a-f]{96}|512:[0-9a-f]{128})$/i
-/** What a repository's name is made of; capitals are not allowed by the specification, and asked for by mistake. */
-const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/
-/** Host and port of a registry. */
-const HOST = /^[A-Za-z0-9.[\]:-]+$/
+const SLASH = 0x2f
+/** Distribution specification, "Pulling manifests": marks of a tag, and of a repository's name. */
+const MARKS = charsWith('_.-')
+const MAX_TAG = 128
+/** Image specification, "Digests": the algorithms that have a name, by their digests' length in hex; all names are of one length. */
+const ALGORITHMS: ReadonlyMap<number, string> = new Map([
+  [64, 'sha256:'],
+  [96, 'sha384:'],
+  [128, 'sha512:'],
+])
+const ALGORITHM_LENGTH = 'sha256:'.length
+const HEX = hexDigits()
+/** Host and port of a registry, and a path in front of all names there. */
+const REGISTRY = /^[A-Za-z0-9.[\]:-]+(?:\/[A-Za-z0-9._-]+)*$/
 /** The scope of a token (Distribution, "Token Scope Documentation"): `repository:<name>:<actions>`. */
 const SCOPE = 'repository:'
+/** Below these, repository managers have registries: `<folder><repository>/v2/<name>/…`, where clients ask for `<repository>/<name>`. */
+const MANAGERS = ['/repository/', '/artifactory/api/docker/', '/api/docker/']
 
 /**
  * The distribution specification's `/v2/<name>/{manifests,blobs,tags,referrers}/…`. A name may hold those words, so the end of the path
@@ -25,63 +33,89 @@ const SCOPE = 'repository:'
 function identify(request: ArtifactRequest): Identity {
   const verb = verbOf(request.method)
   if (verb === 'other') return NOTHING
-  const segments = decodedSegments(request.path)
-  const start = segments[0] === 'v2' ? 1 : 0
-  const last = segments.at(-1) ?? ''
-  return ofRepository(request, verb, segments, start) ?? ofRegistry(request, segments.slice(start), last)
+  const path = belowManager(plainPath(request.path))
+  return ofRepository(request, verb, path) ?? ofRegistry(request, path)
+}
+
+/** The path as a registry at the root of its host has it. */
+function belowManager(path: string): string {
+  if (path.startsWith('/v2/')) return path
+  const folder = MANAGERS.find((start) => path.startsWith(start))
+  if (folder === undefined) return path
+  const end = path.indexOf('/', folder.length)
+  if (end <= folder.length || !path.startsWith('/v2/', end)) return path
+  const rest = path.slice(end + '/v2'.length)
+  // What is about the registry as a whole.
+  if (rest.lastIndexOf('/') === 0) return `/v2${rest}`
+  return `/v2/${path.slice(folder.length, end)}${rest}`
 }
 
 /** By the last two or three segments; null for a path that is not about a repository. */
-function ofRepository(
-  request: ArtifactRequest,
-  verb: Verb,
-  segments: readonly string[],
-  start: number,
-): Identity | null {
-  const count = segments.length
-  const word = segments[count - 2] ?? ''
-  const last = segments[count - 1] ?? ''
-  const isWrite = verb === 'write'
-  const about = (kind: ArtifactKind, end: number, version = '', tag = ''): Identity => ({
-    kind,
-    package: imageOf(request, segments.slice(start, end), version, tag),
-    file: kind === 'index' ? '' : last,
-  })
-  if (count - start < 3) return null
-  switch (word) {
-    case 'manifests':
-      if (DIGEST.test(last)) return about(isWrite ? 'upload' : 'metadata', count - 2, last)
-      return TAG.test(last) ? about(isWrite ? 'upload' : 'metadata', count - 2, '', last) : null
-    case 'tags':
-      return last === 'list' ? about(isWrite ? 'upload' : 'index', count - 2) : null
-    case 'referrers':
-      return DIGEST.test(last) ? about(isWrite ? 'upload' : 'index', count - 2, last) : null
-    case 'blobs':
-      if (last === 'uploads') return about('upload', count - 2)
-      return DIGEST.test(last) ? about(isWrite ? 'upload' : 'artifact', count - 2) : null
-    case 'uploads':
+function ofRepository(request: ArtifactRequest, verb: Verb, path: string): Identity | null {
+  const start = path.startsWith('/v2/') ? '/v2'.length : 0
+  const slash = lastIndexIn(path, '/')
+  const word = slash > start ? lastIndexIn(path, '/', slash - 1) : -1
+  if (word <= start) return null
+  const last = path.slice(slash + 1)
+  switch (path.charCodeAt(word + 1)) {
+    case 0x6d: // m
+      if (!path.startsWith('/manifests/', word)) return null
+      return ofManifest(request, path.slice(start + 1, word), last)
+    case 0x74: // t
+      if (last !== 'list' || !path.startsWith('/tags/', word)) return null
+      return about(request, verb === 'write' ? 'upload' : 'index', path.slice(start + 1, word), last)
+    case 0x72: // r
+      if (!path.startsWith('/referrers/', word) || !isDigest(last)) return null
+      return ofReferrers(request, path.slice(start + 1, word), last)
+    case 0x62: // b
+      if (!path.startsWith('/blobs/', word)) return null
+      if (last === 'uploads') return about(request, 'upload', path.slice(start + 1, word), last)
+      if (!isDigest(last)) return null
+      return about(request, verb === 'write' ? 'upload' : 'artifact', path.slice(start + 1, word), last)
+    case 0x75: {
       // A session, or the slash behind a list of them.
-      return segments[count - 3] === 'blobs' && count - start > 3 ? about('upload', count - 3) : null
+      const blobs = word - '/blobs'.length
+      if (blobs <= start || !path.startsWith('/blobs/uploads/', blobs)) return null
+      return about(request, 'upload', path.slice(start + 1, blobs), last)
+    }
     default:
       return null
   }
 }
 
+function ofManifest(request: ArtifactRequest, repository: string, last: string): Identity | null {
+  const kind = verbOf(request.method) === 'write' ? 'upload' : 'metadata'
+  if (isDigest(last)) return { kind, package: imageOf(request, repository, last, ''), file: last }
+  return isTag(last) ? { kind, package: imageOf(request, repository, '', last), file: last } : null
+}
+
+function ofReferrers(request: ArtifactRequest, repository: string, digest: string): Identity {
+  const isWrite = verbOf(request.method) === 'write'
+  const found = imageOf(request, repository, digest, '')
+  return { kind: isWrite ? 'upload' : 'index', package: found, file: isWrite ? digest : '' }
+}
+
+/** About an image, in no version that the path tells. */
+function about(request: ArtifactRequest, kind: ArtifactKind, repository: string, last: string): Identity {
+  return { kind, package: imageOf(request, repository, '', ''), file: kind === 'index' ? '' : last }
+}
+
 /** What is about the registry as a whole: its ping, its catalogue, its tokens. */
-function ofRegistry(
-  { path, query, origin }: ArtifactRequest,
-  rest: readonly string[],
-  last: string,
-): Identity {
-  const plain = decodePercent(path)
-  if (plain === '/v2' || plain === '/v2/') return { kind: 'login', package: null, file: '' }
-  if (rest[0] === '_catalog') return { kind: 'index', package: null, file: '' }
-  if (last === 'token' || last === 'auth') {
-    const name = repositoryOf(parameterOf(query, 'scope') ?? '')
-    return { kind: 'login', package: name === '' ? null : image(origin, name.split('/'), '', ''), file: '' }
+function ofRegistry({ query, origin }: ArtifactRequest, path: string): Identity {
+  if (path === '/v2' || path === '/v2/') return { kind: 'login', package: null, file: '' }
+  const start = path.startsWith('/v2/') ? '/v2'.length : 0
+  if (path.startsWith('/_catalog', start)) return { kind: 'index', package: null, file: '' }
+  switch (path.slice(lastIndexIn(path, '/') + 1)) {
+    case 'token':
+    case 'auth': {
+      const name = repositoryOf(parameterOf(query, 'scope') ?? '')
+      return { kind: 'login', package: name === '' ? null : image(origin, name, '', ''), file: '' }
+    }
+    case 'search':
+      return { kind: 'search', package: null, file: '' }
+    default:
+      return NOTHING
   }
-  if (last === 'search') return { kind: 'search', package: null, file: '' }
-  return NOTHING
 }
 
 /** The repository of a scope, if it is of one only; else ''. */
@@ -94,21 +128,63 @@ function repositoryOf(scope: string): string {
 /** A mirror is told by `ns` which registry it stands for (containerd, "Registry Host Namespace"). */
 function imageOf(
   { query, origin }: ArtifactRequest,
-  names: readonly string[],
-  version: string,
+  repository: string,
+  digest: string,
   tag: string,
 ): PackageId | null {
   const registry = query === '' ? origin : (parameterOf(query, 'ns') ?? origin)
-  return image(registry, names, version, tag)
+  return image(registry, repository, digest, tag)
 }
 
 /** The image, as package URLs name it: by the last segment of its repository, which stands in a qualifier. */
-function image(registry: string, names: readonly string[], version: string, tag: string): PackageId | null {
-  const name = names.at(-1) ?? ''
-  if (!arePlain(names) || !names.every((part) => NAME.test(part))) return null
-  const place = HOST.test(registry) ? `repository_url=${encode(`${registry}/${names.join('/')}`)}` : ''
-  const more = tag === '' ? '' : `${place === '' ? '' : '&'}tag=${encode(tag)}`
-  return { name: name.toLowerCase(), version: version.toLowerCase(), qualifiers: `${place}${more}` }
+function image(registry: string, repository: string, digest: string, tag: string): PackageId | null {
+  const encoded = encodedRepository(repository)
+  if (encoded === '') return null
+  const name = repository.slice(lastIndexIn(repository, '/') + 1).toLowerCase()
+  const version = digest === '' ? '' : digest.toLowerCase()
+  if (!REGISTRY.test(registry)) return { name, version, qualifiers: tag === '' ? '' : `tag=${tag}` }
+  const place = `repository_url=${encode(registry)}%2F${encoded}`
+  return { name, version, qualifiers: tag === '' ? place : `${place}&tag=${tag}` }
+}
+
+/**
+ * A repository's name as a qualifier has it, where nothing but slashes is encoded; '' for what is none. Its segments begin with a letter or
+ * digit; capitals are not allowed by the specification, and asked for by mistake.
+ */
+function encodedRepository(name: string): string {
+  if (!isAlphanumeric(name.charCodeAt(0))) return ''
+  let encoded = ''
+  let start = 0
+  for (let i = 1; i < name.length; i++) {
+    const code = name.charCodeAt(i)
+    if (code === SLASH) {
+      if (!isAlphanumeric(name.charCodeAt(i + 1))) return ''
+      encoded += `${name.slice(start, i)}%2F`
+      start = i + 1
+    } else if (MARKS[code] !== 1) {
+      return ''
+    }
+  }
+  return encoded + name.slice(start)
+}
+
+function isTag(text: string): boolean {
+  const first = text.charCodeAt(0)
+  return first !== 0x2e && first !== 0x2d && text.length <= MAX_TAG && consistsOf(text, MARKS)
+}
+
+/** Whether a text is a digest, in whichever case. Others are not taken for digests: a wrong version is worse than none. */
+function isDigest(text: string): boolean {
+  const algorithm = ALGORITHMS.get(text.length - ALGORITHM_LENGTH)
+  if (algorithm === undefined) return false
+  const isNamed = text.startsWith(algorithm) || text.slice(0, ALGORITHM_LENGTH).toLowerCase() === algorithm
+  return isNamed && consistsOf(text, HEX, ALGORITHM_LENGTH)
+}
+
+function hexDigits(): Uint8Array {
+  const digits = new Uint8Array(128)
+  for (const digit of '0123456789abcdefABCDEF') digits[digit.charCodeAt(0)] = 1
+  return digits
 }
 
 /**
@@ -117,7 +193,7 @@ function image(registry: string, names: readonly string[], version: string, tag:
  */
 export function withDigest(identity: Identity, digest: string): Identity {
   const { package: found } = identity
-  if (found === null || found.version !== '' || !DIGEST.test(digest)) return identity
+  if (found === null || found.version !== '' || !isDigest(digest)) return identity
   // Only manifests are asked for by tag.
   if (!found.qualifiers.startsWith('tag=') && !found.qualifiers.includes('&tag=')) return identity
   return { ...identity, package: { ...found, version: digest.toLowerCase() } }

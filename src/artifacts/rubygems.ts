@@ -1,7 +1,7 @@
 import type { ArtifactRequest, Identity, PackageId } from '../model/artifact/identity.ts'
 import { encode } from '../model/artifact/purl.ts'
 import { arePlain, decodedSegments, parameterOf } from './identify/decoded.ts'
-import { aboutNone, isDigit, kindBy } from './identify/paths.ts'
+import { aboutNone, isDigit, kindBy, verbOf } from './identify/paths.ts'
 import { ecosystem } from './kind.ts'
 
 export const rubygems = ecosystem('rubygems', {
@@ -10,6 +10,7 @@ export const rubygems = ecosystem('rubygems', {
   refusalForm: () => 'text',
   // `gem signin` with a security device polls under a token.
   maskPath: (path, mask) => path.replace(/(\/webauthn_verification\/)[^/]+/, `$1${mask}`),
+  formats: ['rubygems', 'gems'],
   identify,
 })
 
@@ -41,8 +42,7 @@ function identify(request: ArtifactRequest): Identity {
   const { method, path } = request
   const segments = decodedSegments(path)
   const file = segments.at(-1) ?? ''
-  if (!arePlain(segments) || method === 'OPTIONS')
-    return aboutNone(kindBy(method === 'OPTIONS' ? 'GET' : method, 'other'))
+  if (!arePlain(segments) || verbOf(method) === 'other') return aboutNone(kindBy(method, 'other'))
   const found = ofFile(file) ?? ofInterface(request, segments, file) ?? ofIndex(segments, file)
   // Proof of who somebody is comes by POST.
   const kind = found.kind === 'login' ? 'login' : kindBy(method, found.kind)

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { projectFolder } from '../version.ts'
 import type { ArtifactRequest } from '../model/artifact/identity.ts'
-import type { RouteKind } from '../model/route.ts'
+import { ROUTE_KINDS, type RouteKind } from '../model/route.ts'
 
 /** A row of the golden corpus, see the head of each file in `src/artifacts/corpus`. */
 export interface CorpusRow {
@@ -29,13 +29,28 @@ export function corpusOf(kind: RouteKind): CorpusRow[] {
   const text = readFileSync(join(projectFolder(), 'src/artifacts/corpus', `${kind}.tsv`), 'utf8')
   return text.split('\n').flatMap((line, i) => {
     if (line === '' || line.startsWith('#')) return []
-    const columns = line.split('\t')
-    const [method = '', target = '', found = '', purl = '', note = ''] = columns
-    if (columns.length !== 5) throw new Error(`${kind}.tsv:${i + 1} has ${columns.length} columns, not 5`)
-    const [, vendor] = /\bvendor=(\S+)/.exec(note) ?? []
-    const request = { method, ...splitTarget(target), origin: vendor ?? ORIGINS[kind] ?? 'upstream.example' }
-    return [{ line: i + 1, request, kind: found, purl, isHeuristic: note.includes('heuristic'), note }]
+    return [rowOf(kind, line.split('\t'), i + 1)]
   })
+}
+
+/** The rows of `layouts.tsv`, whose first column is the kind. Throws as `corpusOf`. */
+export function layoutRows(): (CorpusRow & { readonly routeKind: RouteKind })[] {
+  const text = readFileSync(join(projectFolder(), 'src/artifacts/corpus/layouts.tsv'), 'utf8')
+  return text.split('\n').flatMap((line, i) => {
+    if (line === '' || line.startsWith('#')) return []
+    const [kind, ...columns] = line.split('\t')
+    const routeKind = ROUTE_KINDS.find((known) => known === kind)
+    if (routeKind === undefined) throw new Error(`layouts.tsv:${i + 1}: ${kind} is no kind`)
+    return [{ routeKind, ...rowOf(routeKind, columns, i + 1) }]
+  })
+}
+
+function rowOf(kind: RouteKind, columns: readonly string[], line: number): CorpusRow {
+  const [method = '', target = '', found = '', purl = '', note = ''] = columns
+  if (columns.length !== 5) throw new Error(`${kind}, line ${line} has ${columns.length} columns, not 5`)
+  const [, vendor] = /\bvendor=(\S+)/.exec(note) ?? []
+  const request = { method, ...splitTarget(target), origin: vendor ?? ORIGINS[kind] ?? 'upstream.example' }
+  return { line, request, kind: found, purl, isHeuristic: note.includes('heuristic'), note }
 }
 
 /** Path, and query with its '?'. */

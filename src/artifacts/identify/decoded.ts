@@ -1,20 +1,55 @@
 import { decodePercent } from '../../lib/percent.ts'
+import { lastIndexIn } from './paths.ts'
 
-/** What a method does to the file that its path names. */
-export type Verb = 'read' | 'write' | 'other'
+const SLASH = 0x2f
+const DOT = 0x2e
 
-/** Methods of HTTP and WebDAV (RFC 4918) that change what they name; nothing is told of others. */
-const WRITES: ReadonlySet<string> = new Set(['PUT', 'POST', 'PATCH', 'DELETE', 'MKCOL', 'COPY', 'MOVE'])
-
-export function verbOf(method: string): Verb {
-  if (method === 'GET' || method === 'HEAD') return 'read'
-  return WRITES.has(method) ? 'write' : 'other'
-}
+/** Stands for a slash that is part of a segment, which no name has: `ecosystem` leaves out what has it. */
+const ESCAPED_SLASH = '\0'
 
 /**
- * The segments of a path that starts with '/', decoded; the last is '' for a path that ends with '/'. Parameters behind a `;` in the last
- * one, which repository managers take with uploads, are left out.
+ * The path, each segment decoded by itself: a slash that was escaped becomes U+0000. Parameters behind a `;` in the last segment, which repository
+ * managers take with uploads, are left out.
  */
+export function plainPath(path: string): string {
+  const semicolon = path.indexOf(';')
+  const end = semicolon === -1 ? -1 : path.indexOf(';', lastIndexIn(path, '/'))
+  const whole = end === -1 ? path : path.slice(0, end)
+  return whole.includes('%') ? whole.split('/').map(decodedSegment).join('/') : whole
+}
+
+function decodedSegment(segment: string): string {
+  return segment.includes('%') ? decodePercent(segment).replaceAll('/', ESCAPED_SLASH) : segment
+}
+
+/** Whether no segment of a plain path can be read as several or as none: none is `.` or `..`, or, but for the last, empty. */
+export function isPlain(path: string): boolean {
+  let start = 1
+  for (let i = 1; i < path.length; i++) {
+    const code = path.charCodeAt(i)
+    if (code === SLASH) {
+      if (i === start || isDots(path, start, i)) return false
+      start = i + 1
+    } else if (code === 0) {
+      return false
+    }
+  }
+  return !isDots(path, start, path.length)
+}
+
+/** Whether a segment is `.` or `..`. */
+function isDots(path: string, start: number, end: number): boolean {
+  if (path.charCodeAt(start) !== DOT || end - start > 2) return false
+  return end - start === 1 || (end - start === 2 && path.charCodeAt(start + 1) === DOT)
+}
+
+/** The length of the ending, if the text has it in front of `end`; else 0. */
+export function lengthAt(text: string, end: number, ending: string): number {
+  const start = end - ending.length
+  return start >= 0 && text.startsWith(ending, start) ? ending.length : 0
+}
+
+/** The segments of a path that starts with '/', decoded; the last is '' for a path that ends with '/'. As `plainPath`, but slashes stay. */
 export function decodedSegments(path: string): string[] {
   const slash = path.lastIndexOf('/')
   const semicolon = path.indexOf(';', slash)

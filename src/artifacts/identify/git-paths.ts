@@ -1,6 +1,7 @@
 import type { ArtifactKind, ArtifactRequest, Identity, PackageId } from '../../model/artifact/identity.ts'
-import { arePlain, decodedSegments, parameterOf, verbOf } from './decoded.ts'
+import { arePlain, decodedSegments, parameterOf } from './decoded.ts'
 import { forgeFile } from './forge.ts'
+import { verbOf } from './paths.ts'
 
 /** Git LFS names objects by the SHA-256 of their bytes. */
 const OBJECT_ID = /^[0-9a-f]{64}$/

@@ -10,6 +10,10 @@ const REVISION = '/-rev/'
 /** Marks of names besides letters and digits; `~'!()*` are in old names only. */
 const NAME = charsWith("-_.~'!()*")
 const VERSION = charsWith('-._+')
+/** Packages that are called as the folders that servers have a registry in. */
+const FOLDERS: ReadonlySet<string> = new Set(
+  'verdaccio npm npm-all registry repository artifactory nexus api'.split(' '),
+)
 
 /**
  * Paths of an npm registry (https://github.com/npm/registry, docs/REGISTRY-API.md; clients in `corpus/npm.tsv`). An escaped slash is a slash,
@@ -37,11 +41,18 @@ function identifyPackage(method: string, path: string): Identity {
   const rest = path.endsWith('/') ? path.slice(end + 1, -1) : path.slice(end + 1)
   if (rest === '') return about(kindBy(method, 'index'), name)
   const slash = rest.indexOf('/')
-  if (slash === -1) return about(kindBy(method, 'metadata'), name, versionOf(rest))
+  if (slash === -1) return identifyVersion(method, name, rest)
   // A package registry that keeps tarballs apart: `/download/@scope/name/version/<digest>`.
   const isDownload = scope === '/download'.length && path.startsWith('/download/')
   if (isDownload) return about(kindBy(method, 'artifact'), name, versionOf(rest.slice(0, slash)))
-  return method === 'GET' || method === 'HEAD' ? aboutNone('other') : about('upload', name)
+  return aboutNone(kindBy(method, 'other'))
+}
+
+/** `/name/version`, `/name/tag`; or a package below a folder of a server, whose name is also that of a package. */
+function identifyVersion(method: string, name: string, rest: string): Identity {
+  const version = versionOf(rest)
+  const isSure = version !== '' || rest === 'latest' || !FOLDERS.has(name)
+  return isSure ? about(kindBy(method, 'metadata'), name, version) : aboutNone(kindBy(method, 'other'))
 }
 
 /** `…/name/-/base-version.tgz`, where the scope may be repeated, or a folder named after the version, in front of the file. */

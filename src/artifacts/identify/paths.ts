@@ -155,9 +155,21 @@ export function isAlphanumeric(code: number): boolean {
   return isDigit(code) || (lower >= 0x61 && lower <= 0x7a)
 }
 
-/** What a request does with a thing that reading it is `kind` of: any method but GET and HEAD writes. */
+/** What a method does to the file that its path names. */
+export type Verb = 'read' | 'write' | 'other'
+
+/** Methods of HTTP and WebDAV (RFC 4918) that change what they name; nothing is told of others. */
+const WRITES: ReadonlySet<string> = new Set(['PUT', 'POST', 'PATCH', 'DELETE', 'MKCOL', 'COPY', 'MOVE'])
+
+export function verbOf(method: string): Verb {
+  if (method === 'GET' || method === 'HEAD') return 'read'
+  return WRITES.has(method) ? 'write' : 'other'
+}
+
+/** What a request does with a thing that reading it is `kind` of. */
 export function kindBy(method: string, kind: ArtifactKind): ArtifactKind {
-  return method === 'GET' || method === 'HEAD' ? kind : 'upload'
+  if (method === 'GET' || method === 'HEAD') return kind
+  return WRITES.has(method) ? 'upload' : 'other'
 }
 
 /** An identity of one package. */

@@ -1,7 +1,7 @@
 import type { ArtifactRequest, Identity } from '../../model/artifact/identity.ts'
 import { decodePercent } from '../../lib/percent.ts'
 import { about, aboutNone, charsWith, consistsOf, endOfDigits, isDigit, kindBy } from './paths.ts'
-import { lastIndexIn, lastSegment, segmentAt, segmentsOf, withoutEnding } from './paths.ts'
+import { lastIndexIn, lastSegment, segmentAt, segmentsOf, verbOf, withoutEnding } from './paths.ts'
 import { isPythonVersion } from './python-version.ts'
 
 const NAME = charsWith('-._')
@@ -129,9 +129,9 @@ function withoutPlatform(stem: string): string {
 /** A simple page, a document of the JSON API, or what an index has besides. */
 function identifyPage(method: string, path: string): Identity {
   if (path.includes('/_/oidc/')) return aboutNone('login')
-  const isRead = method === 'GET' || method === 'HEAD'
   const clean = path.endsWith('/') ? path.slice(0, -1) : path
-  if (!isRead) return aboutNone(method === 'POST' && clean.endsWith('/pypi') ? 'search' : 'upload')
+  if (verbOf(method) !== 'read')
+    return aboutNone(method === 'POST' && clean.endsWith('/pypi') ? 'search' : kindBy(method, 'other'))
   const simple = lastIndexIn(clean, 'simple/')
   if (simple > 0 && '/+'.includes(clean.charAt(simple - 1))) {
     const rest = clean.slice(simple + 'simple/'.length)
