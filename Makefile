@@ -1,6 +1,7 @@
 # Every target does its own set-up on a machine with Node >= 20.19, npm, git and curl, as root or not.
 .DEFAULT_GOAL := help
 .PHONY: help run test check pg e2e chaos e2e-nodes e2e-deps e2e-poolers e2e-clients-table bench bench-compare bench-writer bench-identify bench-backlog bench-who bench-postgres-states picture build build-e2e build-bench clean
+.PHONY: help run test check pg e2e chaos e2e-nodes e2e-deps e2e-poolers e2e-clients-table bench bench-compare bench-writer bench-package-index bench-identify bench-backlog bench-postgres-states picture build build-e2e build-bench clean
 
 ARGS ?=
 
@@ -49,6 +50,9 @@ bench-compare: build build-bench ## two result files of the bench side by side (
 
 bench-writer: build ## what the access log's writer alone stores (a minute)
 	@npm run -s bench:writer
+
+bench-package-index: build ## what the index of packages costs PostgreSQL, a row (a minute)
+	@npm run -s bench:package-index
 
 bench-identify: build ## what it costs to tell a package from a path (seconds)
 	@npm run -s bench:identify

@@ -2,8 +2,8 @@ import { ARTIFACT_ROUTE_KINDS, PURL_TYPES } from '../artifacts/purl-types.ts'
 import type { Coverage } from '../model/artifact/coverage.ts'
 import type { PackageMatcher } from '../model/artifact/package-matcher.ts'
 import type { PackageUsers } from '../model/artifact/package-use.ts'
+import { shownEntry, type ShownEntry } from '../artifacts/identify/shown-entry.ts'
 import type { InstanceAudit } from '../model/audit/audit.ts'
-import type { EntryRow } from '../model/entry-columns.ts'
 import { auditInstances } from '../store/audit/audit.ts'
 import {
   decodeCursor,
@@ -21,7 +21,7 @@ import { usageByDay, type UsageFilter, type UsageRow } from '../store/entries/us
 
 /** A page of entries; `next` is the cursor of the page after it. */
 export interface EntryPage {
-  readonly entries: readonly EntryRow[]
+  readonly entries: readonly ShownEntry[]
   readonly next: string | null
 }
 
@@ -60,7 +60,7 @@ export function queriesOf(reader: Sql): AdminQueries {
     parseCursor: decodeCursor,
     entries: async (filter, limit, before) => {
       const { entries, next } = await listEntries(reader, filter, { limit, before })
-      return { entries, next: next === null ? null : encodeCursor(next) }
+      return { entries: entries.map(shownEntry), next: next === null ? null : encodeCursor(next) }
     },
     tenants: (after, limit) => listTenants(reader, { after, limit }),
     usage: (filter) => usageByDay(reader, filter),

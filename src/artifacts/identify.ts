@@ -6,7 +6,12 @@ import { ECOSYSTEMS } from './kinds.ts'
 const OTHER_HOST = '/~/'
 
 /** What identification needs of a route. */
-export type IdentifiedRoute = Pick<Route, 'kind'> & { readonly upstream: Pick<Route['upstream'], 'origin'> }
+export type IdentifiedRoute = Pick<Route, 'kind' | 'packageOrigin'> & {
+  readonly upstream: Pick<Route['upstream'], 'origin'>
+}
+
+/** Vendor of the packages of an apt route that names none. */
+const DEFAULT_VENDOR = 'debian'
 
 /**
  * What a request to this route is about. `target` is its path below the route's, as received or as an entry has it, with its query:
@@ -37,8 +42,10 @@ function pathThere(path: string): string {
 /** Of each route, as its entries share it. */
 const origins = new WeakMap<IdentifiedRoute, string>()
 
-/** Where a route's packages come from: host and port of its upstream. */
+/** Where a route's packages come from, as package URLs name it: see `Route`. */
 function originOf(route: IdentifiedRoute): string {
+  if (route.packageOrigin !== undefined) return route.packageOrigin
+  if (route.kind === 'apt') return DEFAULT_VENDOR
   const known = origins.get(route)
   if (known !== undefined) return known
   const { origin } = route.upstream

@@ -4,6 +4,7 @@ import { addBackupCommands } from './commands/backup.ts'
 import type { Cli } from './cli.ts'
 import { addConfigCommands } from './commands/config-commands.ts'
 import { addKeyCommands } from './commands/keys.ts'
+import { addIdentifyCommand } from './identify/identify.ts'
 import { addLogsCommand } from './commands/logs.ts'
 import { addMigrateCommand } from './commands/migrate.ts'
 import { addQuarantineCommands } from './commands/quarantine.ts'
@@ -20,6 +21,7 @@ export function addCommands(program: Command, cli: Cli): void {
   addKeyCommands(program, cli)
   addLogsCommand(program, cli)
   addWhoCommand(program, cli)
+  addIdentifyCommand(program, cli)
   addUsageCommand(program, cli)
   addAuditCommand(program, cli)
   addQuarantineCommands(program, cli)

@@ -90,6 +90,19 @@ export const routeSchema = z.strictObject({
     "Has the gateway follow the upstream's redirects of GET and HEAD",
     'redirects are handed through',
   ),
+  packageOrigin: key(
+    z
+      .string()
+      .toLowerCase()
+      .regex(
+        /^[a-z0-9][a-z0-9.-]{0,252}(?::\d{1,5})?$/,
+        'must be a host name with or without port, or a vendor',
+      )
+      .optional(),
+    'a host name with or without port, or a vendor such as debian',
+    'Where package URLs say that packages come from: the registry (oci), the server (git), the vendor (apt)',
+    "the upstream's host; debian with `kind: apt`",
+  ),
   rateLimit: key(
     z.strictObject({ perSecond: z.number().positive().max(1e6), burst: z.int().min(1).max(1e6) }).optional(),
     '{ perSecond: up to 1000000, burst: 1 to 1000000 }',

@@ -16,6 +16,12 @@ export const ENTRY_TEXT_MAX = {
 } as const
 
 /**
+ * Likewise of what the background tells from them. A package whose texts are longer is left out, not cut: it would be another one. A row of
+ * the index of packages takes 2,704 bytes (PostgreSQL manual §11.2), and a code unit three of them at most.
+ */
+export const PACKAGE_TEXT_MAX = { package: 512, version: 256, qualifiers: 1024 } as const
+
+/**
  * What an entry may claim in a full channel. `stray`: nothing, it goes first, like one that has no tenant: the tenant is that of a
  * key that was refused, and its bearer need not be of that tenant. `loose`: it gives way to all others that have a tenant. `firm`: its fair share of the
  * room. `held`: the place that was reserved for it before its request was let through; it is never displaced.

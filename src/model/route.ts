@@ -61,6 +61,11 @@ export interface Route {
   readonly maxConnections: number
   readonly maxQueued: number
   readonly rules: RouteRules
+  /**
+   * Where package URLs say that the route's packages come from: host and port of an OCI registry or git server, vendor of deb packages.
+   * Default the upstream's host and port, and `debian` for apt.
+   */
+  readonly packageOrigin?: string | undefined
   /** Longest silence of an upgraded connection, and its longest life; 0 for no limit. */
   readonly upgradeIdleTimeoutMs?: number
   readonly upgradeMaxMs?: number

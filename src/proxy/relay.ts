@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { ENTRY_TEXT_MAX } from '../model/access-entry.ts'
 import type { Outcome, Reason } from '../model/outcome.ts'
 import { fieldLines } from '../http/field-lines.ts'
 import type { ClientResponse } from './exchange/client.ts'
@@ -30,6 +31,7 @@ const CUT_BY_US = new Set<Reason | null>([
   'document_malformed',
   'document_foreign',
 ])
+const DIGEST_FIELD = 'docker-content-digest'
 const STATUS_TEXT = /^[\t\x20-\x7e\x80-\xff]*$/
 
 /** Carries one upstream response to the client, with back pressure, honest about its end. One object per attempt. */
@@ -91,6 +93,7 @@ export class Relay implements ResponseReceiver {
     exchange.outcome = 'forwarded'
     exchange.enter('body', exchange.route?.idleTimeoutMs ?? 0, tick)
     this.#isFraming = headers.hasLength || (exchange.req.httpVersionMinor > 0 && !exchange.asksForTunnel)
+    if (exchange.route?.kind === 'oci') exchange.digest = digestOf(upstreamFields)
     returnThroughRoute(headers.fields, exchange)
     addCorsFields(exchange, headers.fields)
     headers.fields.push('X-Request-Id', exchange.requestId)
@@ -269,4 +272,15 @@ interface SocketInside {
 /** Bytes of a write under way that the system has not taken: a slow client takes a large one in small pieces. */
 function unsentBytes(socket: Socket | null): number {
   return (socket as unknown as SocketInside | null)?._handle?.writeQueueSize ?? 0
+}
+
+/** `Docker-Content-Digest` (Distribution specification, "Pulling manifests"): what a tag stands for. '' for none, or what is too long for one. */
+function digestOf(fields: readonly string[]): string {
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i] ?? ''
+    if (name.length !== DIGEST_FIELD.length || name.toLowerCase() !== DIGEST_FIELD) continue
+    const digest = fields[i + 1] ?? ''
+    return digest.length > ENTRY_TEXT_MAX.digest ? '' : digest
+  }
+  return ''
 }

@@ -227,3 +227,25 @@ t.test(
     ])
   },
 )
+
+for (const [kind, digest] of [
+  ['oci', 'sha256:1f'],
+  ['generic', ''],
+] as const) {
+  t.test(
+    `the digest of an image's answer is kept with its entry, on a route of kind ${kind}: ${digest || 'no'}`,
+    async (t) => {
+      const gateway = await startGateway(t, { routes: [{ kind }] })
+      const client = await gateway.client()
+      client.send(gateway.head(GET))
+      const { wire } = await gateway.upstream.request()
+      wire.send('HTTP/1.1 200 OK\r\ndocker-content-Digest: sha256:1f\r\nContent-Length: 2\r\n\r\nok')
+      t.equal(
+        (await client.message()).field('docker-content-digest'),
+        'sha256:1f',
+        'the client gets it as well',
+      )
+      await gateway.finish(t, [{ status: 200, digest }])
+    },
+  )
+}

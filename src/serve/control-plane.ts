@@ -10,6 +10,7 @@ import { closeSql, openReader, type Sql } from '../store/sql.ts'
 import { auditJobOf, type AuditJob } from './control-plane/audit-job.ts'
 import type { DatabaseUpkeep, GatewayDatabase } from './control-plane/database.ts'
 import { DeathWatch } from './control-plane/death-watch.ts'
+import { PackageIndexJob } from './control-plane/package-index-job.ts'
 import { RollUpJob, rollUpTimes } from './control-plane/roll-up-job.ts'
 import type { Service } from './lifecycle.ts'
 import { ownFolder } from './own-folder.ts'
@@ -38,6 +39,7 @@ export class ControlPlane implements Service {
   readonly #reader: Sql
   readonly #rollUps: RollUpJob
   readonly #audit: AuditJob | null
+  readonly #packageIndex: PackageIndexJob
   readonly #admin: AdminListener
   #listening: Promise<Address> | null = null
 
@@ -47,6 +49,8 @@ export class ControlPlane implements Service {
     this.#parts = parts
     this.#reader = openReader(database.readerTarget, { statementTimeoutMs: o['database.statementTimeoutMs'] })
     this.#rollUps = new RollUpJob({ target: database.target, ...rollUpTimes(o), logger })
+    const { target } = database
+    this.#packageIndex = new PackageIndexJob({ control: upkeep.control, target, logger })
     this.#audit = auditJobOf(config, this.#reader, logger)
     this.deaths = new DeathWatch({ sql: upkeep.control, logger, folder: ownFolder(o.stateDir) })
     this.limits = new LimitExchange(parts.processes)
@@ -82,6 +86,7 @@ export class ControlPlane implements Service {
     upkeep: () => {
       this.#rollUps.start()
       this.#audit?.start()
+      this.#packageIndex.start()
     },
     'admin listener': () => this.listen(),
   }
@@ -91,7 +96,7 @@ export class ControlPlane implements Service {
     deaths: (ms) => this.deaths.stop(ms),
     upkeep: () => {
       this.limits.stop()
-      return Promise.all([this.#parts.upkeep.stop(), this.#rollUps.stop()])
+      return Promise.all([this.#parts.upkeep.stop(), this.#rollUps.stop(), this.#packageIndex.stop()])
     },
     'admin listener': () => this.#admin.close(),
     'database handles': (ms) =>

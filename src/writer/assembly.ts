@@ -3,6 +3,7 @@ import type { LogLines } from '../lib/log-lines.ts'
 import { type Clock, steppingClock, systemClock } from '../lib/time/clock.ts'
 import type { EntrySource } from '../channel/channel.ts'
 import type { Ledger } from '../channel/ledger.ts'
+import type { Identify } from './batch/batch-builder.ts'
 import type { BatchStore } from './batch/batch.ts'
 import { BatchRepair } from './batch-repair.ts'
 import { Collector } from './collector.ts'
@@ -42,6 +43,8 @@ export interface WriterParts {
   readonly spill?: Spill | null
   /** Is told that the database answered. */
   readonly contact?: DatabaseContact
+  /** Called for each entry before it is encoded; a matter of another room. */
+  readonly identify?: Identify
   /** UUID of this process life. */
   readonly instance: string
   readonly options: WriterOptions
@@ -101,7 +104,9 @@ export function assemble(parts: WriterParts): WriterPieces {
     ? { flushEntries: JOURNAL_ENTRIES, flushIntervalMs: JOURNAL_INTERVAL_MS }
     : options
   const collector = new Collector({ source, ledger, clock, options: flushing })
-  const sealer = new Sealer({ source, collector, ledger, repair, counters, clock, instance, options })
+  const { identify = () => {} } = parts
+  const sealing = { source, collector, ledger, repair, counters, clock, instance, identify, options }
+  const sealer = new Sealer(sealing)
   const lives = new OwnLives({ sealer, counters, log })
   const replayer =
     spill === null

@@ -1,6 +1,6 @@
 import { firstDigest } from '../model/audit/ledger-chain.ts'
 import type { Batch } from './batch/batch.ts'
-import { BatchBuilder } from './batch/batch-builder.ts'
+import { BatchBuilder, type Identify } from './batch/batch-builder.ts'
 import type { EntrySource } from '../channel/channel.ts'
 import type { Clock } from '../lib/time/clock.ts'
 import type { Collector } from './collector.ts'
@@ -18,6 +18,7 @@ export interface SealerParts {
   readonly counters: WriterCounters
   readonly clock: Clock
   readonly instance: string
+  readonly identify: Identify
   readonly options: { readonly maxBatchEntries: number; readonly maxBatchBytes: number }
 }
 
@@ -127,7 +128,8 @@ export class Sealer {
 
   #newBuilder(): BatchBuilder {
     if (this.#nextLife !== null) this.#beginLife(this.#nextLife)
-    const { maxBatchEntries: maxEntries, maxBatchBytes: maxBytes } = this.#parts.options
-    return new BatchBuilder(this.#encoder, { maxEntries, maxBytes }, this.#rows)
+    const { options, identify } = this.#parts
+    const { maxBatchEntries: maxEntries, maxBatchBytes: maxBytes } = options
+    return new BatchBuilder(this.#encoder, { maxEntries, maxBytes }, this.#rows, identify)
   }
 }

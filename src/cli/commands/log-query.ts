@@ -1,4 +1,5 @@
 import { didYouMean } from '../../lib/near-name.ts'
+import { ARTIFACT_KINDS } from '../../model/artifact/identity.ts'
 import { ENTRY_OUTCOMES } from '../../model/canary.ts'
 import type { EntryFilter } from '../../store/entries/entries.ts'
 import { readFormat, type FormatFlags } from '../flags.ts'
@@ -18,6 +19,9 @@ export interface LogFlags extends FormatFlags {
   readonly path?: string
   readonly ip?: string
   readonly requestId?: string
+  readonly package?: string
+  readonly artifactKind?: string
+  readonly packages?: boolean
   readonly limit?: string
   readonly follow?: boolean
 }
@@ -85,6 +89,18 @@ function requestFilter(flags: LogFlags, problems: Problems): Partial<EntryFilter
     ...(flags.path === undefined ? {} : { pathPrefix: flags.path }),
     ...(flags.ip === undefined ? {} : { clientIp: problems.network('--ip', flags.ip) }),
     ...(flags.requestId === undefined ? {} : { requestId: flags.requestId }),
+    ...artifactFilter(flags, problems),
+  }
+}
+
+function artifactFilter(flags: LogFlags, problems: Problems): Partial<EntryFilter> {
+  const { package: name, artifactKind: kind } = flags
+  if (name === '') problems.add('--package: must be the name of a package')
+  const artifactKind =
+    kind === undefined ? undefined : problems.choice('--artifact-kind', kind, ARTIFACT_KINDS)
+  return {
+    ...(name === undefined ? {} : { package: name }),
+    ...(artifactKind === undefined ? {} : { artifactKind }),
   }
 }
 

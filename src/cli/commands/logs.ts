@@ -1,12 +1,13 @@
 import type { Command } from 'commander'
 import { systemClock } from '../../lib/time/clock.ts'
+import { ARTIFACT_KINDS } from '../../model/artifact/identity.ts'
 import type { EntryRow } from '../../model/entry-columns.ts'
 import { followEntries, listEntries, streamEntries, type EntryCursor } from '../../store/entries/entries.ts'
 import type { Sql } from '../../store/sql.ts'
 import type { Cli } from '../cli.ts'
 import { DATABASE_OPTIONS, addConfigFlags } from '../configuration.ts'
 import { nameDatabase, readByDatabase, withDatabase } from '../context.ts'
-import { ENTRY_SHAPE } from './entry-shape.ts'
+import { ENTRY_SHAPE, PACKAGES_SHAPE } from './entry-shape.ts'
 import { CommandError } from '../errors.ts'
 import { addFormatFlags } from '../flags.ts'
 import type { ExitCode, Io } from '../output/io.ts'
@@ -36,6 +37,9 @@ export function addLogsCommand(program: Command, cli: Cli): void {
     .option('--path <prefix>', 'only paths that begin so')
     .option('--ip <network>', 'only requests from this address or network')
     .option('--request-id <id>', 'only the request with this id')
+    .option('--package <name>', 'only of this package, in any spelling: left-pad, @babel/core')
+    .option('--artifact-kind <kind>', `only requests of this kind: ${ARTIFACT_KINDS.join(', ')}`)
+    .option('--packages', 'in the table: the package URL in place of the path')
     .option('--limit <n>', 'the newest n, or all (default: 100 in a table, else all)')
     .option('--follow', 'print new entries as they are stored, until Ctrl-C')
   addConfigFlags(addFormatFlags(command), DATABASE_OPTIONS).action(async (flags: LogFlags) =>
@@ -56,7 +60,7 @@ async function logs(io: Io, flags: LogFlags): Promise<ExitCode> {
     const { tenant, keyId, route } = query.filter
     await requireTenant(sql, tenant)
     await requireKey(sql, keyId)
-    const listing = openListing(io, query.format, ENTRY_SHAPE)
+    const listing = openListing(io, query.format, flags.packages === true ? PACKAGES_SHAPE : ENTRY_SHAPE)
     if (query.isFollowing) {
       nameDatabase(io, database)
       const problem = await routeProblem(sql, config, route)

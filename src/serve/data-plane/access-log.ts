@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { EntryIdentifier } from '../../artifacts/identify/entry-identifier.ts'
 import { Canary } from '../../writer/watch/canary.ts'
 import { Channel } from '../../channel/channel.ts'
 import { systemClock } from '../../lib/time/clock.ts'
@@ -81,6 +82,7 @@ export class AccessLog {
     })
     const memory = new LifeMemory({ directory: join(folder, 'lives'), writer: instance, host: hostname() })
     this.channel = channel
+    const identifier = new EntryIdentifier()
     channel.blockedWhen(() => this.writer.isBlocked)
     this.writer = new Writer({
       channel,
@@ -89,6 +91,7 @@ export class AccessLog {
       ensurePartitions: (days) => ensurePartitionFor(control, days),
       spill,
       contact: parts.contact,
+      identify: (entry) => identifier.identify(entry),
       instance,
       options: writerOptions(o),
       logger,

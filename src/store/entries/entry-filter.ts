@@ -1,6 +1,8 @@
 import { CANARY_OUTCOME, CANARY_TENANT } from '../../model/canary.ts'
+import type { ArtifactKind } from '../../model/artifact/identity.ts'
 import { ENTRY_COLUMNS, type EntryRow } from '../../model/entry-columns.ts'
-import type { Sql, TransactionSql } from '../sql.ts'
+import { packageKey } from '../packages/package-key.ts'
+import type { Sql, SqlFragment, TransactionSql } from '../sql.ts'
 
 /** Which access entries are asked for; what is undefined does not restrict. */
 export interface EntryFilter {
@@ -16,6 +18,9 @@ export interface EntryFilter {
   /** An address, or a network in CIDR notation. */
   readonly clientIp?: string
   readonly requestId?: string
+  /** Its name, with its namespace or the end of it; in any spelling that some ecosystem takes for the same. */
+  readonly package?: string
+  readonly artifactKind?: ArtifactKind
   /** Inclusive. */
   readonly since?: Date
   /** Exclusive. */
@@ -72,6 +77,7 @@ export function takeCursor(row: CursoredRow): EntryCursor {
  */
 export function entryCondition(sql: Sql | TransactionSql, filter: EntryFilter) {
   const { tenant, route, keyId, status, outcome, method, pathPrefix, clientIp, requestId } = filter
+  const { package: name, artifactKind } = filter
   return sql`
     true
     ${tenant === undefined ? withoutCanaries(sql, filter) : sql`AND e.tenant = ${tenant}`}
@@ -82,7 +88,18 @@ export function entryCondition(sql: Sql | TransactionSql, filter: EntryFilter) {
     ${method === undefined ? sql`` : sql`AND e.method = ${method}`}
     ${pathPrefix === undefined ? sql`` : sql`AND e.path ^@ ${pathPrefix}`}
     ${clientIp === undefined ? sql`` : sql`AND e.client_ip <<= ${clientIp}::inet`}
+    ${name === undefined ? sql`` : packageNameCondition(sql, name)}
+    ${artifactKind === undefined ? sql`` : sql`AND e.artifact_kind = ${artifactKind}`}
     ${requestId === undefined ? sql`` : sql`AND e.request_id = ${requestId}`}`
+}
+
+/** By the index of packages, and then by all segments of the name that were given. */
+function packageNameCondition(sql: Sql | TransactionSql, name: string) {
+  const folded = (text: SqlFragment) => sql`lower(translate(${text}, '_.', '--'))`
+  const wanted = sql`${name}::text`
+  return sql`
+    AND e.package IS NOT NULL AND ${packageKey(sql, sql`e.package`)} = ${packageKey(sql, wanted)}
+    AND right('/' || ${folded(sql`e.package`)}, length(${wanted}) + 1) = '/' || ${folded(wanted)}`
 }
 
 function withoutCanaries(sql: Sql | TransactionSql, { outcome }: EntryFilter) {

@@ -187,3 +187,19 @@ t.test('batches are chained: each digest covers header, rows and the digest befo
 function rowTexts(body: Buffer): string[] {
   return body.toString().split('\n').slice(0, -1)
 }
+t.test('what an entry is identified as counts in the bound of its batch', async (t) => {
+  const channel = new Channel({ capacityEntries: 1e5, capacityBytes: 1e9, ledger: new Ledger() })
+  for (let i = 0; i < 20; i++) channel.push(entryOf())
+  const limits = { maxEntries: 4096, maxBytes: 20_000 }
+  const builder = new BatchBuilder(new RowEncoder(INSTANCE), limits, undefined, (entry) => {
+    entry.package = '\\'.repeat(1500)
+    entry.artifactKind = 'artifact'
+  })
+  while (builder.takeSlice(channel, () => {}) === 'more');
+  const batch = builder.seal(SEAL)
+  t.ok(
+    batch.body.length <= 20_000 && batch.entries > 3,
+    `${batch.entries} entries, ${batch.body.length} bytes`,
+  )
+  t.match(batch.body.toString(), /\tartifact\t/)
+})
