@@ -4,6 +4,8 @@ import type { Access } from '../model/scope.ts'
 import type { DocumentRule } from './rewrite/document-rule.ts'
 import { aboutManager, insideRepository, type Formats } from './identify/layouts.ts'
 import { isCut, isLiteral, literalIdentity, soundIdentity } from './identify/sound.ts'
+import { basicOrBearer, type Challenge } from './challenge.ts'
+import type { OwnAnswers } from './own-answer.ts'
 
 /** What Waybill knows of one kind of route. A kind states what sets it apart; `ecosystem` adds the rest. */
 export interface Ecosystem {
@@ -11,8 +13,10 @@ export interface Ecosystem {
   readonly name: string
   /** Type of its package URLs; '' for a kind without packages. */
   readonly purlType: string
-  /** Value of `WWW-Authenticate` in a 401 (RFC 9110 §11.6.1), which says why in `sentence`. */
-  challenge(sentence: string): string
+  /** How a 401 asks for credentials. */
+  readonly challenge: Challenge
+  /** What the gateway answers itself; null for nothing. */
+  readonly own: OwnAnswers | null
   /** How its client reads why it is refused. Pure; never throws. The reason phrase says it too, whatever the form. */
   refusalForm(request: RefusedRequest): RefusalForm
   /** Where the protocol departs from what HTTP's methods say of reading and writing. */
@@ -75,9 +79,6 @@ export interface BodyRule {
   isRead(body: Buffer): boolean
 }
 
-/** Both, and Basic first: docker, maven and git never send credentials without a Basic challenge. */
-const BASIC_OR_BEARER = 'Basic realm="Waybill", charset="UTF-8", Bearer realm="Waybill"'
-
 /** A protocol in which methods do what HTTP says. */
 const NO_EXCEPTIONS: AccessExceptions = { isWrite: () => false, ofPost: () => 'write', ofBody: null }
 
@@ -91,7 +92,8 @@ export const NOTHING: Identity = { kind: 'other', package: null, file: '' }
 interface OwnTraits {
   /** Default its name. */
   readonly purlType?: string
-  readonly challenge?: Ecosystem['challenge']
+  readonly challenge?: Challenge
+  readonly own?: OwnAnswers
   readonly refusalForm?: Ecosystem['refusalForm']
   readonly access?: Partial<AccessExceptions>
   readonly documents?: Ecosystem['documents']
@@ -108,7 +110,8 @@ export function ecosystem(name: string, own: OwnTraits = {}): Ecosystem {
   return {
     name,
     purlType: own.purlType ?? name,
-    challenge: own.challenge ?? (() => BASIC_OR_BEARER),
+    challenge: own.challenge ?? basicOrBearer,
+    own: own.own ?? null,
     refusalForm: own.refusalForm ?? (() => 'problem'),
     access: { ...NO_EXCEPTIONS, ...access },
     documents: own.documents ?? [],

@@ -1,5 +1,7 @@
 import { identifyNpm } from './identify/npm.ts'
+import type { ChallengeQuestion } from './challenge.ts'
 import { ecosystem, mediaTypeOf, type AccessQuestion, type Need } from './kind.ts'
+import { npmLogin } from './login/npm-login.ts'
 import { npmDocuments } from './rewrite/npm-documents.ts'
 
 /** What `npm audit` asks by POST; every `npm install` sends one of them. */
@@ -14,6 +16,7 @@ const TOKEN = /(\/-\/(?:user|npm\/v1)\/tokens?\/(?:token\/)?)[^/]+/
 export const npm = ecosystem('npm', {
   challenge,
   access: { ofPost: accessOfPost },
+  own: npmLogin,
   documents: [npmDocuments],
   maskPath: (path, mask) => (path.includes('/-/') ? path.replace(TOKEN, `$1${mask}`) : path),
   formats: ['npm'],
@@ -29,7 +32,8 @@ function accessOfPost({ rest, head }: AccessQuestion): Need {
  * "your authentication token seems to be invalid". So schemes are in lower case (RFC 9110 §11.1: in any), and the sentence is in the
  * challenge (RFC 6750 §3). Basic is there for repositories that fetch through the gateway: some send no password before they are asked.
  */
-function challenge(sentence: string): string {
+function challenge({ sentence }: ChallengeQuestion): readonly string[] {
   const text = sentence.replaceAll('"', "'").replaceAll(/[^\x20-\x5b\x5d-\x7e]/g, '?')
-  return `bearer realm="Waybill", error_description="${text}", basic realm="Waybill", charset="UTF-8"`
+  const both = `bearer realm="Waybill", error_description="${text}", basic realm="Waybill", charset="UTF-8"`
+  return ['WWW-Authenticate', both]
 }

@@ -3,9 +3,15 @@ import { encode } from '../model/artifact/purl.ts'
 import { parameterOf, plainPath } from './identify/decoded.ts'
 import { charsWith, consistsOf, isAlphanumeric, lastIndexIn, verbOf, type Verb } from './identify/paths.ts'
 import { ecosystem, NOTHING } from './kind.ts'
+import { ociChallenge, ociLogin } from './login/oci-login.ts'
 
 // docker reads `errors` of `application/json` and of no other type.
-export const oci = ecosystem('oci', { identify, refusalForm: () => 'json' })
+export const oci = ecosystem('oci', {
+  identify,
+  challenge: ociChallenge,
+  own: ociLogin,
+  refusalForm: () => 'json',
+})
 
 const SLASH = 0x2f
 /** Distribution specification, "Pulling manifests": marks of a tag, and of a repository's name. */

@@ -293,3 +293,20 @@ t.test('each key of a route says what it does, what is allowed, and what holds w
   }
   t.end()
 })
+
+t.test(
+  'a route of images lives below /v2/ on both sides, and what is wrong says what to write',
+  async (t) => {
+    const oci = { kind: 'oci', path: '/v2/images/', upstream: 'http://registry.example:5000/v2/' }
+    t.same(problemsOf(oci), [])
+    t.same(problemsOf({ ...oci, path: '/v2/team/images/', upstream: 'http://a.example/docker/local/v2' }), [])
+    t.same(problemsOf({ ...oci, path: '/v2/', host: 'images.example.com' }), [])
+    t.same(problemsOf({ ...oci, path: '/v2/' }), [])
+    for (const path of ['/images/', '/', '/v2/Images/', '/v2/_catalog/', '/v2/a--/', '/registry/v2/'])
+      t.match(problemsOf({ ...oci, path }), [/\(r\)\.path: .*write \/v2\/<name>\//], path)
+    t.match(problemsOf({ ...oci, path: '/v2/token/' }), [/the gateway itself answers at \/v2\/token/])
+    t.match(problemsOf({ ...oci, upstream: 'http://registry.example:5000/' }), [
+      /upstream: .*write http:\/\/registry\.example:5000\/v2\/$/,
+    ])
+  },
+)

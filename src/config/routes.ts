@@ -3,6 +3,7 @@ import { isLinkLocal } from '../model/network.ts'
 import type { Route } from '../model/route.ts'
 import { issueText } from './route-issues.ts'
 import { routeSchema } from './route-keys.ts'
+import { ociProblems } from './route-oci.ts'
 import { ruleProblems, takeRules, withField } from './route-rules.ts'
 import type { UpstreamLogin } from './upstream/upstream-auth.ts'
 import { readUpstreamTls } from './upstream-tls.ts'
@@ -74,7 +75,7 @@ export function readRoutes(value: unknown): { routes: Route[]; problems: string[
       rules,
     })
   }
-  problems.push(...duplicateProblems(routes), ...ruleProblems(routes))
+  problems.push(...duplicateProblems(routes), ...ruleProblems(routes), ...ociProblems(routes))
   return { routes, problems }
 }
 

@@ -1,4 +1,5 @@
 import type { TenantGrant } from '../model/grant.ts'
+import type { SigningKey } from '../model/token/signing-key.ts'
 import type { RateLimit } from '../model/route.ts'
 
 /** A key's row as the directory reads it. */
@@ -21,6 +22,8 @@ export interface KeyRecord {
 export interface DirectoryChunk {
   readonly tenants: readonly TenantGrant[]
   readonly keys: readonly KeyRecord[]
+  /** All of them come with every load, of whatever else changed. */
+  readonly signingKeys?: readonly SigningKey[]
 }
 
 /** How far a load has read. */

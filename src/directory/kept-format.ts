@@ -3,6 +3,7 @@ import { systemClock } from '../lib/time/clock.ts'
 import { type TenantGrant, tenantGrant, type TenantState } from '../model/grant.ts'
 import type { KeyRecord } from './directory-source.ts'
 import type { ShardedMap } from './sharded-map.ts'
+import type { SigningKey } from '../model/token/signing-key.ts'
 import type { DirectorySnapshot, LoadedKey } from './snapshot.ts'
 
 /** The first line of the snapshot on disk. */
@@ -38,6 +39,7 @@ export interface KeptContact {
 export type Taken =
   | readonly ['k', digest: string, version: number, what: 'revoked' | 'changed' | 'gone']
   | readonly ['t', slug: string, version: number, state: TenantState]
+  | readonly ['s', kid: string, version: number, what: 'gone']
 
 export const FORMAT = 'waybill directory 1'
 
@@ -63,6 +65,11 @@ export function keyLine(digest: string, key: LoadedKey): string {
     version: key.version,
   }
   return `k${JSON.stringify(record)}\n`
+}
+
+/** With its secret, which lies where only its owner reads it: a gateway without its database has to know tokens (0483). */
+export function signingKeyLine(key: SigningKey): string {
+  return `s${JSON.stringify(key)}\n`
 }
 
 /** A line that proves itself. It begins with a line's end: one that was torn before it spoils only itself. */
@@ -103,6 +110,8 @@ export async function takenAway(base: DirectorySnapshot, next: DirectorySnapshot
     const version = Math.max(old.version, now?.version ?? 0)
     if (what !== null) taken.push(['k', digest, version, what])
   })
+  for (const { kid } of base.signingKeys)
+    if (!next.signingKeys.some((key) => key.kid === kid)) taken.push(['s', kid, 0, 'gone'])
   await compare(base.tenants, next.tenants, (slug, old, now) => {
     const state = now?.state ?? 'deleted'
     if (state !== old.state) taken.push(['t', slug, Math.max(old.version, now?.version ?? 0), state])
@@ -143,11 +152,13 @@ function takenFromKey(old: LoadedKey, now: LoadedKey | undefined): 'revoked' | '
 export class TakenSince {
   readonly #keys = new Map<string, { version: number; what: 'revoked' | 'changed' | 'gone' }>()
   readonly #tenants = new Map<string, { version: number; state: TenantState }>()
+  readonly #signingKeys = new Set<string>()
 
   constructor(lines: readonly Taken[]) {
     for (const line of lines) {
       const [kind, name, version] = line
       if (kind === 'k') this.#addKey(name, version, line[3])
+      else if (kind === 's') this.#signingKeys.add(name)
       else if (version >= (this.#tenants.get(name)?.version ?? 0))
         this.#tenants.set(name, { version, state: line[3] })
     }
@@ -163,6 +174,10 @@ export class TakenSince {
   tenant(record: TenantGrant): TenantGrant {
     const taken = this.#tenants.get(record.slug)
     return taken === undefined || taken.version < record.version ? record : { ...record, state: taken.state }
+  }
+
+  hasSigningKey({ kid }: SigningKey): boolean {
+    return !this.#signingKeys.has(kid)
   }
 
   /** null: nobody knows what the key may do by now. */

@@ -3,6 +3,7 @@ import { constants } from 'node:fs'
 import { join } from 'node:path'
 import type { TenantGrant } from '../model/grant.ts'
 import type { ScopeSet } from '../model/scope.ts'
+import type { SigningKey } from '../model/token/signing-key.ts'
 import type { KeyRecord } from './directory-source.ts'
 import { checkFolder, openOwn, readOwn, refused } from './kept-files.ts'
 import {
@@ -112,6 +113,7 @@ class SnapshotReading {
     const lines = bytes.toString('utf8', 0, end).split('\n').slice(0, -1)
     const tenants: TenantGrant[] = []
     const keys: KeyRecord[] = []
+    const signingKeys: SigningKey[] = []
     for (const line of lines) {
       if (this.#digest !== null) throw corrupt('something follows the end')
       if (line.startsWith('end ')) {
@@ -127,9 +129,12 @@ class SnapshotReading {
         this.#keys++
         const key = this.#taken.key(JSON.parse(line.slice(1)) as KeyRecord)
         if (key !== null) keys.push(key)
+      } else if (line.startsWith('s')) {
+        const key = JSON.parse(line.slice(1)) as SigningKey
+        if (this.#taken.hasSigningKey(key)) signingKeys.push(key)
       } else throw corrupt('a line of no kind')
     }
-    this.#update.add({ tenants, keys })
+    this.#update.add({ tenants, keys, signingKeys })
   }
 
   finish(): { header: KeptHeader; snapshot: DirectorySnapshot } {

@@ -11,6 +11,7 @@ import {
   type KeptContact,
   type KeptHeader,
   sealedLine,
+  signingKeyLine,
   type Taken,
   tenantLine,
 } from './kept-format.ts'
@@ -129,6 +130,7 @@ async function writeLines(file: FileHandle, header: KeptHeader, snapshot: Direct
     hash.update(slice)
     await file.appendFile(slice)
   }
+  for (const key of snapshot.signingKeys) text += signingKeyLine(key)
   for (const tenant of snapshot.tenants.values()) {
     text += tenantLine(tenant)
     if (text.length > SLICE_CHARACTERS) await flush()

@@ -4,6 +4,7 @@ import { compileNetworks } from '../model/network.ts'
 import { isSameRate } from '../model/rate-limit.ts'
 import { compileScopes, type ScopeSet } from '../model/scope.ts'
 import { isSameSettings } from '../model/tenant-settings.ts'
+import type { SigningKey } from '../model/token/signing-key.ts'
 import type { DirectoryChunk, KeyRecord } from './directory-source.ts'
 import { type ShardedMap, ShardedMapUpdate } from './sharded-map.ts'
 
@@ -20,10 +21,25 @@ export class DirectorySnapshot implements Snapshot {
   readonly tenants: ShardedMap<TenantGrant>
   /** By digest. */
   readonly keys: ShardedMap<LoadedKey>
+  /** The same by public id. */
+  readonly #keysById: ShardedMap<LoadedKey>
+  readonly signingKeys: readonly SigningKey[]
 
-  constructor(tenants: ShardedMap<TenantGrant>, keys: ShardedMap<LoadedKey>) {
+  constructor(
+    tenants: ShardedMap<TenantGrant>,
+    keys: ShardedMap<LoadedKey>,
+    keysById: ShardedMap<LoadedKey>,
+    signingKeys: readonly SigningKey[],
+  ) {
     this.tenants = tenants
     this.keys = keys
+    this.#keysById = keysById
+    this.signingKeys = signingKeys
+  }
+
+  /** For the snapshot after this one. */
+  get keysById(): ShardedMap<LoadedKey> {
+    return this.#keysById
   }
 
   get keyCount(): number {
@@ -32,6 +48,10 @@ export class DirectorySnapshot implements Snapshot {
 
   keyByDigest(digest: string): LoadedKey | undefined {
     return this.keys.get(digest)
+  }
+
+  keyById(id: string): LoadedKey | undefined {
+    return this.#keysById.get(id)
   }
 }
 
@@ -48,6 +68,8 @@ export class SnapshotUpdate {
   readonly #isFull: boolean
   readonly #tenants: ShardedMapUpdate<TenantGrant>
   readonly #keys: ShardedMapUpdate<LoadedKey>
+  readonly #keysById: ShardedMapUpdate<LoadedKey>
+  readonly #signingKeys: SigningKey[] = []
   readonly #scopes: Map<string, ScopeSet>
   #hasChanged = false
   #isContradicted = false
@@ -59,6 +81,7 @@ export class SnapshotUpdate {
     this.#scopes = scopes
     this.#tenants = new ShardedMapUpdate(this.#isFull ? null : (base?.tenants ?? null))
     this.#keys = new ShardedMapUpdate(this.#isFull ? null : (base?.keys ?? null))
+    this.#keysById = new ShardedMapUpdate(this.#isFull ? null : (base?.keysById ?? null))
   }
 
   /** A row says something else than was read before, and is not newer: the database is not the one it was. */
@@ -69,16 +92,24 @@ export class SnapshotUpdate {
   add(chunk: DirectoryChunk): void {
     for (const tenant of chunk.tenants) this.#addTenant(tenant)
     for (const key of chunk.keys) this.#addKey(key)
+    this.#signingKeys.push(...(chunk.signingKeys ?? []))
   }
 
   /** The new snapshot; `base` itself when nothing has changed. */
   finish(): DirectorySnapshot {
     const base = this.#base
-    if (base !== null && !this.#hasChanged) {
+    const signingKeys = this.#signingKeys.toSorted((a, b) => (a.kid < b.kid ? -1 : 1))
+    const isSameSigning = JSON.stringify(base?.signingKeys) === JSON.stringify(signingKeys)
+    if (base !== null && !this.#hasChanged && isSameSigning) {
       if (!this.#isFull) return base
       if (this.#keys.size === base.keys.size && this.#tenants.size === base.tenants.size) return base
     }
-    return new DirectorySnapshot(this.#tenants.finish(), this.#keys.finish())
+    const keys = [this.#keys.finish(), this.#keysById.finish()] as const
+    return new DirectorySnapshot(
+      this.#tenants.finish(),
+      ...keys,
+      isSameSigning ? (base?.signingKeys ?? []) : signingKeys,
+    )
   }
 
   #addTenant(record: TenantGrant): void {
@@ -104,7 +135,7 @@ export class SnapshotUpdate {
   #addKey(record: KeyRecord): void {
     const old = this.#base?.keys.get(record.digest)
     if (old !== undefined && isSameKey(old, record)) {
-      if (this.#isFull) this.#keys.set(record.digest, old)
+      if (this.#isFull) this.#place(record.digest, old)
       return
     }
     let { isRevoked } = record
@@ -140,7 +171,12 @@ export class SnapshotUpdate {
 
   #setKey(digest: string, key: LoadedKey): void {
     this.#hasChanged = true
+    this.#place(digest, key)
+  }
+
+  #place(digest: string, key: LoadedKey): void {
     this.#keys.set(digest, key)
+    this.#keysById.set(key.id, key)
   }
 
   #compileScopes(text: string): ScopeSet {

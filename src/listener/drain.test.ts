@@ -126,6 +126,8 @@ t.test(
     const { snapshot } = gateway.directory
     gateway.directory.snapshot = {
       keyCount: 0,
+      signingKeys: [],
+      keyById: () => undefined,
       tenants: new Map(),
       keyByDigest: () => {
         throw new Error('the directory broke')
@@ -148,6 +150,8 @@ t.test('a directory that throws in a handshake is answered 500 with an entry', a
   const gateway = await startGateway(t)
   gateway.directory.snapshot = {
     keyCount: 0,
+    signingKeys: [],
+    keyById: () => undefined,
     tenants: new Map(),
     keyByDigest: () => {
       throw new Error('the directory broke')

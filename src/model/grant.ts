@@ -1,6 +1,7 @@
 import type { BlockList } from 'node:net'
 import type { RateLimit } from './route.ts'
 import type { ScopeSet } from './scope.ts'
+import type { SigningKey } from './token/signing-key.ts'
 import { INITIAL_SETTINGS, type TenantSettings } from './tenant-settings.ts'
 
 /** `deleted` is terminal; `suspended` and `active` may alternate. */
@@ -53,6 +54,10 @@ export interface Snapshot {
   readonly tenants: Tenants
   /** Finds a key by its digest (`digestKey`). */
   keyByDigest(digest: string): KeyGrant | undefined
+  /** Finds a key by its public id: of a token. */
+  keyById(id: string): KeyGrant | undefined
+  /** By which tokens are signed. */
+  readonly signingKeys: readonly SigningKey[]
 }
 
 /** The data plane's view of the directory. */

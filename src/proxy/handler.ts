@@ -17,6 +17,7 @@ import { clientView, type TrustPolicy } from './headers/client-view.ts'
 import type { Dispatcher } from '../upstream/dispatcher.ts'
 import type { UpstreamPools } from '../upstream/pools.ts'
 import { answerEmpty, answerRefusal } from './answers/own-answers.ts'
+import { answerOwn } from './own/own-exchange.ts'
 import { UpstreamCarrier } from './upstream-carrier.ts'
 import { newTraceparent, requestIdOf, traceIdOf } from './headers/ids.ts'
 import { UNBOUNDED_HEAD, readHead, type HeadBounds } from '../http/request-head.ts'
@@ -208,6 +209,8 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
 
   #act(exchange: Exchange, refusal: Refusal | null): void {
     if (refusal === null && isForUs(exchange)) answerEmpty(exchange, 204, ['Allow', ALLOWED])
+    else if (refusal === null && exchange.own !== null)
+      answerOwn(exchange, exchange.own.answer, this, (error) => this.#failInternally(exchange, error))
     else if (refusal === null) this.#forward(exchange)
     else if (isPreflight(exchange) && refusal.outcome === 'answered')
       answerEmpty(exchange, 204, preflightFields(exchange))
@@ -326,9 +329,16 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
   }
 
   /** Forwards a request whose body tells what it does, or refuses it, when all of the body is here. */
-  #readWhole(exchange: Exchange, body: ClientBody, { kind }: Route): void {
+  #readWhole(exchange: Exchange, body: ClientBody, { kind, idleTimeoutMs }: Route): void {
+    // One of unknown length is not waited for.
+    if (exchange.head.contentLength < 0) {
+      answerRefusal(exchange, 'forbidden', 'scope')
+      return
+    }
     void new WholeBody(exchange, body, {
       maxBytes: ECOSYSTEMS[kind].access.ofBody?.maxBytes ?? 0,
+      limitMs: idleTimeoutMs,
+      onTooLong: () => answerRefusal(exchange, 'forbidden', 'scope'),
       onBody: (whole) => {
         exchange.body = whole
         exchange.bytesReceived = whole.length

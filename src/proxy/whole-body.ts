@@ -3,68 +3,79 @@ import type { Outcome, Reason } from '../model/outcome.ts'
 import type { ClientBody } from './exchange/client.ts'
 import type { Carrier, Exchange } from './exchange/exchange.ts'
 
-/** What is told when the body is there, or will not be. */
+/** What is told when the body is there, or will not be: one of the three, once. */
 export interface WholeBodyOwner {
-  /** A longer body, or one of unknown length, is refused for want of a scope that writes. */
+  /** A longer body is not waited for. */
   readonly maxBytes: number
+  /** Longest silence; 0 for none. */
+  readonly limitMs: number
   onBody(body: Buffer): void
+  onTooLong(): void
   onFailure(outcome: Outcome, reason: Reason | null): void
 }
 
-/** Holds a small body back until it is whole. One per exchange, and only where the body decides what the request does. */
+/** Holds a small body back until it is whole. One per exchange, and only where the body decides what becomes of the request. */
 export class WholeBody implements Carrier, BodySink {
   readonly #exchange: Exchange
   readonly #owner: WholeBodyOwner
-  readonly #chunks: Buffer[] = []
+  #chunks: Buffer[] = []
+  #bytes = 0
   #isDone = false
 
   constructor(exchange: Exchange, body: ClientBody, owner: WholeBodyOwner) {
     this.#exchange = exchange
     this.#owner = owner
-    const { contentLength } = exchange.head
-    if (contentLength > owner.maxBytes || contentLength < 0) {
+    if (exchange.head.contentLength > owner.maxBytes) {
       this.#isDone = true
-      owner.onFailure('forbidden', 'scope')
+      owner.onTooLong()
       return
     }
     exchange.carrier = this
-    exchange.enter('head', exchange.route?.idleTimeoutMs ?? 0, performance.now())
+    exchange.enter('head', owner.limitMs, performance.now())
     exchange.askForBody()
     body.start(this)
   }
 
   /** See BodySink. */
   write(bytes: Buffer): boolean {
-    if (!this.#isDone) {
-      this.#exchange.touch()
-      this.#chunks.push(bytes)
-    }
+    if (this.#isDone) return true
+    this.#exchange.touch()
+    this.#bytes += bytes.length
+    if (this.#bytes > this.#owner.maxBytes) {
+      this.#finish()
+      this.#owner.onTooLong()
+    } else this.#chunks.push(bytes)
     return true
   }
 
   /** See BodySink. */
   end(): void {
     if (this.#isDone) return
-    this.#isDone = true
-    this.#owner.onBody(Buffer.concat(this.#chunks))
+    const body = Buffer.concat(this.#chunks)
+    this.#finish()
+    this.#owner.onBody(body)
   }
 
   /** See Carrier. */
   cancel(): void {
-    this.#isDone = true
+    this.#finish()
   }
 
   /** See Carrier. */
   timeOut(): void {
-    if (this.#isDone) return
-    this.#isDone = true
-    this.#owner.onFailure('bad_request', 'body_timeout')
+    this.stop('bad_request', 'body_timeout')
   }
 
   /** See Carrier. */
   stop(outcome: Outcome, reason: Reason | null): void {
     if (this.#isDone) return
-    this.#isDone = true
+    this.#finish()
     this.#owner.onFailure(outcome, reason)
+  }
+
+  /** What came may be a secret: it is let go of. */
+  #finish(): void {
+    this.#isDone = true
+    this.#chunks = []
   }
 }

@@ -116,5 +116,11 @@ t.test('docs/log-policies.md says what happens in each state of Postgres and the
 
 function strictSnapshot() {
   const tenant = tenantOf({ slug: 'strict', logPolicy: 'strict' })
-  return { keyCount: 0, tenants: new Map([['strict', tenant]]), keyByDigest: () => undefined }
+  return {
+    keyCount: 0,
+    tenants: new Map([['strict', tenant]]),
+    keyByDigest: () => undefined,
+    keyById: () => undefined,
+    signingKeys: [],
+  }
 }

@@ -6,6 +6,7 @@ import type { AccessEntry, EntrySink } from '../model/access-entry.ts'
 import { mintKey, type MintedKey } from '../model/api-key.ts'
 import type { Directory, KeyGrant, Snapshot, TenantGrant } from '../model/grant.ts'
 import { compileNetworks } from '../model/network.ts'
+import type { SigningKey } from '../model/token/signing-key.ts'
 import type { Route } from '../model/route.ts'
 import { compileScopes } from '../model/scope.ts'
 import type { Interceptor } from '../upstream/dispatcher.ts'
@@ -33,6 +34,9 @@ export class TestDirectory implements Directory {
   /** Digests that were looked up. */
   readonly lookups: string[] = []
   readonly uses: string[] = []
+  signingKeys: SigningKey[] = [
+    { kid: '0123456789abcdef', secret: 'A'.repeat(43), activeFromMs: 0, retiresAtMs: null },
+  ]
 
   noteUse(keyId: string): void {
     this.uses.push(keyId)
@@ -60,6 +64,8 @@ export class TestDirectory implements Directory {
     this.snapshot = {
       keyCount: keys.size,
       tenants: new Map(this.tenants),
+      signingKeys: this.signingKeys,
+      keyById: (id) => [...keys.values()].find((key) => key.id === id),
       keyByDigest: (digest) => {
         this.lookups.push(digest)
         return keys.get(digest)

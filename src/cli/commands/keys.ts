@@ -9,6 +9,7 @@ import { addFormatFlags, readFormat, type FormatFlags } from '../flags.ts'
 import type { ExitCode, Io } from '../output/io.ts'
 import { addMintCommand, keyName } from './key-minting.ts'
 import { KEY_SHAPE } from './key-shape.ts'
+import { addSigningCommands } from './signing-keys.ts'
 import { requireTenant } from '../known-names.ts'
 import { printListing } from '../output/listing.ts'
 import { writeOut } from '../output/output.ts'
@@ -39,6 +40,7 @@ type Action = (io: Io, id: string, flags: KeyFlags) => Promise<ExitCode>
 export function addKeyCommands(program: Command, cli: Cli): void {
   const keys = program.command('keys').description('mint, list, limit, rotate and revoke API keys')
   addMintCommand(keys, cli)
+  addSigningCommands(keys, cli)
   const listing = keys
     .command('list')
     .description('list the keys')

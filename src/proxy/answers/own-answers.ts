@@ -1,9 +1,11 @@
 import { ECOSYSTEMS, kindOfClient } from '../../artifacts/kinds.ts'
+import type { OwnReply } from '../../artifacts/own-answer.ts'
 import type { LimitRefusal } from '../../limits/limiter.ts'
-import type { Outcome, Reason } from '../../model/outcome.ts'
+import { statusOf, type Outcome, type Reason } from '../../model/outcome.ts'
 import { scopeLacked } from '../decide/phases.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import { addCorsFields } from '../headers/cors.ts'
+import { challengeFields } from './challenge-fields.ts'
 import { replyOf, type Reply } from './reply.ts'
 import { sentenceOf } from './sentence.ts'
 
@@ -48,7 +50,8 @@ function refusalOf(
   limit: LimitRefusal | null,
 ): Reply {
   const { route, key, client, refusalContact, requestId } = exchange
-  const ecosystem = ECOSYSTEMS[kindOfClient(route, exchange.rest)]
+  const kind = route === null ? (exchange.own?.kind ?? 'generic') : kindOfClient(route, exchange.rest)
+  const ecosystem = ECOSYSTEMS[kind]
   const words = sentenceOf({
     outcome,
     reason,
@@ -60,8 +63,26 @@ function refusalOf(
   })
   const sentence = refusalContact === '' ? words : `${words} ${refusalContact}`
   const form = ecosystem.refusalForm({ method: exchange.req.method ?? '', rest: exchange.rest })
-  return replyOf(
-    { outcome, reason, limit },
-    { sentence, form, challenge: ecosystem.challenge(sentence), requestId },
-  )
+  const isAsked = statusOf(outcome, reason) === 401
+  const challenge = isAsked ? challengeFields(exchange, sentence, reason) : []
+  return replyOf({ outcome, reason, limit }, { sentence, form, challenge, requestId })
+}
+
+/** Ends an exchange with an answer of the gateway's own. */
+export function answerWith(exchange: Exchange, reply: OwnReply): void {
+  exchange.end('answered', null)
+  exchange.status = reply.status
+  const { connection, res } = exchange
+  if (exchange.expectsContinue || connection.isEnding) res.shouldKeepAlive = false
+  const body = Buffer.from(reply.body)
+  const fields = [...reply.fields, 'Content-Length', String(body.length), 'X-Request-Id', exchange.requestId]
+  addCorsFields(exchange, fields)
+  if (res.shouldKeepAlive) fields.push('Keep-Alive', connection.keepAlive)
+  res.writeHead(reply.status, fields)
+  if (exchange.req.method === 'HEAD') {
+    res.end()
+    return
+  }
+  exchange.bytesSent = body.length
+  res.end(body)
 }

@@ -20,8 +20,8 @@ export interface RefusalText {
   /** The reason in words, with what the operator adds. */
   readonly sentence: string
   readonly form: RefusalForm
-  /** Value of `WWW-Authenticate`, should this be a 401. */
-  readonly challenge: string
+  /** Fields that ask for credentials, should this be a 401: name, value, …. */
+  readonly challenge: readonly string[]
   readonly requestId: string
 }
 
@@ -79,7 +79,7 @@ export function replyOf({ outcome, reason, limit }: Refusal, text: RefusalText):
     'X-Request-Id',
     text.requestId,
   ]
-  if (status === 401) fields.push('WWW-Authenticate', text.challenge)
+  if (status === 401) fields.push(...text.challenge)
   if (status === 405) fields.push('Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS')
   if (limit !== null) fields.push(...limitFields(limit))
   else if (status === 429 || status === 503) fields.push('Retry-After', String(RETRY_AFTER_SECONDS))

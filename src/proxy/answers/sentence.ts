@@ -37,6 +37,8 @@ const SENTENCES: Partial<Record<Reason, string | ((parts: SentenceParts) => stri
     parts.scope === null
       ? 'The Destination leads out of the route.'
       : `This needs the scope ${parts.scope}, which ${keyName(parts)} does not have.`,
+  token_scope: 'The token that was sent is not for this.',
+  no_signing_key: 'There is nothing to sign tokens with yet.',
   path: 'The path is ambiguous: it holds an encoded or empty segment that two readers could take differently.',
   files_host: 'The route fetches no files from this host, or not from this part of it.',
   host: 'The Host field is missing, repeated or invalid.',

@@ -8,6 +8,7 @@ import {
   checkHead,
   checkSize,
   checkTarget,
+  decideOwn,
   findCredential,
   findFiles,
   findRoute,
@@ -33,6 +34,13 @@ export function decide(exchange: Exchange, context: DecisionContext): Refusal | 
     answerPreflight(exchange) ??
     // Here a request's package and version are identified, once a rule needs them.
     findCredential(exchange) ??
+    (exchange.own === null ? decideForwarded(exchange, context) : decideOwn(exchange, context))
+  )
+}
+
+/** What goes upstream if all of it lets it pass. */
+function decideForwarded(exchange: Exchange, context: DecisionContext): Refusal | null {
+  return (
     authenticateClient(exchange, context) ??
     authorise(exchange) ??
     findFiles(exchange) ??

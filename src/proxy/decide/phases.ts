@@ -1,13 +1,18 @@
 import { accessOf } from '../../artifacts/access.ts'
 import type { Need } from '../../artifacts/kind.ts'
+import { KEY_LENGTH } from '../../model/api-key.ts'
+import { repositoryIn } from '../../model/artifact/oci-name.ts'
 import type { Reason } from '../../model/outcome.ts'
 import type { Route } from '../../model/route.ts'
 import { permits, type ScopeSet } from '../../model/scope.ts'
 import { asksForFiles, filesPlaceOf } from '../../model/upstream/files-host.ts'
 import { sourceOf } from '../../model/source-network.ts'
+import { tokenPermits, type TokenAccess } from '../../model/token/access-token.ts'
 import type { Exchange } from '../exchange/exchange.ts'
+import { publicAddress } from '../exchange/public-address.ts'
 import { isPreflight } from '../headers/cors.ts'
 import { presentedKey } from '../headers/credentials.ts'
+import { ownOfRoute } from '../routing/own-roots.ts'
 import { isSpecialPath } from '../routing/path-readings.ts'
 import { hostName } from '../routing/target.ts'
 import { authenticate } from './authenticate.ts'
@@ -57,16 +62,25 @@ export function findRoute(exchange: Exchange, { routes }: DecisionContext): Refu
   const host = hostName(target?.authority ?? head.host ?? '') ?? ''
   let path = target?.path ?? '/'
   let route: Route | null
+  const method = exchange.req.method ?? ''
+  exchange.own = routes.own.find(method, host, path)
   if (isSpecialPath(path)) {
     const routed = routes.matchSpecial(host, path)
     if (routed === 'ambiguous') return refuse('bad_request', 'path')
     route = routed?.route ?? null
     path = routed?.path ?? path
   } else route = routes.match(host, path)
+  exchange.routes = routes
+  if (exchange.own !== null) {
+    // At the root of its kind: attributed to the route that has the root for its path, if one does.
+    exchange.path = path
+    if (route?.kind === exchange.own.kind) exchange.route = route
+    return null
+  }
   if (route === null) return refuse('no_route', null)
   exchange.path = path
   exchange.route = route
-  exchange.routes = routes
+  exchange.own = ownOfRoute(method, route, path)
   return null
 }
 
@@ -83,11 +97,13 @@ export function findCredential(exchange: Exchange): null {
 
 /** Authenticate: whose key it is, by the snapshot in memory. */
 export function authenticateClient(exchange: Exchange, context: DecisionContext): Refusal | null {
-  if (exchange.route?.auth === 'public') return null
+  const { own, route } = exchange
+  if ((own === null ? route?.auth : own.auth) === 'public') return null
   const { directory } = context
   if (directory.snapshot === null) return refuse('not_ready', 'no_snapshot')
   const { credential, client, startedAtMs } = exchange
-  const result = authenticate(credential, directory.snapshot, client.ip, startedAtMs)
+  const audience = takesToken(exchange) ? publicAddress(exchange).host : null
+  const result = authenticate(credential, directory.snapshot, client.ip, startedAtMs, audience)
   if (!result.ok) {
     // Nobody's fault, so it does not count as a wrong credential: the key may have been minted since.
     if (result.reason === 'unknown_key' && directory.isStale) return refuse('not_ready', 'stale_snapshot')
@@ -98,8 +114,18 @@ export function authenticateClient(exchange: Exchange, context: DecisionContext)
   }
   exchange.key = result.key
   exchange.tenant = result.tenant
+  exchange.access = result.access
   directory.noteUse(result.key.id)
   return null
+}
+
+/** Nothing was presented, or a token that was good a while ago. */
+const BLAMELESS: ReadonlySet<Reason> = new Set(['missing_key', 'token_expired', 'token_unknown_key'])
+
+/** Whether the request may bear a token: only those of clients of registries do. */
+function takesToken({ credential, own, route }: Exchange): boolean {
+  if (credential === null || credential.text.length <= KEY_LENGTH) return false
+  return (route?.kind ?? own?.kind) === 'oci'
 }
 
 /**
@@ -112,7 +138,7 @@ function throttle(
   reason: Reason,
   { limiter }: DecisionContext,
 ): Refusal | null {
-  if (reason === 'missing_key' || client.ip === '') return null
+  if (client.ip === '' || BLAMELESS.has(reason)) return null
   const limit = limiter.noteFailure(sourceOf(client.ip), startedTick)
   if (limit === null) return null
   // No client goes on after a login's 429, so it is told what it would be told of any wrong key.
@@ -125,7 +151,20 @@ export function authorise(exchange: Exchange): Refusal | null {
   if (route === null || key === null) return null
   const permission = permissionOf(exchange, route, key.scopes)
   exchange.mustShowRead = permission === 'by_body'
-  return permission === 'no' ? refuse('forbidden', 'scope') : null
+  if (permission === 'no') return refuse('forbidden', 'scope')
+  return exchange.access === null || isCovered(exchange, exchange.access)
+    ? null
+    : refuse('unauthenticated', 'token_scope')
+}
+
+/** Whether the token is for what is asked for: its client may fetch another. */
+function isCovered({ req, path }: Exchange, access: readonly TokenAccess[]): boolean {
+  const isRead = req.method === 'GET' || req.method === 'HEAD'
+  const rest = path.slice('/v2/'.length)
+  const name = repositoryIn(rest)
+  if (name === null) return rest === '_catalog' && tokenPermits(access, 'registry', 'catalog', '*')
+  if (req.method === 'DELETE' && tokenPermits(access, 'repository', name, 'delete')) return true
+  return tokenPermits(access, 'repository', name, isRead ? 'pull' : 'push')
 }
 
 /** Whether scopes permit the request; `by_body` only if its body shows that it reads. */
@@ -162,6 +201,15 @@ export function findFiles(exchange: Exchange): Refusal | null {
   if (route === null || route.files.length === 0 || !asksForFiles(route.path, path)) return null
   exchange.files = filesPlaceOf(route.files, route.path, path)
   return exchange.files === null ? refuse('no_route', 'files_host') : null
+}
+
+/**
+ * What is answered here: whoever has to, has a key. It takes no rate, as a refusal costs the gateway what the answer does; and what a body
+ * says of its client is asked when it is here.
+ */
+export function decideOwn(exchange: Exchange, context: DecisionContext): Refusal | null {
+  if (exchange.own?.answer.by !== 'key') return null
+  return authenticateClient(exchange, context) ?? takeLogPlace(exchange, context)
 }
 
 /** Size: as far as the head tells it. */

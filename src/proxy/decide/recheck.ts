@@ -1,7 +1,7 @@
 import { isReadBody } from '../../artifacts/access.ts'
 import type { Directory, Snapshot } from '../../model/grant.ts'
 import type { Route } from '../../model/route.ts'
-import { authenticate } from './authenticate.ts'
+import { authenticate, checkKey } from './authenticate.ts'
 import { refuse, type Refusal } from './context.ts'
 import { permissionOf } from './phases.ts'
 import type { Exchange } from '../exchange/exchange.ts'
@@ -67,7 +67,13 @@ export class Recheck {
 function refusalNow(exchange: Exchange, snapshot: Snapshot, nowMs: number): Refusal | null {
   const { carrier, credential, key, route } = exchange
   if (carrier === null || credential === null || key === null || route?.auth !== 'key') return null
-  const result = authenticate(credential, snapshot, exchange.client.ip, nowMs)
+  const { access } = exchange
+  const clientIp = exchange.client.ip
+  // A token that has expired meanwhile was good when the request came; its key has to be good on.
+  const result =
+    access === null
+      ? authenticate(credential, snapshot, clientIp, nowMs)
+      : checkKey(snapshot.keyById(key.id), { snapshot, clientIp, nowMs, access })
   if (!result.ok) {
     // As it is by now: the answer says when it expired.
     exchange.key = result.key ?? key

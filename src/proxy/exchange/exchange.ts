@@ -1,6 +1,7 @@
 import { ECOSYSTEMS } from '../../artifacts/kinds.ts'
 import { AccessEntry, ENTRY_TEXT_MAX, capText } from '../../model/access-entry.ts'
 import type { KeyGrant, TenantGrant } from '../../model/grant.ts'
+import type { TokenAccess } from '../../model/token/access-token.ts'
 import { statusOf, type Outcome, type Reason } from '../../model/outcome.ts'
 import type { Route } from '../../model/route.ts'
 import type { FilesPlace } from '../../model/upstream/files-host.ts'
@@ -9,6 +10,7 @@ import type { Connection } from './connection.ts'
 import type { ClientView } from '../headers/client-view.ts'
 import { placeOf } from '../headers/redirects.ts'
 import { RouteAddresses } from '../../upstream/addresses/route-addresses.ts'
+import type { OwnRequest } from '../routing/own-roots.ts'
 import type { RouteTable } from '../routing/route-table.ts'
 import { redactHost, redactPath, redactText } from '../routing/redact.ts'
 import type { Credential } from '../headers/credentials.ts'
@@ -58,9 +60,13 @@ export class Exchange {
   routes: RouteTable | null = null
   /** Where the path leads below `~/`; null for what goes to the route's upstream. */
   files: FilesPlace | null = null
+  /** What the gateway answers itself; null for all else. */
+  own: OwnRequest | null = null
   credential: Credential | null = null
   key: KeyGrant | null = null
   tenant: TenantGrant | null = null
+  /** What the token is for by which the key came; null when the key itself did. */
+  access: readonly TokenAccess[] | null = null
   /** It fetches a token, or logs in: no limit refuses it with 429, at which clients give up (`takeLimits`). */
   isLogin = false
   /** What the operator adds to each refusal; '' for nothing. */
@@ -174,7 +180,8 @@ export class Exchange {
     entry.tenant = this.tenant?.slug ?? this.key?.tenant ?? ''
     entry.keyId = this.key?.id ?? ''
     entry.route = route?.name ?? ''
-    entry.kind = route?.kind ?? ''
+    const kind = route?.kind ?? this.own?.kind ?? null
+    entry.kind = kind ?? ''
     entry.method = capText(req.method ?? '', ENTRY_TEXT_MAX.method)
     entry.host = capText(redactHost(this.client.host), ENTRY_TEXT_MAX.host)
     const path =
@@ -198,7 +205,7 @@ export class Exchange {
     entry.userAgent = capText(redactText(this.head.userAgent), ENTRY_TEXT_MAX.userAgent)
     entry.requestId = this.requestId
     entry.traceId = this.traceId
-    entry.ecosystem = route === null ? '' : ECOSYSTEMS[route.kind].name
+    entry.ecosystem = kind === null ? '' : ECOSYSTEMS[kind].name
     entry.routed = route
     entry.digest = this.digest
     entry.upstreamLimit = this.upstreamLimit

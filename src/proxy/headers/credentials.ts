@@ -1,4 +1,5 @@
 import { holdsKey, isWellFormedKey, KEY_IN_TEXT, KEY_LENGTH } from '../../model/api-key.ts'
+import { TOKEN_MARK } from '../../model/token/access-token.ts'
 import type { RequestHead } from '../../http/request-head.ts'
 
 /** A key that was presented, and in which field, so that the field is not forwarded. */
@@ -65,7 +66,7 @@ function isOurScheme(value: string): boolean {
   return /^(?:basic|bearer|token)(?:$|[^!#$%&'*+.^_`|~0-9A-Za-z-])/i.test(value)
 }
 
-/** Whether a credential field holds a gateway key anywhere, or what begins like one. */
+/** Whether a credential field holds a gateway key or token anywhere, or what begins like one. */
 export function hidesKey(value: string): boolean {
-  return value.includes(KEY_IN_TEXT) || holdsKey(value)
+  return value.includes(KEY_IN_TEXT) || value.includes(TOKEN_MARK) || holdsKey(value)
 }

@@ -1,4 +1,5 @@
 import { hostRank, takesHost, type Route } from '../../model/route.ts'
+import { OwnRoots } from './own-roots.ts'
 import { readingsOf } from './path-readings.ts'
 import { isUnambiguousPath } from './target.ts'
 
@@ -11,6 +12,8 @@ export interface Routed {
 /** The routes of one configuration, arranged for look-up. Immutable: a reload replaces it whole. */
 export class RouteTable {
   readonly routes: readonly Route[]
+  /** Where the gateway answers for all routes of a kind. */
+  readonly own: OwnRoots
   /** First path segment → candidates, host-bound first, then longest path first. '' holds the routes at '/'. */
   readonly #bySegment: ReadonlyMap<string, readonly Route[]>
   /** Segments of the longest path of a route. */
@@ -18,6 +21,7 @@ export class RouteTable {
 
   constructor(routes: readonly Route[]) {
     this.routes = routes
+    this.own = new OwnRoots(routes)
     const bySegment = new Map<string, Route[]>()
     const ordered = routes.toSorted(
       (a, b) => hostRank(b.host) - hostRank(a.host) || b.path.length - a.path.length,

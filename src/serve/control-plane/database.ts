@@ -6,6 +6,7 @@ import { Periodic, tellFailures } from '../../lib/time/periodic.ts'
 import type { Logger } from '../../logger/logger.ts'
 import { isEmbedded, parseDatabaseUrl, type DatabaseTarget } from '../../model/database-target.ts'
 import { MIGRATIONS_DIR, migrate, pendingMigrations } from '../../store/migrate.ts'
+import { ensureSigningKey } from '../../store/directory/signing-keys.ts'
 import { ensurePartitions } from '../../store/entries/partitions.ts'
 import { readClock } from '../../store/entries/retention.ts'
 import { closeSql, openControl, sqlStateOf, type Sql } from '../../store/sql.ts'
@@ -163,6 +164,7 @@ export class DatabaseUpkeep {
       }
     }
     this.#isMigrated = true
+    await ensureSigningKey(this.control)
     // By the database's clock, and from yesterday on: entries of just before midnight, and of a clock that is a little behind.
     const { databaseMs } = await readClock(this.control, this.#now)
     const made = await ensurePartitions(

@@ -7,7 +7,13 @@ import { logWarningsOf, readinessOf, type ReadinessFacts } from './readiness.ts'
 
 function snapshotOf(...tenants: (Pick<TenantGrant, 'logPolicy'> & Partial<TenantGrant>)[]): Snapshot {
   const grants = tenants.map((tenant, i) => [`t${i}`, tenantOf({ slug: `t${i}`, ...tenant })] as const)
-  return { keyCount: 0, tenants: new Map(grants), keyByDigest: () => undefined }
+  return {
+    keyCount: 0,
+    tenants: new Map(grants),
+    keyByDigest: () => undefined,
+    keyById: () => undefined,
+    signingKeys: [],
+  }
 }
 
 function codes(facts: Partial<ReadinessFacts>): string[] {

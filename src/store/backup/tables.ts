@@ -5,9 +5,10 @@ import { BackupError, type BackupTable } from './format.ts'
 
 /**
  * What no backup has: `schema_migrations` is in its head, as a restored database is migrated first; `directory_followers` has a row
- * for each process that serves now, none of which serves from the database that is restored.
+ * for each process that serves now, none of which serves from the database that is restored;
+ * `signing_keys` are secrets, and a restored database gets its own.
  */
-const LEFT_OUT: ReadonlySet<string> = new Set(['schema_migrations', 'directory_followers'])
+const LEFT_OUT: ReadonlySet<string> = new Set(['schema_migrations', 'directory_followers', 'signing_keys'])
 
 /** The partitioned table, of which the partitions have the rows. */
 const PARTITIONED = 'access_log'

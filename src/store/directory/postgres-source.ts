@@ -10,6 +10,7 @@ import type { DatabaseTarget } from '../../model/database-target.ts'
 import { DatabaseClock } from '../../lib/time/database-clock.ts'
 import { type TenantGrant, tenantGrant, type TenantState } from '../../model/grant.ts'
 import { rateOf } from '../../model/rate-limit.ts'
+import type { SigningKey } from '../../model/token/signing-key.ts'
 import { SETTING_COLUMNS, settingsOfRow } from '../../model/tenant-settings.ts'
 import { confirmFollower, removeFollower, type Follower } from './followers.ts'
 import { readOrigin } from './origin.ts'
@@ -25,12 +26,13 @@ const CHUNK_ROWS = 2000
 
 /** One shape for both tables: a single statement reads them, and so a single snapshot of the database. */
 interface DirectoryRow {
-  type: 'moment' | 'tenant' | 'key'
+  type: 'moment' | 'tenant' | 'key' | 'signing'
   id: string
   version: number
   tenant: string
   digest: string
   state: TenantState | 'revoked'
+  /** Of a signing key: epoch milliseconds from which on it signs. */
   scopes: string
   networks: string
   expires_at_ms: number | null
@@ -112,6 +114,7 @@ class PostgresDirectoryConnection implements DirectoryConnection {
         onChunk({
           tenants: rows.filter((row) => row.type === 'tenant').map(toTenant),
           keys: rows.filter((row) => row.type === 'key').map(toKeyRecord),
+          signingKeys: rows.filter((row) => row.type === 'signing').map(toSigningKey),
         })
       } catch (error) {
         failure ??= error
@@ -154,6 +157,11 @@ function selectDirectory(sql: Sql, since: string | null) {
     FROM tenants t
     WHERE (t.state <> 'deleted' OR t.updated_at > now() - interval '90 days') ${changed('t')}
     UNION ALL
+    SELECT 'signing', s.kid, 0, '', s.secret, 'active', (extract(epoch FROM s.active_from)::float8 * 1000)::text, '',
+      extract(epoch FROM s.retires_at)::float8 * 1000, NULL, NULL, NULL
+    FROM signing_keys s
+    WHERE s.retires_at IS NULL OR s.retires_at > now() - interval '1 day'
+    UNION ALL
     SELECT 'key', k.id, k.version, k.tenant, k.digest, CASE WHEN k.revoked_at IS NULL THEN 'active' ELSE 'revoked' END,
       array_to_string(k.scopes, ' '), array_to_string(k.allow_networks, ' '),
       extract(epoch FROM k.expires_at)::float8 * 1000, k.rate_per_second, k.rate_burst, NULL
@@ -169,6 +177,10 @@ function toTenant({ id, state, version, settings }: DirectoryRow): TenantGrant {
     version,
     ...settingsOfRow(settings ?? {}),
   })
+}
+
+function toSigningKey({ id, digest, scopes, expires_at_ms: retiresAtMs }: DirectoryRow): SigningKey {
+  return { kid: id, secret: digest, activeFromMs: Number(scopes), retiresAtMs }
 }
 
 function toKeyRecord(row: DirectoryRow): KeyRecord {
