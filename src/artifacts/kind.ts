@@ -4,8 +4,8 @@ import type { Access } from '../model/scope.ts'
 import type { DocumentRule } from './rewrite/document-rule.ts'
 import { aboutManager, insideRepository, type Formats } from './identify/layouts.ts'
 import { isCut, isLiteral, literalIdentity, soundIdentity } from './identify/sound.ts'
-import { basicOrBearer, type Challenge } from './challenge.ts'
-import type { OwnAnswers } from './own-answer.ts'
+import { basicOrBearer, type Challenge } from './login/challenge.ts'
+import type { OwnAnswers } from './login/own-answer.ts'
 
 /** What Waybill knows of one kind of route. A kind states what sets it apart; `ecosystem` adds the rest. */
 export interface Ecosystem {

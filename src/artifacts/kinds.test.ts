@@ -1,6 +1,6 @@
 import t from 'tap'
 import { DOCUMENT_KINDS, ROUTE_KINDS, type RouteKind } from '../model/route.ts'
-import type { ChallengeQuestion } from './challenge.ts'
+import type { ChallengeQuestion } from './login/challenge.ts'
 import { ECOSYSTEMS } from './kinds.ts'
 
 const ASKED: ChallengeQuestion = {

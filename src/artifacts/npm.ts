@@ -1,5 +1,5 @@
 import { identifyNpm } from './identify/npm.ts'
-import type { ChallengeQuestion } from './challenge.ts'
+import type { ChallengeQuestion } from './login/challenge.ts'
 import { ecosystem, mediaTypeOf, type AccessQuestion, type Need } from './kind.ts'
 import { npmLogin } from './login/npm-login.ts'
 import { npmDocuments } from './rewrite/npm-documents.ts'

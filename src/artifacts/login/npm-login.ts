@@ -1,4 +1,4 @@
-import { jsonReply, type OwnAnswer, type OwnAnswers } from '../own-answer.ts'
+import { jsonReply, type OwnAnswer, type OwnAnswers } from './own-answer.ts'
 
 /** A login has 300 bytes, and a registry of the public kind takes no more either. */
 const MAX_LOGIN_BYTES = 64 * 1024

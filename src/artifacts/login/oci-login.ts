@@ -1,5 +1,5 @@
-import { BASIC, type Challenge } from '../challenge.ts'
-import { jsonReply, type OwnAnswer, type OwnAnswers } from '../own-answer.ts'
+import { BASIC, type Challenge } from './challenge.ts'
+import { jsonReply, type OwnAnswer, type OwnAnswers } from './own-answer.ts'
 import { repositoryIn } from '../../model/artifact/oci-name.ts'
 
 /** Where every registry's API begins (OCI distribution specification, "API"): clients know no other prefix. */

@@ -1,5 +1,5 @@
 import { ECOSYSTEMS, kindOfClient } from '../../artifacts/kinds.ts'
-import type { OwnReply } from '../../artifacts/own-answer.ts'
+import type { OwnReply } from '../../artifacts/login/own-answer.ts'
 import type { LimitRefusal } from '../../limits/limiter.ts'
 import { statusOf, type Outcome, type Reason } from '../../model/outcome.ts'
 import { scopeLacked } from '../decide/phases.ts'

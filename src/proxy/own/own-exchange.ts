@@ -1,4 +1,4 @@
-import type { OwnAnswer, OwnReply } from '../../artifacts/own-answer.ts'
+import type { OwnAnswer, OwnReply } from '../../artifacts/login/own-answer.ts'
 import type { DecisionContext } from '../decide/context.ts'
 import { authenticateClient, takeLogPlace } from '../decide/phases.ts'
 import type { Exchange } from '../exchange/exchange.ts'

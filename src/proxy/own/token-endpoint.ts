@@ -1,4 +1,4 @@
-import { jsonReply, type OwnReply } from '../../artifacts/own-answer.ts'
+import { jsonReply, type OwnReply } from '../../artifacts/login/own-answer.ts'
 import { isRepository } from '../../model/artifact/oci-name.ts'
 import type { KeyGrant } from '../../model/grant.ts'
 import { permits } from '../../model/scope.ts'

@@ -1,5 +1,5 @@
 import { ECOSYSTEMS } from '../../artifacts/kinds.ts'
-import type { OwnAnswer } from '../../artifacts/own-answer.ts'
+import type { OwnAnswer } from '../../artifacts/login/own-answer.ts'
 import { ROUTE_KINDS, takesHost, type Route, type RouteKind } from '../../model/route.ts'
 
 /** What the gateway answers itself, and as what. */

@@ -3,13 +3,13 @@ import {
   listSigningKeys,
   rotateSigningKeys,
   type SigningKeyInfo,
-} from '../../store/directory/signing-keys.ts'
-import type { Cli } from '../cli.ts'
-import { DATABASE_OPTIONS, addConfigFlags } from '../configuration.ts'
-import { withDatabase } from '../context.ts'
-import type { ExitCode, Io } from '../output/io.ts'
-import { writeOut } from '../output/output.ts'
-import { safeJson } from '../output/text.ts'
+} from '../../../store/directory/signing-keys.ts'
+import type { Cli } from '../../cli.ts'
+import { DATABASE_OPTIONS, addConfigFlags } from '../../configuration.ts'
+import { withDatabase } from '../../context.ts'
+import type { ExitCode, Io } from '../../output/io.ts'
+import { writeOut } from '../../output/output.ts'
+import { safeJson } from '../../output/text.ts'
 
 interface SigningFlags {
   readonly json?: boolean
