@@ -63,6 +63,10 @@ bench-backlog: build ## a start with a million spilled entries (a minute)
 bench-who: build ## who had a package, in a log of ten million entries (ARGS="--rows 1000000" is quicker)
 	@npm run -s bench:who -- $(ARGS)
 
+.PHONY: bench-rewrite
+bench-rewrite: build ## an npm document of 50 MB, rewritten: MB/s, longest turn, memory (two minutes)
+	@npm run -s bench:rewrite
+
 bench-postgres-states: build-e2e ## latencies with PostgreSQL healthy, frozen, slow and down (two minutes)
 	@npm run -s bench:postgres-states
 

@@ -1,9 +1,11 @@
 import { identifyCargo } from './identify/cargo.ts'
 import { ecosystem, type RefusedRequest } from './kind.ts'
+import { cargoConfig } from './rewrite/cargo-documents.ts'
 
 export const cargo = ecosystem('cargo', {
   formats: ['cargo'],
   identify: identifyCargo,
+  documents: [cargoConfig],
   // cargo shows the body of an index file or a crate as it is, and reads `errors[].detail` of its web API's.
   refusalForm: (request) => (asksWebApi(request) ? 'problem' : 'text'),
 })

@@ -1,6 +1,7 @@
 import { decodePercent } from '../lib/percent.ts'
 import { identifyGit } from './identify/git-paths.ts'
 import { ecosystem, mediaTypeOf, type AccessQuestion, type Need } from './kind.ts'
+import { lfsBatch } from './rewrite/lfs-documents.ts'
 
 /** What git itself asks for (gitprotocol-http); git-lfs and a forge's interface ask for all else. */
 const SMART = ['/info/refs', '/git-upload-pack', '/git-receive-pack']
@@ -15,6 +16,7 @@ export const git = ecosystem('git', {
     ofBody: { maxBytes: MAX_BATCH_BYTES, isRead: isLfsDownload },
   },
   identify: identifyGit,
+  documents: [lfsBatch],
   // git shows plain text ("remote: …") and nothing else; git-lfs `message` of its own or the plain type of JSON.
   refusalForm: ({ rest }) => (SMART.some((end) => rest.endsWith(end)) ? 'text' : 'json'),
 })

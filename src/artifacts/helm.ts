@@ -1,4 +1,5 @@
 import { identifyHelm } from './identify/helm.ts'
 import { ecosystem } from './kind.ts'
+import { helmIndex } from './rewrite/helm-documents.ts'
 
-export const helm = ecosystem('helm', { formats: ['helm'], identify: identifyHelm })
+export const helm = ecosystem('helm', { formats: ['helm'], identify: identifyHelm, documents: [helmIndex] })

@@ -1,4 +1,5 @@
 import { identifyPypi } from './identify/pypi.ts'
 import { ecosystem } from './kind.ts'
+import { pypiPages } from './rewrite/pypi-documents.ts'
 
-export const pypi = ecosystem('pypi', { formats: ['pypi'], identify: identifyPypi })
+export const pypi = ecosystem('pypi', { formats: ['pypi'], identify: identifyPypi, documents: [pypiPages] })

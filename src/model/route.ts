@@ -22,7 +22,7 @@ export const ROUTE_KINDS = [
 export type RouteKind = (typeof ROUTE_KINDS)[number]
 
 /** Kinds whose clients find addresses in documents. */
-export const DOCUMENT_KINDS: ReadonlySet<RouteKind> = new Set(['npm'])
+export const DOCUMENT_KINDS: ReadonlySet<RouteKind> = new Set(['npm', 'pypi', 'cargo', 'helm', 'git'])
 
 /** How a route's clients are authenticated: by a tenant's key, not at all. */
 export const ROUTE_AUTH = ['key', 'public'] as const

@@ -2,6 +2,7 @@ import type { Transform } from 'node:stream'
 import { DocumentError } from '../../upstream/failure.ts'
 import { decoderOf, encoderOf, type Coding } from './codings.ts'
 import type { Rewriter } from './document-rule.ts'
+import type { TurnBudget } from './turn-budget.ts'
 
 /** Who gets what comes out of a pipe. */
 export interface PipeOwner {
@@ -22,6 +23,7 @@ export interface PipeSettings {
   readonly to: Coding | null
   /** Largest document, without coding. */
   readonly maxBytes: number
+  readonly budget: TurnBudget
   /** Called once, for a fault that the document is passed on with; throws to refuse it. */
   readonly onFault: (fault: NonNullable<Rewriter['fault']>) => void
 }
@@ -34,7 +36,9 @@ export class DocumentPipe {
   #decoder: Transform | null = null
   readonly #encoder: Transform | null
   #bytes = 0
+  /** What comes out is not taken, or this turn's share of the event loop is used up: nothing more is rewritten. */
   #isFull = false
+  #isResting = false
   #isOver = false
   #isTold = false
 
@@ -51,7 +55,7 @@ export class DocumentPipe {
     const { from } = this.#settings
     if (from === null) {
       this.#take(bytes)
-      return !this.#isFull
+      return !this.#isFull && !this.#isResting
     }
     const decoder = (this.#decoder ??= this.#decode(from, bytes))
     // A copy: it is read in another thread, later.
@@ -109,7 +113,20 @@ export class DocumentPipe {
   #take(bytes: Buffer): void {
     this.#bytes += bytes.length
     if (this.#bytes > this.#settings.maxBytes) this.#fail(new DocumentError('document_too_large'))
-    else this.#give(() => this.#rewriter.push(bytes))
+    else {
+      this.#give(() => this.#rewriter.push(bytes))
+      if (!this.#settings.budget.spend(bytes.length)) this.#rest()
+    }
+  }
+
+  #rest(): void {
+    if (this.#isOver || this.#isResting) return
+    this.#isResting = true
+    this.#decoder?.pause()
+    this.#settings.budget.later(() => {
+      this.#isResting = false
+      this.#goOn()
+    })
   }
 
   #finish(): void {
@@ -143,8 +160,13 @@ export class DocumentPipe {
   }
 
   #takeMore(): void {
-    if (this.#isOver || !this.#isFull) return
+    if (!this.#isFull) return
     this.#isFull = false
+    this.#goOn()
+  }
+
+  #goOn(): void {
+    if (this.#isOver || this.#isFull || this.#isResting) return
     if (this.#settings.from === null) this.#owner.onWelcome()
     else this.#decoder?.resume()
   }

@@ -8,6 +8,7 @@ import {
   type DocumentRequest,
 } from './document-fields.ts'
 import { DocumentPipe, type PipeOwner } from './document-pipe.ts'
+import type { TurnBudget } from './turn-budget.ts'
 import type { DocumentContext, DocumentFault, DocumentRule } from './document-rule.ts'
 
 /** How documents are taken, as the options say. */
@@ -34,6 +35,7 @@ export interface DocumentTask {
   readonly context: Omit<DocumentContext, 'translate'>
   readonly mark: string
   readonly settings: DocumentSettings
+  readonly budget: TurnBudget
 }
 
 /**
@@ -77,7 +79,8 @@ export class DocumentReceiver implements ResponseReceiver, ResponseSource, PipeO
   /** See ResponseReceiver. */
   onHeaders(status: number, fields: string[], statusText: string): void {
     const { mark, asked, rule, request } = this.#task
-    const mayBeDocument = status === 200 && rule.isOfType(mediaType(fieldOf(fields, 'content-type') ?? ''))
+    const type = mediaType(fieldOf(fields, 'content-type') ?? '')
+    const mayBeDocument = status === 200 && rule.isOfType(type)
     if (!mayBeDocument) {
       const isTagged = status === 200 || status === 304
       const confirmed = status === 304 ? asked.condition.confirmed : null
@@ -95,11 +98,11 @@ export class DocumentReceiver implements ResponseReceiver, ResponseSource, PipeO
       return
     }
     this.#head = { status, statusText, fields: head.fields }
-    this.#open(head, Number(fieldOf(fields, 'content-length') ?? 0))
+    this.#open(head, type, Number(fieldOf(fields, 'content-length') ?? 0))
   }
 
-  #open({ from, to }: DocumentHead, length: number): void {
-    const { rule, context, settings } = this.#task
+  #open({ from, to }: DocumentHead, type: string, length: number): void {
+    const { rule, context, settings, budget } = this.#task
     if (from === null && length > settings.maxBytes) {
       this.#abort(new DocumentError('document_too_large'))
       return
@@ -107,14 +110,17 @@ export class DocumentReceiver implements ResponseReceiver, ResponseSource, PipeO
     this.#headTick = performance.now()
     const { addresses } = context
     let isForeign = false
-    const rewriter = rule.open({
-      ...context,
-      translate: (address) => {
-        const shown = addresses.translate(address)
-        if (settings.foreign === 'refuse') isForeign ||= addresses.isForeign(shown)
-        return shown
+    const rewriter = rule.open(
+      {
+        ...context,
+        translate: (address) => {
+          const shown = addresses.translate(address)
+          if (settings.foreign === 'refuse') isForeign ||= addresses.isForeign(shown)
+          return shown
+        },
       },
-    })
+      type,
+    )
     const onFault = (fault: DocumentFault): void => {
       if (this.#refuses(fault)) throw new DocumentError(fault)
     }
@@ -125,7 +131,7 @@ export class DocumentReceiver implements ResponseReceiver, ResponseSource, PipeO
         return rewriter.fault ?? (isForeign ? 'document_foreign' : null)
       },
     }
-    this.#pipe = new DocumentPipe(watched, { from, to, maxBytes: settings.maxBytes, onFault }, this)
+    this.#pipe = new DocumentPipe(watched, { from, to, maxBytes: settings.maxBytes, budget, onFault }, this)
   }
 
   /** Whether a fault costs the document; otherwise it is noted, and the document passes. */

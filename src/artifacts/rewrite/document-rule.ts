@@ -30,7 +30,8 @@ export interface DocumentRule {
   isAskedBy(method: string, path: string): boolean
   /** Media type, without parameters and in lower case, of such documents. */
   isOfType(mediaType: string): boolean
-  open(context: DocumentContext): Rewriter
+  /** `mediaType` is one that `isOfType` has taken. */
+  open(context: DocumentContext, mediaType: string): Rewriter
 }
 
 /** The media types of JSON (RFC 8259 §11, RFC 6839 §3.1). */

@@ -3,8 +3,9 @@ import type { Dispatcher, Interceptor } from '../../upstream/dispatcher.ts'
 import type { Dispatched, ResponseReceiver, UpstreamRequest } from '../../upstream/request.ts'
 import { ECOSYSTEMS } from '../kinds.ts'
 import { askForDocument } from './document-fields.ts'
-import { DocumentReceiver, type DocumentSettings } from './document-receiver.ts'
+import { DocumentReceiver, type DocumentSettings, type DocumentTask } from './document-receiver.ts'
 import type { DocumentRule } from './document-rule.ts'
+import { TurnBudget } from './turn-budget.ts'
 import { markOf } from './validators.ts'
 
 /**
@@ -13,10 +14,11 @@ import { markOf } from './validators.ts'
  * reach it.
  */
 export function documentRewriting(settings: DocumentSettings): Interceptor {
+  const budget = new TurnBudget()
   return (next, route) => {
     const { documents } = ECOSYSTEMS[route.kind]
     const isWanted = documents.length > 0 && route.rules.rewriteDocuments
-    return isWanted ? new DocumentStep(next, route, documents, settings) : next
+    return isWanted ? new DocumentStep(next, route, documents, { settings, budget }) : next
   }
 }
 
@@ -24,13 +26,18 @@ class DocumentStep implements Dispatcher {
   readonly #next: Dispatcher
   readonly #route: Route
   readonly #rules: readonly DocumentRule[]
-  readonly #settings: DocumentSettings
+  readonly #shared: Pick<DocumentTask, 'settings' | 'budget'>
 
-  constructor(next: Dispatcher, route: Route, rules: readonly DocumentRule[], settings: DocumentSettings) {
+  constructor(
+    next: Dispatcher,
+    route: Route,
+    rules: readonly DocumentRule[],
+    shared: Pick<DocumentTask, 'settings' | 'budget'>,
+  ) {
     this.#next = next
     this.#route = route
     this.#rules = rules
-    this.#settings = settings
+    this.#shared = shared
   }
 
   /** See Dispatcher. */
@@ -42,7 +49,7 @@ class DocumentStep implements Dispatcher {
     const route = this.#route
     const mark = markOf(`${rule.name} ${route.auth} ${addresses.seed}`)
     const asked = askForDocument(request.headers, mark)
-    const task = { rule, request, asked, context: { route, addresses }, mark, settings: this.#settings }
+    const task = { rule, request, asked, context: { route, addresses }, mark, ...this.#shared }
     return this.#next.dispatch({ ...request, headers: asked.headers }, new DocumentReceiver(task, receiver))
   }
 
