@@ -1,5 +1,6 @@
 import { accessOf } from '../../artifacts/access.ts'
 import type { Need } from '../../artifacts/kind.ts'
+import { npmPath } from '../../artifacts/aliases/npm-path.ts'
 import { KEY_LENGTH } from '../../model/api-key.ts'
 import { repositoryIn } from '../../model/artifact/oci-name.ts'
 import type { Reason } from '../../model/outcome.ts'
@@ -78,7 +79,7 @@ export function findRoute(exchange: Exchange, { routes }: DecisionContext): Refu
     return null
   }
   if (route === null) return refuse('no_route', null)
-  exchange.path = path
+  exchange.path = route.kind === 'npm' ? npmPath(route, path) : path
   exchange.route = route
   exchange.own = ownOfRoute(method, route, path)
   return null
