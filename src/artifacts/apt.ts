@@ -1,6 +1,7 @@
 import type { ArtifactRequest, Identity, PackageId } from '../model/artifact/identity.ts'
-import { decodedSegments } from './identify/decoded.ts'
-import { verbOf } from './identify/paths.ts'
+import { plainPath } from './identify/decoded.ts'
+import { Endings } from './identify/endings.ts'
+import { lastIndexIn, verbOf } from './identify/paths.ts'
 import { ecosystem, NOTHING } from './kind.ts'
 
 export const apt = ecosystem('apt', { purlType: 'deb', formats: ['debian', 'deb'], identify })
@@ -13,7 +14,7 @@ const ARCH = /^[a-z0-9][a-z0-9-]*$/
 /** Binary packages, and what is uploaded with them: `name_version_arch`. */
 const BINARIES: ReadonlySet<string> = new Set(['deb', 'udeb', 'ddeb', 'changes', 'buildinfo'])
 /** Signatures of files. */
-const SIGNATURES = ['.asc', '.sig', '.gpg']
+const SIGNATURES = new Endings(['.asc', '.sig', '.gpg'])
 /** Compressed tar archives of source packages (dpkg-source). */
 const TARBALL = /\.tar\.(?:gz|bz2|xz|lzma|zst)$/
 /** Lists of a repository (https://wiki.debian.org/DebianRepository/Format), with any compression. */
@@ -27,38 +28,34 @@ const LIST =
 function identify(request: ArtifactRequest): Identity {
   const verb = verbOf(request.method)
   if (verb === 'other') return NOTHING
-  const segments = decodedSegments(request.path)
-  const file = segments.at(-1) ?? ''
-  const found = packageOf(segments, file)
+  const path = plainPath(request.path)
+  const file = path.slice(lastIndexIn(path, '/') + 1)
+  const found = packageOf(path, file)
   const id = found === null ? null : withVendor(found, request.origin)
   if (verb === 'write') return { kind: 'upload', package: id, file }
-  return { kind: kindOf(segments, file, id !== null), package: id, file }
+  return { kind: kindOf(path, file, id !== null), package: id, file }
 }
 
-function kindOf(segments: readonly string[], file: string, isPackage: boolean): Identity['kind'] {
+function kindOf(path: string, file: string, isPackage: boolean): Identity['kind'] {
   if (isPackage) return isDescription(file) ? 'metadata' : 'artifact'
   if (file.endsWith('.deb') || file.endsWith('.udeb')) return 'artifact'
-  if (segments.length > 1 && file === '') return 'index'
+  if (file === '' && path !== '/') return 'index'
   if (LIST.test(file)) return 'index'
   // The installer's images lie among the lists.
-  return segments.includes('dists') && !segments.some((s) => s.startsWith('installer-')) ? 'index' : 'other'
+  const isList = path.includes('/dists/') || path.endsWith('/dists')
+  return isList && !path.includes('/installer-') ? 'index' : 'other'
 }
 
 function isDescription(file: string): boolean {
-  return (
-    SIGNATURES.some((ending) => file.endsWith(ending)) ||
-    file === 'changelog' ||
-    file.endsWith('changelog') ||
-    file.endsWith('copyright')
-  )
+  return SIGNATURES.lengthIn(file) > 0 || file.endsWith('changelog') || file.endsWith('copyright')
 }
 
-function packageOf(segments: readonly string[], file: string): PackageId | null {
+function packageOf(path: string, file: string): PackageId | null {
   // `…/curl_8.5.0-2ubuntu10.1/changelog`
-  if (file === 'changelog' || file === 'copyright') return ofSource(segments.at(-2) ?? '')
-  const signature = SIGNATURES.find((ending) => file.endsWith(ending))
-  const name = signature === undefined ? file : file.slice(0, -signature.length)
-  const dot = name.lastIndexOf('.')
+  if (file === 'changelog' || file === 'copyright') return ofSource(lastFolder(path))
+  const signature = SIGNATURES.lengthIn(file)
+  const name = signature === 0 ? file : file.slice(0, -signature)
+  const dot = lastIndexIn(name, '.')
   if (dot !== -1 && BINARIES.has(name.slice(dot + 1))) return ofBinary(name.slice(0, dot))
   if (name.endsWith('.dsc')) return ofSource(name.slice(0, -'.dsc'.length))
   if (name.endsWith('.diff.gz')) return ofSource(name.slice(0, -'.diff.gz'.length))
@@ -66,6 +63,11 @@ function packageOf(segments: readonly string[], file: string): PackageId | null 
   for (const ending of ['_changelog', '_copyright', '.changelog', '.copyright'])
     if (name.endsWith(ending)) return ofSource(name.slice(0, -ending.length))
   return null
+}
+
+function lastFolder(path: string): string {
+  const end = lastIndexIn(path, '/')
+  return path.slice(lastIndexIn(path, '/', end - 1) + 1, end)
 }
 
 /** Without the `.orig`, `.orig-<component>` or `.debian` that says which part of a source package an archive is. */

@@ -1,19 +1,22 @@
 import type { ArtifactKind, ArtifactRequest, Identity, PackageId } from '../model/artifact/identity.ts'
 import { arePlain, decodedSegments } from './identify/decoded.ts'
+import { Endings } from './identify/endings.ts'
 import { isVersion, versionInFile, versionOfFolder, withoutExtensions } from './identify/file-version.ts'
 import { forgeFile, isCommit, type ForgeFile } from './identify/forge.ts'
-import { verbOf, type Verb } from './identify/paths.ts'
+import { isDigit, verbOf, type Verb } from './identify/paths.ts'
 import { ecosystem, NOTHING } from './kind.ts'
 
 export const generic = ecosystem('generic', { identify })
 
 /** What describes the file whose name stands in front. */
-const SIDECARS = (
-  '.sha256 .sha512 .sha1 .sha384 .sha224 .md5 .blake3 .b2 .sha256sum .sha512sum .sha1sum .md5sum .digest .minisig ' +
-  '.sigstore.json .sigstore .sbom.json .sbom .spdx.json .cdx.json .spdx .intoto.jsonl .intoto .att .provenance'
-).split(' ')
+const SIDECARS = new Endings(
+  (
+    '.sha256 .sha512 .sha1 .sha384 .sha224 .md5 .blake3 .b2 .sha256sum .sha512sum .sha1sum .md5sum .digest .minisig ' +
+    '.sigstore.json .sigstore .sbom.json .sbom .spdx.json .cdx.json .spdx .intoto.jsonl .intoto .att .provenance'
+  ).split(' '),
+)
 /** Files of their own as well, keys for instance, unless the name in front has an ending. */
-const OFTEN_SIDECARS = ['.asc', '.sig', '.sign', '.gpg', '.pem', '.crt', '.cert', '.bundle']
+const OFTEN_SIDECARS = new Endings(['.asc', '.sig', '.sign', '.gpg', '.pem', '.crt', '.cert', '.bundle'])
 /** Lists of checksums: SHA256SUMS, SHASUMS256.txt, checksums.txt, tool_1.0_checksums.txt. */
 const CHECKSUMS = /(?:^|[-_.])(?:sha\d*sums?\d*|shasums?\d*|md5sums?|b2sums?|checksums?)(?:\.txt)?$/i
 const NO_PACKAGES: ReadonlySet<string> = new Set(['robots.txt', 'favicon.ico'])
@@ -30,16 +33,17 @@ function identify({ method, path }: ArtifactRequest): Identity {
   if (verb === 'other') return NOTHING
   const segments = decodedSegments(path)
   const file = segments.at(-1) ?? ''
-  const found = ofPackages(segments) ?? ofForge(segments) ?? ofFile(method, segments, file)
-  return { kind: kindOf(found.kind, verb, file), package: found.package, file }
+  const described = describes(file)
+  const found = ofPackages(segments) ?? ofForge(segments) ?? ofFile(method, segments, described ?? file)
+  return { kind: kindOf(found.kind, verb, described), package: found.package, file }
 }
 
 type Found = Pick<Identity, 'kind' | 'package'>
 
 /** What is read of a release is its file, or what describes its file. */
-function kindOf(kind: ArtifactKind, verb: Verb, file: string): ArtifactKind {
+function kindOf(kind: ArtifactKind, verb: Verb, described: string | null): ArtifactKind {
   if (verb === 'write') return 'upload'
-  return kind === 'artifact' && describes(file) !== null ? 'metadata' : kind
+  return kind === 'artifact' && described !== null ? 'metadata' : kind
 }
 
 /** Rule 1, package registries of forges: `…/packages/generic/<name>/<version>/<file>`, `…/packages/<owner>/generic/…`. */
@@ -78,18 +82,28 @@ function isSure(segments: readonly string[], { ref, repository }: ForgeFile): bo
   return BRANCHES.has(ref) || isVersion(ref) || (isCommit(ref) && ref.length >= 40)
 }
 
-/** Rules 4 to 6: by the file's name, and the folder that is a version. */
-function ofFile(method: string, segments: readonly string[], last: string): Found {
+/** Rules 4 to 6: by the name of the file that is described, or asked for, and the folder that is a version. */
+function ofFile(method: string, segments: readonly string[], described: string): Found {
+  const last = segments.at(-1) ?? ''
   const nothing = ofInterface(segments, last)
   if (nothing !== null) return nothing
   // The body of a POST is no file of this name.
   if (last === '' || method === 'POST' || method === 'MKCOL') return { kind: 'index', package: null }
-  const described = describes(last) ?? last
   const isStorage = segments[0] === 'api'
-  const folders = segments.slice(isStorage ? 2 : 0, -1).filter((folder) => isVersion(folder))
-  const [folder] = folders
-  const found = versionOf(described, folders.length === 1 ? folder : undefined)
+  const found = versionOf(described, versionFolder(segments, isStorage ? 2 : 0))
   return { kind: isStorage ? 'metadata' : 'artifact', package: found }
+}
+
+/** The one folder, from the `start`-th on, that is a version; undefined where there is none, or several. */
+function versionFolder(segments: readonly string[], start: number): string | undefined {
+  let found: string | undefined
+  for (let i = start; i < segments.length - 1; i++) {
+    const folder = segments[i] ?? ''
+    if (!isVersion(folder)) continue
+    if (found !== undefined) return undefined
+    found = folder
+  }
+  return found
 }
 
 /** What is known to be about no package. */
@@ -102,7 +116,7 @@ function ofInterface(segments: readonly string[], last: string): Found | null {
     if (second === 'storage' && segments.length > 3 && last !== '') return null
     return { kind: last === 'releases' || second === 'storage' ? 'index' : 'other', package: null }
   }
-  const isVersioned = /^v\d{1,3}$/.test(first) && !last.includes('.')
+  const isVersioned = first.startsWith('v') && /^v\d{1,3}$/.test(first) && !last.includes('.')
   return isVersioned && last !== '' ? { kind: 'other', package: null } : null
 }
 
@@ -116,13 +130,19 @@ function versionOf(file: string, folder: string | undefined): PackageId {
 
 /** The name of the file that this one describes; of a list of checksums, its own; null for a file that is itself what is wanted. */
 function describes(file: string): string | null {
-  if (CHECKSUMS.test(file)) return file
-  const sidecar = SIDECARS.find((ending) => file.endsWith(ending))
-  if (sidecar !== undefined && file.length > sidecar.length) return file.slice(0, -sidecar.length)
-  const often = OFTEN_SIDECARS.find((ending) => file.endsWith(ending))
-  if (often === undefined) return null
-  const described = file.slice(0, -often.length)
+  if (mayListChecksums(file) && CHECKSUMS.test(file)) return file
+  const sidecar = SIDECARS.lengthIn(file)
+  if (sidecar > 0 && file.length > sidecar) return file.slice(0, -sidecar)
+  const often = OFTEN_SIDECARS.lengthIn(file)
+  if (often === 0) return null
+  const described = file.slice(0, -often)
   return described.includes('.', 1) ? described : null
+}
+
+/** Names of such lists end in `s`, a digit or `.txt`. */
+function mayListChecksums(file: string): boolean {
+  const code = file.charCodeAt(file.length - 1)
+  return (code | 0x20) === 0x73 || (code | 0x20) === 0x74 || isDigit(code) || (code | 0x20) === 0x6d
 }
 
 function idOf(name: string, version: string): PackageId {

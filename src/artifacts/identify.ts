@@ -1,13 +1,15 @@
 import type { Identity } from '../model/artifact/identity.ts'
 import type { Route } from '../model/route.ts'
+import { asksForFiles } from '../model/upstream/files-host.ts'
 import { ECOSYSTEMS } from './kinds.ts'
 
-/** Begins the path of a file that is fetched through a route from another host than its upstream: `/~/<host>/<path there>`. */
-const OTHER_HOST = '/~/'
+/** Either begins the path of a file that is fetched from a files host: `/~/<host>/<path there>`. */
+const TILDE = 0x7e
+const PERCENT = 0x25
 
 /** What identification needs of a route. */
 export type IdentifiedRoute = Pick<Route, 'kind' | 'packageOrigin'> & {
-  readonly upstream: Pick<Route['upstream'], 'origin'>
+  readonly upstream: Pick<Route['upstream'], 'origin'> & Partial<Pick<Route['upstream'], 'path'>>
 }
 
 /** Vendor of the packages of an apt route that names none. */
@@ -19,9 +21,15 @@ const DEFAULT_VENDOR = 'debian'
  */
 export function identify(route: IdentifiedRoute, method: string, target: string): Identity {
   const mark = target.indexOf('?')
-  const path = pathThere(mark === -1 ? target : target.slice(0, mark))
+  const path = mark === -1 ? target : target.slice(0, mark)
   const query = mark === -1 ? '' : target.slice(mark)
-  return ECOSYSTEMS[route.kind].identify({ method, path, query, origin: originOf(route) })
+  const host = hostOfFiles(path)
+  return ECOSYSTEMS[route.kind].identify({
+    method,
+    path: host === null ? path : pathThere(path),
+    query,
+    origin: originOf(route, host),
+  })
 }
 
 /** The path below a route's, starting with '/', of a path that this route was found for. */
@@ -32,10 +40,21 @@ export function belowRoute({ path: prefix }: Pick<Route, 'path'>, path: string):
     : path.slice(prefix.length - 1)
 }
 
-/** A path on another host, where it is one; else as it is. */
+/** The host, and its port, of a path that leads to a files host of the route; null for a path at the upstream. */
+function hostOfFiles(path: string): string | null {
+  const code = path.charCodeAt(1)
+  if ((code !== TILDE && code !== PERCENT) || !asksForFiles('/', path)) return null
+  const start = path.indexOf('/', 1) + 1
+  const end = path.indexOf('/', start)
+  return path
+    .slice(start, end === -1 ? undefined : end)
+    .toLowerCase()
+    .replace('%3a', ':')
+}
+
+/** The path there. */
 function pathThere(path: string): string {
-  if (!path.startsWith(OTHER_HOST)) return path
-  const end = path.indexOf('/', OTHER_HOST.length)
+  const end = path.indexOf('/', path.indexOf('/', 1) + 1)
   return end === -1 ? '/' : path.slice(end)
 }
 
@@ -43,13 +62,24 @@ function pathThere(path: string): string {
 const origins = new WeakMap<IdentifiedRoute, string>()
 
 /** Where a route's packages come from, as package URLs name it: see `Route`. */
-function originOf(route: IdentifiedRoute): string {
+function originOf(route: IdentifiedRoute, filesHost: string | null): string {
   if (route.packageOrigin !== undefined) return route.packageOrigin
   if (route.kind === 'apt') return DEFAULT_VENDOR
+  if (filesHost !== null) return filesHost
   const known = origins.get(route)
   if (known !== undefined) return known
-  const { origin } = route.upstream
-  const host = origin.slice(origin.indexOf('://') + '://'.length).toLowerCase()
+  const host = placeOf(route)
   origins.set(route, host)
   return host
+}
+
+/**
+ * Host, port and path of the upstream; '' where they are different ones for each tenant. A registry has its names below `/v2/`, which is no
+ * part of them.
+ */
+function placeOf({ kind, upstream: { origin, path = '/' } }: IdentifiedRoute): string {
+  if (origin.includes('{') || path.includes('{')) return ''
+  const host = origin.slice(origin.indexOf('://') + '://'.length).toLowerCase()
+  const base = kind === 'oci' && path.startsWith('/v2/') ? path.slice('/v2'.length) : path
+  return kind === 'oci' || kind === 'git' ? host + base.slice(0, -1) : host
 }

@@ -1,5 +1,6 @@
 import type { ArtifactRequest, Identity, PackageId } from '../model/artifact/identity.ts'
 import { arePlain, decodedSegments, parameterOf } from './identify/decoded.ts'
+import { Endings } from './identify/endings.ts'
 import { aboutNone, endOfDigits, kindBy } from './identify/paths.ts'
 import { ecosystem } from './kind.ts'
 
@@ -9,8 +10,10 @@ export const nuget = ecosystem('nuget', { formats: ['nuget/v3', 'nuget'], identi
 const ID = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/
 /** A version, normalised or not: 1 to 4 numbers, a prerelease, build metadata. */
 const VERSION = /^\d{1,10}(?:\.\d{1,10}){0,3}(?:-[A-Za-z0-9.-]+)?(?:\+[A-Za-z0-9.-]*)?$/
+/** One that is normalised. */
+const NORMAL = /^(?:0|[1-9]\d{0,9})(?:\.(?:0|[1-9]\d{0,9})){2}(?:-[a-z0-9.-]+)?$/
 /** Packages, and their symbols. */
-const PACKAGES = ['.nupkg', '.snupkg']
+const PACKAGES = new Endings(['.nupkg', '.snupkg'])
 /** Folders of packages, each with one of versions: the flat container and registrations, as servers call them. */
 const BASES =
   /^(?:v\d-)?(?:flat-?container|flat2?|package-?base-?address|download|content|registrations?)(?:\d[a-z0-9-]*|-[a-z0-9-]*)?$/i
@@ -37,9 +40,9 @@ type Found = Pick<Identity, 'kind' | 'package'>
 /** `<id>/<version>/<id>.<version>.nupkg`, or a file whose name can be split in one way. */
 function ofFile(segments: readonly string[], file: string): Found | null {
   const small = file.toLowerCase()
-  const ending = PACKAGES.find((end) => small.endsWith(end))
-  if (ending !== undefined) {
-    const stem = small.slice(0, -ending.length)
+  const length = PACKAGES.lengthIn(small)
+  if (length > 0) {
+    const stem = small.slice(0, -length)
     return { kind: 'artifact', package: ofFolders(segments, stem) ?? ofStem(stem) }
   }
   if (!small.endsWith('.nuspec')) return null
@@ -78,13 +81,15 @@ function numbersFrom(text: string, start: number): number {
 
 /** `…/api/v2/…`, by the words of its operations. */
 function ofVersion2({ method, query }: ArtifactRequest, segments: readonly string[]): Found | null {
-  const at = segments.findIndex((segment) => segment === 'package' || segment === 'symbolpackage')
+  const pushed = segments.indexOf('package')
+  const at = pushed === -1 ? segments.indexOf('symbolpackage') : pushed
   if (at >= 1 && (segments[at - 1] === 'v2' || segments[at - 1] === 'v3')) {
     const [id = '', version = '', ...more] = segments.slice(at + 1)
     const isKnown = id !== '' && more.length === 0
     return { kind: id === '' ? 'other' : 'artifact', package: isKnown ? packageOf(id, version) : null }
   }
   const operation = segments.at(-1) ?? ''
+  if (operation !== '' && !mayBeOperation(operation.charCodeAt(0) | 0x20)) return null
   if (/^FindPackagesById(?:\(\))?$/i.test(operation)) {
     return { kind: 'index', package: packageOf(unquoted(parameterOf(query, 'id') ?? ''), '') }
   }
@@ -98,10 +103,14 @@ function ofVersion2({ method, query }: ArtifactRequest, segments: readonly strin
   return isFolder ? { kind: 'index', package: null } : null
 }
 
+/** Whether some operation begins with this small letter. */
+function mayBeOperation(letter: number): boolean {
+  return letter === 0x66 || letter === 0x70 || letter === 0x67 || letter === 0x76
+}
+
 /** What the resources of a service index lead to. */
 function ofVersion3({ query }: ArtifactRequest, segments: readonly string[], file: string): Found {
-  const known = segments.findLastIndex((segment) => BASES.test(segment))
-  const base = known === -1 && FORGE_BASES.has(segments[0] ?? '') ? 0 : known
+  const base = indexOfBase(segments)
   const [id = '', version = '', ...more] = base === -1 ? [] : segments.slice(base + 1)
   const found = id === '' || id === 'index.json' ? null : ofBase(id, version, more, file)
   if (found !== null) return found
@@ -121,6 +130,30 @@ function ofVersion3({ query }: ArtifactRequest, segments: readonly string[], fil
   return { kind: isList ? 'index' : 'other', package: null }
 }
 
+/** Which segment is the last that is a folder of packages; -1 for none. */
+function indexOfBase(segments: readonly string[]): number {
+  for (let i = segments.length - 1; i >= 0; i--) {
+    const segment = segments[i] ?? ''
+    if (mayBeBase(segment.charCodeAt(0) | 0x20) && BASES.test(segment)) return i
+  }
+  return FORGE_BASES.has(segments[0] ?? '') ? 0 : -1
+}
+
+/** Whether some folder of packages begins with this small letter. */
+function mayBeBase(letter: number): boolean {
+  switch (letter) {
+    case 0x63: // c
+    case 0x64: // d
+    case 0x66: // f
+    case 0x70: // p
+    case 0x72: // r
+    case 0x76: // v
+      return true
+    default:
+      return false
+  }
+}
+
 /** Below a folder of packages: `<id>/index.json`, `<id>/page/…`, `<id>/<version>.json`, `<id>/<version>/{readme,icon,license}`. */
 function ofBase(id: string, version: string, more: readonly string[], file: string): Found | null {
   if (file === 'index.json' && more.length === 0) return { kind: 'index', package: packageOf(id, '') }
@@ -135,6 +168,7 @@ function ofBase(id: string, version: string, more: readonly string[], file: stri
 /** Null for what is no id. A version that is none is left out. */
 function packageOf(id: string, version: string): PackageId | null {
   if (!ID.test(id)) return null
+  if (NORMAL.test(version)) return { name: id.toLowerCase(), version, qualifiers: '' }
   return { name: id.toLowerCase(), version: VERSION.test(version) ? normalised(version) : '', qualifiers: '' }
 }
 

@@ -101,7 +101,7 @@ export const routeSchema = z.strictObject({
       .optional(),
     'a host name with or without port, or a vendor such as debian',
     'Where package URLs say that packages come from: the registry (oci), the server (git), the vendor (apt)',
-    "the upstream's host; debian with `kind: apt`",
+    "the upstream's host, with its path (oci, git); debian with `kind: apt`",
   ),
   rateLimit: key(
     z.strictObject({ perSecond: z.number().positive().max(1e6), burst: z.int().min(1).max(1e6) }).optional(),

@@ -51,11 +51,18 @@ export function lengthAt(text: string, end: number, ending: string): number {
 
 /** The segments of a path that starts with '/', decoded; the last is '' for a path that ends with '/'. As `plainPath`, but slashes stay. */
 export function decodedSegments(path: string): string[] {
-  const slash = path.lastIndexOf('/')
-  const semicolon = path.indexOf(';', slash)
-  const segments = (semicolon === -1 ? path.slice(1) : path.slice(1, semicolon)).split('/')
+  const segments: string[] = []
+  let start = 1
+  // Twice as fast as `split`.
+  for (let slash = path.indexOf('/', 1); slash !== -1; slash = path.indexOf('/', start)) {
+    segments.push(path.slice(start, slash))
+    start = slash + 1
+  }
+  const semicolon = path.indexOf(';', start)
+  segments.push(path.slice(start, semicolon === -1 ? undefined : semicolon))
   if (!path.includes('%')) return segments
-  for (const [i, segment] of segments.entries()) {
+  for (let i = 0; i < segments.length; i++) {
+    const segment = segments[i] ?? ''
     if (segment.includes('%')) segments[i] = decodePercent(segment)
   }
   return segments
@@ -76,9 +83,11 @@ export function parameterOf(query: string, name: string): string | null {
 /** Whether no segment can be read as several or as none: none holds a slash, is `.` or `..`, or, but for the last, empty. */
 export function arePlain(segments: readonly string[]): boolean {
   const last = segments.length - 1
-  for (const [i, segment] of segments.entries()) {
-    if (segment === '' ? i !== last : segment === '.' || segment === '..' || segment.includes('/'))
-      return false
+  for (let i = 0; i <= last; i++) {
+    const segment = segments[i] ?? ''
+    if (segment === '') {
+      if (i !== last) return false
+    } else if (segment === '.' || segment === '..' || segment.includes('/')) return false
   }
   return true
 }

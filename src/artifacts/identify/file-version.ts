@@ -1,3 +1,5 @@
+import { endOfDigits, isDigit, lastIndexIn } from './paths.ts'
+
 /** A file's name, split where its version begins. */
 export interface FileVersion {
   readonly name: string
@@ -51,6 +53,7 @@ export function versionInFile(file: string): FileVersion | null {
 /** Whether a text is wholly a version: `1.2.3`, `v1.2.3-rc.1`; one number alone is none. */
 export function isVersion(text: string): boolean {
   const start = isV(text.charCodeAt(0)) ? 1 : 0
+  if (!isDigit(text.charCodeAt(start))) return false
   const end = endOfVersion(text, start)
   return end > start && end === text.length
 }
@@ -134,6 +137,8 @@ function endOfNumbers(text: string, start: number, count: number): number {
 /** `1.2.3rc1`, `1.2.3.beta2`, `1.1.1w`: letters that belong to the number in front. */
 function endOfSuffix(text: string, end: number): number {
   const start = text.charCodeAt(end) === 0x2e ? end + 1 : end
+  // All of what may follow begins with a letter.
+  if (!isLetter(text.charCodeAt(start))) return end
   const next = endOfPart(text, start)
   const part = text.slice(start, next)
   if (part.length === 1 && start === end && isLetter(part.charCodeAt(0))) return next
@@ -156,6 +161,8 @@ function endOfNumberedPart(text: string, end: number): number {
 
 /** `20240102` or `2024-01-02`, of this or the last century. */
 function endOfDate(text: string, start: number): number {
+  const century = text.charCodeAt(start)
+  if (century !== 0x31 && century !== 0x32) return start
   const found = /^(?:19|20)\d\d(-?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])(?![\dA-Za-z])/.exec(
     text.slice(start, start + 11),
   )
@@ -163,13 +170,13 @@ function endOfDate(text: string, start: number): number {
 }
 
 function isPreRelease(part: string): boolean {
-  if (PRE_RELEASE.test(part)) return true
-  return part !== '' && /^\d+$/.test(part) && !PROCESSORS.has(part)
+  if (!isDigit(part.charCodeAt(0))) return PRE_RELEASE.test(part)
+  return endOfDigits(part, 0) === part.length && !PROCESSORS.has(part)
 }
 
 /** Whether the last part of a name is a platform, and not all of it. */
 function isOfPlatform(name: string): boolean {
-  const mark = Math.max(name.lastIndexOf('-'), name.lastIndexOf('_'))
+  const mark = Math.max(lastIndexIn(name, '-'), lastIndexIn(name, '_'))
   return mark > 0 && PLATFORMS.has(name.slice(mark + 1).toLowerCase())
 }
 
@@ -185,7 +192,7 @@ function isVersionNext(stem: string, end: number): boolean {
 export function withoutExtensions(file: string): string {
   let stem = file
   for (let i = 0; i < 3; i++) {
-    const dot = stem.lastIndexOf('.')
+    const dot = lastIndexIn(stem, '.')
     if (dot < 1 || !EXTENSIONS.has(stem.slice(dot + 1).toLowerCase())) break
     stem = stem.slice(0, dot)
   }
@@ -198,10 +205,6 @@ function isDotAndDigit(text: string, at: number): boolean {
 
 function isV(code: number): boolean {
   return code === 0x76 || code === 0x56
-}
-
-function isDigit(code: number): boolean {
-  return code >= 0x30 && code <= 0x39
 }
 
 function isLetter(code: number): boolean {

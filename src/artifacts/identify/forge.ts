@@ -1,4 +1,5 @@
 import type { ArtifactKind } from '../../model/artifact/identity.ts'
+import { Endings } from './endings.ts'
 
 /** A file that a forge makes of a repository, or keeps beside it. */
 export interface ForgeFile {
@@ -9,7 +10,7 @@ export interface ForgeFile {
   readonly ref: string
 }
 
-const ARCHIVE_ENDINGS = [
+const ARCHIVE_ENDINGS = new Endings([
   '.tar.gz',
   '.tgz',
   '.zip',
@@ -19,7 +20,7 @@ const ARCHIVE_ENDINGS = [
   '.tar',
   '.bundle',
   '.7z',
-]
+])
 const ARCHIVE_FOLDERS: ReadonlySet<string> = new Set([
   'tarball',
   'zipball',
@@ -122,8 +123,8 @@ function shortRef(ref: string): string {
 }
 
 function withoutArchiveEnding(text: string): string | null {
-  const ending = ARCHIVE_ENDINGS.find((e) => text.endsWith(e))
-  return ending === undefined || ending.length === text.length ? null : text.slice(0, -ending.length)
+  const length = ARCHIVE_ENDINGS.lengthIn(text)
+  return length === 0 || length === text.length ? null : text.slice(0, -length)
 }
 
 /** A commit's name, whole or shortened (SHA-1 or SHA-256 in hex). */

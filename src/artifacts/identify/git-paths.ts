@@ -122,7 +122,8 @@ function kindOfPage(method: string, path: string): ArtifactKind {
 
 /** Whether a path may be one within a repository, so that its end tells nothing. */
 function isInPages(segments: readonly string[]): boolean {
-  return segments.some((segment, i) => i > 0 && PAGES.has(segment))
+  for (let i = 1; i < segments.length; i++) if (PAGES.has(segments[i] ?? '')) return true
+  return false
 }
 
 function about(kind: ArtifactKind, end: number, isFile = false): Found {
@@ -131,8 +132,10 @@ function about(kind: ArtifactKind, end: number, isFile = false): Found {
 
 /** Host and path of a repository, without `.git`; null where the path names none. */
 function packageOf(origin: string, repository: readonly string[], version: string): PackageId | null {
-  if (repository.length === 0) return null
-  const path = repository.join('/')
+  // A route may lead to one repository.
+  if (repository.length === 0 && !origin.includes('/')) return null
+  const path = repository.length === 0 ? origin : repository.join('/')
   const name = path.endsWith('.git') ? path.slice(0, -'.git'.length) : path
-  return { name: origin === '' ? name : `${origin}/${name}`, version, qualifiers: '' }
+  const isBelow = repository.length > 0 && origin !== ''
+  return { name: isBelow ? `${origin}/${name}` : name, version, qualifiers: '' }
 }
