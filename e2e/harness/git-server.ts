@@ -36,19 +36,32 @@ export function tryGit(cwd: string, ...args: readonly string[]): ReturnType<type
 /** Starts a real smart HTTP git server, with an empty bare repository at `<url>repo.git` that anybody may push to. */
 export async function startGitServer(t: Test): Promise<TestUpstream & { readonly repository: string }> {
   const root = await testFolder(t)
+  const repository = await makeRepository(root)
+  const handler = (req: IncomingMessage, res: ServerResponse, url: URL): Promise<void> =>
+    runBackend(root, req, res, url)
+  const upstream = await startUpstream(t, Object.fromEntries(GIT_PATHS.map((path) => [path, handler])))
+  return Object.assign(upstream, { repository })
+}
+
+/** What git asks for of `repo.git`. */
+export const GIT_PATHS = ['/repo.git/info/refs', '/repo.git/git-upload-pack', '/repo.git/git-receive-pack']
+
+/** Makes an empty bare repository `repo.git` in a folder, to which anybody may push. Returns its own folder. */
+export async function makeRepository(root: string): Promise<string> {
   const repository = join(root, 'repo.git')
   await mkdir(repository)
   await git(repository, 'init', '--bare', '--initial-branch=main')
   await git(repository, 'config', 'http.receivepack', 'true')
-  const handler = (req: IncomingMessage, res: ServerResponse, url: URL): Promise<void> =>
-    runBackend(root, req, res, url)
-  const paths = ['/repo.git/info/refs', '/repo.git/git-upload-pack', '/repo.git/git-receive-pack']
-  const upstream = await startUpstream(t, Object.fromEntries(paths.map((path) => [path, handler])))
-  return Object.assign(upstream, { repository })
+  return repository
 }
 
 /** Bridges one request to git's CGI program (RFC 3875). */
-async function runBackend(root: string, req: IncomingMessage, res: ServerResponse, url: URL): Promise<void> {
+export async function runBackend(
+  root: string,
+  req: IncomingMessage,
+  res: ServerResponse,
+  url: URL,
+): Promise<void> {
   const child = spawn('git', ['http-backend'], {
     env: plainEnv({
       ...GIT_ENV,

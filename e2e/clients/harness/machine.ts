@@ -1,4 +1,4 @@
-import { access, chmod, constants, mkdir, writeFile } from 'node:fs/promises'
+import { access, chmod, constants, mkdir, symlink, writeFile } from 'node:fs/promises'
 import { delimiter, dirname, join } from 'node:path'
 import type { Test } from 'tap'
 import { runCommand, type Finished } from '../../harness/child.ts'
@@ -57,19 +57,15 @@ export class Machine {
     this.env = { HOME: home, YARN_CACHE_FOLDER: join(home, '.yarn-cache') }
   }
 
-  /** Does what `waybill setup` prints for a client: files, environment, commands. */
-  async setUp(gateway: TestGateway, client: string, route: string, key: string): Promise<Setup> {
-    const text = await gateway.must(
-      'setup',
-      client,
-      '--route',
-      route,
-      '--key',
-      key,
-      '--url',
-      gateway.proxyUrl,
-      '--json',
-    )
+  /** Does what `waybill setup` prints for a client, where the gateway is reached at `url`: files, environment, commands. */
+  async setUp(
+    gateway: TestGateway,
+    client: string,
+    route: string,
+    key: string,
+    url = gateway.proxyUrl,
+  ): Promise<Setup> {
+    const text = await gateway.must('setup', client, '--route', route, '--key', key, '--url', url, '--json')
     const setup = JSON.parse(text) as Setup
     for (const { path, content, isSecret } of setup.files) {
       const place = this.placeOf(path)
@@ -83,6 +79,14 @@ export class Machine {
       if (code !== 0) throw new Error(`${command.replaceAll(key, '***')} failed: ${stderr}`)
     }
     return setup
+  }
+
+  /** Makes commands find this program under another name than its file's. */
+  async alias(name: string, program: string): Promise<void> {
+    const folder = join(this.home, 'bin')
+    await mkdir(folder, { recursive: true })
+    await symlink(program, join(folder, name))
+    this.env['PATH'] = `${folder}${delimiter}${process.env['PATH'] ?? ''}`
   }
 
   /** Where a file that `waybill setup` names belongs on this machine. */

@@ -50,6 +50,9 @@ export const podman: ClientRecipe = {
   recipeFor: (place) => login('podman', place, ' --tls-verify=false'),
 }
 
+/** helm 3.17 pulls and pushes with --plain-http and does not know it at login, where it takes localhost for plain; helm 4 needs it. */
+const PLAIN_LOGIN = '$(helm registry login --help | grep -om1 -e --plain-http)'
+
 export const helm: ClientRecipe = {
   kinds: ['helm', 'oci'],
   recipeFor: (place) => {
@@ -65,9 +68,10 @@ export const helm: ClientRecipe = {
         examples: [`helm install <release> ${route}/<chart>`],
       })
     const plain = isPlain(place) ? ' --plain-http' : ''
+    const plainLogin = isPlain(place) ? ` ${PLAIN_LOGIN}` : ''
     return recipe({
       commands: [
-        `printf %s ${word} | helm registry login${plain} --username ${USER} --password-stdin ${url.host}`,
+        `printf %s ${word} | helm registry login${plainLogin} --username ${USER} --password-stdin ${url.host}`,
       ],
       examples: [`helm pull${plain} oci://${imagePrefix(place)}<chart> --version <version>`],
     })

@@ -153,3 +153,16 @@ t.test('words of a shell are quoted', async (t) => {
   const io = await setup(t, ['helm', '--route', 'helm', '--key', KEY])
   t.match(io.written.stdout, `printf %s ${KEY} | helm repo add helm`)
 })
+
+t.test(
+  'without TLS helm logs in to a registry with --plain-http where it knows that, as 3.17 does not',
+  async (t) => {
+    const plain = await setup(t, ['helm', '--route', 'images', '--key', KEY, '--url', 'http://127.0.0.1:80'])
+    t.match(
+      plain.written.stdout,
+      'helm registry login $(helm registry login --help | grep -om1 -e --plain-http) --username',
+    )
+    const safe = await setup(t, ['helm', '--route', 'images', '--key', KEY])
+    t.match(safe.written.stdout, 'helm registry login --username')
+  },
+)

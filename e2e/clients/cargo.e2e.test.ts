@@ -1,0 +1,170 @@
+import { access, readFile } from 'node:fs/promises'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { testDatabase } from '../harness/database.ts'
+import { startGateway } from '../harness/gateway.ts'
+import { bodyOf, sha256, startFileServer, type FileServer } from './harness/file-server.ts'
+import { newMachine, type Machine } from './harness/machine.ts'
+import { Report } from './harness/report.ts'
+import {
+  assertAllCounted,
+  assertDone,
+  assertRefused,
+  assertUsed,
+  programFor,
+  revokedKey,
+  said,
+  WRONG_KEY,
+  type Scene,
+} from './harness/trial.ts'
+
+interface CargoScene extends Scene {
+  readonly registry: FileServer
+}
+
+const CRATES = '/api/v1/crates'
+const PUBLISH = ['publish', '--no-verify', '--allow-dirty', '--registry', 'waybill']
+const FETCH = ['fetch']
+
+/** What cargo sends in front of a crate (web API, "Publish"). */
+interface Published {
+  readonly name: string
+  readonly vers: string
+}
+
+/** Where a crate's file of the sparse index lies. */
+function indexPath(name: string): string {
+  return `/${name.slice(0, 2)}/${name.slice(2, 4)}/${name}`
+}
+
+/** A registry with a sparse index and the web API, which is told at which address clients see it. */
+async function startRegistry(t: Test, place: { url: string }): Promise<FileServer> {
+  const publish = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const body = await bodyOf(request)
+    const length = body.readUInt32LE(0)
+    const { name, vers } = JSON.parse(body.toString('utf8', 4, 4 + length)) as Published
+    const crate = body.subarray(8 + length)
+    const line = { name, vers, deps: [], cksum: sha256(crate), features: {}, yanked: false }
+    registry.files.set(indexPath(name), Buffer.from(`${JSON.stringify(line)}\n`))
+    registry.files.set(`${CRATES}/${name}/${vers}/download`, crate)
+    response.end('{"warnings":{"invalid_categories":[],"invalid_badges":[],"other":[]}}')
+  }
+  const registry = await startFileServer(t, {
+    api: async (request, response, { pathname }) => {
+      if (pathname === '/config.json')
+        response.end(JSON.stringify({ dl: `${place.url}${CRATES}`, api: place.url, 'auth-required': true }))
+      else if (pathname === `${CRATES}/new`) await publish(request, response)
+      else return false
+      return true
+    },
+  })
+  return registry
+}
+
+async function cargoScene(t: Test): Promise<CargoScene> {
+  const db = await testDatabase(t)
+  const place = { url: '' }
+  const registry = await startRegistry(t, place)
+  const gateway = await startGateway(t, {
+    databaseUrl: db.url,
+    config: {
+      routes: [{ name: 'cargo', kind: 'cargo', path: '/cargo/', upstream: registry.url }],
+      accessLog: { flushIntervalMs: 100 },
+    },
+  })
+  place.url = `${gateway.proxyUrl}/cargo`
+  return { db, gateway, registry }
+}
+
+t.test('cargo works through a gateway, set up as `waybill setup` says', async (t) => {
+  const cargo = await programFor(t, 'cargo')
+  if (cargo === null) return
+  const scene = await cargoScene(t)
+  const { db, gateway, registry } = scene
+  const key = await gateway.mint({ tenant: 'cargo', scopes: ['cargo:*'], flags: ['--create-tenant'] })
+  const machine = await cargoMachine(t, scene, key)
+  const { stdout } = await machine.run(cargo, ['--version'])
+  const report = new Report('cargo', stdout.split(' ')[1] ?? '')
+  report.note('setup')
+
+  await writePackage(machine, 'demo-lib', '1.2.0+build.1')
+  if (!assertDone(t, await machine.run(cargo, PUBLISH, { below: 'demo-lib' }), 'it publishes')) return
+  report.note('publish')
+  const reader = await gateway.mint({ tenant: 'cargo', scopes: ['cargo:read'] })
+  const other = await cargoMachine(t, scene, reader)
+  await writePackage(other, 'app', '0.1.0', 'demo-lib = "1"')
+  registry.cutOnce(`${CRATES}/demo-lib/1.2.0+build.1/download`)
+  if (!assertDone(t, await other.run(cargo, FETCH, { below: 'app' }), 'another machine fetches')) return
+  const lock = await readFile(join(other.project, 'app/Cargo.lock'), 'utf8')
+  t.match(
+    lock,
+    `checksum = "${sha256(registry.files.get(`${CRATES}/demo-lib/1.2.0+build.1/download`) ?? '')}"`,
+  )
+  report.note('install')
+  report.note('login')
+  report.note('resume', 'starts again')
+  const isUsed = await assertUsed(t, db, { tenant: 'cargo', as: 'artifact' }, [
+    { package: 'demo-lib', version: '1.2.0+build.1' },
+  ])
+  if (isUsed) report.note('identified', 'downloads; a publish has the name in its body')
+
+  await t.test('a crate that was changed on the way is not taken', async (t) => {
+    const path = `${CRATES}/demo-lib/1.2.0+build.1/download`
+    const crate = registry.files.get(path) ?? Buffer.alloc(0)
+    registry.files.set(path, Buffer.concat([crate, Buffer.from('x')]))
+    const fresh = await cargoMachine(t, scene, reader)
+    await writePackage(fresh, 'app', '0.1.0', 'demo-lib = "1"')
+    assertRefused(t, await fresh.run(cargo, FETCH, { below: 'app' }), /failed to verify the checksum/)
+    registry.files.set(path, crate)
+  })
+  await t.test('refusals', async (t) => refuse(t, scene, { cargo, report }))
+  await assertAllCounted(t, db, [gateway], [registry])
+})
+
+async function refuse(
+  t: Test,
+  scene: CargoScene,
+  { cargo, report }: { readonly cargo: string; readonly report: Report },
+): Promise<void> {
+  const { gateway } = scene
+  const machine = await cargoMachine(t, scene, WRONG_KEY)
+  await writePackage(machine, 'app', '0.1.0', 'demo-lib = "1"')
+  const cases = [
+    [WRONG_KEY, /The key that was sent is not valid/],
+    [await revokedKey(gateway, 'cargo', 'cargo:read'), /has been revoked/],
+  ] as const
+  for (const [key, says] of cases) {
+    await machine.setUp(gateway, 'cargo', 'cargo', key)
+    const refused = await machine.run(cargo, FETCH, { below: 'app' })
+    if (assertRefused(t, refused, says)) report.note('refused')
+    t.notMatch(said(refused), key.slice(16), 'the key is not printed')
+  }
+  await gateway.must('tenants', 'create', 'cargo-limited', '--rate', '0.01:1')
+  // It would wait as `Retry-After` tells, which is more than a minute here.
+  machine.env['CARGO_NET_RETRY'] = '0'
+  const limited = await gateway.mint({ tenant: 'cargo-limited', scopes: ['cargo:read'] })
+  await machine.setUp(gateway, 'cargo', 'cargo', limited)
+  const refused = await machine.run(cargo, FETCH, { below: 'app' })
+  if (assertRefused(t, refused, /rate limit/)) report.note('limited')
+}
+
+async function cargoMachine(t: Test, { gateway }: Scene, key: string): Promise<Machine> {
+  const machine = await newMachine(t)
+  // A cargo that rustup put there looks for its toolchain in the home folder.
+  const toolchains = process.env['RUSTUP_HOME'] ?? join(homedir(), '.rustup')
+  const has = await access(toolchains).then(
+    () => true,
+    () => false,
+  )
+  if (has) machine.env['RUSTUP_HOME'] = toolchains
+  await machine.setUp(gateway, 'cargo', 'cargo', key)
+  return machine
+}
+
+async function writePackage(machine: Machine, name: string, version: string, dependency = ''): Promise<void> {
+  const manifest = `[package]\nname = "${name}"\nversion = "${version}"\nedition = "2021"\ndescription = "A test"\nlicense = "MIT"\n\n[dependencies]\n${dependency}\n`
+  await machine.write(`${name}/Cargo.toml`, manifest)
+  await machine.write(`${name}/src/lib.rs`, '')
+}

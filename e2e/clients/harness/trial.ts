@@ -1,0 +1,91 @@
+import type { Test } from 'tap'
+import { assertAllStored, waitForEntries } from '../../harness/accounting.ts'
+import type { Finished } from '../../harness/child.ts'
+import type { TestDatabase } from '../../harness/database.ts'
+import type { TestGateway } from '../../harness/gateway.ts'
+import { inventedKey } from '../../harness/invented-key.ts'
+import { findProgram } from './machine.ts'
+
+/** A package and its version, as entries name them. */
+export interface Used {
+  readonly package: string
+  readonly version: string | null
+}
+
+/** What the tests of one ecosystem share. */
+export interface Scene {
+  readonly db: TestDatabase
+  readonly gateway: TestGateway
+}
+
+/** A key that is no more: minted, revoked, and known as revoked to the gateway. */
+export async function revokedKey(gateway: TestGateway, tenant: string, scope: string): Promise<string> {
+  const key = await gateway.mint({ tenant, scopes: [scope] })
+  await gateway.must('keys', 'revoke', keyId(key), '--wait')
+  return key
+}
+
+/** A key of the right form that never was. */
+export const WRONG_KEY = inventedKey(7)
+
+/** The part of a key that names it. */
+export function keyId(key: string): string {
+  return key.slice(3, 15)
+}
+
+/** All that a client printed. */
+export function said({ stdout, stderr }: Finished): string {
+  return `${stdout}${stderr}`
+}
+
+/** Where a program is; null, and named in the output, when it is not on this machine. */
+export async function programFor(t: Test, name: string): Promise<string | null> {
+  const program = await findProgram(name)
+  if (program === null) t.comment(`NOT RUN: ${name} is not on this machine`)
+  return program
+}
+
+/** Asserts that a client ended well; shows what it printed when it did not. */
+export function assertDone(t: Test, finished: Finished, what: string): boolean {
+  return t.equal(finished.code, 0, what, { stdout: finished.stdout, stderr: finished.stderr })
+}
+
+/** Asserts that a client failed and printed this. */
+export function assertRefused(t: Test, finished: Finished, says: RegExp): boolean {
+  return t.not(finished.code, 0, 'it fails') && t.match(said(finished), says)
+}
+
+/**
+ * Asserts that the entries of a tenant name exactly these packages as downloaded (`artifact`) or published (`upload`), in the order of names;
+ * waits for them. Of packages whose name is `like` that (a pattern of SQL), where not of all.
+ */
+export async function assertUsed(
+  t: Test,
+  db: TestDatabase,
+  question: { readonly tenant: string; readonly as: 'artifact' | 'upload'; readonly like?: string },
+  expected: readonly Used[],
+): Promise<boolean> {
+  const where = `tenant = '${question.tenant}' AND artifact_kind = '${question.as}' AND status < 300 AND package LIKE '${question.like ?? '%'}'`
+  await waitForEntries(db, expected.length, { where })
+  const rows = await db.query(
+    `SELECT DISTINCT package, version FROM access_log WHERE ${where} ORDER BY package, version`,
+  )
+  return t.strictSame(rows, expected, `${question.as}: the packages of ${question.tenant}`)
+}
+
+/** Asserts that each request has its one entry, in the gateway's numbers, in the table, and at the server behind. */
+export async function assertAllCounted(
+  t: Test,
+  db: TestDatabase,
+  gateways: readonly TestGateway[],
+  servers: readonly { readonly seen: readonly string[] }[],
+): Promise<void> {
+  let requests = 0
+  for (const gateway of gateways) requests += (await gateway.overview()).requests.total
+  await assertAllStored(t, db, gateways, requests)
+  const [row] = await db.query<{ n: number }>(
+    `SELECT count(*)::int AS n FROM access_log WHERE upstream IS NOT NULL`,
+  )
+  const seen = servers.reduce((sum, server) => sum + server.seen.length, 0)
+  t.equal(row?.n, seen, 'as many entries went upstream as requests arrived there')
+}

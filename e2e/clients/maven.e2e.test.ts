@@ -1,0 +1,174 @@
+import { createHash } from 'node:crypto'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { testDatabase } from '../harness/database.ts'
+import { startGateway } from '../harness/gateway.ts'
+import { generated } from '../harness/upstream.ts'
+import { startFileServer, type FileServer } from './harness/file-server.ts'
+import { newMachine, type Machine } from './harness/machine.ts'
+import { Report } from './harness/report.ts'
+import {
+  assertAllCounted,
+  assertDone,
+  assertRefused,
+  assertUsed,
+  programFor,
+  revokedKey,
+  said,
+  WRONG_KEY,
+  type Scene,
+} from './harness/trial.ts'
+
+interface MavenScene extends Scene {
+  readonly repository: FileServer
+}
+
+/** Where Debian's packages put what Maven needs: its plugins and all that these need. */
+const DEBIAN_REPOSITORY = '/usr/share/maven-repo'
+const GET = 'org.apache.maven.plugins:maven-dependency-plugin:3.5.0:get'
+const DEPLOY = 'org.apache.maven.plugins:maven-deploy-plugin:3.0.0:deploy-file'
+const LARGE = 2_000_000
+
+/** Puts an artifact of `com.example` into a repository, with its checksums. */
+function addArtifact({ files }: FileServer, name: string, version: string, jar: Buffer): void {
+  const base = `/com/example/${name}/${version}/${name}-${version}`
+  const pom = `<project><modelVersion>4.0.0</modelVersion><groupId>com.example</groupId><artifactId>${name}</artifactId><version>${version}</version></project>`
+  for (const [path, bytes] of [
+    [`${base}.pom`, Buffer.from(pom)],
+    [`${base}.jar`, jar],
+  ] as const) {
+    files.set(path, bytes)
+    files.set(`${path}.sha1`, Buffer.from(createHash('sha1').update(bytes).digest('hex')))
+  }
+}
+
+/** Debian's repository behind a gateway, with artifacts of our own in it. */
+async function mavenScene(t: Test): Promise<MavenScene> {
+  const db = await testDatabase(t)
+  const repository = await startFileServer(t, { folder: DEBIAN_REPOSITORY })
+  for (const name of ['demo', 'other', 'third']) addArtifact(repository, name, '1.0', Buffer.from(name))
+  addArtifact(repository, 'large', '2.0', generated(0, LARGE))
+  addArtifact(repository, 'changed', '1.0', Buffer.from('what was signed'))
+  repository.files.set('/com/example/changed/1.0/changed-1.0.jar', Buffer.from('what arrives'))
+  const gateway = await startGateway(t, {
+    databaseUrl: db.url,
+    config: {
+      routes: [{ name: 'maven', kind: 'maven', path: '/maven/', upstream: repository.url }],
+      accessLog: { flushIntervalMs: 100 },
+    },
+  })
+  return { db, gateway, repository }
+}
+
+t.test('Maven works through a gateway, set up as `waybill setup` says', async (t) => {
+  const mvn = await programFor(t, 'mvn')
+  if (mvn === null) return
+  const scene = await mavenScene(t)
+  const { db, gateway, repository } = scene
+  const key = await gateway.mint({ tenant: 'maven', scopes: ['maven:*'], flags: ['--create-tenant'] })
+  const machine = await newMachine(t)
+  // Java takes the home folder from the list of users.
+  // At 429 Maven 3.8 waits longer and longer, and fails in the end whatever the answer then is: one short wait is enough.
+  const backoff =
+    '-Dmaven.wagon.httpconnectionManager.backoffSeconds=1 -Dmaven.wagon.httpconnectionManager.maxBackoffSeconds=1'
+  machine.env['MAVEN_OPTS'] = `-Duser.home=${machine.home} -XX:TieredStopAtLevel=1 ${backoff}`
+  await machine.setUp(gateway, 'maven', 'maven', key)
+  const { stdout } = await machine.run(mvn, ['--version'])
+  const report = new Report('maven', /Apache Maven (\S+)/.exec(stdout)?.[1] ?? '')
+  report.note('setup')
+
+  if (!assertDone(t, await get(machine, 'demo:1.0'), 'it resolves an artifact and the plugin for that'))
+    return
+  report.note('install')
+  report.note('login')
+  const changed = await get(machine, 'changed:1.0', '--strict-checksums')
+  assertRefused(t, changed, /Checksum validation failed/)
+
+  await t.test('a broken download', async (t) => breakDownload(t, { machine, repository, report }))
+  await t.test('publishing', async (t) => publish(t, scene, { machine, report }))
+  await t.test('refusals', async (t) => refuse(t, scene, { machine, report }))
+
+  const ours = { tenant: 'maven', like: 'com.example%' }
+  const used = ['changed:1.0', 'demo:1.0', 'large:2.0'].map(named)
+  const areUsed = await assertUsed(t, db, { ...ours, as: 'artifact' }, used)
+  // The list of its versions is stored as well.
+  const areUploaded = await assertUsed(t, db, { ...ours, as: 'upload' }, [
+    named('mine:0.1'),
+    { package: 'com.example/mine', version: null },
+  ])
+  const strangers = await db.query(
+    `SELECT path FROM access_log WHERE path LIKE '%.jar' AND (package IS NULL OR version IS NULL OR artifact_kind NOT IN ('artifact', 'upload')) LIMIT 5`,
+  )
+  const areKnown = t.strictSame(strangers, [], 'each jar has its package and version')
+  if (areUsed && areUploaded && areKnown) report.note('identified')
+  await assertAllCounted(t, db, [gateway], [repository])
+})
+
+interface Trial {
+  readonly machine: Machine
+  readonly report: Report
+}
+
+function named(artifact: string): { package: string; version: string } {
+  const [name = '', version = ''] = artifact.split(':')
+  return { package: `com.example/${name}`, version }
+}
+
+async function mvn(machine: Machine, ...args: readonly string[]): ReturnType<Machine['run']> {
+  return machine.run('mvn', ['-B', '-ntp', ...args], { timeoutMs: 120_000 })
+}
+
+async function get(
+  machine: Machine,
+  artifact: string,
+  ...flags: readonly string[]
+): ReturnType<Machine['run']> {
+  return mvn(machine, GET, `-Dartifact=com.example:${artifact}`, '-Dtransitive=false', ...flags)
+}
+
+async function breakDownload(
+  t: Test,
+  { machine, repository, report }: Trial & { readonly repository: FileServer },
+): Promise<void> {
+  const path = '/com/example/large/2.0/large-2.0.jar'
+  repository.cutOnce(path)
+  const broken = await get(machine, 'large:2.0')
+  if (broken.code === 0) {
+    t.equal(repository.seen.filter((line) => line === `GET ${path}`).length, 2, 'it fetched it again')
+    report.note('resume', 'starts again')
+    return
+  }
+  t.match(said(broken), /Premature end|Could not transfer/)
+  await rm(join(machine.home, '.m2/repository/com/example/large'), { recursive: true })
+  assertDone(t, await get(machine, 'large:2.0'), 'the next run gets it whole')
+  report.note('resume', 'gives up')
+}
+
+async function publish(t: Test, { gateway, repository }: MavenScene, trial: Trial): Promise<void> {
+  const { machine, report } = trial
+  await machine.write('mine.jar', 'mine')
+  const target = [`-Durl=${gateway.proxyUrl}/maven/`, '-DrepositoryId=waybill']
+  const what = ['-Dfile=mine.jar', '-DgroupId=com.example', '-DartifactId=mine', '-Dversion=0.1']
+  if (!assertDone(t, await mvn(machine, DEPLOY, ...target, ...what), 'it deploys')) return
+  const stored = repository.files.get('/com/example/mine/0.1/mine-0.1.jar')
+  t.equal(Buffer.from(stored ?? []).toString(), 'mine')
+  report.note('publish')
+}
+
+async function refuse(t: Test, { gateway }: MavenScene, { machine, report }: Trial): Promise<void> {
+  const cases = [
+    [WRONG_KEY, /The key that was sent is not valid/],
+    [await revokedKey(gateway, 'maven', 'maven:*'), /has been revoked/],
+  ] as const
+  for (const [key, says] of cases) {
+    await machine.setUp(gateway, 'maven', 'maven', key)
+    if (assertRefused(t, await get(machine, 'other:1.0', '-U'), says)) report.note('refused')
+  }
+  // The first request of each artifact comes without credentials, and takes nothing from the rate.
+  await gateway.must('tenants', 'create', 'maven-limited', '--rate', '0.01:1')
+  const limited = await gateway.mint({ tenant: 'maven-limited', scopes: ['maven:*'] })
+  await machine.setUp(gateway, 'maven', 'maven', limited)
+  const done = await get(machine, 'third:1.0', '-U')
+  if (assertRefused(t, done, /429|Waited too long|rate limit/)) report.note('limited', 'waits, then fails')
+}

@@ -1,0 +1,190 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { waitForEntries } from '../harness/accounting.ts'
+import { testDatabase } from '../harness/database.ts'
+import { startGateway } from '../harness/gateway.ts'
+import { newMachine, type Machine } from './harness/machine.ts'
+import { makeWheel, startPythonRepository, type PythonRepository } from './harness/python-repository.ts'
+import { Report } from './harness/report.ts'
+import {
+  assertAllCounted,
+  assertDone,
+  assertRefused,
+  assertUsed,
+  programFor,
+  revokedKey,
+  said,
+  WRONG_KEY,
+  type Scene,
+} from './harness/trial.ts'
+
+interface PythonScene extends Scene {
+  readonly repository: PythonRepository
+}
+
+const TOOL = '/packages/demo_tool-2.0.0-py3-none-any.whl'
+const LARGE = 3_000_000
+
+/** An index behind a gateway: `demo-tool` needs `demo-base`, `demo-large` is large. */
+async function pythonScene(t: Test): Promise<PythonScene> {
+  const db = await testDatabase(t)
+  const repository = await startPythonRepository(t)
+  await repository.add({ project: 'demo-base', version: '1.2.post1' }, 'relative')
+  await repository.add({ project: 'demo-tool', version: '2.0.0', requires: ['demo-base>=1'] }, 'relative')
+  await repository.add({ project: 'demo-large', version: '3.0', ballast: LARGE }, 'relative')
+  const gateway = await startGateway(t, {
+    databaseUrl: db.url,
+    config: {
+      routes: [{ name: 'pypi', kind: 'pypi', path: '/pypi/', upstream: repository.index.url }],
+      accessLog: { flushIntervalMs: 100 },
+    },
+  })
+  return { db, gateway, repository }
+}
+
+t.test('Python clients work through a gateway, set up as `waybill setup` says', async (t) => {
+  const scene = await pythonScene(t)
+  await t.test('pip', (t) => tryPip(t, scene))
+  await t.test('twine', (t) => tryTwine(t, scene))
+  const { db, gateway, repository } = scene
+  await assertAllCounted(t, db, [gateway], [repository.index, repository.files])
+})
+
+async function tryPip(t: Test, scene: PythonScene): Promise<void> {
+  const python = await programFor(t, 'python3')
+  if (python === null) return
+  const { gateway, db, repository } = scene
+  const key = await gateway.mint({ tenant: 'pip', scopes: ['pypi:read'], flags: ['--create-tenant'] })
+  const machine = await pipMachine(t, scene, key)
+  const { stdout } = await machine.run(python, ['-m', 'pip', '--version'])
+  const report = new Report('pip', stdout.split(' ')[1] ?? '')
+  report.note('setup')
+
+  const done = await pip(machine, 'install', '--target=lib', 'Demo.Tool==2.0.0')
+  if (!assertDone(t, done, 'it installs a package and what that needs')) return
+  const base = await readFile(join(machine.project, 'lib/demo_base/__init__.py'), 'utf8')
+  t.match(base, '1.2.post1')
+  report.note('install')
+  report.note('login')
+  const isIdentified = await assertUsed(t, db, { tenant: 'pip', as: 'artifact' }, [
+    { package: 'demo-base', version: '1.2.post1' },
+    { package: 'demo-tool', version: '2.0.0' },
+  ])
+  if (isIdentified) report.note('identified')
+
+  await t.test('a file that was changed on the way is not installed', async (t) => {
+    const bytes = repository.index.files.get(TOOL) ?? Buffer.alloc(0)
+    repository.index.files.set(TOOL, Buffer.concat([bytes, Buffer.from('x')]))
+    const other = await pipMachine(t, scene, key)
+    assertRefused(t, await pip(other, 'download', '--no-deps', 'demo-tool'), /DO NOT MATCH THE HASHES/)
+    repository.index.files.set(TOOL, bytes)
+  })
+  await t.test('a broken download', (t) => breakDownload(t, scene, { key, report }))
+  await t.test('refusals', (t) => refusePip(t, scene, report))
+}
+
+/** Breaks a large download off in its middle. pip 25.1 and newer go on where it broke. */
+async function breakDownload(
+  t: Test,
+  scene: PythonScene,
+  { key, report }: { readonly key: string; readonly report: Report },
+): Promise<void> {
+  const { index } = scene.repository
+  const path = '/packages/demo_large-3.0-py3-none-any.whl'
+  const machine = await pipMachine(t, scene, key)
+  index.cutOnce(path)
+  const broken = await pip(machine, 'download', '--no-deps', 'demo-large')
+  const fetched = index.seen.filter((line) => line === `GET ${path}`).length
+  if (broken.code === 0) {
+    t.equal(fetched, 2, 'it went on where the download broke')
+    report.note('resume')
+    return
+  }
+  t.match(said(broken), /IncompleteRead|Connection broken|DO NOT MATCH THE HASHES/)
+  assertDone(t, await pip(machine, 'download', '--no-deps', 'demo-large'), 'the next run gets it whole')
+  report.note('resume', 'gives up')
+}
+
+async function refusePip(t: Test, scene: PythonScene, report: Report): Promise<void> {
+  const { gateway } = scene
+  const revoked = await revokedKey(gateway, 'pip', 'pypi:read')
+  const machine = await pipMachine(t, scene, revoked)
+  const done = await pip(machine, 'download', '--no-deps', 'demo-tool')
+  assertRefused(t, done, /401|No matching distribution/)
+  // The index page is where pip says least; of a file that is named by its address it shows the sentence.
+  const address = new URL(`${gateway.proxyUrl}/pypi${TOOL}`)
+  address.username = 'waybill'
+  for (const [key, sentence] of [
+    [WRONG_KEY, /The key that was sent is not valid/],
+    [revoked, /has been revoked/],
+  ] as const) {
+    address.password = key
+    const file = await pip(machine, 'download', '--no-deps', address.href)
+    if (assertRefused(t, file, sentence)) report.note('refused', 'on files; not on an index page')
+    t.notMatch(said(file), key.slice(16), 'the key is not printed')
+  }
+
+  await gateway.must('tenants', 'create', 'pip-limited', '--rate', '0.01:1')
+  await machine.setUp(
+    gateway,
+    'pip',
+    'pypi',
+    await gateway.mint({ tenant: 'pip-limited', scopes: ['pypi:read'] }),
+  )
+  const limited = await pip(machine, 'download', '--no-deps', '--retries=0', 'demo-tool')
+  if (assertRefused(t, limited, /429|rate limit/)) report.note('limited')
+}
+
+/** A machine on which pip asks nobody and does not look for newer pips. */
+async function pipMachine(t: Test, { gateway }: Scene, key: string): Promise<Machine> {
+  const machine = await newMachine(t)
+  await machine.setUp(gateway, 'pip', 'pypi', key)
+  machine.env['PIP_DISABLE_PIP_VERSION_CHECK'] = '1'
+  machine.env['PIP_NO_INPUT'] = '1'
+  return machine
+}
+
+async function pip(machine: Machine, ...args: readonly string[]): ReturnType<Machine['run']> {
+  return machine.run('python3', ['-m', 'pip', ...args])
+}
+
+async function tryTwine(t: Test, scene: PythonScene): Promise<void> {
+  const twine = await programFor(t, 'twine')
+  if (twine === null) return
+  const { gateway, db, repository } = scene
+  const key = await gateway.mint({ tenant: 'twine', scopes: ['pypi:*'], flags: ['--create-tenant'] })
+  const machine = await newMachine(t)
+  await machine.setUp(gateway, 'twine', 'pypi', key)
+  const { stdout } = await machine.run(twine, ['--version'])
+  const report = new Report('twine', /twine version (\S+)/.exec(stdout)?.[1] ?? '')
+  report.note('setup')
+  const wheel = await makeWheel(machine.project, { project: 'demo-mine', version: '0.1', ballast: LARGE })
+  const upload = ['upload', '--non-interactive', '--disable-progress-bar', '--repository', 'waybill', wheel]
+  if (!assertDone(t, await machine.run(twine, upload), 'it uploads')) return
+  t.strictSame(repository.uploads, [`demo-mine 0.1 ${wheel}`])
+  report.note('login')
+  report.note('publish')
+  await waitForEntries(db, 1, { where: `tenant = 'twine'` })
+  const rows = await db.query(
+    `SELECT ecosystem, package, version, artifact_kind FROM access_log WHERE tenant = 'twine'`,
+  )
+  t.strictSame(rows, [{ ecosystem: 'pypi', package: null, version: null, artifact_kind: 'upload' }])
+  report.note('identified', 'as an upload; the body has the name')
+
+  const reader = await gateway.mint({ tenant: 'twine', scopes: ['pypi:read'] })
+  const cases: readonly (readonly [string, RegExp])[] = [
+    [WRONG_KEY, /The key that was sent is not valid/],
+    [await revokedKey(gateway, 'twine', 'pypi:*'), /has been revoked/],
+    [reader, /This needs the scope pypi:write/],
+  ]
+  for (const [refused, says] of cases) {
+    await machine.setUp(gateway, 'twine', 'pypi', refused)
+    if (assertRefused(t, await machine.run(twine, upload), says)) report.note('refused')
+  }
+  await gateway.must('tenants', 'create', 'twine-limited', '--rate', '0.01:1')
+  const limited = await gateway.mint({ tenant: 'twine-limited', scopes: ['pypi:*'] })
+  await machine.setUp(gateway, 'twine', 'pypi', limited)
+  assertDone(t, await machine.run(twine, upload), 'the first of a burst')
+  if (assertRefused(t, await machine.run(twine, upload), /429.*rate limit/s)) report.note('limited')
+}
