@@ -3,6 +3,7 @@ import { maskKeys } from '../model/api-key.ts'
 import { sourceOf } from '../model/source-network.ts'
 import { FILES_PREFIX, type FilesPlace } from '../model/upstream/files-host.ts'
 import type { Route } from '../model/route.ts'
+import type { HeaderChanges } from '../model/route-rules.ts'
 import type { HostStanding, UpstreamRequest } from '../upstream/request.ts'
 import { strangerHeaders } from '../upstream/steps/stranger-headers.ts'
 import type { Exchange } from './exchange/exchange.ts'
@@ -41,7 +42,7 @@ export function upstreamRequest(
         : upstreamPath(route, exchange.destination, '', slug),
     isOptions: exchange.req.method === 'OPTIONS',
     prefix: exchange.client.base + prefixOf(route, files),
-    changes: standing === 'stranger' ? { ...route.rules.headers, set: [] } : route.rules.headers,
+    changes: changesOf(exchange, route, standing),
   })
   const { authorization } = head
   return {
@@ -52,7 +53,9 @@ export function upstreamRequest(
     tick,
     method: exchange.req.method ?? 'GET',
     path: maskKeys(
-      files === null ? upstreamPath(route, exchange.path, target.query, slug) : files.path + target.query,
+      files === null
+        ? upstreamPath(route, exchange.path, exchange.sentQuery ?? target.query, slug)
+        : files.path + target.query,
     ),
     headers: standing === 'stranger' ? strangerHeaders(headers) : headers,
     contentLength: head.contentLength,
@@ -64,9 +67,18 @@ export function upstreamRequest(
   }
 }
 
+const AS_BYTES = ['content-type', 'application/octet-stream'] as const
+
 function standingOf(files: FilesPlace | null): HostStanding {
   if (files === null) return 'upstream'
   return files.host.auth ? 'sibling' : 'stranger'
+}
+
+function changesOf({ isSentAsBytes }: Exchange, { rules }: Route, standing: HostStanding): HeaderChanges {
+  const { headers } = rules
+  if (standing === 'stranger') return { ...headers, set: [] }
+  if (!isSentAsBytes) return headers
+  return { removed: [...headers.removed, 'content-type'], set: [...headers.set, ...AS_BYTES] }
 }
 
 /** Path at the gateway that stands for the root of what is asked. */

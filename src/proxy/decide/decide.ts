@@ -1,5 +1,6 @@
 import type { Exchange } from '../exchange/exchange.ts'
 import { refuse, type DecisionContext, type Refusal } from './context.ts'
+import { checkMount } from './mount.ts'
 import {
   answerPreflight,
   authenticateClient,
@@ -46,6 +47,7 @@ function decideForwarded(exchange: Exchange, context: DecisionContext): Refusal 
     findFiles(exchange) ??
     checkSize(exchange) ??
     checkDestination(exchange) ??
+    checkMount(exchange) ??
     takeLimits(exchange, context, exchange.startedTick, false) ??
     // Here a quota is asked, once there are quotas.
     takeLogPlace(exchange, context)

@@ -55,6 +55,9 @@ export class Exchange {
   path = '/'
   /** Where a COPY or MOVE goes to, as `path`; null for all else. */
   destination: string | null = null
+  /** The query as the upstream is to see it, where that is not the client's; and whether a body is sent as mere bytes, see `checkMount`. */
+  sentQuery: string | null = null
+  isSentAsBytes = false
   route: Route | null = null
   /** The table that the route was found in. */
   routes: RouteTable | null = null
