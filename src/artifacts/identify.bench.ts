@@ -17,17 +17,20 @@ let found = 0
 
 t.test('nanoseconds a path', async (t) => {
   const all: number[] = []
+  const steps: number[] = []
   for (const kind of ROUTE_KINDS) {
     if (kind === 'integration') continue
     const costs = costsOf(kind)
     all.push(...costs)
+    steps.push(referenceStep())
     t.comment(line(kind, costs))
   }
   t.comment(line('all', all))
   const median = quantile(all, 0.5)
-  const step = referenceStep()
+  const step = quantile(steps, 0.5)
   t.comment(`the median is ${median <= GOAL_NS ? 'under' : 'over'} ${GOAL_NS} ns`)
-  t.comment(`reference: ${step.toFixed(2)} ns a step; the median is ${Math.round(median / step)} steps`)
+  t.comment(`reference: ${step.toFixed(2)} ns a step, ${Math.min(...steps).toFixed(2)} at best`)
+  t.comment(`the median is ${Math.round(median / step)} steps`)
   t.ok(found > 0)
 })
 
@@ -51,8 +54,8 @@ function costsOf(kind: RouteKind): number[] {
 }
 
 /**
- * Nanoseconds of one step of a loop that reads a character, multiplies and adds: what this machine is worth in this minute. Times of two runs
- * compare as steps.
+ * Nanoseconds of one step of a loop that reads a character, multiplies and adds: what this machine is worth at this moment, taken after each
+ * kind. Times of two runs compare as steps.
  */
 function referenceStep(): number {
   const text = '/org/apache/commons/commons-lang3/3.14.0/commons-lang3-3.14.0.jar'

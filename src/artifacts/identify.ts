@@ -61,10 +61,11 @@ function pathThere(path: string): string {
 /** Of each route, as its entries share it. */
 const origins = new WeakMap<IdentifiedRoute, string>()
 
-/** Where a route's packages come from, as package URLs name it: see `Route`. */
+/** Where a route's packages come from, as package URLs name it: see `Route`. '' for the kinds whose package URLs name no such place. */
 function originOf(route: IdentifiedRoute, filesHost: string | null): string {
   if (route.packageOrigin !== undefined) return route.packageOrigin
   if (route.kind === 'apt') return DEFAULT_VENDOR
+  if (route.kind !== 'oci' && route.kind !== 'git') return ''
   if (filesHost !== null) return filesHost
   const known = origins.get(route)
   if (known !== undefined) return known
@@ -81,5 +82,5 @@ function placeOf({ kind, upstream: { origin, path = '/' } }: IdentifiedRoute): s
   if (origin.includes('{') || path.includes('{')) return ''
   const host = origin.slice(origin.indexOf('://') + '://'.length).toLowerCase()
   const base = kind === 'oci' && path.startsWith('/v2/') ? path.slice('/v2'.length) : path
-  return kind === 'oci' || kind === 'git' ? host + base.slice(0, -1) : host
+  return host + base.slice(0, -1)
 }

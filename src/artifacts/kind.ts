@@ -105,8 +105,7 @@ interface OwnTraits {
 
 /** Makes a kind of what sets it apart. */
 export function ecosystem(name: string, own: OwnTraits = {}): Ecosystem {
-  const { access = {}, formats = null } = own
-  const identify = formats === null ? (own.identify ?? (() => NOTHING)) : inside(formats, own.identify)
+  const { access = {}, formats = null, identify = () => NOTHING } = own
   return {
     name,
     purlType: own.purlType ?? name,
@@ -118,17 +117,12 @@ export function ecosystem(name: string, own: OwnTraits = {}): Ecosystem {
     maskPath: own.maskPath ?? ((path) => path),
     identify: (request) => {
       if (request.path.length > MAX_IDENTIFIED_PATH) return NOTHING
-      if (isLiteral(request)) return literalIdentity(identify(request))
-      return isCut(request.path) ? NOTHING : soundIdentity(identify(request))
+      const isPlain = isLiteral(request)
+      if (!isPlain && isCut(request.path)) return NOTHING
+      const inside = formats === null ? request : insideRepository(request, formats)
+      if (inside === null) return aboutManager(request.method)
+      return isPlain ? literalIdentity(identify(inside)) : soundIdentity(identify(inside))
     },
-  }
-}
-
-/** Identifies what is inside of a repository, whatever folder a repository manager has it in. */
-function inside(formats: Formats, identify: Ecosystem['identify'] = () => NOTHING): Ecosystem['identify'] {
-  return (request) => {
-    const own = insideRepository(request, formats)
-    return own === null ? aboutManager(request.method) : identify(own)
   }
 }
 

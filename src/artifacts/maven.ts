@@ -1,6 +1,6 @@
 import type { ArtifactRequest, Identity, PackageId } from '../model/artifact/identity.ts'
 import { encode } from '../model/artifact/purl.ts'
-import { isPlain, lengthAt, plainPath } from './identify/decoded.ts'
+import { isDots, lengthAt, plainPath } from './identify/decoded.ts'
 import { about, aboutNone, endOfDigits, isDigit, lastIndexIn, verbOf } from './identify/paths.ts'
 import { ecosystem, NOTHING } from './kind.ts'
 
@@ -8,6 +8,7 @@ export const maven = ecosystem('maven', { identify, formats: ['maven'] })
 
 const DASH = 0x2d
 const DOT = 0x2e
+const SLASH = 0x2f
 /** A checksum of a signature of a file is the most that is there. */
 const MAX_SIDECARS = 2
 /** Types that describe a version and are not put on a class path. */
@@ -24,7 +25,7 @@ const INDEX_FOLDERS = ['/.index/', '/.meta/', '/.nexus/']
 /** Folders that servers have repositories in, at their root; no group begins so. */
 const REPOSITORIES: ReadonlySet<string> = new Set(
   (
-    'maven2 m2 maven-public maven-releases maven-snapshots maven-central public release releases snapshot snapshots milestone ' +
+    'maven2 maven-public maven-releases maven-snapshots maven-central public release releases snapshot snapshots milestone ' +
     'libs-release libs-snapshot libs-milestone libs-release-local libs-snapshot-local plugins-release plugins-snapshot'
   ).split(' '),
 )
@@ -45,7 +46,7 @@ interface Place {
 function identify({ method, path }: ArtifactRequest): Identity {
   const verb = verbOf(method)
   if (verb === 'other') return NOTHING
-  const found = identifyRead(placeOf(belowRepository(plainPath(path))))
+  const found = identifyRead(belowRepository(plainPath(path)))
   return verb === 'read' || found.kind === 'upload' ? found : { ...found, kind: 'upload' }
 }
 
@@ -66,20 +67,29 @@ function belowRepository(path: string): string {
   }
 }
 
-function placeOf(path: string): Place {
-  const last = lastIndexIn(path, '/')
-  const second = last > 0 ? lastIndexIn(path, '/', last - 1) : -1
-  const third = second > 0 ? lastIndexIn(path, '/', second - 1) : -1
-  return { path, third, second, last }
+/** Null where some segment can be read as several or as none. */
+function placeOf(path: string): Place | null {
+  let [third, second, last] = [-1, -1, 0]
+  for (let i = 1; i < path.length; i++) {
+    const code = path.charCodeAt(i)
+    if (code === 0) return null
+    if (code !== SLASH) continue
+    if (i === last + 1 || isDots(path, last + 1, i)) return null
+    third = second
+    second = last
+    last = i
+  }
+  return isDots(path, last + 1, path.length) ? null : { path, third, second, last }
 }
 
-function identifyRead(place: Place): Identity {
-  const { path, second, last } = place
-  const file = path.slice(last + 1)
+function identifyRead(path: string): Identity {
+  const place = placeOf(path)
+  const file = path.slice((place === null ? lastIndexIn(path, '/') : place.last) + 1)
   if (path.charCodeAt(1) === DOT && INDEX_FOLDERS.some((folder) => path.startsWith(folder)))
     return aboutNone('index', file)
+  if (place === null) return aboutNone('other', file)
+  const { second, last } = place
   if (last === 0 && file.startsWith('archetype-catalog.xml')) return aboutNone('index', file)
-  if (!isPlain(path)) return aboutNone('other', file)
   if (file === '') return { kind: 'index', package: ofFolder(place), file }
   if (isList(file)) return { kind: 'index', package: ofList(place), file }
   return second > 0 && place.third > 0 ? ofFile(place, file) : aboutNone('other', file)

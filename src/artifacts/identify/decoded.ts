@@ -1,7 +1,6 @@
 import { decodePercent } from '../../lib/percent.ts'
 import { lastIndexIn } from './paths.ts'
 
-const SLASH = 0x2f
 const DOT = 0x2e
 
 /** Stands for a slash that is part of a segment, which no name has: `ecosystem` leaves out what has it. */
@@ -22,23 +21,8 @@ function decodedSegment(segment: string): string {
   return segment.includes('%') ? decodePercent(segment).replaceAll('/', ESCAPED_SLASH) : segment
 }
 
-/** Whether no segment of a plain path can be read as several or as none: none is `.` or `..`, or, but for the last, empty. */
-export function isPlain(path: string): boolean {
-  let start = 1
-  for (let i = 1; i < path.length; i++) {
-    const code = path.charCodeAt(i)
-    if (code === SLASH) {
-      if (i === start || isDots(path, start, i)) return false
-      start = i + 1
-    } else if (code === 0) {
-      return false
-    }
-  }
-  return !isDots(path, start, path.length)
-}
-
 /** Whether a segment is `.` or `..`. */
-function isDots(path: string, start: number, end: number): boolean {
+export function isDots(path: string, start: number, end: number): boolean {
   if (path.charCodeAt(start) !== DOT || end - start > 2) return false
   return end - start === 1 || (end - start === 2 && path.charCodeAt(start + 1) === DOT)
 }

@@ -1,3 +1,5 @@
+import { withoutEnding } from './paths.ts'
+
 /** Endings of names, of which a text's last character says which come into question. */
 export class Endings {
   readonly #byLast: (string[] | undefined)[] = Array.from({ length: 128 }, () => undefined)
@@ -9,6 +11,13 @@ export class Endings {
       const others = (this.#byLast[last] ??= [])
       others.push(ending)
     }
+  }
+
+  /** The text without its ending, in whichever case, if something is left; null where it has none. The endings are in lower case. */
+  without(text: string): string | null {
+    const last = text.charCodeAt(text.length - 1)
+    const candidates = this.#byLast[last >= 0x41 && last <= 0x5a ? last + 0x20 : last]
+    return candidates === undefined ? null : withoutEnding(text, candidates)
   }
 
   /** The length of the ending that a text has; 0 for none. */

@@ -1,5 +1,6 @@
 import type { ArtifactRequest, Identity } from '../../model/artifact/identity.ts'
 import { decodePercent } from '../../lib/percent.ts'
+import { Endings } from './endings.ts'
 import {
   about,
   aboutNone,
@@ -10,11 +11,11 @@ import {
   lastSegment,
   segmentsOf,
 } from './paths.ts'
-import { startOfVersion, withoutEnding } from './paths.ts'
+import { startOfVersion } from './paths.ts'
 
 const NAME = charsWith('-._')
-const CHARTS = ['.tgz', '.tar.gz']
-const PROVENANCES = ['.tgz.prov', '.tar.gz.prov']
+const CHARTS = new Endings(['.tgz', '.tar.gz'])
+const PROVENANCES = new Endings(['.tgz.prov', '.tar.gz.prov'])
 const INDEXES: ReadonlySet<string> = new Set(['index.yaml', 'index.json', 'index-cache.yaml'])
 /** Below an API's `charts`: name, version, and a part of that chart. */
 const MAX_CALL_SEGMENTS = 3
@@ -23,9 +24,9 @@ const MAX_CALL_SEGMENTS = 3
 export function identifyHelm({ method, path }: ArtifactRequest): Identity {
   const decoded = decodePercent(path)
   const file = lastSegment(decoded)
-  const chart = withoutEnding(file, CHARTS)
+  const chart = CHARTS.without(file)
   if (chart !== null) return identifyChart(kindBy(method, 'artifact'), chart, file)
-  const proven = withoutEnding(file, PROVENANCES)
+  const proven = PROVENANCES.without(file)
   if (proven !== null) return identifyChart(kindBy(method, 'metadata'), proven, file)
   if (INDEXES.has(file)) return aboutNone(kindBy(method, 'index'))
   const api = decoded.indexOf('/api/')

@@ -6,6 +6,7 @@ export type Formats = readonly string[]
 
 /** Characters that stand for themselves when they are escaped (RFC 3986 §2.3). */
 const UNRESERVED = /%(?:2d|2e|3\d|4[1-9a-f]|5[\daf]|6[1-9a-f]|7[\dae])/gi
+const PERCENT = 0x25
 /** A path of a repository manager's own, which is about no repository. */
 const OWN = -1
 
@@ -15,7 +16,7 @@ const OWN = -1
  */
 export function insideRepository(request: ArtifactRequest, formats: Formats): ArtifactRequest | null {
   const { path } = request
-  if (!mayBeLayout(path.charCodeAt(1))) return request
+  if (!mayBeLayout(path)) return request
   const plain = path.includes('%') ? path.replaceAll(UNRESERVED, unescaped) : path
   const start = startOfRepository(plain, formats)
   if (start === OWN) return null
@@ -31,31 +32,50 @@ function unescaped(escape: string): string {
   return String.fromCharCode(Number.parseInt(escape.slice(1), 16))
 }
 
-/** Whether a folder that begins so may be a manager's: nearly no path gets beyond. */
-function mayBeLayout(code: number): boolean {
-  switch (code) {
+/** Whether the first folder may be a manager's, by its first three characters: nearly no path gets beyond. */
+function mayBeLayout(path: string): boolean {
+  switch (path.charCodeAt(1)) {
     case 0x61: // artifactory, api
+      return startsWith(path, 0x72, 0x74) || startsWith(path, 0x70, 0x69)
     case 0x63: // content
+      return startsWith(path, 0x6f, 0x6e)
     case 0x6e: // nexus
+      return startsWith(path, 0x65, 0x78)
     case 0x72: // repository
+      return startsWith(path, 0x65, 0x70)
     case 0x73: // service
-    case 0x25: // %
-      return true
+      return startsWith(path, 0x65, 0x72)
     default:
-      return false
+      return path.charCodeAt(1) === PERCENT
   }
+}
+
+/** Whether these are the second and the third character of the first folder; any of them may be escaped. */
+function startsWith(path: string, second: number, third: number): boolean {
+  const [one, two] = [path.charCodeAt(2), path.charCodeAt(3)]
+  return (one === second && (two === third || two === PERCENT)) || one === PERCENT
 }
 
 /** Where the paths of a repository begin, with a slash: 0 for none in front. */
 function startOfRepository(path: string, formats: Formats): number {
   const start = path.startsWith('/nexus/') ? '/nexus'.length : 0
-  if (path.startsWith('/repository/', start)) return behindName(path, start + '/repository'.length)
-  if (path.startsWith('/content/repositories/', start))
-    return behindName(path, start + '/content/repositories'.length)
-  if (path.startsWith('/content/groups/', start)) return behindName(path, start + '/content/groups'.length)
-  if (path.startsWith('/service/rest/', start) || path.startsWith('/service/local/', start)) return OWN
-  if (path.startsWith('/artifactory/')) return ofArtifactory(path, '/artifactory'.length, formats)
-  return path.startsWith('/api/') ? ofInterface(path, formats) : 0
+  switch (path.charCodeAt(start + 1)) {
+    case 0x61: // a
+      if (path.startsWith('/api/')) return ofInterface(path, formats)
+      return path.startsWith('/artifactory/') ? ofArtifactory(path, '/artifactory'.length, formats) : 0
+    case 0x63: // c
+      if (path.startsWith('/content/groups/', start))
+        return behindName(path, start + '/content/groups'.length)
+      if (!path.startsWith('/content/repositories/', start)) return 0
+      return behindName(path, start + '/content/repositories'.length)
+    case 0x72: // r
+      if (!path.startsWith('/repository/', start)) return 0
+      return behindName(path, start + '/repository'.length)
+    case 0x73: // s
+      return path.startsWith('/service/rest/', start) || path.startsWith('/service/local/', start) ? OWN : 0
+    default:
+      return 0
+  }
 }
 
 /** Behind the one segment that begins at this slash, if another follows; else 0: what begins with `-` or `@` is no repository's name. */

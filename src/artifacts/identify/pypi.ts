@@ -1,7 +1,8 @@
 import type { ArtifactRequest, Identity } from '../../model/artifact/identity.ts'
 import { decodePercent } from '../../lib/percent.ts'
+import { Endings } from './endings.ts'
 import { about, aboutNone, charsWith, consistsOf, endOfDigits, isDigit, kindBy } from './paths.ts'
-import { lastIndexIn, lastSegment, segmentAt, segmentsOf, verbOf, withoutEnding } from './paths.ts'
+import { lastIndexIn, lastSegment, segmentAt, segmentsOf, verbOf } from './paths.ts'
 import { isPythonVersion } from './python-version.ts'
 
 const NAME = charsWith('-._')
@@ -9,7 +10,7 @@ const VERSION = charsWith('-._+!')
 /** Separators that folding changes. */
 const IS_UNFOLDED = /[._]|--/
 /** Of documents beside a file: PEP 658 and 740, signatures, checksums. */
-const BESIDE = [
+const BESIDE = new Endings([
   '.metadata',
   '.asc',
   '.sig',
@@ -18,9 +19,21 @@ const BESIDE = [
   '.sha256',
   '.sha1',
   '.md5',
-]
-const SOURCES = ['.tar.gz', '.zip', '.tar.bz2', '.tgz', '.tar.xz', '.tar.z', '.tar']
-const INSTALLERS = ['.exe', '.msi']
+])
+const WHEELS = new Endings(['.whl'])
+const EGGS = new Endings(['.egg'])
+/** Archives of sources, and installers. */
+const SOURCES = new Endings([
+  '.tar.gz',
+  '.zip',
+  '.tar.bz2',
+  '.tgz',
+  '.tar.xz',
+  '.tar.z',
+  '.tar',
+  '.exe',
+  '.msi',
+])
 /** What stands behind the version in names of installers and of binary archives (distutils): `psutil-5.6.7.win32-py2.7`. */
 const PLATFORMS = ['.win32', '.win-', '.linux-', '.macosx-']
 /** A wheel's name has them in front of version, build (if there is one), Python, ABI, platform (binary distribution format). */
@@ -39,7 +52,7 @@ export function identifyPypi({ method, path }: ArtifactRequest): Identity {
   const end = last === 'provenance' ? decoded.length - '/provenance'.length : decoded.length
   const file = end === decoded.length ? last : lastSegment(decoded.slice(0, end))
   const isBeside = end < decoded.length
-  const main = withoutEnding(file, BESIDE)
+  const main = BESIDE.without(file)
   const named = namedBy(main ?? file, decoded, end - file.length - 1)
   if (named === null) return identifyPage(method, decoded)
   const kind = kindBy(method, isBeside || main !== null ? 'metadata' : 'artifact')
@@ -55,11 +68,11 @@ const NOBODY: Named = { name: '', version: '' }
 
 /** Name and version of a distribution's file, which stands behind the slash at `folder`; null for any other file. */
 function namedBy(file: string, path: string, folder: number): Named | null {
-  const wheel = withoutEnding(file, ['.whl'])
+  const wheel = WHEELS.without(file)
   if (wheel !== null) return ofWheel(wheel)
-  const egg = withoutEnding(file, ['.egg'])
+  const egg = EGGS.without(file)
   if (egg !== null) return ofSource(withoutPython(egg), path, folder)
-  const source = withoutEnding(file, SOURCES) ?? withoutEnding(file, INSTALLERS)
+  const source = SOURCES.without(file)
   return source === null ? null : ofSource(withoutPlatform(source), path, folder)
 }
 
@@ -119,9 +132,10 @@ function withoutPython(stem: string): string {
 }
 
 function withoutPlatform(stem: string): string {
-  for (const platform of PLATFORMS) {
-    const at = lastIndexIn(stem, platform)
-    if (at > 0) return stem.slice(0, at)
+  for (let dot = lastIndexIn(stem, '.'); dot > 0; dot = lastIndexIn(stem, '.', dot - 1)) {
+    const letter = stem.charCodeAt(dot + 1)
+    const mayFit = letter === 0x77 || letter === 0x6c || letter === 0x6d
+    if (mayFit && PLATFORMS.some((platform) => stem.startsWith(platform, dot))) return stem.slice(0, dot)
   }
   return stem
 }
