@@ -8,6 +8,7 @@ import { duration, key, keyText, size } from './route-key.ts'
 import { RULE_KEYS } from './route-rules.ts'
 import { filesHosts } from './upstream/files-hosts.ts'
 import { followRedirects } from './upstream/followed-hosts.ts'
+import { UPSTREAM_TOKENS_FORM, upstreamTokens } from './upstream/upstream-tokens.ts'
 import { UPSTREAM_AUTH_FORM, upstreamAuth } from './upstream/upstream-auth.ts'
 import { upstreamTls } from './upstream-tls.ts'
 
@@ -102,6 +103,12 @@ export const routeSchema = z.strictObject({
     'a host name with or without port, or a vendor such as debian',
     'Where package URLs say that packages come from: the registry (oci), the server (git), the vendor (apt)',
     "the upstream's host, with its path (oci, git); debian with `kind: apt`",
+  ),
+  upstreamTokens: key(
+    upstreamTokens.optional(),
+    UPSTREAM_TOKENS_FORM,
+    'Has the gateway fetch the tokens that the upstream asks for; the hosts get the credentials of `upstreamAuth`',
+    '`{ hosts: [] }` for kind oci with `auth: key` or an `upstreamAuth`, unless that is no Basic or header; else none',
   ),
   rateLimit: key(
     z.strictObject({ perSecond: z.number().positive().max(1e6), burst: z.int().min(1).max(1e6) }).optional(),

@@ -30,6 +30,7 @@ t.test('a route is completed with its defaults', async (t) => {
       auth: 'key',
       files: [],
       followRedirects: null,
+      upstreamTokens: null,
       rateLimit: null,
       maxBodyBytes: 5 * 1024 ** 3,
       connectTimeoutMs: 5000,
@@ -137,6 +138,40 @@ t.test('redirects are followed to hosts that are named', async (t) => {
   ])
     t.equal(problemsOf({ followRedirects: { hosts: [host] } }).length, 1, host)
   t.equal(problemsOf({ followRedirects: { hosts: ['x.example'], maxHops: 11 } }).length, 1)
+})
+
+t.test('registries have their tokens fetched, unless their clients log in by themselves', async (t) => {
+  const basic = { basic: { user: 'u', password: 'p' } }
+  const own = { hosts: [] }
+  for (const [change, expected] of [
+    [{ kind: 'oci' }, own],
+    [{ kind: 'oci', upstreamTokens: 'none' }, null],
+    [{ kind: 'oci', auth: 'public' }, null],
+    [{ kind: 'oci', auth: 'public', upstreamTokens: own }, own],
+    [{ kind: 'oci', auth: 'public', upstreamAuth: basic }, own],
+    [{ kind: 'oci', upstreamAuth: { header: { name: 'X-Token', value: 's' } } }, own],
+    [{ kind: 'oci', upstreamAuth: { bearer: 's' } }, null],
+    [{ kind: 'generic', upstreamAuth: basic }, null],
+    [
+      { kind: 'generic', upstreamTokens: { hosts: ['auth.example.com'] } },
+      { hosts: [{ protocol: 'https:', name: 'auth.example.com', port: '' }] },
+    ],
+  ] as const) {
+    const { routes, problems } = readRoutes([
+      { ...BASE, path: '/v2/r/', upstream: 'http://u.example/v2/', ...change },
+    ])
+    t.same(problems, [])
+    t.same(routes[0]?.upstreamTokens, expected, JSON.stringify(change))
+  }
+  for (const change of [
+    { upstreamTokens: own, upstreamAuth: { bearer: 's' } },
+    { upstreamTokens: 'auto' },
+    { upstreamTokens: { hosts: ['169.254.169.254'] } },
+  ]) {
+    const [problem = '', ...more] = problemsOf(change)
+    t.ok(problem.startsWith('routes[0] (r).upstreamTokens: '), problem)
+    t.same(more, [])
+  }
 })
 
 t.test('what is not allowed is refused with the field that holds it', async (t) => {

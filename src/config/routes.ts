@@ -6,6 +6,7 @@ import { routeSchema } from './route-keys.ts'
 import { ociProblems } from './route-oci.ts'
 import { ruleProblems, takeRules, withField } from './route-rules.ts'
 import type { UpstreamLogin } from './upstream/upstream-auth.ts'
+import { tokenRules } from './upstream/upstream-tokens.ts'
 import { readUpstreamTls } from './upstream-tls.ts'
 
 const NO_LOGIN: UpstreamLogin = { authorization: null, field: null }
@@ -17,66 +18,78 @@ export function readRoutes(value: unknown): { routes: Route[]; problems: string[
   if (value === undefined || value === null) return { routes, problems }
   if (!Array.isArray(value)) return { routes, problems: ['routes: must be a list'] }
   for (const [index, item] of value.entries()) {
-    const label = routeLabel(item, index)
-    const parsed = routeSchema.safeParse(item)
-    if (!parsed.success) {
-      for (const issue of parsed.error.issues)
-        problems.push(`${label}${pathText(issue.path)}: ${issueText(issue, routeSchema, item)}`)
-      continue
-    }
-    const { rules: ownRules, ...keys } = takeRules(parsed.data)
-    const {
-      upstream,
-      upstreamAuth: login = NO_LOGIN,
-      allowLinkLocal,
-      host,
-      rateLimit,
-      followRedirects,
-      ...more
-    } = keys
-    const { upstreamHost = null, tls: tlsFiles, ...rest } = more
-    const target = readUpstream(upstream, allowLinkLocal)
-    if (typeof target === 'string') {
-      problems.push(`${label}.upstream: ${target}`)
-      continue
-    }
-    if (rest.auth === 'public' && upstream.includes('{tenant}')) {
-      problems.push(`${label}.upstream: {tenant} needs auth: key, a public route has no tenant`)
-    }
-    if (rest.auth === 'public' && rateLimit !== undefined) {
-      problems.push(`${label}.rateLimit: needs auth: key, it is of each tenant and a public route has none`)
-    }
-    if (tlsFiles !== undefined && target.origin.startsWith('http:')) {
-      problems.push(`${label}.tls: needs an https:// upstream`)
-    }
-    const rules = login.field === null ? ownRules : withField(ownRules, login.field)
-    if (rules === null) {
-      problems.push(`${label}.upstreamAuth.header: headers of the route has a field of that name too`)
-      continue
-    }
-    const tls = tlsFiles === undefined ? null : readUpstreamTls(tlsFiles)
-    if (tls !== null && 'problems' in tls) {
-      problems.push(...tls.problems.map((problem) => `${label}.tls${problem}`))
-      continue
-    }
-    routes.push({
-      ...rest,
-      host: host ?? null,
-      rateLimit: rateLimit ?? null,
-      followRedirects: followRedirects ?? null,
-      upstream: {
-        ...target,
-        authorization: login.authorization,
-        hasLogin: login !== NO_LOGIN,
-        upstreamHost,
-        tls,
-        allowLinkLocal,
-      },
-      rules,
-    })
+    const route = readRoute(item, routeLabel(item, index), problems)
+    if (route !== null) routes.push(route)
   }
   problems.push(...duplicateProblems(routes), ...ruleProblems(routes), ...ociProblems(routes))
   return { routes, problems }
+}
+
+/** One route; null for one that is wrong beyond use. What is wrong is added to the problems. */
+function readRoute(item: unknown, label: string, problems: string[]): Route | null {
+  const parsed = routeSchema.safeParse(item)
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues)
+      problems.push(`${label}${pathText(issue.path)}: ${issueText(issue, routeSchema, item)}`)
+    return null
+  }
+  const { rules: ownRules, ...keys } = takeRules(parsed.data)
+  const {
+    upstream,
+    upstreamAuth: login = NO_LOGIN,
+    allowLinkLocal,
+    host,
+    rateLimit,
+    followRedirects,
+    upstreamTokens: tokensKey,
+    ...more
+  } = keys
+  const { upstreamHost = null, tls: tlsFiles, ...rest } = more
+  const target = readUpstream(upstream, allowLinkLocal)
+  if (typeof target === 'string') {
+    problems.push(`${label}.upstream: ${target}`)
+    return null
+  }
+  if (rest.auth === 'public' && upstream.includes('{tenant}')) {
+    problems.push(`${label}.upstream: {tenant} needs auth: key, a public route has no tenant`)
+  }
+  if (rest.auth === 'public' && rateLimit !== undefined) {
+    problems.push(`${label}.rateLimit: needs auth: key, it is of each tenant and a public route has none`)
+  }
+  if (tlsFiles !== undefined && target.origin.startsWith('http:')) {
+    problems.push(`${label}.tls: needs an https:// upstream`)
+  }
+  const rules = login.field === null ? ownRules : withField(ownRules, login.field)
+  if (rules === null) {
+    problems.push(`${label}.upstreamAuth.header: headers of the route has a field of that name too`)
+    return null
+  }
+  const tokens = tokenRules(tokensKey, rest, login)
+  if (typeof tokens === 'string') {
+    problems.push(`${label}.upstreamTokens: ${tokens}`)
+    return null
+  }
+  const tls = tlsFiles === undefined ? null : readUpstreamTls(tlsFiles)
+  if (tls !== null && 'problems' in tls) {
+    problems.push(...tls.problems.map((problem) => `${label}.tls${problem}`))
+    return null
+  }
+  return {
+    ...rest,
+    host: host ?? null,
+    rateLimit: rateLimit ?? null,
+    followRedirects: followRedirects ?? null,
+    upstreamTokens: tokens,
+    upstream: {
+      ...target,
+      authorization: login.authorization,
+      hasLogin: login !== NO_LOGIN,
+      upstreamHost,
+      tls,
+      allowLinkLocal,
+    },
+    rules,
+  }
 }
 
 /** A route of keys as `waybill.yaml` has them, complete. Throws an Error that says what is wrong with them. */

@@ -8,6 +8,7 @@ import type {
   PoolStats,
   ProxyStats,
   RouteStats,
+  TokenStats,
   VitalsStats,
   WriterStats,
 } from '../model/stats.ts'
@@ -24,6 +25,7 @@ export interface Reading {
   readonly directory: DirectoryStats
   readonly database: ContactReading
   readonly pools: readonly PoolStats[]
+  readonly tokens: readonly TokenStats[]
   /** Tenants by label, at most as many as the option allows, the others summed up. */
   readonly tenants: ReadonlyMap<string, TenantCounts>
   readonly droppedLogLines: number

@@ -141,8 +141,19 @@ export class Metrics {
   }
 
   #read(): Reading {
-    const { proxy, limits, channel, ledger, writer, vitals, directory, database, pools, droppedLogLines } =
-      this.#sources
+    const {
+      proxy,
+      limits,
+      channel,
+      ledger,
+      writer,
+      vitals,
+      directory,
+      database,
+      pools,
+      tokens,
+      droppedLogLines,
+    } = this.#sources
     const proxyStats = proxy()
     const books = ledger()
     return {
@@ -156,6 +167,7 @@ export class Metrics {
       directory: directory(),
       database: database(),
       pools: [...pools()],
+      tokens: [...tokens()],
       droppedLogLines: droppedLogLines(),
       tenants: this.#tenantsByLabel(books.accounts()),
       version: this.#options.version,

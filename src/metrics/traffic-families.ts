@@ -1,5 +1,5 @@
 import { OUTCOMES, OUTCOME_NAMES } from '../model/outcome.ts'
-import type { PoolStats, RouteStats } from '../model/stats.ts'
+import type { PoolStats, RouteStats, TokenStats } from '../model/stats.ts'
 import type { HistogramReading } from '../lib/histogram.ts'
 import { byKey, byRoute, histogramSamples, routeLabel, single, type Family, type Sample } from './family.ts'
 
@@ -77,6 +77,13 @@ export const TRAFFIC_FAMILIES: readonly Family[] = [
     labels: ['route'],
     read: (reading) => reading.pools.map((pool) => ({ value: pool.queued, labels: routeLabel(pool.route) })),
   },
+  {
+    type: 'counter',
+    name: 'waybill_upstream_tokens_total',
+    help: 'Tokens that upstreams asked for, by what came of fetching them',
+    labels: ['route', 'result'],
+    read: (reading) => reading.tokens.flatMap(tokenSamples),
+  },
 ]
 
 function durations(name: string, help: string, of: (route: RouteStats) => HistogramReading): Family {
@@ -104,6 +111,13 @@ function requestSamples(route: RouteStats): Sample[] {
     }
   }
   return samples
+}
+
+function tokenSamples({ route, results }: TokenStats): Sample[] {
+  return Object.entries(results).map(([result, value]) => ({
+    value,
+    labels: { ...routeLabel(route), result },
+  }))
 }
 
 function connectionSamples(pool: PoolStats): Sample[] {

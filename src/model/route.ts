@@ -1,5 +1,6 @@
 import type { FilesHost } from './upstream/files-host.ts'
 import type { FollowRules } from './upstream/follow-rules.ts'
+import type { TokenRules } from './upstream/token-rules.ts'
 import type { RouteRules } from './route-rules.ts'
 
 /** Kinds of route; all but `generic` and `integration` are artifact ecosystems. */
@@ -49,6 +50,8 @@ export interface Route {
   readonly files: readonly FilesHost[]
   /** Null hands all redirects through. */
   readonly followRedirects: FollowRules | null
+  /** Null leaves the upstream's Bearer challenges to clients. */
+  readonly upstreamTokens: TokenRules | null
   readonly auth: RouteAuth
   /** Rate of each tenant on this route unless the tenant has its own for it; null for none. */
   readonly rateLimit: RateLimit | null

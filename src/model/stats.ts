@@ -237,6 +237,17 @@ export interface PoolStats {
   readonly queued: number
 }
 
+/** What came of asking for a token that an upstream wants; `not_asked`: its realm is nobody to ask. */
+export const TOKEN_RESULTS = ['fetched', 'refused', 'failed', 'not_asked'] as const
+
+export type TokenResult = (typeof TOKEN_RESULTS)[number]
+
+/** Tokens fetched for one route that has them fetched. */
+export interface TokenStats {
+  readonly route: string
+  readonly results: Readonly<Record<TokenResult, number>>
+}
+
 /** Where the numbers are read: one function per part, called at each scrape; cheap and never throwing. */
 export interface StatsSources {
   readonly proxy: () => ProxyStats
@@ -249,6 +260,7 @@ export interface StatsSources {
   /** Whether the database is there. */
   readonly database: () => ContactReading
   readonly pools: () => Iterable<PoolStats>
+  readonly tokens: () => Iterable<TokenStats>
   /** Log lines lost because they were not read. */
   readonly droppedLogLines: () => number
 }

@@ -20,6 +20,7 @@ import { ProxyCounters } from '../proxy/stats.ts'
 import type { Sql } from '../store/sql.ts'
 import type { UpstreamPools } from '../upstream/pools.ts'
 import { RouteChains } from '../upstream/route-chains.ts'
+import { TokenCounters } from '../upstream/tokens/token-counters.ts'
 import { packageVersion } from '../version.ts'
 import { AccessLog } from './data-plane/access-log.ts'
 import { readCertificates } from './data-plane/certificates.ts'
@@ -74,6 +75,7 @@ export class DataPlane implements Service, LimitMember {
   readonly #pools: UpstreamPools
   readonly #chains: RouteChains
   readonly #counters = new ProxyCounters()
+  readonly #tokens = new TokenCounters()
   readonly #log: AccessLog
   readonly #handler: Handler
   readonly #proxy: ProxyListener
@@ -99,7 +101,7 @@ export class DataPlane implements Service, LimitMember {
     this.#log = new AccessLog({ ...shared, onDead, traffic })
     this.#limiter = openLimiter(o, parts.peers)
     this.#pools = openUpstreams(o)
-    this.#chains = new RouteChains(this.#pools, interceptorsOf(o))
+    this.#chains = new RouteChains(this.#pools, interceptorsOf(o, this.#tokens))
     const report = (error: unknown): void =>
       logger.error({ err: error }, 'request failed inside the gateway; this is a bug')
     this.#handler = new Handler({
@@ -298,6 +300,7 @@ export class DataPlane implements Service, LimitMember {
       directory: () => ({ ...this.#directory.stats, clockOffsetMs: this.#clock.offsetMs }),
       database: () => this.#contact.reading,
       pools: () => this.#pools.stats,
+      tokens: () => this.#tokens.stats,
       droppedLogLines: () => logger.droppedLines,
     }
   }

@@ -101,6 +101,7 @@ export function restingStats() {
       error: null as string | null,
     },
     pool: { route: 'npm', busy: 0, idle: 0, queued: 0 },
+    tokens: { route: 'npm', results: { fetched: 0, refused: 0, failed: 0, not_asked: 0 } },
     droppedLogLines: 0,
   }
   const sources: StatsSources = {
@@ -113,6 +114,7 @@ export function restingStats() {
     directory: () => stats.directory,
     database: () => stats.database,
     pools: () => [stats.pool],
+    tokens: () => [stats.tokens],
     droppedLogLines: () => stats.droppedLogLines,
   }
   const countRequest = (outcome: Outcome, statusClass: number): void => {

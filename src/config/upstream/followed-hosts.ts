@@ -8,7 +8,7 @@ const FORM =
   'must be a host such as blob.example.com or *.blob.example.com, with its port if it has one of its own, and http:// before it if it speaks no TLS'
 const HOST = /^(https?:\/\/)?(\*\.)?([a-z0-9._-]{1,253}|\[[0-9a-f:.]+\])(?::(\d{1,5}))?$/i
 
-const followedHost = z.string().transform((text, context): FollowedHost => {
+export const followedHost = z.string().transform((text, context): FollowedHost => {
   const [whole, scheme = 'https://', star = '', name = '', port = ''] = HOST.exec(text) ?? []
   const origin = `${scheme}${name}${port === '' ? '' : `:${port}`}`
   const url = whole !== undefined && URL.canParse(origin) ? new URL(origin) : null

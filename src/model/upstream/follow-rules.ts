@@ -16,7 +16,7 @@ export interface FollowedHost {
 }
 
 /** Whether the rules name the host of an address. One with user information is nobody's. */
-export function isFollowed({ hosts }: FollowRules, url: URL): boolean {
+export function isFollowed({ hosts }: Pick<FollowRules, 'hosts'>, url: URL): boolean {
   if (url.username !== '' || url.password !== '') return false
   return hosts.some(
     ({ protocol, name, port }) =>

@@ -4,6 +4,8 @@ import { systemNames } from '../../lib/host/system-names.ts'
 import type { Interceptor } from '../../upstream/dispatcher.ts'
 import { UpstreamPools } from '../../upstream/pools.ts'
 import { followRedirects } from '../../upstream/steps/follow-redirects.ts'
+import type { TokenCounters } from '../../upstream/tokens/token-counters.ts'
+import { upstreamTokens } from '../../upstream/tokens/upstream-tokens.ts'
 
 /** The pools of upstream connections, and how this process resolves names, as the options say. */
 export function openUpstreams(o: Options): UpstreamPools {
@@ -25,7 +27,7 @@ export function openUpstreams(o: Options): UpstreamPools {
 }
 
 /** What routes have before their upstreams, the outermost first, as the options say. */
-export function interceptorsOf(o: Options): Interceptor[] {
+export function interceptorsOf(o: Options, counters: TokenCounters): Interceptor[] {
   return [
     documentRewriting({
       maxBytes: o['artifacts.maxDocumentBytes'],
@@ -33,5 +35,6 @@ export function interceptorsOf(o: Options): Interceptor[] {
       foreign: o['artifacts.foreignAddresses'],
     }),
     followRedirects,
+    upstreamTokens({ counters }),
   ]
 }
