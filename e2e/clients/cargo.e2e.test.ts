@@ -39,8 +39,8 @@ function indexPath(name: string): string {
   return `/${name.slice(0, 2)}/${name.slice(2, 4)}/${name}`
 }
 
-/** A registry with a sparse index and the web API, which is told at which address clients see it. */
-async function startRegistry(t: Test, place: { url: string }): Promise<FileServer> {
+/** A registry with a sparse index and the web API, whose documents name its own address. */
+async function startRegistry(t: Test): Promise<FileServer> {
   const publish = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const body = await bodyOf(request)
     const length = body.readUInt32LE(0)
@@ -54,7 +54,13 @@ async function startRegistry(t: Test, place: { url: string }): Promise<FileServe
   const registry = await startFileServer(t, {
     api: async (request, response, { pathname }) => {
       if (pathname === '/config.json')
-        response.end(JSON.stringify({ dl: `${place.url}${CRATES}`, api: place.url, 'auth-required': true }))
+        response.end(
+          JSON.stringify({
+            dl: `${registry.url.slice(0, -1)}${CRATES}`,
+            api: registry.url.slice(0, -1),
+            'auth-required': true,
+          }),
+        )
       else if (pathname === `${CRATES}/new`) await publish(request, response)
       else return false
       return true
@@ -65,8 +71,7 @@ async function startRegistry(t: Test, place: { url: string }): Promise<FileServe
 
 async function cargoScene(t: Test): Promise<CargoScene> {
   const db = await testDatabase(t)
-  const place = { url: '' }
-  const registry = await startRegistry(t, place)
+  const registry = await startRegistry(t)
   const gateway = await startGateway(t, {
     databaseUrl: db.url,
     config: {
@@ -74,7 +79,6 @@ async function cargoScene(t: Test): Promise<CargoScene> {
       accessLog: { flushIntervalMs: 100 },
     },
   })
-  place.url = `${gateway.proxyUrl}/cargo`
   return { db, gateway, registry }
 }
 

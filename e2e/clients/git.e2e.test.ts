@@ -35,14 +35,14 @@ interface Batch {
   readonly objects: readonly { readonly oid: string; readonly size: number }[]
 }
 
-/** A git server with LFS (its specification's batch API), which is told at which address clients see it. */
-async function startForge(t: Test, place: { url: string }): Promise<FileServer> {
+/** A git server with LFS (its specification's batch API), whose documents name its own address. */
+async function startForge(t: Test): Promise<FileServer> {
   const root = await testFolder(t)
   await makeRepository(root)
   const answerBatch = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { operation, objects } = JSON.parse((await bodyOf(request)).toString()) as Batch
     const answers = objects.map(({ oid, size }) => {
-      const action = { href: `${place.url}${LFS}/objects/${oid}` }
+      const action = { href: `${server.url.slice(0, -1)}${LFS}/objects/${oid}` }
       const has = server.files.has(`${LFS}/objects/${oid}`)
       return { oid, size, actions: operation === 'upload' && has ? undefined : { [operation]: action } }
     })
@@ -63,8 +63,7 @@ async function startForge(t: Test, place: { url: string }): Promise<FileServer> 
 
 async function gitScene(t: Test): Promise<GitScene> {
   const db = await testDatabase(t)
-  const place = { url: '' }
-  const server = await startForge(t, place)
+  const server = await startForge(t)
   const gateway = await startGateway(t, {
     databaseUrl: db.url,
     config: {
@@ -72,7 +71,6 @@ async function gitScene(t: Test): Promise<GitScene> {
       accessLog: { flushIntervalMs: 100 },
     },
   })
-  place.url = `${gateway.proxyUrl}/git`
   return { db, gateway, server }
 }
 

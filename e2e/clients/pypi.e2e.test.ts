@@ -26,17 +26,28 @@ interface PythonScene extends Scene {
 const TOOL = '/packages/demo_tool-2.0.0-py3-none-any.whl'
 const LARGE = 3_000_000
 
-/** An index behind a gateway: `demo-tool` needs `demo-base`, `demo-large` is large. */
+/**
+ * An index behind a gateway: `demo-tool` needs `demo-base`, `demo-large` is large. Its pages name files by addresses relative to the page,
+ * by its own address, and at a files host.
+ */
 async function pythonScene(t: Test): Promise<PythonScene> {
   const db = await testDatabase(t)
   const repository = await startPythonRepository(t)
-  await repository.add({ project: 'demo-base', version: '1.2.post1' }, 'relative')
+  await repository.add({ project: 'demo-base', version: '1.2.post1' }, 'files-host')
   await repository.add({ project: 'demo-tool', version: '2.0.0', requires: ['demo-base>=1'] }, 'relative')
-  await repository.add({ project: 'demo-large', version: '3.0', ballast: LARGE }, 'relative')
+  await repository.add({ project: 'demo-large', version: '3.0', ballast: LARGE }, 'absolute')
   const gateway = await startGateway(t, {
     databaseUrl: db.url,
     config: {
-      routes: [{ name: 'pypi', kind: 'pypi', path: '/pypi/', upstream: repository.index.url }],
+      routes: [
+        {
+          name: 'pypi',
+          kind: 'pypi',
+          path: '/pypi/',
+          upstream: repository.index.url,
+          files: [repository.files.url],
+        },
+      ],
       accessLog: { flushIntervalMs: 100 },
     },
   })

@@ -35,9 +35,13 @@ function changeConfig(config: Record<string, unknown>, context: DocumentContext)
   return null
 }
 
-/** `https://host/crates/{crate}/{version}/download`: what stands before the first marker says where it leads. */
+/**
+ * `https://host/crates/{crate}/{version}/download`: what stands before the first marker says where it leads. cargo puts a path with its
+ * slash behind an address without markers, so that one that ends without a slash (a host alone) must not come to end with it.
+ */
 function translateTemplate(address: string, { translate }: DocumentContext): string {
   const brace = address.indexOf('{')
-  if (brace === -1) return translate(address)
-  return translate(address.slice(0, brace)) + address.slice(brace)
+  if (brace !== -1) return translate(address.slice(0, brace)) + address.slice(brace)
+  const shown = translate(address)
+  return address.endsWith('/') || !shown.endsWith('/') ? shown : shown.slice(0, -1)
 }

@@ -466,3 +466,14 @@ t.test('the documents of each kind are rewritten, and its other answers pass', a
   }
   await s.gateway.quiet()
 })
+
+t.test('addresses of a cargo registry at the root of its host do not come to end with a slash', async (t) => {
+  const s = await scene(t, {}, { routes: [{ kind: 'cargo', path: '/cargo/', name: 'cargo' }] })
+  s.client.send(s.gateway.head('GET /cargo/config.json HTTP/1.1'))
+  const { wire } = await s.gateway.upstream.request()
+  const body = `{"dl":"${s.origin}","api":"${s.origin}"}`
+  wire.send(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
+  const shown = ROUTE.replace('npm', 'cargo').slice(0, -1)
+  t.same(JSON.parse((await s.client.message()).body), { dl: shown, api: shown, 'auth-required': true })
+  await s.gateway.quiet()
+})

@@ -1,0 +1,141 @@
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { testDatabase } from '../harness/database.ts'
+import { startGateway } from '../harness/gateway.ts'
+import { generated } from '../harness/upstream.ts'
+import { startFileServer, type FileServer } from './harness/file-server.ts'
+import { newMachine, type Machine } from './harness/machine.ts'
+import { Report } from './harness/report.ts'
+import {
+  assertAllCounted,
+  assertDone,
+  assertRefused,
+  assertUsed,
+  programFor,
+  revokedKey,
+  said,
+  WRONG_KEY,
+  type Scene,
+} from './harness/trial.ts'
+
+interface AptScene extends Scene {
+  readonly archive: FileServer
+}
+
+const DEB = 'demo_1.0+x_all.deb'
+
+/** A flat archive of one package of 3 MB. */
+async function addPackage(t: Test, archive: FileServer): Promise<void> {
+  const machine = await newMachine(t)
+  const control =
+    'Package: demo\nVersion: 1.0+x\nArchitecture: all\nMaintainer: Test <test@example.com>\nDescription: A test\n'
+  await machine.write('demo/DEBIAN/control', control)
+  await machine.write('demo/usr/share/demo/ballast', generated(0, 3_000_000))
+  const make = `dpkg-deb --root-owner-group -Znone --build demo ${DEB} >&2 && dpkg-scanpackages . 2>/dev/null`
+  const done = await machine.run('sh', ['-c', make])
+  if (done.code !== 0) throw new Error(done.stderr)
+  archive.files.set('/Packages', Buffer.from(done.stdout))
+  archive.files.set(`/${DEB}`, await readFile(join(machine.project, DEB)))
+}
+
+async function aptScene(t: Test): Promise<AptScene> {
+  const db = await testDatabase(t)
+  const archive = await startFileServer(t)
+  await addPackage(t, archive)
+  const gateway = await startGateway(t, {
+    databaseUrl: db.url,
+    config: {
+      routes: [{ name: 'apt', kind: 'apt', path: '/apt/', upstream: archive.url }],
+      accessLog: { flushIntervalMs: 100 },
+    },
+  })
+  return { db, gateway, archive }
+}
+
+t.test('apt works through a gateway, set up as `waybill setup` says', async (t) => {
+  const apt = await programFor(t, 'apt-get')
+  const scan = await programFor(t, 'dpkg-scanpackages')
+  if (apt === null || scan === null) return
+  const scene = await aptScene(t)
+  const { db, gateway, archive } = scene
+  const key = await gateway.mint({ tenant: 'apt', scopes: ['apt:read'], flags: ['--create-tenant'] })
+  const machine = await aptMachine(t, scene, key)
+  const { stdout } = await machine.run(apt, ['--version'])
+  const report = new Report('apt', stdout.split(' ')[1] ?? '')
+  if (!assertDone(t, await machine.run(apt, ['update']), 'it updates')) return
+  report.note('setup')
+  report.note('login')
+
+  archive.cutOnce(`/${DEB}`)
+  const install = ['install', '--download-only', '--yes', 'demo']
+  if (!assertDone(t, await machine.run(apt, install), 'it fetches a package, whose download breaks')) return
+  const cache = await readdir(join(machine.home, 'root/var/cache/apt/archives'))
+  t.ok(
+    cache.some((name) => name.endsWith('.deb')),
+    'it has checked the package and keeps it',
+  )
+  report.note('install')
+  const isUsed = await assertUsed(t, db, { tenant: 'apt', as: 'artifact' }, [
+    { package: 'debian/demo', version: '1.0+x' },
+  ])
+  if (isUsed) report.note('identified')
+  const rows = await db.query(`SELECT status FROM access_log WHERE artifact_kind = 'artifact' ORDER BY seq`)
+  if (t.strictSame(rows, [{ status: 200 }, { status: 206 }], 'it goes on where it broke'))
+    report.note('resume')
+
+  await t.test('refusals', async (t) => refuse(t, scene, { machine, report }))
+  await assertAllCounted(t, db, [gateway], [archive])
+})
+
+async function refuse(
+  t: Test,
+  { gateway }: AptScene,
+  { machine, report }: { readonly machine: Machine; readonly report: Report },
+): Promise<void> {
+  const cases = [
+    [WRONG_KEY, /The key that was sent is not valid/],
+    [await revokedKey(gateway, 'apt', 'apt:read'), /has been revoked/],
+  ] as const
+  for (const [key, says] of cases) {
+    await setUp(machine, gateway, key)
+    const refused = await machine.run('apt-get', ['update', '--error-on=any'])
+    if (assertRefused(t, refused, says)) report.note('refused')
+    t.notMatch(said(refused), key.slice(16), 'the key is not printed')
+  }
+  await gateway.must('tenants', 'create', 'apt-limited', '--rate', '0.01:1')
+  await setUp(machine, gateway, await gateway.mint({ tenant: 'apt-limited', scopes: ['apt:read'] }))
+  const limited = await machine.run('apt-get', ['update', '--error-on=any', '-o', 'Acquire::Retries=0'])
+  if (assertRefused(t, limited, /rate limit/)) report.note('limited')
+}
+
+/** A machine with a root of its own for apt: nothing of the real one is read or written. */
+async function aptMachine(t: Test, { gateway }: Scene, key: string): Promise<Machine> {
+  const machine = await newMachine(t)
+  const root = join(machine.home, 'root')
+  for (const folder of [
+    'etc/apt/apt.conf.d',
+    'etc/apt/preferences.d',
+    'etc/apt/trusted.gpg.d',
+    'var/lib/apt/lists/partial',
+    'var/cache/apt/archives/partial',
+    'var/log/apt',
+    'var/lib/dpkg',
+  ])
+    await mkdir(join(root, folder), { recursive: true })
+  await writeFile(join(root, 'var/lib/dpkg/status'), '')
+  machine.env['APT_CONFIG'] = await machine.write(
+    'apt.conf',
+    `Dir "${root}";\nDir::State::status "${root}/var/lib/dpkg/status";\nAPT::Sandbox::User "root";\n`,
+  )
+  await setUp(machine, gateway, key)
+  return machine
+}
+
+/** As `waybill setup` says, and what it leaves to the reader: the suite, and that this archive is not signed. */
+async function setUp(machine: Machine, gateway: Scene['gateway'], key: string): Promise<void> {
+  await machine.setUp(gateway, 'apt', 'apt', key)
+  const list = machine.placeOf('/etc/apt/sources.list.d/waybill.list')
+  const line = await readFile(list, 'utf8')
+  await writeFile(list, line.replace('<suite> <component>', './').replace('deb ', 'deb [trusted=yes] '))
+}
