@@ -23,6 +23,7 @@ const ADDRESSES = new RouteAddresses(
     base: '/pkg/',
     prefix: '/r/',
     asked: '/pkg/simple/',
+    repository: null,
     named: null,
     told: 'gw.example.com',
     publicBase: '/base',

@@ -2,7 +2,15 @@ import t from 'tap'
 import { localAddress } from '../../upstream/addresses/route-addresses.ts'
 import { startGateway } from '../../test/gateway.ts'
 
-const ELSEWHERE = { named: null, told: 'gw', publicBase: '', files: [], source: null, isRouted: () => false }
+const ELSEWHERE = {
+  repository: null,
+  named: null,
+  told: 'gw',
+  publicBase: '',
+  files: [],
+  source: null,
+  isRouted: () => false,
+}
 const AT = { ...ELSEWHERE, origin: 'http://127.0.0.1:19444', base: '/', prefix: '/files/', asked: '/builds' }
 const DEEP = {
   ...ELSEWHERE,

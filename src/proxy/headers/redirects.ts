@@ -1,3 +1,4 @@
+import { repositoryIn } from '../../model/artifact/oci-name.ts'
 import type { Route } from '../../model/route.ts'
 import type { FilesPlace } from '../../model/upstream/files-host.ts'
 import { localAddress, type RoutePlace } from '../../upstream/addresses/route-addresses.ts'
@@ -56,6 +57,7 @@ export function placeOf(request: RoutedRequest, route: Route): RoutePlace {
     base: upstreamPath(route, route.path, '', slug),
     prefix: route.path,
     asked: upstreamPath(route, path, '', slug),
+    repository: files === null && route.kind === 'oci' ? repositoryPath(route, path, slug) : null,
     named: upstreamHost === 'pass' ? null : upstreamHost,
     told: client.host,
     publicBase: client.base,
@@ -63,4 +65,11 @@ export function placeOf(request: RoutedRequest, route: Route): RoutePlace {
     source: files,
     isRouted: (at) => routes !== null && routes.match(hostName(client.host) ?? '', at) !== null,
   }
+}
+
+/** Path at the upstream of the image that a client's path is about; null for none. */
+function repositoryPath(route: Route, path: string, tenant: string): string | null {
+  const root = '/v2/'
+  const name = path.startsWith(root) ? repositoryIn(path.slice(root.length)) : null
+  return name === null ? null : upstreamPath(route, `${root}${name}/`, '', tenant)
 }

@@ -6,6 +6,7 @@ const PLACE: RoutePlace = {
   base: '/repository/npm/',
   prefix: '/npm/',
   asked: '/repository/npm/left-pad',
+  repository: null,
   named: null,
   told: 'gw.example.com:8443',
   publicBase: '/base',

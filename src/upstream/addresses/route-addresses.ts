@@ -8,6 +8,11 @@ export interface RoutePlace {
   readonly prefix: string
   /** Path that the upstream was asked for. */
   readonly asked: string
+  /**
+   * Path at the upstream of the image that the request is about, ending in a slash; null for another kind of route. What stands below is the
+   * upstream's, though it may look like the gateway's: registries write their own paths at the host that they are told of.
+   */
+  readonly repository: string | null
   /** Host that the route has it asked for as, or null. */
   readonly named: string | null
   /** Host at which the client asked, which the upstream is told of and may take for its own. */
@@ -141,7 +146,11 @@ function isUpstreams(text: string, path: string, at: RoutePlace, isCircle: boole
   if (protocol === 'http:' && own.protocol === 'https:' && host === own.host) return true
   if (at.named !== null && host === hostAt(protocol, at.named)) return true
   // At the gateway's own name it is the upstream's only if nothing of the gateway's is there.
-  return host === hostAt(protocol, at.told) && !isRouted(path, at)
+  return host === hostAt(protocol, at.told) && (isOfRepository(path, at) || !isRouted(path, at))
+}
+
+function isOfRepository(path: string, { repository }: RoutePlace): boolean {
+  return repository !== null && path.startsWith(repository)
 }
 
 /** Whether a client's path is one of the gateway's. */
@@ -158,9 +167,9 @@ function hostAt(protocol: string, host: string): string | null {
 }
 
 /** An upstream that believes X-Forwarded-Prefix writes the gateway's paths itself; not so one that adds a slash to what it was asked for. */
-function isGatewaysAlready(path: string, { prefix, asked, publicBase }: RoutePlace): boolean {
-  const own = publicBase + prefix
-  return own !== '/' && path.startsWith(own) && !path.startsWith(asked)
+function isGatewaysAlready(path: string, at: RoutePlace): boolean {
+  const own = at.publicBase + at.prefix
+  return own !== '/' && path.startsWith(own) && !path.startsWith(at.asked) && !isOfRepository(path, at)
 }
 
 function localPath(path: string, { base, prefix }: RoutePlace): string | null {
