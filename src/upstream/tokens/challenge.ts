@@ -49,12 +49,10 @@ function firstBearer(text: string): Challenge | null {
     const parameters =
       reader.isAt(LIST_GAP) || reader.isAtEnd ? new Map<string, string>() : readParameters(reader)
     if (parameters === null) return null
-    if (scheme[0].toLowerCase() === 'bearer') {
-      const challenge = challengeOf(parameters)
-      if (challenge !== null) return challenge
-    }
     reader.skip(BLANKS)
     if (!reader.isAtEnd && !reader.skip(LIST_GAP)) return null
+    const challenge = scheme[0].toLowerCase() === 'bearer' ? challengeOf(parameters) : null
+    if (challenge !== null) return challenge
   }
   return null
 }
