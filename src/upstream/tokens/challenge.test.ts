@@ -55,7 +55,11 @@ t.test('what is not written as the grammar has it is no challenge', async (t) =>
 })
 
 t.test('any values come out as they were quoted', async () => {
-  const text = fc.string({ unit: fc.constantFrom(...'abc :/?&=,"\\;'), minLength: 1, maxLength: 40 })
+  const text = fc.string({
+    unit: fc.constantFrom(...'abc :/?&=,"\\;'.split('')),
+    minLength: 1,
+    maxLength: 40,
+  })
   const quoted = (value: string): string => `"${value.replaceAll(/["\\]/g, String.raw`\$&`)}"`
   fc.assert(
     fc.property(text, text, (realm, service) => {
@@ -69,7 +73,7 @@ t.test('any values come out as they were quoted', async () => {
 })
 
 t.test('nothing that an upstream may write makes it throw', async () => {
-  const text = fc.string({ unit: fc.constantFrom(...'Bearer realm="\\,= \t'), maxLength: 200 })
+  const text = fc.string({ unit: fc.constantFrom(...'Bearer realm="\\,= \t'.split('')), maxLength: 200 })
   fc.assert(
     fc.property(text, (value) => {
       bearerChallenge(['www-authenticate', value, 'www-authenticate', `Bearer ${value}`])
