@@ -1,6 +1,6 @@
 # Every target does its own set-up on a machine with Node >= 20.19, npm, git and curl, as root or not.
 .DEFAULT_GOAL := help
-.PHONY: help run test check pg e2e chaos e2e-nodes e2e-deps e2e-poolers e2e-clients-table bench bench-compare bench-writer bench-identify bench-backlog bench-who bench-postgres-states picture build build-e2e build-bench clean bench-package-index bench-rewrite
+.PHONY: help run test check pg e2e chaos e2e-nodes e2e-deps e2e-poolers e2e-clients-table bench bench-compare bench-writer bench-identify bench-backlog bench-who bench-installs bench-postgres-states picture build build-e2e build-bench clean bench-package-index bench-rewrite
 
 ARGS ?=
 
@@ -64,6 +64,9 @@ bench-who: build ## who had a package, in a log of ten million entries (ARGS="--
 
 bench-rewrite: build ## an npm document of 50 MB, rewritten: MB/s, longest turn, memory (two minutes)
 	@npm run -s bench:rewrite
+
+bench-installs: build-e2e ## cold installs at once beside another tenant (ARGS="100x200x2": installs, packages, of them real npm)
+	@WAYBILL_INSTALLS="$(or $(ARGS),100x200x2)" npm run -s bench:installs
 
 bench-postgres-states: build-e2e ## latencies with PostgreSQL healthy, frozen, slow and down (two minutes)
 	@npm run -s bench:postgres-states

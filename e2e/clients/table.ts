@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
 import { projectFolder } from '../harness/product.ts'
 import { FEATURES, RESULTS, type ClientResult } from './harness/report.ts'
 
@@ -14,7 +15,7 @@ const results = readdirSync(RESULTS)
   .map((name) => JSON.parse(readFileSync(join(RESULTS, name), 'utf8')) as ClientResult)
 const head = ['client', 'version', ...FEATURES]
 const rows = results.map(({ client, version, features }) =>
-  [client, version].concat(FEATURES.map((feature) => features[feature] ?? '–')),
+  [client, stripVTControlCharacters(version)].concat(FEATURES.map((feature) => features[feature] ?? '–')),
 )
 const lines = [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`)
 const file = join(projectFolder(), 'docs/clients.md')

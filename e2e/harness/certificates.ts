@@ -1,4 +1,4 @@
-/** Certificates for tests, signed by themselves, valid for a hundred years, trusted nowhere else. */
+/** Certificates for tests, signed by themselves unless they say otherwise, valid for a hundred years, trusted nowhere else. */
 export interface TestCertificate {
   readonly cert: string
   readonly key: string
@@ -43,6 +43,41 @@ PfsxQQIgdq2cT2Z5srVMNmP3wZLm6abMT0egxYV9vZIf+o2h2iM=
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgzffngp7dKNDN2YGG
 1EmdCZLHHR5FIUJJ8qu0abve8dahRANCAAS4t14mZnfDl1chYJDke7RP4tidHH9w
 NYNThfURnQlaL+lEBCLQqtqP7Tro5/U3z6ay0RmUCahvhzsMAjNuKcOT
+-----END PRIVATE KEY-----
+`,
+}
+
+/** For `localhost`, by an authority: some clients take no certificate of an authority for that of a server. `ca` is to be trusted. */
+export const LOCALHOST_BY_AUTHORITY: TestCertificate & { readonly ca: string } = {
+  ca: `-----BEGIN CERTIFICATE-----
+MIIBljCCAT2gAwIBAgIURCG5BwTQFJ+/xCMSgWbrO9hAj5IwCgYIKoZIzj0EAwIw
+GDEWMBQGA1UEAwwNV2F5YmlsbCB0ZXN0czAgFw0yNjExMjcxNzM3MThaGA8yMTI2
+MTEwMzE3MzcxOFowGDEWMBQGA1UEAwwNV2F5YmlsbCB0ZXN0czBZMBMGByqGSM49
+AgEGCCqGSM49AwEHA0IABPL9nMjU7xXV1k6OFkBbpEKp2vG0cn54W+vDE33I95Sa
+0paFE69lbC1Iv5LfvpdSj7FrUhmLvCklTp6QjBT1cr6jYzBhMB0GA1UdDgQWBBTY
+v/CiCjW3rrFNfy/NupS6+0MmRjAfBgNVHSMEGDAWgBTYv/CiCjW3rrFNfy/NupS6
++0MmRjAPBgNVHRMBAf8EBTADAQH/MA4GA1UdDwEB/wQEAwICBDAKBggqhkjOPQQD
+AgNHADBEAiBqOS1985ORE8HIikjpnMLDyCSMbfXfn0ICNb8oxzOyfQIgDSch81oA
+ErHOW75IB+TLH3ca3y16Vj5JJWIvIAH/3M4=
+-----END CERTIFICATE-----
+`,
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBtzCCAV2gAwIBAgIUNlH3yc8cyRrh8Pbc+j3TBN6pE4EwCgYIKoZIzj0EAwIw
+GDEWMBQGA1UEAwwNV2F5YmlsbCB0ZXN0czAgFw0yNjExMjcxNzM3MThaGA8yMTI2
+MTEwMzE3MzcxOFowFDESMBAGA1UEAwwJbG9jYWxob3N0MFkwEwYHKoZIzj0CAQYI
+KoZIzj0DAQcDQgAEgMOzQukTW0QMcSf/W/QhXHupIRY5XzavfxrAXIDt2UmEQu5R
+kHz1mLddtbY4omS4WY8QFn9oK8ilaoPG2mLfHaOBhjCBgzAJBgNVHRMEAjAAMBQG
+A1UdEQQNMAuCCWxvY2FsaG9zdDATBgNVHSUEDDAKBggrBgEFBQcDATALBgNVHQ8E
+BAMCB4AwHQYDVR0OBBYEFG+F7XNgqQEMq68kh8I+kma4qGIjMB8GA1UdIwQYMBaA
+FNi/8KIKNbeusU1/L826lLr7QyZGMAoGCCqGSM49BAMCA0gAMEUCIEzYLOVy7LGA
+eQU/WnvZMgJxdJmOckLILLEtdE/jjJ97AiEAmJ8t3gCJ+FSyLZYmMsAe42AUCEiJ
+fglrv2w8G/4k0gI=
+-----END CERTIFICATE-----
+`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgERKsR+IGP+N5mmJA
+6ZAkY1qnN1phycGQ5kQmGUdc58ehRANCAASAw7NC6RNbRAxxJ/9b9CFce6khFjlf
+Nq9/GsBcgO3ZSYRC7lGQfPWYt121tjiiZLhZjxAWf2gryKVqg8baYt8d
 -----END PRIVATE KEY-----
 `,
 }

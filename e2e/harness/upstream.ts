@@ -143,7 +143,8 @@ const BUILT_IN: Readonly<Record<string, UpstreamHandler>> = {
   },
 }
 
-async function sendBytes(req: IncomingMessage, res: ServerResponse, url: URL): Promise<void> {
+/** Answers with the generated body of `size` bytes, or the range of it that is asked for. */
+export async function sendBytes(req: IncomingMessage, res: ServerResponse, url: URL): Promise<void> {
   const size = Number(url.searchParams.get('size') ?? 1024)
   const isChunked = url.searchParams.get('chunked') === '1'
   const range = /^bytes=(\d+)-(\d*)$/.exec(req.headers.range ?? '')

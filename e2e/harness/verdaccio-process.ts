@@ -3,10 +3,10 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { runServer } from 'verdaccio'
 
-// Runs a real npm registry until its parent goes away: node verdaccio-process.js <folder>
+// Runs a real npm registry until its parent goes away: node verdaccio-process.js <folder> <prefix>
 // Tells the parent its port, and takes from it the address under which clients reach it.
 
-const [folder = ''] = process.argv.slice(2)
+const [folder = '', prefix = '/'] = process.argv.slice(2)
 const everybody = { access: '$all', publish: '$all', unpublish: '$all' }
 const server: Server = await runServer({
   storage: `${folder}/storage`,
@@ -16,7 +16,8 @@ const server: Server = await runServer({
   uplinks: {},
   auth: { htpasswd: { file: `${folder}/htpasswd`, max_users: -1 } },
   web: { enable: false },
-  url_prefix: '/npm/',
+  url_prefix: prefix,
+  max_body_size: '64mb',
   log: { type: 'stdout', format: 'json', level: 'error' },
 })
 process.on('disconnect', () => process.exit(0))

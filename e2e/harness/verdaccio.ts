@@ -15,10 +15,16 @@ export interface Verdaccio {
   setPublicUrl(origin: string): Promise<void>
 }
 
-/** Starts a Verdaccio in a process of its own; it ends on teardown, and with us in any case. */
-export async function startVerdaccio(t: Test): Promise<Verdaccio> {
+/**
+ * Starts a Verdaccio in a process of its own; it ends on teardown, and with us in any case. Clients reach it below `prefix`, which
+ * whoever is in front takes away.
+ */
+export async function startVerdaccio(t: Test, prefix = '/npm/'): Promise<Verdaccio> {
   const folder = await testFolder(t)
-  const child = fork(SCRIPT, [folder], { env: plainEnv(), stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
+  const child = fork(SCRIPT, [folder, prefix], {
+    env: plainEnv(),
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+  })
   let stderr = ''
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text))
   const closed = once(child, 'close')

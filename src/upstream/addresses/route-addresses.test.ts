@@ -1,5 +1,5 @@
 import t from 'tap'
-import { RouteAddresses, type RoutePlace } from './route-addresses.ts'
+import { localAddress, RouteAddresses, type RoutePlace } from './route-addresses.ts'
 
 const PLACE: RoutePlace = {
   origin: 'https://repo.example.com',
@@ -91,3 +91,24 @@ t.test('addresses on files hosts lead through the route, wherever they stand', a
   t.equal(index.translate('/repository/npm/b'), '/base/npm/b')
   t.not(files.seed, index.seed)
 })
+
+t.test(
+  'an upstream without TLS that writes its name with the scheme of the clients is known by it',
+  async (t) => {
+    const place = { ...PLACE, origin: 'http://127.0.0.1:4873' }
+    const addresses = new RouteAddresses(place, 'https://gw.example.com:8443')
+    t.equal(
+      addresses.translate('https://127.0.0.1:4873/repository/npm/x/-/x-1.tgz'),
+      `${AT_GATEWAY}x/-/x-1.tgz`,
+    )
+    const stranger = 'https://127.0.0.1/repository/npm/x'
+    t.equal(addresses.translate(stranger), stranger, 'another port is another server')
+    const named = new RouteAddresses(
+      { ...PLACE, origin: 'http://repo.example.com' },
+      'https://gw.example.com:8443',
+    )
+    t.equal(named.translate('https://repo.example.com/repository/npm/x'), `${AT_GATEWAY}x`)
+    const redirect = 'https://127.0.0.1:4873/repository/npm/x'
+    t.equal(localAddress(redirect, place), redirect, 'a redirect to TLS is meant')
+  },
+)

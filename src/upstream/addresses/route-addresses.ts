@@ -74,7 +74,8 @@ function upstreamAddress(address: string, at: RoutePlace, isRedirect: boolean): 
     // TLS may end in front of the upstream. But one that asks for TLS where there was none is not sent round in a circle.
     const isCircle =
       isRedirect && /^https:/i.test(address) && at.origin.startsWith('http:') && upstreamPath === at.asked
-    if (!isUpstreams(scheme + address.slice(0, end), upstreamPath, at, isCircle)) return address
+    if (!isUpstreams(scheme + address.slice(0, end), upstreamPath, at, { isCircle, isRedirect }))
+      return address
   } else if (!address.startsWith('/') || isGatewaysAlready(address, at)) {
     return address
   }
@@ -136,7 +137,12 @@ export class RouteAddresses {
 const SUSPECT = /^\/|\\|\/\.\.?(?:[/?#]|$)|^\.\.?(?:[/?#]|$)/
 
 /** Whether the path at this origin is one of the upstream's, by whichever of its names. */
-function isUpstreams(text: string, path: string, at: RoutePlace, isCircle: boolean): boolean {
+function isUpstreams(
+  text: string,
+  path: string,
+  at: RoutePlace,
+  { isCircle, isRedirect }: { readonly isCircle: boolean; readonly isRedirect: boolean },
+): boolean {
   if (!URL.canParse(text)) return false
   const { origin, protocol, host, username, password } = new URL(text)
   if (username !== '' || password !== '') return false
@@ -144,6 +150,8 @@ function isUpstreams(text: string, path: string, at: RoutePlace, isCircle: boole
   if (origin === own.origin) return true
   if (isCircle) return false
   if (protocol === 'http:' && own.protocol === 'https:' && host === own.host) return true
+  // Told by X-Forwarded-Proto that clients come by TLS, some write their own name with that scheme; a redirect there may mean it.
+  if (!isRedirect && protocol === 'https:' && own.protocol === 'http:' && host === own.host) return true
   if (at.named !== null && host === hostAt(protocol, at.named)) return true
   // At the gateway's own name it is the upstream's only if nothing of the gateway's is there.
   return host === hostAt(protocol, at.told) && (isOfRepository(path, at) || !isRouted(path, at))

@@ -1,0 +1,147 @@
+import { once } from 'node:events'
+import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { pipeline } from 'node:stream/promises'
+import type { Test } from 'tap'
+
+/** Below this path a guarded repository lives, as below those of Nexus and Artifactory. */
+export const BASE = '/repository/npm'
+
+/** What happens once to a request whose path a test has named. */
+export interface Fault {
+  /** Bytes of the body that pass before it happens. */
+  readonly afterBytes: number
+  /** `cut` resets the connection; else the rest passes when this has resolved. */
+  readonly ending: 'cut' | Promise<unknown>
+}
+
+/** A request that came with the gateway's credentials, in the order of arrival. */
+export interface Passed {
+  readonly method: string
+  /** Below the base path, with its query. */
+  readonly url: string
+}
+
+/**
+ * Stands before a repository, lets in who has the gateway's credentials, and refuses and counts everybody else: a client that
+ * follows an address around the gateway gets nothing here.
+ */
+export interface Guard {
+  /** The route's `upstream`, with a base path; the repository's documents name this address. */
+  readonly url: string
+  /** The route's `upstreamAuth`. */
+  readonly upstreamAuth: { readonly bearer: string }
+  /** Requests that were let in. */
+  readonly passed: readonly Passed[]
+  /** Paths of requests without the credentials. */
+  readonly around: readonly string[]
+  /** Has something happen to the body of the next GET whose path ends so. Resolves when it has got so far. */
+  strike(pathEnd: string, fault: Fault): Promise<void>
+}
+
+/** Answers a request; its `url` has no base path any more, its `Host` is the guard's. */
+export type GuardedHandler = (req: IncomingMessage, res: ServerResponse) => void
+
+interface Strike extends Fault {
+  readonly pathEnd: string
+  readonly reached: () => void
+}
+
+const SECRET = 'credentials-of-the-gateway'
+
+/** Starts a guard on loopback; closed on teardown. */
+export async function startGuard(t: Test, handler: GuardedHandler): Promise<Guard> {
+  const passed: Passed[] = []
+  const around: string[] = []
+  const strikes: Strike[] = []
+  const server = createServer((req, res) => {
+    const { method = '', url = '/' } = req
+    if (req.headers.authorization !== `Bearer ${SECRET}` || !url.startsWith(`${BASE}/`)) {
+      around.push(`${method} ${url}`)
+      req.resume()
+      res.writeHead(403).end('only by way of the gateway\n')
+      return
+    }
+    req.url = url.slice(BASE.length)
+    delete req.headers.authorization
+    passed.push({ method, url: req.url })
+    const at = strikes.findIndex(({ pathEnd }) => method === 'GET' && url.endsWith(pathEnd))
+    const [strike] = at === -1 ? [] : strikes.splice(at, 1)
+    if (strike !== undefined) befall(res, strike)
+    handler(req, res)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(async () => {
+    const closed = once(server, 'close')
+    server.close()
+    server.closeAllConnections()
+    await closed
+  })
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}${BASE}/`,
+    upstreamAuth: { bearer: SECRET },
+    passed,
+    around,
+    strike: (pathEnd, fault) =>
+      new Promise((resolve) => {
+        strikes.push({ ...fault, pathEnd, reached: resolve })
+      }),
+  }
+}
+
+/** Has the body of an answer stop after so many bytes, for good or until a promise resolves. */
+function befall(res: ServerResponse, { afterBytes, ending, reached }: Strike): void {
+  const write = res.write.bind(res) as (chunk: Buffer) => boolean
+  const end = res.end.bind(res) as (chunk?: Buffer) => ServerResponse
+  let left = afterBytes
+  const waiting: Buffer[] = []
+  let isStruck = false
+  let hasEnded = false
+  let isFree = false
+  const free = (): void => {
+    isFree = true
+    if (res.destroyed) return
+    for (const chunk of waiting) write(chunk)
+    if (hasEnded) end()
+    else res.emit('drain')
+  }
+  const take = (chunk: Buffer): boolean => {
+    if (isFree) return write(chunk)
+    const now = chunk.subarray(0, left)
+    left -= now.length
+    if (chunk.length > now.length) waiting.push(chunk.subarray(now.length))
+    if (left > 0) return write(now)
+    if (!isStruck) {
+      isStruck = true
+      if (now.length > 0) write(now)
+      else res.flushHeaders()
+      if (ending === 'cut') setImmediate(() => res.destroy())
+      else void ending.then(free, free)
+      reached()
+    }
+    return false
+  }
+  res.write = ((chunk: Buffer | string) => take(Buffer.from(chunk))) as typeof res.write
+  res.end = ((chunk?: Buffer | string) => {
+    if (chunk !== undefined && chunk !== '') take(Buffer.from(chunk))
+    hasEnded = true
+    if (isFree || !isStruck) end()
+    return res
+  }) as typeof res.end
+}
+
+/** A handler that hands everything to a server on loopback, which sees the guard's name in `Host`. */
+export function handTo(origin: string): GuardedHandler {
+  return (req, res) => {
+    const { method = 'GET', url = '/', headers } = req
+    const onward = httpRequest(new URL(url, origin), { method, headers: { ...headers, connection: 'close' } })
+    onward.on('response', (answer) => {
+      res.writeHead(answer.statusCode ?? 502, answer.rawHeaders)
+      pipeline(answer, res).catch(() => res.destroy())
+    })
+    onward.on('error', () => res.destroy())
+    res.on('close', () => onward.destroy())
+    pipeline(req, onward).catch(() => onward.destroy())
+  }
+}

@@ -1,0 +1,3 @@
+import { testNpmClients } from './harness/npm-family.ts'
+
+testNpmClients('pnpm')
