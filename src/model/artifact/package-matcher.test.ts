@@ -23,8 +23,8 @@ const corpus: LoggedPackage[] = []
 const purls = new Set<string>()
 for (const file of readdirSync(folder)) {
   for (const line of readFileSync(join(folder, file), 'utf8').split('\n')) {
-    const purl = line.startsWith('#') ? '' : (line.split('\t')[3] ?? '')
-    if (purl !== '') purls.add(purl)
+    const purl = line.startsWith('#') ? undefined : line.split('\t').find((cell) => cell.startsWith('pkg:'))
+    if (purl !== undefined) purls.add(purl)
   }
 }
 for (const purl of purls) corpus.push(packageOf(purl))

@@ -114,7 +114,7 @@ for (const [way, hasPlainPath] of Object.entries(BY_PLAIN_PATH)) {
     const stray = await ask(gateway, 'GET /nowhere HTTP/1.1', null)
     const words = 'Nothing is served at this address: no route has this path and host.'
     checkAnswer(t, stray, 'problem', 404, `${words} ${CONTACT}`)
-    const docker = await ask(gateway, 'GET /v2/ HTTP/1.1', null)
+    const docker = await ask(gateway, 'GET /v2/nowhere/app/manifests/1 HTTP/1.1', null)
     checkAnswer(t, docker, 'json', 404, `${words} ${CONTACT}`)
     t.equal(gateway.upstream.all.length, 0)
     for (const [, text] of [EXPIRED, READER, gateway.key].entries())
