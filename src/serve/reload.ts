@@ -1,6 +1,7 @@
 import { unwatchFile, watchFile } from 'node:fs'
 import { ConfigError, type Config } from '../config/config.ts'
 import { OPTION_NAMES, optionRow, type OptionName } from '../config/options.ts'
+import { systemClock } from '../lib/time/clock.ts'
 import type { Logger } from '../logger/logger.ts'
 
 /** How often the file is looked at. Polling its status sees editors that replace files and swapped symbolic links alike. */
@@ -19,6 +20,7 @@ export class ConfigReloader {
   readonly #onSecretChange = (): void => this.reload('secret')
   #watched = new Map<string, () => void>()
   #isWatching = false
+  #cancelCheck = (): void => {}
 
   constructor(parts: {
     current: Config
@@ -56,7 +58,10 @@ export class ConfigReloader {
     const wanted = new Map(certificates.map((path) => [path, this.#onCertificateChange]))
     for (const { path } of secretFiles) wanted.set(path, this.#onSecretChange)
     if (file !== null) wanted.set(file, this.#onFileChange)
+    this.#cancelCheck()
     if (!this.#isWatching) wanted.clear()
+    // A watch begins with the file as it is a moment later: what was written between the reading and that would go unseen.
+    else this.#cancelCheck = systemClock.later(WATCH_INTERVAL_MS, () => this.reload('check'))
     for (const [path, listener] of this.#watched) if (!wanted.has(path)) unwatchFile(path, listener)
     for (const [path, listener] of wanted) {
       if (this.#watched.has(path)) continue
@@ -66,7 +71,7 @@ export class ConfigReloader {
   }
 
   /** Reads and applies the configuration; keeps the old one, and says why, when the new one is invalid. Never throws. */
-  reload(cause: 'signal' | 'file' | 'certificate' | 'secret'): void {
+  reload(cause: 'signal' | 'file' | 'certificate' | 'secret' | 'check'): void {
     let next: Config
     try {
       next = this.#load()
@@ -79,7 +84,7 @@ export class ConfigReloader {
     this.#current = next
     this.#tellKept(previous, next)
     // A file that has vanished, or was written anew as it was: routes that are applied again lose their connections.
-    if (cause === 'secret' && isSame(previous, next)) return
+    if ((cause === 'secret' || cause === 'check') && isSame(previous, next)) return
     const changed = OPTION_NAMES.filter((name) => {
       const isEqual = JSON.stringify(next.options[name]) === JSON.stringify(previous.options[name])
       return !isEqual && optionRow(name).actsOn !== 'reload'

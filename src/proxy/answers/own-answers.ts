@@ -50,7 +50,7 @@ function refusalOf(
   limit: LimitRefusal | null,
 ): Reply {
   const { route, key, client, refusalContact, requestId } = exchange
-  const kind = route === null ? (exchange.own?.kind ?? 'generic') : kindOfClient(route, exchange.rest)
+  const kind = exchange.own?.kind ?? kindOfClient(route, exchange.rest)
   const ecosystem = ECOSYSTEMS[kind]
   const words = sentenceOf({
     outcome,
