@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { waitForEntries } from '../harness/accounting.ts'
 import { testDatabase } from '../harness/database.ts'
 import { startGateway } from '../harness/gateway.ts'
 import { generated } from '../harness/upstream.ts'
@@ -80,7 +81,9 @@ t.test('apt works through a gateway, set up as `waybill setup` says', async (t) 
     { package: 'debian/demo', version: '1.0+x' },
   ])
   if (isUsed) report.note('identified')
-  const rows = await db.query(`SELECT status FROM access_log WHERE artifact_kind = 'artifact' ORDER BY seq`)
+  const artifacts = `artifact_kind = 'artifact'`
+  await waitForEntries(db, 2, { where: artifacts })
+  const rows = await db.query(`SELECT status FROM access_log WHERE ${artifacts} ORDER BY seq`)
   if (t.strictSame(rows, [{ status: 200 }, { status: 206 }], 'it goes on where it broke'))
     report.note('resume')
 

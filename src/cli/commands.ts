@@ -1,32 +1,30 @@
 import type { Command } from 'commander'
-import { addAuditCommand } from './commands/audit.ts'
-import { addBackupCommands } from './commands/backup.ts'
 import type { Cli } from './cli.ts'
-import { addConfigCommands } from './commands/config-commands.ts'
-import { addKeyCommands } from './commands/keys.ts'
-import { addIdentifyCommand } from './identify/identify.ts'
-import { addLogsCommand } from './commands/logs.ts'
-import { addMigrateCommand } from './commands/migrate.ts'
-import { addQuarantineCommands } from './commands/quarantine.ts'
-import { addRetentionCommands } from './commands/retention.ts'
-import { addTenantCommands } from './commands/tenants.ts'
-import { addSetupCommand } from './setup/setup.ts'
-import { addUsageCommand } from './commands/usage.ts'
-import { addWhoCommand } from './commands/who/who.ts'
 
-/** Adds all commands but those that run the gateway. */
-export function addCommands(program: Command, cli: Cli): void {
-  addMigrateCommand(program, cli)
-  addTenantCommands(program, cli)
-  addKeyCommands(program, cli)
-  addLogsCommand(program, cli)
-  addWhoCommand(program, cli)
-  addIdentifyCommand(program, cli)
-  addUsageCommand(program, cli)
-  addAuditCommand(program, cli)
-  addQuarantineCommands(program, cli)
-  addRetentionCommands(program, cli)
-  addBackupCommands(program, cli)
-  addConfigCommands(program, cli)
-  addSetupCommand(program, cli)
+type AddCommand = (program: Command, cli: Cli) => void
+
+/** All commands but those that run the gateway, in the order of the help, each in a module of its own. */
+const COMMANDS: ReadonlyMap<string, () => Promise<AddCommand>> = new Map(
+  Object.entries({
+    migrate: async () => (await import('./commands/migrate.ts')).addMigrateCommand,
+    tenants: async () => (await import('./commands/tenants.ts')).addTenantCommands,
+    keys: async () => (await import('./commands/keys.ts')).addKeyCommands,
+    logs: async () => (await import('./commands/logs.ts')).addLogsCommand,
+    who: async () => (await import('./commands/who/who.ts')).addWhoCommand,
+    identify: async () => (await import('./identify/identify.ts')).addIdentifyCommand,
+    usage: async () => (await import('./commands/usage.ts')).addUsageCommand,
+    audit: async () => (await import('./commands/audit.ts')).addAuditCommand,
+    quarantine: async () => (await import('./commands/quarantine.ts')).addQuarantineCommands,
+    retention: async () => (await import('./commands/retention.ts')).addRetentionCommands,
+    // Adds `restore` as well.
+    backup: async () => (await import('./commands/backup.ts')).addBackupCommands,
+    config: async () => (await import('./commands/config-commands.ts')).addConfigCommands,
+    setup: async () => (await import('./setup/setup.ts')).addSetupCommand,
+  }),
+)
+
+/** Adds the command that is named, or all when it is none of these: a command need not wait for the modules of the others. */
+export async function addCommands(program: Command, cli: Cli, named: string | undefined): Promise<void> {
+  const load = COMMANDS.get(named === 'restore' ? 'backup' : (named ?? ''))
+  for (const add of load === undefined ? COMMANDS.values() : [load]) (await add())(program, cli)
 }

@@ -28,11 +28,12 @@ export async function runCli(io: Io, serve: Cli['serve']): Promise<number> {
 /** Commands that run the gateway. They start in half the time without the modules of the others. */
 const GATEWAY_COMMANDS: ReadonlySet<string | undefined> = new Set(['serve', 'demo'])
 
-/** The command tree: all of it, unless the arguments name one of the two commands that run the gateway. */
+/** The command tree: all of it, unless the arguments name one of its commands. */
 export async function buildProgram(cli: Cli): Promise<Command> {
   const program = emptyProgram(cli.io)
   addServeCommands(program, cli)
-  if (!GATEWAY_COMMANDS.has(cli.io.argv[0])) (await import('./commands.ts')).addCommands(program, cli)
+  const [named] = cli.io.argv
+  if (!GATEWAY_COMMANDS.has(named)) await (await import('./commands.ts')).addCommands(program, cli, named)
   return program
 }
 
