@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { appendFile, cp, readdir, readFile, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { assertBalanced } from './harness/accounting.ts'
 import { killGroup, runCommand, spawnPlain, type Finished } from './harness/child.ts'
@@ -139,7 +139,9 @@ async function checkoutOf(t: Test): Promise<string> {
   const [project, checkout] = [projectFolder(), await testFolder(t)]
   const isLeftOut = /^(\.git|node_modules|dist|\.waybill|\.cache|\.tap)$/
   for (const name of await readdir(project)) {
-    if (!isLeftOut.test(name)) await cp(join(project, name), join(checkout, name), { recursive: true })
+    if (isLeftOut.test(name)) continue
+    const filter = (path: string): boolean => basename(path) !== 'node_modules'
+    await cp(join(project, name), join(checkout, name), { recursive: true, filter })
   }
   return checkout
 }

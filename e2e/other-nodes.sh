@@ -14,7 +14,7 @@ for version in "$@"; do
   export WAYBILL_E2E_NODE
   echo "data plane on Node $("$WAYBILL_E2E_NODE" --version)"
   "$WAYBILL_E2E_NODE" node_modules/.bin/tap -R terse -j2 -t120 -o ".cache/tap/proxy-$version.tap" \
-    $(find dist/listener dist/proxy dist/upstream dist/http -name '*.test.js')
+    $(find dist/listener dist/proxy dist/upstream dist/http dist/artifacts/rewrite -name '*.test.js')
   echo "end-to-end smoke profile on Node $("$WAYBILL_E2E_NODE" --version)"
   WAYBILL_E2E_PROFILE=smoke node dist/test/with-postgres.js -- \
     npx --no-install tap -R terse -j2 -t120 -o ".cache/tap/node-$version.tap" $(find dist/e2e -name '*.smoke.e2e.test.js')

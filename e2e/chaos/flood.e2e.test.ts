@@ -76,8 +76,10 @@ t.test('garbage keys by the thousand, the database silent: they displace nobody'
   const total = GARBAGE_READS * GARBAGE_PER_READ
   const second = await burst({ origin: gateway.proxyUrl, request: mixed, total })
   t.strictSame([...first], [[401, GARBAGE]], 'all garbage is refused')
-  const expected = { 200: GARBAGE_READS, 401: total - GARBAGE_READS }
-  t.strictSame(Object.fromEntries(second), expected, 'the tenant with a key goes on')
+  t.equal(second.get(200), GARBAGE_READS, 'the tenant with a key goes on')
+  // After some seconds without the database a key that nobody knows may be valid: 503.
+  const garbageRefused = (second.get(401) ?? 0) + (second.get(503) ?? 0)
+  t.equal(garbageRefused, total - GARBAGE_READS, 'and all garbage is refused')
   await assertBalanced(t, gateway)
   forwarder.mode = 'forward'
   const refused = GARBAGE + total - GARBAGE_READS
