@@ -1,5 +1,6 @@
 -- Secrets by which gateways sign the tokens of registries' clients. Each gateway signs with the one in force and knows the tokens of all, so
 -- all of them read all of these. Programs of before run with it: they do not look at the table.
+-- compatible-from: 0010
 
 CREATE TABLE signing_keys (
   kid         text        PRIMARY KEY CHECK (kid ~ '^[0-9a-f]{16}$'),

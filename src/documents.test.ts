@@ -117,6 +117,20 @@ t.test('each decision that a comment cites is there', (t) => {
   t.end()
 })
 
+t.test(
+  'a rollback is possible: each migration since there is the line says which older programs run with it',
+  (t) => {
+    // docs/upgrade.md tells what to do for migrations without; none of today's needs it.
+    const migrations = readdirSync(join(folder, 'migrations')).filter((name) => name > '0011')
+    t.ok(migrations.length > 10, `${migrations.length} migrations`)
+    t.same(
+      migrations.filter((name) => !/^-- compatible-from: \d{4}$/m.test(textOf(`migrations/${name}`))),
+      [],
+    )
+    t.end()
+  },
+)
+
 t.test('the README can be read in three minutes', (t) => {
   const bytes = Buffer.byteLength(textOf('README.md'))
   t.ok(bytes <= MAX_README_BYTES, `${bytes} bytes`)
