@@ -112,8 +112,8 @@ async function identifyOlder(io: Io, flags: IdentifyFlags): Promise<ExitCode> {
   return await withDatabase(io, flags, 'control', async (database) => {
     const { sql } = database
     const query = await readByDatabase(io, sql, (nowMs, found) => readQuery(flags, nowMs, found))
-    const stop = { isAsked: false }
-    const ask = (): void => void (stop.isAsked = true)
+    const stop = new AbortController()
+    const ask = (): void => stop.abort()
     const release = [io.onSignal('SIGINT', ask), io.onSignal('SIGTERM', ask)]
     try {
       nameDatabase(io, database)
@@ -124,8 +124,8 @@ async function identifyOlder(io: Io, flags: IdentifyFlags): Promise<ExitCode> {
         identify: (row) => identityOf(row, routes),
         onBatch: async (progress) => {
           tell(progress)
-          if (!stop.isAsked && query.pauseMs > 0) await sleep(query.pauseMs)
-          return !stop.isAsked
+          if (query.pauseMs > 0) await sleep(query.pauseMs, { signal: stop.signal })
+          return !stop.signal.aborted
         },
       })
       await writeOut(io.stdout, flags.json === true ? `${safeJson(summaryOf(done))}\n` : summaryText(done))
