@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { migrate, MIGRATIONS_DIR, pendingMigrations } from './migrate.ts'
@@ -112,6 +112,13 @@ t.test('G6: an older program runs on what says that it can, and on nothing else'
     await t.rejects(run(dir), { code: 'database_newer', message: /0004-e\.sql; install/ })
     await t.rejects(pendingMigrations(fleet, dir), { code: 'database_newer' })
   }
+})
+
+t.test('the program of before packages were told runs on the schema of now', async (t) => {
+  const names = (await readdir(MIGRATIONS_DIR)).filter((name) => name < '0060')
+  const texts = names.map(async (name) => [name, await readFile(join(MIGRATIONS_DIR, name), 'utf8')] as const)
+  const before = await folder('before', Object.fromEntries(await Promise.all(texts)))
+  t.same(await pendingMigrations(sql, before), [])
 })
 
 t.test('a table that somebody holds is waited for, and let go meanwhile', async (t) => {
