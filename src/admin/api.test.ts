@@ -1,4 +1,5 @@
 import t from 'tap'
+import { mintKey } from '../model/api-key.ts'
 import type { EntryFilter } from '../store/entries/entries.ts'
 import type { Tenant } from '../store/directory/tenants.ts'
 import { EMPTY_QUERIES, startAdmin } from '../test/admin.ts'
@@ -19,7 +20,7 @@ t.test('entries are asked for with exactly the filters given', async (t) => {
     },
   })
   const query =
-    'tenant=acme&route=npm&status=5xx&outcome=upstream_reset&method=GET&path=/npm/%40a%2F&since=2026-11-20&until=2026-11-21T08:00:00%2B01:00&limit=7&cursor=here'
+    'tenant=acme&route=npm&status=5xx&outcome=upstream_reset&method=GET&path=/npm/%40a%2F&key=0123456789ab&ip=::ffff:10.1.2.0/120&requestId=build/7%2B1:a&package=%40babel/core&artifactKind=artifact&since=2026-11-20&until=2026-11-21T08:00:00%2B01:00&limit=7&cursor=here'
   t.strictSame((await ask(`/api/entries?${query}`)).json(), { entries: [], next: 'there' })
   t.equal((await ask('/api/entries')).status, 200)
   const filter: EntryFilter = {
@@ -29,6 +30,11 @@ t.test('entries are asked for with exactly the filters given', async (t) => {
     outcome: 'upstream_reset',
     method: 'GET',
     pathPrefix: '/npm/@a/',
+    keyId: '0123456789ab',
+    clientIp: '10.1.2.0/24',
+    requestId: 'build/7+1:a',
+    package: '@babel/core',
+    artifactKind: 'artifact',
     since: new Date('2026-11-20T00:00:00Z'),
     until: new Date('2026-11-21T07:00:00Z'),
   }
@@ -57,7 +63,7 @@ t.test('a time may be how long ago', async (t) => {
 t.test('everything wrong with the parameters is said at once, with what is allowed', async (t) => {
   const { ask } = await startAdmin(t)
   const bad =
-    'tenant=A_B&route=&status=600&outcome=lost&method=G%20T&path=%00&since=yesterday&until=2026-13-01&limit=0&cursor=x&nope=1&limit=5&__proto__=1'
+    'tenant=A_B&route=&status=600&outcome=lost&method=G%20T&path=%00&key=k&ip=10.0.0.0/33&requestId=a%20b&package=pkg:npm/left-pad&artifactKind=file&since=yesterday&until=2026-13-01&limit=0&cursor=x&nope=1&limit=5&__proto__=1'
   const reply = await ask(`/api/entries?${bad}`)
   t.equal(reply.status, 400)
   t.equal(reply.headers['content-type'], 'application/problem+json')
@@ -71,6 +77,11 @@ t.test('everything wrong with the parameters is said at once, with what is allow
       'outcome',
       'method',
       'path',
+      'key',
+      'ip',
+      'requestId',
+      'package',
+      'artifactKind',
       'since',
       'until',
       'limit',
@@ -81,9 +92,23 @@ t.test('everything wrong with the parameters is said at once, with what is allow
     ],
   )
   t.match(errors[3], { detail: /one of forwarded, answered, unauthenticated/ })
-  t.match(errors[8], { detail: 'must be a whole number from 1 to 1000' })
-  t.match(errors[10], { detail: /no such parameter; there are tenant, route/ })
-  t.match(errors[11], { detail: 'must be given once' })
+  t.match(errors[7], { detail: /10\.0\.0\.0\/8 or 2001:db8/ })
+  t.match(errors[9], { detail: /the name of a package such as left-pad.*package URLs.*\/api\/who/ })
+  t.match(errors[10], { detail: /one of index, metadata, artifact, upload/ })
+  t.match(errors[13], { detail: 'must be a whole number from 1 to 1000' })
+  t.match(errors[15], {
+    detail: /no such parameter; there are tenant, route, key, .*, package, artifactKind/,
+  })
+  t.match(errors[16], { detail: 'must be given once' })
+})
+
+t.test('a whole key in an address is refused, and not repeated', async (t) => {
+  const { ask } = await startAdmin(t)
+  const { text } = mintKey()
+  const reply = await ask(`/api/entries?key=${text}`)
+  t.equal(reply.status, 400)
+  t.match(reply.json(), { errors: [{ parameter: 'key', detail: /the id of a key.*never the key itself/ }] })
+  t.notMatch(reply.text, text.slice(-20))
 })
 
 t.test('single bad values are refused', async (t) => {
@@ -97,6 +122,13 @@ t.test('single bad values are refused', async (t) => {
     'entries?since=2026-02-30T99:00:00Z',
     'entries?since=2026-11-21T08:00:00',
     'entries?since=1h&until=2h',
+    'entries?package=',
+    `entries?package=${'x'.repeat(513)}`,
+    'entries?package=%00',
+    'entries?artifactKind=Artifact',
+    'entries?ip=localhost',
+    'entries?requestId=',
+    'entries?clientIp=10.0.0.1',
     `entries?path=${'x'.repeat(2049)}`,
     'tenants?after=%27',
     'tenants?limit=ten',

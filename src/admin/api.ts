@@ -2,17 +2,8 @@ import { AuditSum, type AuditGap } from '../model/audit/audit.ts'
 import { TimeZone } from '../model/time-zone.ts'
 import type { EntryCursor } from '../store/entries/entries.ts'
 import type { UsageRow } from '../store/entries/usage.ts'
-import {
-  LIMIT,
-  METHOD,
-  OUTCOME,
-  PATH_PREFIX,
-  SLUG,
-  STATUS,
-  readParameters,
-  timeAt,
-  type Parameter,
-} from './parameters.ts'
+import { entryFilterOf, entryParameters } from './entry-parameters.ts'
+import { LIMIT, SLUG, readParameters, type Parameter } from './parameters.ts'
 import type { AdminQueries } from './queries.ts'
 import { who } from './who.ts'
 import { nowOf, readWindow, requireOrder } from './window.ts'
@@ -48,22 +39,11 @@ async function entries(queries: AdminQueries, query: URLSearchParams): Promise<u
     form: 'the "next" of an earlier answer',
     parse: (text) => queries.parseCursor(text),
   }
-  const time = timeAt(query.has('since') || query.has('until') ? await nowOf(queries) : Date.now())
-  const given = readParameters(query, {
-    tenant: SLUG,
-    route: SLUG,
-    status: STATUS,
-    outcome: OUTCOME,
-    method: METHOD,
-    path: PATH_PREFIX,
-    since: time,
-    until: time,
-    limit: LIMIT,
-    cursor,
-  })
-  const { limit = DEFAULT_LIMIT, cursor: before = null, path, ...filter } = given
+  const nowMs = query.has('since') || query.has('until') ? await nowOf(queries) : Date.now()
+  const given = readParameters(query, { ...entryParameters(nowMs), limit: LIMIT, cursor })
+  const { limit = DEFAULT_LIMIT, cursor: before = null, ...filter } = given
   requireOrder(given.since, given.until)
-  return queries.entries(path === undefined ? filter : { ...filter, pathPrefix: path }, limit, before)
+  return queries.entries(entryFilterOf(filter), limit, before)
 }
 
 async function tenants(queries: AdminQueries, query: URLSearchParams): Promise<unknown> {

@@ -59,6 +59,30 @@ t.test('filters restrict, and large numbers stay exact', async (t) => {
   t.equal(await count("tenant=acme&path=/'%3B%20DROP%20TABLE%20access_log"), 0)
 })
 
+t.test('entries are found by package, kind, key, address and request', async (t) => {
+  await sql`
+    INSERT INTO access_log (id, started_at, tenant, key_id, client_ip, request_id, status, outcome, bytes_received, bytes_sent, duration_us,
+      ecosystem, package, version, artifact_kind, instance, seq)
+    SELECT gen_random_uuid(), ${start}, 'initech', 'keyinitech' || lpad(n::text, 2, '0'), ('10.9.0.' || n)::inet, 'build-' || n, 200, 'forwarded', 0,
+      0, 0, 'npm', CASE WHEN n < 3 THEN '@scope/Left_Pad' ELSE 'other' END, '1.0.0', CASE n WHEN 1 THEN 'index' ELSE 'artifact' END,
+      '00000000-0000-4000-8000-000000000002', n
+    FROM generate_series(1, 4) n`
+  const { ask } = await startAdmin(t, { queries: queriesOf(reader) })
+  for (const scope of ['', '&tenant=initech']) {
+    const found = async (query: string): Promise<number[]> => {
+      const { entries } = (await ask(`/api/entries?${query}${scope}`)).json() as { entries: EntryRow[] }
+      return entries.map(({ seq }) => seq).toSorted((a, b) => a - b)
+    }
+    t.strictSame(await found('package=LEFT.pad'), [1, 2])
+    t.strictSame(await found('package=@scope/left-pad&artifactKind=artifact'), [2])
+    t.strictSame(await found('package=pad'), [])
+    t.strictSame(await found('artifactKind=index'), [1])
+    t.strictSame(await found('key=keyinitech03'), [3])
+    t.strictSame(await found('ip=10.9.0.2/31'), [2, 3])
+    t.strictSame(await found('requestId=build-4'), [4])
+  }
+})
+
 t.test('tenants and usage are read', async (t) => {
   const { ask } = await startAdmin(t, { queries: queriesOf(reader) })
   t.match((await ask('/api/tenants')).json(), { tenants: [{ slug: 'acme' }, { slug: 'globex' }], next: null })

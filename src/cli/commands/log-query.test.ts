@@ -36,6 +36,8 @@ t.test('every flag restricts, and none is made up', async (t) => {
       path: '/npm/',
       ip: '10.0.0.0/8',
       requestId: 'r1',
+      package: '@babel/core',
+      artifactKind: 'upload',
     }).filter,
     {
       tenant: 'acme',
@@ -49,6 +51,8 @@ t.test('every flag restricts, and none is made up', async (t) => {
       pathPrefix: '/npm/',
       clientIp: '10.0.0.0/8',
       requestId: 'r1',
+      package: '@babel/core',
+      artifactKind: 'upload',
     },
   )
 })
@@ -72,6 +76,8 @@ t.test('all problems are told at once', async (t) => {
     method: 'G T',
     path: 'npm',
     ip: 'x',
+    package: 'pkg:npm/left-pad',
+    artifactKind: 'file',
     limit: '0',
     format: 'xml',
   }

@@ -96,6 +96,9 @@ function requestFilter(flags: LogFlags, problems: Problems): Partial<EntryFilter
 function artifactFilter(flags: LogFlags, problems: Problems): Partial<EntryFilter> {
   const { package: name, artifactKind: kind } = flags
   if (name === '') problems.add('--package: must be the name of a package')
+  if (name !== undefined && /^pkg:/i.test(name)) {
+    problems.add('--package: must be a name such as left-pad; for package URLs there is waybill who')
+  }
   const artifactKind =
     kind === undefined ? undefined : problems.choice('--artifact-kind', kind, ARTIFACT_KINDS)
   return {
