@@ -1,3 +1,4 @@
+import { HeldBytes } from '../http/held-bytes.ts'
 import type { BodySink } from '../http/body.ts'
 import type { Outcome, Reason } from '../model/outcome.ts'
 import type { ClientBody } from './exchange/client.ts'
@@ -18,13 +19,13 @@ export interface WholeBodyOwner {
 export class WholeBody implements Carrier, BodySink {
   readonly #exchange: Exchange
   readonly #owner: WholeBodyOwner
-  #chunks: Buffer[] = []
-  #bytes = 0
+  readonly #held: HeldBytes
   #isDone = false
 
   constructor(exchange: Exchange, body: ClientBody, owner: WholeBodyOwner) {
     this.#exchange = exchange
     this.#owner = owner
+    this.#held = new HeldBytes(owner.maxBytes + 1)
     if (exchange.head.contentLength > owner.maxBytes) {
       this.#isDone = true
       owner.onTooLong()
@@ -40,18 +41,18 @@ export class WholeBody implements Carrier, BodySink {
   write(bytes: Buffer): boolean {
     if (this.#isDone) return true
     this.#exchange.touch()
-    this.#bytes += bytes.length
-    if (this.#bytes > this.#owner.maxBytes) {
+    this.#held.append(bytes, 0)
+    if (this.#held.isFull) {
       this.#finish()
       this.#owner.onTooLong()
-    } else this.#chunks.push(bytes)
+    }
     return true
   }
 
   /** See BodySink. */
   end(): void {
     if (this.#isDone) return
-    const body = Buffer.concat(this.#chunks)
+    const body = this.#held.view()
     this.#finish()
     this.#owner.onBody(body)
   }
@@ -76,6 +77,6 @@ export class WholeBody implements Carrier, BodySink {
   /** What came may be a secret: it is let go of. */
   #finish(): void {
     this.#isDone = true
-    this.#chunks = []
+    this.#held.clear()
   }
 }

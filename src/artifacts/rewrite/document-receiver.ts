@@ -1,4 +1,5 @@
 import { DocumentError } from '../../upstream/failure.ts'
+import { HeldBytes } from '../../http/held-bytes.ts'
 import type { ResponseReceiver, ResponseSource, UpstreamRequest } from '../../upstream/request.ts'
 import {
   documentHead,
@@ -52,8 +53,7 @@ export class DocumentReceiver implements ResponseReceiver, ResponseSource, PipeO
   #pipe: DocumentPipe | null = null
   /** The head that is held back, and what came out of the pipe since; null when it has been sent. */
   #head: { status: number; statusText: string; fields: string[] } | null = null
-  #held: Buffer[] = []
-  #heldBytes = 0
+  readonly #held = new HeldBytes(HELD_BYTES)
   #headTick = 0
   /** The upstream has given all, or has failed. */
   #isReceived = false
@@ -174,15 +174,22 @@ export class DocumentReceiver implements ResponseReceiver, ResponseSource, PipeO
   /** See PipeOwner. */
   onOutput(bytes: Buffer): boolean {
     if (this.#head === null) return this.#send(bytes)
-    this.#held.push(bytes)
-    this.#heldBytes += bytes.length
-    if (this.#heldBytes <= HELD_BYTES && performance.now() - this.#headTick < HELD_MS) return true
+    const isShort = this.#held.length + bytes.length <= HELD_BYTES
+    if (isShort && performance.now() - this.#headTick < HELD_MS) {
+      this.#held.append(bytes, 0)
+      return true
+    }
     const { status, fields, statusText } = this.#head
-    const held = this.#held
     this.#head = null
-    this.#held = []
     this.#to.onHeaders(status, fields, statusText)
-    return this.#send(Buffer.concat(held))
+    const held = this.#takeHeld()
+    return this.#send(held.length === 0 ? bytes : Buffer.concat([held, bytes]))
+  }
+
+  #takeHeld(): Buffer {
+    const held = this.#held.view()
+    this.#held.clear()
+    return held
   }
 
   #send(bytes: Buffer): boolean {
@@ -199,8 +206,7 @@ export class DocumentReceiver implements ResponseReceiver, ResponseSource, PipeO
     this.#isOver = true
     if (this.#head !== null) {
       const { status, fields, statusText } = this.#head
-      const body = Buffer.concat(this.#held)
-      this.#held = []
+      const body = this.#takeHeld()
       to.onHeaders(status, [...fields, 'Content-Length', String(body.length)], statusText)
       if (body.length > 0) to.onData(body, true)
     }
@@ -245,7 +251,7 @@ export class DocumentReceiver implements ResponseReceiver, ResponseSource, PipeO
 
   #stop(): void {
     this.#isOver = true
-    this.#held = []
+    this.#held.clear()
     this.#pipe?.destroy()
   }
 

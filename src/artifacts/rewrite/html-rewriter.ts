@@ -1,29 +1,39 @@
 import type { DocumentFault, Rewriter } from './document-rule.ts'
 
-/** Longest tag that is looked at; of longer ones nothing is changed. */
+/** Longest tag that is looked at; in longer ones nothing is changed. */
 const MAX_TAG_CHARS = 16_384
+/** Within so many bytes a NUL says that it is no page: of UTF-16, or an archive. The WHATWG's "MIME Sniffing" looks as far. */
+const SNIFFED_BYTES = 1445
 /** Tags with addresses, and elements whose content is no markup (HTML standard §13.2.5.1). */
 const LINKS: ReadonlySet<string> = new Set(['a', 'link', 'area'])
 const RAW: ReadonlySet<string> = new Set(['script', 'style', 'textarea', 'title'])
 const ADDRESS_NAMES: ReadonlySet<string> = new Set(['href', 'data-provenance'])
 const COMMENT = '<!--'
+const COMMENT_END = '-->'
 const BLANK = /[\t\n\f\r ]/
+const QUOTE = 0x22
+const APOSTROPHE = 0x27
+const SLASH = 0x2f
+const CLOSE = 0x3e
 
 /**
  * Replaces the addresses of links in an HTML document while it passes, `<base href>` included, and leaves every other byte. Read as
- * latin1: markup is ASCII in all encodings that pages are written in.
+ * latin1: markup is ASCII in all encodings that pages are written in. Each character is searched once, and what comes out is the same,
+ * in whatever pieces they come.
  */
 export class HtmlRewriter implements Rewriter {
   readonly #translate: (address: string) => string
   fault: DocumentFault | null = null
-  /** What has come and may be the beginning of a tag or an end that is looked for. */
+  /** What has come and may be the beginning of a tag or an end that is looked for: some characters. */
   #rest = ''
+  /** Whose end has not come; null between tags. */
+  #openTag: OpenTag | null = null
   /** What ends the part that is passed over, in lower case; '' for none. */
   #until = ''
   /** What the page has its own addresses resolved against, as it wrote it; '' for none, or a path. */
   #base = ''
   #hasBase = false
-  #hasBegun = false
+  #sniffed = 0
 
   constructor(translate: (address: string) => string) {
     this.#translate = translate
@@ -31,42 +41,46 @@ export class HtmlRewriter implements Rewriter {
 
   /** See Rewriter. */
   push(bytes: Buffer): Buffer {
-    if (!this.#hasBegun && bytes.length > 0) {
-      this.#hasBegun = true
-      if (bytes.includes(0)) this.fault = 'document_malformed'
-    }
     if (this.fault !== null) return Buffer.from(bytes)
-    const text = this.#rest + bytes.toString('latin1')
-    this.#rest = ''
-    return Buffer.from(this.#read(text), 'latin1')
+    const nul = this.#sniffed < SNIFFED_BYTES ? bytes.indexOf(0) : -1
+    const isPage = nul === -1 || this.#sniffed + nul >= SNIFFED_BYTES
+    this.#sniffed += bytes.length
+    if (isPage) return Buffer.from(this.#read(bytes.toString('latin1')), 'latin1')
+    this.fault = 'document_malformed'
+    const before = this.#read(bytes.toString('latin1', 0, nul)) + this.#takeHeld()
+    return Buffer.concat([Buffer.from(before, 'latin1'), bytes.subarray(nul)])
   }
 
   /** See Rewriter: a page that ends within a tag was cut. */
   end(): Buffer {
-    if (this.#rest !== '' && this.#until === '' && this.#rest.length > 1) this.fault ??= 'document_malformed'
-    return Buffer.from(this.#rest, 'latin1')
+    const isCut = this.#openTag !== null || (this.#until === '' && this.#rest.length > 1)
+    if (isCut) this.fault ??= 'document_malformed'
+    return Buffer.from(this.#takeHeld(), 'latin1')
   }
 
-  #read(text: string): string {
+  #takeHeld(): string {
+    const held = this.#rest + (this.#openTag?.take() ?? '')
+    this.#rest = ''
+    return held
+  }
+
+  #read(piece: string): string {
+    const text = this.#rest + piece
+    this.#rest = ''
     let out = ''
     let at = 0
     while (at < text.length) {
-      if (this.#until !== '') {
-        const end = this.#endOfSkipped(text, at)
-        out += text.slice(at, end)
-        at = end
-        if (this.#until !== '') break
+      const from = at
+      if (this.#openTag !== null) {
+        at = this.#openTag.read(text, from)
+        out += this.#openTag.isEnded ? this.#tag(this.#openTag) : this.#openTag.takeLong()
         continue
       }
-      const start = text.indexOf('<', at)
-      if (start === -1) return out + text.slice(at)
-      out += text.slice(at, start)
-      at = start
-      const end = this.#endOfMarkup(text, start)
-      if (end === -1) break
-      out +=
-        this.#until === '' || !text.startsWith(COMMENT, start) ? this.#tag(text.slice(start, end)) : COMMENT
-      at = end
+      const until = this.#until
+      at = until === '' ? this.#endOfText(text, from) : this.#endOfSkipped(text, from)
+      out += text.slice(from, at)
+      // What comes there cannot be told yet.
+      if (at === from && this.#openTag === null && this.#until === until) break
     }
     this.#rest = text.slice(at)
     return out
@@ -75,36 +89,44 @@ export class HtmlRewriter implements Rewriter {
   /** Index behind a part that is passed over, or of what may be the beginning of its end. */
   #endOfSkipped(text: string, from: number): number {
     const until = this.#until
-    const found = until === '-->' ? text.indexOf(until, from) : text.slice(from).toLowerCase().indexOf(until)
-    if (found === -1) return Math.max(from, text.length - until.length + 1)
-    this.#until = ''
-    // The end tag is read as a tag.
-    return until === '-->' ? found + until.length : from + found
-  }
-
-  /** Index behind a tag, or behind the beginning of a comment; -1 when it has not come yet. */
-  #endOfMarkup(text: string, start: number): number {
-    const left = text.length - start
-    if (left < COMMENT.length && COMMENT.startsWith(text.slice(start))) return -1
-    if (text.startsWith(COMMENT, start)) {
-      this.#until = '-->'
-      return start + COMMENT.length
+    const first = until.charAt(0)
+    for (let at = text.indexOf(first, from); at !== -1; at = text.indexOf(first, at + 1)) {
+      const part = text.slice(at, at + until.length).toLowerCase()
+      if (!until.startsWith(part)) continue
+      if (part.length < until.length) return at
+      this.#until = ''
+      // The end tag is read as a tag.
+      return until === COMMENT_END ? at + until.length : at
     }
-    if (!/[A-Za-z/!?]/.test(text[start + 1] ?? '')) return start + 1
-    const end = endOfTag(text, start)
-    if (end !== -1) return end
-    return left > MAX_TAG_CHARS ? start + 1 : -1
+    return text.length
   }
 
-  #tag(tag: string): string {
-    const [, name = ''] = /^<([A-Za-z][^\s/>]{0,16})/.exec(tag) ?? []
-    const lower = name.toLowerCase()
-    if (RAW.has(lower) && !tag.endsWith('/>')) this.#until = `</${lower}`
+  /** Index behind text, or of a tag that begins, or of what cannot be told yet. */
+  #endOfText(text: string, from: number): number {
+    const start = text.indexOf('<', from)
+    if (start === -1) return text.length
+    if (text.startsWith(COMMENT, start)) {
+      this.#until = COMMENT_END
+      // What begins a comment may be its end as well: `<!-->`.
+      return start + 2
+    }
+    if (text.length - start < COMMENT.length && COMMENT.startsWith(text.slice(start))) return start
+    if (!/[A-Za-z/!?]/.test(text[start + 1] ?? '')) return start + 1
+    this.#openTag = new OpenTag()
+    return start
+  }
+
+  /** A tag whose end has come. */
+  #tag(ended: OpenTag): string {
+    this.#openTag = null
+    const lower = ended.name.toLowerCase()
+    if (RAW.has(lower) && !ended.isEmpty) this.#until = `</${lower}`
     const isBase = lower === 'base'
-    if (!isBase && !LINKS.has(lower)) return tag
+    const tag = ended.take()
+    if (ended.isLong || (!isBase && !LINKS.has(lower))) return tag
     let out = ''
     let given = 0
-    for (const { name: attribute, start, end, isQuoted } of attributesOf(tag, 1 + name.length)) {
+    for (const { name: attribute, start, end, isQuoted } of attributesOf(tag, 1 + lower.length)) {
       if (!ADDRESS_NAMES.has(attribute)) continue
       const address = readAddress(tag.slice(start, end))
       if (address === null) continue
@@ -133,17 +155,63 @@ export class HtmlRewriter implements Rewriter {
   }
 }
 
-/** Index behind a tag's end, which is none within quotes; -1 when it is not there. */
-function endOfTag(text: string, start: number): number {
-  let quote = ''
-  for (let at = start + 1; at < text.length; at++) {
-    const char = text[at] ?? ''
-    if (quote !== '') {
-      if (char === quote) quote = ''
-    } else if (char === '>') return at + 1
-    else if ((char === '"' || char === "'") && /[=\t\n\f\r ]/.test(text[at - 1] ?? '')) quote = char
+/** A tag that comes in pieces: each is searched once for its end, which is none within quotes, and put together with the others once. */
+class OpenTag {
+  isEnded = false
+  /** Longer than what is looked at: it is given as it comes. */
+  isLong = false
+  /** It ends with `/>`. */
+  isEmpty = false
+  /** As it is written, as far as any name goes that matters; '' for none. Known when the tag is long, or has ended. */
+  name = ''
+  #held = ''
+  #length = 0
+  /** The open quote; 0 for none. */
+  #quote = 0
+  #before = 0
+
+  /** Takes what there is of the tag, its `<` at first, from `from` on. Index behind it. */
+  read(text: string, from: number): number {
+    let at = from
+    while (at < text.length && !this.isEnded) {
+      const code = text.charCodeAt(at)
+      at++
+      if (this.#quote !== 0) {
+        if (code === this.#quote) this.#quote = 0
+      } else if (code === CLOSE) {
+        this.isEnded = true
+        this.isEmpty = this.#before === SLASH
+      } else if ((code === QUOTE || code === APOSTROPHE) && opensQuote(this.#before)) this.#quote = code
+      this.#before = code
+    }
+    this.#held += text.slice(from, at)
+    this.#length += at - from
+    const isLong = this.#length > MAX_TAG_CHARS
+    if (!this.isLong && (isLong || this.isEnded)) this.name = nameOf(this.#held)
+    this.isLong = isLong
+    return at
   }
-  return -1
+
+  /** What is held, which is held no more. */
+  take(): string {
+    const held = this.#held
+    this.#held = ''
+    return held
+  }
+
+  /** The same, of a tag that is long; '' before. */
+  takeLong(): string {
+    return this.isLong ? this.take() : ''
+  }
+}
+
+function nameOf(tag: string): string {
+  return /^<([A-Za-z][^\s/>]{0,16})/.exec(tag)?.[1] ?? ''
+}
+
+/** Whether a quote behind this character begins a value: `=` and blanks. */
+function opensQuote(before: number): boolean {
+  return before === 0x3d || before === 0x20 || (before >= 0x09 && before <= 0x0d && before !== 0x0b)
 }
 
 interface Attribute {

@@ -1,3 +1,4 @@
+import { HeldBytes } from '../../http/held-bytes.ts'
 import type { DocumentFault, Rewriter } from './document-rule.ts'
 import { MAX_NAME_BYTES, type PathNode } from './json-paths.ts'
 
@@ -67,7 +68,7 @@ export class JsonRewriter implements Rewriter {
   /** Depth of the part that is skipped. */
   #skipDepth = 0
   /** What has come of a name or an address whose end has not. */
-  #held: Buffer = NOTHING
+  readonly #held = new HeldBytes(MAX_ADDRESS_BYTES)
   // Of the piece in hand:
   #bytes: Buffer = NOTHING
   #at = 0
@@ -95,7 +96,7 @@ export class JsonRewriter implements Rewriter {
 
   /** See Rewriter. */
   end(): Buffer {
-    const held = this.#state === 'address' ? this.#held : NOTHING
+    const held = this.#state === 'address' ? this.#held.view() : NOTHING
     const isWhole =
       this.#depth === 0 && (this.#next === 'nothing' || this.#next === 'scalar') && this.#state === 'between'
     if (!isWhole) this.fault ??= 'document_malformed'
@@ -314,19 +315,23 @@ export class JsonRewriter implements Rewriter {
     const start = this.#at
     const isWhole = this.#passText()
     const part = this.#bytes.subarray(start, isWhole ? this.#at - 1 : this.#at)
-    if (this.#held.length === 0 && isWhole) return part
-    this.#held = Buffer.concat([this.#held, part])
-    if (!isWhole && this.#held.length <= maxBytes) return null
     const held = this.#held
-    this.#held = NOTHING
-    if (isWhole) return held
-    // The rest of it is passed over.
-    if (this.#state === 'address') {
-      this.#out.push(held)
-      this.#given = this.#at
+    if (held.length === 0 && isWhole) return part
+    if (held.length + part.length > maxBytes) {
+      // From here on it is passed over.
+      if (this.#state === 'address') {
+        this.#out.push(held.view())
+        this.#given = start
+      }
+      held.clear()
+      this.#state = isWhole ? 'between' : 'text'
+      return null
     }
-    this.#state = 'text'
-    return null
+    held.append(part, 0)
+    if (!isWhole) return null
+    const text = held.view()
+    held.clear()
+    return text
   }
 
   #readName(): void {

@@ -1,36 +1,37 @@
+import { HeldBytes } from '../../http/held-bytes.ts'
 import type { DocumentFault, Rewriter } from './document-rule.ts'
 
 const NOTHING = Buffer.alloc(0)
 
 /** Parses, changes and writes anew a document that is small by its nature: where members have to be added or left out. */
 export class WholeJsonRewriter implements Rewriter {
-  readonly #maxBytes: number
   readonly #change: (value: Record<string, unknown>) => DocumentFault | null
   fault: DocumentFault | null = null
-  #pieces: Buffer[] = []
-  #bytes = 0
+  readonly #held: HeldBytes
 
   /** `change` changes the document's object in place, or says what is wrong with it. */
   constructor(maxBytes: number, change: (value: Record<string, unknown>) => DocumentFault | null) {
-    this.#maxBytes = maxBytes
+    this.#held = new HeldBytes(maxBytes + 1)
     this.#change = change
   }
 
   /** See Rewriter. */
   push(bytes: Buffer): Buffer {
-    this.#bytes += bytes.length
-    if (this.#bytes > this.#maxBytes) this.fault = 'document_too_large'
-    else this.#pieces.push(Buffer.from(bytes))
+    this.#held.append(bytes, 0)
+    if (this.#held.isFull) this.fault = 'document_too_large'
     return NOTHING
   }
 
   /** See Rewriter. */
   end(): Buffer {
-    const whole = Buffer.concat(this.#pieces)
-    this.#pieces = []
+    const whole = this.#held.view()
+    this.#held.clear()
+    if (this.fault !== null) return whole
     const value = objectOf(whole)
-    this.fault ??= value === null ? 'document_malformed' : this.#change(value)
-    return this.fault === null ? Buffer.from(JSON.stringify(value)) : whole
+    this.fault = value === null ? 'document_malformed' : this.#change(value)
+    const text = this.fault === null ? textOf(value) : null
+    if (text === null) this.fault ??= 'document_malformed'
+    return text === null ? whole : Buffer.from(text)
   }
 }
 
@@ -44,6 +45,15 @@ export function asObject(value: unknown): Record<string, unknown> | null {
 function objectOf(bytes: Buffer): Record<string, unknown> | null {
   try {
     return asObject(JSON.parse(bytes.toString()))
+  } catch {
+    return null
+  }
+}
+
+/** Null for what is nested too deep to be written, a hundred thousand levels or so: it can be parsed all the same. */
+function textOf(value: unknown): string | null {
+  try {
+    return JSON.stringify(value)
   } catch {
     return null
   }

@@ -1,18 +1,20 @@
 import type { DocumentFault, Rewriter } from './document-rule.ts'
 
-/** Longest line that is looked at; addresses in longer ones stay. */
+/** Longest line that is looked at, with its end; addresses in longer ones stay. */
 const MAX_LINE_CHARS = 16_384
+/** An element of a list in brackets. None that is begun fails: each character is looked at once, also where a quote has no end. */
+const ELEMENT = /"(?:[^"\\]|\\[^])*"?|'[^']*'?|[^\s,[\]"'][^\s,[\]]*/g
 
 /**
  * Replaces the addresses in the lists that stand under one key of a YAML document, while it passes, line by line, and leaves every other
  * byte. It knows as much of YAML as programs write it: lists in lines of their own or in brackets, texts plain or quoted, and texts of
- * several lines, in which a key is none.
+ * several lines, in which a key is none. Each character is searched once, and what comes out is the same, in whatever pieces they come.
  */
 export class YamlListRewriter implements Rewriter {
   readonly #key: string
-  readonly #keyLine: RegExp
   readonly #translate: (address: string) => string
   readonly fault: DocumentFault | null = null
+  /** Of a line whose end has not come. */
   #rest = ''
   /** Within a line that is too long. */
   #isLong = false
@@ -23,27 +25,27 @@ export class YamlListRewriter implements Rewriter {
 
   constructor(key: string, translate: (address: string) => string) {
     this.#key = `${key}:`
-    this.#keyLine = new RegExp(`^((?: |- )*)${key}:(?:[ \\t]+(.*))?$`)
     this.#translate = translate
   }
 
   /** See Rewriter. */
   push(bytes: Buffer): Buffer {
-    const text = this.#rest + bytes.toString('latin1')
+    const text = bytes.toString('latin1')
     let out = ''
     let at = 0
     for (let end = text.indexOf('\n'); end !== -1; end = text.indexOf('\n', at)) {
-      out += this.#isLong ? text.slice(at, end + 1) : this.#line(text.slice(at, end + 1))
+      const line = this.#rest + text.slice(at, end + 1)
+      this.#rest = ''
+      out += this.#isLong ? line : this.#line(line)
       this.#isLong = false
       at = end + 1
     }
-    this.#rest = text.slice(at)
-    if (this.#isLong || this.#rest.length > MAX_LINE_CHARS) {
-      this.#isLong = true
-      out += this.#rest
-      this.#rest = ''
-    }
-    return Buffer.from(out, 'latin1')
+    const rest = this.#rest + text.slice(at)
+    const isLong = rest.length > MAX_LINE_CHARS
+    if (isLong && !this.#isLong) this.#line(rest)
+    this.#isLong ||= isLong
+    this.#rest = this.#isLong ? '' : rest
+    return Buffer.from(this.#isLong ? out + rest : out, 'latin1')
   }
 
   /** See Rewriter. */
@@ -51,17 +53,21 @@ export class YamlListRewriter implements Rewriter {
     return Buffer.from(this.#rest === '' ? '' : this.#line(this.#rest), 'latin1')
   }
 
+  /** A line, or one that is too long as far as it has come: only where it stands counts. */
   #line(line: string): string {
-    const indent = indentOf(line)
+    const isLong = line.length > MAX_LINE_CHARS
+    const indent = indentOf(isLong ? line.slice(0, MAX_LINE_CHARS) : line)
     if (indent === -1) return line
     if (this.#blockIndent !== -1) {
       if (indent > this.#blockIndent) return line
       this.#blockIndent = -1
     }
     if (this.#column !== -1) {
-      if (indent >= this.#column && line.startsWith('- ', indent)) return this.#item(line, indent + 2)
+      if (indent >= this.#column && line.startsWith('- ', indent))
+        return isLong ? line : this.#item(line, indent + 2)
       this.#column = -1
     }
+    if (isLong) return line
     if (line.includes(this.#key)) return this.#keyed(line)
     const last = lastChar(line)
     if (last === '|' || last === '>' || last === '-' || last === '+') this.#begin(line)
@@ -71,23 +77,24 @@ export class YamlListRewriter implements Rewriter {
   /** A text of several lines begins, if the line says so: `key: |`, `- key: >-`, `- |`. It is further in than its key, or dash. */
   #begin(line: string): void {
     if (!/(?:^|[:-] )[|>][-+0-9]{0,2}$/.test(line.trimEnd().slice(-8))) return
-    const column = /^(?: |- )*/.exec(line)?.[0].length ?? 0
+    const column = columnOf(line)
     this.#blockIndent = line[column] === '|' || line[column] === '>' ? column - 2 : column
   }
 
   #keyed(line: string): string {
     const body = line.replace(/\r?\n$/, '')
-    const match = this.#keyLine.exec(body)
-    if (match === null) return line
-    const [, before = '', rest = ''] = match
+    const column = columnOf(body)
+    const from = column + this.#key.length
+    if (!body.startsWith(this.#key, column)) return line
+    if (from < body.length && body[from] !== ' ' && body[from] !== '\t') return line
+    const rest = body.slice(from)
     const value = rest.trim()
     if (value === '' || value.startsWith('#')) {
-      this.#column = before.length
+      this.#column = column
       return line
     }
     if (!value.startsWith('[')) return line
-    const from = body.length - rest.length
-    const shown = rest.replaceAll(/"(?:[^"\\]|\\.)*"|'[^']*'|[^\s,[\]"']+/g, (item) => this.#scalar(item))
+    const shown = rest.replaceAll(ELEMENT, (item) => this.#scalar(item))
     return line.slice(0, from) + shown + line.slice(body.length)
   }
 
@@ -120,6 +127,13 @@ function indentOf(line: string): number {
     return char === '\n' || char === '\r' || char === '#' ? -1 : at
   }
   return -1
+}
+
+/** Where what a line says begins: behind blanks, and the dashes of lists. */
+function columnOf(line: string): number {
+  let at = 0
+  while (line[at] === ' ' || line.startsWith('- ', at)) at += line[at] === ' ' ? 1 : 2
+  return at
 }
 
 function lastChar(line: string): string {
