@@ -24,6 +24,8 @@ export interface Config {
   readonly file: string | null
   /** Those that stand for texts in it: `${file:/path}`. */
   readonly secretFiles: readonly SecretFile[]
+  /** Tells what the files of `listen.tls` held from all else that they could; '' for none, or unread. */
+  readonly tlsDigest: string
   /** What is probably a mistake, and no reason to refuse. */
   readonly warnings: readonly string[]
 }
@@ -86,7 +88,8 @@ export function loadConfig(input: ConfigInput): Config {
   const isNew = (problem: string): boolean => !unreadable.some((name) => problem.includes(name))
   problems.push(...crossProblems(options as Options).filter(isNew))
   // Commands that only need the database may not be allowed to read the keys.
-  if (input.ignoreRoutes !== true) problems.push(...readTlsFiles((options as Options)['listen.tls']).problems)
+  const tls = readTlsFiles(input.ignoreRoutes === true ? [] : (options as Options)['listen.tls'])
+  problems.push(...tls.problems)
   if (problems.length > 0) throw new ConfigError(problems)
   return {
     options: options as Options,
@@ -96,6 +99,7 @@ export function loadConfig(input: ConfigInput): Config {
     file: input.file,
     warnings: [...unknownVariables(input.env, source), ...crossWarnings(options as Options, routes)],
     secretFiles: secrets.take(),
+    tlsDigest: tls.digest,
   }
 }
 

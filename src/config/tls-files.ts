@@ -1,4 +1,4 @@
-import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
+import { createHash, createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import { errorCode } from '../lib/error-code.ts'
@@ -38,22 +38,32 @@ export class ServerCertificates {
 export function readTlsFiles(files: readonly TlsFiles[]): {
   certificates: ServerCertificates | null
   problems: string[]
+  /** Tells what the files hold from all else that they could; '' for no files. */
+  digest: string
 } {
   const problems: string[] = []
   const read: Certificate[] = []
+  const hash = createHash('sha256')
   for (const [i, pair] of files.entries()) {
-    const certificate = readPair(pair, files.length === 1 ? 'listen.tls' : `listen.tls[${i}]`, problems)
+    const label = files.length === 1 ? 'listen.tls' : `listen.tls[${i}]`
+    const cert = readText(pair.cert, `${label}.cert`, problems)
+    const key = readText(pair.key, `${label}.key`, problems)
+    hash.update(`${cert ?? ''}\0${key ?? ''}\0`)
+    const certificate = cert === null || key === null ? null : readPair(pair, { cert, key }, label, problems)
     if (certificate !== null) read.push(certificate)
   }
   const [first, ...others] = read
   const isWhole = first !== undefined && problems.length === 0
-  return { certificates: isWhole ? new ServerCertificates([first, ...others]) : null, problems }
+  const certificates = isWhole ? new ServerCertificates([first, ...others]) : null
+  return { certificates, problems, digest: files.length === 0 ? '' : hash.digest('base64url') }
 }
 
-function readPair({ cert, key }: TlsFiles, label: string, problems: string[]): Certificate | null {
-  const certText = readText(cert, `${label}.cert`, problems)
-  const keyText = readText(key, `${label}.key`, problems)
-  if (certText === null || keyText === null) return null
+function readPair(
+  { cert, key }: TlsFiles,
+  { cert: certText, key: keyText }: TlsFiles,
+  label: string,
+  problems: string[],
+): Certificate | null {
   const leaf = attempt(() => new X509Certificate(certText))
   if (leaf === null) problems.push(`${label}.cert: ${cert} holds no certificate in PEM`)
   const privateKey: KeyObject | null = attempt(() => createPrivateKey(keyText))

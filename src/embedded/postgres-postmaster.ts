@@ -50,7 +50,7 @@ export async function startPostmaster(
   binaries: Binaries,
   options: { settings: Record<string, string>; log: BoundedLog; timeoutMs: number; signal: AbortSignal },
 ): Promise<Postmaster> {
-  const deadline = Date.now() + options.timeoutMs
+  const deadline = performance.now() + options.timeoutMs
   for (let attempt = 0; ; attempt++) {
     const mayBeInUse = existsSync(join(layout.dataDir, 'postmaster.pid'))
     const postmaster = launch(layout, binaries, options)
@@ -86,7 +86,7 @@ async function ready(
   const socketPath = join(layout.runDir, `.s.PGSQL.${POSTGRES_PORT}`)
   while (!ended.signal.aborted && !signal.aborted) {
     if (await isAccepting(socketPath)) return 'ready'
-    if (Date.now() > deadline) return 'timeout'
+    if (performance.now() > deadline) return 'timeout'
     await sleep(READY_POLL_MS)
   }
   return 'exited'

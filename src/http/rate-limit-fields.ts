@@ -1,3 +1,5 @@
+import { zonedDateMs } from '../lib/time/zoned-date.ts'
+
 /** What a server says of the rate at which it may be asked; null for what it does not say. */
 interface RateLimitFacts {
   limit: number | null
@@ -94,12 +96,12 @@ function parameter(value: string, name: string): number | null {
   return null
 }
 
-/** Epoch seconds of a time that is given as such, in milliseconds, in seconds from now, or as a date. */
+/** Epoch seconds of a time that is given as such, in milliseconds, in seconds from now, or as a date with its zone. */
 function moment(value: string, nowMs: number): number | null {
   const number = leading(value)
   if (number === null) {
-    const ms = /^[A-Za-z0-9 ,:+.-]{8,40}$/.test(value) ? Date.parse(value) : Number.NaN
-    return Number.isFinite(ms) && ms > 0 ? Math.round(ms / 1000) : null
+    const ms = zonedDateMs(value)
+    return ms === null || ms <= 0 ? null : Math.round(ms / 1000)
   }
   if (number >= MIN_EPOCH_MS) return Math.round(number / 1000)
   return number >= MIN_EPOCH_SECONDS ? number : after(number, nowMs)

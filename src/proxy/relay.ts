@@ -83,11 +83,11 @@ export class Relay implements ResponseReceiver {
       this.fail('upstream_reset', 'protocol')
       return
     }
+    const tick = performance.now()
     if (headers.hasRateLimit) {
-      const limit = readRateLimit(upstreamFields, status, Date.now())
+      const limit = readRateLimit(upstreamFields, status, exchange.timeAt(tick))
       if (limit !== '') exchange.upstreamLimit = limit
     }
-    const tick = performance.now()
     exchange.respondedTick = tick
     exchange.status = status
     exchange.outcome = 'forwarded'

@@ -60,7 +60,8 @@ export class ConfigReloader {
     if (file !== null) wanted.set(file, this.#onFileChange)
     this.#cancelCheck()
     if (!this.#isWatching) wanted.clear()
-    // A watch begins with the file as it is a moment later: what was written between the reading and that would go unseen.
+    // A watch begins with the files as they are a moment later: what was written between their reading and that would go unseen. So
+    // they are read once more, and what they hold is compared with what was loaded.
     else this.#cancelCheck = systemClock.later(WATCH_INTERVAL_MS, () => this.reload('check'))
     for (const [path, listener] of this.#watched) if (!wanted.has(path)) unwatchFile(path, listener)
     for (const [path, listener] of wanted) {
@@ -84,7 +85,7 @@ export class ConfigReloader {
     this.#current = next
     this.#tellKept(previous, next)
     // A file that has vanished, or was written anew as it was: routes that are applied again lose their connections.
-    if ((cause === 'secret' || cause === 'check') && isSame(previous, next)) return
+    if (cause !== 'signal' && cause !== 'file' && isSame(previous, next)) return
     const changed = OPTION_NAMES.filter((name) => {
       const isEqual = JSON.stringify(next.options[name]) === JSON.stringify(previous.options[name])
       return !isEqual && optionRow(name).actsOn !== 'reload'
@@ -112,7 +113,9 @@ export class ConfigReloader {
   }
 }
 
+/** Whether two readings found the same in all files: the configuration's own, those of secrets, and certificates. */
 function isSame(one: Config, other: Config): boolean {
-  const parts = ({ options, routes }: Config): string => JSON.stringify([options, routes])
+  const parts = ({ options, routes, tlsDigest }: Config): string =>
+    JSON.stringify([options, routes, tlsDigest])
   return parts(one) === parts(other)
 }

@@ -34,6 +34,8 @@ export interface RequestNotes {
   upstreamLimit: string
   /** What is wrong with an answer that is passed on all the same; null for nothing. */
   reason: Reason | null
+  /** Epoch milliseconds at a monotonic moment, counted from when the request came: a wall clock that is set meanwhile changes nothing. */
+  timeAt(tick: number): number
 }
 
 /** The client's request, for steps that answer in the gateway's name. */

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { zonedDateMs } from '../../lib/time/zoned-date.ts'
 
 /** An entity tag (RFC 9110 §8.8.3) of a length that is worth to be kept. */
 const TAG = /^(W\/)?"([\x21\x23-\x7e\x80-\xff]{0,512})"$/
@@ -23,8 +24,9 @@ export function gatewayTag(
 ): string | null {
   const [, weak, opaque] = TAG.exec(upstreamTag ?? '') ?? []
   if (opaque !== undefined) return `W/"${opaque}--${weak === undefined ? 's' : 'w'}${mark}"`
-  const modifiedMs = Date.parse(lastModified ?? '')
-  return Number.isNaN(modifiedMs) ? null : `W/"${modifiedMs / 1000}--d${mark}"`
+  // Of another zone it would be asked for by a time at which the document may not have been there yet.
+  const modifiedMs = zonedDateMs(lastModified ?? '')
+  return modifiedMs === null ? null : `W/"${Math.floor(modifiedMs / 1000)}--d${mark}"`
 }
 
 /** What the upstream is asked instead of what the client asked. */

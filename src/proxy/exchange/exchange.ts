@@ -150,6 +150,11 @@ export class Exchange {
     return this.req.tunnel !== null
   }
 
+  /** See RequestNotes. */
+  timeAt(tick: number): number {
+    return this.startedAtMs + tick - this.startedTick
+  }
+
   /** See AskedRequest. */
   addresses(): RouteAddresses | null {
     const { route, client } = this

@@ -24,3 +24,20 @@ t.test('what an upstream says of its limit stands in the entry, and reaches the 
     { status: 200, upstreamLimit: '' },
   ])
 })
+
+t.test(
+  'the time at which a limit begins anew is counted from the request, whatever the wall clock says',
+  async (t) => {
+    const startedAtMs = 1_732_699_970_000
+    const gateway = await startGateway(t, { now: () => startedAtMs })
+    const client = await gateway.client()
+    client.send(gateway.head('GET /r/x HTTP/1.1'))
+    const { wire } = await gateway.upstream.request()
+    wire.send('HTTP/1.1 200 OK\r\nContent-Length: 0\r\nRateLimit-Reset: 30\r\n\r\n')
+    await client.message()
+    await gateway.finish(t, [{ status: 200 }])
+    const reset = Number(/^reset=(\d+)$/.exec(gateway.entries[0]?.upstreamLimit ?? '')?.[1])
+    const laterMs = reset * 1000 - startedAtMs
+    t.ok(laterMs >= 30_000 && laterMs < 3_600_000, `${laterMs} ms after the request came`)
+  },
+)

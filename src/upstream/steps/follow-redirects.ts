@@ -99,8 +99,9 @@ class Journey implements ResponseReceiver, ResponseSource, Dispatched {
     this.#visited.add(place)
     this.#target = url
     this.#passedOver = 0
-    const limit = readRateLimit(fields, status, Date.now())
-    if (limit !== '' && this.#request.notes !== null) this.#request.notes.upstreamLimit = limit
+    const { notes } = this.#request
+    const limit = notes === null ? '' : readRateLimit(fields, status, notes.timeAt(performance.now()))
+    if (notes !== null && limit !== '') notes.upstreamLimit = limit
   }
 
   onData(bytes: Buffer, isLast: boolean): boolean {
