@@ -14,6 +14,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<AddCommand>> = new Map(
     identify: async () => (await import('./identify/identify.ts')).addIdentifyCommand,
     usage: async () => (await import('./commands/usage.ts')).addUsageCommand,
     audit: async () => (await import('./commands/audit.ts')).addAuditCommand,
+    'admin-log': async () => (await import('./commands/admin-log/admin-log.ts')).addAdminLogCommand,
     quarantine: async () => (await import('./commands/quarantine.ts')).addQuarantineCommands,
     retention: async () => (await import('./commands/retention.ts')).addRetentionCommands,
     // Adds `restore` as well.

@@ -10,6 +10,7 @@ import { StoreError } from '../store/errors.ts'
 import { MIGRATIONS_DIR, pendingMigrations } from '../store/migrate.ts'
 import { readClock } from '../store/entries/retention.ts'
 import { closeSql, openControl, openReader, sqlStateOf, type Sql } from '../store/sql.ts'
+import { cliActor } from './cli-actor.ts'
 import { printWarnings, readConfig, type Flags } from './configuration.ts'
 import { databaseError } from './database-errors.ts'
 import { CommandError, NoDatabaseError, UsageError } from './errors.ts'
@@ -118,7 +119,7 @@ async function withTarget<T>(
   { target, name, config, handle }: Place,
   use: (database: OpenDatabase) => Promise<T>,
 ): Promise<T> {
-  const sql = openHandle(target, config, handle)
+  const sql = openHandle(io, { target, name, config, handle })
   try {
     if (handle !== 'migrations' && (await schemaState(sql)) === 'older') {
       io.stderr.write(
@@ -139,14 +140,25 @@ async function withTarget<T>(
   }
 }
 
-function openHandle(target: DatabaseTarget, config: Config, handle: Handle): Sql {
+function openHandle(io: Io, { target, config, handle }: Place): Sql {
+  const actor = cliActor(io)
   switch (handle) {
     case 'control':
-      return openControl(target, { applicationName: 'waybill cli', max: 1 })
+      return openControl(target, { applicationName: 'waybill cli', max: 1, actor })
     case 'backup':
-      return openControl(target, { applicationName: 'waybill backup', max: 1, hasLongStatements: true })
+      return openControl(target, {
+        applicationName: 'waybill backup',
+        max: 1,
+        hasLongStatements: true,
+        actor,
+      })
     case 'migrations':
-      return openControl(target, { applicationName: 'waybill migrate', max: 1, hasLongStatements: true })
+      return openControl(target, {
+        applicationName: 'waybill migrate',
+        max: 1,
+        hasLongStatements: true,
+        actor,
+      })
     case 'reader':
       return openReader(target, { statementTimeoutMs: config.options['database.statementTimeoutMs'], max: 1 })
   }

@@ -30,15 +30,22 @@ const BEHAVIOUR: Readonly<Record<string, string>> = {
 }
 
 /**
- * One simple query for a new connection. `own` wins; its values are milliseconds where they are times. The last two are only touched
+ * One simple query for a new connection. `own` wins; its values are milliseconds where they are times. Names of people and hosts are
+ * in it as ASCII: what else it has is read before `client_encoding` is set. The last two are only touched
  * where they are not as they should be: one is not known to every version, the other only a superuser may set (and with it
  * the triggers that tell gateways of a revoked key would not run, so that a role that has it is refused).
  */
 export function sessionStatement(own: Readonly<Record<string, string | number>>): string {
   const all = { ...TEXT_FORMS, ...BEHAVIOUR, ...own }
-  const sets = Object.entries(all).map(([name, value]) => `SET ${name} TO '${value}';`)
+  const sets = Object.entries(all).map(([name, value]) => `SET ${name} TO ${literal(value)};`)
   return `${sets.join(' ')}
     SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout' AND setting <> '0';
     SELECT pg_catalog.set_config('session_replication_role', 'origin', false)
     WHERE pg_catalog.current_setting('session_replication_role') <> 'origin'`
+}
+
+/** Read the same whatever `standard_conforming_strings` is while the statement is read. */
+function literal(value: string | number): string {
+  const text = String(value).replaceAll(/[^ -~]/gu, '?')
+  return `E'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`
 }

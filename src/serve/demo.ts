@@ -13,6 +13,7 @@ import { insertKey } from '../store/directory/keys.ts'
 import { closeSql, openControl } from '../store/sql.ts'
 import { createTenant } from '../store/directory/tenants.ts'
 import { projectFolder } from '../version.ts'
+import { gatewayActor } from './control-plane/retention-upkeep.ts'
 import type { Addresses } from './running-gateway.ts'
 
 const DEMO_TENANT = 'demo'
@@ -70,7 +71,8 @@ function demoRoutes(samples: Samples): Route[] {
 
 const announce: Demo['announce'] = async ({ gateway, target, config }, addresses, stdout) => {
   const key = mintKey()
-  const sql = openControl(target, { applicationName: 'waybill demo', max: 1 })
+  const actor = gatewayActor('waybill demo')
+  const sql = openControl(target, { applicationName: 'waybill demo', max: 1, actor })
   try {
     await createTenant(sql, DEMO_TENANT, {}).catch((error: unknown) => {
       if (!(error instanceof StoreError) || error.code !== 'tenant_exists') throw error

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import postgres from 'postgres'
+import { actorSettings, type Actor } from '../model/audit/actor.ts'
 import type { DatabaseTarget } from '../model/database-target.ts'
 import { sessionStatement } from '../model/session-settings.ts'
 import { ARRAY_TYPES } from './array-types.ts'
@@ -32,6 +33,8 @@ export interface ControlOptions {
   readonly applicationName?: string
   /** Connections at most; 4 unless told. */
   readonly max?: number
+  /** Whose changes they are, for the admin log; without one it says that they are SQL of the role. */
+  readonly actor?: Actor
   /** For migrations: statements may take as long as they need, and so may the silence of a connection. */
   readonly hasLongStatements?: boolean
   /** For a connection that listens: never closed for idleness or age, and its silence is not bounded. */
@@ -51,6 +54,7 @@ export function openControl(target: DatabaseTarget, options: ControlOptions = {}
   return open(target, {
     applicationName: options.applicationName ?? 'waybill control',
     max: options.max ?? HANDLE_CONNECTIONS,
+    actor: options.actor,
     statementTimeoutMs,
     isReadOnly: false,
     isKeptOpen: options.isKeptOpen ?? false,
@@ -70,6 +74,7 @@ export function openReader(
   return open(target, {
     applicationName: 'waybill reader',
     max: options.max ?? HANDLE_CONNECTIONS,
+    actor: undefined,
     statementTimeoutMs: options.statementTimeoutMs,
     isReadOnly: true,
     isKeptOpen: false,
@@ -87,6 +92,20 @@ export async function closeSql(sql: Sql, timeoutMs: number): Promise<void> {
   SOCKETS.get(sql)?.destroy()
 }
 
+/**
+ * Runs `work` in a transaction of its own, or, within one, in a part of it that is taken back alone. So that a function of the store may be
+ * called with either.
+ */
+export async function inTransaction<T>(
+  sql: Sql | TransactionSql,
+  work: (tx: TransactionSql) => Promise<T>,
+): Promise<T> {
+  const boxed = async (tx: TransactionSql): Promise<{ readonly value: T }> => ({ value: await work(tx) })
+  // postgres.js' types have `begin` in both.
+  const result = 'begin' in sql ? await sql.begin(boxed) : await sql.savepoint(boxed)
+  return (result as { value: T }).value
+}
+
 /** The SQLSTATE of an error that the server reported (PostgreSQL manual, appendix A), else null. */
 export function sqlStateOf(error: unknown): string | null {
   return error instanceof postgres.PostgresError ? error.code : null
@@ -95,6 +114,7 @@ export function sqlStateOf(error: unknown): string | null {
 interface OpenSettings {
   readonly applicationName: string
   readonly max: number
+  readonly actor: Actor | undefined
   /** 0 for none. */
   readonly statementTimeoutMs: number
   readonly isReadOnly: boolean
@@ -121,6 +141,7 @@ function open(target: DatabaseTarget, settings: OpenSettings): Sql {
     lock_timeout: LOCK_TIMEOUT_MS,
     idle_in_transaction_session_timeout: 60_000,
     ...(settings.isReadOnly ? { default_transaction_read_only: 'on' } : {}),
+    ...(settings.actor === undefined ? {} : actorSettings(settings.actor)),
   })
   const connectTimeoutMs = CONNECT_TIMEOUT_MS
   const sockets = new DatabaseSockets(target, { connectTimeoutMs, maxSilenceMs, statement })

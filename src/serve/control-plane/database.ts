@@ -13,7 +13,7 @@ import { closeSql, openControl, sqlStateOf, type Sql } from '../../store/sql.ts'
 import { StoreError } from '../../store/errors.ts'
 import { connectionsNeeded, embeddedSettings } from './connections.ts'
 import { DatabaseChecks } from './database-checks.ts'
-import { RetentionUpkeep } from './retention-upkeep.ts'
+import { gatewayActor, RetentionUpkeep } from './retention-upkeep.ts'
 
 /** The database that the configuration names, or the embedded one, started. */
 export interface GatewayDatabase {
@@ -86,7 +86,8 @@ export class DatabaseUpkeep {
     now?: () => number
   }) {
     this.#target = parts.target
-    this.control = openControl(parts.target)
+    const actor = gatewayActor('waybill serve')
+    this.control = openControl(parts.target, { actor })
     this.#checks = parts.checks
     this.#partitionsAheadDays = parts.options.partitionsAheadDays
     this.#logger = parts.logger

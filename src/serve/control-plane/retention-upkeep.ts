@@ -1,11 +1,17 @@
 import { hostname, userInfo } from 'node:os'
 import type { Logger } from '../../logger/logger.ts'
+import type { Actor } from '../../model/audit/actor.ts'
 import type { DatabaseTarget } from '../../model/database-target.ts'
 import { dropExpiredPartitions, settleRetention, type RetentionRun } from '../../store/entries/retention.ts'
 import { closeSql, openControl, type Sql } from '../../store/sql.ts'
 import { packageVersion } from '../../version.ts'
 
 const CLOSE_SQL_MS = 1000
+
+/** As whom the admin log has what a gateway changes by itself. */
+export function gatewayActor(program: 'waybill serve' | 'waybill demo'): Actor {
+  return { name: program, via: 'job', from: hostname() }
+}
 
 /** How the records of what was dropped name this process. */
 export function nameOfThisProcess(program: string): string {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
 import { mintKey } from '../../model/api-key.ts'
+import { verifyAdminLog } from '../admin-log/verify.ts'
 import { auditInstances } from '../audit/audit.ts'
 import { registerInstance, endInstance } from '../audit/instances.ts'
 import { insertKey, revokeKey, rotateKey } from '../directory/keys.ts'
@@ -182,6 +183,11 @@ t.test('G11: an empty database becomes what the other was, and its audit says th
   const [audited, wanted] = [await auditOf(sql), await auditOf(target)]
   t.not(wanted.length, 0)
   t.same(audited, wanted, 'audit --deep')
+  t.match(
+    await verifyAdminLog(sql),
+    { ...(await verifyAdminLog(target)), broken: null },
+    'the admin log, not longer',
+  )
   t.same(await pendingMigrations(sql, MIGRATIONS_DIR), [])
   t.equal(await isTenantScopeEnforced(sql), true)
   const seen = await asTenant(sql, 'acme', (tx) => tx`SELECT DISTINCT tenant FROM access_log`)
@@ -190,6 +196,9 @@ t.test('G11: an empty database becomes what the other was, and its audit says th
     INSERT INTO quarantine (instance, seq, tenant, code, row) VALUES (gen_random_uuid(), 1, '', 'x', '') RETURNING id`
   const [last] = await target<{ id: number }[]>`SELECT max(id) AS id FROM quarantine`
   t.equal(next?.id, (last?.id ?? 0) + 1, 'numbers go on')
+  const { entries } = await verifyAdminLog(sql)
+  await updateTenant(sql, 'acme', { maxConcurrency: 3 }, null)
+  t.match(await verifyAdminLog(sql), { entries: entries + 1, broken: null }, 'and the admin log goes on')
   await t.rejects(sql`DELETE FROM tenants`, { code: 'WB003' }, 'what must not be undone is still refused')
   const stale =
     await sql`SELECT FROM access_minutes_state WHERE horizon > pg_snapshot_xmax(pg_current_snapshot())`

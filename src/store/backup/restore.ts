@@ -17,6 +17,9 @@ const SEEDED: ReadonlySet<string> = new Set([
   'access_log_partitions',
   'access_log_retention',
   'access_minutes_state',
+  // Of a gateway that started: its signing key, how long rows are kept.
+  'admin_log',
+  'admin_log_head',
 ])
 
 const PARTITION = /^access_log_(\d{4})(\d{2})(\d{2})$/
@@ -89,6 +92,7 @@ async function restoreRows(
   const tables = await backupTables(tx, MIGRATIONS_DIR)
   requireSame(head, tables)
   const columns = new Map(head.tables.map((table) => [table.name, table.columns]))
+  await setLogging(tx, 'DISABLE')
   const expected = await reader.data(head, (table) => openTable(tx, table, columns.get(table) ?? []))
   let total = 0
   for (const { name } of head.tables) {
@@ -97,6 +101,7 @@ async function restoreRows(
       throw damaged(`${name} has ${counted?.n} rows instead of ${expected[name]}`)
     total += counted?.n ?? 0
   }
+  await setLogging(tx, 'ENABLE')
   await continueIdentities(tx, head.tables)
   await mendHorizon(tx)
   return total
@@ -124,6 +129,18 @@ async function empty(
   for (const { name } of tables) await tx`ALTER TABLE ${tx(name)} DISABLE TRIGGER USER`
   await tx.unsafe(`TRUNCATE ${tables.map(({ name }) => quoted(name)).join(', ')}`)
   for (const { name } of tables) await tx`ALTER TABLE ${tx(name)} ENABLE TRIGGER USER`
+}
+
+/** What comes back is no change: the admin log comes back with it. Another session sees nothing of this, the tables are locked. */
+async function setLogging(tx: TransactionSql, state: 'ENABLE' | 'DISABLE'): Promise<void> {
+  // A table with checks that wait for the commit cannot be altered: keys that refer to their successors.
+  await tx`SET CONSTRAINTS ALL IMMEDIATE`
+  const logged = await tx<{ name: string; trigger: string }[]>`
+    SELECT c.relname AS name, t.tgname AS trigger FROM pg_class log JOIN pg_class c ON c.relnamespace = log.relnamespace
+    JOIN pg_trigger t ON t.tgrelid = c.oid
+    WHERE log.oid = to_regclass('admin_log') AND t.tgname IN ('admin_log_row', 'admin_log_advance')`
+  for (const { name, trigger } of logged)
+    await tx.unsafe(`ALTER TABLE ${quoted(name)} ${state} TRIGGER ${trigger}`)
 }
 
 /** Leaves exactly the partitions of the backup. */

@@ -1,7 +1,7 @@
 import { rateOf } from '../../model/rate-limit.ts'
 import type { RateLimit } from '../../model/route.ts'
 import { StoreError } from '../errors.ts'
-import { type Sql, sqlStateOf, type TransactionSql } from '../sql.ts'
+import { inTransaction, type Sql, sqlStateOf, type TransactionSql } from '../sql.ts'
 import { isTenantDeleted, tenantDeleted } from './tenants.ts'
 
 /** A key as the control plane shows it; its text exists nowhere. */
@@ -56,7 +56,7 @@ interface KeyRow {
 }
 
 /** Stores a new key. Rejects with StoreError `tenant_not_found`, `tenant_deleted` or `key_exists`. */
-export async function insertKey(sql: Sql, key: NewKey): Promise<ApiKey> {
+export async function insertKey(sql: Sql | TransactionSql, key: NewKey): Promise<ApiKey> {
   try {
     await sql`
       INSERT INTO api_keys (id, digest, tenant, name, scopes, allow_networks, rate_per_second, rate_burst, expires_at)
@@ -100,7 +100,7 @@ export async function getKey(sql: Sql, id: string): Promise<ApiKey | null> {
  * Rejects with StoreError `key_not_found`, `key_revoked` or `stale_version`, having changed nothing.
  */
 export async function updateKey(
-  sql: Sql,
+  sql: Sql | TransactionSql,
   id: string,
   changes: {
     readonly name?: string | null
@@ -109,7 +109,7 @@ export async function updateKey(
   },
   ifVersion: number | null,
 ): Promise<ApiKey> {
-  return await sql.begin(async (tx) => {
+  return await inTransaction(sql, async (tx) => {
     const key = await lockKey(tx, id)
     if (key.revokedAt !== null) throw keyRevoked(id)
     if (ifVersion !== null && ifVersion !== key.version) {
@@ -132,12 +132,12 @@ export async function updateKey(
  * been replaced before.
  */
 export async function rotateKey(
-  sql: Sql,
+  sql: Sql | TransactionSql,
   id: string,
   next: { readonly id: string; readonly digest: string },
   overlapMs: number,
 ): Promise<{ old: ApiKey; new: ApiKey }> {
-  return await sql.begin(async (tx) => {
+  return await inTransaction(sql, async (tx) => {
     // Tenant before key, as the deletion of a tenant locks them: the insert below needs the tenant, and would deadlock.
     await tx`SELECT FROM tenants WHERE slug = (SELECT tenant FROM api_keys WHERE id = ${id}) FOR SHARE`
     const key = await lockKey(tx, id)
@@ -164,7 +164,10 @@ export async function rotateKey(
 }
 
 /** Revokes a key for ever; `changed` is false, and its time stays, when it was revoked before. Rejects with `key_not_found`. */
-export async function revokeKey(sql: Sql, id: string): Promise<{ key: ApiKey; changed: boolean }> {
+export async function revokeKey(
+  sql: Sql | TransactionSql,
+  id: string,
+): Promise<{ key: ApiKey; changed: boolean }> {
   // The condition is checked again after a wait for a concurrent revocation, so exactly one of them changes the row.
   const revoked = await sql`
     UPDATE api_keys SET revoked_at = clock_timestamp() WHERE id = ${id} AND revoked_at IS NULL RETURNING id`
@@ -188,7 +191,7 @@ export async function touchKeys(sql: Sql, uses: ReadonlyMap<string, number>): Pr
 }
 
 /** As networks: 10.1.2.3/8 is meant as 10.0.0.0/8, which `cidr` would refuse. */
-function networksOf(sql: Sql, networks: readonly string[]) {
+function networksOf(sql: Sql | TransactionSql, networks: readonly string[]) {
   return sql`ARRAY(SELECT network(n::inet) FROM unnest(${[...networks]}::text[]) WITH ORDINALITY AS l (n, i) ORDER BY i)`
 }
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Sql } from '../sql.ts'
+import { inTransaction, type Sql, type TransactionSql } from '../sql.ts'
 
 /** A new key signs so long after it was made: every gateway that has its database has read it by then. */
 const KNOWN_AFTER_SECONDS = 30
@@ -21,7 +21,7 @@ export async function ensureSigningKey(sql: Sql): Promise<void> {
 }
 
 /** All of them, the newest first. */
-export async function listSigningKeys(sql: Sql): Promise<SigningKeyInfo[]> {
+export async function listSigningKeys(sql: Sql | TransactionSql): Promise<SigningKeyInfo[]> {
   const rows = await sql<{ kid: string; created_at: Date; active_from: Date; retires_at: Date | null }[]>`
     SELECT kid, created_at, active_from, retires_at FROM signing_keys ORDER BY active_from DESC, kid`
   return rows.map((row) => ({
@@ -36,9 +36,12 @@ export async function listSigningKeys(sql: Sql): Promise<SigningKeyInfo[]> {
  * Makes another one, and has those before it retire when it begins to sign; tokens of before live on until they expire. With `isAtOnce`, as
  * after a theft, it signs now, and those before it are gone, with all of their tokens.
  */
-export async function rotateSigningKeys(sql: Sql, isAtOnce: boolean): Promise<SigningKeyInfo[]> {
+export async function rotateSigningKeys(
+  sql: Sql | TransactionSql,
+  isAtOnce: boolean,
+): Promise<SigningKeyInfo[]> {
   const { kid, secret } = fresh()
-  await sql.begin(async (tx) => {
+  await inTransaction(sql, async (tx) => {
     const seconds = isAtOnce ? 0 : KNOWN_AFTER_SECONDS
     if (isAtOnce) await tx`DELETE FROM signing_keys`
     else await tx`DELETE FROM signing_keys WHERE retires_at < now() - interval '1 day'`

@@ -8,7 +8,7 @@ import {
   type TenantSettings,
 } from '../../model/tenant-settings.ts'
 import { StoreError } from '../errors.ts'
-import { type Sql, sqlStateOf, type TransactionSql } from '../sql.ts'
+import { inTransaction, type Sql, sqlStateOf, type TransactionSql } from '../sql.ts'
 
 /** A tenant as the control plane shows it. */
 export interface Tenant extends TenantGrant {
@@ -26,7 +26,11 @@ interface TenantRow extends Readonly<Record<string, unknown>> {
 }
 
 /** Creates an active tenant. Rejects with StoreError `tenant_exists`, for a deleted one too: slugs are not used twice. */
-export async function createTenant(sql: Sql, slug: string, changes: TenantChanges): Promise<Tenant> {
+export async function createTenant(
+  sql: Sql | TransactionSql,
+  slug: string,
+  changes: TenantChanges,
+): Promise<Tenant> {
   const settings = changedSettings(INITIAL_SETTINGS, changes)
   const rows = await sql<TenantRow[]>`
     INSERT INTO tenants ${sql({ slug, ...settingColumns(sql, settings) })}
@@ -62,12 +66,12 @@ export async function getTenant(sql: Sql, slug: string): Promise<Tenant | null> 
  * `tenant_not_found`, `tenant_deleted` or `stale_version`, having changed nothing.
  */
 export async function updateTenant(
-  sql: Sql,
+  sql: Sql | TransactionSql,
   slug: string,
   changes: TenantChanges,
   ifVersion: number | null,
 ): Promise<Tenant> {
-  return await sql.begin(async (tx) => {
+  return await inTransaction(sql, async (tx) => {
     const tenant = await lockTenant(tx, slug)
     if (tenant.state === 'deleted') throw tenantDeleted(slug)
     if (ifVersion !== null && ifVersion !== tenant.version) {
@@ -85,11 +89,11 @@ export async function updateTenant(
  * the tenant's keys in the same transaction. Rejects with StoreError `tenant_not_found` or `tenant_deleted`.
  */
 export async function setTenantState(
-  sql: Sql,
+  sql: Sql | TransactionSql,
   slug: string,
   state: TenantState,
 ): Promise<{ tenant: Tenant; changed: boolean }> {
-  return await sql.begin(async (tx) => {
+  return await inTransaction(sql, async (tx) => {
     const tenant = await lockTenant(tx, slug)
     if (tenant.state === state) return { tenant, changed: false }
     if (tenant.state === 'deleted') throw tenantDeleted(slug)

@@ -1,7 +1,7 @@
 import { readCopyRow } from '../../model/copy-text.ts'
 import { ENTRY_COLUMN_NAMES, ENTRY_COLUMNS } from '../../model/entry-columns.ts'
 import { StoreError } from '../errors.ts'
-import { type Sql, sqlStateOf } from '../sql.ts'
+import { inTransaction, type Sql, sqlStateOf, type TransactionSql } from '../sql.ts'
 
 /** A row that Postgres refused. */
 export interface QuarantinedRow {
@@ -70,9 +70,9 @@ export async function getQuarantined(
  * called. What Postgres refuses again stays in quarantine, with the new reason. Rejects with StoreError
  * `quarantine_not_found`, and with the driver's error when the database fails.
  */
-export async function retryQuarantined(sql: Sql, id: number): Promise<RetryResult> {
+export async function retryQuarantined(sql: Sql | TransactionSql, id: number): Promise<RetryResult> {
   try {
-    return await sql.begin(async (tx) => {
+    return await inTransaction(sql, async (tx) => {
       // The lock makes a second call wait, and then see the resolution.
       const [found] = await tx<{ row: Buffer; resolution: string | null }[]>`
         SELECT q.row, q.resolution FROM quarantine q WHERE q.id = ${id} FOR UPDATE`
@@ -111,7 +111,7 @@ export async function retryQuarantined(sql: Sql, id: number): Promise<RetryResul
  * Gives up a quarantined entry: audits count it as dropped from then on. Its text is kept, the digests cover it. Returns
  * false when something had been decided on it before. Rejects with StoreError `quarantine_not_found`.
  */
-export async function dropQuarantined(sql: Sql, id: number): Promise<boolean> {
+export async function dropQuarantined(sql: Sql | TransactionSql, id: number): Promise<boolean> {
   const { count } = await sql`
     UPDATE quarantine SET resolution = 'dropped', resolved_at = clock_timestamp() WHERE id = ${id} AND resolution IS NULL`
   if (count === 1) return true

@@ -60,7 +60,7 @@ export async function readRetention(sql: Sql): Promise<Retention | null> {
 }
 
 /** Sets it for all gateways; shorter takes effect with the next hourly run of any. */
-export async function setRetention(sql: Sql, days: number, by: string): Promise<void> {
+export async function setRetention(sql: Sql | TransactionSql, days: number, by: string): Promise<void> {
   await sql`
     INSERT INTO access_log_retention (days, is_explicit, set_by) VALUES (${days}, true, ${by})
     ON CONFLICT (id) DO UPDATE SET days = excluded.days, is_explicit = true, set_by = excluded.set_by,
