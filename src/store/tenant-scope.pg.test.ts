@@ -81,7 +81,7 @@ const STATEMENTS: Record<
 > = {
   readWindow: (tx, filter) => readWindow(tx, filter, everything),
   readForward: (tx, filter) =>
-    readForward(tx, filter, { startedAt: range.from.toISOString(), id: zero }, range.to),
+    readForward(tx, filter, { after: { startedAt: range.from.toISOString(), id: zero }, to: range.to }),
   readBatches: async (tx, filter) => {
     const batch = {
       instance: instance.id,

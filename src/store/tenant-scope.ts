@@ -34,13 +34,14 @@ export async function asTenant<T, B = undefined>(
   return (result as { value: T }).value
 }
 
-/** As `asTenant` when there is a tenant; else `work` with the handle itself, which reads all tenants. */
-export async function readScoped<T>(
+/** As `asTenant` when there is a tenant; else `work` with the handle itself, which reads all tenants, and nothing before it. */
+export async function readScoped<T, B = undefined>(
   sql: Sql,
   tenant: string | undefined,
-  work: (tx: Sql | TransactionSql) => Promise<T>,
+  work: (tx: Sql | TransactionSql, before: B | undefined) => Promise<T>,
+  before?: (tx: TransactionSql) => Promise<B>,
 ): Promise<T> {
-  return tenant === undefined ? await work(sql) : await asTenant(sql, tenant, work)
+  return tenant === undefined ? await work(sql, undefined) : await asTenant<T, B>(sql, tenant, work, before)
 }
 
 /** Whether the database itself keeps tenants apart for this handle: the role is there, and the handle may take it. */

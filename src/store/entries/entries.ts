@@ -9,7 +9,8 @@ import {
 } from './entry-filter.ts'
 import { oldestPartitionMs } from './partitions.ts'
 import { readClock } from './retention.ts'
-import type { Sql, TransactionSql } from '../sql.ts'
+import { readTimes, timesCondition } from '../packages/package-times.ts'
+import type { Sql, SqlFragment, TransactionSql } from '../sql.ts'
 import { readScoped } from '../tenant-scope.ts'
 
 export { decodeCursor, encodeCursor } from './entry-filter.ts'
@@ -39,7 +40,11 @@ export async function listEntries(
   const rows: CursoredRow[] = []
   for (const window of await windowsBackwards(sql, filter, before)) {
     const part = { ...window, before, limit: wanted - rows.length }
-    rows.push(...(await readScoped(sql, filter.tenant, (tx) => readWindow(tx, filter, part))))
+    const page = (tx: Sql | TransactionSql, times?: Times) => readWindow(tx, filter, { ...part, times })
+    const find = (tx: TransactionSql) => readTimes(tx, windowStatement(tx, tx`e.started_at`, filter, part))
+    rows.push(
+      ...(await readScoped(sql, filter.tenant, page, filter.package === undefined ? undefined : find)),
+    )
     if (rows.length >= wanted) break
   }
   const entries = rows.slice(0, options.limit)
@@ -65,7 +70,10 @@ export async function* streamEntries(
   while (from < last) {
     const to = Math.min(from + widthMs, last)
     const after = position
-    const rows = await readScoped(sql, filter.tenant, (tx) => readForward(tx, filter, after, new Date(to)))
+    const part = { after, to: new Date(to) }
+    const page = (tx: Sql | TransactionSql, times?: Times) => readForward(tx, filter, { ...part, times })
+    const find = (tx: TransactionSql) => readTimes(tx, forwardStatement(tx, tx`e.started_at`, filter, part))
+    const rows = await readScoped(sql, filter.tenant, page, filter.package === undefined ? undefined : find)
     for (let i = 0; i < rows.length; i += CHUNK_ROWS) {
       const chunk = rows.slice(i, i + CHUNK_ROWS)
       for (const row of chunk) position = takeCursor(row)
@@ -114,16 +122,35 @@ async function windowsBackwards(
   }
 }
 
+/** Moments of the entries, where a package is asked for, see `readTimes`. */
+type Times = readonly string[] | null | undefined
+
+/** What `readWindow` reads. */
+interface WindowPage extends Window {
+  readonly before: EntryCursor | null
+  readonly limit: number
+  readonly times?: Times
+}
+
 /** One page of `listEntries`. Reads what the handle may see: within `asTenant`, one tenant's. */
 export async function readWindow(
   sql: Sql | TransactionSql,
   filter: EntryFilter,
-  window: Window & { readonly before: EntryCursor | null; readonly limit: number },
+  page: WindowPage,
 ): Promise<CursoredRow[]> {
-  const { from, to, before, limit } = window
+  return await sql<CursoredRow[]>`${windowStatement(sql, entryColumns(sql), filter, page)}`
+}
+
+function windowStatement(
+  sql: Sql | TransactionSql,
+  columns: SqlFragment,
+  filter: EntryFilter,
+  page: WindowPage,
+): SqlFragment {
+  const { from, to, before, limit, times } = page
   // The time bound beside the row comparison is what prunes partitions and bounds the index scan.
-  return await sql<CursoredRow[]>`
-    SELECT ${entryColumns(sql)} FROM access_log e
+  return sql`
+    SELECT ${columns} FROM access_log e
     WHERE ${entryCondition(sql, filter)}
       ${from === null ? sql`` : sql`AND e.started_at >= ${from}`}
       ${to === null ? sql`` : sql`AND e.started_at < ${to}`}
@@ -133,22 +160,40 @@ export async function readWindow(
           : sql`AND e.started_at <= ${before.startedAt}::text::timestamptz
                 AND (e.started_at, e.id) < (${before.startedAt}::text::timestamptz, ${before.id}::uuid)`
       }
+      ${timesCondition(sql, times)}
     ORDER BY e.started_at DESC, e.id DESC
     LIMIT ${limit}`
+}
+
+/** What `readForward` reads. */
+interface ForwardPage {
+  readonly after: EntryCursor
+  /** Exclusive. */
+  readonly to: Date
+  readonly times?: Times
 }
 
 /** One page of `streamEntries`. Reads what the handle may see: within `asTenant`, one tenant's. */
 export async function readForward(
   sql: Sql | TransactionSql,
   filter: EntryFilter,
-  after: EntryCursor,
-  to: Date,
+  page: ForwardPage,
 ): Promise<CursoredRow[]> {
-  return await sql<CursoredRow[]>`
-    SELECT ${entryColumns(sql)} FROM access_log e
+  return await sql<CursoredRow[]>`${forwardStatement(sql, entryColumns(sql), filter, page)}`
+}
+
+function forwardStatement(
+  sql: Sql | TransactionSql,
+  columns: SqlFragment,
+  filter: EntryFilter,
+  { after, to, times }: ForwardPage,
+): SqlFragment {
+  return sql`
+    SELECT ${columns} FROM access_log e
     WHERE ${entryCondition(sql, filter)}
       AND e.started_at >= ${after.startedAt}::text::timestamptz AND e.started_at < ${to}
       AND (e.started_at, e.id) > (${after.startedAt}::text::timestamptz, ${after.id}::uuid)
+      ${timesCondition(sql, times)}
     ORDER BY e.started_at, e.id
     LIMIT ${PAGE_ROWS}`
 }

@@ -1,4 +1,5 @@
 import type { Sql, SqlFragment, TransactionSql } from '../sql.ts'
+import { timesCondition } from './package-times.ts'
 
 /**
  * What the index of packages holds of a name, as SQL: its last segment without regard to case and to which of `-_.` it has. So a
@@ -22,11 +23,13 @@ export interface PackageScope {
   readonly since?: Date
   /** Exclusive. */
   readonly until?: Date
+  /** Moments of the rows, see `readTimes`. */
+  readonly times?: readonly string[] | null
 }
 
 /** Rows that may be about the packages. The keys are compared one by one: the planner knows each, and so how many rows it has. */
 export function packageCondition(sql: Sql | TransactionSql, scope: PackageScope): SqlFragment {
-  const { names, ecosystems, tenant, route, since, until } = scope
+  const { names, ecosystems, tenant, route, since, until, times } = scope
   const keys = names.map(
     (name) => sql`${packageKey(sql, sql`e.package`)} = ${packageKey(sql, sql`${name}::text`)}`,
   )
@@ -38,5 +41,6 @@ export function packageCondition(sql: Sql | TransactionSql, scope: PackageScope)
     ${tenant === undefined ? sql`` : sql`AND e.tenant = ${tenant}`}
     ${route === undefined ? sql`` : sql`AND e.route = ${route}`}
     ${since === undefined ? sql`` : sql`AND e.started_at >= ${since}`}
-    ${until === undefined ? sql`` : sql`AND e.started_at < ${until}`}`
+    ${until === undefined ? sql`` : sql`AND e.started_at < ${until}`}
+    ${timesCondition(sql, times)}`
 }

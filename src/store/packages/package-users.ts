@@ -3,12 +3,19 @@ import type { PackageUser, PackageUsers, Sample } from '../../model/artifact/pac
 import { encode, purlOf } from '../../model/artifact/purl.ts'
 import type { Sql } from '../sql.ts'
 import { readScoped } from '../tenant-scope.ts'
-import type { PackageScope } from './package-key.ts'
+import { packageCondition, type PackageScope } from './package-key.ts'
+import { readTimes } from './package-times.ts'
 import { readUses, type UseRow } from './package-uses.ts'
 import { chooseVersions, isLikeNamed, sampleOf, type VersionChoice } from './package-versions.ts'
 
 /** Where and when to look. */
-export type UsersFilter = Omit<PackageScope, 'names' | 'ecosystems'>
+export type UsersFilter = Omit<PackageScope, 'names' | 'ecosystems' | 'times'>
+
+/** What is read of the database. */
+interface Found {
+  readonly choice: VersionChoice
+  readonly rows: readonly UseRow[]
+}
 
 const ALL: VersionChoice = {
   meant: [],
@@ -32,12 +39,18 @@ export async function findPackageUsers(
 ): Promise<PackageUsers> {
   const typeOf = (ecosystem: string): string => purlTypes.get(ecosystem) ?? ecosystem
   const ecosystems = [...purlTypes.keys()].filter((name) => matcher.types.includes(typeOf(name)))
-  const scope = { ...filter, names: matcher.spellings, ecosystems }
-  const { choice, rows } = await readScoped(sql, filter.tenant, async (tx) => {
-    if (!matcher.isNarrow) return { choice: ALL, rows: await readUses(tx, scope, null) }
-    const choice = await chooseVersions(tx, scope, matcher, typeOf)
-    return { choice, rows: choice.meant.length === 0 ? [] : await readUses(tx, scope, choice.meant) }
-  })
+  const asked = { ...filter, names: matcher.spellings, ecosystems }
+  const { choice, rows } = await readScoped<Found, readonly string[] | null>(
+    sql,
+    filter.tenant,
+    async (tx, times) => {
+      const scope = { ...asked, ...(times === undefined ? {} : { times }) }
+      if (!matcher.isNarrow) return { choice: ALL, rows: await readUses(tx, scope, null) }
+      const choice = await chooseVersions(tx, scope, matcher, typeOf)
+      return { choice, rows: choice.meant.length === 0 ? [] : await readUses(tx, scope, choice.meant) }
+    },
+    (tx) => readTimes(tx, tx`SELECT e.started_at FROM access_log e WHERE ${packageCondition(tx, asked)}`),
+  )
   const likeNamed = new Set(choice.likeNamed.values)
   const groups = groupsOf(rows).filter(([row]) => {
     if (row === undefined || matcher.isNarrow) return row !== undefined
