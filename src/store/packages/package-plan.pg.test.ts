@@ -55,7 +55,8 @@ function explaining(handle: Sql): { handle: Sql; plans: string[] } {
           if (/ on access_log_\d/.test(plan)) plans.push(plan)
           return await new Promise((resolve, reject) => void send(resolve, reject))
         }
-        sent.then = (onDone, onFailed) => explain().then(onDone, onFailed)
+        const then: Statement['then'] = (onDone, onFailed) => explain().then(onDone, onFailed)
+        Reflect.set(sent, 'then', then)
         return sent
       },
       get(object, name) {
