@@ -36,7 +36,6 @@ export class AccessRule {
 
   #isAuthorized(authorization: string | undefined, expected: Buffer): boolean {
     const token = /^bearer +(\S+) *$/i.exec(authorization ?? '')?.[1]
-    // Digests have one length, so that the comparison tells nothing, not even the token's length.
     return token !== undefined && timingSafeEqual(digest(token), expected)
   }
 
@@ -67,11 +66,18 @@ const FOREIGN_ORIGIN: Problem = {
   detail: 'Without an admin token this listener does not answer to pages of other origins.',
 }
 
-function isOriginOf(host: string, origin: string): boolean {
+/** Whether an Origin field is that of pages from this host. */
+export function isOriginOf(host: string, origin: string): boolean {
   const lower = origin.toLowerCase()
   return lower === `http://${host.toLowerCase()}` || lower === `https://${host.toLowerCase()}`
 }
 
+/** Whether two secrets are the same, in a time that does not depend on them. */
+export function isSameText(one: string, other: string): boolean {
+  return timingSafeEqual(digest(one), digest(other))
+}
+
+/** Digests have one length, so that a comparison of them tells nothing, not even the secret's length. */
 function digest(text: string): Buffer {
   return hash('sha256', text, 'buffer')
 }

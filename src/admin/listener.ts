@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import { systemClock } from '../lib/time/clock.ts'
 import type { Logger } from '../logger/logger.ts'
 import { AccessRule } from './access.ts'
+import type { ApiListener } from './api/app.ts'
 import { adminHandlers, type AdminSources, type Handler } from './handlers.ts'
 import { DeadlineError, isDatabaseAway, problemOf, sendProblem, type Problem } from './problem.ts'
 
@@ -15,6 +16,8 @@ export interface AdminDependencies extends AdminSources {
   /** '' for none; then `host` must be loopback, which the configuration sees to. */
   readonly token: string
   readonly logger: Logger
+  /** Answers what lies below /api/v1/. Called at the first request for it: its modules need not be loaded for a start. */
+  readonly loadApi: () => Promise<ApiListener>
 }
 
 /** The admin listener could not take its address; the cause says why. */
@@ -48,6 +51,9 @@ const SECURITY_HEADERS = [
   ['X-Content-Type-Options', 'nosniff'],
 ] as const
 
+/** It knows by itself who may what. */
+const API_PREFIX = '/api/v1/'
+
 const NOT_FOUND: Problem = { status: 404, title: 'Not found' }
 
 const METHOD_NOT_ALLOWED: Problem = {
@@ -64,6 +70,7 @@ export class AdminListener {
   readonly #handlers: ReadonlyMap<string, Handler>
   readonly #server: Server
   #closed: Promise<void> | null = null
+  #api: Promise<ApiListener> | null = null
   /** When the log last said that the database is away; `performance.now()`. */
   #awayLoggedAtMs = -Infinity
 
@@ -119,10 +126,16 @@ export class AdminListener {
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     for (const [name, value] of SECURITY_HEADERS) response.setHeader(name, value)
-    // A body, which no endpoint takes, is read and thrown away by Node, for as long as the request timeout allows.
+    // A body, which no endpoint but those of the API takes, is read and thrown away by Node, for as long as the request timeout allows.
     const { url = '', method, headers } = request
     const [path, query] = splitTarget(url)
     try {
+      if (path.startsWith(API_PREFIX)) {
+        this.#api ??= this.#deps.loadApi()
+        return await (
+          await this.#api
+        )(request, response)
+      }
       const handler = this.#handlers.get(path)
       const refusal = this.#access.refusal(path, headers)
       if (refusal !== null) return sendProblem(response, refusal)

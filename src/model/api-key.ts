@@ -85,15 +85,25 @@ export interface MintedKey {
 
 /** Mints a key from the operating system's random source. */
 export function mintKey(): MintedKey {
-  const body = `wb_${randomText(12, 36)}_${randomText(32, 62)}`
+  return mintSecret(KEY_IN_TEXT)
+}
+
+/** Mints a secret of a key's form with another beginning. */
+export function mintSecret(prefix: string): MintedKey {
+  const id = randomText(12, 36)
+  const body = `${prefix}${id}_${randomText(32, 62)}`
   const text = body + checksum(body)
-  return { id: text.slice(ID_START, ID_END), text, digest: digestKey(text) }
+  return { id, text, digest: digestKey(text) }
 }
 
 /** True when the text has a key's form and its checksum is right; says nothing about whether the key exists. */
 export function isWellFormedKey(text: string): boolean {
-  if (text.length !== KEY_LENGTH || !KEY_PATTERN.test(text)) return false
-  const end = KEY_LENGTH - CHECKSUM_LENGTH
+  return text.length === KEY_LENGTH && KEY_PATTERN.test(text) && hasRightChecksum(text)
+}
+
+/** Whether a secret's last characters are the checksum of those before them. */
+export function hasRightChecksum(text: string): boolean {
+  const end = text.length - CHECKSUM_LENGTH
   return checksum(text.slice(0, end)) === text.slice(end)
 }
 

@@ -88,7 +88,7 @@ export type TenantSettings = {
 
 /** A change of settings: what is undefined stays. */
 export type TenantChanges = {
-  readonly [S in keyof Table]?: Table[S] extends TenantSetting<infer _, infer C> ? C : never
+  readonly [S in keyof Table]?: (Table[S] extends TenantSetting<infer _, infer C> ? C : never) | undefined
 }
 
 /** The table, to go through. */

@@ -15,6 +15,7 @@ import { RollUpJob, rollUpTimes } from './control-plane/roll-up-job.ts'
 import type { Service } from './lifecycle.ts'
 import { ownFolder } from './own-folder.ts'
 import type { Address } from './running-gateway.ts'
+import { packageVersion } from '../version.ts'
 
 /** What the admin listener tells of the processes that serve. */
 export type Served = Pick<AdminSources, 'health' | 'readiness' | 'metrics' | 'overview'>
@@ -54,6 +55,7 @@ export class ControlPlane implements Service {
     this.#audit = auditJobOf(config, this.#reader, logger)
     this.deaths = new DeathWatch({ sql: upkeep.control, logger, folder: ownFolder(o.stateDir) })
     this.limits = new LimitExchange(parts.processes)
+    const queries = queriesOf(this.#reader)
     this.#admin = new AdminListener({
       ...served,
       readiness: () => this.#readiness(),
@@ -61,8 +63,21 @@ export class ControlPlane implements Service {
       port: o['admin.port'],
       token: o['admin.token'],
       logger,
-      queries: queriesOf(this.#reader),
+      queries,
       queryTimeoutMs: o['database.statementTimeoutMs'],
+      loadApi: async () => {
+        const { apiListener } = await import('../admin/api/app.ts')
+        return apiListener({
+          control: upkeep.control,
+          reader: this.#reader,
+          served: { ...served, readiness: () => this.#readiness(), queries },
+          queryTimeoutMs: o['database.statementTimeoutMs'],
+          token: o['admin.token'],
+          host: o['admin.host'],
+          version: packageVersion(),
+          logger,
+        })
+      },
     })
   }
 

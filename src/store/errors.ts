@@ -16,6 +16,7 @@ export type StoreErrorCode =
   | 'postgres_too_old'
   | 'partition_failed'
   | 'quarantine_not_found'
+  | 'token_not_found'
 
 /** A refusal of the store. `message` is fit to be shown to the operator; matched by `code`, never by message. */
 export class StoreError extends Error {

@@ -49,6 +49,7 @@ export function makeAdmin(t: Test, changes: Partial<AdminDependencies> = {}) {
     metrics: async () => ({ contentType: 'text/plain; version=0.0.4; charset=utf-8', body: 'up 1\n' }),
     overview: () => readOverview(sources, { version: '1.2.3', instance: 'i', uptimeMs: 5 }),
     logger: createLogger({ level: 'debug', destination: { write: (line) => void logged.push(line) } }),
+    loadApi: () => Promise.reject(new Error('nobody asks the API')),
     ...changes,
   })
   t.teardown(() => listener.close())

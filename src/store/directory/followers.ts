@@ -67,13 +67,21 @@ export async function unconfirmed(
   sql: Sql,
   xid: string,
 ): Promise<{ followers: number; missing: readonly Unconfirmed[] }> {
+  const followers = await receipts(sql, xid)
+  return { followers: followers.length, missing: followers.filter(({ isConfirmed }) => !isConfirmed) }
+}
+
+/** The followers of this database, and whether each has a transaction; see `unconfirmed`. */
+export async function receipts(
+  sql: Sql,
+  xid: string,
+): Promise<readonly (Unconfirmed & { readonly isConfirmed: boolean })[]> {
   const origin = await readOrigin(sql)
-  const rows = await sql<(Unconfirmed & { isConfirmed: boolean })[]>`
+  return await sql<(Unconfirmed & { isConfirmed: boolean })[]>`
     SELECT instance, host, process_id AS "processId", machine,
       greatest(0, extract(epoch FROM clock_timestamp() - seen_at) * 1000)::float8 AS "silentMs",
       coalesce(origin = ${origin} AND pg_visible_in_snapshot(${xid}::text::xid8, applied), false) AS "isConfirmed"
     FROM directory_followers
     WHERE seen_at + (max_age_ms + 60000) * interval '1 millisecond' >= clock_timestamp()
     ORDER BY host, process_id`
-  return { followers: rows.length, missing: rows.filter(({ isConfirmed }) => !isConfirmed) }
 }

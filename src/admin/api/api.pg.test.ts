@@ -1,0 +1,70 @@
+import { Validator } from '@seriousme/openapi-schema-validator'
+import t from 'tap'
+import { ADMIN_ROLES, type AdminRole } from '../../model/admin/principal.ts'
+import { createTenant } from '../../store/directory/tenants.ts'
+import { CONFIGURED_TOKEN, testApi } from '../../test/api/api.ts'
+import { testDatabase } from '../../test/database.ts'
+import { operationsOf } from '../../test/api/openapi.ts'
+
+const database = await testDatabase(t)
+const api = await testApi(t, database)
+for (const slug of ['acme', 'globex']) await createTenant(database.sql, slug, {})
+
+t.test('the document is valid, and each operation has a name and a least role', async (t) => {
+  const reply = await api.ask('GET', '/openapi.json', { token: CONFIGURED_TOKEN })
+  const { valid, errors } = await new Validator().validate(reply.json())
+  t.ok(valid, JSON.stringify(errors))
+  t.equal(reply.json()['openapi'], '3.1.0')
+  const operations = operationsOf(api.document)
+  t.equal(new Set(operations.map(({ operationId }) => operationId)).size, operations.length)
+  const withoutRole = operations.filter(({ role }) => role === null).map(({ operationId }) => operationId)
+  t.same(withoutRole, ['getSession', 'signIn', 'signOut'])
+})
+
+t.test('what a role may is what the document says, for each operation and role', async (t) => {
+  const tokens = new Map<AdminRole, string>()
+  for (const role of ADMIN_ROLES)
+    tokens.set(role, await api.tokenFor(role, role === 'tenant' ? 'acme' : undefined))
+  const rank = (role: string): number => ['viewer', 'operator', 'admin'].indexOf(role)
+  for (const { method, path, role, isForTenants, operationId } of operationsOf(api.document)) {
+    if (role === null) continue
+    const at = path.replace('/api/v1', '').replace('{slug}', 'nobody').replace('{id}', 'nothingthere')
+    for (const [mine, token] of tokens) {
+      const reply = await api.ask(method, at, { token })
+      const isRefused = reply.status === 403 && reply.json()['code'] === 'role_required'
+      const may = mine === 'tenant' ? isForTenants : rank(mine) >= rank(role)
+      t.equal(isRefused, !may, `${mine}: ${operationId}`)
+    }
+    const { status } = await api.ask(method, at)
+    t.equal(status, 401, `nobody: ${operationId}`)
+  }
+})
+
+t.test('an unknown path, method or field is refused by name', async (t) => {
+  const token = CONFIGURED_TOKEN
+  t.equal((await api.ask('GET', '/nothing', { token })).status, 404)
+  t.equal((await api.ask('PUT', '/keys', { token, json: {} })).status, 404)
+  const reply = await api.ask('PATCH', '/tenants/acme', {
+    token,
+    json: { rateLimit: { perSecond: -1 }, color: 'red' },
+  })
+  t.equal(reply.status, 400)
+  t.match(reply.json(), {
+    code: 'invalid',
+    errors: [
+      { field: 'rateLimit.perSecond' },
+      { field: 'rateLimit.burst' },
+      { field: 'color', detail: 'there is no such field' },
+    ],
+  })
+  const query = await api.ask('GET', '/tenants?limit=0&color=red', { token })
+  t.match(query.json(), { errors: [{ field: 'limit' }, { field: 'color' }] })
+  const notJson = await api.ask('PATCH', '/tenants/acme', {
+    token,
+    headers: { 'content-type': 'application/json' },
+    body: Buffer.from('{"rateLimit":'),
+  })
+  t.equal(notJson.status, 400)
+  const large = await api.ask('PATCH', '/tenants/acme', { token, json: { color: 'x'.repeat(300_000) } })
+  t.equal(large.status, 413)
+})

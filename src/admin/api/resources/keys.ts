@@ -1,0 +1,276 @@
+import { z } from '@hono/zod-openapi'
+import type { Context } from 'hono'
+import { mintKey } from '../../../model/api-key.ts'
+import { DURATION_FORM, parseDurationMs } from '../../../model/duration.ts'
+import { lastChange, receipts } from '../../../store/directory/followers.ts'
+import {
+  getKey,
+  insertKey,
+  listKeys,
+  revokeKey,
+  rotateKey,
+  updateKey,
+  type ApiKey,
+} from '../../../store/directory/keys.ts'
+import { StoreError } from '../../../store/errors.ts'
+import { EXPIRES, expiryOf, ID, NAME, RATE, SCOPE, SLUG } from '../fields.ts'
+import {
+  ifMatch,
+  json,
+  jsonBody,
+  operation,
+  pageOf,
+  tenantScope,
+  TIME,
+  type Api,
+  type ApiEnv,
+} from '../operation.ts'
+import type { ApiSources } from '../sources.ts'
+
+const KEY = z
+  .object({
+    id: ID,
+    tenant: SLUG,
+    name: NAME.nullable(),
+    state: z.enum(['active', 'expired', 'revoked']),
+    scopes: z.array(z.string()),
+    allowNetworks: z.array(z.string()).openapi({ description: 'CIDR; none means all.' }),
+    rateLimit: RATE,
+    expiresAt: TIME.nullable(),
+    revokedAt: TIME.nullable(),
+    rotatedTo: ID.nullable(),
+    createdAt: TIME,
+    lastUsedAt: TIME.nullable().openapi({ description: 'Coarse: gateways write it about once a minute.' }),
+    version: z.int(),
+  })
+  .openapi('Key')
+
+const MINTED = KEY.extend({
+  key: z.string().openapi({ description: 'Shown once, stored nowhere.' }),
+}).openapi('MintedKey')
+
+const NETWORK = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], {
+  error: 'an address or a CIDR network',
+})
+
+const NEW_KEY = z
+  .strictObject({
+    tenant: SLUG,
+    name: NAME.nullable().default(null),
+    scopes: z.array(SCOPE).min(1).max(100),
+    allowNetworks: z.array(NETWORK).max(100).default([]),
+    rateLimit: RATE.default(null),
+    expires: EXPIRES.default(null),
+  })
+  .openapi('NewKey')
+
+const CHANGES = z
+  .strictObject({ name: NAME.nullable(), rateLimit: RATE, expires: EXPIRES })
+  .partial()
+  .openapi('KeyChanges')
+
+const DURATION = z.string().refine((text) => parseDurationMs(text) !== null, { error: DURATION_FORM })
+const ROTATION = z.strictObject({
+  overlap: DURATION.default('24h').openapi({ description: 'How long the old key goes on working.' }),
+})
+
+const RECEIPT = z
+  .object({
+    instance: z.string(),
+    host: z.string(),
+    processId: z.int(),
+    isConfirmed: z.boolean(),
+    silentMs: z.number(),
+  })
+  .openapi('Receipt')
+
+const PATH = { params: z.object({ id: ID }) }
+const TAGS = ['keys']
+const READ = { role: 'viewer', isForTenants: true } as const
+/** A tenant looks after its own keys. */
+const CHANGE = { role: 'operator', isForTenants: true } as const
+
+/** /keys: to mint, list, limit, rotate and revoke them. */
+export function addKeys(api: Api, sources: ApiSources): void {
+  addReading(api, sources)
+  addMinting(api, sources)
+  addChanging(api, sources)
+}
+
+function addReading(api: Api, { control }: ApiSources): void {
+  api.openapi(
+    operation(READ, {
+      method: 'get',
+      path: '/keys',
+      operationId: 'listKeys',
+      tags: TAGS,
+      request: {
+        query: z.strictObject({
+          tenant: SLUG.optional(),
+          inactive: z
+            .enum(['true', 'false'])
+            .default('false')
+            .openapi({ description: 'Expired and revoked ones too.' }),
+        }),
+      },
+      responses: { 200: json(pageOf(KEY), 'Keys by tenant, newest first; all on one page') },
+    }),
+    async (c) => {
+      const { tenant, inactive } = c.req.valid('query')
+      const scope = tenantScope(c, tenant)
+      const keys = await listKeys(control, {
+        ...(scope === undefined ? {} : { tenant: scope }),
+        includeInactive: inactive === 'true',
+      })
+      return c.json({ items: keys.map(keyBody), next: null }, 200)
+    },
+  )
+  api.openapi(
+    operation(READ, {
+      method: 'get',
+      path: '/keys/{id}',
+      operationId: 'getKey',
+      tags: TAGS,
+      request: PATH,
+      responses: { 200: json(KEY, 'The key; its version is the ETag') },
+    }),
+    async (c) => answer(c, await ownKey(c, control)),
+  )
+  api.openapi(
+    operation(READ, {
+      method: 'get',
+      path: '/keys/{id}/receipts',
+      operationId: 'listReceipts',
+      tags: TAGS,
+      description: 'Which gateway processes serve by the last change of the key: ask again until all do.',
+      request: PATH,
+      responses: { 200: json(pageOf(RECEIPT), 'Every process that follows this database') },
+    }),
+    async (c) => {
+      const { id } = await ownKey(c, control)
+      const xid = await lastChange(control, 'api_keys', id)
+      const found = xid === null ? [] : await receipts(control, xid)
+      const items = found.map(({ instance, host, processId, isConfirmed, silentMs }) => ({
+        instance,
+        host,
+        processId,
+        isConfirmed,
+        silentMs,
+      }))
+      return c.json({ items, next: null }, 200)
+    },
+  )
+}
+
+function addMinting(api: Api, { control }: ApiSources): void {
+  api.openapi(
+    operation(CHANGE, {
+      method: 'post',
+      path: '/keys',
+      operationId: 'mintKey',
+      tags: TAGS,
+      request: { body: jsonBody(NEW_KEY) },
+      responses: { 201: json(MINTED, 'The key, this once') },
+    }),
+    async (c) => {
+      const { expires, tenant, ...given } = c.req.valid('json')
+      const expiresAt = await expiryOf(control, expires)
+      const { id, text, digest } = mintKey()
+      const key = await insertKey(control, {
+        ...given,
+        id,
+        digest,
+        tenant: tenantScope(c, tenant) ?? tenant,
+        expiresAt,
+      })
+      return c.json({ ...keyBody(key), key: text }, 201, { etag: `"${key.version}"` })
+    },
+  )
+  api.openapi(
+    operation(CHANGE, {
+      method: 'post',
+      path: '/keys/{id}/rotate',
+      operationId: 'rotateKey',
+      tags: TAGS,
+      description: 'Makes a successor with the same rights; the old key ends with the overlap.',
+      request: { ...PATH, body: jsonBody(ROTATION) },
+      responses: { 201: json(MINTED, 'The successor, this once') },
+    }),
+    async (c) => {
+      const { id: oldId } = await ownKey(c, control)
+      const { id, text, digest } = mintKey()
+      const overlapMs = parseDurationMs(c.req.valid('json').overlap) ?? 0
+      const { new: successor } = await rotateKey(control, oldId, { id, digest }, overlapMs)
+      return c.json({ ...keyBody(successor), key: text }, 201, { etag: `"${successor.version}"` })
+    },
+  )
+}
+
+function addChanging(api: Api, { control }: ApiSources): void {
+  api.openapi(
+    operation(CHANGE, {
+      method: 'patch',
+      path: '/keys/{id}',
+      operationId: 'changeKey',
+      tags: TAGS,
+      description: 'Changes name, limit or expiry. Takes effect on every gateway at once.',
+      request: { ...PATH, body: jsonBody(CHANGES) },
+      responses: { 200: json(KEY, 'Changed') },
+    }),
+    async (c) => {
+      const { id } = await ownKey(c, control)
+      const { expires, name, rateLimit } = c.req.valid('json')
+      const changes = {
+        ...(name === undefined ? {} : { name }),
+        ...(rateLimit === undefined ? {} : { rateLimit }),
+        ...(expires === undefined ? {} : { expiresAt: await expiryOf(control, expires) }),
+      }
+      return answer(c, await updateKey(control, id, changes, ifMatch(c)))
+    },
+  )
+  api.openapi(
+    operation(CHANGE, {
+      method: 'post',
+      path: '/keys/{id}/revoke',
+      operationId: 'revokeKey',
+      tags: TAGS,
+      description: 'Ends a key, for good. /keys/{id}/receipts tells which gateways have it.',
+      request: PATH,
+      responses: { 200: json(KEY, 'Revoked, or revoked before') },
+    }),
+    async (c) => {
+      const { id } = await ownKey(c, control)
+      return answer(c, (await revokeKey(control, id)).key)
+    },
+  )
+}
+
+/** The key of the path. Throws a StoreError when there is none, or when it is not for this principal to see. */
+async function ownKey(
+  c: Context<ApiEnv, string, { out: { param: { id: string } } }>,
+  control: ApiSources['control'],
+): Promise<ApiKey> {
+  const { id } = c.req.valid('param')
+  const key = await getKey(control, id)
+  const { tenant } = c.var.signedIn.principal
+  if (key === null || (tenant !== null && key.tenant !== tenant))
+    throw new StoreError('key_not_found', `there is no key ${id}`)
+  return key
+}
+
+function answer(c: Context<ApiEnv>, key: ApiKey) {
+  return c.json(keyBody(key), 200, { etag: `"${key.version}"` })
+}
+
+function keyBody(key: ApiKey): z.infer<typeof KEY> {
+  const { expiresAt, revokedAt, createdAt, lastUsedAt, scopes, allowNetworks, ...rest } = key
+  return {
+    ...rest,
+    scopes: [...scopes],
+    allowNetworks: [...allowNetworks],
+    expiresAt: expiresAt?.toISOString() ?? null,
+    revokedAt: revokedAt?.toISOString() ?? null,
+    createdAt: createdAt.toISOString(),
+    lastUsedAt: lastUsedAt?.toISOString() ?? null,
+  }
+}

@@ -1,0 +1,58 @@
+import { z } from '@hono/zod-openapi'
+import { json, operation, TIME, type Api } from '../operation.ts'
+import type { ApiSources } from '../sources.ts'
+
+const META = z
+  .object({
+    product: z.literal('waybill'),
+    version: z.string(),
+    now: TIME.openapi({ description: 'The clock of the gateway.' }),
+    isTokenRequired: z
+      .boolean()
+      .openapi({ description: 'False on loopback without a configured token: everybody there may look.' }),
+  })
+  .openapi('Meta')
+
+/** GET /meta and GET /overview. */
+export function addOverview(api: Api, { served, version, token }: ApiSources): void {
+  api.openapi(
+    operation(
+      { role: 'viewer', isForTenants: true },
+      {
+        method: 'get',
+        path: '/meta',
+        operationId: 'getMeta',
+        tags: ['overview'],
+        responses: { 200: json(META, 'What answers') },
+      },
+    ),
+    (c) =>
+      c.json(
+        {
+          product: 'waybill' as const,
+          version,
+          now: new Date().toISOString(),
+          isTokenRequired: token !== '',
+        },
+        200,
+      ),
+  )
+  api.openapi(
+    operation(
+      { role: 'viewer', isForTenants: false },
+      {
+        method: 'get',
+        path: '/overview',
+        operationId: 'getOverview',
+        tags: ['overview'],
+        responses: { 200: json(z.looseObject({ ready: z.boolean() }), 'What is going on now') },
+      },
+    ),
+    async (c) => {
+      // In this order: what is wrong with the figures is among the warnings.
+      const overview = await served.overview()
+      const body: { ready: boolean } = { ...(await served.readiness()), ...overview }
+      return c.json(body, 200)
+    },
+  )
+}

@@ -1,0 +1,80 @@
+import t from 'tap'
+import { createTenant, setTenantState } from '../../../store/directory/tenants.ts'
+import { CONFIGURED_TOKEN, testApi } from '../../../test/api/api.ts'
+import { testDatabase } from '../../../test/database.ts'
+import type { Reply } from '../../../test/admin.ts'
+
+const database = await testDatabase(t)
+const { sql } = database
+const api = await testApi(t, database)
+await createTenant(sql, 'acme', {})
+
+const cookieOf = ({ headers }: Reply): string => headers['set-cookie']?.[0]?.split(';')[0] ?? ''
+const signIn = (token: string, headers = {}) => api.ask('POST', '/session', { json: { token }, headers })
+const whoAmI = (cookie: string, headers = {}) =>
+  api.ask('GET', '/session', { headers: { cookie, ...headers } })
+
+t.test('one signs in with a token, is who it says, and signs out', async (t) => {
+  const token = await api.tokenFor('operator')
+  const reply = await signIn(token)
+  t.equal(reply.status, 200)
+  t.match(reply.headers['set-cookie']?.[0], /^waybill_session=[\w-]{43}; .*HttpOnly.*SameSite=Strict/)
+  t.match((await whoAmI(cookieOf(reply))).json(), { principal: { role: 'operator', kind: 'token' } })
+  const headers = { cookie: cookieOf(reply) }
+  t.equal((await api.ask('DELETE', '/session', { headers })).status, 204)
+  t.equal((await whoAmI(cookieOf(reply))).json()['code'], 'session_ended')
+})
+
+t.test(
+  'a session ends when its token is revoked, its tenant deleted, or the configured token changed',
+  async (t) => {
+    const admin = CONFIGURED_TOKEN
+    const created = await api.ask('POST', '/tokens', { token: admin, json: { name: 'ann', role: 'viewer' } })
+    const { token, id } = created.json() as { token: string; id: string }
+    const session = cookieOf(await signIn(token))
+    t.equal((await whoAmI(session)).status, 200)
+    t.match((await api.ask('DELETE', `/tokens/${id}`, { token: admin })).json(), { state: 'revoked' })
+    t.equal((await whoAmI(session)).status, 401)
+    t.equal((await api.ask('GET', '/meta', { token })).json()['code'], 'token_invalid')
+    const ofTenant = cookieOf(await signIn(await api.tokenFor('tenant', 'acme')))
+    t.equal((await whoAmI(ofTenant)).status, 200)
+    await setTenantState(sql, 'acme', 'deleted')
+    t.equal((await whoAmI(ofTenant)).status, 401)
+    const configured = cookieOf(await signIn(admin))
+    t.match((await whoAmI(configured)).json(), { principal: { role: 'admin', kind: 'configured' } })
+    const changed = await testApi(t, database, { token: 'another-configured-token' })
+    t.equal((await changed.ask('GET', '/session', { headers: { cookie: configured } })).status, 401)
+  },
+)
+
+t.test('a page of another origin cannot use a session', async (t) => {
+  const cookie = cookieOf(await signIn(CONFIGURED_TOKEN))
+  const put = (headers: object) => api.ask('PUT', '/tenants/x', { json: {}, headers: { cookie, ...headers } })
+  t.equal((await put({ origin: 'https://evil.example' })).json()['code'], 'foreign_page')
+  t.equal((await put({ 'sec-fetch-site': 'cross-site' })).status, 403)
+  t.equal((await put({ 'sec-fetch-site': 'same-site' })).status, 403)
+  t.equal((await put({ 'sec-fetch-site': 'same-origin' })).status, 201)
+  t.equal((await signIn(CONFIGURED_TOKEN, { origin: 'https://evil.example' })).status, 403)
+})
+
+t.test('without a token one may look on loopback, and no page of another name', async (t) => {
+  const open = await testApi(t, database, { token: '' })
+  t.match((await open.ask('GET', '/session')).json(), { principal: { role: 'viewer', kind: 'anonymous' } })
+  t.equal((await open.ask('GET', '/tenants')).status, 200)
+  const refused = await open.ask('PUT', '/tenants/y', { json: {} })
+  t.match(refused.json(), { code: 'role_required', detail: /waybill tokens create/ })
+  t.equal((await open.ask('GET', '/tenants', { headers: { host: 'evil.example' } })).status, 403)
+  t.equal(
+    (await open.ask('PUT', '/tenants/y', { json: {}, token: await open.tokenFor('admin') })).status,
+    201,
+  )
+})
+
+t.test('after 20 wrong tokens none is looked at for a while', async (t) => {
+  const strict = await testApi(t, database)
+  const right = await strict.tokenFor('viewer')
+  for (let n = 0; n < 20; n++) t.equal((await strict.ask('GET', '/meta', { token: 'wrong' })).status, 401)
+  const refused = await strict.ask('POST', '/session', { json: { token: right } })
+  t.equal(refused.status, 429)
+  t.match(refused.headers['retry-after'], /^\d+$/)
+})

@@ -1,0 +1,145 @@
+import type { AdminRole, Principal } from '../../model/admin/principal.ts'
+import { StoreError } from '../errors.ts'
+import { sqlStateOf, type Sql, type TransactionSql } from '../sql.ts'
+
+/** A token of the admin API as the control plane shows it; its text exists nowhere. */
+export interface AdminToken {
+  readonly id: string
+  readonly name: string
+  readonly role: AdminRole
+  /** What a token of the role `tenant` sees; null for the others. */
+  readonly tenant: string | null
+  readonly createdAt: Date
+  readonly expiresAt: Date | null
+  readonly revokedAt: Date | null
+  /** Coarse: written once a minute at most. */
+  readonly lastUsedAt: Date | null
+  readonly state: 'active' | 'expired' | 'revoked'
+}
+
+/** A token to be stored. */
+export interface NewAdminToken {
+  readonly id: string
+  /** `digestKey` of its text. */
+  readonly digest: string
+  readonly name: string
+  readonly role: AdminRole
+  readonly tenant: string | null
+  readonly expiresAt: Date | null
+}
+
+/** Stores a new token. Rejects with StoreError `tenant_not_found`. */
+export async function insertAdminToken(
+  sql: Sql | TransactionSql,
+  { id, digest, name, role, tenant, expiresAt }: NewAdminToken,
+): Promise<AdminToken> {
+  try {
+    await sql`
+      INSERT INTO admin_tokens (id, digest, name, role, tenant, expires_at)
+      VALUES (${id}, ${digest}, ${name}, ${role}, ${tenant}, ${expiresAt})`
+  } catch (error) {
+    if (sqlStateOf(error) !== '23503') throw error
+    throw new StoreError('tenant_not_found', `there is no tenant ${tenant ?? ''}`, { cause: error })
+  }
+  return await readToken(sql, id)
+}
+
+/** All tokens, newest first; expired and revoked ones only when asked for. */
+export async function listAdminTokens(
+  sql: Sql | TransactionSql,
+  { includeInactive = false }: { readonly includeInactive?: boolean } = {},
+): Promise<AdminToken[]> {
+  return await sql<AdminToken[]>`
+    ${selectTokens(sql)}
+    ${includeInactive ? sql`` : sql`WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())`}
+    ORDER BY created_at DESC, id`
+}
+
+/** Revokes a token for ever; its sessions end with it. `changed` is false when it was revoked before. Rejects with `token_not_found`. */
+export async function revokeAdminToken(
+  sql: Sql | TransactionSql,
+  id: string,
+): Promise<{ token: AdminToken; changed: boolean }> {
+  const revoked = await sql`
+    UPDATE admin_tokens SET revoked_at = clock_timestamp() WHERE id = ${id} AND revoked_at IS NULL RETURNING id`
+  return { token: await readToken(sql, id), changed: revoked.length > 0 }
+}
+
+/** Whose token this is, and notes its use; null for one that is unknown, expired, revoked, or of a tenant that was deleted. */
+export async function principalOfToken(sql: Sql, digest: string): Promise<Principal | null> {
+  const [row] = await sql<PrincipalRow[]>`
+    WITH found AS (${selectPrincipals(sql)} WHERE t.digest = ${digest} AND ${isInForce(sql)}),
+    used AS (
+      UPDATE admin_tokens SET last_used_at = now()
+      WHERE id IN (SELECT id FROM found) AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute'))
+    SELECT * FROM found`
+  return row === undefined ? null : toPrincipal(row)
+}
+
+/** Opens a session, and removes those that have ended. `tokenId` is null for one of the configured token. */
+export async function openAdminSession(
+  sql: Sql,
+  session: { readonly digest: string; readonly tokenId: string | null; readonly ttlMs: number },
+): Promise<Date> {
+  await sql`DELETE FROM admin_sessions WHERE expires_at < now()`
+  const [row] = await sql<{ expires_at: Date }[]>`
+    INSERT INTO admin_sessions (digest, token_id, expires_at)
+    SELECT ${session.digest}, ${session.tokenId}, least(now() + ${session.ttlMs / 1000}::float8 * interval '1 second',
+      (SELECT expires_at FROM admin_tokens WHERE id = ${session.tokenId}))
+    RETURNING expires_at`
+  if (row === undefined) throw new Error('the session was not stored')
+  return row.expires_at
+}
+
+/** Whose session this is, `configured` for one of the configured token, and when it ends; null for none. */
+export async function findAdminSession(
+  sql: Sql,
+  digest: string,
+): Promise<{ readonly principal: Principal | 'configured'; readonly expiresAt: Date } | null> {
+  const [row] = await sql<(PrincipalRow & { session_expires_at: Date; is_configured: boolean })[]>`
+    SELECT p.*, s.expires_at AS session_expires_at, s.token_id IS NULL AS is_configured
+    FROM admin_sessions s LEFT JOIN (${selectPrincipals(sql)} WHERE ${isInForce(sql)}) p ON p.id = s.token_id
+    WHERE s.digest = ${digest} AND s.expires_at > now() AND (s.token_id IS NULL OR p.id IS NOT NULL)`
+  if (row === undefined) return null
+  const principal = row.is_configured ? 'configured' : toPrincipal(row)
+  return { principal, expiresAt: row.session_expires_at }
+}
+
+/** Ends a session; nothing when there is none. */
+export async function endAdminSession(sql: Sql, digest: string): Promise<void> {
+  await sql`DELETE FROM admin_sessions WHERE digest = ${digest}`
+}
+
+interface PrincipalRow {
+  readonly id: string
+  readonly name: string
+  readonly role: AdminRole
+  readonly tenant: string | null
+}
+
+function toPrincipal({ id, name, role, tenant }: PrincipalRow): Principal {
+  return { name, role, tenant, kind: 'token', tokenId: id }
+}
+
+function selectPrincipals(sql: Sql) {
+  return sql`
+    SELECT t.id, t.name, t.role, t.tenant FROM admin_tokens t LEFT JOIN tenants o ON o.slug = t.tenant`
+}
+
+function isInForce(sql: Sql) {
+  return sql`t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now()) AND o.state IS DISTINCT FROM 'deleted'`
+}
+
+function selectTokens(sql: Sql | TransactionSql) {
+  return sql`
+    SELECT id, name, role, tenant, created_at AS "createdAt", expires_at AS "expiresAt", revoked_at AS "revokedAt",
+      last_used_at AS "lastUsedAt",
+      CASE WHEN revoked_at IS NOT NULL THEN 'revoked' WHEN expires_at <= now() THEN 'expired' ELSE 'active' END AS state
+    FROM admin_tokens`
+}
+
+async function readToken(sql: Sql | TransactionSql, id: string): Promise<AdminToken> {
+  const [token] = await sql<AdminToken[]>`${selectTokens(sql)} WHERE id = ${id}`
+  if (token === undefined) throw new StoreError('token_not_found', `there is no admin token ${id}`)
+  return token
+}

@@ -1,0 +1,93 @@
+import type { Test } from 'tap'
+import { buildApi } from '../../admin/api/app.ts'
+import { documentOf } from '../../admin/api/document.ts'
+import { apiListener } from '../../admin/api/app.ts'
+import type { ApiSources } from '../../admin/api/sources.ts'
+import { queriesOf } from '../../admin/queries.ts'
+import { createLogger } from '../../logger/logger.ts'
+import { mintAdminToken } from '../../model/admin/admin-token.ts'
+import type { AdminRole } from '../../model/admin/principal.ts'
+import { insertAdminToken } from '../../store/access/admin-tokens.ts'
+import { closeSql, openReader } from '../../store/sql.ts'
+import { startAdmin, type AskOptions, type Reply } from '../admin.ts'
+import type { TestDatabase } from '../database.ts'
+import { checkAgainst } from './openapi.ts'
+
+/** For tests: the API on a database, behind a real listener. */
+export interface TestApi {
+  readonly document: ReturnType<typeof documentOf>
+  /**
+   * Asks an operation; the answer is held to the document: its status is one of the operation's, its body of that form. `json` is
+   * sent as the body.
+   */
+  ask(method: string, path: string, options?: ApiAsk): Promise<Reply>
+  /** Stores a token and returns its text. */
+  tokenFor(role: AdminRole, tenant?: string): Promise<string>
+}
+
+export interface ApiAsk extends AskOptions {
+  readonly token?: string
+  readonly json?: unknown
+}
+
+/** The configured token of a test's API. */
+export const CONFIGURED_TOKEN = 'the-token-of-the-configuration'
+
+/** For tests: starts it. */
+export async function testApi(
+  t: Test,
+  { sql, target }: TestDatabase,
+  changes: Partial<ApiSources> = {},
+): Promise<TestApi> {
+  const reader = openReader(target, { statementTimeoutMs: 5000 })
+  t.teardown(() => closeSql(reader, 1000))
+  const sources: ApiSources = {
+    control: sql,
+    reader,
+    served: {
+      queries: queriesOf(reader),
+      overview: () => Promise.reject(new Error('no gateway')),
+      readiness: () => ({ ready: true, reasons: [] }),
+    },
+    queryTimeoutMs: 5000,
+    token: CONFIGURED_TOKEN,
+    host: '127.0.0.1',
+    version: '1.2.3',
+    logger: createLogger({ level: 'silent', destination: { write: () => {} } }),
+    ...changes,
+  }
+  const { ask } = await startAdmin(t, {
+    token: sources.token,
+    loadApi: () => Promise.resolve(apiListener(sources)),
+  })
+  const document = documentOf(buildApi(sources), '1.2.3')
+  return {
+    document,
+    async ask(method, path, { token, json, headers = {}, ...options } = {}) {
+      const reply = await ask(`/api/v1${path}`, {
+        method,
+        headers: {
+          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+          ...(json === undefined ? {} : { 'content-type': 'application/json' }),
+          ...headers,
+        },
+        ...(json === undefined ? {} : { body: Buffer.from(JSON.stringify(json)) }),
+        ...options,
+      })
+      checkAgainst(t, document, { method, path, reply })
+      return reply
+    },
+    async tokenFor(role, tenant) {
+      const { id, text, digest } = mintAdminToken()
+      await insertAdminToken(sql, {
+        id,
+        digest,
+        name: `a ${role}`,
+        role,
+        tenant: tenant ?? null,
+        expiresAt: null,
+      })
+      return text
+    },
+  }
+}
