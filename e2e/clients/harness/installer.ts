@@ -32,6 +32,8 @@ export interface Outcome {
   readonly requests: number
   /** Requests without a whole answer of status 200, or whose file has another hash. */
   readonly failed: number
+  /** Connections that broke before an answer, whose request was sent again, each with its error and the connection's past. */
+  readonly broken: readonly string[]
   /** Milliseconds from start to complete answer, sorted; of a probe only. */
   readonly durationsMs: readonly number[]
 }
@@ -60,14 +62,20 @@ async function probe({ url, key, perSecond, forMs }: Task & { do: 'probe' }): Pr
   })
   process.once('message', () => load.stop())
   if (forMs !== null) setTimeout(() => load.stop(), forMs)
-  const { sent, answered, byStatus, durationsMs } = await load.done
-  return { requests: sent, failed: sent - answered + (answered - (byStatus.get(200) ?? 0)), durationsMs }
+  const { sent, byStatus, durationsMs } = await load.done
+  const failed = sent - (byStatus.get(200) ?? 0)
+  return { requests: sent, failed, broken: [], durationsMs }
 }
 
 async function installAll(install: Task & { do: 'install' }): Promise<Outcome> {
   const all = await Promise.all(Array.from({ length: install.installs }, () => installOnce(install)))
   const sum = (of: (one: Outcome) => number): number => all.reduce((total, one) => total + of(one), 0)
-  return { requests: sum(({ requests }) => requests), failed: sum(({ failed }) => failed), durationsMs: [] }
+  return {
+    requests: sum(({ requests }) => requests),
+    failed: sum(({ failed }) => failed),
+    broken: all.flatMap(({ broken }) => broken),
+    durationsMs: [],
+  }
 }
 
 /** What npm does with an empty cache: a document for each package as it is met, then its file from the address that stands there. */
@@ -75,6 +83,7 @@ async function installOnce({ registry, key, root }: Task & { do: 'install' }): P
   const agent = new Agent({ keepAlive: true, maxSockets: NPM_SOCKETS })
   let requests = 0
   let failed = 0
+  const broken: string[] = []
   const get = async (url: string, accept: string): Promise<Buffer | null> => {
     for (let left = NPM_ATTEMPTS; left > 0; left--) {
       try {
@@ -83,7 +92,7 @@ async function installOnce({ registry, key, root }: Task & { do: 'install' }): P
         if (status === 200) return body
         break
       } catch (error) {
-        process.stderr.write(`a connection broke: ${String(error)}\n`)
+        broken.push(String(error))
       }
     }
     failed++
@@ -108,16 +117,22 @@ async function installOnce({ registry, key, root }: Task & { do: 'install' }): P
   }
   await visit(root)
   agent.destroy()
-  return { requests, failed, durationsMs: [] }
+  return { requests, failed, broken, durationsMs: [] }
 }
 
 function fetchWith(agent: Agent, url: string, headers: Record<string, string>): Promise<[number, Buffer]> {
   return new Promise((resolve, reject) => {
+    const startTick = performance.now()
+    const fail = (error: unknown): void => {
+      const past = req.reusedSocket ? 'kept' : 'new'
+      const ms = Math.round(performance.now() - startTick)
+      reject(new Error(`${past} connection, ${ms} ms after the request: ${String(error)}`, { cause: error }))
+    }
     const req = httpRequest(url, { agent, headers }, (res) => {
-      buffer(res).then((body) => resolve([res.statusCode ?? 0, body]), reject)
+      buffer(res).then((body) => resolve([res.statusCode ?? 0, body]), fail)
     })
     req.setTimeout(300_000, () => req.destroy(new Error('npm waits no longer')))
-    req.once('error', reject)
+    req.once('error', fail)
     req.end()
   })
 }
