@@ -3,12 +3,12 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
-import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { waitForEntries } from './harness/accounting.ts'
 import { testDatabase } from './harness/database.ts'
 import { startGateway } from './harness/gateway.ts'
+import { freePort } from './harness/loopback.ts'
 import { testFolder } from './harness/product.ts'
 import { startUpstream } from './harness/upstream.ts'
 import { untilTrue } from './harness/wait.ts'
@@ -22,14 +22,6 @@ function blockOf(language: string): string {
   const block = new RegExp(`\`\`\`${language}\n([^]*?)\`\`\``).exec(text)?.[1]
   if (block === undefined) throw new Error(`no block for ${language}`)
   return block
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  return port
 }
 
 async function ask(port: number, key: string, body: string | null): Promise<number> {

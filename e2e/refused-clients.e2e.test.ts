@@ -27,7 +27,7 @@ async function printer(t: Test, proxyUrl: string): Promise<{ print: Print; home:
   const print: Print = async (program, ...args) => {
     const found = await runCommand('sh', ['-c', `command -v ${program}`], { cwd: home })
     if (found.code !== 0) {
-      t.comment(`${program} is not installed: not tried`)
+      t.comment(`NOT RUN: ${program} is not on this machine`)
       return null
     }
     const { code, stdout, stderr } = await runCommand(program, args, { cwd: home, env, timeoutMs: 60_000 })

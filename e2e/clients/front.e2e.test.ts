@@ -2,17 +2,16 @@ import { appendFile, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { assertAllStored } from '../harness/accounting.ts'
-import { findProgram, type Machine } from './harness/machine.ts'
+import type { Machine } from './harness/machine.ts'
 import { machineFor, NPM_CLIENTS, type NpmClient } from './harness/npm-clients.ts'
 import { npmScene, type NpmScene } from './harness/npm-scene.ts'
 import { startTlsFront, type TlsFront } from './harness/tls-front.ts'
+import { programFor } from './harness/trial.ts'
 import { who } from './harness/who.ts'
 
 t.test('behind a front with TLS, on a port of its own, with a base path', async (t) => {
   const front = await startTlsFront(t)
-  const scene = await npmScene(t, {
-    config: { publicUrl: front.url, proxy: { trustedProxies: ['127.0.0.1'] } },
-  })
+  const scene = await npmScene(t, { publicUrl: front.url, proxy: { trustedProxies: ['127.0.0.1'] } })
   front.leadTo(scene.gateway.proxyUrl)
   for (const client of NPM_CLIENTS) await t.test(client.name, (t) => tryClient(t, scene, front, client))
   t.strictSame(scene.guard.around, [], 'no request went around the gateway')
@@ -20,11 +19,8 @@ t.test('behind a front with TLS, on a port of its own, with a base path', async 
 })
 
 async function tryClient(t: Test, scene: NpmScene, front: TlsFront, client: NpmClient): Promise<void> {
-  const program = await findProgram(client.name)
-  if (program === null) {
-    t.comment(`NOT RUN: ${client.name} is not on this machine`)
-    return
-  }
+  const program = await programFor(t, client.name)
+  if (program === null) return
   const { gateway } = scene
   const key = await gateway.mint({ tenant: client.name, scopes: ['npm:read'], flags: ['--create-tenant'] })
   const dependencies = { 'acme-tool': '^2.0.0' }

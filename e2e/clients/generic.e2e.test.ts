@@ -1,21 +1,20 @@
-import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { assertAllStored } from '../harness/accounting.ts'
-import { testDatabase } from '../harness/database.ts'
-import { startGateway, type TestGateway } from '../harness/gateway.ts'
 import { generated, sendBytes, startUpstream, type TestUpstream } from '../harness/upstream.ts'
-import { findProgram, newMachine, type Machine } from './harness/machine.ts'
+import { sha256 } from './harness/file-server.ts'
+import { newMachine, type Machine } from './harness/machine.ts'
 import { Report } from './harness/report.ts'
+import { startScene, type Scene } from './harness/scene.ts'
+import { programFor } from './harness/trial.ts'
 import { who } from './harness/who.ts'
 
 const SIZE = 4 * 1024 * 1024
 const PART = 1024 * 1024
-const SHA256 = createHash('sha256').update(generated(0, SIZE)).digest('hex')
+const SHA256 = sha256(generated(0, SIZE))
 
-interface Scene {
-  readonly gateway: TestGateway
+interface FileScene extends Scene {
   readonly upstream: TestUpstream
 }
 
@@ -32,7 +31,6 @@ interface Turn {
 }
 
 t.test('plain files are downloaded whole, in parts, and from where they broke off', async (t) => {
-  const db = await testDatabase(t)
   let cuts = 0
   const upstream = await startUpstream(t, {
     '/tool/1.0.0/tool-1.0.0.tar.gz': async (req, res, url) => {
@@ -44,12 +42,8 @@ t.test('plain files are downloaded whole, in parts, and from where they broke of
       res.write(generated(0, PART), () => res.destroy())
     },
   })
-  const config = {
-    routes: [{ name: 'files', kind: 'generic', path: '/files/', upstream: upstream.url }],
-    accessLog: { flushIntervalMs: 100 },
-  }
-  const gateway = await startGateway(t, { databaseUrl: db.url, config })
-  const scene: Scene = { upstream, gateway }
+  const { db, gateway } = await startScene(t, { kind: 'generic', upstream: upstream.url })
+  const scene: FileScene = { db, gateway, upstream }
   await t.test('curl', (t) => onTurn(t, scene, 'curl', tryCurl))
   await t.test('wget', (t) => onTurn(t, scene, 'wget', tryWget))
   await t.test('aria2', (t) => onTurn(t, scene, 'aria2c', tryAria2))
@@ -58,15 +52,12 @@ t.test('plain files are downloaded whole, in parts, and from where they broke of
 
 async function onTurn(
   t: Test,
-  { gateway, upstream }: Scene,
+  { gateway, upstream }: FileScene,
   program: string,
   play: (t: Test, turn: Turn) => Promise<void>,
 ): Promise<void> {
-  if ((await findProgram(program)) === null) {
-    t.comment(`NOT RUN: ${program} is not on this machine`)
-    return
-  }
-  const key = await gateway.mint({ tenant: program, scopes: ['files:read'], flags: ['--create-tenant'] })
+  if ((await programFor(t, program)) === null) return
+  const key = await gateway.mint({ tenant: program, scopes: ['generic:read'], flags: ['--create-tenant'] })
   const machine = await newMachine(t)
   const version = /\d+\.\d+[.\d]*/.exec((await machine.run(program, ['--version'])).stdout)?.[0] ?? ''
   await play(t, {
@@ -74,7 +65,7 @@ async function onTurn(
     program,
     key,
     upstream,
-    url: `${gateway.proxyUrl}/files/tool/1.0.0/tool-1.0.0.tar.gz`,
+    url: `${gateway.proxyUrl}/generic/tool/1.0.0/tool-1.0.0.tar.gz`,
     report: new Report(program, version),
     used: () => who(gateway, 'pkg:generic/tool@1.0.0', program),
   })
@@ -150,7 +141,5 @@ async function tryAria2(t: Test, turn: Turn): Promise<void> {
 }
 
 async function hashOf(machine: Machine, file: string): Promise<string> {
-  return createHash('sha256')
-    .update(await readFile(join(machine.project, file)))
-    .digest('hex')
+  return sha256(await readFile(join(machine.project, file)))
 }

@@ -2,22 +2,21 @@ import { createHash } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { testDatabase } from '../harness/database.ts'
-import { startGateway } from '../harness/gateway.ts'
 import { generated } from '../harness/upstream.ts'
 import { startFileServer, type FileServer } from './harness/file-server.ts'
 import { newMachine, type Machine } from './harness/machine.ts'
 import { Report } from './harness/report.ts'
+import { startScene, type Scene } from './harness/scene.ts'
 import {
   assertAllCounted,
   assertDone,
+  assertKeysRefused,
   assertRefused,
   assertUsed,
+  limitedKey,
   programFor,
   revokedKey,
   said,
-  WRONG_KEY,
-  type Scene,
 } from './harness/trial.ts'
 
 interface MavenScene extends Scene {
@@ -45,20 +44,12 @@ function addArtifact({ files }: FileServer, name: string, version: string, jar: 
 
 /** Debian's repository behind a gateway, with artifacts of our own in it. */
 async function mavenScene(t: Test): Promise<MavenScene> {
-  const db = await testDatabase(t)
   const repository = await startFileServer(t, { folder: DEBIAN_REPOSITORY })
   for (const name of ['demo', 'other', 'third']) addArtifact(repository, name, '1.0', Buffer.from(name))
   addArtifact(repository, 'large', '2.0', generated(0, LARGE))
   addArtifact(repository, 'changed', '1.0', Buffer.from('what was signed'))
   repository.files.set('/com/example/changed/1.0/changed-1.0.jar', Buffer.from('what arrives'))
-  const gateway = await startGateway(t, {
-    databaseUrl: db.url,
-    config: {
-      routes: [{ name: 'maven', kind: 'maven', path: '/maven/', upstream: repository.url }],
-      accessLog: { flushIntervalMs: 100 },
-    },
-  })
-  return { db, gateway, repository }
+  return { ...(await startScene(t, { kind: 'maven', upstream: repository.url })), repository }
 }
 
 t.test('Maven works through a gateway, set up as `waybill setup` says', async (t) => {
@@ -157,18 +148,14 @@ async function publish(t: Test, { gateway, repository }: MavenScene, trial: Tria
 }
 
 async function refuse(t: Test, { gateway }: MavenScene, { machine, report }: Trial): Promise<void> {
-  const cases = [
-    [WRONG_KEY, /The key that was sent is not valid/],
-    [await revokedKey(gateway, 'maven', 'maven:*'), /has been revoked/],
-  ] as const
-  for (const [key, says] of cases) {
+  const fetch = async (key: string, artifact: string): ReturnType<Machine['run']> => {
     await machine.setUp(gateway, 'maven', 'maven', key)
-    if (assertRefused(t, await get(machine, 'other:1.0', '-U'), says)) report.note('refused')
+    return get(machine, artifact, '-U')
   }
+  const revoked = await revokedKey(gateway, 'maven', 'maven:*')
+  if (await assertKeysRefused(t, revoked, (key) => fetch(key, 'other:1.0'))) report.note('refused')
   // The first request of each artifact comes without credentials, and takes nothing from the rate.
-  await gateway.must('tenants', 'create', 'maven-limited', '--rate', '0.01:1')
-  const limited = await gateway.mint({ tenant: 'maven-limited', scopes: ['maven:*'] })
-  await machine.setUp(gateway, 'maven', 'maven', limited)
-  const done = await get(machine, 'third:1.0', '-U')
-  if (assertRefused(t, done, /429|Waited too long|rate limit/)) report.note('limited', 'waits, then fails')
+  const limited = await limitedKey(gateway, 'maven', 'maven:*')
+  if (assertRefused(t, await fetch(limited, 'third:1.0'), /429|Waited too long|rate limit/))
+    report.note('limited', 'waits, then fails')
 }

@@ -6,6 +6,7 @@ import type { Machine } from './harness/machine.ts'
 import { machineFor, NPM_CLIENTS } from './harness/npm-clients.ts'
 import { npmScene } from './harness/npm-scene.ts'
 import { packument } from './harness/npm-packages.ts'
+import { keyId } from './harness/trial.ts'
 import { who } from './harness/who.ts'
 
 const [NPM] = NPM_CLIENTS
@@ -72,7 +73,7 @@ t.test('npm with a user name and password, and a key that is revoked in a long i
   const held = guard.strike('/acme-second', { afterBytes: 0, ending: free })
   const running = machine.run('npm', npm.install)
   await Promise.race([held, running])
-  await gateway.must('keys', 'revoke', key.slice(3, 15), '--wait')
+  await gateway.must('keys', 'revoke', keyId(key), '--wait')
   release()
   const ended = await running
   t.not(ended.code, 0, 'the install fails')

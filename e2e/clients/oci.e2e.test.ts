@@ -8,6 +8,7 @@ import { startAlternatingFront } from './harness/alternating-front.ts'
 import { makeImage, startImageRegistry, type ImageRegistry } from './harness/image-registry.ts'
 import { newMachine, type Machine } from './harness/machine.ts'
 import { Report } from './harness/report.ts'
+import type { Scene } from './harness/scene.ts'
 import {
   assertAllCounted,
   assertDone,
@@ -17,7 +18,6 @@ import {
   programFor,
   said,
   WRONG_KEY,
-  type Scene,
 } from './harness/trial.ts'
 
 /** Two gateways on one database, behind a front that gives each connection to the next. */

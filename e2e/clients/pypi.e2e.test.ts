@@ -2,21 +2,20 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { waitForEntries } from '../harness/accounting.ts'
-import { testDatabase } from '../harness/database.ts'
-import { startGateway } from '../harness/gateway.ts'
 import { newMachine, type Machine } from './harness/machine.ts'
 import { makeWheel, startPythonRepository, type PythonRepository } from './harness/python-repository.ts'
 import { Report } from './harness/report.ts'
+import { startScene, type Scene } from './harness/scene.ts'
 import {
   assertAllCounted,
   assertDone,
+  assertKeysRefused,
   assertRefused,
   assertUsed,
+  limitedKey,
   programFor,
   revokedKey,
   said,
-  WRONG_KEY,
-  type Scene,
 } from './harness/trial.ts'
 
 interface PythonScene extends Scene {
@@ -31,27 +30,13 @@ const LARGE = 3_000_000
  * by its own address, and at a files host.
  */
 async function pythonScene(t: Test): Promise<PythonScene> {
-  const db = await testDatabase(t)
   const repository = await startPythonRepository(t)
   await repository.add({ project: 'demo-base', version: '1.2.post1' }, 'files-host')
   await repository.add({ project: 'demo-tool', version: '2.0.0', requires: ['demo-base>=1'] }, 'relative')
   await repository.add({ project: 'demo-large', version: '3.0', ballast: LARGE }, 'absolute')
-  const gateway = await startGateway(t, {
-    databaseUrl: db.url,
-    config: {
-      routes: [
-        {
-          name: 'pypi',
-          kind: 'pypi',
-          path: '/pypi/',
-          upstream: repository.index.url,
-          files: [repository.files.url],
-        },
-      ],
-      accessLog: { flushIntervalMs: 100 },
-    },
-  })
-  return { db, gateway, repository }
+  const { index, files } = repository
+  const scene = await startScene(t, { kind: 'pypi', upstream: index.url, files: [files.url] })
+  return { ...scene, repository }
 }
 
 t.test('Python clients work through a gateway, set up as `waybill setup` says', async (t) => {
@@ -126,23 +111,12 @@ async function refusePip(t: Test, scene: PythonScene, report: Report): Promise<v
   // The index page is where pip says least; of a file that is named by its address it shows the sentence.
   const address = new URL(`${gateway.proxyUrl}/pypi${TOOL}`)
   address.username = 'waybill'
-  for (const [key, sentence] of [
-    [WRONG_KEY, /The key that was sent is not valid/],
-    [revoked, /has been revoked/],
-  ] as const) {
+  const isRefused = await assertKeysRefused(t, revoked, (key) => {
     address.password = key
-    const file = await pip(machine, 'download', '--no-deps', address.href)
-    if (assertRefused(t, file, sentence)) report.note('refused', 'on files; not on an index page')
-    t.notMatch(said(file), key.slice(16), 'the key is not printed')
-  }
-
-  await gateway.must('tenants', 'create', 'pip-limited', '--rate', '0.01:1')
-  await machine.setUp(
-    gateway,
-    'pip',
-    'pypi',
-    await gateway.mint({ tenant: 'pip-limited', scopes: ['pypi:read'] }),
-  )
+    return pip(machine, 'download', '--no-deps', address.href)
+  })
+  if (isRefused) report.note('refused', 'on files; not on an index page')
+  await machine.setUp(gateway, 'pip', 'pypi', await limitedKey(gateway, 'pip', 'pypi:read'))
   const limited = await pip(machine, 'download', '--no-deps', '--retries=0', 'demo-tool')
   if (assertRefused(t, limited, /429|rate limit/)) report.note('limited')
 }
@@ -183,19 +157,15 @@ async function tryTwine(t: Test, scene: PythonScene): Promise<void> {
   t.strictSame(rows, [{ ecosystem: 'pypi', package: null, version: null, artifact_kind: 'upload' }])
   report.note('identified', 'as an upload; the body has the name')
 
-  const reader = await gateway.mint({ tenant: 'twine', scopes: ['pypi:read'] })
-  const cases: readonly (readonly [string, RegExp])[] = [
-    [WRONG_KEY, /The key that was sent is not valid/],
-    [await revokedKey(gateway, 'twine', 'pypi:*'), /has been revoked/],
-    [reader, /This needs the scope pypi:write/],
-  ]
-  for (const [refused, says] of cases) {
-    await machine.setUp(gateway, 'twine', 'pypi', refused)
-    if (assertRefused(t, await machine.run(twine, upload), says)) report.note('refused')
+  const attempt = async (as: string): ReturnType<Machine['run']> => {
+    await machine.setUp(gateway, 'twine', 'pypi', as)
+    return machine.run(twine, upload)
   }
-  await gateway.must('tenants', 'create', 'twine-limited', '--rate', '0.01:1')
-  const limited = await gateway.mint({ tenant: 'twine-limited', scopes: ['pypi:*'] })
-  await machine.setUp(gateway, 'twine', 'pypi', limited)
-  assertDone(t, await machine.run(twine, upload), 'the first of a burst')
-  if (assertRefused(t, await machine.run(twine, upload), /429.*rate limit/s)) report.note('limited')
+  const reader = await gateway.mint({ tenant: 'twine', scopes: ['pypi:read'] })
+  assertRefused(t, await attempt(reader), /This needs the scope pypi:write/)
+  const revoked = await revokedKey(gateway, 'twine', 'pypi:*')
+  if (await assertKeysRefused(t, revoked, attempt)) report.note('refused')
+  const limited = await limitedKey(gateway, 'twine', 'pypi:*')
+  assertDone(t, await attempt(limited), 'the first of a burst')
+  if (assertRefused(t, await attempt(limited), /429.*rate limit/s)) report.note('limited')
 }

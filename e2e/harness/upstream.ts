@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Test } from 'tap'
+import { closeAtOnce, listenOnLoopback } from './loopback.ts'
 
 /** Every generated body repeats it: the same on each request, and no short period that a shift would hide. */
 const BLOCK = Buffer.from(Array.from({ length: 65_536 }, (_, i) => (i * 31 + (i >> 8)) & 0xff))
@@ -80,22 +79,12 @@ export async function startUpstream(
     state.openConnections++
     socket.once('close', () => state.openConnections--)
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const close = async (): Promise<void> => {
-    if (!server.listening) return
-    const closed = once(server, 'close')
-    server.close()
-    server.closeAllConnections()
-    await closed
-  }
-  t.teardown(close)
-  const { port } = server.address() as AddressInfo
+  const port = await listenOnLoopback(t, server)
   return {
     url: `http://127.0.0.1:${port}/`,
     port,
     counts,
-    close,
+    close: () => closeAtOnce(server),
     get requests() {
       return state.requests
     },

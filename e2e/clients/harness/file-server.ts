@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join, normalize } from 'node:path'
 import type { Test } from 'tap'
+import { listenOnLoopback } from '../../harness/loopback.ts'
 
 /** Of all files: apt goes on by date, where others go by ETag. */
 const MODIFIED = 'Wed, 01 Jan 2020 00:00:00 GMT'
@@ -53,15 +52,7 @@ export async function startFileServer(t: Test, options: FileServerOptions = {}):
   const server = createServer((request, response) => {
     answer(request, response).catch(() => response.destroy())
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(async () => {
-    const closed = once(server, 'close')
-    server.close()
-    server.closeAllConnections()
-    await closed
-  })
-  const { port } = server.address() as AddressInfo
+  const port = await listenOnLoopback(t, server)
   return { url: `http://127.0.0.1:${port}/`, files, seen, cutOnce: (path) => cuts.add(path) }
 }
 

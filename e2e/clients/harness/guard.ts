@@ -1,8 +1,7 @@
-import { once } from 'node:events'
 import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream/promises'
 import type { Test } from 'tap'
+import { listenOnLoopback } from '../../harness/loopback.ts'
 
 /** Below this path a guarded repository lives, as below those of Nexus and Artifactory. */
 export const BASE = '/repository/npm'
@@ -70,16 +69,9 @@ export async function startGuard(t: Test, handler: GuardedHandler): Promise<Guar
     if (strike !== undefined) befall(res, strike)
     handler(req, res)
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(async () => {
-    const closed = once(server, 'close')
-    server.close()
-    server.closeAllConnections()
-    await closed
-  })
+  const port = await listenOnLoopback(t, server)
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}${BASE}/`,
+    url: `http://127.0.0.1:${port}${BASE}/`,
     upstreamAuth: { bearer: SECRET },
     passed,
     around,

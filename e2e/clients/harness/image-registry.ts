@@ -1,10 +1,10 @@
 import { once } from 'node:events'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import type { Test } from 'tap'
 import { hasEnded, runCommand, spawnPlain } from '../../harness/child.ts'
+import { freePort } from '../../harness/loopback.ts'
 import { testFolder } from '../../harness/product.ts'
 import { untilTrue } from '../../harness/wait.ts'
 import { sha256 } from './file-server.ts'
@@ -55,15 +55,6 @@ export async function startImageRegistry(t: Test, program: string): Promise<Imag
   await untilTrue('its log tells of it', () => seen.length > 0)
   seen.length = 0
   return { url, seen }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** Makes an image of one layer, with this file in it, as an OCI layout (image specification) in a folder. Returns its manifest's digest. */

@@ -1,14 +1,13 @@
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { assertLedger, waitForEntries } from '../../harness/accounting.ts'
-import type { Finished } from '../../harness/child.ts'
-import { inventedKey } from '../../harness/invented-key.ts'
+import { waitForEntries } from '../../harness/accounting.ts'
 import { untilTrue } from '../../harness/wait.ts'
-import { findProgram, type Machine } from './machine.ts'
+import type { Machine } from './machine.ts'
 import { machineFor, NPM_CLIENTS, type NpmClient } from './npm-clients.ts'
 import { LARGE_BYTES, npmScene, PART_BYTES, type NpmScene } from './npm-scene.ts'
 import { Report } from './report.ts'
+import { assertAllCounted, keyId, programFor, said, WRONG_KEY } from './trial.ts'
 import { who } from './who.ts'
 
 const CONTACT = 'Ask platform@example.com.'
@@ -26,27 +25,16 @@ interface Turn {
 export function testNpmClients(...names: readonly string[]): void {
   const clients = NPM_CLIENTS.filter(({ name }) => names.includes(name))
   void t.test(`${names.join(', ')}: a registry that names other addresses, behind a gateway`, async (t) => {
-    const scene = await npmScene(t, { config: { proxy: { refusalContact: CONTACT } } })
+    const scene = await npmScene(t, { proxy: { refusalContact: CONTACT } })
     for (const client of clients) await t.test(client.name, (t) => tryClient(t, scene, client))
     t.strictSame(scene.guard.around, [], 'no request went around the gateway')
-    const passed = scene.guard.passed.length
-    await waitForEntries(scene.db, passed, { where: 'upstream IS NOT NULL' })
-    const sql = 'SELECT count(*)::int AS n FROM access_log WHERE upstream IS NOT NULL'
-    t.strictSame(
-      await scene.db.query(sql),
-      [{ n: passed }],
-      'as many entries as requests came to the registry',
-    )
-    await assertLedger(t, scene.db)
+    await assertAllCounted(t, scene.db, [scene.gateway], [{ seen: scene.guard.passed }])
   })
 }
 
 async function tryClient(t: Test, scene: NpmScene, client: NpmClient): Promise<void> {
-  const program = await findProgram(client.name)
-  if (program === null) {
-    t.comment(`NOT RUN: ${client.name} is not on this machine`)
-    return
-  }
+  const program = await programFor(t, client.name)
+  if (program === null) return
   const key = await mint(scene, client, 'npm:*', '--create-tenant')
   const machine = await machineFor(t, scene.gateway, client, { key, dependencies: { 'acme-tool': '^2.0.0' } })
   const version = (await machine.run(program, ['--version'])).stdout.trim().split('\n')[0] ?? ''
@@ -59,7 +47,7 @@ async function tryClient(t: Test, scene: NpmScene, client: NpmClient): Promise<v
   await t.test('stops in a large download when its key is revoked', (t) => isRevoked(t, turn))
   await t.test('is refused with a wrong key', async (t) => {
     const wrong = await machineFor(t, scene.gateway, client, {
-      key: inventedKey(1),
+      key: WRONG_KEY,
       dependencies: { 'acme-tool': '^2.0.0' },
     })
     const refused = await wrong.run(program, client.install)
@@ -145,7 +133,7 @@ async function isRevoked(t: Test, turn: Turn): Promise<void> {
   const held = scene.guard.strike('acme-large-1.0.0.tgz', { afterBytes: PART_BYTES, ending: free })
   const running = machine.run(program, client.install)
   await Promise.race([held, running])
-  await scene.gateway.must('keys', 'revoke', key.slice(3, 15), '--wait')
+  await scene.gateway.must('keys', 'revoke', keyId(key), '--wait')
   const where = `tenant = '${client.name}' AND path LIKE '%acme-large-1.0.0.tgz' AND status = 200`
   await untilTrue('the transfer has ended', async () => (await waitForEntries(scene.db, 0, { where })) > 0)
   release()
@@ -165,8 +153,4 @@ async function isRevoked(t: Test, turn: Turn): Promise<void> {
 
 function mint({ gateway }: NpmScene, client: NpmClient, scope: string, flag?: string): Promise<string> {
   return gateway.mint({ tenant: client.name, scopes: [scope], flags: flag === undefined ? [] : [flag] })
-}
-
-function said({ stdout, stderr }: Finished): string {
-  return stdout + stderr
 }

@@ -1,15 +1,13 @@
 import type { Test } from 'tap'
 import { request } from '../../harness/client.ts'
-import { testDatabase, type TestDatabase } from '../../harness/database.ts'
-import { startGateway, type GatewayConfig, type TestGateway } from '../../harness/gateway.ts'
+import type { GatewayConfig } from '../../harness/gateway.ts'
 import { startVerdaccio } from '../../harness/verdaccio.ts'
 import { BASE, handTo, startGuard, type Guard } from './guard.ts'
 import { pack, publishBody, type MadePackage, type PackedPackage } from './npm-packages.ts'
+import { startScene, type Scene } from './scene.ts'
 
 /** A gateway in front of an npm registry whose documents name an address of its own, where only the gateway is let in. */
-export interface NpmScene {
-  readonly db: TestDatabase
-  readonly gateway: TestGateway
+export interface NpmScene extends Scene {
   readonly guard: Guard
   /** What is in the registry, by name. */
   readonly packages: ReadonlyMap<string, PackedPackage>
@@ -29,11 +27,7 @@ const PACKAGES: readonly MadePackage[] = [
 ]
 
 /** Starts the scene. `config` goes over that of the gateway. */
-export async function npmScene(
-  t: Test,
-  options: { readonly config?: GatewayConfig } = {},
-): Promise<NpmScene> {
-  const db = await testDatabase(t)
+export async function npmScene(t: Test, config: GatewayConfig = {}): Promise<NpmScene> {
   const verdaccio = await startVerdaccio(t, `${BASE}/`)
   const guard = await startGuard(t, handTo(verdaccio.url))
   const packages = new Map<string, PackedPackage>()
@@ -49,10 +43,6 @@ export async function npmScene(
     if (status !== 201) throw new Error(`${made.name} is not in the registry: ${status} ${body.toString()}`)
   }
   const { url: upstream, upstreamAuth } = guard
-  const route = { name: 'npm', kind: 'npm', path: '/npm/', upstream, upstreamAuth }
-  const gateway = await startGateway(t, {
-    databaseUrl: db.url,
-    config: { routes: [route], accessLog: { flushIntervalMs: 100 }, ...options.config },
-  })
-  return { db, gateway, guard, packages }
+  const scene = await startScene(t, { kind: 'npm', upstream, upstreamAuth }, config)
+  return { ...scene, guard, packages }
 }

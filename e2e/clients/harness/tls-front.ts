@@ -1,12 +1,11 @@
-import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { request as httpRequest } from 'node:http'
 import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { Test } from 'tap'
 import { LOCALHOST_BY_AUTHORITY } from '../../harness/certificates.ts'
+import { listenOnLoopback } from '../../harness/loopback.ts'
 import { testFolder } from '../../harness/product.ts'
 
 /** A reverse proxy that ends TLS on a port of its own, and takes a base path away. */
@@ -58,16 +57,9 @@ export async function startTlsFront(t: Test): Promise<TlsFront> {
     if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined) onward.end()
     else pipeline(req, onward).catch(() => onward.destroy())
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(async () => {
-    const closed = once(server, 'close')
-    server.close()
-    server.closeAllConnections()
-    await closed
-  })
+  const port = await listenOnLoopback(t, server)
   return {
-    url: `https://localhost:${(server.address() as AddressInfo).port}${PREFIX}/`,
+    url: `https://localhost:${port}${PREFIX}/`,
     caFile,
     get requests() {
       return state.requests

@@ -12,17 +12,23 @@ export interface Used {
   readonly version: string | null
 }
 
-/** What the tests of one ecosystem share. */
-export interface Scene {
-  readonly db: TestDatabase
-  readonly gateway: TestGateway
-}
-
 /** A key that is no more: minted, revoked, and known as revoked to the gateway. */
 export async function revokedKey(gateway: TestGateway, tenant: string, scope: string): Promise<string> {
   const key = await gateway.mint({ tenant, scopes: [scope] })
   await gateway.must('keys', 'revoke', keyId(key), '--wait')
   return key
+}
+
+/** A key of a tenant who may make so many requests at once and then none for a minute: `<tenant>-limited`. */
+export async function limitedKey(
+  gateway: TestGateway,
+  tenant: string,
+  scope: string,
+  burst = 1,
+): Promise<string> {
+  const limited = `${tenant}-limited`
+  await gateway.must('tenants', 'create', limited, '--rate', `0.01:${burst}`)
+  return gateway.mint({ tenant: limited, scopes: [scope] })
 }
 
 /** A key of the right form that never was. */
@@ -56,6 +62,26 @@ export function assertRefused(t: Test, finished: Finished, says: RegExp): boolea
 }
 
 /**
+ * Asserts that a client fails with a key that never was, and with one that is no more, and prints why, but not the key.
+ */
+export async function assertKeysRefused(
+  t: Test,
+  revoked: string,
+  attempt: (key: string) => Promise<Finished>,
+): Promise<boolean> {
+  let isRefused = true
+  for (const [key, says] of [
+    [WRONG_KEY, /The key that was sent is not valid/],
+    [revoked, /has been revoked/],
+  ] as const) {
+    const refused = await attempt(key)
+    isRefused = assertRefused(t, refused, says) && isRefused
+    t.notMatch(said(refused), key.slice(16), 'the key is not printed')
+  }
+  return isRefused
+}
+
+/**
  * Asserts that the entries of a tenant name exactly these packages as downloaded (`artifact`) or published (`upload`), in the order of names;
  * waits for them. Of packages whose name is `like` that (a pattern of SQL), where not of all.
  */
@@ -78,7 +104,7 @@ export async function assertAllCounted(
   t: Test,
   db: TestDatabase,
   gateways: readonly TestGateway[],
-  servers: readonly { readonly seen: readonly string[] }[],
+  servers: readonly { readonly seen: readonly unknown[] }[],
 ): Promise<void> {
   let requests = 0
   for (const gateway of gateways) requests += (await gateway.overview()).requests.total
