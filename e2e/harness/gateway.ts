@@ -10,7 +10,7 @@ import { parseMetrics, type Scrape } from './metrics.ts'
 import { MAIN, productNode, testFolder } from './product.ts'
 import { until, untilTrue } from './wait.ts'
 
-const START_TIMEOUT_MS = 30_000
+const START_TIMEOUT_MS = 90_000
 const STOP_TIMEOUT_MS = 15_000
 
 /** One line of the gateway's log. */
