@@ -4,9 +4,12 @@ import t, { type Test } from 'tap'
 import { waitForEntries } from '../harness/accounting.ts'
 import { generated } from '../harness/upstream.ts'
 import { startFileServer, type FileServer } from './harness/file-server.ts'
+import { assertAllByFront, startFronted, type Fronted } from './harness/fronted.ts'
 import { newMachine, type Machine } from './harness/machine.ts'
 import { Report } from './harness/report.ts'
-import { startScene, type Scene } from './harness/scene.ts'
+import { assertEndsWithKey } from './harness/revocation.ts'
+import { startScene, type Scene, type SceneRoute } from './harness/scene.ts'
+import type { TlsFront } from './harness/tls-front.ts'
 import {
   assertAllCounted,
   assertDone,
@@ -20,8 +23,10 @@ import {
 
 interface AptScene extends Scene {
   readonly archive: FileServer
+  readonly route: SceneRoute
 }
 
+const INSTALL = ['install', '--download-only', '--yes', 'demo']
 const DEB = 'demo_1.0+x_all.deb'
 
 /** A flat archive of one package of 3 MB. */
@@ -41,7 +46,8 @@ async function addPackage(t: Test, archive: FileServer): Promise<void> {
 async function aptScene(t: Test): Promise<AptScene> {
   const archive = await startFileServer(t)
   await addPackage(t, archive)
-  return { ...(await startScene(t, { kind: 'apt', upstream: archive.url })), archive }
+  const route = { kind: 'apt', upstream: archive.url }
+  return { ...(await startScene(t, route)), archive, route }
 }
 
 t.test('apt works through a gateway, set up as `waybill setup` says', async (t) => {
@@ -59,8 +65,7 @@ t.test('apt works through a gateway, set up as `waybill setup` says', async (t) 
   report.note('login')
 
   archive.cutOnce(`/${DEB}`)
-  const install = ['install', '--download-only', '--yes', 'demo']
-  if (!assertDone(t, await machine.run(apt, install), 'it fetches a package, whose download breaks')) return
+  if (!assertDone(t, await machine.run(apt, INSTALL), 'it fetches a package, whose download breaks')) return
   const cache = await readdir(join(machine.home, 'root/var/cache/apt/archives'))
   t.ok(
     cache.some((name) => name.endsWith('.deb')),
@@ -78,7 +83,10 @@ t.test('apt works through a gateway, set up as `waybill setup` says', async (t) 
     report.note('resume')
 
   await t.test('refusals', async (t) => refuse(t, scene, { machine, report }))
-  await assertAllCounted(t, db, [gateway], [archive])
+  await t.test('its key is revoked in a large download', (t) => endWithKey(t, scene, report))
+  const fronted = await startFronted(t, scene, scene.route)
+  await t.test('behind a front with TLS and a base path', (t) => tryFront(t, fronted, report))
+  await assertAllCounted(t, db, [gateway, fronted.gateway], [archive])
 })
 
 async function refuse(
@@ -97,8 +105,37 @@ async function refuse(
   if (assertRefused(t, limited, /rate limit/)) report.note('limited')
 }
 
+/** Of several failures of one file apt prints one: here that of the connection; the next run says why. */
+async function endWithKey(t: Test, scene: AptScene, report: Report): Promise<void> {
+  const { gateway, archive } = scene
+  const key = await gateway.mint({ tenant: 'apt', scopes: ['apt:read'] })
+  const machine = await aptMachine(t, scene, key)
+  assertDone(t, await machine.run('apt-get', ['update']), 'it updates')
+  await assertEndsWithKey(t, scene, report, {
+    key,
+    strike: (fault) => archive.strike(`/${DEB}`, fault),
+    attempt: () => machine.run('apt-get', INSTALL),
+    says: /Error reading from server\. Remote end closed connection|has been revoked/,
+  })
+}
+
+async function tryFront(t: Test, fronted: Fronted, report: Report): Promise<void> {
+  const { front, gateway } = fronted
+  const key = await gateway.mint({ tenant: 'front', scopes: ['apt:read'], flags: ['--create-tenant'] })
+  const machine = await aptMachine(t, fronted, key, front)
+  assertDone(t, await machine.run('apt-get', ['update', '--error-on=any']), 'it updates')
+  if (!assertDone(t, await machine.run('apt-get', INSTALL), 'it fetches a package')) return
+  await assertAllByFront(t, fronted)
+  report.note('front')
+}
+
 /** A machine with a root of its own for apt: nothing of the real one is read or written. */
-async function aptMachine(t: Test, { gateway }: Scene, key: string): Promise<Machine> {
+async function aptMachine(
+  t: Test,
+  { gateway }: Pick<Scene, 'gateway'>,
+  key: string,
+  front?: TlsFront,
+): Promise<Machine> {
   const machine = await newMachine(t)
   const root = join(machine.home, 'root')
   for (const folder of [
@@ -114,15 +151,15 @@ async function aptMachine(t: Test, { gateway }: Scene, key: string): Promise<Mac
   await writeFile(join(root, 'var/lib/dpkg/status'), '')
   machine.env['APT_CONFIG'] = await machine.write(
     'apt.conf',
-    `Dir "${root}";\nDir::State::status "${root}/var/lib/dpkg/status";\nAPT::Sandbox::User "root";\n`,
+    `Dir "${root}";\nDir::State::status "${root}/var/lib/dpkg/status";\nAPT::Sandbox::User "root";\n${front === undefined ? '' : `Acquire::https::CAInfo "${front.caFile}";\n`}`,
   )
-  await setUp(machine, gateway, key)
+  await setUp(machine, gateway, key, front?.url)
   return machine
 }
 
 /** As `waybill setup` says, and what it leaves to the reader: the suite, and that this archive is not signed. */
-async function setUp(machine: Machine, gateway: Scene['gateway'], key: string): Promise<void> {
-  await machine.setUp(gateway, 'apt', 'apt', key)
+async function setUp(machine: Machine, gateway: Scene['gateway'], key: string, url?: string): Promise<void> {
+  await machine.setUp(gateway, 'apt', 'apt', key, url)
   const list = machine.placeOf('/etc/apt/sources.list.d/waybill.list')
   const line = await readFile(list, 'utf8')
   await writeFile(list, line.replace('<suite> <component>', './').replace('deb ', 'deb [trusted=yes] '))

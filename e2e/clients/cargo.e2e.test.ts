@@ -3,10 +3,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { generated } from '../harness/upstream.ts'
 import { bodyOf, sha256, startFileServer, type FileServer } from './harness/file-server.ts'
+import { assertAllByFront, startFronted, type Fronted } from './harness/fronted.ts'
 import { newMachine, type Machine } from './harness/machine.ts'
 import { Report } from './harness/report.ts'
-import { startScene, type Scene } from './harness/scene.ts'
+import { assertEndsWithKey } from './harness/revocation.ts'
+import { startScene, type Scene, type SceneRoute } from './harness/scene.ts'
 import {
   assertAllCounted,
   assertDone,
@@ -21,6 +24,7 @@ import {
 
 interface CargoScene extends Scene {
   readonly registry: FileServer
+  readonly route: SceneRoute
 }
 
 const CRATES = '/api/v1/crates'
@@ -38,6 +42,12 @@ function indexPath(name: string): string {
   return `/${name.slice(0, 2)}/${name.slice(2, 4)}/${name}`
 }
 
+function addCrate({ files }: FileServer, name: string, crate: Uint8Array, vers = '1.0.0'): void {
+  const line = { name, vers, deps: [], cksum: sha256(crate), features: {}, yanked: false }
+  files.set(indexPath(name), Buffer.from(`${JSON.stringify(line)}\n`))
+  files.set(`${CRATES}/${name}/${vers}/download`, crate)
+}
+
 /** A registry with a sparse index and the web API, whose documents name its own address. */
 async function startRegistry(t: Test): Promise<FileServer> {
   const publish = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -45,9 +55,7 @@ async function startRegistry(t: Test): Promise<FileServer> {
     const length = body.readUInt32LE(0)
     const { name, vers } = JSON.parse(body.toString('utf8', 4, 4 + length)) as Published
     const crate = body.subarray(8 + length)
-    const line = { name, vers, deps: [], cksum: sha256(crate), features: {}, yanked: false }
-    registry.files.set(indexPath(name), Buffer.from(`${JSON.stringify(line)}\n`))
-    registry.files.set(`${CRATES}/${name}/${vers}/download`, crate)
+    addCrate(registry, name, crate, vers)
     response.end('{"warnings":{"invalid_categories":[],"invalid_badges":[],"other":[]}}')
   }
   const registry = await startFileServer(t, {
@@ -70,7 +78,8 @@ async function startRegistry(t: Test): Promise<FileServer> {
 
 async function cargoScene(t: Test): Promise<CargoScene> {
   const registry = await startRegistry(t)
-  return { ...(await startScene(t, { kind: 'cargo', upstream: registry.url })), registry }
+  const route = { kind: 'cargo', upstream: registry.url }
+  return { ...(await startScene(t, route)), registry, route }
 }
 
 t.test('cargo works through a gateway, set up as `waybill setup` says', async (t) => {
@@ -115,14 +124,18 @@ t.test('cargo works through a gateway, set up as `waybill setup` says', async (t
     registry.files.set(path, crate)
   })
   await t.test('refusals', async (t) => refuse(t, scene, { cargo, report }))
-  await assertAllCounted(t, db, [gateway], [registry])
+  await t.test('its key is revoked in a large download', (t) => endWithKey(t, scene, { cargo, report }))
+  const fronted = await startFronted(t, scene, scene.route)
+  await t.test('behind a front with TLS and a base path', (t) => tryFront(t, fronted, { cargo, report }))
+  await assertAllCounted(t, db, [gateway, fronted.gateway], [registry])
 })
 
-async function refuse(
-  t: Test,
-  scene: CargoScene,
-  { cargo, report }: { readonly cargo: string; readonly report: Report },
-): Promise<void> {
+interface Trial {
+  readonly cargo: string
+  readonly report: Report
+}
+
+async function refuse(t: Test, scene: CargoScene, { cargo, report }: Trial): Promise<void> {
   const { gateway } = scene
   const machine = await cargoMachine(t, scene, WRONG_KEY)
   await writePackage(machine, 'app', '0.1.0', 'demo-lib = "1"')
@@ -138,7 +151,41 @@ async function refuse(
   if (assertRefused(t, await fetch(limited), /rate limit/)) report.note('limited')
 }
 
-async function cargoMachine(t: Test, { gateway }: Scene, key: string): Promise<Machine> {
+async function endWithKey(t: Test, scene: CargoScene, { cargo, report }: Trial): Promise<void> {
+  const { gateway, registry } = scene
+  addCrate(registry, 'demo-held', generated(0, 3_000_000))
+  const key = await gateway.mint({ tenant: 'cargo', scopes: ['cargo:read'] })
+  const machine = await cargoMachine(t, scene, key)
+  machine.env['CARGO_NET_RETRY'] = '0'
+  await writePackage(machine, 'app', '0.1.0', 'demo-held = "1"')
+  await assertEndsWithKey(t, scene, report, {
+    key,
+    strike: (fault) => registry.strike(`${CRATES}/demo-held/1.0.0/download`, fault),
+    attempt: () => machine.run(cargo, FETCH, { below: 'app' }),
+    says: /transfer closed with \d+ bytes remaining|Transferred a partial file/,
+  })
+}
+
+/** `config.json` names the front, whatever the registry calls itself. */
+async function tryFront(t: Test, fronted: Fronted, { cargo, report }: Trial): Promise<void> {
+  const { front, gateway } = fronted
+  const key = await gateway.mint({ tenant: 'front', scopes: ['cargo:*'], flags: ['--create-tenant'] })
+  const machine = await cargoMachine(t, fronted, key, front.url)
+  machine.env['CARGO_HTTP_CAINFO'] = front.caFile
+  await writePackage(machine, 'demo-front', '0.1.0')
+  assertDone(t, await machine.run(cargo, PUBLISH, { below: 'demo-front' }), 'it publishes')
+  await writePackage(machine, 'app', '0.1.0', 'demo-front = "0.1"')
+  if (!assertDone(t, await machine.run(cargo, FETCH, { below: 'app' }), 'it fetches')) return
+  await assertAllByFront(t, fronted)
+  report.note('front')
+}
+
+async function cargoMachine(
+  t: Test,
+  { gateway }: Pick<Scene, 'gateway'>,
+  key: string,
+  url?: string,
+): Promise<Machine> {
   const machine = await newMachine(t)
   // A cargo that rustup put there looks for its toolchain in the home folder.
   const toolchains = process.env['RUSTUP_HOME'] ?? join(homedir(), '.rustup')
@@ -147,7 +194,7 @@ async function cargoMachine(t: Test, { gateway }: Scene, key: string): Promise<M
     () => false,
   )
   if (has) machine.env['RUSTUP_HOME'] = toolchains
-  await machine.setUp(gateway, 'cargo', 'cargo', key)
+  await machine.setUp(gateway, 'cargo', 'cargo', key, url)
   return machine
 }
 

@@ -5,6 +5,7 @@ import { assertAllStored } from '../harness/accounting.ts'
 import type { Machine } from './harness/machine.ts'
 import { machineFor, NPM_CLIENTS, type NpmClient } from './harness/npm-clients.ts'
 import { npmScene, type NpmScene } from './harness/npm-scene.ts'
+import { Report } from './harness/report.ts'
 import { startTlsFront, type TlsFront } from './harness/tls-front.ts'
 import { programFor } from './harness/trial.ts'
 import { who } from './harness/who.ts'
@@ -39,6 +40,8 @@ async function tryClient(t: Test, scene: NpmScene, front: TlsFront, client: NpmC
   }
   t.match(await who(gateway, 'pkg:npm/acme-tool@2.0.0', client.name), { download: 1 })
   t.match(await who(gateway, 'pkg:npm/%40acme/base@1.2.3', client.name), { download: 1 })
+  const version = (await machine.run(program, ['--version'])).stdout.trim().split('\n')[0] ?? ''
+  if (installed.code === 0) new Report(client.name, version, 'front').note('front')
 }
 
 /** Where a client is told of an authority: of those that have a setting, NODE_EXTRA_CA_CERTS is not enough if a global one names a file. */

@@ -1,12 +1,14 @@
-import { createHash } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { generated } from '../harness/upstream.ts'
 import { startFileServer, type FileServer } from './harness/file-server.ts'
+import { assertAllByFront, startFronted, type Fronted } from './harness/fronted.ts'
 import { newMachine, type Machine } from './harness/machine.ts'
+import { addArtifact, named } from './harness/maven-repository.ts'
 import { Report } from './harness/report.ts'
-import { startScene, type Scene } from './harness/scene.ts'
+import { assertEndsWithKey } from './harness/revocation.ts'
+import { startScene, type Scene, type SceneRoute } from './harness/scene.ts'
 import {
   assertAllCounted,
   assertDone,
@@ -21,6 +23,7 @@ import {
 
 interface MavenScene extends Scene {
   readonly repository: FileServer
+  readonly route: SceneRoute
 }
 
 /** Where Debian's packages put what Maven needs: its plugins and all that these need. */
@@ -29,27 +32,16 @@ const GET = 'org.apache.maven.plugins:maven-dependency-plugin:3.5.0:get'
 const DEPLOY = 'org.apache.maven.plugins:maven-deploy-plugin:3.0.0:deploy-file'
 const LARGE = 2_000_000
 
-/** Puts an artifact of `com.example` into a repository, with its checksums. */
-function addArtifact({ files }: FileServer, name: string, version: string, jar: Buffer): void {
-  const base = `/com/example/${name}/${version}/${name}-${version}`
-  const pom = `<project><modelVersion>4.0.0</modelVersion><groupId>com.example</groupId><artifactId>${name}</artifactId><version>${version}</version></project>`
-  for (const [path, bytes] of [
-    [`${base}.pom`, Buffer.from(pom)],
-    [`${base}.jar`, jar],
-  ] as const) {
-    files.set(path, bytes)
-    files.set(`${path}.sha1`, Buffer.from(createHash('sha1').update(bytes).digest('hex')))
-  }
-}
-
 /** Debian's repository behind a gateway, with artifacts of our own in it. */
 async function mavenScene(t: Test): Promise<MavenScene> {
   const repository = await startFileServer(t, { folder: DEBIAN_REPOSITORY })
   for (const name of ['demo', 'other', 'third']) addArtifact(repository, name, '1.0', Buffer.from(name))
   addArtifact(repository, 'large', '2.0', generated(0, LARGE))
+  addArtifact(repository, 'held', '1.0', generated(0, LARGE))
   addArtifact(repository, 'changed', '1.0', Buffer.from('what was signed'))
   repository.files.set('/com/example/changed/1.0/changed-1.0.jar', Buffer.from('what arrives'))
-  return { ...(await startScene(t, { kind: 'maven', upstream: repository.url })), repository }
+  const route = { kind: 'maven', upstream: repository.url }
+  return { ...(await startScene(t, route)), repository, route }
 }
 
 t.test('Maven works through a gateway, set up as `waybill setup` says', async (t) => {
@@ -79,9 +71,12 @@ t.test('Maven works through a gateway, set up as `waybill setup` says', async (t
   await t.test('a broken download', async (t) => breakDownload(t, { machine, repository, report }))
   await t.test('publishing', async (t) => publish(t, scene, { machine, report }))
   await t.test('refusals', async (t) => refuse(t, scene, { machine, report }))
+  await t.test('its key is revoked in a large download', (t) => endWithKey(t, scene, { machine, report }))
+  const fronted = await startFronted(t, scene, scene.route)
+  await t.test('behind a front with TLS and a base path', (t) => tryFront(t, fronted, { machine, report }))
 
   const ours = { tenant: 'maven', like: 'com.example%' }
-  const used = ['changed:1.0', 'demo:1.0', 'large:2.0'].map(named)
+  const used = ['changed:1.0', 'demo:1.0', 'held:1.0', 'large:2.0'].map(named)
   const areUsed = await assertUsed(t, db, { ...ours, as: 'artifact' }, used)
   // The list of its versions is stored as well.
   const areUploaded = await assertUsed(t, db, { ...ours, as: 'upload' }, [
@@ -93,17 +88,12 @@ t.test('Maven works through a gateway, set up as `waybill setup` says', async (t
   )
   const areKnown = t.strictSame(strangers, [], 'each jar has its package and version')
   if (areUsed && areUploaded && areKnown) report.note('identified')
-  await assertAllCounted(t, db, [gateway], [repository])
+  await assertAllCounted(t, db, [gateway, fronted.gateway], [repository])
 })
 
 interface Trial {
   readonly machine: Machine
   readonly report: Report
-}
-
-function named(artifact: string): { package: string; version: string } {
-  const [name = '', version = ''] = artifact.split(':')
-  return { package: `com.example/${name}`, version }
 }
 
 async function mvn(machine: Machine, ...args: readonly string[]): ReturnType<Machine['run']> {
@@ -158,4 +148,31 @@ async function refuse(t: Test, { gateway }: MavenScene, { machine, report }: Tri
   const limited = await limitedKey(gateway, 'maven', 'maven:*')
   if (assertRefused(t, await fetch(limited, 'third:1.0'), /429|Waited too long|rate limit/))
     report.note('limited', 'waits, then fails')
+}
+
+async function endWithKey(t: Test, scene: MavenScene, { machine, report }: Trial): Promise<void> {
+  const { gateway, repository } = scene
+  const key = await gateway.mint({ tenant: 'maven', scopes: ['maven:read'] })
+  await machine.setUp(gateway, 'maven', 'maven', key)
+  await assertEndsWithKey(t, scene, report, {
+    key,
+    strike: (fault) => repository.strike('/com/example/held/1.0/held-1.0.jar', fault),
+    attempt: () => get(machine, 'held:1.0', '-U'),
+    says: /Premature end of Content-Length delimited message body/,
+  })
+}
+
+/** A machine that has the plugins already, and gets an artifact by the front's address. */
+async function tryFront(t: Test, fronted: Fronted, { machine, report }: Trial): Promise<void> {
+  const { front, gateway } = fronted
+  const key = await gateway.mint({ tenant: 'front', scopes: ['maven:read'], flags: ['--create-tenant'] })
+  await machine.setUp(gateway, 'maven', 'maven', key, front.url)
+  const store = join(machine.home, 'trusted.p12')
+  const password = ['-storepass', 'changeit', '-storetype', 'PKCS12']
+  const trust = ['-importcert', '-noprompt', '-alias', 'front', '-file', front.caFile, '-keystore', store]
+  assertDone(t, await machine.run('keytool', [...trust, ...password]), 'the authority is trusted')
+  const trusted = ['-Djavax.net.ssl.trustStorePassword=changeit', `-Djavax.net.ssl.trustStore=${store}`]
+  if (!assertDone(t, await get(machine, 'other:1.0', '-U', ...trusted), 'it resolves an artifact')) return
+  await assertAllByFront(t, fronted)
+  report.note('front')
 }

@@ -2,10 +2,12 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { waitForEntries } from '../harness/accounting.ts'
+import { assertAllByFront, startFronted, type Fronted } from './harness/fronted.ts'
 import { newMachine, type Machine } from './harness/machine.ts'
 import { makeWheel, startPythonRepository, type PythonRepository } from './harness/python-repository.ts'
 import { Report } from './harness/report.ts'
-import { startScene, type Scene } from './harness/scene.ts'
+import { assertEndsWithKey } from './harness/revocation.ts'
+import { startScene, type Scene, type SceneRoute } from './harness/scene.ts'
 import {
   assertAllCounted,
   assertDone,
@@ -20,10 +22,12 @@ import {
 
 interface PythonScene extends Scene {
   readonly repository: PythonRepository
+  readonly route: SceneRoute
 }
 
 const TOOL = '/packages/demo_tool-2.0.0-py3-none-any.whl'
 const LARGE = 3_000_000
+const LARGE_FILE = '/packages/demo_large-3.0-py3-none-any.whl'
 
 /**
  * An index behind a gateway: `demo-tool` needs `demo-base`, `demo-large` is large. Its pages name files by addresses relative to the page,
@@ -35,16 +39,19 @@ async function pythonScene(t: Test): Promise<PythonScene> {
   await repository.add({ project: 'demo-tool', version: '2.0.0', requires: ['demo-base>=1'] }, 'relative')
   await repository.add({ project: 'demo-large', version: '3.0', ballast: LARGE }, 'absolute')
   const { index, files } = repository
-  const scene = await startScene(t, { kind: 'pypi', upstream: index.url, files: [files.url] })
-  return { ...scene, repository }
+  const route = { kind: 'pypi', upstream: index.url, files: [files.url] }
+  return { ...(await startScene(t, route)), repository, route }
 }
 
 t.test('Python clients work through a gateway, set up as `waybill setup` says', async (t) => {
   const scene = await pythonScene(t)
   await t.test('pip', (t) => tryPip(t, scene))
   await t.test('twine', (t) => tryTwine(t, scene))
-  const { db, gateway, repository } = scene
-  await assertAllCounted(t, db, [gateway], [repository.index, repository.files])
+  await t.test('uv', (t) => tryUv(t, scene))
+  const { db, gateway, repository, route } = scene
+  const fronted = await startFronted(t, scene, route)
+  await t.test('pip, behind a front with TLS and a base path', (t) => tryFront(t, fronted))
+  await assertAllCounted(t, db, [gateway, fronted.gateway], [repository.index, repository.files])
 })
 
 async function tryPip(t: Test, scene: PythonScene): Promise<void> {
@@ -78,6 +85,7 @@ async function tryPip(t: Test, scene: PythonScene): Promise<void> {
   })
   await t.test('a broken download', (t) => breakDownload(t, scene, { key, report }))
   await t.test('refusals', (t) => refusePip(t, scene, report))
+  await t.test('its key is revoked in a large download', (t) => endWithKey(t, scene, report))
 }
 
 /** Breaks a large download off in its middle. pip 25.1 and newer go on where it broke. */
@@ -87,11 +95,10 @@ async function breakDownload(
   { key, report }: { readonly key: string; readonly report: Report },
 ): Promise<void> {
   const { index } = scene.repository
-  const path = '/packages/demo_large-3.0-py3-none-any.whl'
   const machine = await pipMachine(t, scene, key)
-  index.cutOnce(path)
+  index.cutOnce(LARGE_FILE)
   const broken = await pip(machine, 'download', '--no-deps', 'demo-large')
-  const fetched = index.seen.filter((line) => line === `GET ${path}`).length
+  const fetched = index.seen.filter((line) => line === `GET ${LARGE_FILE}`).length
   if (broken.code === 0) {
     t.equal(fetched, 2, 'it went on where the download broke')
     report.note('resume')
@@ -119,6 +126,41 @@ async function refusePip(t: Test, scene: PythonScene, report: Report): Promise<v
   await machine.setUp(gateway, 'pip', 'pypi', await limitedKey(gateway, 'pip', 'pypi:read'))
   const limited = await pip(machine, 'download', '--no-deps', '--retries=0', 'demo-tool')
   if (assertRefused(t, limited, /429|rate limit/)) report.note('limited')
+}
+
+async function endWithKey(t: Test, scene: PythonScene, report: Report): Promise<void> {
+  const { gateway, repository } = scene
+  const key = await gateway.mint({ tenant: 'pip', scopes: ['pypi:read'] })
+  const machine = await pipMachine(t, scene, key)
+  const address = new URL(`${gateway.proxyUrl}/pypi${LARGE_FILE}`)
+  address.username = 'waybill'
+  address.password = key
+  // Before 25.1 it does not count bytes: a file without a hash is found to be no wheel.
+  await assertEndsWithKey(t, scene, report, {
+    key,
+    strike: (fault) => repository.index.strike(LARGE_FILE, fault),
+    attempt: () => pip(machine, 'download', '--no-deps', '--no-cache-dir', '--retries=0', address.href),
+    says: /is invalid|IncompleteRead|Connection broken|incomplete/i,
+  })
+}
+
+/** Pages name the front, whatever the index calls itself: the index and the files host see nobody but the gateway. */
+async function tryFront(t: Test, fronted: Fronted): Promise<void> {
+  if ((await programFor(t, 'python3')) === null) return
+  const { front, gateway } = fronted
+  const key = await gateway.mint({ tenant: 'front', scopes: ['pypi:read'], flags: ['--create-tenant'] })
+  const machine = await newMachine(t)
+  await machine.setUp(gateway, 'pip', 'pypi', key, front.url)
+  Object.assign(machine.env, {
+    PIP_CERT: front.caFile,
+    PIP_DISABLE_PIP_VERSION_CHECK: '1',
+    PIP_NO_INPUT: '1',
+  })
+  const { stdout } = await machine.run('python3', ['-m', 'pip', '--version'])
+  const done = await pip(machine, 'download', 'demo-tool', 'demo-large')
+  if (!assertDone(t, done, 'it downloads all of them')) return
+  await assertAllByFront(t, fronted)
+  new Report('pip', stdout.split(' ')[1] ?? '', 'front').note('front')
 }
 
 /** A machine on which pip asks nobody and does not look for newer pips. */
@@ -168,4 +210,23 @@ async function tryTwine(t: Test, scene: PythonScene): Promise<void> {
   const limited = await limitedKey(gateway, 'twine', 'pypi:*')
   assertDone(t, await attempt(limited), 'the first of a burst')
   if (assertRefused(t, await attempt(limited), /429.*rate limit/s)) report.note('limited')
+}
+
+/** Neither Debian 12 nor an npm package has it: it runs where somebody has put it. */
+async function tryUv(t: Test, { gateway, db }: PythonScene): Promise<void> {
+  const uv = await programFor(t, 'uv')
+  if (uv === null) return
+  const key = await gateway.mint({ tenant: 'uv', scopes: ['pypi:read'], flags: ['--create-tenant'] })
+  const machine = await newMachine(t)
+  await machine.setUp(gateway, 'uv', 'pypi', key)
+  const { stdout } = await machine.run(uv, ['--version'])
+  const report = new Report('uv', stdout.split(' ')[1] ?? '')
+  const done = await machine.run(uv, ['pip', 'install', '--target=lib', 'demo-tool'])
+  if (!assertDone(t, done, 'it installs a package and what that needs')) return
+  for (const feature of ['setup', 'login', 'install'] as const) report.note(feature)
+  const isIdentified = await assertUsed(t, db, { tenant: 'uv', as: 'artifact' }, [
+    { package: 'demo-base', version: '1.2.post1' },
+    { package: 'demo-tool', version: '2.0.0' },
+  ])
+  if (isIdentified) report.note('identified')
 }

@@ -9,12 +9,17 @@ import { FEATURES, RESULTS, type ClientResult } from './harness/report.ts'
 const BEGIN = '<!-- results: written by make e2e-clients-table -->'
 const END = '<!-- end of results -->'
 
-const results = readdirSync(RESULTS)
+const parts = readdirSync(RESULTS)
   .filter((name) => name.endsWith('.json'))
   .toSorted()
   .map((name) => JSON.parse(readFileSync(join(RESULTS, name), 'utf8')) as ClientResult)
+const results = new Map<string, ClientResult>()
+for (const part of parts.toSorted((a, b) => (a.client < b.client ? -1 : 1))) {
+  const features = { ...results.get(part.client)?.features, ...part.features }
+  results.set(part.client, { ...part, features })
+}
 const head = ['client', 'version', ...FEATURES]
-const rows = results.map(({ client, version, features }) =>
+const rows = [...results.values()].map(({ client, version, features }) =>
   [client, stripVTControlCharacters(version)].concat(FEATURES.map((feature) => features[feature] ?? '–')),
 )
 const lines = [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`)

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { join, normalize } from 'node:path'
 import type { Test } from 'tap'
 import { listenOnLoopback } from '../../harness/loopback.ts'
+import { befall, type Fault, type Strike } from './fault.ts'
 
 /** Of all files: apt goes on by date, where others go by ETag. */
 const MODIFIED = 'Wed, 01 Jan 2020 00:00:00 GMT'
@@ -21,6 +22,8 @@ export interface FileServer {
   readonly seen: string[]
   /** The next answer that would hold this file as a whole breaks off in its middle. */
   cutOnce(path: string): void
+  /** Has something happen to the body of the next answer at this path, but for HEAD. Resolves when it has got so far. */
+  strike(path: string, fault: Fault): Promise<void>
 }
 
 export interface FileServerOptions {
@@ -34,11 +37,14 @@ export async function startFileServer(t: Test, options: FileServerOptions = {}):
   const files = new Map<string, Uint8Array>()
   const seen: string[] = []
   const cuts = new Set<string>()
+  const strikes = new Map<string, Strike>()
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const url = new URL(request.url ?? '/', 'http://upstream')
     seen.push(`${request.method} ${request.url}`)
-    if ((await options.api?.(request, response, url)) === true) return
     const path = decodeURIComponent(url.pathname)
+    const strike = request.method === 'HEAD' ? undefined : strikes.get(path)
+    if (strike !== undefined && strikes.delete(path)) befall(response, strike)
+    if ((await options.api?.(request, response, url)) === true) return
     if (request.method === 'PUT') {
       files.set(path, await bodyOf(request))
       response.writeHead(201).end()
@@ -53,7 +59,13 @@ export async function startFileServer(t: Test, options: FileServerOptions = {}):
     answer(request, response).catch(() => response.destroy())
   })
   const port = await listenOnLoopback(t, server)
-  return { url: `http://127.0.0.1:${port}/`, files, seen, cutOnce: (path) => cuts.add(path) }
+  return {
+    url: `http://127.0.0.1:${port}/`,
+    files,
+    seen,
+    cutOnce: (path) => cuts.add(path),
+    strike: (path, fault) => new Promise((resolve) => void strikes.set(path, { ...fault, reached: resolve })),
+  }
 }
 
 /** The whole body of a request. */

@@ -2,17 +2,10 @@ import { createServer, request as httpRequest, type IncomingMessage, type Server
 import { pipeline } from 'node:stream/promises'
 import type { Test } from 'tap'
 import { listenOnLoopback } from '../../harness/loopback.ts'
+import { befall, type Fault, type Strike } from './fault.ts'
 
 /** Below this path a guarded repository lives, as below those of Nexus and Artifactory. */
 export const BASE = '/repository/npm'
-
-/** What happens once to a request whose path a test has named. */
-export interface Fault {
-  /** Bytes of the body that pass before it happens. */
-  readonly afterBytes: number
-  /** `cut` resets the connection; else the rest passes when this has resolved. */
-  readonly ending: 'cut' | Promise<unknown>
-}
 
 /** A request that came with the gateway's credentials, in the order of arrival. */
 export interface Passed {
@@ -41,9 +34,8 @@ export interface Guard {
 /** Answers a request; its `url` has no base path any more, its `Host` is the guard's. */
 export type GuardedHandler = (req: IncomingMessage, res: ServerResponse) => void
 
-interface Strike extends Fault {
+interface PathStrike extends Strike {
   readonly pathEnd: string
-  readonly reached: () => void
 }
 
 const SECRET = 'credentials-of-the-gateway'
@@ -52,7 +44,7 @@ const SECRET = 'credentials-of-the-gateway'
 export async function startGuard(t: Test, handler: GuardedHandler): Promise<Guard> {
   const passed: Passed[] = []
   const around: string[] = []
-  const strikes: Strike[] = []
+  const strikes: PathStrike[] = []
   const server = createServer((req, res) => {
     const { method = '', url = '/' } = req
     if (req.headers.authorization !== `Bearer ${SECRET}` || !url.startsWith(`${BASE}/`)) {
@@ -80,47 +72,6 @@ export async function startGuard(t: Test, handler: GuardedHandler): Promise<Guar
         strikes.push({ ...fault, pathEnd, reached: resolve })
       }),
   }
-}
-
-/** Has the body of an answer stop after so many bytes, for good or until a promise resolves. */
-function befall(res: ServerResponse, { afterBytes, ending, reached }: Strike): void {
-  const write = res.write.bind(res) as (chunk: Buffer) => boolean
-  const end = res.end.bind(res) as (chunk?: Buffer) => ServerResponse
-  let left = afterBytes
-  const waiting: Buffer[] = []
-  let isStruck = false
-  let hasEnded = false
-  let isFree = false
-  const free = (): void => {
-    isFree = true
-    if (res.destroyed) return
-    for (const chunk of waiting) write(chunk)
-    if (hasEnded) end()
-    else res.emit('drain')
-  }
-  const take = (chunk: Buffer): boolean => {
-    if (isFree) return write(chunk)
-    const now = chunk.subarray(0, left)
-    left -= now.length
-    if (chunk.length > now.length) waiting.push(chunk.subarray(now.length))
-    if (left > 0) return write(now)
-    if (!isStruck) {
-      isStruck = true
-      if (now.length > 0) write(now)
-      else res.flushHeaders()
-      if (ending === 'cut') setImmediate(() => res.destroy())
-      else void ending.then(free, free)
-      reached()
-    }
-    return false
-  }
-  res.write = ((chunk: Buffer | string) => take(Buffer.from(chunk))) as typeof res.write
-  res.end = ((chunk?: Buffer | string) => {
-    if (chunk !== undefined && chunk !== '') take(Buffer.from(chunk))
-    hasEnded = true
-    if (isFree || !isStruck) end()
-    return res
-  }) as typeof res.end
 }
 
 /** A handler that hands everything to a server on loopback, which sees the guard's name in `Host`. */

@@ -12,6 +12,8 @@ export const FEATURES = [
   'refused',
   'limited',
   'identified',
+  'front',
+  'revoked',
 ] as const
 
 export type Feature = (typeof FEATURES)[number]
@@ -30,15 +32,18 @@ export interface ClientResult {
 /** Collects what a test found of a client, and leaves it for the table of the documents. */
 export class Report {
   readonly #result: { client: string; version: string; features: Partial<Record<Feature, string>> }
+  readonly #file: string
 
-  constructor(client: string, version: string) {
+  /** `part` tells what another test finds of the same client apart from this. */
+  constructor(client: string, version: string, part?: string) {
     this.#result = { client, version, features: {} }
+    this.#file = join(RESULTS, `${client}${part === undefined ? '' : `.${part}`}.json`)
   }
 
   /** Notes a feature that was shown to work, or in a few words what the client does instead. */
   note(feature: Feature, found = 'yes'): void {
     this.#result.features[feature] = found
     mkdirSync(RESULTS, { recursive: true })
-    writeFileSync(join(RESULTS, `${this.#result.client}.json`), `${JSON.stringify(this.#result)}\n`)
+    writeFileSync(this.#file, `${JSON.stringify(this.#result)}\n`)
   }
 }

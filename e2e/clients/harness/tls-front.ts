@@ -10,7 +10,7 @@ import { testFolder } from '../../harness/product.ts'
 
 /** A reverse proxy that ends TLS on a port of its own, and takes a base path away. */
 export interface TlsFront {
-  /** `https://localhost:<port>/base/`: the gateway's `publicUrl`. */
+  /** `https://localhost:<port>/base/`, or without the path: the gateway's `publicUrl`. */
   readonly url: string
   /** A PEM file with its authority, which clients must be told to trust. */
   readonly caFile: string
@@ -20,16 +20,16 @@ export interface TlsFront {
   leadTo(origin: string): void
 }
 
-const PREFIX = '/base'
+const BASE_PATH = '/base'
 
 /** Starts a front on loopback, closed on teardown. What is not below its base path is answered 404. */
-export async function startTlsFront(t: Test): Promise<TlsFront> {
+export async function startTlsFront(t: Test, prefix: '' | typeof BASE_PATH = BASE_PATH): Promise<TlsFront> {
   const caFile = join(await testFolder(t), 'ca.pem')
   await writeFile(caFile, LOCALHOST_BY_AUTHORITY.ca)
   const state = { requests: 0, origin: '' }
   const server = createServer(LOCALHOST_BY_AUTHORITY, (req, res) => {
     const { method = 'GET', url = '/', headers, rawHeaders } = req
-    if (!url.startsWith(`${PREFIX}/`)) {
+    if (!url.startsWith(`${prefix}/`)) {
       req.resume()
       res.writeHead(404).end('not below the base path\n')
       return
@@ -37,7 +37,7 @@ export async function startTlsFront(t: Test): Promise<TlsFront> {
     state.requests++
     // As nginx does with `proxy_pass` and no more: fields of the client, and a connection of its own to what is behind.
     const fields = rawHeaders.flatMap((name, i) => (i % 2 === 0 && !/^connection$/i.test(name) ? [i] : []))
-    const onward = httpRequest(`${state.origin}${url.slice(PREFIX.length)}`, {
+    const onward = httpRequest(`${state.origin}${url.slice(prefix.length)}`, {
       method,
       headers: [
         ...fields.flatMap((i) => [rawHeaders[i] ?? '', rawHeaders[i + 1] ?? '']),
@@ -59,7 +59,7 @@ export async function startTlsFront(t: Test): Promise<TlsFront> {
   })
   const port = await listenOnLoopback(t, server)
   return {
-    url: `https://localhost:${port}${PREFIX}/`,
+    url: `https://localhost:${port}${prefix}/`,
     caFile,
     get requests() {
       return state.requests

@@ -11,6 +11,8 @@ import {
 
 const INDEX = 'simple/'
 const INDEX_NOTE = 'The index is expected at simple/ below the route, as repositories have it.'
+const UPLOAD_NOTE =
+  'To publish, the key needs the scope to write. Repositories that take uploads below the route, such as at legacy/, need that added to the address of the upload.'
 
 export const pip: ClientRecipe = {
   kinds: ['pypi'],
@@ -53,9 +55,13 @@ export const poetry: ClientRecipe = {
           'priority = "primary"',
         ]),
       ],
-      environment: basicOf(place),
-      examples: ['poetry install'],
-      notes: [INDEX_NOTE, 'Poetry before 1.5 wants default = true in place of priority = "primary".'],
+      environment: { ...basicOf(place), POETRY_REPOSITORIES_WAYBILL_URL: place.url.href },
+      examples: ['poetry install', 'poetry publish --build --repository waybill'],
+      notes: [
+        INDEX_NOTE,
+        UPLOAD_NOTE,
+        'Poetry before 1.5 wants default = true in place of priority = "primary".',
+      ],
     }),
 }
 
@@ -79,8 +85,6 @@ export const twine: ClientRecipe = {
         ]),
       ],
       examples: ['twine upload --repository waybill dist/*'],
-      notes: [
-        'The key needs the scope to write. Repositories that take uploads below the route, such as at legacy/, need that added to repository.',
-      ],
+      notes: [UPLOAD_NOTE],
     }),
 }

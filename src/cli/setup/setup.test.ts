@@ -111,6 +111,12 @@ t.test('Yarn gets YAML, and leave to speak plain HTTP only where it has to', asy
   })
 })
 
+t.test('Poetry is told where to upload, which is not the index that it reads', async (t) => {
+  const { environment, files } = await recipeOf(t, 'poetry', 'pypi')
+  t.match(environment, { POETRY_REPOSITORIES_WAYBILL_URL: 'https://artifacts.example.com/pypi/' })
+  t.match(files[0]?.content, 'url = "https://artifacts.example.com/pypi/simple/"')
+})
+
 t.test('images are named by the host and what follows /v2/', async (t) => {
   const images = await recipeOf(t, 'docker', 'images')
   t.match(images.commands[0], /docker login --username waybill --password-stdin artifacts\.example\.com$/)
