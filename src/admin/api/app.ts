@@ -3,11 +3,13 @@ import { getRequestListener } from '@hono/node-server'
 import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Context, MiddlewareHandler } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { DeadlineError } from '../problem.ts'
 import { Authenticator } from './authenticate.ts'
 import { credentialsOf } from './credentials.ts'
 import { documentOf } from './document.ts'
 import type { Api, ApiEnv } from './operation.ts'
 import { ApiError, problemBody } from './problems.ts'
+import { addEntries } from './resources/entries/entries.ts'
 import { addKeys } from './resources/keys.ts'
 import { addOverview } from './resources/overview.ts'
 import { addSession } from './resources/session.ts'
@@ -45,14 +47,14 @@ export function buildApi(sources: ApiSources): Api {
     c.set('gone', goneOf(c))
     await next()
   })
-  for (const add of [addOverview, addTenants, addKeys, addTokens]) add(api, sources)
+  for (const add of [addOverview, addTenants, addKeys, addTokens, addEntries]) add(api, sources)
   api.get('/openapi.json', (c) => c.json(documentOf(api, sources.version)))
   return api
 }
 
 function goneOf(c: Context<ApiEnv>): AbortSignal {
   const gone = new AbortController()
-  c.env.outgoing.once('close', () => gone.abort())
+  c.env.outgoing.once('close', () => gone.abort(new DeadlineError()))
   return gone.signal
 }
 

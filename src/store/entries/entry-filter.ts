@@ -25,7 +25,29 @@ export interface EntryFilter {
   readonly since?: Date
   /** Exclusive. */
   readonly until?: Date
+  /** Of each field, the values of which an entry has one. */
+  readonly oneOf?: OneOf
+  readonly traceId?: string
+  /** What took longer than this, in microseconds. */
+  readonly slowerThanUs?: number
 }
+
+/** Values of which an entry has one, by column; a status may be a class of them. */
+export type OneOf = Partial<Record<OneOfColumn, readonly string[]>>
+
+/** Columns that may be restricted to several values. */
+export const ONE_OF_COLUMNS = [
+  'tenant',
+  'key_id',
+  'route',
+  'status',
+  'outcome',
+  'reason',
+  'method',
+  'artifact_kind',
+] as const
+
+export type OneOfColumn = (typeof ONE_OF_COLUMNS)[number]
 
 /** The place of an entry in the order of time. */
 export interface EntryCursor {
@@ -77,7 +99,7 @@ export function takeCursor(row: CursoredRow): EntryCursor {
  */
 export function entryCondition(sql: Sql | TransactionSql, filter: EntryFilter) {
   const { tenant, route, keyId, status, outcome, method, pathPrefix, clientIp, requestId } = filter
-  const { package: name, artifactKind } = filter
+  const { package: name, artifactKind, oneOf = {}, traceId, slowerThanUs } = filter
   return sql`
     true
     ${tenant === undefined ? withoutCanaries(sql, filter) : sql`AND e.tenant = ${tenant}`}
@@ -90,7 +112,23 @@ export function entryCondition(sql: Sql | TransactionSql, filter: EntryFilter) {
     ${clientIp === undefined ? sql`` : sql`AND e.client_ip <<= ${clientIp}::inet`}
     ${name === undefined ? sql`` : packageNameCondition(sql, name)}
     ${artifactKind === undefined ? sql`` : sql`AND e.artifact_kind = ${artifactKind}`}
-    ${requestId === undefined ? sql`` : sql`AND e.request_id = ${requestId}`}`
+    ${requestId === undefined ? sql`` : sql`AND e.request_id = ${requestId}`}
+    ${traceId === undefined ? sql`` : sql`AND e.trace_id = ${traceId}`}
+    ${slowerThanUs === undefined ? sql`` : sql`AND e.duration_us > ${slowerThanUs}::bigint`}
+    ${ONE_OF_COLUMNS.map((column) => oneOfCondition(sql, column, oneOf[column]))}`
+}
+
+function oneOfCondition(
+  sql: Sql | TransactionSql,
+  column: OneOfColumn,
+  values: readonly string[] | undefined,
+): SqlFragment {
+  if (values === undefined) return sql``
+  if (column !== 'status') return sql`AND e.${sql(column)} = ANY (${[...values]}::text[])`
+  const bounds = values.map(statusBounds)
+  return sql`AND EXISTS (
+    SELECT FROM unnest(${bounds.map(([from]) => from)}::bigint[], ${bounds.map(([, to]) => to)}::bigint[]) AS b (low, high)
+    WHERE e.status BETWEEN b.low AND b.high)`
 }
 
 /** By the index of packages, and then by all segments of the name that were given. */
@@ -102,16 +140,23 @@ function packageNameCondition(sql: Sql | TransactionSql, name: string) {
     AND right('/' || ${folded(sql`e.package`)}, length(${wanted}) + 1) = '/' || ${folded(wanted)}`
 }
 
-function withoutCanaries(sql: Sql | TransactionSql, { outcome }: EntryFilter) {
-  return outcome === CANARY_OUTCOME ? sql`` : sql`AND e.tenant IS DISTINCT FROM ${CANARY_TENANT}`
+function withoutCanaries(sql: Sql | TransactionSql, { outcome, oneOf = {} }: EntryFilter) {
+  const areWanted = outcome === CANARY_OUTCOME || oneOf.outcome?.includes(CANARY_OUTCOME) === true
+  return areWanted ? sql`` : sql`AND e.tenant IS DISTINCT FROM ${CANARY_TENANT}`
 }
 
 function statusCondition(sql: Sql | TransactionSql, status: string) {
+  const [low, high] = statusBounds(status)
+  return sql`AND e.status BETWEEN ${low} AND ${high}`
+}
+
+/** The least and greatest status that a code ('404') or a class ('5xx') means. Throws a RangeError for what is neither. */
+export function statusBounds(status: string): readonly [low: number, high: number] {
   if (/^[1-5]xx$/i.test(status)) {
     const first = Number(status[0]) * 100
-    return sql`AND e.status BETWEEN ${first} AND ${first + 99}`
+    return [first, first + 99]
   }
   if (!/^[1-5]\d\d$/.test(status))
     throw new RangeError('status must be a code such as 404 or a class such as 5xx')
-  return sql`AND e.status = ${Number(status)}`
+  return [Number(status), Number(status)]
 }

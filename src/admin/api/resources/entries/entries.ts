@@ -1,0 +1,117 @@
+import { z } from '@hono/zod-openapi'
+import { within } from '../../../../lib/time/within.ts'
+import { decodeCursor, encodeCursor, listEntries } from '../../../../store/entries/entries.ts'
+import { readClock } from '../../../../store/entries/retention.ts'
+import { findRequest } from '../../../../store/entry-search/neighbours.ts'
+import { entryParameters } from '../../../entry-parameters.ts'
+import { DeadlineError } from '../../../problem.ts'
+import { json, LIMIT, operation, pageOf, type Api } from '../../operation.ts'
+import { ApiError } from '../../problems.ts'
+import type { ApiSources } from '../../sources.ts'
+import { ENTRY, entryBody } from './entry-body.ts'
+import { ENTRY_QUERY, entryFilter } from './entry-query.ts'
+
+/** Entries are for all roles: a tenant's are kept apart by the database. */
+export const READ = { role: 'viewer', isForTenants: true } as const
+export const TAGS = ['entries']
+
+const REQUEST_ID = entryParameters(0).requestId
+
+const FOUND = z
+  .object({
+    items: z
+      .array(ENTRY)
+      .openapi({ description: 'Newest first; more than one where a client sent the id again.' }),
+    sameTrace: z.array(ENTRY).openapi({ description: 'Others of the same trace, within a minute around.' }),
+    sameClient: z.array(ENTRY).openapi({
+      description: 'Others of the same client address and key, within a minute around.',
+    }),
+  })
+  .openapi('FoundEntries')
+
+/** /entries: the access log, searched. */
+export function addEntries(api: Api, sources: ApiSources): void {
+  addList(api, sources)
+  addFound(api, sources)
+}
+
+function addList(api: Api, { reader, queryTimeoutMs }: ApiSources): void {
+  api.openapi(
+    operation(READ, {
+      method: 'get',
+      path: '/entries',
+      operationId: 'listEntries',
+      tags: TAGS,
+      description: 'A parameter that is repeated means "one of". Pages do not shift when entries come.',
+      request: { query: z.strictObject({ ...ENTRY_QUERY, limit: LIMIT, cursor: z.string().optional() }) },
+      responses: { 200: json(pageOf(ENTRY), 'Entries, newest first') },
+    }),
+    async (c) => {
+      const { limit, cursor, ...query } = c.req.valid('query')
+      const before = cursor === undefined ? null : decodeCursor(cursor)
+      if (cursor !== undefined && before === null) throw ApiError.ofField('cursor', 'is not one of this list')
+      const find = async () => {
+        const { databaseMs } = await readClock(reader, Date.now)
+        return await listEntries(reader, entryFilter(c, query, databaseMs), { limit, before })
+      }
+      const { entries, next } = await bounded(find(), { gone: c.var.gone, timeoutMs: queryTimeoutMs })
+      return c.json({ items: entries.map(entryBody), next: next === null ? null : encodeCursor(next) }, 200)
+    },
+  )
+}
+
+function addFound(api: Api, { reader, queryTimeoutMs }: ApiSources): void {
+  api.openapi(
+    operation(READ, {
+      method: 'get',
+      path: '/entries/{requestId}',
+      operationId: 'getEntries',
+      tags: TAGS,
+      description:
+        'What is written of a request, and its neighbours. With `since` and `until` it is found faster.',
+      request: {
+        params: z.object({
+          requestId: z
+            .string()
+            .refine((text) => REQUEST_ID.parse(text) !== null, { error: `must be ${REQUEST_ID.form}` }),
+        }),
+        query: z.strictObject({ since: ENTRY_QUERY.since, until: ENTRY_QUERY.until }),
+      },
+      responses: { 200: json(FOUND, 'Its entries') },
+    }),
+    async (c) => {
+      const { requestId } = c.req.valid('param')
+      const { gone } = c.var
+      const find = async () => {
+        const { databaseMs } = await readClock(reader, Date.now)
+        const filter = { ...entryFilter(c, c.req.valid('query'), databaseMs), requestId }
+        return await findRequest(reader, filter, gone)
+      }
+      const found = await bounded(find(), { gone, timeoutMs: queryTimeoutMs })
+      if (found.entries.length === 0)
+        throw new ApiError(404, 'entry_not_found', {
+          title: 'Not found',
+          detail: `There is no entry with the request id ${requestId}.`,
+        })
+      return c.json(
+        {
+          items: found.entries.map(entryBody),
+          sameTrace: found.sameTrace.map(entryBody),
+          sameClient: found.sameClient.map(entryBody),
+        },
+        200,
+      )
+    },
+  )
+}
+
+/** Waits for an answer of the database no longer than the listener does, and than the client. */
+export async function bounded<T>(
+  answer: Promise<T>,
+  { gone, timeoutMs }: { readonly gone: AbortSignal; readonly timeoutMs: number },
+): Promise<T> {
+  const late = (): never => {
+    throw new DeadlineError()
+  }
+  return await within(answer, { ms: timeoutMs, signal: gone, late })
+}
