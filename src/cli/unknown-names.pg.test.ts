@@ -17,8 +17,9 @@ await createTenant(db.sql, 'acme', {})
 await createTenant(db.sql, 'gone', {})
 await setTenantState(db.sql, 'gone', 'deleted')
 await db.sql`
-  INSERT INTO access_minutes (minute, tenant, route, status_class, n, bytes_received, bytes_sent, durations)
-  VALUES (29000000, 'acme', 'files', 2, 1, 0, 0, '{1}')`
+  INSERT INTO figures_routes (minute, step, route, outcome, status_class, n, bytes_received, bytes_sent, duration_us, upstream_us,
+    upstream_n, sketch)
+  VALUES (29000000, 1, 'files', 'forwarded', 2, 1, 0, 0, 0, 0, 0, '{1}')`
 const database = new URL(db.url).pathname.slice(1)
 
 t.test('G5: a tenant that there has never been is an error with what was meant', async (t) => {

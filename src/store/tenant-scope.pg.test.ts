@@ -6,7 +6,8 @@ import { followEntries, listEntries, streamEntries } from './entries/entries.ts'
 import { readBatches } from './entries/follow-entries.ts'
 import { migrate, MIGRATIONS_DIR } from './migrate.ts'
 import { ensurePartitions } from './entries/partitions.ts'
-import { readRollUpCover, rollUp, type RollUpCover } from './entries/roll-ups.ts'
+import { type Cover, readCover } from './figures/cover.ts'
+import { rollUp } from './figures/roll-up.ts'
 import { closeSql, openControl, openReader, type Sql, type TransactionSql } from './sql.ts'
 import { asTenant, isTenantScopeEnforced } from './tenant-scope.ts'
 import { testDatabase } from '../test/database.ts'
@@ -17,7 +18,7 @@ const { sql, target } = await testDatabase(t)
 const reader = openReader(target, { statementTimeoutMs: 30_000, max: 2 })
 t.teardown(() => closeSql(reader, 1000))
 
-const start = new Date(Date.now() - 600_000)
+const start = new Date(Date.now() - 3_600_000)
 const range = { from: new Date(start.getTime() - 60_000), to: new Date(start.getTime() + 120_000) }
 await ensurePartitions(sql, new Date(start.getTime() - 86_400_000), 4)
 const instance = new TestInstance(sql)
@@ -31,7 +32,7 @@ const sealed = instance.seal(
 await instance.store(sealed)
 await sql`UPDATE access_log SET key_id = 'key-' || tenant, request_id = 'request-' || tenant`
 await untilSettled(sql)
-await rollUp(sql)
+while ((await rollUp(sql)).state === 'more');
 // Not rolled up: usage joins both sources.
 await instance.store(
   instance.seal(
@@ -39,6 +40,15 @@ await instance.store(
   ),
 )
 
+const quarter = Math.floor(start.getTime() / 900_000) * 15
+const cover = (fresh: number[]): Cover => ({
+  isComplete: true,
+  firstMinute: 0,
+  first: quarter - 15,
+  end: quarter + 30,
+  fresh,
+  rows: fresh.map((slot) => ({ from: new Date(slot * 60_000), to: new Date((slot + 15) * 60_000) })),
+})
 const zero = '00000000-0000-0000-0000-000000000000'
 const everything = { from: null, to: null, before: null, limit: 100 }
 
@@ -96,11 +106,15 @@ const STATEMENTS: Record<
     return await readBatches(tx, filter, [batch])
   },
   'readUsage, rows': (tx) => readUsage(tx, range, null),
-  'readUsage, roll-ups': (tx) => readUsage(tx, range, { firstMinute: 0, freshMinutes: [] }),
-  'readUsage, both': (tx) =>
-    readUsage(tx, range, { firstMinute: 0, freshMinutes: [Math.floor(start.getTime() / 60_000)] }),
+  'readUsage, roll-ups': (tx) => readUsage(tx, range, { figures: cover([]) }),
+  'readUsage, both': (tx) => readUsage(tx, range, { figures: cover([quarter]) }),
+  'readUsage, of programs of before': (tx) =>
+    readUsage(tx, range, {
+      minutes: { firstMinute: 0, freshMinutes: [Math.floor(start.getTime() / 60_000)] },
+    }),
   'everything there is': (tx) =>
-    tx`SELECT tenant FROM access_log UNION ALL SELECT tenant FROM access_minutes`,
+    tx`SELECT tenant FROM access_log UNION ALL SELECT tenant FROM access_minutes UNION ALL SELECT tenant FROM figures_usage
+      UNION ALL SELECT tenant FROM figures_tenants`,
 }
 
 const theirs: EntryFilter[] = [
@@ -165,13 +179,13 @@ t.test(
 )
 
 t.test('the cover of usage is read in the same snapshot, with the rights of the handle', async (t) => {
-  const cover = await asTenant<RollUpCover | null, RollUpCover | null>(
+  const cover = await asTenant<Cover, Cover>(
     reader,
     'mine',
     async (_, found) => found,
-    (tx) => readRollUpCover(tx, 0, 2 ** 40),
+    (tx) => readCover(tx, 15, range),
   )
-  t.same(cover?.freshMinutes, [Math.floor((start.getTime() + 61_000) / 60_000)])
+  t.same(cover.fresh, [Math.floor((start.getTime() + 61_000) / 900_000) * 15])
 })
 
 /** A login of the test's own, dropped at its end. */

@@ -7,7 +7,7 @@ const READER_ROLE = 'waybill_reader'
 const ABLE = new WeakSet<Sql>()
 
 /**
- * Runs `work` in a read-only transaction that sees one snapshot, and of `access_log` and `access_minutes` only rows of
+ * Runs `work` in a read-only transaction that sees one snapshot, and of `access_log` and the figures only rows of
  * `tenant`: row level security, below and beside the WHERE of the query. The settings end with the transaction, so nothing of
  * them is left on a pooled connection. `before`, if given, runs first in the same snapshot with the handle's own rights.
  *
@@ -52,6 +52,8 @@ export async function isTenantScopeEnforced(sql: Sql): Promise<boolean> {
     SELECT FROM pg_roles r
     WHERE r.rolname = ${READER_ROLE} AND has_table_privilege(r.oid, to_regclass('access_log'), 'SELECT')
       AND has_table_privilege(r.oid, to_regclass('access_minutes'), 'SELECT')
+      AND has_table_privilege(r.oid, to_regclass('figures_usage'), 'SELECT')
+      AND has_table_privilege(r.oid, to_regclass('figures_tenants'), 'SELECT')
       AND pg_has_role(r.oid, CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)`
   if (rows.length === 0) return false
   ABLE.add(sql)

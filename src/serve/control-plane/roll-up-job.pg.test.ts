@@ -4,7 +4,7 @@ import { createLogger } from '../../logger/logger.ts'
 import { endInstance, registerInstance } from '../../store/audit/instances.ts'
 import { ensurePartitions } from '../../store/entries/partitions.ts'
 import { dropExpiredPartitions, readClock, setRetention } from '../../store/entries/retention.ts'
-import { rollUp } from '../../store/entries/roll-ups.ts'
+import { rollUp } from '../../store/figures/roll-up.ts'
 import { testDatabase } from '../../test/database.ts'
 import { TestInstance, untilSettled } from '../../test/ledger.ts'
 import { RollUpJob } from './roll-up-job.ts'
@@ -34,7 +34,7 @@ t.test('D8: the job sums up what is old enough, batches and then lives', async (
     const job = new RollUpJob({
       target,
       intervalMs: 1,
-      retention: { minutesDays: 35, days: 800 },
+      retention: { minutesDays: 90, tenantMinutesDays: 7, packagesDays: 400, days: 800 },
       fold: { ledgerDays: 3, livesDays },
       logger: createLogger({ level: 'silent', maxBacklogBytes: 65_536 }),
     })

@@ -4,7 +4,8 @@ import type { Logger } from '../../logger/logger.ts'
 import type { DatabaseTarget } from '../../model/database-target.ts'
 import { type FoldOptions, foldLedger } from '../../store/audit/ledger-fold.ts'
 import { foldLives } from '../../store/audit/past-lives.ts'
-import { boundRollUps, rollUp, type RollUpRetention } from '../../store/entries/roll-ups.ts'
+import { boundFigures, type FiguresRetention } from '../../store/figures/bounds.ts'
+import { rollUp } from '../../store/figures/roll-up.ts'
 import { closeSql, openControl, type Sql } from '../../store/sql.ts'
 
 const CLOSE_SQL_MS = 1000
@@ -18,13 +19,13 @@ interface FoldTimes extends FoldOptions {
 const BOUND_INTERVAL_MS = 3_600_000
 
 /**
- * Brings the counts per minute up to date (why a job: docs/decisions/0025), on a handle of its own: catching up after an outage takes longer than the control
+ * Brings the figures up to date (why a job: docs/decisions/0025), on a handle of its own: catching up after an outage takes longer than the control
  * plane's statements may. Bounds them, and the ledger whose batches they have taken in. Any number of gateways may run it; one at
  * a time does the work.
  */
 export class RollUpJob {
   readonly #sql: Sql
-  readonly #retention: RollUpRetention
+  readonly #retention: FiguresRetention
   readonly #fold: FoldTimes
   #boundedTick = -Infinity
   readonly #logger: Logger
@@ -33,7 +34,7 @@ export class RollUpJob {
   constructor(parts: {
     target: DatabaseTarget
     intervalMs: number
-    retention: RollUpRetention
+    retention: FiguresRetention
     fold: FoldTimes
     logger: Logger
   }) {
@@ -72,7 +73,7 @@ export class RollUpJob {
   }
 
   async #bound(): Promise<void> {
-    await boundRollUps(this.#sql, this.#retention)
+    await boundFigures(this.#sql, this.#retention)
     const fold = await foldLedger(this.#sql, this.#fold)
     if (fold.batches > 0) this.#logger.info({ batches: fold.batches }, 'old batches of the ledger summed up')
     await foldLives(this.#sql, this.#fold)
@@ -83,12 +84,17 @@ export class RollUpJob {
 /** The job's times as the configuration has them. */
 export function rollUpTimes(o: Config['options']): {
   intervalMs: number
-  retention: RollUpRetention
+  retention: FiguresRetention
   fold: FoldTimes
 } {
   return {
     intervalMs: o['rollUps.intervalMs'],
     fold: { ledgerDays: o['accessLog.ledgerDays'], livesDays: o['accessLog.livesDays'] },
-    retention: { minutesDays: o['rollUps.minutesDays'], days: o['rollUps.retentionDays'] },
+    retention: {
+      minutesDays: o['rollUps.minutesDays'],
+      tenantMinutesDays: o['rollUps.tenantMinutesDays'],
+      packagesDays: o['rollUps.packagesDays'],
+      days: o['rollUps.retentionDays'],
+    },
   }
 }

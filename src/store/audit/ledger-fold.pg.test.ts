@@ -8,7 +8,7 @@ import { findLost, readLogState, tellLives, tellSeen } from './lives.ts'
 import { ensurePartitions } from '../entries/partitions.ts'
 import { dropQuarantined, listQuarantine, retryQuarantined } from '../entries/quarantine.ts'
 import { dropExpiredPartitions, readClock, setRetention } from '../entries/retention.ts'
-import { rollUp } from '../entries/roll-ups.ts'
+import { rollUp } from '../figures/roll-up.ts'
 import { openControl, closeSql } from '../sql.ts'
 import { testDatabase } from '../../test/database.ts'
 import { TestInstance, untilSettled } from '../../test/ledger.ts'
@@ -151,10 +151,10 @@ t.test('D8: what is not old, not expired, or not settled stays', async (t) => {
   await expire()
   // Nine days and seven ago, at noon: apart from eight at any hour.
   t.same(await fold(8), { batches: 1, state: 'done' }, 'of the age')
-  await sql`UPDATE access_minutes_state SET horizon = (SELECT written_xid FROM access_ledger WHERE batch = 3)`
+  await sql`UPDATE access_minutes_state SET figures_horizon = (SELECT written_xid FROM access_ledger WHERE batch = 3)`
   t.same(await fold(), { batches: 1, state: 'done' }, 'of what the roll-ups have taken in')
   t.same(await ledgerOf(instance), [3, 4, 5])
-  await sql`UPDATE access_minutes_state SET horizon = '0'`
+  await sql`UPDATE access_minutes_state SET figures_horizon = '0'`
 })
 
 t.test('D8: a gap is never folded away, nor anything after it', async (t) => {

@@ -67,7 +67,7 @@ async function foldSlice(
   { instance, cover, options }: Task,
 ): Promise<{ folded: number; isEnd: boolean } | null> {
   const [state] = await tx<{ is_mine: boolean; old_ms: number; horizon: string }[]>`
-    SELECT pg_try_advisory_xact_lock(${FOLD_LOCK_KEY}) AS is_mine, s.horizon::text,
+    SELECT pg_try_advisory_xact_lock(${FOLD_LOCK_KEY}) AS is_mine, s.figures_horizon::text AS horizon,
       extract(epoch FROM clock_timestamp() - make_interval(days => ${options.ledgerDays}))::float8 * 1000 AS old_ms
     FROM access_minutes_state s`
   if (state?.is_mine !== true) return null

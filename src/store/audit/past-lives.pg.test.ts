@@ -8,7 +8,7 @@ import { tellLives } from './lives.ts'
 import { ensurePartitions } from '../entries/partitions.ts'
 import { foldLives } from './past-lives.ts'
 import { dropExpiredPartitions, readClock, setRetention } from '../entries/retention.ts'
-import { rollUp } from '../entries/roll-ups.ts'
+import { rollUp } from '../figures/roll-up.ts'
 import { testDatabase } from '../../test/database.ts'
 import { TestInstance, untilSettled } from '../../test/ledger.ts'
 

@@ -9,7 +9,7 @@ import { insertKey, revokeKey, rotateKey } from '../directory/keys.ts'
 import { migrate, MIGRATIONS_DIR, pendingMigrations } from '../migrate.ts'
 import { ensurePartitions } from '../entries/partitions.ts'
 import { setRetention } from '../entries/retention.ts'
-import { rollUp } from '../entries/roll-ups.ts'
+import { rollUp } from '../figures/roll-up.ts'
 import { closeSql, openControl, type Sql } from '../sql.ts'
 import { asTenant, isTenantScopeEnforced } from '../tenant-scope.ts'
 import { createTenant, setTenantState, updateTenant } from '../directory/tenants.ts'
@@ -201,7 +201,7 @@ t.test('G11: an empty database becomes what the other was, and its audit says th
   t.match(await verifyAdminLog(sql), { entries: entries + 1, broken: null }, 'and the admin log goes on')
   await t.rejects(sql`DELETE FROM tenants`, { code: 'WB003' }, 'what must not be undone is still refused')
   const stale =
-    await sql`SELECT FROM access_minutes_state WHERE horizon > pg_snapshot_xmax(pg_current_snapshot())`
+    await sql`SELECT FROM access_minutes_state WHERE greatest(horizon, figures_horizon) > pg_snapshot_xmax(pg_current_snapshot())`
   t.equal(stale.length, 0)
 })
 

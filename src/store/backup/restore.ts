@@ -1,7 +1,7 @@
 import type { Readable, Writable } from 'node:stream'
 import { appliedMigrations, knownMigrations, migrate, MIGRATIONS_DIR } from '../migrate.ts'
 import { attachPartition } from '../entries/partitions.ts'
-import { mendHorizon } from '../entries/roll-ups.ts'
+import { mendHorizon } from '../figures/due.ts'
 import { type Sql, sqlStateOf, type TransactionSql } from '../sql.ts'
 import { BackupError, damaged, type BackupHead, type BackupTable } from './format.ts'
 import { BackupReader, type TableSink } from './read.ts'
@@ -138,7 +138,8 @@ async function setLogging(tx: TransactionSql, state: 'ENABLE' | 'DISABLE'): Prom
   const logged = await tx<{ name: string; trigger: string }[]>`
     SELECT c.relname AS name, t.tgname AS trigger FROM pg_class log JOIN pg_class c ON c.relnamespace = log.relnamespace
     JOIN pg_trigger t ON t.tgrelid = c.oid
-    WHERE log.oid = to_regclass('admin_log') AND t.tgname IN ('admin_log_row', 'admin_log_advance')`
+    WHERE log.oid = to_regclass('access_log')
+      AND t.tgname IN ('admin_log_row', 'admin_log_advance', 'access_minutes_stale_figures')`
   for (const { name, trigger } of logged)
     await tx.unsafe(`ALTER TABLE ${quoted(name)} ${state} TRIGGER ${trigger}`)
 }

@@ -17,7 +17,7 @@ export async function tenantsLike(sql: Sql, slug: string): Promise<string[]> {
 /** Names of the routes that were asked for lately, as far as that is rolled up. */
 export async function recentRoutes(sql: Sql): Promise<string[]> {
   const rows = await sql<{ route: string }[]>`
-    SELECT DISTINCT route FROM (SELECT route FROM access_minutes ORDER BY minute DESC LIMIT ${RECENT_ROLL_UPS}) recent
+    SELECT DISTINCT route FROM (SELECT route FROM figures_routes WHERE step = 1 ORDER BY minute DESC LIMIT ${RECENT_ROLL_UPS}) recent
     WHERE route <> '' ORDER BY route`
   return rows.map((row) => row.route)
 }

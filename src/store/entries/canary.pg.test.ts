@@ -3,7 +3,7 @@ import { CANARY_OUTCOME, CANARY_TENANT } from '../../model/canary.ts'
 import { auditInstances } from '../audit/audit.ts'
 import { type EntryFilter, followEntries, listEntries, streamEntries } from './entries.ts'
 import { ensurePartitions } from './partitions.ts'
-import { rollUp } from './roll-ups.ts'
+import { rollUp } from '../figures/roll-up.ts'
 import { testDatabase } from '../../test/database.ts'
 import { TestInstance, untilSettled } from '../../test/ledger.ts'
 import { type UsageRow, usageByDay } from './usage.ts'
@@ -64,7 +64,7 @@ t.test('they are in no figures, neither from rows nor from roll-ups', async (t) 
   await untilSettled(sql)
   while ((await rollUp(sql)).state === 'more');
   t.same(await usage(), expected, 'from the roll-ups')
-  t.same([...(await sql`SELECT FROM access_minutes WHERE tenant = ${CANARY_TENANT}`)], [])
+  t.same([...(await sql`SELECT FROM figures_tenants WHERE tenant = ${CANARY_TENANT}`)], [])
 })
 
 t.test('audits count them like any other, under a name of their own', async (t) => {

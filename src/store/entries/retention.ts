@@ -2,7 +2,7 @@ import { forgetUnderWay } from '../audit/audit-under-way.ts'
 import { StoreError } from '../errors.ts'
 import { noteDropped, noteExpiring } from './partition-lives.ts'
 import { ensurePartitionFor, findPartition, PARTITION_LOCK_KEY, retried } from './partitions.ts'
-import { finishMinutesBefore } from './roll-ups.ts'
+import { finishMinutesBefore } from './minutes-before.ts'
 import type { Sql, TransactionSql } from '../sql.ts'
 
 /** Days further ahead than any gateway makes partitions: only a clock that was wrong has left them. */

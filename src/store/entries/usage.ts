@@ -1,12 +1,17 @@
 import { CANARY_TENANT } from '../../model/canary.ts'
 import { TimeZone } from '../../model/time-zone.ts'
+import { refusalOf } from '../figures/compute.ts'
+import { type Cover, freshRows, isCovered, readCover } from '../figures/cover.ts'
+import { type MinutesCover, readMinutesCover } from './minutes-before.ts'
 import { oldestPartitionMs } from './partitions.ts'
 import { sumRefusals } from './refusals.ts'
-import { readRollUpCover, type RollUpCover } from './roll-ups.ts'
 import type { Sql, SqlFragment, TransactionSql } from '../sql.ts'
 import { asTenant } from '../tenant-scope.ts'
 
 const MINUTE_MS = 60_000
+
+/** Minutes of a row of `figures_usage`. */
+const USAGE_GRAIN = 15
 
 /** What a tenant did on a route in one day. */
 export interface UsageRow {
@@ -49,10 +54,9 @@ interface Range {
 
 /**
  * Usage from `since` (inclusive) until `until` (exclusive) per day, tenant and route. It agrees with the entries exactly, as of
- * one moment for each day: minutes that are rolled up come from the roll-ups, those that a batch has touched since, and
- * those that the range cuts, from their rows. Days whose rows have expired come from the roll-ups alone, in whole minutes.
- * Days are those of a time zone, an hour longer or shorter where its clocks change: roll-ups are of a minute, and of a quarter of an
- * hour for older days, of which every zone's offset is a multiple. Oldest day first, one chunk and one transaction for each day that has entries.
+ * one moment for each day: quarters of an hour that are rolled up come from the figures, those that are not over, that a batch has touched
+ * since, or that the range cuts, from their rows. Days whose rows have expired come from the figures alone, in whole quarters.
+ * Days are those of a time zone, an hour longer or shorter where its clocks change: every zone's offset is a multiple of a quarter. Oldest day first, one chunk and one transaction for each day that has entries.
  */
 export async function* usageByDay(
   sql: Sql,
@@ -62,8 +66,7 @@ export async function* usageByDay(
   for (let from = Math.max(since.getTime(), await oldestMs(sql)); from < until.getTime();) {
     const to = Math.min(timeZone.endOfDay(from), until.getTime())
     const range = { from: new Date(from), to: new Date(to), day: timeZone.dayOf(from) }
-    const cover = (tx: TransactionSql): Promise<RollUpCover | null> =>
-      readRollUpCover(tx, Math.floor(from / MINUTE_MS), Math.floor((to - 1) / MINUTE_MS))
+    const cover = (tx: TransactionSql): Promise<UsageCover> => readUsageCover(tx, range)
     const rows =
       tenant === undefined
         ? await sql.begin('isolation level repeatable read read only', async (tx) =>
@@ -75,15 +78,25 @@ export async function* usageByDay(
   }
 }
 
+/** Where usage is read from; null for the rows alone. */
+export type UsageCover = { readonly figures: Cover } | { readonly minutes: MinutesCover } | null
+
+/** Where usage of a range is read from: the figures, or, until they are complete, what programs of before have left. */
+export async function readUsageCover(tx: TransactionSql, range: Range): Promise<UsageCover> {
+  const figures = await readCover(tx, USAGE_GRAIN, range)
+  if (figures.isComplete) return { figures }
+  const [first, last] = [range.from.getTime(), range.to.getTime() - 1].map((ms) => Math.floor(ms / MINUTE_MS))
+  const minutes = await readMinutesCover(tx, first ?? 0, last ?? 0)
+  return minutes === null ? null : { minutes }
+}
+
 /** Usage of at most a day. Reads what the transaction may see: within `asTenant`, one tenant's. */
 export async function readUsage(
   tx: TransactionSql,
   range: Range,
-  cover: RollUpCover | null,
+  cover: UsageCover,
   tenant?: string,
 ): Promise<UsageRow[]> {
-  const onlyTenant =
-    tenant === undefined ? tx`AND r.tenant IS DISTINCT FROM ${CANARY_TENANT}` : tx`AND r.tenant = ${tenant}`
   return await tx<UsageRow[]>`
     SELECT ${range.day ?? range.from.toISOString().slice(0, 10)}::text AS day, r.tenant, r.route,
       sum(r.served)::bigint AS requests,
@@ -94,8 +107,49 @@ export async function readUsage(
       sum(r.refused_auth)::bigint AS refused_auth, sum(r.refused_limit)::bigint AS refused_limit,
       sum(r.refused_other)::bigint AS refused_other, sum(r.refused_received)::bigint AS refused_bytes_received,
       sum(r.refused_sent)::bigint AS refused_bytes_sent
-    FROM (SELECT s.*, s.n - s.refused_auth - s.refused_limit - s.refused_other AS served FROM (${cover === null ? readRows(tx, range, onlyTenant) : readBoth(tx, range, cover, onlyTenant)}) s) r
+    FROM (SELECT s.*, s.n - s.refused_auth - s.refused_limit - s.refused_other AS served
+      FROM (${partsOf(tx, range, cover, tenant)}) s) r
     GROUP BY r.tenant, r.route ORDER BY r.tenant, r.route`
+}
+
+/** Only of the tenant, or of all but the canary. */
+function isOf(tx: TransactionSql, table: 'e' | 'f' | 'r', tenant: string | undefined): SqlFragment {
+  const column = tx`${tx(table)}.tenant`
+  return tenant === undefined
+    ? tx`AND ${column} IS DISTINCT FROM ${CANARY_TENANT}`
+    : tx`AND ${column} = ${tenant}`
+}
+
+function partsOf(
+  tx: TransactionSql,
+  range: Range,
+  cover: UsageCover,
+  tenant: string | undefined,
+): SqlFragment {
+  const onlyTenant = isOf(tx, 'r', tenant)
+  if (cover === null) return readRows(tx, range, onlyTenant)
+  return 'figures' in cover
+    ? readFigures(tx, cover.figures, tenant)
+    : readBoth(tx, range, cover.minutes, onlyTenant)
+}
+
+/** Figures, and the rows of the quarters of an hour that they do not hold, or hold only as a whole. */
+function readFigures(tx: TransactionSql, cover: Cover, tenant: string | undefined): SqlFragment {
+  const any = tx`r.refusal <> ''`
+  const refused = (kind: string) => tx`coalesce(sum(r.n) FILTER (WHERE r.refusal = ${kind}), 0)`
+  return tx`
+    SELECT nullif(r.tenant, '') AS tenant, nullif(r.route, '') AS route, r.status_class, sum(r.n) AS n,
+      sum(r.bytes_received) AS bytes_received, sum(r.bytes_sent) AS bytes_sent, ${refused('auth')} AS refused_auth,
+      ${refused('limit')} AS refused_limit, ${refused('other')} AS refused_other,
+      coalesce(sum(r.bytes_received) FILTER (WHERE ${any}), 0) AS refused_received,
+      coalesce(sum(r.bytes_sent) FILTER (WHERE ${any}), 0) AS refused_sent
+    FROM (
+      SELECT f.tenant, f.route, f.status_class, f.refusal, f.n, f.bytes_received, f.bytes_sent
+      FROM figures_usage f WHERE ${isCovered(tx, cover)} ${isOf(tx, 'f', tenant)}
+      UNION ALL
+      SELECT coalesce(e.tenant, ''), coalesce(e.route, ''), e.status / 100, ${refusalOf(tx)}, 1, e.bytes_received, e.bytes_sent
+      ${freshRows(tx, cover)} ${isOf(tx, 'e', tenant)}
+    ) r GROUP BY 1, 2, 3`
 }
 
 /** Sums over the rows alone. */
@@ -107,11 +161,11 @@ function readRows(tx: TransactionSql, { from, to }: Range, onlyTenant: SqlFragme
     GROUP BY 1, 2, 3`
 }
 
-/** Roll-ups, and the rows of the minutes that they do not hold, or hold only as a whole. */
+/** What programs of before have rolled up, and the rows of the minutes that it does not hold, or holds only as a whole. */
 function readBoth(
   tx: TransactionSql,
   range: Range,
-  cover: RollUpCover,
+  cover: MinutesCover,
   onlyTenant: SqlFragment,
 ): SqlFragment {
   const [first, end] = [range.from.getTime() / MINUTE_MS, range.to.getTime() / MINUTE_MS]
@@ -135,6 +189,7 @@ function readBoth(
 
 /** Where the oldest entries or roll-ups are, epoch milliseconds. */
 async function oldestMs(sql: Sql): Promise<number> {
-  const [row] = await sql<{ minute: number | null }[]>`SELECT min(minute) AS minute FROM access_minutes`
+  const [row] = await sql<{ minute: number | null }[]>`
+    SELECT least((SELECT min(minute) FROM figures_usage), (SELECT min(minute) FROM access_minutes)) AS minute`
   return Math.min(await oldestPartitionMs(sql), (row?.minute ?? Infinity) * MINUTE_MS)
 }

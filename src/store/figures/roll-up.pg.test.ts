@@ -1,12 +1,13 @@
 import t from 'tap'
-import { ensurePartitions } from './partitions.ts'
-import { dropExpiredPartitions, setRetention } from './retention.ts'
-import { retryQuarantined } from './quarantine.ts'
-import { boundRollUps, rollUp } from './roll-ups.ts'
+import { ensurePartitions } from '../entries/partitions.ts'
+import { retryQuarantined } from '../entries/quarantine.ts'
+import { dropExpiredPartitions, setRetention } from '../entries/retention.ts'
 import { closeSql, openControl, openReader } from '../sql.ts'
 import { testDatabase } from '../../test/database.ts'
 import { type SealedBatch, type TestEntry, TestInstance, untilSettled } from '../../test/ledger.ts'
-import { type UsageRow, usageByDay } from './usage.ts'
+import { type UsageRow, usageByDay } from '../entries/usage.ts'
+import { boundFigures, type FiguresRetention } from './bounds.ts'
+import { rangesOf, rollUp } from './roll-up.ts'
 
 const { sql, target } = await testDatabase(t)
 const reader = openReader(target, { statementTimeoutMs: 30_000 })
@@ -19,11 +20,11 @@ await ensurePartitions(sql, new Date(first), 5)
 
 async function catchUp(): Promise<number> {
   await untilSettled(sql)
-  let minutes = 0
+  let slots = 0
   for (;;) {
     const run = await rollUp(sql)
-    minutes += run.minutes
-    if (run.state !== 'more') return minutes
+    slots += run.slots
+    if (run.state !== 'more') return slots
   }
 }
 
@@ -57,19 +58,41 @@ async function truth({ since, until, tenant }: Parameters<typeof usageByDay>[1])
 /** Without what postgres.js adds to a result. */
 const rowsOf = (rows: readonly UsageRow[]) => [...rows]
 
-/** Roll-ups that differ from what the rows give. */
-async function wrongMinutes(): Promise<number> {
-  const [row] = await sql<{ n: number }[]>`
-    WITH rows AS (
-      SELECT floor(extract(epoch FROM started_at) / 60)::bigint AS minute, coalesce(tenant, '') AS tenant,
-        coalesce(route, '') AS route, (status / 100)::smallint AS status_class, count(*) AS n,
-        sum(bytes_received) AS received, sum(bytes_sent) AS sent,
-        count(*) FILTER (WHERE duration_us <= 1000) AS fast, count(*) FILTER (WHERE duration_us > 600000000) AS slow
-      FROM access_log GROUP BY 1, 2, 3, 4)
-    SELECT count(*) AS n FROM rows r FULL JOIN access_minutes m USING (minute, tenant, route, status_class)
-    WHERE (r.n, r.received, r.sent, r.fast, r.slow, r.n) IS DISTINCT FROM
-      (m.n, m.bytes_received, m.bytes_sent, m.durations[1], m.durations[17], (SELECT sum(d) FROM unnest(m.durations) d))`
-  return row?.n ?? -1
+/** A table and step of the figures, and what its rows must be: the sums of entries by these columns, from the first day that has rows on. */
+const FIGURES = [
+  ['figures_routes', 1, ['route', 'outcome', 'status_class']],
+  ['figures_routes', 15, ['route', 'outcome', 'status_class']],
+  ['figures_routes', 60, ['route', 'outcome', 'status_class']],
+  ['figures_tenants', 1, ['tenant', 'status_class']],
+  ['figures_tenants', 60, ['tenant', 'status_class']],
+  ['figures_usage', 15, ['tenant', 'key_id', 'route', 'outcome', 'reason', 'status_class']],
+] as const
+
+/** Figures that differ from what the rows give. */
+async function wrongFigures(): Promise<string[]> {
+  const wrong: string[] = []
+  for (const [table, step, columns] of FIGURES) {
+    const isUsage = table === 'figures_usage'
+    const names = columns.join(', ')
+    const fast = isUsage ? 0 : '(SELECT sum(k & 1099511627775) FROM unnest(f.sketch) k WHERE k >> 40 <= 80)'
+    const rows = await sql.unsafe<{ n: number }[]>(`
+      WITH entries AS (
+        SELECT (floor(extract(epoch FROM started_at) / 60 / ${step}) * ${step})::int AS minute, coalesce(tenant, '') AS tenant,
+          coalesce(key_id, '') AS key_id, coalesce(route, '') AS route, outcome, coalesce(reason, '') AS reason,
+          (status / 100)::smallint AS status_class, bytes_received, bytes_sent, duration_us FROM access_log
+      ), wanted AS (
+        SELECT minute, ${names}, count(*) AS n, sum(bytes_received) AS received, sum(bytes_sent) AS sent,
+          ${isUsage ? 0 : 'nullif(count(*) FILTER (WHERE duration_us <= 1024), 0)'} AS fast FROM entries GROUP BY minute, ${names}
+      ), found AS (
+        SELECT minute, ${names}, sum(n) AS n, sum(bytes_received) AS received, sum(bytes_sent) AS sent, sum(${fast}) AS fast
+        FROM ${table} f WHERE ${isUsage ? 'true' : `step = ${step}`} AND minute >= (SELECT first_minute FROM access_minutes_state)
+        GROUP BY minute, ${names}
+      )
+      SELECT count(*) AS n FROM wanted w FULL JOIN found f USING (minute, ${names})
+      WHERE (w.n, w.received, w.sent, w.fast) IS DISTINCT FROM (f.n, f.received, f.sent, f.fast)`)
+    if (rows[0]?.n !== 0) wrong.push(`${table} ${step}: ${rows[0]?.n}`)
+  }
+  return wrong
 }
 
 /** Deterministic: the same sequence for the same seed. */
@@ -118,7 +141,7 @@ t.test('until they have caught up for the first time, usage comes from the rows'
   await instance.store(instance.seal(Array.from({ length: 50 }, () => entryOf(random))))
   const all = { since: new Date(first), until: new Date(midnight) }
   t.same(rowsOf(await usage(all)), rowsOf(await truth(all)))
-  t.equal((await sql`SELECT FROM access_minutes`).length, 0)
+  t.equal((await sql`SELECT FROM figures_usage`).length, 0)
 })
 
 t.test('roll-ups and rows agree after random batches, late replays and runs in between', async (t) => {
@@ -147,28 +170,10 @@ t.test('roll-ups and rows agree after random batches, late replays and runs in b
     }
     for (const [late, old] of spilled) await late.store(old)
     await catchUp()
-    t.equal(await wrongMinutes(), 0)
+    t.same(await wrongFigures(), [])
     t.equal(await catchUp(), 0, 'nothing is left to do')
   }
 })
-
-t.test(
-  'E5: minutes that an older program has rolled up are read from their rows, and counted anew',
-  async (t) => {
-    const all = { since: new Date(first), until: new Date(midnight) }
-    const expected = rowsOf(await truth(all))
-    t.ok(expected.some(({ refused_auth: n }) => n > 0))
-    t.ok(expected.some(({ requests }) => requests > 0))
-    t.same(rowsOf(await usage(all)), expected)
-    await sql`
-    UPDATE access_minutes SET refused_auth = 0, refused_limit = 0, refused_other = 0, refused_received = 0, refused_sent = 0,
-      counted = DEFAULT`
-    t.same(rowsOf(await usage(all)), expected, 'at once')
-    await catchUp()
-    t.equal((await sql`SELECT FROM access_minutes WHERE counted <> n`).length, 0)
-    t.same(rowsOf(await usage(all)), expected)
-  },
-)
 
 t.test('a batch that commits after a run that began later is not missed', async (t) => {
   const slow = openControl(target, { max: 1 })
@@ -191,7 +196,7 @@ t.test('a batch that commits after a run that began later is not missed', async 
   t.match(await usage(filter), [{ requests: 1 }], 'from its row')
   await catchUp()
   t.match(await usage(filter), [{ requests: 1 }])
-  t.equal(await wrongMinutes(), 0)
+  t.same(await wrongFigures(), [])
 })
 
 t.test('a row stored from quarantine is rolled up', async (t) => {
@@ -212,7 +217,7 @@ t.test('a row stored from quarantine is rolled up', async (t) => {
   t.match(await usage(filter), [{ requests: 2 }])
   await catchUp()
   t.match(await usage(filter), [{ requests: 2 }])
-  t.equal(await wrongMinutes(), 0)
+  t.same(await wrongFigures(), [])
 })
 
 t.test('minutes whose rows were removed vanish when they are computed again', async (t) => {
@@ -223,14 +228,14 @@ t.test('minutes whose rows were removed vanish when they are computed again', as
   await sql`DELETE FROM access_log WHERE tenant = 'gone'`
   await instance.store(instance.seal([{ tenant: 'other', startedAt: at }]))
   await catchUp()
-  t.same([...(await sql`SELECT FROM access_minutes WHERE tenant = 'gone'`)], [])
-  t.equal(await wrongMinutes(), 0)
+  t.same([...(await sql`SELECT FROM figures_usage WHERE tenant = 'gone'`)], [])
+  t.same(await wrongFigures(), [])
 })
 
 t.test('one process at a time keeps them', async (t) => {
   await sql.begin(async (tx) => {
-    await tx`SELECT pg_advisory_xact_lock(9299458)`
-    t.same(await rollUp(sql), { state: 'busy', minutes: 0 })
+    await tx`SELECT pg_advisory_xact_lock(9299460)`
+    t.same(await rollUp(sql), { state: 'busy', slots: 0 })
   })
   t.equal((await rollUp(sql)).state, 'caught_up')
 })
@@ -246,9 +251,10 @@ t.test('a backlog of many minutes is worked off in bounded runs', async (t) => {
   }
   await untilSettled(sql)
   const run = await rollUp(sql)
-  t.match(run, { state: 'more', minutes: 100 }, 'whole transactions, as many as pass the bound')
+  t.equal(run.state, 'more')
+  t.ok(run.slots >= 100 && run.slots < 400, 'some of them')
   await catchUp()
-  t.equal(await wrongMinutes(), 0)
+  t.same(await wrongFigures(), [])
 })
 
 t.test('usage outlives the rows, and late entries of expired days change nothing', async (t) => {
@@ -268,32 +274,50 @@ t.test('usage outlives the rows, and late entries of expired days change nothing
   t.same(rowsOf(await usage(day)), before)
 })
 
-t.test('D8: final days become quarters of an hour, and no sum changes; what is too old goes', async (t) => {
+t.test('D8: what is older than its retention goes, and usage not before its rows', async (t) => {
   const day = { since: new Date(first), until: new Date(first + DAY_MS) }
   const later = { since: new Date(first + DAY_MS), until: new Date(first + 3 * DAY_MS) }
-  const before = rowsOf(await usage(day))
-  const laterBefore = rowsOf(await usage(later))
-  const figures = () => sql`
-    SELECT count(*) FILTER (WHERE minute % 15 <> 0) AS fine, sum(n) AS n,
-      (SELECT sum(d) FROM access_minutes a, unnest(a.durations) d
-       WHERE a.minute >= ${first / 60_000} AND a.minute < ${(first + DAY_MS) / 60_000}) AS durations
-    FROM access_minutes WHERE minute >= ${first / 60_000} AND minute < ${(first + DAY_MS) / 60_000}`
-  const [fine] = await figures()
-  t.ok(Number(fine?.['fine']) > 0)
-  for (let i = 0; i < 2; i++) {
-    await boundRollUps(sql, { minutesDays: 1, days: 800 })
-    t.match(await figures(), [{ fine: 0, n: fine?.['n'], durations: fine?.['durations'] }])
-  }
+  const [before, laterBefore] = [rowsOf(await usage(day)), rowsOf(await usage(later))]
+  const steps = async (): Promise<unknown> =>
+    [
+      ...(await sql`
+      SELECT 'routes' AS of, step FROM figures_routes WHERE minute < ${(first + 2 * DAY_MS) / 60_000} UNION SELECT 'tenants', step
+      FROM figures_tenants WHERE minute < ${(first + 2 * DAY_MS) / 60_000} ORDER BY 1, 2`),
+    ].map((row) => `${row['of']} ${row['step']}`)
+  const bound = (retention: Partial<FiguresRetention>): Promise<void> =>
+    boundFigures(sql, { minutesDays: 90, tenantMinutesDays: 90, packagesDays: 90, days: 800, ...retention })
+  await bound({})
+  t.same(await steps(), ['routes 1', 'routes 15', 'routes 60', 'tenants 1', 'tenants 60'])
+  await bound({ tenantMinutesDays: 1 })
+  t.same(await steps(), ['routes 1', 'routes 15', 'routes 60', 'tenants 60'])
+  await bound({ minutesDays: 1 })
+  t.same(await steps(), ['routes 60'])
   t.same(rowsOf(await usage(day)), before)
-  t.same(rowsOf(await usage(later)), laterBefore, 'days that are not final keep their minutes')
-  await boundRollUps(sql, { minutesDays: 1, days: 1 })
+  await bound({ days: 1 })
+  t.same(await steps(), [])
   t.same(await usage(day), [])
-  t.same(rowsOf(await usage(later)), laterBefore, 'nor is anything removed whose rows are there')
+  t.same(rowsOf(await usage(later)), laterBefore, 'nothing is removed whose rows are there')
+})
+
+t.test('an hour whose minutes are not kept any more is computed from all its rows', async (t) => {
+  const at = new Date(first + DAY_MS + 3_600_000)
+  const instance = new TestInstance(sql)
+  await instance.store(instance.seal([{ tenant: 'acme', startedAt: at, durationUs: 5 }]))
+  await catchUp()
+  const minute = at.getTime() / 60_000
+  const [found] = await sql<{ n: number }[]>`
+    SELECT sum(n)::int AS n FROM figures_tenants WHERE step = 60 AND minute = ${minute - (minute % 60)}`
+  const [wanted] = await sql<{ n: number }[]>`
+    SELECT count(*)::int AS n FROM access_log WHERE date_trunc('hour', started_at) = date_trunc('hour', ${at}::timestamptz)`
+  t.ok((wanted?.n ?? 0) > 1)
+  t.same(found, wanted)
 })
 
 t.test("D1: a horizon of another server's transactions is begun anew", async (t) => {
   const at = new Date(first + 2 * DAY_MS)
-  await sql`UPDATE access_minutes_state SET horizon = '9000000000000'`
+  // All days that have rows are computed anew: one is enough.
+  await sql`DELETE FROM access_log WHERE started_at < ${at}`
+  await sql`UPDATE access_minutes_state SET figures_horizon = '9000000000000'`
   await sql`UPDATE access_ledger SET written_xid = '9000000000001' WHERE batch % 2 = 0`
   const instance = new TestInstance(sql)
   await instance.store(instance.seal([{ tenant: 'restored', startedAt: at }]))
@@ -305,9 +329,19 @@ t.test("D1: a horizon of another server's transactions is begun anew", async (t)
     }
   }
   await settle()
-  const rows = await sql`SELECT n FROM access_minutes WHERE tenant = 'restored'`
+  const rows = await sql`SELECT n FROM figures_usage WHERE tenant = 'restored'`
   t.same(rows, [{ n: 1 }])
   const [state] =
-    await sql`SELECT is_complete, horizon <= pg_snapshot_xmax(pg_current_snapshot()) AS is_ours FROM access_minutes_state`
+    await sql`SELECT figures_complete AS is_complete, figures_horizon <= pg_snapshot_xmax(pg_current_snapshot()) AS is_ours FROM access_minutes_state`
   t.same(state, { is_complete: true, is_ours: true })
+})
+
+t.test('neighbours are computed as one, within a day', (t) => {
+  t.same(rangesOf([1, 2, 3, 7, 1438, 1439, 1440, 1441]), [
+    { first: 1, end: 4 },
+    { first: 7, end: 8 },
+    { first: 1438, end: 1440 },
+    { first: 1440, end: 1442 },
+  ])
+  t.end()
 })
