@@ -1,6 +1,6 @@
 # Every target does its own set-up on a machine with Node >= 20.19, npm, git and curl, as root or not.
 .DEFAULT_GOAL := help
-.PHONY: help run test check pg e2e chaos e2e-nodes e2e-deps e2e-poolers e2e-clients-table bench bench-compare bench-writer bench-identify bench-backlog bench-who bench-installs bench-postgres-states picture build build-e2e build-bench clean bench-package-index bench-rewrite
+.PHONY: help run test check pg e2e chaos e2e-nodes e2e-deps e2e-poolers e2e-clients-table bench bench-compare bench-writer bench-identify bench-backlog bench-who bench-installs bench-postgres-states picture build build-e2e build-bench clean bench-package-index bench-reading bench-rewrite
 
 ARGS ?=
 
@@ -61,6 +61,9 @@ bench-backlog: build ## a start with a million spilled entries (a minute)
 
 bench-who: build ## who had a package, in a log of ten million entries (ARGS="--rows 1000000" is quicker)
 	@npm run -s bench:who -- $(ARGS)
+
+bench-reading: build ## charts, usage, logs and who on 50 million rows (hours; ARGS="--rows 1000000 --days 5" minutes)
+	@npm run -s bench:reading -- $(ARGS)
 
 bench-rewrite: build ## an npm document of 50 MB, rewritten: MB/s, longest turn, memory (two minutes)
 	@npm run -s bench:rewrite

@@ -22,6 +22,8 @@ const BEHAVIOUR: Readonly<Record<string, string>> = {
   // A role that row level security restricts would read nothing where it means to read all, and believe it: it gets an error (42501)
   // instead. Reads on a tenant's behalf turn it on (tenant-scope.ts).
   row_security: 'off',
+  // Compiling a statement took a hundred times as long as running it (docs/decisions/0534).
+  jit: 'off',
   statement_timeout: '0',
   lock_timeout: '0',
   idle_in_transaction_session_timeout: '0',

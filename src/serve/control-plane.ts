@@ -10,7 +10,7 @@ import { closeSql, openReader, type Sql } from '../store/sql.ts'
 import { auditJobOf, type AuditJob } from './control-plane/audit-job.ts'
 import type { DatabaseUpkeep, GatewayDatabase } from './control-plane/database.ts'
 import { DeathWatch } from './control-plane/death-watch.ts'
-import { PackageIndexJob } from './control-plane/package-index-job.ts'
+import { PartitionIndexJob } from './control-plane/partition-index-job.ts'
 import { RollUpJob, rollUpTimes } from './control-plane/roll-up-job.ts'
 import type { Service } from './lifecycle.ts'
 import { ownFolder } from './own-folder.ts'
@@ -40,7 +40,7 @@ export class ControlPlane implements Service {
   readonly #reader: Sql
   readonly #rollUps: RollUpJob
   readonly #audit: AuditJob | null
-  readonly #packageIndex: PackageIndexJob
+  readonly #partitionIndexes: PartitionIndexJob
   readonly #admin: AdminListener
   #listening: Promise<Address> | null = null
 
@@ -51,7 +51,7 @@ export class ControlPlane implements Service {
     this.#reader = openReader(database.readerTarget, { statementTimeoutMs: o['database.statementTimeoutMs'] })
     this.#rollUps = new RollUpJob({ target: database.target, ...rollUpTimes(o), logger })
     const { target } = database
-    this.#packageIndex = new PackageIndexJob({ control: upkeep.control, target, logger })
+    this.#partitionIndexes = new PartitionIndexJob({ control: upkeep.control, target, logger })
     this.#audit = auditJobOf(config, this.#reader, logger)
     this.deaths = new DeathWatch({ sql: upkeep.control, logger, folder: ownFolder(o.stateDir) })
     this.limits = new LimitExchange(parts.processes)
@@ -101,7 +101,7 @@ export class ControlPlane implements Service {
     upkeep: () => {
       this.#rollUps.start()
       this.#audit?.start()
-      this.#packageIndex.start()
+      this.#partitionIndexes.start()
     },
     'admin listener': () => this.listen(),
   }
@@ -111,7 +111,7 @@ export class ControlPlane implements Service {
     deaths: (ms) => this.deaths.stop(ms),
     upkeep: () => {
       this.limits.stop()
-      return Promise.all([this.#parts.upkeep.stop(), this.#rollUps.stop(), this.#packageIndex.stop()])
+      return Promise.all([this.#parts.upkeep.stop(), this.#rollUps.stop(), this.#partitionIndexes.stop()])
     },
     'admin listener': () => this.#admin.close(),
     'database handles': (ms) =>

@@ -1,6 +1,7 @@
 import { didYouMean } from '../../lib/near-name.ts'
 import { ARTIFACT_KINDS } from '../../model/artifact/identity.ts'
 import { ENTRY_OUTCOMES } from '../../model/canary.ts'
+import { DURATION_FORM, parseDurationMs } from '../../model/duration.ts'
 import type { EntryFilter } from '../../store/entries/entries.ts'
 import { readFormat, type FormatFlags } from '../flags.ts'
 import type { Format } from '../output/listing.ts'
@@ -19,6 +20,8 @@ export interface LogFlags extends FormatFlags {
   readonly path?: string
   readonly ip?: string
   readonly requestId?: string
+  readonly traceId?: string
+  readonly slower?: string
   readonly package?: string
   readonly artifactKind?: string
   readonly packages?: boolean
@@ -89,6 +92,8 @@ function requestFilter(flags: LogFlags, problems: Problems): Partial<EntryFilter
     ...(flags.path === undefined ? {} : { pathPrefix: flags.path }),
     ...(flags.ip === undefined ? {} : { clientIp: problems.network('--ip', flags.ip) }),
     ...(flags.requestId === undefined ? {} : { requestId: flags.requestId }),
+    ...(flags.traceId === undefined ? {} : { traceId: traceId(flags.traceId, problems) }),
+    ...(flags.slower === undefined ? {} : { slowerThanUs: slowerThanUs(flags.slower, problems) }),
     ...artifactFilter(flags, problems),
   }
 }
@@ -121,4 +126,17 @@ function limit(flags: LogFlags, format: Format, problems: Problems): number | nu
   if (flags.limit === 'all') return null
   if (flags.limit !== undefined) return problems.integer('--limit', flags.limit, 1, MAX_LIMIT)
   return format === 'table' ? DEFAULT_TABLE_LIMIT : null
+}
+
+/** W3C Trace Context §3.2.2.3. */
+function traceId(text: string, problems: Problems): string {
+  if (!/^[0-9a-f]{32}$/.test(text)) problems.add('--trace-id: must be 32 characters of 0-9 and a-f')
+  return text
+}
+
+function slowerThanUs(text: string, problems: Problems): number {
+  const ms = parseDurationMs(text)
+  if (ms === null)
+    problems.add(`--slower: ${JSON.stringify(text.slice(0, 80))} is not a duration: ${DURATION_FORM}`)
+  return (ms ?? 0) * 1000
 }

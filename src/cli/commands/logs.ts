@@ -37,6 +37,8 @@ export function addLogsCommand(program: Command, cli: Cli): void {
     .option('--path <prefix>', 'only paths that begin so')
     .option('--ip <network>', 'only requests from this address or network')
     .option('--request-id <id>', 'only the request with this id')
+    .option('--trace-id <id>', 'only requests of this trace')
+    .option('--slower <duration>', 'only requests that took longer: 250ms, 5s')
     .option('--package <name>', 'only of this package, in any spelling: left-pad, @babel/core')
     .option('--artifact-kind <kind>', `only requests of this kind: ${ARTIFACT_KINDS.join(', ')}`)
     .option('--packages', 'in the table: the package URL in place of the path')

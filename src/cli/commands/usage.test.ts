@@ -38,6 +38,26 @@ t.test('what is no period or no range is refused', async (t) => {
   t.match(range({ since: '2026-11-03', until: '2026-11-03' }), [/must be before/])
 })
 
+t.test('usage is grouped and sorted by what is named', async (t) => {
+  const grouping = (flags: Parameters<typeof readUsageQuery>[0]): unknown => {
+    const problems = new Problems()
+    return readUsageQuery(flags, NOW, problems).grouping
+  }
+  t.equal(grouping({}), null)
+  t.same(grouping({ by: 'tenant, key', sort: '-bytes_sent', limit: '10', total: true }), {
+    by: ['tenant', 'key'],
+    sort: { by: 'bytes_sent', isAscending: false },
+    limit: 10,
+    hasTotal: true,
+  })
+  t.match(grouping({ total: true }), { by: ['day', 'tenant', 'route'], limit: 1000 })
+  t.match(range({ by: 'tenants' }), [/^--by: "tenants" is not one of day, .*did you mean "tenant"/])
+  t.match(range({ by: 'day,month' }), [/contradict/])
+  t.match(range({ by: 'day,day' }), [/twice/])
+  t.match(range({ sort: 'size' }), [/^--sort: "size" is not one of requests/])
+  t.match(range({ limit: '0' }), [/^--limit: must be a whole number from 1/])
+})
+
 t.test('R29: periods and dates are of the time zone that is asked for', async (t) => {
   const timezone = 'Pacific/Auckland'
   // It is half past ten in the evening of the 21st.

@@ -11,10 +11,11 @@ import type { ExitCode, Io } from '../output/io.ts'
 import { requireTenant, routeProblem } from '../known-names.ts'
 import { openListing, printListing, type Format, type RowShape } from '../output/listing.ts'
 import { Problems, TIME_FORM } from '../problems.ts'
+import { groupShape, readGrouping, readGroups, type GroupFlags, type Grouping } from './usage/grouping.ts'
 import { BUDGET_SHAPE, readBudgetQuery } from './who/budget-report.ts'
 
 /** The flags of `waybill usage`. */
-export interface UsageFlags extends FormatFlags {
+export interface UsageFlags extends FormatFlags, GroupFlags {
   readonly tenant?: string
   readonly period?: string
   readonly since?: string
@@ -28,6 +29,8 @@ export interface UsageFlags extends FormatFlags {
 export interface UsageQuery {
   readonly filter: UsageFilter
   readonly format: Format
+  /** Null for by day, tenant and route, day by day. */
+  readonly grouping: Grouping | null
 }
 
 /** Adds `waybill usage`. */
@@ -42,6 +45,13 @@ export function addUsageCommand(program: Command, cli: Cli): void {
     )
     .option('--since <time>', `whole days from this time on: ${TIME_FORM}`)
     .option('--until <time>', 'whole days up to this time')
+    .option(
+      '--by <columns>',
+      'grouped by any of day, month, tenant, key, route, outcome, reason, class (default: day,tenant,route)',
+    )
+    .option('--sort <column>', 'sorted by a figure such as requests or bytes_sent; -requests: the most first')
+    .option('--limit <n>', 'rows at most, of --by, --sort or --total (default: 1000)')
+    .option('--total', 'and a row of all, also of what --limit leaves out')
     .option('--upstream-budget', 'which tenant spent what the upstream of a route allows (default: of a day)')
     .option('--route <name>', 'with --upstream-budget: only this route')
     .option(
@@ -59,6 +69,7 @@ export function readUsageQuery(flags: UsageFlags, nowMs: number, problems: Probl
   const tenant = flags.tenant === undefined ? {} : { tenant: problems.slug('--tenant', flags.tenant) }
   const scope = { ...tenant, timeZone: zone }
   const format = readFormat(flags, problems)
+  const grouping = readGrouping(flags, problems)
   if (flags.route !== undefined) problems.add('--route needs --upstream-budget')
   const isRange = flags.since !== undefined || flags.until !== undefined
   if (flags.period !== undefined && isRange) problems.add('--period contradicts --since and --until')
@@ -66,14 +77,18 @@ export function readUsageQuery(flags: UsageFlags, nowMs: number, problems: Probl
   if (flags.since === undefined) {
     const range = period(flags.period ?? zone.dayOf(nowMs).slice(0, 7), zone)
     if (range === null) problems.add('--period: must be such as 2026-11, 2026-11-21 or 2026')
-    return { format, filter: { ...scope, ...(range ?? { since: new Date(0), until: new Date(0) }) } }
+    return {
+      format,
+      grouping,
+      filter: { ...scope, ...(range ?? { since: new Date(0), until: new Date(0) }) },
+    }
   }
   const since = new Date(zone.startOfDay(problems.time('--since', flags.since, nowMs, zone).getTime()))
   const end = flags.until === undefined ? nowMs : problems.time('--until', flags.until, nowMs, zone).getTime()
   // A day that has begun counts whole: a row never stands for a part of a day without saying so.
   const until = new Date(zone.endOfDay(end - 1))
   if (since >= until) problems.add('--since must be before --until')
-  return { format, filter: { ...scope, since, until } }
+  return { format, grouping, filter: { ...scope, since, until } }
 }
 
 function period(text: string, zone: TimeZone): { since: Date; until: Date } | null {
@@ -155,6 +170,17 @@ async function usage(io: Io, flags: UsageFlags): Promise<ExitCode> {
     const { sql } = database
     const query = await readByDatabase(io, sql, (nowMs, found) => readUsageQuery(flags, nowMs, found))
     await requireTenant(sql, query.filter.tenant)
+    if (query.grouping !== null) {
+      const { by } = query.grouping
+      await printListing(
+        io,
+        query.format,
+        groupShape(by),
+        await readGroups(sql, query.filter, query.grouping),
+      )
+      nameDatabase(io, database)
+      return 0
+    }
     const listing = openListing(io, query.format, USAGE_SHAPE)
     for await (const rows of usageByDay(sql, query.filter)) await listing.write(rows)
     await listing.end()

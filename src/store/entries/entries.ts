@@ -104,7 +104,9 @@ async function windowsBackwards(
 ): Promise<Window[]> {
   const since = filter.since ?? null
   const until = filter.until ?? null
-  if (filter.tenant !== undefined) return [{ from: since, to: until }]
+  // One request, or the few of a trace: nothing is to be sorted.
+  const isOfFew = filter.requestId !== undefined || filter.traceId !== undefined
+  if (filter.tenant !== undefined || isOfFew) return [{ from: since, to: until }]
   const oldest = since?.getTime() ?? (await oldestPartitionMs(sql))
   // No upper bound on the first window unless one is asked for: a gateway's clock may run ahead.
   const newest = Math.min(

@@ -109,7 +109,7 @@ export function entryCondition(sql: Sql | TransactionSql, filter: EntryFilter) {
     ${outcome === undefined ? sql`` : sql`AND e.outcome = ${outcome}`}
     ${method === undefined ? sql`` : sql`AND e.method = ${method}`}
     ${pathPrefix === undefined ? sql`` : sql`AND e.path ^@ ${pathPrefix}`}
-    ${clientIp === undefined ? sql`` : sql`AND e.client_ip <<= ${clientIp}::inet`}
+    ${clientIp === undefined ? sql`` : addressCondition(sql, clientIp)}
     ${name === undefined ? sql`` : packageNameCondition(sql, name)}
     ${artifactKind === undefined ? sql`` : sql`AND e.artifact_kind = ${artifactKind}`}
     ${requestId === undefined ? sql`` : sql`AND e.request_id = ${requestId}`}
@@ -129,6 +129,13 @@ function oneOfCondition(
   return sql`AND EXISTS (
     SELECT FROM unnest(${bounds.map(([from]) => from)}::bigint[], ${bounds.map(([, to]) => to)}::bigint[]) AS b (low, high)
     WHERE e.status BETWEEN b.low AND b.high)`
+}
+
+/** A single address is compared as a whole: an index has it. */
+function addressCondition(sql: Sql | TransactionSql, clientIp: string) {
+  return clientIp.includes('/')
+    ? sql`AND e.client_ip <<= ${clientIp}::inet`
+    : sql`AND e.client_ip = ${clientIp}::inet`
 }
 
 /** By the index of packages, and then by all segments of the name that were given. */

@@ -71,7 +71,7 @@ export function isCovered(tx: Sql | TransactionSql, cover: Cover): SqlFragment {
 }
 
 /** What stands behind FROM for the rows `e` that are to be read beside the figures; a WHERE may follow as AND. */
-export function freshRows(tx: Sql | TransactionSql, cover: Cover): SqlFragment {
+export function freshRows(tx: Sql | TransactionSql, cover: Pick<Cover, 'rows'>): SqlFragment {
   const [from, to] = (['from', 'to'] as const).map((end) =>
     cover.rows.map((range) => range[end].toISOString()),
   )
@@ -83,4 +83,68 @@ export function freshRows(tx: Sql | TransactionSql, cover: Cover): SqlFragment {
   return tx`
     FROM unnest(${from ?? []}::text[]::timestamptz[], ${to ?? []}::text[]::timestamptz[]) w (a, b) CROSS JOIN LATERAL (
       SELECT * FROM access_log l WHERE l.started_at >= w.a AND l.started_at < w.b) e WHERE true`
+}
+
+/** Figures of one step that are right, of several steps that are read together. */
+export interface Level {
+  readonly step: Grain
+  readonly first: number
+  readonly end: number
+  /** Only within these slots of the level above; null for the first. */
+  readonly within: { readonly step: Grain; readonly slots: readonly number[] } | null
+  readonly fresh: readonly number[]
+}
+
+/** Levels, and what is to be read from rows besides. */
+export interface Levels {
+  readonly isComplete: boolean
+  readonly levels: readonly Level[]
+  readonly rows: readonly TimeRange[]
+}
+
+/**
+ * What of a range figures of several steps (descending) cover: what is not over, or due, or cut of a longer step is read from the next, so that
+ * of an hour under way only the last minutes are rows. The range ends at whole slots of the shortest step.
+ */
+export async function readLevels(
+  tx: TransactionSql,
+  steps: readonly Grain[],
+  range: TimeRange,
+): Promise<Levels> {
+  const [state] = await tx<
+    { minutes_from: string }[]
+  >`SELECT figures_minutes_from::text AS minutes_from FROM access_minutes_state`
+  const minutesFrom = Number(state?.minutes_from ?? 0)
+  const shortest = (steps.at(-1) ?? 1) * MINUTE_MS
+  const whole = {
+    from: new Date(Math.floor(range.from.getTime() / shortest) * shortest),
+    to: new Date(Math.ceil(range.to.getTime() / shortest) * shortest),
+  }
+  const levels: Level[] = []
+  let isComplete = true
+  for (const step of steps) {
+    const cover = await readCover(tx, step, whole)
+    isComplete &&= cover.isComplete
+    const above = levels.at(-1)
+    const within = above === undefined ? null : { step: above.step, slots: above.fresh }
+    const isWithin = (slot: number): boolean =>
+      within === null || within.slots.includes(slot - (slot % within.step))
+    // Minutes that are not kept any more.
+    const gone = step === 1 ? (within?.slots ?? []).filter((slot) => slot < minutesFrom) : []
+    const missing = gone.flatMap((slot) => Array.from({ length: within?.step ?? 0 }, (_, i) => slot + i))
+    const fresh = [...new Set([...cover.fresh, ...missing])].filter(isWithin).sort((a, b) => a - b)
+    levels.push({ step, first: cover.first, end: cover.end, within, fresh })
+  }
+  const last = levels.at(-1)
+  return { isComplete, levels, rows: last === undefined ? [] : rangesWithin(whole, last.step, last.fresh) }
+}
+
+/** Whether figure `f`, with a step, is one of those of the levels. */
+export function isOfLevels(tx: Sql | TransactionSql, { levels }: Levels): SqlFragment {
+  const parts = levels.map(
+    ({ step, first, end, within, fresh }) => tx`(
+      f.step = ${step} AND f.minute >= ${first} AND f.minute < ${end} AND f.minute <> ALL (${[...fresh]}::int[])
+      ${within === null ? tx`` : tx`AND f.minute - f.minute % ${within.step}::int = ANY (${[...within.slots]}::int[])`})`,
+  )
+  return parts.reduce((all, part) => tx`${all} OR ${part}`, tx`false`)
 }

@@ -1,7 +1,7 @@
 import { Periodic, tellFailures } from '../../lib/time/periodic.ts'
 import type { Logger } from '../../logger/logger.ts'
 import type { DatabaseTarget } from '../../model/database-target.ts'
-import { buildPackageIndex, partitionsWithoutIndex } from '../../store/entries/package-index.ts'
+import { buildIndex, lackingIndexes } from '../../store/entries/partition-indexes.ts'
 import { closeSql, openControl, type Sql } from '../../store/sql.ts'
 
 /** A look at the catalogue; only after an upgrade is there anything to do. */
@@ -11,10 +11,10 @@ const PAUSE_MS = 5000
 const CLOSE_SQL_MS = 1000
 
 /**
- * Builds the index of packages on the partitions that were made before there was one (docs/decisions/0462), one after the other, the newest
+ * Builds indexes on the partitions that were made before there were these (docs/decisions/0462, 0533), one after the other, the newest
  * first, on a connection of its own that is opened for it. Any number of gateways may run it.
  */
-export class PackageIndexJob {
+export class PartitionIndexJob {
   readonly #parts: { readonly control: Sql; readonly target: DatabaseTarget; readonly logger: Logger }
   readonly #runs: Periodic
   #building: Sql | null = null
@@ -27,8 +27,8 @@ export class PackageIndexJob {
       intervalMs: INTERVAL_MS,
       pace: 'rest',
       ...tellFailures(parts.logger, {
-        failed: 'the index of packages could not be built; trying again',
-        well: 'the index of packages is being built',
+        failed: 'an index of partitions could not be built; trying again',
+        well: 'indexes of partitions are being built',
       }),
     })
   }
@@ -46,20 +46,20 @@ export class PackageIndexJob {
 
   async #run(): Promise<number | void> {
     const { control, target, logger } = this.#parts
-    const lacking = await partitionsWithoutIndex(control)
-    const [partition] = lacking
-    if (partition === undefined) return
+    const lacking = await lackingIndexes(control)
+    const [next] = lacking
+    if (next === undefined) return
     const sql = openControl(target, {
-      applicationName: 'waybill index of packages',
+      applicationName: 'waybill indexes',
       max: 1,
       hasLongStatements: true,
     })
     this.#building = sql
     try {
       const startedAt = performance.now()
-      if (!(await buildPackageIndex(sql, partition))) return
+      if (!(await buildIndex(sql, next))) return
       const ms = Math.round(performance.now() - startedAt)
-      logger.info({ partition, ms, left: lacking.length - 1 }, 'a partition has the index of packages')
+      logger.info({ ...next, ms, left: lacking.length - 1 }, 'a partition has an index that it lacked')
       return PAUSE_MS
     } finally {
       this.#building = null

@@ -5,12 +5,17 @@ import { testDatabase } from '../../test/database.ts'
 import { TestInstance } from '../../test/ledger.ts'
 import { MIGRATIONS_DIR } from '../migrate.ts'
 import { listEntries } from './entries.ts'
-import { buildPackageIndex, partitionsWithoutIndex } from './package-index.ts'
+import { buildIndex, lackingIndexes } from './partition-indexes.ts'
 import { ensurePartitions } from './partitions.ts'
 import { packageKey } from '../packages/package-key.ts'
-import { openControl } from '../sql.ts'
+import { openControl, type Sql } from '../sql.ts'
 
 const NOON = new Date('2026-11-21T12:00:00Z')
+
+const lackingPartitions = async (sql: Sql): Promise<string[]> =>
+  (await lackingIndexes(sql)).map(({ partition }) => partition)
+const build = (sql: Sql, partition: string): Promise<boolean> =>
+  buildIndex(sql, { partition, index: 'access_log_package' })
 
 async function isWhole(sql: Awaited<ReturnType<typeof testDatabase>>['sql']): Promise<boolean | undefined> {
   const [row] = await sql<{ is_valid: boolean }[]>`
@@ -36,17 +41,17 @@ async function upgraded(t: Parameters<typeof testDatabase>[0]) {
 t.test('the index is built on partitions of before one by one, and new ones have it', async (t) => {
   const { sql, target } = await upgraded(t)
   t.equal(await isWhole(sql), false, 'the migration has looked at no partition')
-  const lacking = await partitionsWithoutIndex(sql)
+  const lacking = await lackingPartitions(sql)
   t.same(lacking, ['access_log_20261123', 'access_log_20261122', 'access_log_20261121'])
   await ensurePartitions(sql, new Date('2026-11-25T00:00:00Z'), 1)
-  t.same(await partitionsWithoutIndex(sql), lacking, 'a partition that is made now has it')
+  t.same(await lackingPartitions(sql), lacking, 'a partition that is made now has it')
   const building = openControl(target, { max: 1, hasLongStatements: true })
   t.teardown(() => building.end({ timeout: 1 }))
-  for (const partition of lacking) t.equal(await buildPackageIndex(building, partition), true)
-  t.same(await partitionsWithoutIndex(sql), [])
+  for (const partition of lacking) t.equal(await build(building, partition), true)
+  t.same(await lackingPartitions(sql), [])
   t.equal(await isWhole(sql), true)
-  t.equal(await buildPackageIndex(building, 'access_log_20261121'), true, 'a second time changes nothing')
-  t.equal(await buildPackageIndex(building, 'access_log_20200101'), false, 'what retention has dropped')
+  t.equal(await build(building, 'access_log_20261121'), true, 'a second time changes nothing')
+  t.equal(await build(building, 'access_log_20200101'), false, 'what retention has dropped')
   const plan = await sql.begin(async (tx) => {
     await tx`SET LOCAL enable_seqscan = off`
     return await tx`
@@ -74,8 +79,8 @@ t.test('a build that was broken off is begun anew', async (t) => {
     UPDATE access_log SET package = (SELECT string_agg(md5(g::text), '') FROM generate_series(1, 400) g) WHERE package = 'other'`
   const building = openControl(target, { max: 1, hasLongStatements: true })
   t.teardown(() => building.end({ timeout: 1 }))
-  await t.rejects(buildPackageIndex(building, 'access_log_20261121'), { code: '54000' })
+  await t.rejects(build(building, 'access_log_20261121'), { code: '54000' })
   await sql`UPDATE access_log SET package = 'other' WHERE length(package) > 9000`
-  t.equal(await buildPackageIndex(building, 'access_log_20261121'), true)
-  t.notOk((await partitionsWithoutIndex(sql)).includes('access_log_20261121'))
+  t.equal(await build(building, 'access_log_20261121'), true)
+  t.notOk((await lackingPartitions(sql)).includes('access_log_20261121'))
 })
