@@ -2,6 +2,7 @@ import type { AdminSources, StateReason } from '../admin/handlers.ts'
 import { AdminListener } from '../admin/listener.ts'
 import { queriesOf } from '../admin/queries.ts'
 import type { Config } from '../config/config.ts'
+import { shownConfiguration } from '../config/shown-config.ts'
 import { endsWithin } from '../lib/time/within.ts'
 import { LimitExchange } from '../limits/limit-exchange.ts'
 import type { Logger } from '../logger/logger.ts'
@@ -37,6 +38,8 @@ export class ControlPlane implements Service {
   readonly deaths: DeathWatch
   readonly limits: LimitExchange
   readonly #parts: ControlPlaneParts
+  /** The one in force: reloads replace it. */
+  #config: Config
   readonly #reader: Sql
   readonly #rollUps: RollUpJob
   readonly #audit: AuditJob | null
@@ -48,6 +51,7 @@ export class ControlPlane implements Service {
     const { config, database, upkeep, logger, served } = parts
     const { options: o } = config
     this.#parts = parts
+    this.#config = config
     this.#reader = openReader(database.readerTarget, { statementTimeoutMs: o['database.statementTimeoutMs'] })
     this.#rollUps = new RollUpJob({ target: database.target, ...rollUpTimes(o), logger })
     const { target } = database
@@ -71,6 +75,7 @@ export class ControlPlane implements Service {
           control: upkeep.control,
           reader: this.#reader,
           served: { ...served, readiness: () => this.#readiness(), queries },
+          configuration: () => shownConfiguration(this.#config),
           queryTimeoutMs: o['database.statementTimeoutMs'],
           token: o['admin.token'],
           host: o['admin.host'],
@@ -85,6 +90,11 @@ export class ControlPlane implements Service {
   listen(): Promise<Address> {
     this.#listening ??= this.#admin.start()
     return this.#listening
+  }
+
+  /** A reload: what is shown from now on. */
+  apply(config: Config): void {
+    this.#config = config
   }
 
   /** The newest audit of all gateways of the database; null before the first, and when it is turned off. */

@@ -66,6 +66,7 @@ export class Gateway implements RunningGateway {
 
   /** See RunningGateway. */
   apply(config: Config): void {
+    this.#control.apply(config)
     this.#data.apply(config)
   }
 

@@ -9,13 +9,29 @@ import { credentialsOf } from './credentials.ts'
 import { documentOf } from './document.ts'
 import type { Api, ApiEnv } from './operation.ts'
 import { ApiError, problemBody } from './problems.ts'
+import { addAdminLog } from './resources/admin-log.ts'
 import { addEntries } from './resources/entries/entries.ts'
 import { addKeys } from './resources/keys.ts'
 import { addOverview } from './resources/overview.ts'
+import { addQuarantine } from './resources/quarantine.ts'
+import { addReports } from './resources/reports.ts'
 import { addSession } from './resources/session.ts'
+import { addSystem } from './resources/system.ts'
 import { addTenants } from './resources/tenants.ts'
 import { addTokens } from './resources/tokens.ts'
 import type { ApiSources } from './sources.ts'
+
+const RESOURCES = [
+  addOverview,
+  addTenants,
+  addKeys,
+  addTokens,
+  addReports,
+  addEntries,
+  addQuarantine,
+  addAdminLog,
+  addSystem,
+]
 
 const MAX_BODY_BYTES = 256 * 1024
 
@@ -47,7 +63,7 @@ export function buildApi(sources: ApiSources): Api {
     c.set('gone', goneOf(c))
     await next()
   })
-  for (const add of [addOverview, addTenants, addKeys, addTokens, addEntries]) add(api, sources)
+  for (const add of RESOURCES) add(api, sources)
   api.get('/openapi.json', (c) => c.json(documentOf(api, sources.version)))
   return api
 }

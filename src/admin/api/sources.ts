@@ -2,6 +2,20 @@ import type { Logger } from '../../logger/logger.ts'
 import type { Sql } from '../../store/sql.ts'
 import type { AdminSources } from '../handlers.ts'
 
+/** The configuration in force, as it may be shown. */
+export interface ShownConfiguration {
+  readonly options: readonly {
+    readonly name: string
+    readonly value: unknown
+    /** Where it comes from: flag, environment, file or default. */
+    readonly source: string
+    /** What a change of it needs: a reload, new workers or a restart. */
+    readonly actsOn: string
+    readonly help: string
+  }[]
+  readonly routes: readonly Readonly<Record<string, unknown>>[]
+}
+
 /** Where the answers of /api/v1 come from. */
 export interface ApiSources {
   /** Changes things, in short statements. */
@@ -9,6 +23,8 @@ export interface ApiSources {
   /** Reads for listings and reports; its statements are bounded. */
   readonly reader: Sql
   readonly served: Pick<AdminSources, 'overview' | 'readiness' | 'queries'>
+  /** What the gateway was told, without its secrets. */
+  readonly configuration: () => ShownConfiguration
   /** Longest wait for an answer from the database. */
   readonly queryTimeoutMs: number
   /** The token of the configuration; '' for none. */

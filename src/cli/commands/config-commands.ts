@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { ConfigError, type Config } from '../../config/config.ts'
 import { OPTION_NAMES } from '../../config/options.ts'
+import { shownRoute, shownValue } from '../../config/shown-config.ts'
 import type { Cli } from '../cli.ts'
 import {
   OPTION_SHAPE,
@@ -8,8 +9,6 @@ import {
   optionLines,
   optionsMarkdown,
   routeKeysMarkdown,
-  shownRoute,
-  shownValue,
 } from './config-report.ts'
 import { addConfigFlags, printWarnings, readConfig, type Flags } from '../configuration.ts'
 import type { ExitCode, Io } from '../output/io.ts'

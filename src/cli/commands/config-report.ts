@@ -2,35 +2,10 @@ import type { Config } from '../../config/config.ts'
 import { OPTION_NAMES, optionEnv, optionRow, type OptionName } from '../../config/options.ts'
 import { routeKeys } from '../../config/route-keys.ts'
 import type { Route } from '../../model/route.ts'
+import { MASK, shownRoute, shownValue } from '../../config/shown-config.ts'
 import { valueText } from '../configuration.ts'
-import type { OutputRow, RowShape } from '../output/listing.ts'
+import type { RowShape } from '../output/listing.ts'
 import { rateText } from '../../model/rate-limit.ts'
-
-/** What stands in place of a secret that is set. */
-export const MASK = '********'
-
-/** An option's value as it may be shown: secrets masked unless empty. */
-export function shownValue(config: Config, name: OptionName): unknown {
-  const value: unknown = config.options[name]
-  return optionRow(name).isSecret === true && value !== '' ? MASK : value
-}
-
-/** A route as it may be shown: its upstream credentials, and values of fields that it sets, masked. */
-export function shownRoute(route: Route): OutputRow {
-  const authorization = route.upstream.authorization === null ? null : MASK
-  const { rules } = route
-  const set = rules.headers.set.map((text, i) => (i % 2 === 1 ? MASK : text))
-  const headers = { ...rules.headers, set }
-  const { tls = null } = route.upstream
-  // Files are shown by being there; what is in them is long, and of the key a secret.
-  const shownTls =
-    tls === null ? null : { ...tls, ca: tls.ca && MASK, cert: tls.cert && MASK, key: tls.key && MASK }
-  return {
-    ...route,
-    upstream: { ...route.upstream, authorization, tls: shownTls },
-    rules: { ...rules, headers },
-  }
-}
 
 /** One line of `config show`. */
 export interface OptionLine {

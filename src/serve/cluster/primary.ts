@@ -100,6 +100,7 @@ export class Primary implements RunningGateway {
   /** Takes over what a reload may change, here and in all workers. */
   apply(config: Config): void {
     this.#logger.level = config.options['log.level']
+    this.#control.apply(config)
     this.#workers.apply(config)
   }
 

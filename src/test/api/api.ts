@@ -49,6 +49,7 @@ export async function testApi(
       overview: () => Promise.reject(new Error('no gateway')),
       readiness: () => ({ ready: true, reasons: [] }),
     },
+    configuration: () => ({ options: [], routes: [] }),
     queryTimeoutMs: 5000,
     token: CONFIGURED_TOKEN,
     host: '127.0.0.1',

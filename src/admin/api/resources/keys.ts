@@ -13,6 +13,7 @@ import {
   type ApiKey,
 } from '../../../store/directory/keys.ts'
 import { StoreError } from '../../../store/errors.ts'
+import { change } from '../change.ts'
 import { EXPIRES, expiryOf, ID, NAME, RATE, SCOPE, SLUG } from '../fields.ts'
 import {
   ifMatch,
@@ -176,13 +177,15 @@ function addMinting(api: Api, { control }: ApiSources): void {
       const { expires, tenant, ...given } = c.req.valid('json')
       const expiresAt = await expiryOf(control, expires)
       const { id, text, digest } = mintKey()
-      const key = await insertKey(control, {
-        ...given,
-        id,
-        digest,
-        tenant: tenantScope(c, tenant) ?? tenant,
-        expiresAt,
-      })
+      const key = await change(c, control, (tx) =>
+        insertKey(tx, {
+          ...given,
+          id,
+          digest,
+          tenant: tenantScope(c, tenant) ?? tenant,
+          expiresAt,
+        }),
+      )
       return c.json({ ...keyBody(key), key: text }, 201, { etag: `"${key.version}"` })
     },
   )
@@ -200,7 +203,9 @@ function addMinting(api: Api, { control }: ApiSources): void {
       const { id: oldId } = await ownKey(c, control)
       const { id, text, digest } = mintKey()
       const overlapMs = parseDurationMs(c.req.valid('json').overlap) ?? 0
-      const { new: successor } = await rotateKey(control, oldId, { id, digest }, overlapMs)
+      const { new: successor } = await change(c, control, (tx) =>
+        rotateKey(tx, oldId, { id, digest }, overlapMs),
+      )
       return c.json({ ...keyBody(successor), key: text }, 201, { etag: `"${successor.version}"` })
     },
   )
@@ -225,7 +230,7 @@ function addChanging(api: Api, { control }: ApiSources): void {
         ...(rateLimit === undefined ? {} : { rateLimit }),
         ...(expires === undefined ? {} : { expiresAt: await expiryOf(control, expires) }),
       }
-      return answer(c, await updateKey(control, id, changes, ifMatch(c)))
+      return answer(c, await change(c, control, (tx) => updateKey(tx, id, changes, ifMatch(c))))
     },
   )
   api.openapi(
@@ -240,7 +245,7 @@ function addChanging(api: Api, { control }: ApiSources): void {
     }),
     async (c) => {
       const { id } = await ownKey(c, control)
-      return answer(c, (await revokeKey(control, id)).key)
+      return answer(c, (await change(c, control, (tx) => revokeKey(tx, id))).key)
     },
   )
 }

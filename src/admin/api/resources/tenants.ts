@@ -12,6 +12,7 @@ import {
   updateTenant,
   type Tenant,
 } from '../../../store/directory/tenants.ts'
+import { change } from '../change.ts'
 import { RATE, SLUG } from '../fields.ts'
 import {
   ifMatch,
@@ -138,14 +139,17 @@ function addChanging(api: Api, { control }: ApiSources): void {
       const existing = await getTenant(control, slug)
       if (existing === null) {
         if (c.req.header('if-match') !== undefined) throw NOT_THERE
-        return answer(c, await createTenant(control, slug, settings), 201)
+        return answer(c, await change(c, control, (tx) => createTenant(tx, slug, settings)), 201)
       }
       if (c.req.header('if-none-match') === '*')
         throw new ApiError(412, 'tenant_exists', {
           title: 'The tenant exists',
           detail: `Tenant ${slug} exists.`,
         })
-      return answer(c, await updateTenant(control, slug, replacing(existing, settings), ifMatch(c)))
+      return answer(
+        c,
+        await change(c, control, (tx) => updateTenant(tx, slug, replacing(existing, settings), ifMatch(c))),
+      )
     },
   )
   api.openapi(
@@ -162,12 +166,17 @@ function addChanging(api: Api, { control }: ApiSources): void {
       },
     ),
     async (c) =>
-      answer(c, await updateTenant(control, c.req.valid('param').slug, c.req.valid('json'), ifMatch(c))),
+      answer(
+        c,
+        await change(c, control, (tx) =>
+          updateTenant(tx, c.req.valid('param').slug, c.req.valid('json'), ifMatch(c)),
+        ),
+      ),
   )
 }
 
 function addStates(api: Api, { control }: ApiSources): void {
-  const change = (
+  const changeTo = (
     [method, path, operationId]: readonly [
       'post' | 'delete',
       '/tenants/{slug}/suspend' | '/tenants/{slug}/resume' | '/tenants/{slug}',
@@ -189,16 +198,20 @@ function addStates(api: Api, { control }: ApiSources): void {
           responses: { 200: json(TENANT, 'Done, or done before') },
         },
       ),
-      async (c) => answer(c, (await setTenantState(control, c.req.valid('param').slug, state)).tenant),
+      async (c) =>
+        answer(
+          c,
+          (await change(c, control, (tx) => setTenantState(tx, c.req.valid('param').slug, state))).tenant,
+        ),
     )
   }
-  change(
+  changeTo(
     ['post', '/tenants/{slug}/suspend', 'suspendTenant'],
     'suspended',
     'Refuses all its requests until it is resumed.',
   )
-  change(['post', '/tenants/{slug}/resume', 'resumeTenant'], 'active', 'Ends a suspension.')
-  change(
+  changeTo(['post', '/tenants/{slug}/resume', 'resumeTenant'], 'active', 'Ends a suspension.')
+  changeTo(
     ['delete', '/tenants/{slug}', 'deleteTenant'],
     'deleted',
     'Deletes it and revokes its keys, for good; its access log stays.',

@@ -7,6 +7,7 @@ import {
   revokeAdminToken,
   type AdminToken,
 } from '../../../store/access/admin-tokens.ts'
+import { change } from '../change.ts'
 import { EXPIRES, expiryOf, ID, NAME, SLUG } from '../fields.ts'
 import { json, jsonBody, operation, pageOf, TIME, type Api } from '../operation.ts'
 import { ApiError } from '../problems.ts'
@@ -81,7 +82,9 @@ export function addTokens(api: Api, { control }: ApiSources): void {
         throw ApiError.ofField('tenant', 'is for the role tenant, which needs it')
       const { id, text, digest } = mintAdminToken()
       const expiresAt = await expiryOf(control, expires)
-      const token = await insertAdminToken(control, { id, digest, name, role, tenant, expiresAt })
+      const token = await change(c, control, (tx) =>
+        insertAdminToken(tx, { id, digest, name, role, tenant, expiresAt }),
+      )
       return c.json({ ...tokenBody(token), token: text }, 201)
     },
   )
@@ -95,7 +98,10 @@ export function addTokens(api: Api, { control }: ApiSources): void {
       request: { params: z.object({ id: ID }) },
       responses: { 200: json(TOKEN, 'Revoked, or revoked before') },
     }),
-    async (c) => c.json(tokenBody((await revokeAdminToken(control, c.req.valid('param').id)).token), 200),
+    async (c) => {
+      const { token } = await change(c, control, (tx) => revokeAdminToken(tx, c.req.valid('param').id))
+      return c.json(tokenBody(token), 200)
+    },
   )
 }
 

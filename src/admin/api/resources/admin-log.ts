@@ -1,0 +1,82 @@
+import { z } from '@hono/zod-openapi'
+import { listAdminLog, type AdminLogEntry } from '../../../store/admin-log/admin-log.ts'
+import { SLUG } from '../fields.ts'
+import { json, LIMIT, operation, pageOf, tenantScope, TIME, type Api } from '../operation.ts'
+import type { ApiSources } from '../sources.ts'
+
+const FIELDS = z.record(z.string(), z.unknown()).nullable()
+
+const CHANGE = z
+  .object({
+    seq: z.int(),
+    at: TIME,
+    actor: z.string(),
+    via: z.enum(['api', 'cli', 'job', 'sql']),
+    from: z.string().openapi({ description: 'Address or host.' }),
+    role: z.string().openapi({ description: 'The role of the database that the session logged in as.' }),
+    action: z.string().openapi({ example: 'tenant.changed' }),
+    subject: z.string().openapi({ example: 'tenant:acme' }),
+    name: z.string().nullable(),
+    tenant: z.string().nullable(),
+    before: FIELDS,
+    after: FIELDS,
+  })
+  .openapi('Change')
+
+const QUERY = z.strictObject({
+  limit: LIMIT,
+  cursor: z.coerce.number().int().positive().optional().openapi({ type: 'integer' }),
+  since: z.iso.datetime({ offset: true }).optional(),
+  until: z.iso.datetime({ offset: true }).optional(),
+  actor: z.string().min(1).max(200).optional(),
+  subject: z
+    .string()
+    .min(1)
+    .max(200)
+    .optional()
+    .openapi({ description: '`tenant:acme`, or the kind alone: `tenant`.' }),
+  tenant: SLUG.optional().openapi({
+    description: 'What belongs to the tenant: itself, its keys and tokens.',
+  }),
+})
+
+/** GET /admin-log: who changed what, newest first. */
+export function addAdminLog(api: Api, { control }: ApiSources): void {
+  api.openapi(
+    operation(
+      { role: 'viewer', isForTenants: true },
+      {
+        method: 'get',
+        path: '/admin-log',
+        operationId: 'listChanges',
+        tags: ['admin log'],
+        request: { query: QUERY },
+        responses: { 200: json(pageOf(CHANGE), 'Changes, newest first') },
+      },
+    ),
+    async (c) => {
+      const { limit, cursor, since, until, actor, subject, tenant: asked } = c.req.valid('query')
+      const tenant = tenantScope(c, asked)
+      const filter = {
+        ...(since === undefined ? {} : { since: new Date(since) }),
+        ...(until === undefined ? {} : { until: new Date(until) }),
+        ...(actor === undefined ? {} : { actor }),
+        ...(subject === undefined ? {} : { subject }),
+        ...(tenant === undefined ? {} : { tenant }),
+      }
+      // One more than asked for tells whether there is another page.
+      const page = {
+        order: 'newest',
+        limit: limit + 1,
+        ...(cursor === undefined ? {} : { after: cursor }),
+      } as const
+      const found = await listAdminLog(control, filter, page)
+      const items = found.slice(0, limit).map(changeBody)
+      return c.json({ items, next: found.length > limit ? String(items.at(-1)?.seq ?? '') : null }, 200)
+    },
+  )
+}
+
+function changeBody({ at, ...change }: AdminLogEntry): z.infer<typeof CHANGE> {
+  return { ...change, at: at.toISOString() }
+}
