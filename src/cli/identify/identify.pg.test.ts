@@ -9,7 +9,6 @@ import { testDatabase } from '../../test/database.ts'
 import { type TestEntry, TestInstance } from '../../test/ledger.ts'
 import { testWaybill } from '../../test/waybill.ts'
 
-// Each command is a process of its own.
 t.setTimeout(240_000)
 const { sql, url } = await testDatabase(t)
 const waybill = await testWaybill(t, url)
@@ -48,8 +47,8 @@ t.test('older entries are identified by the routes of the configuration, once', 
   t.equal(
     stdout,
     `2 entries identified, 1 of them are about a package
-1 entries skipped: the configuration has no route moved of the kind that they had
 1 entries skipped: the configuration has no route gone of the kind that they had
+1 entries skipped: the configuration has no route moved of the kind that they had
 `,
   )
   t.match(await identifiedRows(), [

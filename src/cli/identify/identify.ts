@@ -168,7 +168,7 @@ function summaryOf({ identified, packages, skipped, at }: IdentifyProgress): obj
 
 function summaryText({ identified, packages, skipped }: IdentifyProgress): string {
   const lines = [`${identified} entries identified, ${packages} of them are about a package\n`]
-  for (const [route, n] of skipped)
+  for (const [route, n] of [...skipped].sort(([a], [b]) => (a < b ? -1 : 1)))
     lines.push(`${n} entries skipped: the configuration has no route ${route} of the kind that they had\n`)
   return lines.join('')
 }
