@@ -4,8 +4,7 @@ import t from 'tap'
 import { testDatabase } from '../test/database.ts'
 import { testWaybill } from '../test/waybill.ts'
 
-// Each command is a process of its own.
-t.setTimeout(120_000)
+t.setTimeout(240_000)
 const db = await testDatabase(t)
 
 t.test(
@@ -54,7 +53,7 @@ t.test('a server that closes the connection at once is told, not waited for', as
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   const waybill = await testWaybill(t, `postgres://waybill@127.0.0.1:${port}/waybill`)
-  t.match(await waybill.run('tenants', 'list'), {
+  t.match(await waybill.spawn('tenants', 'list'), {
     code: 1,
     stdout: '',
     stderr: /^error: [^\n]*cannot be reached[^\n]*\n$/,

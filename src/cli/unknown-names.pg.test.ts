@@ -9,7 +9,6 @@ import { createTenant, setTenantState } from '../store/directory/tenants.ts'
 import { requireTenant, routeProblem } from './known-names.ts'
 import { testWaybill } from '../test/waybill.ts'
 
-// Each command is a process of its own.
 t.setTimeout(120_000)
 const db = await testDatabase(t)
 const waybill = await testWaybill(t, db.url)

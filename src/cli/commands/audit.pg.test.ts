@@ -10,7 +10,6 @@ import { testDatabase } from '../../test/database.ts'
 import { TestInstance } from '../../test/ledger.ts'
 import { testWaybill } from '../../test/waybill.ts'
 
-// Each command is a process of its own.
 t.setTimeout(120_000)
 const { sql, url } = await testDatabase(t)
 const waybill = await testWaybill(t, url)

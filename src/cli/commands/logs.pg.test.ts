@@ -8,8 +8,7 @@ import { testDatabase } from '../../test/database.ts'
 import { createTenant } from '../../store/directory/tenants.ts'
 import { testWaybill } from '../../test/waybill.ts'
 
-// Each command is a process of its own.
-t.setTimeout(120_000)
+t.setTimeout(240_000)
 const db = await testDatabase(t)
 const waybill = await testWaybill(t, db.url)
 const INSTANCE = '00000000-0000-4000-8000-000000000001'

@@ -2,7 +2,6 @@ import t from 'tap'
 import { testDatabase } from '../../test/database.ts'
 import { testWaybill } from '../../test/waybill.ts'
 
-// Each command is a process of its own.
 t.setTimeout(120_000)
 const db = await testDatabase(t)
 const waybill = await testWaybill(t, db.url)
