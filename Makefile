@@ -93,4 +93,4 @@ node_modules/.installed: package-lock.json
 	@touch $@
 
 clean: ## removes everything that was built or installed; the data in .waybill stay
-	rm -rf dist node_modules bench/node_modules .cache .tap
+	rm -rf dist node_modules bench/node_modules e2e/clients/node_modules .cache .tap

@@ -3,7 +3,10 @@ import { mintKey } from '../../model/api-key.ts'
 import type { RouteKind } from '../../model/route.ts'
 import { startGateway } from '../../test/gateway.ts'
 
-/** What a client sends with its key `K`, as its own release wrote it on the wire; `basic(…)` stands for what it encodes. */
+/**
+ * What a client sends with its key `K`, in the fields by which it was seen or is specified to send it, cut down to those; `basic(…)` stands
+ * for what it encodes. Real clients run in e2e/clients.
+ */
 interface Client {
   readonly name: string
   readonly kind: RouteKind
