@@ -1,10 +1,11 @@
-import { createServer, type AddressInfo } from 'node:net'
+import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { once } from 'node:events'
 import t from 'tap'
 import { testDatabase } from '../test/database.ts'
 import { testWaybill } from '../test/waybill.ts'
 
-t.setTimeout(240_000)
+// Each command is a process of its own.
+t.setTimeout(120_000)
 const db = await testDatabase(t)
 
 t.test(
@@ -47,18 +48,25 @@ t.test('an unreachable database is one line with host and port, without the pass
   }
 })
 
-t.test('a server that closes the connection at once is told, not waited for', async (t) => {
-  const server = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1')
-  t.teardown(() => server.close())
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  const waybill = await testWaybill(t, `postgres://waybill@127.0.0.1:${port}/waybill`)
-  t.match(await waybill.spawn('tenants', 'list'), {
-    code: 1,
-    stdout: '',
-    stderr: /^error: [^\n]*cannot be reached[^\n]*\n$/,
+for (const [how, close] of [
+  ['breaks off', (socket: Socket) => socket.resetAndDestroy()],
+  ['closes', (socket: Socket) => socket.destroy()],
+  ['ends', (socket: Socket) => socket.end()],
+  ['hears, and ends', (socket: Socket) => socket.once('data', () => socket.end())],
+] as const) {
+  t.test(`a server that ${how} the connection at once is told, not waited for`, async (t) => {
+    const server = createServer((socket) => close(socket.on('error', () => {}))).listen(0, '127.0.0.1')
+    t.teardown(() => server.close())
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const waybill = await testWaybill(t, `postgres://waybill@127.0.0.1:${port}/waybill`)
+    t.match(await waybill.run('tenants', 'list'), {
+      code: 1,
+      stdout: '',
+      stderr: /^error: [^\n]*cannot be reached[^\n]*\n$/,
+    })
   })
-})
+}
 
 t.test('a database URL that is none is a configuration error that does not quote it', async (t) => {
   for (const url of [

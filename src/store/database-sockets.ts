@@ -126,20 +126,22 @@ export class DatabaseSockets {
  * with a ROLLBACK, whose write then has no socket: an exception out of a timer, which ends the process; or the write stays
  * scheduled, and that connection never writes again (its issues 1133, 1154, 1208). So an established connection's end comes as
  * `error`, which rejects what is under way, and as `close` two turns later, when what that led to has been written to nowhere:
- * `close` without an error rejects that as well.
+ * `close` without an error rejects that as well. Of a connection that was closed before its session began, as a proxy with no server behind
+ * it does, it would tell nobody, and connect anew for ever.
  */
 function closeInSteps(socket: Socket): void {
   const emit = socket.emit.bind(socket) as (event: string | symbol, ...args: unknown[]) => boolean
   let hasFailed = false
   socket.emit = (event: string | symbol, ...args: unknown[]): boolean => {
     if (event === 'error') hasFailed = true
-    if (event !== 'close' || socket.bytesRead === 0) return emit(event, ...args)
+    if (event !== 'close') return emit(event, ...args)
     if (!hasFailed && socket.listenerCount('error') > 0) {
       emit(
         'error',
         Object.assign(new Error('the database closed the connection'), { code: 'CONNECTION_CLOSED' }),
       )
     }
+    if (socket.bytesRead === 0) return emit(event, ...args)
     setImmediate(() => setImmediate(() => emit('close', false)))
     return true
   }
