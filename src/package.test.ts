@@ -3,6 +3,8 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { projectFolder } from './version.ts'
 
+// npm reads hundreds of files, and takes its time where others work too.
+t.setTimeout(120_000)
 t.test('A4: the package holds the product, its migrations and documents, and no test', async (t) => {
   const options = { cwd: projectFolder(), maxBuffer: 8 * 1024 ** 2 }
   const { stdout } = await promisify(execFile)(
