@@ -34,7 +34,7 @@ function identify({ method, path }: ArtifactRequest): Identity {
   const segments = decodedSegments(path)
   const file = segments.at(-1) ?? ''
   const described = describes(file)
-  const found = ofPackages(segments) ?? ofForge(segments) ?? ofFile(method, segments, described ?? file)
+  const found = ofPackages(segments) ?? ofForge(path, segments) ?? ofFile(method, segments, described ?? file)
   return { kind: kindOf(found.kind, verb, described), package: found.package, file }
 }
 
@@ -58,8 +58,8 @@ function ofPackages(segments: readonly string[]): Found | null {
 }
 
 /** Rules 2 and 3, files of a release and archives of a ref. */
-function ofForge(segments: readonly string[]): Found | null {
-  if (!arePlain(segments)) return null
+function ofForge(path: string, segments: readonly string[]): Found | null {
+  if (!arePlain(path, segments)) return null
   const found = releaseBelow(segments) ?? forgeFile(segments)
   if (found === null || !isSure(segments, found)) return null
   return { kind: found.kind, package: idOf(found.repository.join('/'), found.ref) }

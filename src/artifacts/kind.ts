@@ -3,6 +3,7 @@ import type { ArtifactRequest, Identity } from '../model/artifact/identity.ts'
 import type { Access } from '../model/scope.ts'
 import type { DocumentRule } from './rewrite/document-rule.ts'
 import { aboutManager, insideRepository, type Formats } from './identify/layouts.ts'
+import { ScannedPath } from './identify/scanned-path.ts'
 import { isCut, isLiteral, literalIdentity, soundIdentity } from './identify/sound.ts'
 import { basicOrBearer, type Challenge } from './login/challenge.ts'
 import type { OwnAnswers } from './login/own-answer.ts'
@@ -85,6 +86,9 @@ const NO_EXCEPTIONS: AccessExceptions = { isWrite: () => false, ofPost: () => 'w
 /** Longest path that is looked at: entries have no longer ones, and those that clients send have a tenth of it. */
 export const MAX_IDENTIFIED_PATH = 2048
 
+/** The path that is identified at present, of a kind that reads bytes. */
+const PATH = new ScannedPath(MAX_IDENTIFIED_PATH)
+
 /** Of what is about no package. */
 export const NOTHING: Identity = { kind: 'other', package: null, file: '' }
 
@@ -101,11 +105,13 @@ interface OwnTraits {
   /** How repository managers call the ecosystem in paths; default none, for one whose paths say all wherever they are. */
   readonly formats?: Formats
   readonly identify?: Ecosystem['identify']
+  /** In its place, for a kind that looks at most characters of a path. `path`: the request's, the kind's own until it returns. */
+  readonly identifyBytes?: (request: ArtifactRequest, path: ScannedPath) => Identity
 }
 
 /** Makes a kind of what sets it apart. */
 export function ecosystem(name: string, own: OwnTraits = {}): Ecosystem {
-  const { access = {}, formats = null, identify = () => NOTHING } = own
+  const { access = {}, formats = null, identify = () => NOTHING, identifyBytes } = own
   return {
     name,
     purlType: own.purlType ?? name,
@@ -115,14 +121,37 @@ export function ecosystem(name: string, own: OwnTraits = {}): Ecosystem {
     access: { ...NO_EXCEPTIONS, ...access },
     documents: own.documents ?? [],
     maskPath: own.maskPath ?? ((path) => path),
-    identify: (request) => {
-      if (request.path.length > MAX_IDENTIFIED_PATH) return NOTHING
-      const isPlain = isLiteral(request)
-      if (!isPlain && isCut(request.path)) return NOTHING
-      const inside = formats === null ? request : insideRepository(request, formats)
-      if (inside === null) return aboutManager(request.method)
-      return isPlain ? literalIdentity(identify(inside)) : soundIdentity(identify(inside))
-    },
+    identify: identifyBytes === undefined ? byText(identify, formats) : byBytes(identifyBytes, formats),
+  }
+}
+
+function byText(identify: Ecosystem['identify'], formats: Formats | null): Ecosystem['identify'] {
+  return (request) => {
+    const { path, query } = request
+    if (path.length > MAX_IDENTIFIED_PATH) return NOTHING
+    const isPlain = isLiteral(path) && (query === '' || isLiteral(query))
+    if (!isPlain && isCut(path)) return NOTHING
+    const inside = formats === null ? request : insideRepository(request, formats)
+    if (inside === null) return aboutManager(request.method)
+    return isPlain ? literalIdentity(identify(inside)) : soundIdentity(identify(inside))
+  }
+}
+
+/** As `byText`. */
+function byBytes(
+  identify: NonNullable<OwnTraits['identifyBytes']>,
+  formats: Formats | null,
+): Ecosystem['identify'] {
+  return (request) => {
+    const { path, query } = request
+    if (path.length > MAX_IDENTIFIED_PATH) return NOTHING
+    PATH.read(path)
+    const isPlain = PATH.isLiteral && (query === '' || isLiteral(query))
+    if (!isPlain && isCut(path)) return NOTHING
+    const inside = formats === null ? request : insideRepository(request, formats)
+    if (inside === null) return aboutManager(request.method)
+    if (inside !== request) PATH.read(inside.path)
+    return isPlain ? literalIdentity(identify(inside, PATH)) : soundIdentity(identify(inside, PATH))
   }
 }
 

@@ -1,14 +1,16 @@
 import type { ArtifactRequest, Identity, PackageId } from '../model/artifact/identity.ts'
 import { encode } from '../model/artifact/purl.ts'
-import { isDots, lengthAt, plainPath } from './identify/decoded.ts'
-import { about, aboutNone, endOfDigits, isDigit, lastIndexIn, verbOf } from './identify/paths.ts'
-import { ecosystem, NOTHING } from './kind.ts'
+import { lengthAt, readPlain } from './identify/decoded.ts'
+import { about, aboutNone, endOfDigits, isDigit, verbOf } from './identify/paths.ts'
+import type { ScannedPath } from './identify/scanned-path.ts'
+import { ecosystem, MAX_IDENTIFIED_PATH, NOTHING } from './kind.ts'
 
-export const maven = ecosystem('maven', { identify, formats: ['maven'] })
+export const maven = ecosystem('maven', { identifyBytes: identify, formats: ['maven'] })
 
 const DASH = 0x2d
 const DOT = 0x2e
 const SLASH = 0x2f
+const SMALL_M = 0x6d
 /** A checksum of a signature of a file is the most that is there. */
 const MAX_SIDECARS = 2
 /** Types that describe a version and are not put on a class path. */
@@ -30,10 +32,12 @@ const REPOSITORIES: ReadonlySet<string> = new Set(
   ).split(' '),
 )
 const SNAPSHOT = '-SNAPSHOT'
+/** Where names are made: in half the time that texts take which are put together. */
+const NAME = Buffer.alloc(MAX_IDENTIFIED_PATH)
 
 /** A path, and where the slashes stand in front of its last three segments: -1 where there are fewer. */
 interface Place {
-  readonly path: string
+  readonly path: ScannedPath
   readonly third: number
   readonly second: number
   readonly last: number
@@ -43,56 +47,45 @@ interface Place {
  * The Maven 2 repository layout: group (its dots are slashes), artifact, version, and in it `artifact-version[-classifier].type`. The
  * version's folder says where the file name splits, so no guess is needed; a file that does not begin so is only in the folder.
  */
-function identify({ method, path }: ArtifactRequest): Identity {
+function identify({ method }: ArtifactRequest, path: ScannedPath): Identity {
   const verb = verbOf(method)
   if (verb === 'other') return NOTHING
-  const found = identifyRead(belowRepository(plainPath(path)))
+  readPlain(path)
+  readBelowRepository(path)
+  const found = identifyRead(path)
   return verb === 'read' || found.kind === 'upload' ? found : { ...found, kind: 'upload' }
 }
 
-/** Without a folder in front that is a repository's. */
-function belowRepository(path: string): string {
-  switch (path.charCodeAt(1)) {
+/** Leaves out a folder in front that is a repository's. */
+function readBelowRepository(path: ScannedPath): void {
+  switch (path.bytes[1] ?? 0) {
     case 0x6c: // l
     case 0x6d: // m
     case 0x70: // p
     case 0x72: // r
     case 0x73: {
       // s
-      const end = path.indexOf('/', 1)
-      return end !== -1 && REPOSITORIES.has(path.slice(1, end)) ? path.slice(end) : path
+      if (path.slashCount === 1) return
+      const end = path.slashes[1] ?? 0
+      if (REPOSITORIES.has(path.text.slice(1, end))) path.read(path.text.slice(end))
+      return
     }
     default:
-      return path
   }
 }
 
-/** Null where some segment can be read as several or as none. */
-function placeOf(path: string): Place | null {
-  let [third, second, last] = [-1, -1, 0]
-  for (let i = 1; i < path.length; i++) {
-    const code = path.charCodeAt(i)
-    if (code === 0) return null
-    if (code !== SLASH) continue
-    if (i === last + 1 || isDots(path, last + 1, i)) return null
-    third = second
-    second = last
-    last = i
-  }
-  return isDots(path, last + 1, path.length) ? null : { path, third, second, last }
-}
-
-function identifyRead(path: string): Identity {
-  const place = placeOf(path)
-  const file = path.slice((place === null ? lastIndexIn(path, '/') : place.last) + 1)
-  if (path.charCodeAt(1) === DOT && INDEX_FOLDERS.some((folder) => path.startsWith(folder)))
+function identifyRead(path: ScannedPath): Identity {
+  const { text, bytes } = path
+  const last = path.slashFromEnd(1)
+  const file = text.slice(last + 1)
+  if (bytes[1] === DOT && INDEX_FOLDERS.some((folder) => text.startsWith(folder)))
     return aboutNone('index', file)
-  if (place === null) return aboutNone('other', file)
-  const { second, last } = place
+  if (!path.isClean()) return aboutNone('other', file)
+  const place = { path, third: path.slashFromEnd(3), second: path.slashFromEnd(2), last }
   if (last === 0 && file.startsWith('archetype-catalog.xml')) return aboutNone('index', file)
   if (file === '') return { kind: 'index', package: ofFolder(place), file }
-  if (isList(file)) return { kind: 'index', package: ofList(place), file }
-  return second > 0 && place.third > 0 ? ofFile(place, file) : aboutNone('other', file)
+  if (bytes[last + 1] === SMALL_M && isList(file)) return { kind: 'index', package: ofList(place), file }
+  return place.second > 0 && place.third > 0 ? ofFile(place, file) : aboutNone('other', file)
 }
 
 /** `maven-metadata.xml`, `maven-metadata-<repository>.xml` and their checksums. */
@@ -102,43 +95,50 @@ function isList(file: string): boolean {
 
 /** A list in a folder of snapshots is of that version; all others are taken for lists of versions, though a group has one too. */
 function ofList(place: Place): PackageId | null {
-  const isSnapshot = place.third > 0 && lengthAt(place.path, place.last, SNAPSHOT) > 0
+  const isSnapshot = place.third > 0 && lengthAt(place.path.text, place.last, SNAPSHOT) > 0
   return isSnapshot ? versionIn(place) : artifactIn(place)
 }
 
 /** A folder is one of a version where its name begins with a digit, and else taken for an artifact's. */
 function ofFolder(place: Place): PackageId | null {
-  if (!isDigit(place.path.charCodeAt(place.second + 1))) return artifactIn(place)
+  if (!isDigitAt(place.path.bytes, place.second + 1)) return artifactIn(place)
   return place.third > 0 ? versionIn(place) : null
 }
 
 function ofFile(place: Place, file: string): Identity {
   const { path, third, second, last } = place
+  const { text, bytes } = path
   const end = endOfDescribed(path)
   const start = last + second - third
-  const isNamed = path.charCodeAt(start) === DASH && repeats(path, third + 1, last + 1, second - third - 1)
+  const isNamed = bytes[start] === DASH && repeats(path, third + 1, last + 1, second - third - 1)
   const endOfVersion = isNamed ? endOfVersionIn(place, start + 1) : 0
   if (endOfVersion === 0 || endOfVersion >= end) {
     // Some other file: of this version, if the folder is one of a version.
-    const isVersion = isDigit(path.charCodeAt(second + 1))
+    const isVersion = isDigitAt(bytes, second + 1)
     return { kind: 'other', package: isVersion ? versionIn(place) : null, file }
   }
   const name = nameOf(path, third, second)
-  const version = path.slice(start + 1, endOfVersion)
-  if (end - endOfVersion === '.jar'.length && path.startsWith('.jar', endOfVersion)) {
-    return about(end < path.length ? 'metadata' : 'artifact', name, version, file)
+  const version = text.slice(start + 1, endOfVersion)
+  if (end - endOfVersion === '.jar'.length && isJarAt(bytes, endOfVersion)) {
+    return about(end < text.length ? 'metadata' : 'artifact', name, version, file)
   }
   const { classifier, type } = endingOf(path, endOfVersion, end)
   if (type === '') return { kind: 'other', package: versionIn(place), file }
-  const isMetadata = end < path.length || METADATA_TYPES.has(type) || classifier === 'cyclonedx'
+  const isMetadata = end < text.length || METADATA_TYPES.has(type) || classifier === 'cyclonedx'
   const kind = isMetadata ? 'metadata' : 'artifact'
   return { kind, package: { name, version, qualifiers: qualifiersOf(classifier, type) }, file }
 }
 
+/** Whether `.jar` stands there. */
+function isJarAt(bytes: Uint8Array, at: number): boolean {
+  return bytes[at] === DOT && bytes[at + 1] === 0x6a && bytes[at + 2] === 0x61 && bytes[at + 3] === 0x72
+}
+
 /** Whether the text at `at` is the same as that at `from`, for `length` characters. */
-function repeats(text: string, from: number, at: number, length: number): boolean {
+function repeats({ text, bytes, isLiteral }: ScannedPath, from: number, at: number, length: number): boolean {
+  if (!isLiteral) return text.startsWith(text.slice(from, from + length), at)
   for (let i = 0; i < length; i++) {
-    if (text.charCodeAt(from + i) !== text.charCodeAt(at + i)) return false
+    if (bytes[from + i] !== bytes[at + i]) return false
   }
   return true
 }
@@ -148,40 +148,46 @@ function repeats(text: string, from: number, at: number, length: number): boolea
  * base version; 0 for neither.
  */
 function endOfVersionIn({ path, second, last }: Place, start: number): number {
+  const { text, bytes } = path
   const length = last - second - 1
-  if (repeats(path, second + 1, start, length) && isEnd(path, start + length)) return start + length
-  if (lengthAt(path, last, SNAPSHOT) === 0) return 0
+  if (repeats(path, second + 1, start, length) && isEnd(bytes, start + length)) return start + length
+  if (lengthAt(text, last, SNAPSHOT) === 0) return 0
   const base = length - SNAPSHOT.length
-  if (!repeats(path, second + 1, start, base) || path.charCodeAt(start + base) !== DASH) return 0
+  if (!repeats(path, second + 1, start, base) || bytes[start + base] !== DASH) return 0
   return endOfStamp(path, start + base + 1)
 }
 
 /** Where `20240102.030405-6` ends; 0 for anything else. */
-function endOfStamp(path: string, start: number): number {
+function endOfStamp({ text, bytes }: ScannedPath, start: number): number {
   const time = start + 9
   const number = time + 7
-  if (endOfDigits(path, start) !== time - 1 || path.charCodeAt(time - 1) !== DOT) return 0
-  if (endOfDigits(path, time) !== number - 1 || path.charCodeAt(number - 1) !== DASH) return 0
-  const end = endOfDigits(path, number)
-  return end > number && end - number <= 9 && isEnd(path, end) ? end : 0
+  if (endOfDigits(text, start) !== time - 1 || bytes[time - 1] !== DOT) return 0
+  if (endOfDigits(text, time) !== number - 1 || bytes[number - 1] !== DASH) return 0
+  const end = endOfDigits(text, number)
+  return end > number && end - number <= 9 && isEnd(bytes, end) ? end : 0
 }
 
 /** A version is followed by a classifier's dash or a type's dot. */
-function isEnd(path: string, at: number): boolean {
-  const code = path.charCodeAt(at)
-  return code === DASH || code === DOT
+function isEnd(bytes: Uint8Array, at: number): boolean {
+  return bytes[at] === DASH || bytes[at] === DOT
+}
+
+interface Ending {
+  readonly classifier: string
+  readonly type: string
 }
 
 /**
  * `-classifier.type` or `.type`. A classifier may hold dots (`-hadoop2.6.jar`), and a type one as well (`.tar.gz`): behind a classifier,
  * it is the last part, with a `tar` in front.
  */
-function endingOf(path: string, start: number, end: number): { classifier: string; type: string } {
-  if (path.charCodeAt(start) === DOT) return { classifier: '', type: path.slice(start + 1, end) }
-  const dot = lastIndexIn(path, '.', end - 1)
+function endingOf({ text, bytes }: ScannedPath, start: number, end: number): Ending {
+  if (bytes[start] === DOT) return { classifier: '', type: text.slice(start + 1, end) }
+  let dot = end - 1
+  while (dot > start && bytes[dot] !== DOT) dot--
   if (dot <= start + 1) return { classifier: '', type: '' }
-  const endOfClassifier = dot - lengthAt(path, dot, '.tar')
-  return { classifier: path.slice(start + 1, endOfClassifier), type: path.slice(endOfClassifier + 1, end) }
+  const endOfClassifier = dot - lengthAt(text, dot, '.tar')
+  return { classifier: text.slice(start + 1, endOfClassifier), type: text.slice(endOfClassifier + 1, end) }
 }
 
 /** A jar is the type that package URLs leave out. */
@@ -192,10 +198,10 @@ function qualifiersOf(classifier: string, type: string): string {
 }
 
 /** Where the name of the file ends that this one describes. */
-function endOfDescribed(path: string): number {
-  let end = path.length
+function endOfDescribed({ text, bytes }: ScannedPath): number {
+  let end = text.length
   for (let i = 0; i < MAX_SIDECARS; i++) {
-    const length = lengthOfSidecar(path, end)
+    const length = lengthOfSidecar(text, bytes[end - 1] ?? 0, end)
     if (length === 0) break
     end -= length
   }
@@ -203,8 +209,8 @@ function endOfDescribed(path: string): number {
 }
 
 /** Of checksums and signatures (Maven, "Repository Layout" and the GPG and Sigstore plugins). */
-function lengthOfSidecar(path: string, end: number): number {
-  switch (path.charCodeAt(end - 1)) {
+function lengthOfSidecar(path: string, last: number, end: number): number {
+  switch (last) {
     case 0x31: // 1
       return lengthAt(path, end, '.sha1')
     case 0x32: // 2
@@ -231,16 +237,17 @@ function artifactIn({ path, second, last }: Place): PackageId | null {
 
 /** The version whose folder is the last. */
 function versionIn({ path, third, second, last }: Place): PackageId {
-  return { name: nameOf(path, third, second), version: path.slice(second + 1, last), qualifiers: '' }
+  return { name: nameOf(path, third, second), version: path.text.slice(second + 1, last), qualifiers: '' }
 }
 
 /** Group, with its dots, and artifact, which stands between two slashes. */
-function nameOf(path: string, start: number, end: number): string {
-  let group = ''
-  let from = 1
-  for (let slash = path.indexOf('/', 1); slash < start; slash = path.indexOf('/', from)) {
-    group += `${path.slice(from, slash)}.`
-    from = slash + 1
-  }
-  return group + path.slice(from, end)
+function nameOf({ text, bytes, isLiteral }: ScannedPath, start: number, end: number): string {
+  if (!isLiteral) return text.slice(1, start).replaceAll('/', '.') + text.slice(start, end)
+  for (let i = 1; i < start; i++) NAME[i] = bytes[i] === SLASH ? DOT : (bytes[i] ?? 0)
+  for (let i = start; i < end; i++) NAME[i] = bytes[i] ?? 0
+  return NAME.toString('latin1', 1, end)
+}
+
+function isDigitAt(bytes: Uint8Array, at: number): boolean {
+  return isDigit(bytes[at] ?? 0)
 }

@@ -30,7 +30,7 @@ const SEARCHES: ReadonlySet<string> = new Set(['query', 'search', 'search()', 'a
 function identify(request: ArtifactRequest): Identity {
   const segments = decodedSegments(request.path)
   const file = segments.at(-1) ?? ''
-  if (!arePlain(segments)) return aboutNone(kindBy(request.method, 'other'))
+  if (!arePlain(request.path, segments)) return aboutNone(kindBy(request.method, 'other'))
   const found = ofFile(segments, file) ?? ofVersion2(request, segments) ?? ofVersion3(request, segments, file)
   return { kind: kindBy(request.method, found.kind), package: found.package, file }
 }

@@ -42,7 +42,7 @@ function identify(request: ArtifactRequest): Identity {
   const { method, path } = request
   const segments = decodedSegments(path)
   const file = segments.at(-1) ?? ''
-  if (!arePlain(segments) || verbOf(method) === 'other') return aboutNone(kindBy(method, 'other'))
+  if (!arePlain(path, segments) || verbOf(method) === 'other') return aboutNone(kindBy(method, 'other'))
   const found = ofFile(file) ?? ofInterface(request, segments, file) ?? ofIndex(segments, file)
   // Proof of who somebody is comes by POST.
   const kind = found.kind === 'login' ? 'login' : kindBy(method, found.kind)

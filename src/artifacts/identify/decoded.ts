@@ -1,7 +1,6 @@
 import { decodePercent } from '../../lib/percent.ts'
 import { lastIndexIn } from './paths.ts'
-
-const DOT = 0x2e
+import type { ScannedPath } from './scanned-path.ts'
 
 /** Stands for a slash that is part of a segment, which no name has: `ecosystem` leaves out what has it. */
 const ESCAPED_SLASH = '\0'
@@ -17,14 +16,13 @@ export function plainPath(path: string): string {
   return whole.includes('%') ? whole.split('/').map(decodedSegment).join('/') : whole
 }
 
-function decodedSegment(segment: string): string {
-  return segment.includes('%') ? decodePercent(segment).replaceAll('/', ESCAPED_SLASH) : segment
+/** Reads the path again as `plainPath` has it. */
+export function readPlain(path: ScannedPath): void {
+  if (path.isCoded) path.read(plainPath(path.text))
 }
 
-/** Whether a segment is `.` or `..`. */
-export function isDots(path: string, start: number, end: number): boolean {
-  if (path.charCodeAt(start) !== DOT || end - start > 2) return false
-  return end - start === 1 || (end - start === 2 && path.charCodeAt(start + 1) === DOT)
+function decodedSegment(segment: string): string {
+  return segment.includes('%') ? decodePercent(segment).replaceAll('/', ESCAPED_SLASH) : segment
 }
 
 /** The length of the ending, if the text has it in front of `end`; else 0. */
@@ -64,14 +62,16 @@ export function parameterOf(query: string, name: string): string | null {
   return value
 }
 
-/** Whether no segment can be read as several or as none: none holds a slash, is `.` or `..`, or, but for the last, empty. */
-export function arePlain(segments: readonly string[]): boolean {
+/** Whether no segment of the path can be read as several or as none: none holds a slash, is `.` or `..`, or, but for the last, empty. */
+export function arePlain(path: string, segments: readonly string[]): boolean {
+  // Without an escape no segment has a slash: half of the time.
+  const mayHoldSlash = path.includes('%')
   const last = segments.length - 1
   for (let i = 0; i <= last; i++) {
     const segment = segments[i] ?? ''
     if (segment === '') {
       if (i !== last) return false
-    } else if (segment === '.' || segment === '..' || segment.includes('/')) return false
+    } else if (segment === '.' || segment === '..' || (mayHoldSlash && segment.includes('/'))) return false
   }
   return true
 }

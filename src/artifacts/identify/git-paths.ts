@@ -8,7 +8,26 @@ const OBJECT_ID = /^[0-9a-f]{64}$/
 /** Where forges send those who are not logged in. */
 const LOGIN_PAGES: ReadonlySet<string> = new Set(['users/sign_in', 'user/login', 'login', 'session'])
 /** What forges have pages and files of a repository under: what follows is a path in the repository, which may be called anything. */
-const PAGES: ReadonlySet<string> = new Set(['-', 'raw', 'blob', 'blame', 'tree', 'src', 'commits', 'media'])
+function isPage(segment: string): boolean {
+  switch (segment.charCodeAt(0)) {
+    case 0x2d: // -
+      return segment === '-'
+    case 0x62: // b
+      return segment === 'blob' || segment === 'blame'
+    case 0x63: // c
+      return segment === 'commits'
+    case 0x6d: // m
+      return segment === 'media'
+    case 0x72: // r
+      return segment === 'raw'
+    case 0x73: // s
+      return segment === 'src'
+    case 0x74: // t
+      return segment === 'tree'
+    default:
+      return false
+  }
+}
 
 /** What a path of a git server is, and how many of its first segments name the repository. */
 interface Found {
@@ -24,13 +43,13 @@ interface Found {
 export function identifyGit(request: ArtifactRequest): Identity {
   const segments = decodedSegments(request.path)
   const last = segments.at(-1) ?? ''
-  if (!arePlain(segments)) return { kind: kindOfPage(request.method, ''), package: null, file: '' }
+  if (!arePlain(request.path, segments))
+    return { kind: kindOfPage(request.method, ''), package: null, file: '' }
   const found = ofProtocol(request, segments, last) ?? ofLfs(request.method, segments, last)
   if (found !== null) {
-    const repository = segments.slice(0, found.end)
     return {
       kind: found.kind,
-      package: packageOf(request.origin, repository, ''),
+      package: packageOf(request.origin, segments, found.end, ''),
       file: found.isFile ? last : '',
     }
   }
@@ -103,16 +122,20 @@ function ofPage(
   const verb = verbOf(method)
   const file = verb === 'read' ? forgeFile(segments) : null
   if (file !== null) {
-    return { kind: file.kind, package: packageOf(origin, file.repository, file.ref), file: last }
+    return {
+      kind: file.kind,
+      package: packageOf(origin, file.repository, file.repository.length, file.ref),
+      file: last,
+    }
   }
   const kind = kindOfPage(method, segments.join('/'))
   const end = last === '' ? segments.length - 1 : segments.length
   if (segments[end - 1]?.endsWith('.git') && !isInPages(segments)) {
-    return { kind, package: packageOf(origin, segments.slice(0, end), ''), file: '' }
+    return { kind, package: packageOf(origin, segments, end, ''), file: '' }
   }
   // `go get` asks a page where its repository is: this one, if it is no folder in it.
   const isModule = segments.length === 2 && parameterOf(query, 'go-get') === '1'
-  return { kind, package: isModule ? packageOf(origin, segments, '') : null, file: '' }
+  return { kind, package: isModule ? packageOf(origin, segments, segments.length, '') : null, file: '' }
 }
 
 function kindOfPage(method: string, path: string): ArtifactKind {
@@ -122,7 +145,7 @@ function kindOfPage(method: string, path: string): ArtifactKind {
 
 /** Whether a path may be one within a repository, so that its end tells nothing. */
 function isInPages(segments: readonly string[]): boolean {
-  for (let i = 1; i < segments.length; i++) if (PAGES.has(segments[i] ?? '')) return true
+  for (let i = 1; i < segments.length; i++) if (isPage(segments[i] ?? '')) return true
   return false
 }
 
@@ -130,12 +153,26 @@ function about(kind: ArtifactKind, end: number, isFile = false): Found {
   return { kind, end, isFile }
 }
 
-/** Host and path of a repository, without `.git`; null where the path names none. */
-function packageOf(origin: string, repository: readonly string[], version: string): PackageId | null {
-  // A route may lead to one repository.
-  if (repository.length === 0 && !origin.includes('/')) return null
-  const path = repository.length === 0 ? origin : repository.join('/')
-  const name = path.endsWith('.git') ? path.slice(0, -'.git'.length) : path
-  const isBelow = repository.length > 0 && origin !== ''
-  return { name: isBelow ? `${origin}/${name}` : name, version, qualifiers: '' }
+/** Host and path of a repository, whose segments are the first `end`, without `.git`; null where the path names none. */
+function packageOf(
+  origin: string,
+  segments: readonly string[],
+  end: number,
+  version: string,
+): PackageId | null {
+  if (end === 0) {
+    // A route may lead to one repository.
+    return origin.includes('/') ? { name: withoutGit(origin), version, qualifiers: '' } : null
+  }
+  let name = origin
+  for (let i = 0; i < end; i++) {
+    const segment = segments[i] ?? ''
+    const part = i === end - 1 ? withoutGit(segment) : segment
+    name = i === 0 && origin === '' ? part : `${name}/${part}`
+  }
+  return { name, version, qualifiers: '' }
+}
+
+function withoutGit(name: string): string {
+  return name.endsWith('.git') ? name.slice(0, -'.git'.length) : name
 }

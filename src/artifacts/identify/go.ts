@@ -1,6 +1,6 @@
 import type { ArtifactRequest, Identity } from '../../model/artifact/identity.ts'
 import { decodePercent } from '../../lib/percent.ts'
-import { about, aboutNone, isSemver, kindBy, lastIndexIn } from './paths.ts'
+import { about, aboutNone, isSemver, kindBy, lastIndexIn, lastPlaceOf } from './paths.ts'
 
 const VERSIONS = '/@v/'
 const LATEST = '/@latest'
@@ -12,7 +12,7 @@ const CAPITAL = '!'
 /** Paths of the GOPROXY protocol (https://go.dev/ref/mod#goproxy-protocol), and of a checksum database behind it. */
 export function identifyGo({ method, path, query }: ArtifactRequest): Identity {
   const decoded = decodePercent(path)
-  const versions = lastIndexIn(decoded, VERSIONS)
+  const versions = lastPlaceOf(decoded, VERSIONS)
   if (versions !== -1) {
     return identifyVersion(method, moduleIn(decoded, versions), decoded.slice(versions + VERSIONS.length))
   }

@@ -1,8 +1,9 @@
 import type { ArtifactRequest, Identity } from '../../model/artifact/identity.ts'
 import { decodePercent } from '../../lib/percent.ts'
 import { about, aboutNone, charsWith, consistsOf, endOfCore, kindBy } from './paths.ts'
-import { lastIndexIn, lastSegment, segmentAt } from './paths.ts'
+import { lastIndexIn, lastPlaceOf, lastSegment, segmentAt } from './paths.ts'
 
+const AT = 0x40
 /** In front of a package's files and of the registry's API; no package can hide it, as `-` is a segment of its own. */
 const MARK = '/-/'
 /** Behind it stands the revision that a write replaces. */
@@ -21,9 +22,11 @@ const FOLDERS: ReadonlySet<string> = new Set(
  */
 export function identifyNpm({ method, path }: ArtifactRequest): Identity {
   const decoded = decodePercent(path)
+  // What marks and revisions begin with; most requests are for a package by its name.
+  if (!decoded.includes('/-')) return identifyPackage(method, decoded)
   const revision = decoded.indexOf(REVISION)
   const clean = revision === -1 ? decoded : decoded.slice(0, revision)
-  const mark = lastIndexIn(clean, MARK)
+  const mark = lastPlaceOf(clean, MARK)
   if (mark === -1) return identifyPackage(method, clean)
   return clean.endsWith('.tgz') && mark > 0
     ? identifyTarball(method, clean, mark)
@@ -61,8 +64,9 @@ function identifyTarball(method: string, path: string, mark: number): Identity {
   const file = lastSegment(path)
   const start = lastIndexIn(path, '/', mark - 1)
   const base = path.slice(start + 1, mark)
-  const scope = path.slice(lastIndexIn(path, '/', start - 1) + 1, start)
-  const name = start > 0 && scope.startsWith('@') ? `${scope}/${base}` : base
+  const scope = lastIndexIn(path, '/', start - 1) + 1
+  // One part of the path: two that are put together would be copied when they are read.
+  const name = start > 0 && path.charCodeAt(scope) === AT ? path.slice(scope, mark) : base
   if (!isName(name)) return aboutNone(kind, file)
   const isOwn = file.startsWith(base) && file[base.length] === '-'
   return about(kind, name, isOwn ? versionOf(file.slice(base.length + 1, -'.tgz'.length)) : '', file)
@@ -121,7 +125,7 @@ function endOfName(text: string, start: number): number {
 }
 
 function isName(name: string): boolean {
-  if (name[0] !== '@') return consistsOf(name, NAME)
+  if (name.charCodeAt(0) !== AT) return consistsOf(name, NAME)
   const slash = name.indexOf('/')
   return slash !== -1 && consistsOf(name, NAME, 1, slash) && consistsOf(name, NAME, slash + 1)
 }

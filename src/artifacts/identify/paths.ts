@@ -21,6 +21,13 @@ export function lastIndexIn(text: string, mark: string, from = text.length - mar
   return -1
 }
 
+/** As `lastIndexOf`, for a mark of several characters that stands there once or twice at most. */
+export function lastPlaceOf(text: string, mark: string): number {
+  let found = text.indexOf(mark)
+  for (let next = found; next !== -1; next = text.indexOf(mark, next + 1)) found = next
+  return found
+}
+
 /** Letters and digits of ASCII, and these marks: for `consistsOf`. */
 export function charsWith(marks: string): Uint8Array {
   const chars = new Uint8Array(128)

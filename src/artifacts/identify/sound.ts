@@ -1,4 +1,4 @@
-import type { ArtifactRequest, Identity, PackageId } from '../../model/artifact/identity.ts'
+import type { Identity, PackageId } from '../../model/artifact/identity.ts'
 
 /** No ecosystem has longer ones: Maven's groups and git's folders, with room. An index of PostgreSQL takes 2,704 bytes. */
 const MAX_NAME = 512
@@ -10,9 +10,9 @@ const LITERAL = /^[ -$&-~]*$/
 /** Only `capText` puts it into a path: an address has none but `%E2%80%A6`. */
 const CUT_MARK = '…'
 
-/** Whether all that is told from a request is printable, without a look at it. */
-export function isLiteral({ path, query }: ArtifactRequest): boolean {
-  return LITERAL.test(path) && (query === '' || LITERAL.test(query))
+/** Whether all that is told from a text is printable, without a look at it. */
+export function isLiteral(text: string): boolean {
+  return LITERAL.test(text)
 }
 
 /** Whether an entry's path was too long for it: what it ends in is not known. */
