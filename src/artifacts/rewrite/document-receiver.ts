@@ -1,4 +1,4 @@
-import { DocumentError } from '../../upstream/failure.ts'
+import { DocumentError, RequestGoneError } from '../../upstream/failure.ts'
 import { HeldBytes } from '../../http/held-bytes.ts'
 import type { ResponseReceiver, ResponseSource, UpstreamRequest } from '../../upstream/request.ts'
 import {
@@ -203,6 +203,7 @@ export class DocumentReceiver implements ResponseReceiver, ResponseSource, PipeO
   /** See PipeOwner. */
   onFinish(): void {
     const to = this.#to
+    const source = this.#isReceived ? null : this.#source
     this.#isOver = true
     if (this.#head !== null) {
       const { status, fields, statusText } = this.#head
@@ -211,6 +212,8 @@ export class DocumentReceiver implements ResponseReceiver, ResponseSource, PipeO
       if (body.length > 0) to.onData(body, true)
     }
     to.onEnd([], false)
+    // Its coding has ended, and the answer has not: nobody waits for what may come behind.
+    source?.abort(new RequestGoneError())
   }
 
   /** See PipeOwner. */

@@ -477,3 +477,15 @@ t.test('addresses of a cargo registry at the root of its host do not come to end
   t.same(JSON.parse((await s.client.message()).body), { dl: shown, api: shown, 'auth-required': true })
   await s.gateway.quiet()
 })
+
+t.test('what an upstream sends behind the end of a coded document costs its connection', async (t) => {
+  const s = await scene(t)
+  const { gateway, client } = s
+  client.send(gateway.head(GET, 'Accept-Encoding: gzip'))
+  const { wire } = await gateway.upstream.request()
+  const body = Buffer.concat([zlib.gzipSync(packument(`${s.origin}/`)), Buffer.alloc(9)])
+  wire.send(`HTTP/1.1 200 OK\r\n${JSON_TYPE}\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n`)
+  wire.send(Buffer.concat([Buffer.from(`${body.length.toString(16)}\r\n`), body, Buffer.from('\r\n')]))
+  t.equal((await client.message()).status, 200)
+  await gateway.finish(t, [{ status: 200, outcome: 'forwarded', reason: null }])
+})

@@ -219,6 +219,12 @@ t.test('the configuration of a cargo index', async (t) => {
     'document_foreign',
     'the token would go there',
   )
+  for (const dl of [
+    ' https://elsewhere.example.com/',
+    'ht\ttps://elsewhere.example.com/',
+    '\n//elsewhere.example.com/',
+  ])
+    t.same(config({ dl }), 'document_foreign', `${JSON.stringify(dl)}, as cargo reads it`)
   t.same(config({ dl: `${OLD}dl`, api: 'https://elsewhere.example.com' }), {
     dl: `${NEW}dl`,
     'auth-required': true,

@@ -128,8 +128,10 @@ export class RouteAddresses {
 
   /** Whether an address, translated already, leads past the gateway. */
   isForeign(address: string): boolean {
-    if (!/^(?:[a-z][a-z0-9+.-]*:|[/\\]{2})/i.test(address)) return false
-    return address !== this.#origin && !address.startsWith(`${this.#origin}/`)
+    // As readers of URLs do (WHATWG URL, "basic URL parser"), cargo's among them: blanks before an address count for nothing, nor does a tab in it.
+    const read = address.replaceAll(/^[\0-\x20]+|[\t\n\r]/g, '')
+    if (!/^(?:[a-z][a-z0-9+.-]*:|[/\\]{2})/i.test(read)) return false
+    return read !== this.#origin && !read.startsWith(`${this.#origin}/`)
   }
 }
 
