@@ -4,9 +4,7 @@
 set -u
 
 packages="pgbouncer gcc libc6-dev python3-pip twine maven libmaven-dependency-plugin-java libmaven-deploy-plugin-java gradle \
-skopeo podman docker-registry golang-go git-lfs aria2 wget reprepro dpkg-dev apt-utils cargo python3-poetry"
-packages="pgbouncer gcc libc6-dev python3-pip twine maven libmaven-dependency-plugin-java libmaven-deploy-plugin-java skopeo \
-podman docker-registry golang-go git-lfs aria2 wget dpkg-dev cargo"
+skopeo podman docker-registry golang-go git-lfs aria2 wget dpkg-dev cargo python3-poetry"
 
 missing=""
 for package in $packages; do

@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi'
-import { listGateways } from '../../../store/gateways/gateways.ts'
+import { listGateways, type GatewayProcess } from '../../../store/gateways/gateways.ts'
 import { json, operation, pageOf, TIME, type Api } from '../operation.ts'
 import type { ApiSources } from '../sources.ts'
 
@@ -80,13 +80,17 @@ export function addSystem(api: Api, { configuration, reader }: ApiSources): void
     }),
     async (c) => {
       const found = await listGateways(reader, DAY_MS)
-      const items = found.map(({ startedAt, lastSeenAt, endedAt, ...gateway }) => ({
-        ...gateway,
-        startedAt: startedAt.toISOString(),
-        lastSeenAt: lastSeenAt.toISOString(),
-        endedAt: endedAt?.toISOString() ?? null,
-      }))
-      return c.json({ items, next: null }, 200)
+      return c.json({ items: found.map(gatewayBody), next: null }, 200)
     },
   )
+}
+
+function gatewayBody(gateway: GatewayProcess): z.infer<typeof GATEWAY> {
+  const { startedAt, lastSeenAt, endedAt, ...same } = gateway
+  return {
+    ...same,
+    startedAt: startedAt.toISOString(),
+    lastSeenAt: lastSeenAt.toISOString(),
+    endedAt: endedAt?.toISOString() ?? null,
+  }
 }
