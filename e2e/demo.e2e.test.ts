@@ -64,8 +64,8 @@ t.test('the demo prints lines that work when they are copied, and leaves no proc
     t.match(usage.stdout, /demo +npm/)
   })
 
-  await t.test('the dashboard and the metrics answer', async (t) => {
-    for (const pattern of [/^dashboard /, /^metrics /]) {
+  await t.test('the console and the metrics answer', async (t) => {
+    for (const pattern of [/^console /, /^metrics /]) {
       const url = line(pattern).split(/\s+/)[1] ?? ''
       const response = await fetch(url, { headers: { connection: 'close' } })
       t.equal(response.status, 200, url)
@@ -148,7 +148,7 @@ async function checkoutOf(t: Test): Promise<string> {
 
 /** The commands that the demo prints to be copied. */
 function commandsOf(printed: string): string[] {
-  const [, block = ''] = /To copy and paste:\n([^]*?)\n +dashboard/.exec(printed) ?? []
+  const [, block = ''] = /To copy and paste:\n([^]*?)\n +console/.exec(printed) ?? []
   return block
     .split('\n')
     .map((text) => text.trim())

@@ -8,7 +8,7 @@ import { until, untilTrue } from './harness/wait.ts'
 /**
  * What an operator is told, by mechanism, with the default options: a database that refuses is known by the next look at the directory,
  * 500 ms later at the latest; one that is silent 1500 ms after its last answer; one that is back by the next attempt, 1 s later at
- * the latest. The dashboard asks every 500 ms. How long it took here is a comment.
+ * the latest. The console asks every second. How long it took here is a comment.
  */
 const FAULTS: readonly (readonly [string, number, (db: EmbeddedServer) => Promise<void>])[] = [
   ['frozen by SIGSTOP', 1, (db) => db.freeze()],

@@ -40,7 +40,9 @@ const ROOMS: Record<string, readonly string[]> = {
   logger: ['model', 'lib'],
   metrics: ['model', 'lib'],
   config: ['model', 'lib'],
-  admin: ['artifacts', 'store', 'logger', 'model', 'lib'],
+  admin: ['artifacts', 'store', 'logger', 'model', 'lib', 'version'],
+  // Runs in browsers and knows the gateway by its API alone.
+  console: [],
   embedded: ['model', 'lib'],
   // What puts the planes together, and what a user types.
   'serve/data-plane':
@@ -71,7 +73,7 @@ const DRIVERS: Record<string, readonly string[]> = {
 /** The product's files with timers of Node's own; all others wait by `lib/time`. Each with its reason. */
 const TIMERS: Record<string, 'clock' | 'browser' | 'request' | 'attempt'> = {
   'lib/time/clock.ts': 'clock',
-  'admin/dashboard-script.ts': 'browser',
+  'console/state/clock.ts': 'browser',
   'listener/listen.ts': 'request',
   'listener/listener.ts': 'request',
   'upstream/connection.ts': 'request',
@@ -85,9 +87,9 @@ const MAX_FILES = 25
 
 const source = join(projectFolder(), 'src')
 const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter((file) =>
-  file.endsWith('.ts'),
+  /\.tsx?$/.test(file),
 )
-const product = files.filter((file) => !/\.(test|bench)\.ts$/.test(file) && !isIn('test', file))
+const product = files.filter((file) => !/\.(test|bench)\.tsx?$/.test(file) && !isIn('test', file))
 
 function importsOf(file: string): string[] {
   const text = readFileSync(join(source, file), 'utf8')

@@ -1,10 +1,11 @@
 import { hash, timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { isIP } from 'node:net'
+import { isConsolePath } from './console-files.ts'
 import type { Problem } from './problem.ts'
 
-/** Paths that need no token: what orchestrators probe, and the dashboard's page, which holds no data. */
-const OPEN_PATHS: ReadonlySet<string> = new Set(['/', '/healthz', '/readyz'])
+/** Paths that need no token: what orchestrators probe; and those of the console, whose files hold no data. */
+const OPEN_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz'])
 
 /**
  * Decides which requests the admin listener answers. With a token: those that present it. Without one the listener is on loopback, and what has to
@@ -24,7 +25,9 @@ export class AccessRule {
   /** Why the request is refused, or null when it is not. */
   refusal(path: string, headers: IncomingHttpHeaders): Problem | null {
     if (this.#tokenDigest !== null) {
-      return OPEN_PATHS.has(path) || this.#isAuthorized(headers.authorization, this.#tokenDigest)
+      return OPEN_PATHS.has(path) ||
+        isConsolePath(path) ||
+        this.#isAuthorized(headers.authorization, this.#tokenDigest)
         ? null
         : UNAUTHORIZED
     }

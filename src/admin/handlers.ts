@@ -1,6 +1,5 @@
 import { within } from '../lib/time/within.ts'
 import { apiHandlers, type ApiHandler } from './api.ts'
-import { renderDashboard } from './dashboard.ts'
 import type { Overview } from './overview.ts'
 import { DeadlineError } from './problem.ts'
 import type { AdminQueries } from './queries.ts'
@@ -40,11 +39,9 @@ export interface Answer {
 /** Answers GET and HEAD of one path. `gone` fires when the client has left. */
 export type Handler = (query: URLSearchParams, gone: AbortSignal) => Answer | Promise<Answer>
 
-/** All paths of the admin listener. */
+/** All paths of the admin listener but those of the console. */
 export function adminHandlers(sources: AdminSources): ReadonlyMap<string, Handler> {
-  const dashboard: Answer = { status: 200, contentType: 'text/html; charset=utf-8', ...renderDashboard() }
   const handlers = new Map<string, Handler>([
-    ['/', () => dashboard],
     ['/healthz', () => healthAnswer(sources)],
     ['/readyz', () => readinessAnswer(sources)],
     ['/metrics', async () => ({ status: 200, ...(await sources.metrics()) })],

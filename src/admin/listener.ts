@@ -1,10 +1,13 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { join } from 'node:path'
 import { systemClock } from '../lib/time/clock.ts'
 import type { Logger } from '../logger/logger.ts'
+import { projectFolder } from '../version.ts'
 import { AccessRule } from './access.ts'
 import type { ApiListener } from './api/app.ts'
+import { ConsoleFiles, type ConsoleFile } from './console-files.ts'
 import { adminHandlers, type AdminSources, type Handler } from './handlers.ts'
 import { DeadlineError, isDatabaseAway, problemOf, sendProblem, type Problem } from './problem.ts'
 
@@ -63,11 +66,12 @@ const METHOD_NOT_ALLOWED: Problem = {
   headers: { allow: 'GET, HEAD' },
 }
 
-/** Health, readiness, metrics, the API and the dashboard, on a listener of their own that tenants do not see. */
+/** Health, readiness, metrics, the API and the console, on a listener of their own that tenants do not see. */
 export class AdminListener {
   readonly #deps: AdminDependencies
   readonly #access: AccessRule
   readonly #handlers: ReadonlyMap<string, Handler>
+  readonly #console = new ConsoleFiles(join(projectFolder(), 'dist/console'))
   readonly #server: Server
   #closed: Promise<void> | null = null
   #api: Promise<ApiListener> | null = null
@@ -139,8 +143,11 @@ export class AdminListener {
       const handler = this.#handlers.get(path)
       const refusal = this.#access.refusal(path, headers)
       if (refusal !== null) return sendProblem(response, refusal)
-      if (handler === undefined) return sendProblem(response, NOT_FOUND)
+      const file = handler === undefined ? this.#console.find(path) : null
+      if (handler === undefined && file === null) return sendProblem(response, NOT_FOUND)
       if (method !== 'GET' && method !== 'HEAD') return sendProblem(response, METHOD_NOT_ALLOWED)
+      if (file !== null) return sendFile(response, file, headers['accept-encoding'])
+      if (handler === undefined) return
       await this.#answer(handler, query, response)
     } catch (error) {
       this.#fail(path, response, error)
@@ -166,7 +173,7 @@ export class AdminListener {
     sendProblem(response, problem)
   }
 
-  /** A database that is away makes one line in a minute, not one for each poll of the dashboard. */
+  /** A database that is away makes one line in a minute, not one for each poll of the console. */
   #wasAwayAlready(error: unknown): boolean {
     if (!isDatabaseAway(error)) return false
     const nowMs = performance.now()
@@ -174,6 +181,18 @@ export class AdminListener {
     this.#awayLoggedAtMs = nowMs
     return false
   }
+}
+
+/** A file of the console, packed for those who take it so (RFC 9110 §12.5.3); there is no body in the answer to HEAD. */
+function sendFile(response: ServerResponse, file: ConsoleFile, accepted: string | string[] = ''): void {
+  const isZipped = /\bgzip\b(?!\s*;\s*q=0(?:\.0*)?(?:,|$))/i.test(String(accepted))
+  const body = isZipped ? file.zipped : file.plain
+  response.writeHead(200, {
+    ...file.headers,
+    ...(isZipped ? { 'content-encoding': 'gzip' } : {}),
+    'content-length': body.length,
+  })
+  response.end(body)
 }
 
 /** Path and query of an origin-form target (RFC 9112 §3.2.1); other forms match no path. */

@@ -48,6 +48,7 @@ export function mergeOverviews(
       pendingReplay: logs.every((l) => l.pendingReplay === null)
         ? null
         : sum(logs, (l) => l.pendingReplay ?? 0),
+      canary: slowestCanary(logs.map(({ canary }) => canary)),
     },
     database: mergeDatabases(parts.map(({ database }) => database)),
     directory: {
@@ -83,6 +84,7 @@ export function countedOverview(overview: Overview): Overview {
       oldestUnflushedAgeMs: 0,
       consecutiveFailures: 0,
       pendingReplay: null,
+      canary: null,
     },
     database: UNKNOWN,
     directory: { ...directory, ageMs: null, keys: Infinity, tenants: Infinity },
@@ -96,6 +98,19 @@ const UNKNOWN: DatabaseOverview = {
   silentMs: null,
   error: null,
   isStoring: true,
+}
+
+type Canary = Overview['accessLog']['canary']
+
+/** Of the process whose canaries take longest: the one that has waited longest for one to arrive. */
+function slowestCanary(canaries: readonly Canary[]): Canary {
+  const known = canaries.filter((canary) => canary !== null)
+  if (known.length === 0) return null
+  const trips = known.flatMap(({ roundTripMs }) => (roundTripMs === null ? [] : [roundTripMs]))
+  return {
+    roundTripMs: trips.length === 0 ? null : Math.max(...trips),
+    ageMs: Math.max(...known.map(({ ageMs }) => ageMs)),
+  }
 }
 
 /** Of the process that has it worst: away for the longest, or there again for the shortest. */

@@ -2,6 +2,7 @@ import type { ContactReading } from '../lib/database-contact.ts'
 import { OUTCOME_NAMES, type Outcome } from '../model/outcome.ts'
 import {
   isStoring,
+  type CanaryStats,
   type DirectoryStats,
   type LimitPolicy,
   type StatsSources,
@@ -44,6 +45,8 @@ export interface Overview {
     readonly consecutiveFailures: number
     /** Entries on disk that wait for their replay, those of dead processes included; null without a spill. */
     readonly pendingReplay: number | null
+    /** The way into the database, as the newest canary took it; null when there are none. */
+    readonly canary: Pick<CanaryStats, 'roundTripMs' | 'ageMs'> | null
   }
   readonly directory: Pick<DirectoryStats, 'ageMs' | 'keys' | 'tenants'>
   readonly database: DatabaseOverview
@@ -84,6 +87,7 @@ export function readOverview(
   const channel = sources.channel()
   const { accepted, stored, spilled, quarantined, buffered, dropped } = sources.ledger().totals
   const writer = sources.writer()
+  const { canary } = sources.vitals()
   const { ageMs, keys, tenants } = sources.directory()
   const contact = sources.database()
   return {
@@ -107,6 +111,7 @@ export function readOverview(
       oldestUnflushedAgeMs: writer.oldestUnflushedAgeMs,
       consecutiveFailures: writer.consecutiveFailures,
       pendingReplay: writer.spill?.pendingEntries ?? null,
+      canary: canary === null ? null : { roundTripMs: canary.roundTripMs, ageMs: canary.ageMs },
     },
     directory: { ageMs, keys, tenants },
     database: {

@@ -4,7 +4,7 @@ import type { AuditGapKind } from './audit/audit.ts'
 
 /*
  * What each part of the gateway lets others see of itself: plain numbers that only grow, or are true right now. Read at
- * scrape time by metrics and the dashboard; nothing is copied, formatted or labelled before it is read.
+ * scrape time by metrics and the console; nothing is copied, formatted or labelled before it is read.
  */
 
 /** Counters of one configured route. Requests that matched none stand under the route name ''. */

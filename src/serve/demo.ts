@@ -106,7 +106,7 @@ Waybill is running. Its sample upstreams need no network. To copy and paste:
   ${command} logs --follow${stateDir}
   ${command} usage${stateDir}
 
-  dashboard  ${originOf(addresses.admin)}/
+  console    ${originOf(addresses.admin)}/
   metrics    ${originOf(addresses.admin)}/metrics
 
 Ctrl-C stops it; the data stay in ${config.options.stateDir}/.

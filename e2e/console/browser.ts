@@ -1,0 +1,81 @@
+import { existsSync } from 'node:fs'
+import axe from 'axe-core'
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import type { Test } from 'tap'
+import { testFolder } from '../harness/product.ts'
+
+/** Where Debian has it. */
+const CHROMIUM = '/usr/bin/chromium'
+
+/** Why the console cannot be looked at here; null when it can. */
+export const NO_BROWSER = existsSync(CHROMIUM)
+  ? null
+  : 'NOT RUN: there is no /usr/bin/chromium (make e2e-deps installs it)'
+
+export const WIDTHS = [1280, 390] as const
+export const THEMES = ['light', 'dark'] as const
+
+/** How a page is looked at. */
+export interface Look {
+  readonly width: (typeof WIDTHS)[number]
+  readonly theme: (typeof THEMES)[number]
+}
+
+/** A browser of its own, which asks nobody but the gateway; closed on teardown. */
+export async function startBrowser(t: Test): Promise<Browser> {
+  const home = await testFolder(t)
+  const browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    env: { ...process.env, HOME: home, XDG_CONFIG_HOME: home, XDG_CACHE_HOME: home },
+    args: [
+      '--no-sandbox',
+      '--headless',
+      '--disable-gpu',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  })
+  t.teardown(() => browser.close())
+  return browser
+}
+
+/** A tab at this width and in this theme. What its script logs as an error, or throws, fails the test. */
+export async function openTab(
+  t: Test,
+  browser: Browser,
+  look: Look = { width: 1280, theme: 'light' },
+): Promise<Page> {
+  const context: BrowserContext = await browser.newContext({
+    viewport: { width: look.width, height: 860 },
+    colorScheme: look.theme,
+    reducedMotion: 'reduce',
+    timezoneId: 'UTC',
+    permissions: ['clipboard-read', 'clipboard-write'],
+  })
+  const page = await context.newPage()
+  page.on('pageerror', (error) => t.fail(`the page threw: ${error.message}`))
+  page.on('console', (message) => {
+    // A refused sign-in is an answer too.
+    if (message.type() === 'error' && !message.text().includes('401'))
+      t.fail(`the page logged: ${message.text()}`)
+  })
+  t.teardown(() => context.close())
+  return page
+}
+
+/** What axe-core finds against the page, by rule and element. */
+export async function violationsOf(page: Page): Promise<readonly string[]> {
+  // The page's policy lets no script in; the debugger's evaluation is not the page's.
+  const found = (await page.evaluate(`${axe.source}; axe.run()`)) as {
+    violations: readonly { id: string; nodes: readonly { html: string; failureSummary?: string }[] }[]
+  }
+  return found.violations.flatMap(({ id, nodes }) =>
+    nodes.map(({ html, failureSummary = '' }) => `${id}: ${html.slice(0, 200)} ${failureSummary}`),
+  )
+}
+
+/** By how many pixels the page is wider than the window. */
+export function overflowOf(page: Page): Promise<number> {
+  return page.evaluate('document.documentElement.scrollWidth - innerWidth') as Promise<number>
+}

@@ -1,0 +1,121 @@
+import type { Browser, Page } from 'playwright-core'
+import t, { type Test } from 'tap'
+import { NO_BROWSER, openTab, overflowOf, startBrowser, THEMES, violationsOf, WIDTHS } from './browser.ts'
+import { type ConsoleScene, consoleScene, traffic } from './scene.ts'
+
+/** Each view: its address, and what is there when it has its data. */
+const VIEWS: readonly (readonly [name: string, path: string, isThere: string])[] = [
+  ['overview', '/', 'section:has(h2:text("Top tenants")) a:text("acme")'],
+  ['requests', '/requests', '.entries td:text("/files/ok")'],
+  ['tail', '/tail', '.tail-state'],
+  ['packages', '/packages?package=left-pad', '.why'],
+  ['completeness', '/completeness', '.panel:has-text("complete so far") table'],
+  ['tenants', '/tenants', 'a:text("globex")'],
+  ['tenant', '/tenants/acme', 'a:text("acme-ci")'],
+  ['keys', '/keys', 'a:text("acme-ci")'],
+  ['system', '/system', '.panel:has(h2:text("Gateways")) td:text("live")'],
+]
+
+const options = NO_BROWSER === null ? {} : { skip: NO_BROWSER }
+
+t.test('the console, on a gateway with requests', options, async (t) => {
+  const scene = await consoleScene(t)
+  await traffic(scene)
+  const browser = await startBrowser(t)
+  await t.test('no view breaks a rule of accessibility, in both themes and at both widths', (t) =>
+    checkViews(t, scene, browser),
+  )
+  await t.test('a request is found and read by keyboard alone', (t) => findByKeyboard(t, scene, browser))
+  await t.test('the account adds up on the page, and a selection survives updates', (t) =>
+    checkOverview(t, scene, browser),
+  )
+  await t.test('a link shows what the one who sends it sees', (t) => checkLink(t, scene, browser))
+})
+
+async function checkViews(t: Test, { gateway }: ConsoleScene, browser: Browser): Promise<void> {
+  for (const width of WIDTHS) {
+    for (const theme of THEMES) {
+      const page = await openTab(t, browser, { width, theme })
+      for (const [name, path, isThere] of VIEWS) {
+        await page.goto(gateway.adminUrl + path)
+        await page.locator(isThere).first().waitFor()
+        const where = `${name}, ${theme}, ${width} px`
+        t.strictSame(await violationsOf(page), [], `${where}: axe finds nothing`)
+        t.equal(await overflowOf(page), 0, `${where}: nothing scrolls sideways`)
+      }
+    }
+  }
+}
+
+/** Presses Tab until what has the focus is such an element. */
+async function tabTo(page: Page, selector: string): Promise<void> {
+  for (let i = 0; i < 60; i++) {
+    await page.keyboard.press('Tab')
+    if ((await page.locator(`${selector}:focus`).count()) > 0) return
+  }
+  throw new Error(`Tab does not lead to ${selector}`)
+}
+
+async function findByKeyboard(t: Test, { gateway }: ConsoleScene, browser: Browser): Promise<void> {
+  const page = await openTab(t, browser)
+  await page.goto(gateway.adminUrl)
+  await page.locator('nav').waitFor()
+  await tabTo(page, 'nav a[href="/requests"]')
+  await page.keyboard.press('Enter')
+  await page.locator('.entries tbody button').first().waitFor()
+  await tabTo(page, '.filter-bar > .menu > button')
+  await page.keyboard.press('Enter')
+  await tabTo(page, '.add-filter select')
+  await page.keyboard.type('Status')
+  await tabTo(page, '.add-filter input')
+  await page.keyboard.type('429')
+  await page.keyboard.press('Enter')
+  await page.locator('.chip:has-text("429")').waitFor()
+  await page.locator('.entries td.c-status:text("200")').first().waitFor({ state: 'detached' })
+  await tabTo(page, '.entries tbody button')
+  await page.keyboard.press('ArrowDown')
+  await page.keyboard.press('Enter')
+  const drawer = page.locator('.drawer')
+  await drawer.waitFor()
+  t.match(await drawer.locator('.why').innerText(), 'The rate limit of the tenant globex was used up.')
+  await page.keyboard.press('Escape')
+  await drawer.waitFor({ state: 'detached' })
+  await page.locator('.entries tbody button:focus').waitFor()
+  t.pass('the focus is back in the table')
+}
+
+async function checkOverview(t: Test, { gateway }: ConsoleScene, browser: Browser): Promise<void> {
+  const page = await openTab(t, browser)
+  await page.goto(gateway.adminUrl)
+  const terms = page.locator('.equation .term > dd:not(.hint)')
+  await terms.first().waitFor()
+  const [accepted = 0, ...others] = (await terms.allInnerTexts()).map((text) =>
+    Number(text.replaceAll(',', '')),
+  )
+  t.ok(accepted > 0)
+  t.equal(
+    others.reduce((sum, n) => sum + n, 0),
+    accepted,
+  )
+  await page.locator('.facts:has-text("newest canary")').waitFor()
+  await page.locator('h2:text("How requests ended")').selectText()
+  const about = page.locator('.state-about span')
+  const before = await about.innerText()
+  await about.filter({ hasNotText: before }).waitFor()
+  t.equal(await page.evaluate('getSelection().toString()'), 'How requests ended')
+}
+
+async function checkLink(t: Test, { gateway }: ConsoleScene, browser: Browser): Promise<void> {
+  const page = await openTab(t, browser)
+  await page.goto(`${gateway.adminUrl}/requests?outcome=upstream_refused&since=24h`)
+  await page.locator('.entries tbody tr:has-text("/broken/x")').click()
+  await page.locator('.drawer').waitFor()
+  const other = await openTab(t, browser)
+  await other.goto(page.url())
+  t.match(await other.locator('.drawer .why').innerText(), 'refused the connection')
+  await other.locator('.page-tools button:has-text("Copy as")').click()
+  const command = await other.locator('code[aria-label="command"]').first().innerText()
+  t.equal(command, 'waybill logs --outcome upstream_refused --since 24h')
+  const curl = await other.locator('code[aria-label="curl line"]').first().innerText()
+  t.match(curl, 'Authorization: Bearer $WAYBILL_TOKEN')
+}

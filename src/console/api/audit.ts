@@ -1,0 +1,53 @@
+import { get } from './client.ts'
+
+export interface Account {
+  readonly tenant: string
+  readonly accepted: number
+  readonly stored: number
+  readonly expired: number
+  readonly quarantined: number
+  readonly dropped: Readonly<Record<string, number>>
+}
+
+export interface Gap {
+  readonly kind: string
+  readonly instance: string
+  readonly tenant: string | null
+  readonly entries: number | null
+  readonly entriesAtMost: number | null
+  readonly line: string
+}
+
+export interface Instance {
+  readonly id: string
+  readonly host: string | null
+  readonly version: string | null
+  readonly startedAt: string | null
+  readonly lastSeenAt: string | null
+  readonly endedAt: string | null
+  readonly state: string
+  readonly batches: number
+  readonly waiting: number
+  readonly spilledEntries: number | null
+  readonly capacityEntries: number | null
+}
+
+/** What the ledger proves of a window. */
+export interface Audit {
+  readonly since: string
+  readonly until: string
+  readonly isComplete: boolean
+  readonly batches: number
+  readonly waiting: number
+  readonly gapCount: number
+  readonly settledTo: string | null
+  readonly tenants: readonly Account[]
+  readonly total: Omit<Account, 'tenant'>
+  readonly instances: readonly Instance[]
+  readonly gaps: readonly Gap[]
+  readonly isTruncated: boolean
+}
+
+export function getAudit(since: string, until: string, signal: AbortSignal): Promise<Audit> {
+  return get(`/api/audit?${new URLSearchParams({ since, until })}`, { signal })
+}

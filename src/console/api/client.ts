@@ -1,0 +1,113 @@
+/** A refusal or failure of the gateway, or none of an answer. Its message is for people. */
+export class ApiError extends Error {
+  /** 0 where there was no answer. */
+  readonly status: number
+  readonly detail: string
+  /** What is wrong with each field, by its name. */
+  readonly fields: readonly { readonly field: string; readonly detail: string }[]
+
+  constructor(status: number, title: string, detail = '', fields: ApiError['fields'] = []) {
+    super(title)
+    this.name = 'ApiError'
+    this.status = status
+    this.detail = detail
+    this.fields = fields
+  }
+}
+
+export interface Call {
+  readonly method?: string
+  readonly body?: unknown
+  readonly headers?: Readonly<Record<string, string>>
+  readonly signal?: AbortSignal | undefined
+  /** Longest wait for the answer. */
+  readonly timeoutMs?: number
+}
+
+/** An answer, and the version that a change of it has to name. */
+export interface Answer<T> {
+  readonly value: T
+  readonly etag: string | null
+}
+
+const TIMEOUT_MS = 40_000
+const TOKEN = 'waybill-admin-token'
+
+/** Called when the gateway wants a sign-in. */
+let onUnauthorized = (): void => {}
+
+export function whenUnauthorized(callback: () => void): void {
+  onUnauthorized = callback
+}
+
+/** Keeps the token for this tab alone; '' forgets it. */
+export function keepToken(token: string): void {
+  if (token === '') sessionStorage.removeItem(TOKEN)
+  else sessionStorage.setItem(TOKEN, token)
+}
+
+/** Asks the gateway. Rejects with an ApiError; when the call's signal ends it, with what the signal says. */
+export async function ask<T>(path: string, call: Call = {}): Promise<Answer<T>> {
+  const response = await send(path, call)
+  if (!response.ok) throw await errorOf(response)
+  const text = await response.text()
+  const value = (text === '' ? null : JSON.parse(text)) as T
+  return { value, etag: response.headers.get('etag') }
+}
+
+/** `ask` for those who need no version. */
+export async function get<T>(path: string, call: Call = {}): Promise<T> {
+  return (await ask<T>(path, call)).value
+}
+
+async function send(
+  path: string,
+  { method = 'GET', body, headers = {}, signal, timeoutMs }: Call,
+): Promise<Response> {
+  const token = sessionStorage.getItem(TOKEN)
+  const late = AbortSignal.timeout(timeoutMs ?? TIMEOUT_MS)
+  try {
+    return await fetch(path, {
+      method,
+      headers: {
+        ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      cache: 'no-store',
+      signal: signal === undefined ? late : AbortSignal.any([signal, late]),
+    })
+  } catch (error) {
+    if (signal?.aborted === true) throw signal.reason
+    throw new ApiError(0, late.aborted ? 'No answer in time' : 'No answer from the gateway', String(error))
+  }
+}
+
+interface ProblemDocument {
+  readonly title?: string
+  readonly detail?: string
+  readonly errors?: readonly {
+    readonly field?: string
+    readonly parameter?: string
+    readonly detail: string
+  }[]
+}
+
+async function errorOf(response: Response): Promise<ApiError> {
+  // Endpoints of before the roles know the configured token only.
+  if (response.status === 401 && new URL(response.url).pathname.startsWith('/api/v1/')) onUnauthorized()
+  const problem = (await response.json().catch(() => ({}))) as ProblemDocument
+  const fields = (problem.errors ?? []).map(({ field, parameter, detail }) => ({
+    field: field ?? parameter ?? '',
+    detail,
+  }))
+  return new ApiError(response.status, problem.title ?? `Status ${response.status}`, problem.detail, fields)
+}
+
+/** What to say of a failure: title and detail. */
+export function messageOf(error: unknown): string {
+  if (!(error instanceof ApiError)) return String(error)
+  if (error.status === 0 || error.detail === '') return error.message
+  return `${error.message}. ${error.detail}`
+}

@@ -1,0 +1,64 @@
+import { boundsOf, type Filter, type Range, searchOf } from '../words/filter.ts'
+import { get } from './client.ts'
+
+/** A row of the access log, as the API gives it. */
+export interface Entry {
+  readonly id: string
+  readonly started_at: string
+  readonly tenant: string | null
+  readonly key_id: string | null
+  readonly route: string | null
+  readonly kind: string | null
+  readonly method: string | null
+  readonly host: string | null
+  readonly path: string | null
+  readonly status: number
+  readonly outcome: string
+  readonly reason: string | null
+  readonly bytes_received: number | string
+  readonly bytes_sent: number | string
+  readonly duration_us: number | string
+  readonly upstream_us: number | string | null
+  readonly upstream: string | null
+  readonly client_ip: string | null
+  readonly user_agent: string | null
+  readonly request_id: string | null
+  readonly trace_id: string | null
+  readonly ecosystem: string | null
+  readonly package: string | null
+  readonly version: string | null
+  readonly purl: string | null
+  readonly artifactKind: string | null
+  readonly upstreamLimit: string | null
+  readonly instance: string
+  readonly seq: number | string
+}
+
+/** A page of a list; `next` is the cursor of the one after it. */
+export interface Page<T> {
+  readonly items: readonly T[]
+  readonly next: string | null
+}
+
+const PAGE_SIZE = 200
+
+/** A page of entries, newest first. */
+export async function getEntries(
+  filter: Filter,
+  range: Range,
+  place: { readonly cursor: string | null; readonly signal: AbortSignal; readonly limit?: number },
+): Promise<Page<Entry>> {
+  const query = searchOf(filter, range)
+  query.set('limit', String(place.limit ?? PAGE_SIZE))
+  if (place.cursor !== null) query.set('cursor', place.cursor)
+  const page = await get<{ entries: readonly Entry[]; next: string | null }>(`/api/entries?${query}`, {
+    signal: place.signal,
+  })
+  return { items: page.entries, next: page.next }
+}
+
+/** A window as moments: pages of one list shall be of one window, although `1h` moves on. */
+export function fixedRange(range: Range, now: Date): Range {
+  const { from, to } = boundsOf(range, now)
+  return { since: from.toISOString(), until: range.until === '' ? '' : to.toISOString() }
+}

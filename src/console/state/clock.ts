@@ -1,0 +1,36 @@
+/** Runs the callback once, later; the function that it returns calls that off. */
+export function after(ms: number, callback: () => void): () => void {
+  const timer = setTimeout(callback, ms)
+  return () => clearTimeout(timer)
+}
+
+/**
+ * Runs the task at once and `everyMs` after each end of it, never twice at the same time, and not while the page is hidden: it
+ * goes on when the page is seen again. The function that it returns ends that, and the signal of a run under way.
+ */
+export function repeat(everyMs: number, task: (signal: AbortSignal) => Promise<void>): () => void {
+  const ended = new AbortController()
+  let cancel = (): void => {}
+  let isRunning = false
+  const run = async (): Promise<void> => {
+    cancel()
+    if (isRunning || document.hidden || ended.signal.aborted) return
+    isRunning = true
+    try {
+      await task(ended.signal)
+    } finally {
+      isRunning = false
+      if (!ended.signal.aborted) cancel = after(everyMs, () => void run())
+    }
+  }
+  const onSeen = (): void => {
+    if (!document.hidden) void run()
+  }
+  document.addEventListener('visibilitychange', onSeen)
+  void run()
+  return () => {
+    ended.abort()
+    cancel()
+    document.removeEventListener('visibilitychange', onSeen)
+  }
+}

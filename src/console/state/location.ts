@@ -1,0 +1,72 @@
+import { computed, signal } from '@preact/signals'
+
+/** Where the console is. The address is the state of every view: what is not in it, is not shared by a link. */
+const address = signal(new URL(document.location.href))
+
+/** Path without a slash at its end; `/` for the overview. */
+export const path = computed(() => address.value.pathname.replace(/(?<=.)\/+$/, ''))
+
+/** The query as text: it changes only when the query does. */
+export const search = computed(() => address.value.search)
+
+/** The parameters of the address. */
+export const query = computed(() => new URLSearchParams(search.value))
+
+/** The segments of the path: `/tenants/acme` → `tenants`, `acme`. */
+export const segments = computed(() => path.value.split('/').slice(1).map(decodeSegment))
+
+function decodeSegment(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+/** Goes to another place of the console; `replace` leaves no step for the way back. */
+export function navigate(to: string, options: { readonly replace?: boolean } = {}): void {
+  const url = new URL(to, document.location.href)
+  if (url.href === address.value.href) return
+  if (options.replace === true) history.replaceState(null, '', url)
+  else history.pushState(null, '', url)
+  const isOtherPath = url.pathname !== address.value.pathname
+  address.value = url
+  if (isOtherPath) window.scrollTo(0, 0)
+}
+
+/** Changes parameters of the address where it stands; null removes one. */
+export function setQuery(
+  changes: Readonly<Record<string, string | readonly string[] | null>>,
+  options: { readonly replace?: boolean } = {},
+): void {
+  const next = new URLSearchParams(search.value)
+  for (const [name, value] of Object.entries(changes)) {
+    next.delete(name)
+    if (value === null) continue
+    for (const one of typeof value === 'string' ? [value] : value) next.append(name, one)
+  }
+  navigate(withQuery(path.value, next), options)
+}
+
+/** A path with a query, if there is any. */
+export function withQuery(to: string, parameters: URLSearchParams): string {
+  const text = parameters.toString()
+  return text === '' ? to : `${to}?${text}`
+}
+
+/** Clicks on links of this origin go on without loading the page anew; `download` and other windows are the browser's. */
+export function startLocation(): void {
+  window.addEventListener('popstate', () => {
+    address.value = new URL(document.location.href)
+  })
+  document.addEventListener('click', (event) => {
+    const isPlain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey
+    const link = event.target instanceof Element ? event.target.closest('a') : null
+    if (!isPlain || event.defaultPrevented || link === null) return
+    if (link.origin !== document.location.origin || link.target !== '' || link.hasAttribute('download'))
+      return
+    if (link.pathname.startsWith('/api/')) return
+    event.preventDefault()
+    navigate(link.href)
+  })
+}

@@ -1,0 +1,70 @@
+import { signal } from '@preact/signals'
+import { ApiError, get, keepToken, messageOf, whenUnauthorized } from '../api/client.ts'
+
+/** What a session may do. A viewer may look, an operator change, an admin make tokens; a tenant sees its own. */
+export type Role = 'tenant' | 'viewer' | 'operator' | 'admin'
+
+export interface Principal {
+  readonly name: string
+  readonly role: Role
+  /** Of a session that sees its own tenant only. */
+  readonly tenant: string | null
+  readonly kind: 'token' | 'configured' | 'anonymous' | 'oidc'
+}
+
+export type SessionState =
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'out'; readonly problem: string | null }
+  | { readonly kind: 'in'; readonly principal: Principal }
+
+export const session = signal<SessionState>({ kind: 'unknown' })
+
+/** Who looks while nobody can tell who it is, as the database is away: the state of the gateway shows all the same. */
+const UNKNOWN: Principal = { name: 'unknown', role: 'viewer', tenant: null, kind: 'anonymous' }
+
+async function readSession(): Promise<Principal> {
+  return (await get<{ principal: Principal }>('/api/v1/session')).principal
+}
+
+/** Finds out who looks, and whether a sign-in is needed. */
+export async function startSession(): Promise<void> {
+  whenUnauthorized(() => {
+    if (session.value.kind === 'in') session.value = { kind: 'out', problem: null }
+  })
+  try {
+    session.value = { kind: 'in', principal: await readSession() }
+  } catch (error) {
+    const isRefused = error instanceof ApiError && error.status === 401
+    session.value = isRefused ? { kind: 'out', problem: null } : { kind: 'in', principal: UNKNOWN }
+  }
+}
+
+/** Signs in; a failure is told in the session's state. */
+export async function signIn(token: string): Promise<void> {
+  keepToken(token)
+  try {
+    session.value = { kind: 'in', principal: await readSession() }
+  } catch (error) {
+    keepToken('')
+    const isRefused = error instanceof ApiError && error.status === 401
+    session.value = { kind: 'out', problem: isRefused ? 'This token was refused.' : messageOf(error) }
+  }
+}
+
+export function signOut(): void {
+  keepToken('')
+  session.value = { kind: 'out', problem: null }
+}
+
+/** Shows the sign-in to somebody who may look without. */
+export function askToSignIn(): void {
+  session.value = { kind: 'out', problem: null }
+}
+
+const RANK: readonly Role[] = ['viewer', 'operator', 'admin']
+
+/** Whether the session may do what takes this role. What a tenant's session may change, the API says; here it is offered nothing. */
+export function may(role: 'operator' | 'admin'): boolean {
+  const state = session.value
+  return state.kind === 'in' && RANK.indexOf(state.principal.role) >= RANK.indexOf(role)
+}

@@ -1,0 +1,59 @@
+import { listReceipts, type Receipt } from '../../api/directory.ts'
+import { Mark } from '../../parts/outcome.tsx'
+import { Failure, Panel } from '../../parts/page.tsx'
+import { useLoaded } from '../../state/load.ts'
+import { duration, several } from '../../words/format.ts'
+
+const POLL_MS = 1000
+
+/** Which gateway processes serve by the key's last change, as they confirm it. */
+export function Receipts({ id }: { readonly id: string }) {
+  const loaded = useLoaded(id, (signal) => listReceipts(id, signal), POLL_MS)
+  const { value, error } = loaded.value
+  const receipts = value ?? []
+  const done = receipts.filter(({ isConfirmed }) => isConfirmed).length
+  const text =
+    value === null
+      ? 'Asking the gateways …'
+      : receipts.length === 0
+        ? 'No gateway is running.'
+        : done === receipts.length
+          ? `All of ${several(done, 'gateway process', 'gateway processes')} serve by it.`
+          : `${done} of ${several(receipts.length, 'gateway process', 'gateway processes')} serve by it.`
+  return (
+    <Panel title="Receipts" hint={<span role="status">{text}</span>}>
+      <Failure error={error} />
+      {receipts.length === 0 ? null : <ReceiptTable receipts={receipts} />}
+    </Panel>
+  )
+}
+
+function ReceiptTable({ receipts }: { readonly receipts: readonly Receipt[] }) {
+  return (
+    <table>
+      <thead>
+        <tr>
+          <th scope="col">Gateway</th>
+          <th scope="col" class="n">
+            Process
+          </th>
+          <th scope="col">Serves by it</th>
+        </tr>
+      </thead>
+      <tbody>
+        {receipts.map((one) => (
+          <tr key={one.instance}>
+            <th scope="row" title={one.instance}>
+              {one.host}
+            </th>
+            <td class="n">{one.processId}</td>
+            <td>
+              <Mark of={one.isConfirmed ? 'ok' : 'refused'} />{' '}
+              {one.isConfirmed ? 'confirmed' : `not yet, last heard of ${duration(one.silentMs)} ago`}
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  )
+}

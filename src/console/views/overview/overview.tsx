@@ -1,0 +1,44 @@
+import { CopyAs } from '../../parts/copy.tsx'
+import { Page } from '../../parts/page.tsx'
+import { RangePicker } from '../../parts/range-picker.tsx'
+import { overview, staleMs } from '../../state/live.ts'
+import { query } from '../../state/location.ts'
+import { readRange } from '../../words/filter.ts'
+import { Account } from './account.tsx'
+import { Now } from './now.tsx'
+import { Outcomes } from './outcomes.tsx'
+import { Workers } from './workers.tsx'
+import { Usage } from './usage.tsx'
+
+const DEFAULT = { since: '24h', until: '' }
+
+/** What is going on, and whether anything is lost. */
+export function OverviewView() {
+  const range = readRange(query.value, DEFAULT)
+  return (
+    <Page
+      title="Overview"
+      tools={
+        <>
+          <RangePicker range={range} />
+          <CopyAs path="/api/v1/overview" />
+        </>
+      }
+    >
+      {overview.value === null ? null : (
+        <div class={staleMs.value === null ? 'overview' : 'overview stale'}>
+          <Now overview={overview.value} />
+          <Account overview={overview.value} />
+          <div class="columns">
+            <Usage range={range} by="tenant" />
+            <Usage range={range} by="route" />
+          </div>
+          <div class="columns">
+            <Outcomes overview={overview.value} />
+            <Workers overview={overview.value} hasLink />
+          </div>
+        </div>
+      )}
+    </Page>
+  )
+}

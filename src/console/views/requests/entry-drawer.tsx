@@ -1,0 +1,179 @@
+import { type ComponentChildren, Fragment } from 'preact'
+import { useEffect, useRef } from 'preact/hooks'
+import type { Entry } from '../../api/entries.ts'
+import { Copyable, CopyButton } from '../../parts/copy.tsx'
+import { Icon } from '../../parts/icon.tsx'
+import { Mark, StatusCode } from '../../parts/outcome.tsx'
+import { zone } from '../../state/preferences.ts'
+import { bytes, count, duration, words } from '../../words/format.ts'
+import { cliOf, curlOf } from '../../words/command.ts'
+import { exactMoment } from '../../words/moment.ts'
+import { answererOf, sentenceOf } from '../../words/why.ts'
+
+/** The whole life of one request. */
+export function EntryDrawer({ entry, onClose }: { readonly entry: Entry; readonly onClose: () => void }) {
+  const head = useRef<HTMLHeadingElement>(null)
+  useEffect(() => head.current?.focus(), [])
+  return (
+    <aside
+      class="drawer"
+      aria-label="One request"
+      onKeyDown={(event) => {
+        if (event.key === 'Escape') onClose()
+      }}
+    >
+      <div class="drawer-head">
+        <h2 tabIndex={-1} ref={head}>
+          <StatusCode status={entry.status} /> {entry.method ?? ''}{' '}
+          <span class="mono">{entry.path ?? 'no path'}</span>
+        </h2>
+        <button
+          type="button"
+          class="button quiet"
+          onClick={onClose}
+          aria-label="Close"
+          title="Close (Escape)"
+        >
+          <Icon name="close" />
+        </button>
+      </div>
+      <p class={`why ${answererOf(entry)}`}>
+        <Mark of={answererOf(entry)} /> {sentenceOf(entry)}
+      </p>
+      <Timing entry={entry} />
+      <EntryFields entry={entry} />
+      <section>
+        <h3>Copy as</h3>
+        <Copyable text={cliOf('logs', [['--request-id', entry.request_id]])} label="command" />
+        <Copyable
+          text={curlOf(document.location.origin, {
+            path: `/api/entries?${new URLSearchParams({ requestId: entry.request_id ?? '' })}`,
+          })}
+          label="curl line"
+        />
+        <details>
+          <summary>The row as JSON</summary>
+          <pre tabIndex={0}>{JSON.stringify(entry, null, 2)}</pre>
+          <CopyButton text={JSON.stringify(entry, null, 2)} label="Copy the row as JSON" />
+        </details>
+      </section>
+    </aside>
+  )
+}
+
+/** How long it took, and what of that was the upstream's. */
+function Timing({ entry }: { readonly entry: Entry }) {
+  const all = Number(entry.duration_us) / 1000
+  const upstream = entry.upstream_us === null ? null : Number(entry.upstream_us) / 1000
+  const share = upstream === null || all === 0 ? 0 : Math.min(100, (upstream / all) * 100)
+  return (
+    <section class="timing" aria-label="Duration">
+      <svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true" focusable="false">
+        <rect class="phase-upstream" width={share} height="8" />
+        <rect class="phase-rest" x={share} width={100 - share} height="8" />
+      </svg>
+      <dl>
+        <dt>
+          <span class="swatch phase-upstream" aria-hidden="true" /> Upstream’s first byte
+        </dt>
+        <dd>{upstream === null ? 'did not go there' : duration(upstream)}</dd>
+        <dt>
+          <span class="swatch phase-rest" aria-hidden="true" />{' '}
+          {upstream === null ? 'Gateway' : 'Gateway and transfer'}
+        </dt>
+        <dd>{duration(Math.max(0, all - (upstream ?? 0)))}</dd>
+        <dt>Whole</dt>
+        <dd>{duration(all)}</dd>
+      </dl>
+    </section>
+  )
+}
+
+type Field = readonly [label: string, value: ComponentChildren]
+
+type Group = readonly [title: string, fields: readonly Field[]]
+
+function groupsOf(entry: Entry): readonly Group[] {
+  return [
+    [
+      'Request',
+      [
+        ['Started', exactMoment(new Date(entry.started_at), zone.value)],
+        [
+          'Outcome',
+          entry.reason === null ? words(entry.outcome) : `${words(entry.outcome)}: ${words(entry.reason)}`,
+        ],
+        ['Host', entry.host],
+        ['Received', `${bytes(Number(entry.bytes_received))} (${count(Number(entry.bytes_received))} B)`],
+        ['Sent', `${bytes(Number(entry.bytes_sent))} (${count(Number(entry.bytes_sent))} B)`],
+      ],
+    ],
+    [
+      'Who',
+      [
+        ['Tenant', link(entry.tenant, `/tenants/${entry.tenant ?? ''}`)],
+        ['Key', link(entry.key_id, `/keys/${entry.key_id ?? ''}`)],
+        ['Address', link(entry.client_ip, search('address', entry.client_ip))],
+        ['Client', entry.user_agent],
+      ],
+    ],
+    [
+      'Where to',
+      [
+        ['Route', link(entry.route, search('route', entry.route))],
+        ['Kind', entry.kind],
+        ['Upstream', entry.upstream],
+        ["Upstream's limit", entry.upstreamLimit],
+      ],
+    ],
+    [
+      'What',
+      [
+        ['Package', link(entry.purl, `/packages?${new URLSearchParams({ package: entry.purl ?? '' })}`)],
+        ['Artifact', entry.artifactKind],
+      ],
+    ],
+    [
+      'Record',
+      [
+        [
+          'Request id',
+          entry.request_id === null ? null : <Copyable text={entry.request_id} label="request id" />,
+        ],
+        ['Trace id', link(entry.trace_id, search('traceId', entry.trace_id))],
+        ['Gateway', `${entry.instance} · ${count(Number(entry.seq))}`],
+      ],
+    ],
+  ]
+}
+
+function EntryFields({ entry }: { readonly entry: Entry }) {
+  return (
+    <>
+      {groupsOf(entry).map(([title, fields]) => {
+        const known = fields.filter(([, value]) => value !== null && value !== '')
+        return known.length === 0 ? null : (
+          <section key={title}>
+            <h3>{title}</h3>
+            <dl class="pairs">
+              {known.map(([label, value]) => (
+                <Fragment key={label}>
+                  <dt>{label}</dt>
+                  <dd>{value}</dd>
+                </Fragment>
+              ))}
+            </dl>
+          </section>
+        )
+      })}
+    </>
+  )
+}
+
+function link(value: string | null, to: string): ComponentChildren {
+  return value === null ? null : <a href={to}>{value}</a>
+}
+
+function search(name: string, value: string | null): string {
+  return `/requests?${new URLSearchParams({ [name]: value ?? '', since: '24h' })}`
+}

@@ -1,0 +1,117 @@
+import { useSignal } from '@preact/signals'
+import type { Entry } from '../../api/entries.ts'
+import { CopyAs, type Equivalent } from '../../parts/copy.tsx'
+import { Empty, Failure, Page } from '../../parts/page.tsx'
+import { RangePicker } from '../../parts/range-picker.tsx'
+import { query, setQuery } from '../../state/location.ts'
+import {
+  FILTER_FIELDS,
+  type Filter,
+  type Range,
+  readFilter,
+  readRange,
+  searchOf,
+  sizeOf,
+} from '../../words/filter.ts'
+import { count } from '../../words/format.ts'
+import { EntryDrawer } from './entry-drawer.tsx'
+import { type EntriesState, useEntries } from './entries-state.ts'
+import { EntryTable } from './entry-table.tsx'
+import { FilterBar } from './filter-bar.tsx'
+
+/** Requests by time, and whatever else can be asked of them. */
+export function RequestsView() {
+  const filter = readFilter(query.value)
+  const range = readRange(query.value)
+  const key = searchOf(filter, range).toString()
+  const round = useSignal(0)
+  const [state, more] = useEntries({ key, filter, range }, round.value)
+  const { entries } = state.value
+  const openId = query.value.get('open')
+  const open = entries.find(({ id }) => id === openId) ?? null
+  return (
+    <Page
+      title="Requests"
+      tools={
+        <>
+          <button type="button" class="button" onClick={() => round.value++}>
+            Refresh
+          </button>
+          <RangePicker range={range} />
+          <CopyAs {...equivalentOf(filter, range)} />
+        </>
+      }
+    >
+      <FilterBar filter={filter} />
+      <Failure error={state.value.error} />
+      <div class={open === null ? 'with-drawer' : 'with-drawer open'}>
+        <div class="list-place">
+          {entries.length === 0 && !state.value.isLoading ? (
+            <NoEntries isFiltered={sizeOf(filter) > 0} />
+          ) : (
+            <EntryTable
+              label="Requests, newest first"
+              entries={entries}
+              openId={open?.id ?? null}
+              onOpen={(entry) => setQuery({ open: entry.id }, { replace: true })}
+              onEnd={more}
+              footer={<Footer state={state.value} />}
+            />
+          )}
+        </div>
+        {open === null ? null : <EntryDrawer key={open.id} entry={open} onClose={() => closeDrawer(open)} />}
+      </div>
+    </Page>
+  )
+}
+
+function closeDrawer(_entry: Entry): void {
+  setQuery({ open: null }, { replace: true })
+  requestAnimationFrame(() => document.querySelector<HTMLElement>('.entries [data-active]')?.focus())
+}
+
+function Footer({ state }: { readonly state: EntriesState }) {
+  const { entries, next, isLoading } = state
+  const text = isLoading ? 'Loading …' : next === null ? 'That is all of them.' : 'Scroll for more.'
+  return (
+    <p class="entries-foot" role="status">
+      {entries.length === 0 ? '' : `${count(entries.length)} shown. `}
+      {text}
+    </p>
+  )
+}
+
+function NoEntries({ isFiltered }: { readonly isFiltered: boolean }) {
+  return (
+    <Empty title={isFiltered ? 'No request matches.' : 'No request in this window.'}>
+      <p>
+        {isFiltered
+          ? 'Take a filter away, or choose a longer window.'
+          : 'Choose a longer window above, or send a request with a key: it shows here about two seconds later.'}
+      </p>
+    </Empty>
+  )
+}
+
+/** The search as a call, and as `waybill logs`, which takes one value of each kind. */
+export function equivalentOf(filter: Filter, range: Range): Equivalent {
+  const lacks: string[] = []
+  const flags: [string, string][] = []
+  for (const { name, label, flag } of FILTER_FIELDS) {
+    const [value, ...others] = filter[name] ?? []
+    if (value === undefined) continue
+    if (flag === null) lacks.push(label.toLowerCase())
+    else flags.push([flag, value])
+    if (others.length > 0) lacks.push(`the other values of ${label.toLowerCase()}`)
+  }
+  const times: [string, string][] = [
+    ['--since', range.since],
+    ['--until', range.until],
+  ]
+  return {
+    path: `/api/entries?${searchOf(filter, range)}`,
+    cli: 'logs',
+    flags: [...flags, ...times],
+    cliLacks: lacks,
+  }
+}

@@ -1,0 +1,96 @@
+/** What requests can be searched by, in the order in which it is shown. The names are those of the API's parameters. */
+export const FILTER_FIELDS = [
+  { name: 'tenant', label: 'Tenant', flag: '--tenant', isText: false },
+  { name: 'route', label: 'Route', flag: '--route', isText: false },
+  { name: 'status', label: 'Status', flag: '--status', isText: false },
+  { name: 'outcome', label: 'Outcome', flag: '--outcome', isText: false },
+  { name: 'reason', label: 'Reason', flag: null, isText: false },
+  { name: 'method', label: 'Method', flag: '--method', isText: false },
+  { name: 'key', label: 'Key', flag: '--key', isText: true },
+  { name: 'package', label: 'Package', flag: '--package', isText: true },
+  { name: 'artifactKind', label: 'Artifact', flag: '--artifact-kind', isText: false },
+  { name: 'path', label: 'Path begins with', flag: '--path', isText: true },
+  { name: 'address', label: 'Address', flag: '--ip', isText: true },
+  { name: 'requestId', label: 'Request id', flag: '--request-id', isText: true },
+  { name: 'traceId', label: 'Trace id', flag: null, isText: true },
+  { name: 'slowerThan', label: 'Slower than', flag: null, isText: true },
+] as const
+
+export type FilterName = (typeof FILTER_FIELDS)[number]['name']
+
+/** Values by name; several of one name mean "one of". */
+export type Filter = Readonly<Partial<Record<FilterName, readonly string[]>>>
+
+/** A window of time as it stands in an address: durations before now (`1h`), or moments. */
+export interface Range {
+  readonly since: string
+  /** '' for now. */
+  readonly until: string
+}
+
+export const DEFAULT_RANGE: Range = { since: '1h', until: '' }
+
+/** The filter that an address bears; parameters of other names are left alone. */
+export function readFilter(query: URLSearchParams): Filter {
+  const filter: Partial<Record<FilterName, readonly string[]>> = {}
+  for (const { name } of FILTER_FIELDS) {
+    const values = query.getAll(name).filter((value) => value !== '')
+    if (values.length > 0) filter[name] = [...new Set(values)]
+  }
+  return filter
+}
+
+export function readRange(query: URLSearchParams, fallback = DEFAULT_RANGE): Range {
+  const since = query.get('since') ?? ''
+  const until = query.get('until') ?? ''
+  return since === '' && until === '' ? fallback : { since, until }
+}
+
+/** The parameters of a filter and a window, in one order for the same search. */
+export function searchOf(filter: Filter, range: Range | null): URLSearchParams {
+  const query = new URLSearchParams()
+  for (const { name } of FILTER_FIELDS) {
+    for (const value of filter[name] ?? []) query.append(name, value)
+  }
+  if (range !== null && range.since !== '') query.set('since', range.since)
+  if (range !== null && range.until !== '') query.set('until', range.until)
+  return query
+}
+
+/** The filter with a value more, or without it where it was there. */
+export function toggled(filter: Filter, name: FilterName, value: string): Filter {
+  const old = filter[name] ?? []
+  const values = old.includes(value) ? old.filter((one) => one !== value) : [...old, value]
+  return withValues(filter, name, values)
+}
+
+/** The filter with these values of a name; with none, without it. */
+export function withValues(filter: Filter, name: FilterName, values: readonly string[]): Filter {
+  const { [name]: _old, ...others } = filter
+  return values.length === 0 ? others : { ...others, [name]: values }
+}
+
+/** How many conditions a filter has. */
+export function sizeOf(filter: Filter): number {
+  return FILTER_FIELDS.filter(({ name }) => filter[name] !== undefined).length
+}
+
+const UNITS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+/** The length of a duration such as 15m; null for a text that is none. */
+export function durationMs(text: string): number | null {
+  const [, n, unit = ''] = /^(\d+)([smhd])$/.exec(text) ?? []
+  return n === undefined ? null : Number(n) * (UNITS[unit] ?? 0)
+}
+
+/** The moments of a window at `now`. */
+export function boundsOf(range: Range, now: Date): { readonly from: Date; readonly to: Date } {
+  const at = (text: string, fallback: Date): Date => {
+    const ago = durationMs(text)
+    if (ago !== null) return new Date(now.getTime() - ago)
+    const time = new Date(text)
+    return Number.isNaN(time.getTime()) ? fallback : time
+  }
+  const to = at(range.until, now)
+  return { from: at(range.since, new Date(to.getTime() - 3_600_000)), to }
+}
