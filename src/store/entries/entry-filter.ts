@@ -154,6 +154,8 @@ function withoutCanaries(sql: Sql | TransactionSql, { outcome, oneOf = {} }: Ent
 
 function statusCondition(sql: Sql | TransactionSql, status: string) {
   const [low, high] = statusBounds(status)
+  // A filter of what is in a block of pages knows values, and no ranges of them.
+  if (low === high) return sql`AND e.status = ${low}`
   return sql`AND e.status BETWEEN ${low} AND ${high}`
 }
 
