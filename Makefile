@@ -1,6 +1,6 @@
 # Every target does its own set-up on a machine with Node >= 20.19, npm, git and curl, as root or not.
 .DEFAULT_GOAL := help
-.PHONY: help run test check pg e2e chaos e2e-nodes e2e-deps e2e-poolers e2e-clients-table bench bench-compare bench-writer bench-identify bench-backlog bench-who bench-installs bench-postgres-states picture build build-e2e build-bench clean bench-package-index bench-reading bench-rewrite
+.PHONY: help run test check pg e2e chaos e2e-nodes e2e-deps e2e-poolers e2e-clients-table bench bench-compare bench-writer bench-identify bench-backlog bench-who bench-installs bench-postgres-states picture console-pictures build build-e2e build-bench clean bench-package-index bench-reading bench-rewrite
 
 ARGS ?=
 
@@ -76,6 +76,9 @@ bench-postgres-states: build-e2e ## latencies with PostgreSQL healthy, frozen, s
 
 picture: build-e2e ## docs/session.svg: a session of the demo, recorded anew
 	@npm run -s picture
+
+console-pictures: build-e2e ## docs/console/*.png: the console in both themes and at two widths (needs Chromium, see e2e-deps)
+	@npm run -s pictures:console
 
 build: node_modules/.installed
 	@npm run -s build

@@ -71,7 +71,7 @@ async function findByKeyboard(t: Test, { gateway }: ConsoleScene, browser: Brows
   await page.keyboard.type('429')
   await page.keyboard.press('Enter')
   await page.locator('.chip:has-text("429")').waitFor()
-  await page.locator('.entries td.c-status:text("200")').first().waitFor({ state: 'detached' })
+  await page.locator('.entries td.c-status:has-text("200")').first().waitFor({ state: 'detached' })
   await tabTo(page, '.entries tbody button')
   await page.keyboard.press('ArrowDown')
   await page.keyboard.press('Enter')

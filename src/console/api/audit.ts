@@ -49,5 +49,5 @@ export interface Audit {
 }
 
 export function getAudit(since: string, until: string, signal: AbortSignal): Promise<Audit> {
-  return get(`/api/audit?${new URLSearchParams({ since, until })}`, { signal })
+  return get(`/api/v1/audit?${new URLSearchParams({ since, until })}`, { signal })
 }

@@ -95,8 +95,7 @@ interface ProblemDocument {
 }
 
 async function errorOf(response: Response): Promise<ApiError> {
-  // Endpoints of before the roles know the configured token only.
-  if (response.status === 401 && new URL(response.url).pathname.startsWith('/api/v1/')) onUnauthorized()
+  if (response.status === 401) onUnauthorized()
   const problem = (await response.json().catch(() => ({}))) as ProblemDocument
   const fields = (problem.errors ?? []).map(({ field, parameter, detail }) => ({
     field: field ?? parameter ?? '',

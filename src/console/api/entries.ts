@@ -51,10 +51,31 @@ export async function getEntries(
   const query = searchOf(filter, range)
   query.set('limit', String(place.limit ?? PAGE_SIZE))
   if (place.cursor !== null) query.set('cursor', place.cursor)
-  const page = await get<{ entries: readonly Entry[]; next: string | null }>(`/api/entries?${query}`, {
-    signal: place.signal,
-  })
-  return { items: page.entries, next: page.next }
+  return await get(`/api/v1/entries?${query}`, { signal: place.signal })
+}
+
+/** A request's entries, newest first, and what was around it. */
+export interface FoundEntries {
+  readonly items: readonly Entry[]
+  readonly sameTrace: readonly Entry[]
+  readonly sameClient: readonly Entry[]
+}
+
+/** How far from its start a request is looked for, where that is known: of a day's rows, not of all. */
+const AROUND_MS = 60_000
+
+/** The entries of a request, near a moment where it is known. */
+export function findRequest(
+  requestId: string,
+  at: string | null,
+  signal: AbortSignal,
+): Promise<FoundEntries> {
+  const query = new URLSearchParams()
+  if (at !== null) {
+    query.set('since', new Date(Date.parse(at) - AROUND_MS).toISOString())
+    query.set('until', new Date(Date.parse(at) + AROUND_MS).toISOString())
+  }
+  return get(`/api/v1/entries/${encodeURIComponent(requestId)}?${query}`, { signal })
 }
 
 /** A window as moments: pages of one list shall be of one window, although `1h` moves on. */

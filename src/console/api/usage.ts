@@ -36,7 +36,7 @@ export async function getUsage(
     until: to.toISOString(),
     ...(tenant === undefined ? {} : { tenant }),
   })
-  const { usage } = await get<{ usage: readonly UsageRow[] }>(`/api/usage?${query}`, { signal })
+  const { usage } = await get<{ usage: readonly UsageRow[] }>(`/api/v1/usage?${query}`, { signal })
   const sums = new Map<string | null, UsageSum>()
   for (const row of usage) sums.set(row[by], added(sums.get(row[by]), row[by], row))
   return [...sums.values()].toSorted((a, b) => b.requests + b.refused - a.requests - a.refused)

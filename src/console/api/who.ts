@@ -52,5 +52,5 @@ export function whoQuery(question: WhoQuestion, window: Range): URLSearchParams 
 }
 
 export function getWho(question: WhoQuestion, window: Range, signal: AbortSignal): Promise<WhoAnswer> {
-  return get(`/api/who?${whoQuery(question, window)}`, { signal })
+  return get(`/api/v1/who?${whoQuery(question, window)}`, { signal })
 }

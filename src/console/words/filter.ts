@@ -1,19 +1,22 @@
-/** What requests can be searched by, in the order in which it is shown. The names are those of the API's parameters. */
+/**
+ * What requests can be searched by, in the order in which it is shown. The names are those of the API's parameters; of those
+ * that are single, it takes one value.
+ */
 export const FILTER_FIELDS = [
-  { name: 'tenant', label: 'Tenant', flag: '--tenant', isText: false },
-  { name: 'route', label: 'Route', flag: '--route', isText: false },
-  { name: 'status', label: 'Status', flag: '--status', isText: false },
-  { name: 'outcome', label: 'Outcome', flag: '--outcome', isText: false },
-  { name: 'reason', label: 'Reason', flag: null, isText: false },
-  { name: 'method', label: 'Method', flag: '--method', isText: false },
-  { name: 'key', label: 'Key', flag: '--key', isText: true },
-  { name: 'package', label: 'Package', flag: '--package', isText: true },
-  { name: 'artifactKind', label: 'Artifact', flag: '--artifact-kind', isText: false },
-  { name: 'path', label: 'Path begins with', flag: '--path', isText: true },
-  { name: 'address', label: 'Address', flag: '--ip', isText: true },
-  { name: 'requestId', label: 'Request id', flag: '--request-id', isText: true },
-  { name: 'traceId', label: 'Trace id', flag: null, isText: true },
-  { name: 'slowerThan', label: 'Slower than', flag: null, isText: true },
+  { name: 'tenant', label: 'Tenant', flag: '--tenant', isSingle: false },
+  { name: 'route', label: 'Route', flag: '--route', isSingle: false },
+  { name: 'status', label: 'Status', flag: '--status', isSingle: false },
+  { name: 'outcome', label: 'Outcome', flag: '--outcome', isSingle: false },
+  { name: 'reason', label: 'Reason', flag: null, isSingle: false },
+  { name: 'method', label: 'Method', flag: '--method', isSingle: false },
+  { name: 'key', label: 'Key', flag: '--key', isSingle: false },
+  { name: 'package', label: 'Package', flag: '--package', isSingle: true },
+  { name: 'artifactKind', label: 'Artifact', flag: '--artifact-kind', isSingle: false },
+  { name: 'path', label: 'Path begins with', flag: '--path', isSingle: true },
+  { name: 'address', label: 'Address', flag: '--ip', isSingle: true },
+  { name: 'requestId', label: 'Request id', flag: '--request-id', isSingle: true },
+  { name: 'traceId', label: 'Trace id', flag: null, isSingle: true },
+  { name: 'slowerThan', label: 'Slower than', flag: null, isSingle: true },
 ] as const
 
 export type FilterName = (typeof FILTER_FIELDS)[number]['name']

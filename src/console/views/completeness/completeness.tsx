@@ -55,7 +55,7 @@ export function CompletenessView() {
       hint="Is every request in the log? Proven from the ledger, by day in UTC."
       tools={
         <CopyAs
-          path={`/api/audit?${new URLSearchParams({ since: chosen, until: nextDay(chosen) })}`}
+          path={`/api/v1/audit?${new URLSearchParams({ since: chosen, until: nextDay(chosen) })}`}
           cli="audit"
           flags={[
             ['--since', chosen],

@@ -1,6 +1,6 @@
 import { useSignal } from '@preact/signals'
 import type { MintedKey } from '../../api/directory.ts'
-import { getUsage } from '../../api/usage.ts'
+import { listRoutes } from '../../api/system.ts'
 import { Copyable } from '../../parts/copy.tsx'
 import { useLoaded } from '../../state/load.ts'
 import { cliOf } from '../../words/command.ts'
@@ -11,14 +11,12 @@ const CLIENTS =
     ' ',
   )
 
-const ROUTES_OF = { since: '30d', until: '' }
-
 /** A key that was made just now: its text this once, and what makes a client use it. */
 export function MintedPart({ minted, onDone }: { readonly minted: MintedKey; readonly onDone: () => void }) {
   const client = useSignal('npm')
   const route = useSignal('')
-  const routes = useLoaded('routes', (signal) => getUsage('route', ROUTES_OF, signal))
-  const names = (routes.value.value ?? []).flatMap(({ name }) => (name === null ? [] : [name]))
+  const routes = useLoaded('routes', listRoutes)
+  const names = (routes.value.value ?? []).map(({ name }) => name)
   const chosen =
     route.value === '' ? (names.find((name) => name === client.value) ?? names[0] ?? '<route>') : route.value
   return (

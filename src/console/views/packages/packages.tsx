@@ -33,7 +33,7 @@ export function PackagesView() {
         <>
           <RangePicker range={range} />
           <CopyAs
-            path={`/api/who?${parameters}`}
+            path={`/api/v1/who?${parameters}`}
             cli={`who ${question.package === '' ? '<package>' : `'${question.package}'`} --quick`}
             flags={[
               ['--range', question.range],

@@ -3,6 +3,7 @@ import { useEffect, useRef } from 'preact/hooks'
 import type { Entry } from '../../api/entries.ts'
 import { Copyable, CopyButton } from '../../parts/copy.tsx'
 import { Icon } from '../../parts/icon.tsx'
+import { Neighbours } from './neighbours.tsx'
 import { Mark, StatusCode } from '../../parts/outcome.tsx'
 import { zone } from '../../state/preferences.ts'
 import { bytes, count, duration, words } from '../../words/format.ts'
@@ -42,12 +43,13 @@ export function EntryDrawer({ entry, onClose }: { readonly entry: Entry; readonl
       </p>
       <Timing entry={entry} />
       <EntryFields entry={entry} />
+      <Neighbours of={entry} />
       <section>
         <h3>Copy as</h3>
         <Copyable text={cliOf('logs', [['--request-id', entry.request_id]])} label="command" />
         <Copyable
           text={curlOf(document.location.origin, {
-            path: `/api/entries?${new URLSearchParams({ requestId: entry.request_id ?? '' })}`,
+            path: `/api/v1/entries/${encodeURIComponent(entry.request_id ?? '')}`,
           })}
           label="curl line"
         />

@@ -64,7 +64,9 @@ function AddFilter({ filter, close }: { readonly filter: Filter; readonly close:
   const submit = (event: SubmitEvent): void => {
     const value = fieldsOf(event)('value')
     if (value === '') return
-    setFilter({ ...filter, [name.value]: [...new Set([...(filter[name.value] ?? []), value])] }, name.value)
+    const isSingle = FILTER_FIELDS.some((field) => field.name === name.value && field.isSingle)
+    const others = isSingle ? [] : (filter[name.value] ?? [])
+    setFilter({ ...filter, [name.value]: [...new Set([...others, value])] }, name.value)
     close()
   }
   return (

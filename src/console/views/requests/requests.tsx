@@ -1,8 +1,9 @@
 import { useSignal } from '@preact/signals'
-import type { Entry } from '../../api/entries.ts'
+import { type Entry, findRequest } from '../../api/entries.ts'
 import { CopyAs, type Equivalent } from '../../parts/copy.tsx'
 import { Empty, Failure, Page } from '../../parts/page.tsx'
 import { RangePicker } from '../../parts/range-picker.tsx'
+import { useLoaded } from '../../state/load.ts'
 import { query, setQuery } from '../../state/location.ts'
 import {
   FILTER_FIELDS,
@@ -28,7 +29,7 @@ export function RequestsView() {
   const [state, more] = useEntries({ key, filter, range }, round.value)
   const { entries } = state.value
   const openId = query.value.get('open')
-  const open = entries.find(({ id }) => id === openId) ?? null
+  const open = useOpened(openId, entries)
   return (
     <Page
       title="Requests"
@@ -53,7 +54,7 @@ export function RequestsView() {
               label="Requests, newest first"
               entries={entries}
               openId={open?.id ?? null}
-              onOpen={(entry) => setQuery({ open: entry.id }, { replace: true })}
+              onOpen={(entry) => setQuery({ open: entry.request_id ?? entry.id }, { replace: true })}
               onEnd={more}
               footer={<Footer state={state.value} />}
             />
@@ -63,6 +64,17 @@ export function RequestsView() {
       </div>
     </Page>
   )
+}
+
+/** The request that the address names: of the rows that are there, or asked for by its id. */
+function useOpened(openId: string | null, entries: readonly Entry[]): Entry | null {
+  const known = entries.find(
+    ({ id, request_id: requestId }) => openId !== null && (requestId === openId || id === openId),
+  )
+  const asked = openId !== null && known === undefined ? openId : null
+  const found = useLoaded(asked, (signal) => findRequest(asked ?? '', null, signal))
+  if (openId === null) return null
+  return known ?? found.value.value?.items.find(({ request_id: id }) => id === openId) ?? null
 }
 
 function closeDrawer(_entry: Entry): void {
@@ -109,7 +121,7 @@ export function equivalentOf(filter: Filter, range: Range): Equivalent {
     ['--until', range.until],
   ]
   return {
-    path: `/api/entries?${searchOf(filter, range)}`,
+    path: `/api/v1/entries?${searchOf(filter, range)}`,
     cli: 'logs',
     flags: [...flags, ...times],
     cliLacks: lacks,

@@ -1,25 +1,20 @@
-import type { Instance } from '../../api/audit.ts'
-import { getAudit } from '../../api/audit.ts'
 import type { Overview } from '../../api/overview.ts'
 import { CopyAs } from '../../parts/copy.tsx'
 import { Meter } from '../../parts/meter.tsx'
-import { Ago } from '../../parts/moment.tsx'
-import { Mark } from '../../parts/outcome.tsx'
-import { Empty, Failure, Page, Panel } from '../../parts/page.tsx'
-import { useLoaded } from '../../state/load.ts'
+import { Page, Panel } from '../../parts/page.tsx'
 import { overview } from '../../state/live.ts'
 import { may } from '../../state/session.ts'
 import { bytes, count, duration, words } from '../../words/format.ts'
 import { Workers } from '../overview/workers.tsx'
+import { Changes } from './changes.tsx'
+import { Configuration, Routes } from './configuration.tsx'
+import { Gateways } from './gateways.tsx'
 import { Tokens } from './tokens.tsx'
-
-const HOUR_MS = 3_600_000
-const POLL_MS = 15_000
 
 /** Gateways and workers, their queues, who may sign in. */
 export function SystemView() {
   return (
-    <Page title="System" tools={<CopyAs path="/api/v1/overview" cli="audit" flags={[['--since', '1h']]} />}>
+    <Page title="System" tools={<CopyAs path="/api/v1/overview" cli="config show" />}>
       <div class="stack">
         {overview.value === null ? null : (
           <div class="columns">
@@ -28,6 +23,9 @@ export function SystemView() {
           </div>
         )}
         <Gateways />
+        <Changes />
+        <Routes />
+        <Configuration />
         {may('admin') ? <Tokens /> : null}
       </div>
     </Page>
@@ -68,77 +66,5 @@ function Queues({ overview: { accessLog: log, limits } }: { readonly overview: O
         </dd>
       </dl>
     </Panel>
-  )
-}
-
-const MARKS: Readonly<Record<string, 'ok' | 'client' | 'upstream'>> = { live: 'ok', ended: 'client' }
-
-/** Every gateway process that the ledger has heard of lately. */
-function Gateways() {
-  const loaded = useLoaded(
-    'gateways',
-    async (signal) => {
-      const now = Date.now()
-      return getAudit(new Date(now - HOUR_MS).toISOString(), new Date(now).toISOString(), signal)
-    },
-    POLL_MS,
-  )
-  const { value, error } = loaded.value
-  return (
-    <Panel title="Gateways" hint="of this database, in the last hour">
-      <Failure error={error} />
-      {value === null ? (
-        <div class="waiting" />
-      ) : value.instances.length === 0 ? (
-        <Empty title="None had a request in the last hour." />
-      ) : (
-        <div class="scroll" tabIndex={0} role="group" aria-label="Gateways">
-          <GatewayTable instances={value.instances} />
-        </div>
-      )}
-    </Panel>
-  )
-}
-
-function GatewayTable({ instances }: { readonly instances: readonly Instance[] }) {
-  return (
-    <table>
-      <thead>
-        <tr>
-          <th scope="col">Host</th>
-          <th scope="col">State</th>
-          <th scope="col">Version</th>
-          <th scope="col">Started</th>
-          <th scope="col">Last seen</th>
-          <th scope="col" class="n">
-            On their way
-          </th>
-          <th scope="col" class="n">
-            On disk
-          </th>
-          <th scope="col">Instance</th>
-        </tr>
-      </thead>
-      <tbody>
-        {instances.map((one) => (
-          <tr key={one.id}>
-            <th scope="row">{one.host ?? 'unknown'}</th>
-            <td>
-              <Mark of={MARKS[one.state] ?? 'upstream'} /> {one.state}
-            </td>
-            <td>{one.version ?? '–'}</td>
-            <td>
-              <Ago at={one.startedAt} />
-            </td>
-            <td>
-              <Ago at={one.lastSeenAt} />
-            </td>
-            <td class="n">{count(one.waiting)}</td>
-            <td class="n">{one.spilledEntries === null ? '–' : count(one.spilledEntries)}</td>
-            <td class="mono soft">{one.id}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
   )
 }

@@ -12,6 +12,8 @@ const LOOK_ROWS = 200
 const MAX_ROWS = 500
 /** How long before the newest that was seen a look begins: entries of slow requests come after quicker ones. */
 const OVERLAP_MS = 15_000
+/** What the first look shows of before. */
+const BEFORE_MS = 600_000
 
 export interface Tail {
   readonly entries: readonly Entry[]
@@ -43,7 +45,7 @@ export function useTail(key: string, filter: Filter, isPaused: boolean): Tail {
     state.value = NOTHING
     held.current = []
     const seen = new SeenIds()
-    let sinceMs = Date.now() - OVERLAP_MS
+    let sinceMs = Date.now() - BEFORE_MS
     return repeat(POLL_MS, async (signal) => {
       try {
         const range = { since: new Date(sinceMs).toISOString(), until: '' }

@@ -96,7 +96,7 @@ function TailCopy({ filter }: { readonly filter: Filter }) {
         Search these
       </a>
       <CopyAs
-        path={`/api/entries?${searchOf(filter, null)}`}
+        path={`/api/v1/entries?${searchOf(filter, null)}`}
         cli="logs --follow"
         flags={flags}
         cliLacks={cliLacks}

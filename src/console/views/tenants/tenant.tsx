@@ -13,6 +13,7 @@ import { count, words } from '../../words/format.ts'
 import { KeyTable } from '../keys/keys.tsx'
 import { limitWords } from '../keys/key-words.tsx'
 import { MintDialog } from '../keys/mint-dialog.tsx'
+import { Changes } from '../system/changes.tsx'
 import { Usage } from '../overview/usage.tsx'
 import { SuspendDialog, TenantDialog } from './tenant-dialogs.tsx'
 import { TenantState } from './tenant-state.tsx'
@@ -59,6 +60,7 @@ export function TenantView({ slug }: { readonly slug: string }) {
             <Usage range={range} by="route" tenant={slug} />
           </div>
           <KeyTable title="Keys" keys={keys.value.value ?? []} />
+          <Changes tenant={slug} />
         </div>
       )}
       {tenant === null || question.value === null ? null : (

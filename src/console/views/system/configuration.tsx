@@ -1,0 +1,108 @@
+import { useSignal } from '@preact/signals'
+import { listOptions, listRoutes, type Option, type Route } from '../../api/system.ts'
+import { Empty, Failure, Panel } from '../../parts/page.tsx'
+import { useLoaded } from '../../state/load.ts'
+import { several } from '../../words/format.ts'
+
+/** The routes in force. */
+export function Routes() {
+  const loaded = useLoaded('routes', listRoutes)
+  const { value, error } = loaded.value
+  return (
+    <Panel title="Routes" hint="of this gateway's configuration">
+      <Failure error={error} />
+      {value === null ? <div class="waiting" /> : <RouteTable routes={value} />}
+    </Panel>
+  )
+}
+
+function RouteTable({ routes }: { readonly routes: readonly Route[] }) {
+  return (
+    <div class="scroll" tabIndex={0} role="group" aria-label="Routes">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Route</th>
+            <th scope="col">Kind</th>
+            <th scope="col">Path</th>
+            <th scope="col">Host</th>
+            <th scope="col">Who may</th>
+          </tr>
+        </thead>
+        <tbody>
+          {routes.map((route) => (
+            <tr key={route.name}>
+              <th scope="row">
+                <a href={`/requests?route=${route.name}&since=24h`}>{route.name}</a>
+              </th>
+              <td>{route.kind}</td>
+              <td class="mono">{route.path}</td>
+              <td class="mono">{route.host ?? 'any'}</td>
+              <td>{route.auth}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  )
+}
+
+/** The options in force with their sources: those that were set, or all. */
+export function Configuration() {
+  const loaded = useLoaded('options', listOptions)
+  const isAll = useSignal(false)
+  const { value, error } = loaded.value
+  const options = (value ?? []).filter(({ source }) => isAll.value || source !== 'default')
+  return (
+    <Panel
+      title="Configuration"
+      hint={isAll.value ? 'all options' : `${several(options.length, 'option')} that were set`}
+      tools={
+        <button
+          type="button"
+          class="button small"
+          aria-pressed={isAll.value}
+          onClick={() => (isAll.value = !isAll.value)}
+        >
+          Show defaults
+        </button>
+      }
+    >
+      <Failure error={error} />
+      {value !== null && options.length === 0 ? (
+        <Empty title="Every option has its default." />
+      ) : (
+        <OptionTable options={options} />
+      )}
+    </Panel>
+  )
+}
+
+function OptionTable({ options }: { readonly options: readonly Option[] }) {
+  return (
+    <div class="scroll" tabIndex={0} role="group" aria-label="Options">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Option</th>
+            <th scope="col">Value</th>
+            <th scope="col">From</th>
+            <th scope="col">A change needs</th>
+          </tr>
+        </thead>
+        <tbody>
+          {options.map(({ name, value, source, actsOn, help }) => (
+            <tr key={name} title={help}>
+              <th scope="row" class="mono">
+                {name}
+              </th>
+              <td class="mono wrap">{typeof value === 'string' ? value : JSON.stringify(value)}</td>
+              <td>{source}</td>
+              <td>{actsOn}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  )
+}

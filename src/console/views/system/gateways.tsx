@@ -1,0 +1,81 @@
+import { type Gateway, listGateways } from '../../api/system.ts'
+import { Ago } from '../../parts/moment.tsx'
+import { Mark } from '../../parts/outcome.tsx'
+import { Empty, Failure, Panel } from '../../parts/page.tsx'
+import { useLoaded } from '../../state/load.ts'
+import { duration } from '../../words/format.ts'
+
+const POLL_MS = 5000
+/** A process writes that it is there every few seconds; after a minute without it is not. */
+const SILENT_MS = 60_000
+
+/** Every gateway process on this database that was seen within a day. */
+export function Gateways() {
+  const loaded = useLoaded('gateways', listGateways, POLL_MS)
+  const { value, error } = loaded.value
+  return (
+    <Panel title="Gateways" hint="processes on this database, seen within a day">
+      <Failure error={error} />
+      {value === null ? (
+        <div class="waiting" />
+      ) : value.length === 0 ? (
+        <Empty title="None was seen within a day." />
+      ) : (
+        <div class="scroll" tabIndex={0} role="group" aria-label="Gateways">
+          <GatewayTable gateways={value} />
+        </div>
+      )}
+    </Panel>
+  )
+}
+
+function stateOf({ endedAt, lastSeenAt }: Gateway): readonly ['ok' | 'client' | 'upstream', string] {
+  if (endedAt !== null) return ['client', 'ended']
+  return Date.now() - Date.parse(lastSeenAt) > SILENT_MS ? ['upstream', 'silent'] : ['ok', 'live']
+}
+
+function GatewayTable({ gateways }: { readonly gateways: readonly Gateway[] }) {
+  return (
+    <table>
+      <thead>
+        <tr>
+          <th scope="col">Host</th>
+          <th scope="col" class="n">
+            Process
+          </th>
+          <th scope="col">State</th>
+          <th scope="col">Version</th>
+          <th scope="col">Started</th>
+          <th scope="col">Last seen</th>
+          <th scope="col">Tenants and keys</th>
+          <th scope="col">Instance</th>
+        </tr>
+      </thead>
+      <tbody>
+        {gateways.map((one) => {
+          const [mark, words] = stateOf(one)
+          return (
+            <tr key={one.instance}>
+              <th scope="row">{one.host}</th>
+              <td class="n">{one.processId ?? '–'}</td>
+              <td>
+                <Mark of={mark} /> {words}
+              </td>
+              <td>{one.version}</td>
+              <td>
+                <Ago at={one.startedAt} />
+              </td>
+              <td>
+                <Ago at={one.lastSeenAt} />
+              </td>
+              <td>
+                {one.directorySilentMs === null ? '–' : `confirmed ${duration(one.directorySilentMs)} ago`}
+              </td>
+              <td class="mono soft">{one.instance}</td>
+            </tr>
+          )
+        })}
+      </tbody>
+    </table>
+  )
+}
