@@ -11,6 +11,7 @@ import type { Api, ApiEnv } from './operation.ts'
 import { ApiError, problemBody } from './problems.ts'
 import { addAdminLog } from './resources/admin-log.ts'
 import { addEntries } from './resources/entries/entries.ts'
+import { addFigures } from './resources/figures.ts'
 import { addKeys } from './resources/keys.ts'
 import { addOverview } from './resources/overview.ts'
 import { addQuarantine } from './resources/quarantine.ts'
@@ -27,6 +28,7 @@ const RESOURCES = [
   addKeys,
   addTokens,
   addReports,
+  addFigures,
   addEntries,
   addQuarantine,
   addAdminLog,
