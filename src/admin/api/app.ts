@@ -61,7 +61,10 @@ export function buildApi(sources: ApiSources): Api {
   api.use(boundBody)
   addSession(api, authenticator)
   api.use(async (c, next) => {
-    c.set('signedIn', await authenticator.signedIn(credentialsOf(c)))
+    const credentials = credentialsOf(c)
+    const signInAgain = async () => await authenticator.signedIn(credentials)
+    c.set('signInAgain', signInAgain)
+    c.set('signedIn', await signInAgain())
     c.set('gone', goneOf(c))
     await next()
   })

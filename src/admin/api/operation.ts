@@ -10,6 +10,8 @@ export interface ApiEnv {
   readonly Bindings: HttpBindings
   readonly Variables: {
     readonly signedIn: SignedIn
+    /** Asks again who it is, for an answer that lasts. Rejects as the first time. */
+    readonly signInAgain: () => Promise<SignedIn>
     /** Fires when nobody waits for the answer any more. */
     readonly gone: AbortSignal
   }

@@ -1,6 +1,7 @@
 import type { Logger } from '../../logger/logger.ts'
 import type { Sql } from '../../store/sql.ts'
 import type { AdminSources } from '../handlers.ts'
+import type { StreamBounds } from './resources/entries/stream-bounds.ts'
 
 /** The configuration in force, as it may be shown. */
 export interface ShownConfiguration {
@@ -33,4 +34,6 @@ export interface ApiSources {
   readonly host: string
   readonly version: string
   readonly logger: Logger
+  /** Other bounds of /entries/stream than the usual ones. */
+  readonly streamBounds?: Partial<StreamBounds>
 }

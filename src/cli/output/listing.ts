@@ -1,9 +1,9 @@
-import { stringify } from 'csv-stringify/sync'
+import { csvText } from '../../lib/csv-text.ts'
 import { unreachable } from '../../lib/unreachable.ts'
 import type { Io } from './io.ts'
 import { writeOut } from './output.ts'
 import { Table, type TableColumn } from './table.ts'
-import { escapeUnsafe, safeJson } from './text.ts'
+import { safeJson } from './text.ts'
 
 /** How rows are printed. `json` is one document, an array; `ndjson` is one object a line (https://ndjson.org). */
 export const FORMATS = ['table', 'json', 'ndjson', 'csv'] as const
@@ -98,31 +98,17 @@ function jsonListing<R>(out: Out, shape: RowShape<R>): Printer<R> {
   }
 }
 
-/**
- * RFC 4180 with plain newlines. Most CSV ends in a spreadsheet, where a cell that starts with `=`, `+`, `-` or `@` is a
- * formula, and paths and user agents come from strangers: such a cell gets a `'` before it (OWASP "CSV injection").
- * Control characters are escaped as in tables. For the exact bytes there is ndjson, which loses nothing.
- */
+/** See `csvText`. */
 function csvListing<R>(out: Out, shape: RowShape<R>): Printer<R> {
-  const columns = [...shape.csvColumns]
-  const encode = (records: unknown[][]): string =>
-    // `escape_formulas` leaves negative numbers alone, it only marks texts.
-    stringify(records, { escape_formulas: true, record_delimiter: 'unix' })
-  let header = encode([columns])
+  const columns = shape.csvColumns
+  let header = csvText([columns])
   const write = async (rows: readonly R[]): Promise<void> => {
     const records = rows.map((row) => {
       const output = shape.toOutput(row)
-      return columns.map((name) => csvCell(output[name]))
+      return columns.map((name) => output[name])
     })
-    await out(header + encode(records))
+    await out(header + csvText(records))
     header = ''
   }
   return { write, end: () => (header === '' ? Promise.resolve() : write([])) }
-}
-
-function csvCell(value: unknown): string | number {
-  if (value === null || value === undefined) return ''
-  if (typeof value === 'number') return value
-  if (value instanceof Date) return value.toISOString()
-  return escapeUnsafe(typeof value === 'string' ? value : JSON.stringify(value))
 }

@@ -50,15 +50,21 @@ interface Position {
  * the ones that the new horizon does not cover. What it remembers is bounded by the batches that are written during the longest
  * transaction. Within a batch, entries come in the order of their sequence numbers.
  *
- * Rejects when the database fails; a caller that goes on must start anew.
+ * `onStarted` is called when it is known where to begin. Rejects when the database fails; a caller that goes on must start anew.
  */
 export async function* followEntries(
   sql: Sql,
   filter: EntryFilter,
-  options: { readonly signal: AbortSignal; readonly pollMs: number; readonly from?: Date },
+  options: {
+    readonly signal: AbortSignal
+    readonly pollMs: number
+    readonly from?: Date
+    readonly onStarted?: () => void
+  },
 ): AsyncGenerator<EntryRow[], void, undefined> {
-  const { signal, pollMs, from } = options
+  const { signal, pollMs, from, onStarted } = options
   const position = await startPosition(sql, from)
+  onStarted?.()
   let since = from
   while (!signal.aborted) {
     for await (const batches of readLedger(sql, position, since)) {
@@ -70,6 +76,19 @@ export async function* followEntries(
     }
     since = undefined
     await sleep(pollMs, { signal })
+  }
+}
+
+/** The entries of the batches that were written from then on and are stored now, in the order in which they were; and then it ends. */
+export async function* storedSince(
+  sql: Sql,
+  filter: EntryFilter,
+  from: Date,
+): AsyncGenerator<EntryRow[], void, undefined> {
+  for await (const batches of readLedger(sql, await startPosition(sql, from), from)) {
+    for (const round of rounds(batches)) {
+      yield await readScoped(sql, filter.tenant, (tx) => readBatches(tx, filter, round))
+    }
   }
 }
 

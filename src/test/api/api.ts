@@ -21,6 +21,11 @@ export interface TestApi {
    * sent as the body.
    */
   ask(method: string, path: string, options?: ApiAsk): Promise<Reply>
+  /** Where it listens, for requests that `ask` cannot make. */
+  readonly port: number
+  close(): Promise<void>
+  /** Stores a token. */
+  mint(role: AdminRole, tenant?: string): Promise<{ readonly id: string; readonly text: string }>
   /** Stores a token and returns its text. */
   tokenFor(role: AdminRole, tenant?: string): Promise<string>
 }
@@ -57,13 +62,22 @@ export async function testApi(
     logger: createLogger({ level: 'silent', destination: { write: () => {} } }),
     ...changes,
   }
-  const { ask } = await startAdmin(t, {
+  const { ask, port, listener } = await startAdmin(t, {
     token: sources.token,
     loadApi: () => Promise.resolve(apiListener(sources)),
   })
   const document = documentOf(buildApi(sources), '1.2.3')
+  const mint = async (role: AdminRole, tenant?: string) => {
+    const { id, text, digest } = mintAdminToken()
+    const owner = { name: `a ${role}`, role, tenant: tenant ?? null, expiresAt: null }
+    await insertAdminToken(sql, { id, digest, ...owner })
+    return { id, text }
+  }
   return {
     document,
+    port,
+    close: () => listener.close(),
+    mint,
     async ask(method, path, { token, json, headers = {}, ...options } = {}) {
       const reply = await ask(`/api/v1${path}`, {
         method,
@@ -78,17 +92,6 @@ export async function testApi(
       checkAgainst(t, document, { method, path, reply })
       return reply
     },
-    async tokenFor(role, tenant) {
-      const { id, text, digest } = mintAdminToken()
-      await insertAdminToken(sql, {
-        id,
-        digest,
-        name: `a ${role}`,
-        role,
-        tenant: tenant ?? null,
-        expiresAt: null,
-      })
-      return text
-    },
+    tokenFor: async (role, tenant) => (await mint(role, tenant)).text,
   }
 }

@@ -1,19 +1,17 @@
 import { z } from '@hono/zod-openapi'
-import { within } from '../../../../lib/time/within.ts'
 import { decodeCursor, encodeCursor, listEntries } from '../../../../store/entries/entries.ts'
 import { readClock } from '../../../../store/entries/retention.ts'
 import { findRequest } from '../../../../store/entry-search/neighbours.ts'
 import { entryParameters } from '../../../entry-parameters.ts'
-import { DeadlineError } from '../../../problem.ts'
 import { json, LIMIT, operation, pageOf, type Api } from '../../operation.ts'
 import { ApiError } from '../../problems.ts'
 import type { ApiSources } from '../../sources.ts'
+import { addCounts } from './counts.ts'
+import { bounded, READ, TAGS } from './entry-access.ts'
 import { ENTRY, entryBody } from './entry-body.ts'
 import { ENTRY_QUERY, entryFilter } from './entry-query.ts'
-
-/** Entries are for all roles: a tenant's are kept apart by the database. */
-export const READ = { role: 'viewer', isForTenants: true } as const
-export const TAGS = ['entries']
+import { addExport } from './export.ts'
+import { addStream } from './stream.ts'
 
 const REQUEST_ID = entryParameters(0).requestId
 
@@ -32,6 +30,8 @@ const FOUND = z
 /** /entries: the access log, searched. */
 export function addEntries(api: Api, sources: ApiSources): void {
   addList(api, sources)
+  // Before what takes any name for a request's.
+  for (const add of [addCounts, addExport, addStream]) add(api, sources)
   addFound(api, sources)
 }
 
@@ -103,15 +103,4 @@ function addFound(api: Api, { reader, queryTimeoutMs }: ApiSources): void {
       )
     },
   )
-}
-
-/** Waits for an answer of the database no longer than the listener does, and than the client. */
-export async function bounded<T>(
-  answer: Promise<T>,
-  { gone, timeoutMs }: { readonly gone: AbortSignal; readonly timeoutMs: number },
-): Promise<T> {
-  const late = (): never => {
-    throw new DeadlineError()
-  }
-  return await within(answer, { ms: timeoutMs, signal: gone, late })
 }
