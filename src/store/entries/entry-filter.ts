@@ -125,6 +125,9 @@ function oneOfCondition(
 ): SqlFragment {
   if (values === undefined) return sql``
   if (column !== 'status') return sql`AND e.${sql(column)} = ANY (${[...values]}::text[])`
+  const [only, ...others] = values
+  // An index knows one status, not a join with bounds.
+  if (only !== undefined && others.length === 0) return statusCondition(sql, only)
   const bounds = values.map(statusBounds)
   return sql`AND EXISTS (
     SELECT FROM unnest(${bounds.map(([from]) => from)}::bigint[], ${bounds.map(([, to]) => to)}::bigint[]) AS b (low, high)
