@@ -4,11 +4,13 @@ import type { Config } from '../config/config.ts'
 import type { Options } from '../config/options.ts'
 import { startSamples, type Samples } from '../embedded/samples/samples.ts'
 import { until } from '../lib/time/sleep.ts'
+import { mintAdminToken } from '../model/admin/admin-token.ts'
 import { mintKey } from '../model/api-key.ts'
 import type { DatabaseTarget } from '../model/database-target.ts'
 import { routeOf } from '../config/routes.ts'
 import type { Route } from '../model/route.ts'
 import { StoreError } from '../store/errors.ts'
+import { insertAdminToken } from '../store/access/admin-tokens.ts'
 import { insertKey } from '../store/directory/keys.ts'
 import { closeSql, openControl } from '../store/sql.ts'
 import { createTenant } from '../store/directory/tenants.ts'
@@ -18,6 +20,8 @@ import type { Addresses } from './running-gateway.ts'
 
 const DEMO_TENANT = 'demo'
 const KEY_LIFE_MS = 7 * 86_400_000
+/** Of the token by which the console changes things. */
+const TOKEN_LIFE_MS = 86_400_000
 /** A new key is known to a gateway within its poll interval; this is for a slow machine. */
 const KEY_KNOWN_TIMEOUT_MS = 10_000
 
@@ -71,6 +75,7 @@ function demoRoutes(samples: Samples): Route[] {
 
 const announce: Demo['announce'] = async ({ gateway, target, config }, addresses, stdout) => {
   const key = mintKey()
+  const token = mintAdminToken()
   const actor = gatewayActor('waybill demo')
   const sql = openControl(target, { applicationName: 'waybill demo', max: 1, actor })
   try {
@@ -80,15 +85,27 @@ const announce: Demo['announce'] = async ({ gateway, target, config }, addresses
     const expiresAt = new Date(Date.now() + KEY_LIFE_MS)
     const rest = { name: 'demo', scopes: ['*:*'], allowNetworks: [], rateLimit: null, expiresAt }
     await insertKey(sql, { id: key.id, digest: key.digest, tenant: DEMO_TENANT, ...rest })
+    await insertAdminToken(sql, {
+      id: token.id,
+      digest: token.digest,
+      name: 'demo',
+      role: 'admin',
+      tenant: null,
+      expiresAt: new Date(Date.now() + TOKEN_LIFE_MS),
+    })
   } finally {
     await closeSql(sql, 1000)
   }
   await until(() => gateway.knowsKey(key.digest), { everyMs: 10, ms: KEY_KNOWN_TIMEOUT_MS })
-  stdout.write(instructions(key.text, addresses, config))
+  stdout.write(instructions({ key: key.text, token: token.text }, addresses, config))
 }
 
 /** Each line can be pasted where the program was started, a checkout of Waybill included, and leaves nothing there. */
-function instructions(key: string, addresses: Addresses, config: Config): string {
+function instructions(
+  { key, token }: { readonly key: string; readonly token: string },
+  addresses: Addresses,
+  config: Config,
+): string {
   const origin = originOf(addresses.proxy)
   const bare = origin.slice('http:'.length)
   const command = `node ${relative('.', join(projectFolder(), 'dist/main.js'))}`
@@ -107,6 +124,7 @@ Waybill is running. Its sample upstreams need no network. To copy and paste:
   ${command} usage${stateDir}
 
   console    ${originOf(addresses.admin)}/
+             sign in with ${token} to change things
   metrics    ${originOf(addresses.admin)}/metrics
 
 Ctrl-C stops it; the data stay in ${config.options.stateDir}/.

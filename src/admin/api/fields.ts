@@ -4,6 +4,7 @@ import { scopeProblem } from '../../model/scope.ts'
 import { SLUG_PATTERN } from '../../model/slug.ts'
 import { readClock } from '../../store/entries/retention.ts'
 import type { Sql } from '../../store/sql.ts'
+import { timeAt } from '../parameters.ts'
 import { ApiError } from './problems.ts'
 
 const MAX_RATE = 1_000_000
@@ -36,6 +37,12 @@ export const NAME = z
 export const SCOPE = z.string().refine((text) => scopeProblem(text) === null, {
   error: ({ input }) => scopeProblem(String(input)) ?? '',
 })
+
+/** A moment, or how long ago, to be read with `timeAt` when the time is known. */
+export const MOMENT = z
+  .string()
+  .refine((text) => timeAt(0).parse(text) !== null, { error: `must be ${timeAt(0).form}` })
+  .openapi({ example: '24h' })
 
 /** When something ends: a moment, a duration from now on, or null for never. */
 export const EXPIRES = z

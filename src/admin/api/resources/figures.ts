@@ -1,5 +1,4 @@
 import { z } from '@hono/zod-openapi'
-import { parseDurationMs } from '../../../model/duration.ts'
 import { readClock } from '../../../store/entries/retention.ts'
 import { readSeries, type SeriesPoint } from '../../../store/figures/series.ts'
 import { topPackages } from '../../../store/figures/top-packages.ts'
@@ -12,7 +11,8 @@ import {
   type UsageGroup,
 } from '../../../store/figures/usage-groups.ts'
 import type { Sql } from '../../../store/sql.ts'
-import { SLUG } from '../fields.ts'
+import { timeAt } from '../../parameters.ts'
+import { MOMENT, SLUG } from '../fields.ts'
 import { json, operation, tenantScope, TIME, type Api } from '../operation.ts'
 import { ApiError } from '../problems.ts'
 import type { ApiSources } from '../sources.ts'
@@ -22,16 +22,6 @@ const MAX_DAYS = 732
 /** Points of a series, unless a step is asked for. */
 const WANTED_POINTS = 120
 const STEPS_MINUTES = [1, 5, 15, 60, 240, 1440] as const
-
-const MOMENT = z
-  .string()
-  .refine(
-    (text) => parseDurationMs(text) !== null || z.iso.datetime({ offset: true }).safeParse(text).success,
-    {
-      error: 'a moment (2026-11-27T12:00:00Z) or how long ago (24h)',
-    },
-  )
-  .openapi({ example: '24h' })
 
 const WINDOW = { since: MOMENT.default('24h'), until: MOMENT.optional() }
 const DURATION = z.number().nullable().openapi({ description: 'Microseconds, 4.4 % off at most.' })
@@ -256,14 +246,10 @@ interface Window {
 /** The window that is meant, by the database's clock. Throws an ApiError for one that ends before it begins, or is too long. */
 async function windowOf(sql: Sql, since: string, until: string | undefined): Promise<Window> {
   const { databaseMs } = await readClock(sql, Date.now)
-  const momentOf = (text: string): Date => {
-    const agoMs = parseDurationMs(text)
-    return agoMs === null ? new Date(text) : new Date(databaseMs - agoMs)
-  }
-  const window = {
-    since: momentOf(since),
-    until: until === undefined ? new Date(databaseMs) : momentOf(until),
-  }
+  const { parse } = timeAt(databaseMs)
+  // Both were looked at before the time was known.
+  const now = new Date(databaseMs)
+  const window = { since: parse(since) ?? now, until: until === undefined ? now : (parse(until) ?? now) }
   const lengthMs = window.until.getTime() - window.since.getTime()
   if (lengthMs > 0 && lengthMs <= MAX_DAYS * DAY_MS) return window
   throw ApiError.ofField('since', `must be before until, by ${MAX_DAYS} days at most`)

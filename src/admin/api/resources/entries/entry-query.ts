@@ -4,6 +4,7 @@ import { parseDurationMs, DURATION_FORM } from '../../../../model/duration.ts'
 import type { EntryFilter, OneOf } from '../../../../store/entries/entry-filter.ts'
 import { entryParameters } from '../../../entry-parameters.ts'
 import { timeAt, type Parameter } from '../../../parameters.ts'
+import { MOMENT } from '../../fields.ts'
 import { ApiError } from '../../problems.ts'
 import { tenantScope, type ApiEnv } from '../../operation.ts'
 
@@ -40,8 +41,8 @@ export const ENTRY_QUERY = {
   requestId: one(FORMS.requestId),
   traceId: one(TRACE_ID),
   slowerThan: one(SLOWER_THAN),
-  since: moment('inclusive'),
-  until: moment('exclusive'),
+  since: MOMENT.optional().openapi({ description: 'inclusive' }),
+  until: MOMENT.optional().openapi({ description: 'exclusive' }),
 }
 
 const QUERY = z.strictObject(ENTRY_QUERY)
@@ -102,16 +103,6 @@ export function one<T>(parameter: Parameter<T>) {
 function several<T>(parameter: Parameter<T>) {
   const given = z.array(valueOf(parameter)).min(1).max(MAX_VALUES, `at most ${MAX_VALUES} values`)
   return z.preprocess((value) => (typeof value === 'string' ? [value] : value), given.optional())
-}
-
-/** A moment. Read when the time is known: it may be so long ago. */
-function moment(description: string) {
-  const { form, parse } = timeAt(0)
-  return z
-    .string()
-    .refine((text) => parse(text) !== null, { error: `must be ${form}` })
-    .optional()
-    .openapi({ description })
 }
 
 function valueOf<T>({ form, parse }: Parameter<T>) {
