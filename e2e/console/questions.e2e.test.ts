@@ -73,6 +73,23 @@ const QUESTIONS: readonly (readonly [question: string, find: (page: Page) => Pro
     },
   ],
   [
+    'latency percentiles by route, last day',
+    async (page) => {
+      await go(page, 'Overview')
+      await page
+        .locator('section:has(h2:text("How long requests took")) tr:has-text("files") td:has-text("ms")')
+        .first()
+        .waitFor()
+    },
+  ],
+  [
+    'how many requests came, over time',
+    async (page) => {
+      await go(page, 'Overview')
+      await page.locator('.plot[aria-label*="requests"] canvas').waitFor()
+    },
+  ],
+  [
     'who downloaded a package',
     async (page) => {
       await go(page, 'Packages')

@@ -5,8 +5,10 @@ import { overview, staleMs } from '../../state/live.ts'
 import { query } from '../../state/location.ts'
 import { readRange } from '../../words/filter.ts'
 import { Account } from './account.tsx'
+import { Latencies } from './latencies.tsx'
 import { Now } from './now.tsx'
 import { Outcomes } from './outcomes.tsx'
+import { Traffic } from './traffic.tsx'
 import { Workers } from './workers.tsx'
 import { Usage } from './usage.tsx'
 
@@ -29,11 +31,13 @@ export function OverviewView() {
         <div class={staleMs.value === null ? 'overview' : 'overview stale'}>
           <Now overview={overview.value} />
           <Account overview={overview.value} />
+          <Traffic range={range} />
           <div class="columns">
             <Usage range={range} by="tenant" />
             <Usage range={range} by="route" />
           </div>
           <div class="columns">
+            <Latencies range={range} />
             <Outcomes overview={overview.value} />
             <Workers overview={overview.value} hasLink />
           </div>
