@@ -113,5 +113,7 @@ export async function assertAllCounted(
     `SELECT count(*)::int AS n FROM access_log WHERE upstream IS NOT NULL`,
   )
   const seen = servers.reduce((sum, server) => sum + server.seen.length, 0)
-  t.equal(row?.n, seen, 'as many entries went upstream as requests arrived there')
+  t.equal(row?.n, seen, 'as many entries went upstream as requests arrived there', {
+    seen: servers.flatMap((server) => server.seen.map(String)),
+  })
 }

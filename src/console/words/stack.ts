@@ -23,15 +23,16 @@ export function stackOf(
 ): Stack {
   const first = Math.floor(since.getTime() / stepMs)
   const length = Math.max(1, Math.ceil(until.getTime() / stepMs) - first)
-  const counts = Object.fromEntries(
-    CLASSES.map((name) => [name, new Array<number>(length).fill(0)]),
-  ) as Record<StatusClass, number[]>
+  const counts = Object.fromEntries(CLASSES.map((name) => [name, zeros(length)])) as Record<
+    StatusClass,
+    number[]
+  >
   for (const { at, key, requests } of points) {
     const column = Math.floor(new Date(at).getTime() / stepMs) - first
     const of = counts[CLASSES.find((name) => name === key) ?? '1xx']
     if (column >= 0 && column < length) of[column] = (of[column] ?? 0) + requests
   }
-  const below = new Array<number>(length).fill(0)
+  const below = zeros(length)
   const tops: Partial<Record<StatusClass, readonly number[]>> = {}
   const totals: Partial<Record<StatusClass, number>> = {}
   for (const name of CLASSES) {
@@ -41,4 +42,8 @@ export function stackOf(
   }
   const seconds = Array.from({ length }, (_, i) => ((first + i) * stepMs) / 1000)
   return { seconds, tops: tops as Stack['tops'], totals: totals as Stack['totals'] }
+}
+
+function zeros(length: number): number[] {
+  return Array.from({ length }, () => 0)
 }

@@ -86,7 +86,6 @@ function optionsOf(element: HTMLElement, shownZone: Zone): uPlot.Options {
     const swatch = element.parentElement?.querySelector(`.swatch.class-${name}`) ?? null
     return swatch === null ? 'transparent' : getComputedStyle(swatch).backgroundColor
   }
-  const bars = uPlot.paths.bars?.({ size: [0.86, 60] })
   const axis = {
     stroke: style.color,
     grid: { stroke: style.borderColor, width: LINE_PX },
@@ -112,21 +111,19 @@ function optionsOf(element: HTMLElement, shownZone: Zone): uPlot.Options {
         values: (_plot, splits) => splits.map((n) => (Number.isInteger(n) ? count(n) : '')),
       },
     ],
-    series: [
-      {},
-      ...DRAWN.map((name) => ({
-        label: name,
-        fill: colorOf(name),
-        width: 0,
-        points: { show: false },
-        ...(bars === undefined ? {} : { paths: bars }),
-      })),
-    ],
+    series: [{}, ...DRAWN.map((name) => columnsOf(name, colorOf(name)))],
     hooks: { setSelect: [openMarked] },
     ...(shownZone === 'utc'
       ? { tzDate: (seconds: number) => uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC') }
       : {}),
   }
+}
+
+/** Columns of a class, from the ground up: those of classes below it are drawn over them. */
+function columnsOf(label: string, fill: string): uPlot.Series {
+  const series: uPlot.Series = { label, fill, width: 0, points: { show: false } }
+  const paths = uPlot.paths.bars?.({ size: [0.86, 60] })
+  return paths === undefined ? series : { ...series, paths }
 }
 
 /** A moment of the axis: its day, where the steps are days, else its time. */
