@@ -13,7 +13,7 @@ await ensurePartitions(sql, new Date(), 1)
 
 /** The way through something that turns what the session sets into the opposite, as if it had set it for somebody else. */
 async function deaf(t: Test): Promise<DatabaseTarget> {
-  const [wanted, made] = ["synchronous_commit TO 'on'", 'synchronous_commit TO off ']
+  const [wanted, made] = ["synchronous_commit TO E'on'", 'synchronous_commit TO off  ']
   const sockets: Socket[] = []
   const server = createServer((client) => {
     const path = target.host.startsWith('/') ? `${target.host}/.s.PGSQL.${target.port}` : null

@@ -36,7 +36,10 @@ function Table({ rows, range }: { readonly rows: readonly Point[]; readonly rang
       <thead>
         <tr>
           <th scope="col">Route</th>
-          {['Requests', 'p50', 'p95', 'p99'].map((title) => (
+          <th scope="col" class="n wide">
+            Requests
+          </th>
+          {['p50', 'p95', 'p99'].map((title) => (
             <th scope="col" class="n" key={title}>
               {title}
             </th>
@@ -53,7 +56,7 @@ function Table({ rows, range }: { readonly rows: readonly Point[]; readonly rang
                 <a href={withQuery('/requests', searchOf({ route: [key] }, range))}>{key}</a>
               )}
             </th>
-            <td class="n">{count(requests)}</td>
+            <td class="n wide">{count(requests)}</td>
             {[p50, p95, p99].map((us, i) => (
               <td class="n" key={i}>
                 {duration(us === null ? null : us / 1000)}
