@@ -82,8 +82,7 @@ function json(status: number, value: unknown): Answer {
   return { status, contentType: 'application/json', body: `${body}\n` }
 }
 
-/** Asks for an answer and waits no longer than `timeoutMs`, nor after the client has gone. Rejects with a DeadlineError. */
-export async function withDeadline(
+async function withDeadline(
   handler: ApiHandler,
   query: URLSearchParams,
   bounds: { readonly gone: AbortSignal; readonly timeoutMs: number },

@@ -207,6 +207,20 @@ t.test('a query that takes too long, by the database or by us, is 503 and says w
   }
 })
 
+t.test('an API that could not be loaded is loaded by a later request', async (t) => {
+  let attempts = 0
+  const { ask } = await startAdmin(t, {
+    loadApi: async () => {
+      if (++attempts === 1) throw new Error('out of descriptors')
+      return async (_request, response) => void response.writeHead(204).end()
+    },
+  })
+  t.equal((await ask('/api/v1/meta')).status, 500)
+  t.equal((await ask('/api/v1/meta')).status, 204)
+  t.equal((await ask('/api/v1/meta')).status, 204)
+  t.equal(attempts, 2)
+})
+
 t.test('malformed and oversized requests get a problem and the connection is closed', async (t) => {
   const { port } = await startAdmin(t)
   const cases: [string, number][] = [

@@ -135,10 +135,8 @@ export class AdminListener {
     const [path, query] = splitTarget(url)
     try {
       if (path.startsWith(API_PREFIX)) {
-        this.#api ??= this.#deps.loadApi()
-        return await (
-          await this.#api
-        )(request, response)
+        const answer = await this.#loadApi()
+        return await answer(request, response)
       }
       const handler = this.#handlers.get(path)
       const refusal = this.#access.refusal(path, headers)
@@ -152,6 +150,15 @@ export class AdminListener {
     } catch (error) {
       this.#fail(path, response, error)
     }
+  }
+
+  /** Loads the API once; what could not be loaded is tried again. */
+  #loadApi(): Promise<ApiListener> {
+    this.#api ??= this.#deps.loadApi().catch((error: unknown) => {
+      this.#api = null
+      throw error
+    })
+    return this.#api
   }
 
   async #answer(handler: Handler, query: string, response: ServerResponse): Promise<void> {

@@ -17,6 +17,7 @@ export type StoreErrorCode =
   | 'partition_failed'
   | 'quarantine_not_found'
   | 'token_not_found'
+  | 'series_too_large'
 
 /** A refusal of the store. `message` is fit to be shown to the operator; matched by `code`, never by message. */
 export class StoreError extends Error {

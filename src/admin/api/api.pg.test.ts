@@ -1,10 +1,29 @@
+import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import t from 'tap'
 import { ADMIN_ROLES, type AdminRole } from '../../model/admin/principal.ts'
 import { createTenant } from '../../store/directory/tenants.ts'
+import { queriesOf } from '../queries.ts'
 import { CONFIGURED_TOKEN, testApi } from '../../test/api/api.ts'
+import { closeSql, openControl } from '../../store/sql.ts'
 import { testDatabase } from '../../test/database.ts'
 import { operationsOf } from '../../test/api/openapi.ts'
+
+/** What operations need that take a body. */
+const BODIES: Readonly<Record<string, object>> = {
+  signIn: { token: CONFIGURED_TOKEN },
+  putTenant: {},
+  changeTenant: {},
+  mintKey: { tenant: 'acme', scopes: ['*:*'] },
+  rotateKey: {},
+  changeKey: {},
+  createToken: { name: 'ann', role: 'viewer' },
+}
+
+const QUERIES: Readonly<Record<string, string>> = { who: '?package=left-pad', groupUsage: '?by=tenant' }
+
+const never = (): Promise<never> => new Promise(() => {})
 
 const database = await testDatabase(t)
 const api = await testApi(t, database)
@@ -39,6 +58,35 @@ t.test('what a role may is what the document says, for each operation and role',
     }
     const { status } = await api.ask(method, at)
     t.equal(status, 401, `nobody: ${operationId}`)
+  }
+})
+
+t.test('a frozen database holds up no operation for longer than the listener waits', async (t) => {
+  const frozen = createServer(() => {}).listen(0, '127.0.0.1')
+  await once(frozen, 'listening')
+  const target = { ...database.target, host: '127.0.0.1', port: (frozen.address() as AddressInfo).port }
+  const handle = openControl(target)
+  t.teardown(async () => {
+    await closeSql(handle, 0)
+    frozen.close()
+  })
+  const served = {
+    queries: queriesOf(handle),
+    overview: never,
+    readiness: () => ({ ready: true, reasons: [] }),
+  }
+  const waiting = await testApi(t, database, { control: handle, reader: handle, served, queryTimeoutMs: 20 })
+  const ofMemory = new Set(['getSession', 'signOut', 'getMeta', 'listRoutes', 'getConfiguration'])
+  for (const { method, path, operationId } of operationsOf(waiting.document)) {
+    const at = path.replace('/api/v1', '').replace('{slug}', 'acme').replace('{requestId}', 'r1')
+    const query = QUERIES[operationId] ?? ''
+    const id = path.startsWith('/api/v1/quarantine/') ? '1' : '0a1b2c3d4e5f'
+    const reply = await waiting.ask(method, at.replace('{id}', id) + query, {
+      token: CONFIGURED_TOKEN,
+      ...(BODIES[operationId] === undefined ? {} : { json: BODIES[operationId] }),
+    })
+    if (ofMemory.has(operationId)) t.ok(reply.status < 300, operationId)
+    else t.match(reply.json(), { status: 503, title: 'The query took too long' }, operationId)
   }
 })
 

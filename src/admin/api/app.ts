@@ -7,7 +7,7 @@ import { DeadlineError } from '../problem.ts'
 import { Authenticator } from './authenticate.ts'
 import { credentialsOf } from './credentials.ts'
 import { documentOf } from './document.ts'
-import type { Api, ApiEnv } from './operation.ts'
+import { inTime, type Api, type ApiEnv } from './operation.ts'
 import { ApiError, problemBody } from './problems.ts'
 import { addAdminLog } from './resources/admin-log.ts'
 import { addEntries } from './resources/entries/entries.ts'
@@ -59,24 +59,29 @@ export function buildApi(sources: ApiSources): Api {
   api.onError((error, c) => refuse(c, sources, error))
   api.notFound((c) => refuse(c, sources, new ApiError(404, 'not_found', { title: 'Not found' })))
   api.use(boundBody)
+  api.use(async (c, next) => {
+    c.set('ended', endedOf(c))
+    c.set('timeoutMs', sources.queryTimeoutMs)
+    await next()
+  })
   addSession(api, authenticator)
   api.use(async (c, next) => {
     const credentials = credentialsOf(c)
     const signInAgain = async () => await authenticator.signedIn(credentials)
     c.set('signInAgain', signInAgain)
-    c.set('signedIn', await signInAgain())
-    c.set('gone', goneOf(c))
+    c.set('signedIn', await inTime(c, signInAgain()))
     await next()
   })
   for (const add of RESOURCES) add(api, sources)
-  api.get('/openapi.json', (c) => c.json(documentOf(api, sources.version)))
+  let document: ReturnType<typeof documentOf> | null = null
+  api.get('/openapi.json', (c) => c.json((document ??= documentOf(api, sources.version))))
   return api
 }
 
-function goneOf(c: Context<ApiEnv>): AbortSignal {
-  const gone = new AbortController()
-  c.env.outgoing.once('close', () => gone.abort(new DeadlineError()))
-  return gone.signal
+function endedOf(c: Context<ApiEnv>): AbortController {
+  const ended = new AbortController()
+  c.env.outgoing.once('close', () => ended.abort(new DeadlineError()))
+  return ended
 }
 
 const TOO_LARGE = new ApiError(413, 'too_large', {

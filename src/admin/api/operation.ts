@@ -2,6 +2,8 @@ import { createRoute, z, type OpenAPIHono, type RouteConfig } from '@hono/zod-op
 import type { HttpBindings } from '@hono/node-server'
 import type { Context, MiddlewareHandler } from 'hono'
 import { mayUse, type Access, type Principal } from '../../model/admin/principal.ts'
+import { within } from '../../lib/time/within.ts'
+import { DeadlineError } from '../problem.ts'
 import type { SignedIn } from './authenticate.ts'
 import { ApiError, PROBLEM } from './problems.ts'
 
@@ -12,8 +14,10 @@ export interface ApiEnv {
     readonly signedIn: SignedIn
     /** Asks again who it is, for an answer that lasts. Rejects as the first time. */
     readonly signInAgain: () => Promise<SignedIn>
-    /** Fires when nobody waits for the answer any more. */
-    readonly gone: AbortSignal
+    /** Ended when nobody waits for the answer any more: the client has left, or it was too late. */
+    readonly ended: AbortController
+    /** Longest wait for an answer. */
+    readonly timeoutMs: number
   }
 }
 
@@ -30,11 +34,16 @@ export const PROBLEM_ANSWER = {
   description: 'Refused',
 }
 
+/** Who may use an operation, and whether its answer lasts as long as the client takes it. */
+interface OperationAccess extends Access {
+  readonly isLasting?: boolean
+}
+
 type Config = Omit<RouteConfig, 'security' | 'operationId'> & { readonly operationId: string }
 
-/** An operation: who may use it stands in the document, and is checked before anything of the request is read. */
+/** An operation: who may use it and how long it may take stands in the document, and is checked before anything of the request is read. */
 export function operation<const R extends Config>(
-  access: Access,
+  access: OperationAccess,
   config: R,
 ): R & { middleware: MiddlewareHandler<ApiEnv> } {
   const route = createRoute({
@@ -48,12 +57,26 @@ export function operation<const R extends Config>(
   return route
 }
 
-function requireAccess(access: Access): MiddlewareHandler<ApiEnv> {
+function requireAccess(access: OperationAccess): MiddlewareHandler<ApiEnv> {
   return async (c, next) => {
     const { principal } = c.var.signedIn
     if (!mayUse(principal, access)) throw forbidden(principal, access)
-    await next()
+    if (access.isLasting === true) await next()
+    else await inTime(c, next())
   }
+}
+
+/**
+ * Waits for what an answer needs, no longer than the listener does: the statement timeout does not help against a database that is
+ * frozen or out of reach. Rejects with a DeadlineError, which also ends what goes on by the signal.
+ */
+export async function inTime<T>(c: Context<ApiEnv>, work: Promise<T>): Promise<T> {
+  const { ended, timeoutMs: ms } = c.var
+  const late = (): never => {
+    ended.abort(new DeadlineError())
+    throw ended.signal.reason
+  }
+  return await within(work, { ms, signal: ended.signal, late })
 }
 
 function forbidden(principal: Principal, { role }: Access): ApiError {

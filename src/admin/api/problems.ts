@@ -52,7 +52,10 @@ const STORE_STATUS: Partial<Record<StoreErrorCode, number>> = {
   token_not_found: 404,
   quarantine_not_found: 404,
   stale_version: 412,
+  series_too_large: 400,
 }
+
+const STORE_TITLES: Readonly<Record<number, string>> = { 400: 'Invalid request', 404: 'Not found' }
 
 /** What a caller is told of a failure. */
 export function problemBody(error: unknown): {
@@ -69,7 +72,7 @@ export function problemBody(error: unknown): {
   if (error instanceof z.ZodError) return { body: invalid(error), headers: {} }
   if (error instanceof StoreError) {
     const status = STORE_STATUS[error.code] ?? 409
-    const title = status === 404 ? 'Not found' : 'Conflict'
+    const title = STORE_TITLES[status] ?? 'Conflict'
     return { body: { status, title, code: error.code, detail: error.message }, headers: {} }
   }
   const { status, title, detail, headers = {} } = problemOf(error)

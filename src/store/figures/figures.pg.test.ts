@@ -7,7 +7,7 @@ import { rollUp } from './roll-up.ts'
 import { readSeries } from './series.ts'
 import { QUANTILE_ERROR } from './sketch.ts'
 import { topPackages } from './top-packages.ts'
-import { groupUsage, previousPeriod, readLimited } from './usage-groups.ts'
+import { groupUsage, previousPeriod } from './usage-groups.ts'
 
 const { sql, target } = await testDatabase(t)
 const reader = openReader(target, { statementTimeoutMs: 30_000 })
@@ -68,7 +68,13 @@ for (const [state, prepare] of Object.entries(STATES)) {
       { month: since.toISOString().slice(0, 7), requests: 1200 },
     ])
     t.match((await groupUsage(reader, { ...all, by: ['tenant'], sort, limit: 1 })).groups.length, 1)
-    t.match(await readLimited(reader, all), [
+    const limited = {
+      ...all,
+      only: 'limited',
+      by: ['tenant', 'route', 'reason'],
+      sort: { by: 'refused_limit', isAscending: false },
+    } as const
+    t.match((await groupUsage(reader, limited)).groups, [
       { tenant: 'acme', route: 'files', reason: 'tenant_rate', refused_limit: 120 },
     ])
     t.match((await groupUsage(reader, { ...previousPeriod(all), by: ['tenant'] })).groups, [])

@@ -14,7 +14,7 @@ import { seedDue } from './due.ts'
 import { rollUp } from './roll-up.ts'
 import { readSeries } from './series.ts'
 import { topPackages } from './top-packages.ts'
-import { groupUsage, readLimited } from './usage-groups.ts'
+import { groupUsage } from './usage-groups.ts'
 
 // Makes a log of many rows, and asks what the views, `logs`, `usage` and `who` ask, before there are roll-ups and indexes of look-ups and
 // after: node dist/test/with-postgres.js -- node dist/store/figures/reading.bench.js --rows 50000000 --days 30 --tenants 1000
@@ -107,7 +107,14 @@ const QUESTIONS: Readonly<Record<string, () => Promise<unknown>>> = {
   'top tenants, 30 days': () => groupUsage(reader, { ...month, by: ['tenant'], sort: most, limit: 10 }),
   'failures by route and reason, a day': () =>
     groupUsage(reader, { ...day, by: ['route', 'outcome', 'reason'], only: 'failed', limit: 100 }),
-  '429 by tenant, route, reason, a day': () => readLimited(reader, { ...day, limit: 100 }),
+  '429 by tenant, route, reason, a day': () =>
+    groupUsage(reader, {
+      ...day,
+      only: 'limited',
+      by: ['tenant', 'route', 'reason'],
+      sort: { by: 'refused_limit', isAscending: false },
+      limit: 100,
+    }),
   'top packages, a week': () => topPackages(reader, { ...week, limit: 20 }),
   'top packages, 30 days': () => topPackages(reader, { ...month, limit: 20 }),
   'usage: a tenant, 30 days, by day and key': () =>

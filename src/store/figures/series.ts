@@ -1,4 +1,5 @@
 import { CANARY_TENANT } from '../../model/canary.ts'
+import { StoreError } from '../errors.ts'
 import type { Sql, SqlFragment, TransactionSql } from '../sql.ts'
 import { asTenant } from '../tenant-scope.ts'
 import { classOf } from './compute.ts'
@@ -8,8 +9,10 @@ import { bucketOf, quantilesOf, readElement } from './sketch.ts'
 
 const MINUTE_MS = 60_000
 
-/** Series of a query at most: the points of a day by the minute, of some keys. */
-export const MAX_POINTS = 50_000
+/** Points of a query at most: those of a day by the minute, of some keys. */
+const MAX_POINTS = 50_000
+/** Buckets of durations at most, over all points. */
+const MAX_BUCKETS = 500_000
 
 /** What a chart is of. */
 export interface SeriesQuery {
@@ -44,7 +47,8 @@ export interface SeriesPoint {
 
 /**
  * Requests, bytes and percentiles of durations over time, in order of time and key; points without a request are left out. The steps
- * of the figures that fit are read, of what is not over the rows. Rejects with a RangeError for a query that is not possible.
+ * of the figures that fit are read, of what is not over the rows. Rejects with a RangeError for a query that is not possible, and with the StoreError
+ * `series_too_large` for more points than are read: a series is whole.
  */
 export async function readSeries(
   sql: Sql,
@@ -133,21 +137,29 @@ function partsOf(tx: TransactionSql, query: SeriesQuery, levels: Levels): Parts 
 
 async function readCounts(tx: TransactionSql, query: SeriesQuery, levels: Levels): Promise<CountRow[]> {
   const parts = partsOf(tx, query, levels)
-  return await tx<CountRow[]>`
+  const rows = await tx<CountRow[]>`
     SELECT slot, key, sum(n)::bigint AS requests, sum(received)::bigint AS bytes_received, sum(sent)::bigint AS bytes_sent FROM (
       SELECT ${parts.figure}, f.n, f.bytes_received AS received, f.bytes_sent AS sent FROM ${parts.figures}
       UNION ALL SELECT ${parts.row}, 1, e.bytes_received, e.bytes_sent ${parts.rows}) p
-    GROUP BY 1, 2 ORDER BY 1, 2 LIMIT ${MAX_POINTS}`
+    GROUP BY 1, 2 ORDER BY 1, 2 LIMIT ${MAX_POINTS + 1}`
+  return requireAtMost(MAX_POINTS, rows)
 }
 
 async function readBuckets(tx: TransactionSql, query: SeriesQuery, levels: Levels): Promise<BucketRow[]> {
   const parts = partsOf(tx, query, levels)
   const { bucket, n } = readElement(tx)
-  return await tx<BucketRow[]>`
+  const rows = await tx<BucketRow[]>`
     SELECT slot, key, bucket, sum(n)::bigint AS n FROM (
       SELECT slot, key, ${bucket} AS bucket, ${n} AS n FROM (SELECT ${parts.figure}, unnest(f.sketch) AS e FROM ${parts.figures}) u
       UNION ALL SELECT ${parts.row}, ${bucketOf(tx, tx`e.duration_us`)}, 1 ${parts.rows}) p
-    GROUP BY 1, 2, 3`
+    GROUP BY 1, 2, 3 LIMIT ${MAX_BUCKETS + 1}`
+  return requireAtMost(MAX_BUCKETS, rows)
+}
+
+function requireAtMost<T>(most: number, rows: T[]): T[] {
+  if (rows.length <= most) return rows
+  const message = 'the series has too many points: ask for a longer step, a shorter window, or fewer of them'
+  throw new StoreError('series_too_large', message)
 }
 
 function pointsOf(rows: readonly CountRow[], buckets: readonly BucketRow[] | null): SeriesPoint[] {

@@ -84,16 +84,6 @@ export async function groupUsage(
   return await sql.begin('isolation level repeatable read read only', async (tx) => read(tx, await cover(tx)))
 }
 
-/** 429s (and other refusals by a limit) by tenant, route and reason, the most first. */
-export async function readLimited(
-  sql: Sql,
-  query: Pick<UsageGroupQuery, 'tenant' | 'route' | 'since' | 'until' | 'limit'>,
-): Promise<readonly UsageGroup[]> {
-  const sort = { by: 'refused_limit', isAscending: false } as const
-  return (await groupUsage(sql, { ...query, only: 'limited', by: ['tenant', 'route', 'reason'], sort }))
-    .groups
-}
-
 /** The window of the same length before. */
 export function previousPeriod<T extends { readonly since: Date; readonly until: Date }>(query: T): T {
   const ms = query.until.getTime() - query.since.getTime()

@@ -1,7 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { apiHandlers } from '../../api.ts'
-import { withDeadline } from '../../handlers.ts'
 import { json, operation, tenantScope, type Api, type ApiEnv } from '../operation.ts'
 import type { ApiSources } from '../sources.ts'
 
@@ -36,7 +35,7 @@ const REPORTS = [
 ] as const
 
 /** GET /who, /usage and /audit. */
-export function addReports(api: Api, { served, queryTimeoutMs }: ApiSources): void {
+export function addReports(api: Api, { served }: ApiSources): void {
   const handlers = apiHandlers(served.queries)
   for (const { path, operationId, description, query, answer } of REPORTS) {
     const handler = handlers.get(`/api${path}`)
@@ -55,9 +54,8 @@ export function addReports(api: Api, { served, queryTimeoutMs }: ApiSources): vo
         },
       ),
       async (c) => {
-        const bounds = { gone: c.var.gone, timeoutMs: queryTimeoutMs }
         // Plain objects of the reports: numbers, texts and moments.
-        return c.json((await withDeadline(handler, scopedQuery(c), bounds)) as never, 200)
+        return c.json((await handler(scopedQuery(c), c.var.ended.signal)) as never, 200)
       },
     )
   }

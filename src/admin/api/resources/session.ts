@@ -3,7 +3,7 @@ import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import { ADMIN_ROLES } from '../../../model/admin/principal.ts'
 import type { Authenticator, SignedIn } from '../authenticate.ts'
 import { credentialsOf, SESSION_COOKIE } from '../credentials.ts'
-import { json, jsonBody, PROBLEM_ANSWER, TIME, type Api } from '../operation.ts'
+import { inTime, json, jsonBody, PROBLEM_ANSWER, TIME, type Api } from '../operation.ts'
 
 const SESSION = z
   .object({
@@ -29,7 +29,7 @@ export function addSession(api: Api, authenticator: Authenticator): void {
       tags: ['session'],
       responses: { 200: json(SESSION, 'Who asks'), default: PROBLEM_ANSWER },
     },
-    async (c) => c.json(sessionBody(await authenticator.signedIn(credentialsOf(c))), 200),
+    async (c) => c.json(sessionBody(await inTime(c, authenticator.signedIn(credentialsOf(c)))), 200),
   )
   api.openapi(
     {
@@ -41,7 +41,8 @@ export function addSession(api: Api, authenticator: Authenticator): void {
       responses: { 200: json(SESSION, 'Signed in; the cookie is set'), default: PROBLEM_ANSWER },
     },
     async (c) => {
-      const { cookie, ...signedIn } = await authenticator.signIn(c.req.valid('json').token, credentialsOf(c))
+      const { token } = c.req.valid('json')
+      const { cookie, ...signedIn } = await inTime(c, authenticator.signIn(token, credentialsOf(c)))
       setCookie(c, SESSION_COOKIE, cookie, {
         httpOnly: true,
         sameSite: 'Strict',
@@ -62,7 +63,7 @@ export function addSession(api: Api, authenticator: Authenticator): void {
     },
     async (c) => {
       const session = getCookie(c, SESSION_COOKIE)
-      if (session !== undefined) await authenticator.signOut(session)
+      if (session !== undefined) await inTime(c, authenticator.signOut(session))
       deleteCookie(c, SESSION_COOKIE, { path: '/' })
       return c.body(null, 204)
     },

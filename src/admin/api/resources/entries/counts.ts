@@ -7,7 +7,7 @@ import type { BoundedFilter } from '../../../../store/entry-search/sample.ts'
 import { json, operation, TIME, type Api, type ApiEnv } from '../../operation.ts'
 import { ApiError } from '../../problems.ts'
 import type { ApiSources } from '../../sources.ts'
-import { bounded, READ, TAGS } from './entry-access.ts'
+import { READ, TAGS } from './entry-access.ts'
 import { ENTRY_QUERY, entryFilter, type EntryQuery } from './entry-query.ts'
 
 const DAY_MS = 86_400_000
@@ -59,7 +59,7 @@ const QUERY = z.strictObject(ENTRY_QUERY)
 const WINDOW = 'The last day, unless `since` and `until` say otherwise.'
 
 /** /entries/facets and /entries/histogram. */
-export function addCounts(api: Api, { reader, queryTimeoutMs: timeoutMs }: ApiSources): void {
+export function addCounts(api: Api, { reader }: ApiSources): void {
   api.openapi(
     operation(READ, {
       method: 'get',
@@ -71,10 +71,8 @@ export function addCounts(api: Api, { reader, queryTimeoutMs: timeoutMs }: ApiSo
       responses: { 200: json(FACETS_BODY, 'Values and how many entries have each, the most frequent first') },
     }),
     async (c) => {
-      const { gone } = c.var
-      const query = c.req.valid('query')
-      const count = async () => await countFacets(reader, await windowFilter(c, query, reader), gone)
-      const { fields, ...basis } = await bounded(count(), { gone, timeoutMs })
+      const filter = await windowFilter(c, c.req.valid('query'), reader)
+      const { fields, ...basis } = await countFacets(reader, filter, c.var.ended.signal)
       return c.json({ ...basis, ...fields }, 200)
     },
   )
@@ -89,10 +87,8 @@ export function addCounts(api: Api, { reader, queryTimeoutMs: timeoutMs }: ApiSo
       responses: { 200: json(HISTOGRAM, 'Bins from the first to the last, empty ones too') },
     }),
     async (c) => {
-      const { gone } = c.var
-      const query = c.req.valid('query')
-      const count = async () => await countByTime(reader, await windowFilter(c, query, reader), gone)
-      const { items, ...rest } = await bounded(count(), { gone, timeoutMs })
+      const filter = await windowFilter(c, c.req.valid('query'), reader)
+      const { items, ...rest } = await countByTime(reader, filter, c.var.ended.signal)
       return c.json({ ...rest, items: items.map(binBody) }, 200)
     },
   )

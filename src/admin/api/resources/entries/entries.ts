@@ -7,7 +7,7 @@ import { json, LIMIT, operation, pageOf, type Api } from '../../operation.ts'
 import { ApiError } from '../../problems.ts'
 import type { ApiSources } from '../../sources.ts'
 import { addCounts } from './counts.ts'
-import { bounded, READ, TAGS } from './entry-access.ts'
+import { READ, TAGS } from './entry-access.ts'
 import { ENTRY, entryBody } from './entry-body.ts'
 import { ENTRY_QUERY, entryFilter } from './entry-query.ts'
 import { addExport } from './export.ts'
@@ -35,7 +35,7 @@ export function addEntries(api: Api, sources: ApiSources): void {
   addFound(api, sources)
 }
 
-function addList(api: Api, { reader, queryTimeoutMs }: ApiSources): void {
+function addList(api: Api, { reader }: ApiSources): void {
   api.openapi(
     operation(READ, {
       method: 'get',
@@ -50,17 +50,15 @@ function addList(api: Api, { reader, queryTimeoutMs }: ApiSources): void {
       const { limit, cursor, ...query } = c.req.valid('query')
       const before = cursor === undefined ? null : decodeCursor(cursor)
       if (cursor !== undefined && before === null) throw ApiError.ofField('cursor', 'is not one of this list')
-      const find = async () => {
-        const { databaseMs } = await readClock(reader, Date.now)
-        return await listEntries(reader, entryFilter(c, query, databaseMs), { limit, before })
-      }
-      const { entries, next } = await bounded(find(), { gone: c.var.gone, timeoutMs: queryTimeoutMs })
+      const { databaseMs } = await readClock(reader, Date.now)
+      const filter = entryFilter(c, query, databaseMs)
+      const { entries, next } = await listEntries(reader, filter, { limit, before })
       return c.json({ items: entries.map(entryBody), next: next === null ? null : encodeCursor(next) }, 200)
     },
   )
 }
 
-function addFound(api: Api, { reader, queryTimeoutMs }: ApiSources): void {
+function addFound(api: Api, { reader }: ApiSources): void {
   api.openapi(
     operation(READ, {
       method: 'get',
@@ -81,13 +79,9 @@ function addFound(api: Api, { reader, queryTimeoutMs }: ApiSources): void {
     }),
     async (c) => {
       const { requestId } = c.req.valid('param')
-      const { gone } = c.var
-      const find = async () => {
-        const { databaseMs } = await readClock(reader, Date.now)
-        const filter = { ...entryFilter(c, c.req.valid('query'), databaseMs), requestId }
-        return await findRequest(reader, filter, gone)
-      }
-      const found = await bounded(find(), { gone, timeoutMs: queryTimeoutMs })
+      const { databaseMs } = await readClock(reader, Date.now)
+      const filter = { ...entryFilter(c, c.req.valid('query'), databaseMs), requestId }
+      const found = await findRequest(reader, filter, c.var.ended.signal)
       if (found.entries.length === 0)
         throw new ApiError(404, 'entry_not_found', {
           title: 'Not found',

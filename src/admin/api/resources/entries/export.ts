@@ -6,9 +6,9 @@ import { safeJson } from '../../../../lib/safe-text.ts'
 import type { EntryRow } from '../../../../model/entry-columns.ts'
 import { streamEntries } from '../../../../store/entries/entries.ts'
 import { readClock } from '../../../../store/entries/retention.ts'
-import { operation, type Api } from '../../operation.ts'
+import { inTime, operation, type Api } from '../../operation.ts'
 import type { ApiSources } from '../../sources.ts'
-import { READ, TAGS } from './entry-access.ts'
+import { READ_LASTING, TAGS } from './entry-access.ts'
 import { ENTRY_QUERY, entryFilter } from './entry-query.ts'
 import { writeAtPace } from './write-at-pace.ts'
 
@@ -31,7 +31,7 @@ const FORMATS = {
 export function addExport(api: Api, { reader, logger }: ApiSources): void {
   const text = { schema: z.string() }
   api.openapi(
-    operation(READ, {
+    operation(READ_LASTING, {
       method: 'get',
       path: '/entries/export',
       operationId: 'exportEntries',
@@ -48,8 +48,8 @@ export function addExport(api: Api, { reader, logger }: ApiSources): void {
     async (c) => {
       const { format, ...query } = c.req.valid('query')
       const { outgoing } = c.env
-      const { gone } = c.var
-      const { databaseMs } = await readClock(reader, Date.now)
+      const { signal: gone } = c.var.ended
+      const { databaseMs } = await inTime(c, readClock(reader, Date.now))
       const pages = streamEntries(reader, entryFilter(c, query, databaseMs))
       // A search of months for little is silent for long; a client that does not read is cut off by `writeAtPace`.
       outgoing.socket?.setTimeout(0)

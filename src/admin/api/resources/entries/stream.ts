@@ -7,10 +7,10 @@ import type { EntryFilter } from '../../../../store/entries/entry-filter.ts'
 import { storedSince } from '../../../../store/entries/follow-entries.ts'
 import { readClock } from '../../../../store/entries/retention.ts'
 import { matcherOf } from '../../../../store/entry-search/entry-matcher.ts'
-import { operation, type Api, type ApiEnv } from '../../operation.ts'
+import { inTime, operation, type Api, type ApiEnv } from '../../operation.ts'
 import { ApiError } from '../../problems.ts'
 import type { ApiSources } from '../../sources.ts'
-import { READ, TAGS } from './entry-access.ts'
+import { READ, READ_LASTING, TAGS } from './entry-access.ts'
 import { ENTRY_QUERY, entryFilter } from './entry-query.ts'
 import { EntryTail } from './entry-tail.ts'
 import { EventStream } from './event-stream.ts'
@@ -26,7 +26,7 @@ export function addStream(api: Api, sources: ApiSources): void {
   const bounds = { ...STREAM_BOUNDS, ...sources.streamBounds }
   const tail = new EntryTail(sources, bounds)
   api.openapi(
-    operation(READ, {
+    operation(READ_LASTING, {
       method: 'get',
       path: '/entries/stream',
       operationId: 'streamEntries',
@@ -47,14 +47,14 @@ export function addStream(api: Api, sources: ApiSources): void {
     async (c) => {
       const { cursor, ...query } = c.req.valid('query')
       const id = c.req.valid('header')['last-event-id'] ?? cursor
-      const { databaseMs } = await readClock(sources.reader, Date.now)
+      const { databaseMs } = await inTime(c, readClock(sources.reader, Date.now))
       const filter = entryFilter(c, query, databaseMs)
       const aheadMs = databaseMs - Date.now()
       const idOf = (): string => String(Math.floor(Date.now() + aheadMs))
       const stream = new EventStream(c.env.outgoing, { matches: matcherOf(filter), idOf, bounds })
-      const end = await tail.listen(stream)
-      c.var.gone.addEventListener('abort', end)
-      if (c.var.gone.aborted) end()
+      const end = await inTime(c, tail.listen(stream))
+      c.var.ended.signal.addEventListener('abort', end)
+      if (c.var.ended.signal.aborted) end()
       sendHead(c)
       watch(c, stream, bounds)
       if (id === undefined) stream.release()
@@ -88,7 +88,7 @@ async function catchUp(c: Context<ApiEnv>, stream: EventStream, given: CatchUp):
   let n = 0
   try {
     for await (const rows of storedSince(sources.reader, filter, new Date(sinceMs))) {
-      if (c.var.gone.aborted) return
+      if (c.var.ended.signal.aborted) return
       if (n >= bounds.maxCatchUpEntries) {
         stream.sayLeftOut()
         break
@@ -105,7 +105,7 @@ async function catchUp(c: Context<ApiEnv>, stream: EventStream, given: CatchUp):
 
 /** Shows that the stream lives, and ends it when its client may not listen any more. */
 function watch(c: Context<ApiEnv>, stream: EventStream, { beatMs, recheckMs }: StreamBounds): void {
-  const { gone } = c.var
+  const { signal: gone } = c.var.ended
   const beats = async (): Promise<void> => {
     for (;;) {
       await sleep(beatMs, { signal: gone, isBackground: true })
