@@ -80,7 +80,10 @@ export function buildApi(sources: ApiSources): Api {
 
 function endedOf(c: Context<ApiEnv>): AbortController {
   const ended = new AbortController()
-  c.env.outgoing.once('close', () => ended.abort(new DeadlineError()))
+  const end = (): void => ended.abort(new DeadlineError())
+  // The API may have been loaded meanwhile.
+  if (c.env.outgoing.destroyed) end()
+  else c.env.outgoing.once('close', end)
   return ended
 }
 

@@ -28,17 +28,19 @@ const CHUNK_ROWS = 500
  * The newest `limit` entries that the filter permits and that come before the cursor `before`, newest first, and the
  * cursor of the page after them: null when there is none. Pages do not shift when new entries arrive (keyset, no OFFSET).
  * With a tenant, the btree (tenant, started_at) gives the order. Without, nothing does, and sorting a day of 50 million
- * rows would take a minute: so the newest second is looked at first, then eight times as much, and so on, each by BRIN.
+ * rows would take a minute: so the newest second is looked at first, then eight times as much, and so on, each by BRIN. Nothing more
+ * is asked after the signal, with whose reason it rejects.
  */
 export async function listEntries(
   sql: Sql,
   filter: EntryFilter,
-  options: { readonly limit: number; readonly before?: EntryCursor | null },
+  options: { readonly limit: number; readonly before?: EntryCursor | null; readonly signal?: AbortSignal },
 ): Promise<{ entries: EntryRow[]; next: EntryCursor | null }> {
   const before = options.before ?? null
   const wanted = options.limit + 1 // one more shows whether there is a next page
   const rows: CursoredRow[] = []
   for (const window of await windowsBackwards(sql, filter, before)) {
+    options.signal?.throwIfAborted()
     const part = { ...window, before, limit: wanted - rows.length }
     const page = (tx: Sql | TransactionSql, times?: Times) => readWindow(tx, filter, { ...part, times })
     const find = (tx: TransactionSql) => readTimes(tx, windowStatement(tx, tx`e.started_at`, filter, part))
@@ -57,17 +59,20 @@ export async function listEntries(
  * All entries that the filter permits, oldest first, up to its `until` or else up to now, in chunks of at most 500. Memory is
  * constant here and in the database, and the consumer may be as slow as it likes: no transaction and no cursor is held
  * open (a portal would run into the statement timeout, keep partitions from being dropped and not survive a pooler);
- * each page is a query of its own over a time window that adapts to the density of entries.
+ * each page is a query of its own over a time window that adapts to the density of entries. Nothing more is asked after the signal,
+ * with whose reason it rejects.
  */
 export async function* streamEntries(
   sql: Sql,
   filter: EntryFilter,
+  signal?: AbortSignal,
 ): AsyncGenerator<EntryRow[], void, undefined> {
   const [first, last] = await extent(sql, filter)
   let position = { startedAt: new Date(first).toISOString(), id: '00000000-0000-0000-0000-000000000000' }
   let widthMs = 60 * SECOND_MS
   let from = first
   while (from < last) {
+    signal?.throwIfAborted()
     const to = Math.min(from + widthMs, last)
     const after = position
     const part = { after, to: new Date(to) }

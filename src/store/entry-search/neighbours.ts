@@ -26,17 +26,16 @@ export async function findRequest(
   filter: EntryFilter & { readonly requestId: string },
   signal: AbortSignal,
 ): Promise<FoundEntries> {
-  const { entries } = await listEntries(sql, filter, { limit: MAX_ROWS })
+  const { entries } = await listEntries(sql, filter, { limit: MAX_ROWS, signal })
   const [newest] = entries
   if (newest === undefined) return { entries, sameTrace: [], sameClient: [] }
   const ids = new Set(entries.map(({ id }) => id))
   const others = async (restriction: EntryFilter): Promise<readonly EntryRow[]> => {
-    signal.throwIfAborted()
     const atMs = newest.started_at.getTime()
     const scope = filter.tenant === undefined ? {} : { tenant: filter.tenant }
     const around = { since: new Date(atMs - AROUND_MS), until: new Date(atMs + AROUND_MS + 1) }
     const limit = MAX_NEIGHBOURS + ids.size
-    const found = await listEntries(sql, { ...restriction, ...scope, ...around }, { limit })
+    const found = await listEntries(sql, { ...restriction, ...scope, ...around }, { limit, signal })
     return found.entries.filter(({ id }) => !ids.has(id)).slice(0, MAX_NEIGHBOURS)
   }
   const { trace_id: traceId, client_ip: clientIp, key_id: keyId, tenant } = newest

@@ -127,8 +127,8 @@ export async function readLevels(
     isComplete &&= cover.isComplete
     const above = levels.at(-1)
     const within = above === undefined ? null : { step: above.step, slots: above.fresh }
-    const isWithin = (slot: number): boolean =>
-      within === null || within.slots.includes(slot - (slot % within.step))
+    const longer = new Set(within?.slots)
+    const isWithin = (slot: number): boolean => within === null || longer.has(slot - (slot % within.step))
     // Minutes that are not kept any more.
     const gone = step === 1 ? (within?.slots ?? []).filter((slot) => slot < minutesFrom) : []
     const missing = gone.flatMap((slot) => Array.from({ length: within?.step ?? 0 }, (_, i) => slot + i))

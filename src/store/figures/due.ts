@@ -100,9 +100,10 @@ export async function noteBatches(tx: TransactionSql): Promise<{ isReached: bool
   // An hour is the sum of its minutes: all of them, where they are not kept any more.
   await tx`
     INSERT INTO figures_due (grain, slot)
-    SELECT 1, m FROM access_minutes_state s JOIN figures_due d ON d.grain = 1 AND d.slot < s.figures_minutes_from,
-      generate_series(d.slot - d.slot % 60, d.slot - d.slot % 60 + 59) m
-    WHERE d.slot >= s.first_minute
+    SELECT 1, h.slot + i FROM (
+      SELECT DISTINCT d.slot - d.slot % 60 AS slot
+      FROM access_minutes_state s JOIN figures_due d ON d.grain = 1 AND d.slot < s.figures_minutes_from AND d.slot >= s.first_minute
+    ) h, generate_series(0, 59) i
     ON CONFLICT DO NOTHING`
   await tx`
     UPDATE access_minutes_state SET figures_horizon = ${last ?? rows[0]?.xmin ?? '0'}::text::xid8`

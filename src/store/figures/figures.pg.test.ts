@@ -140,3 +140,14 @@ t.test('a series that is not possible is refused', async (t) => {
   await t.rejects(readSeries(reader, { ...query, by: 'route' }), { message: /by class or tenant/ })
   await t.rejects(readSeries(reader, { since, until, stepMinutes: 0.5 }), { message: /whole minutes/ })
 })
+
+t.test('packages of a day whose hours are not kept any more are those of the day', async (t) => {
+  const day = new Date(since.getTime() - 8 * DAY_MS)
+  await sql`
+    INSERT INTO figures_packages (n, downloads, bytes_sent, minute, step, ecosystem, package)
+    VALUES (7, 5, 70, ${day.getTime() / 60_000}, 1440, 'npm', 'left-pad')`
+  const window = { since: new Date(day.getTime() + HOUR_MS), until: new Date(day.getTime() + 2 * HOUR_MS) }
+  t.match(await topPackages(reader, { ...window, limit: 5 }), [
+    { package: 'left-pad', requests: 7, downloads: 5 },
+  ])
+})

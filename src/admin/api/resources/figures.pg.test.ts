@@ -64,6 +64,8 @@ t.test('groups are of the dimensions that are asked for, of a tenant its own', a
 t.test('what cannot be asked is said by name', async (t) => {
   for (const [path, field] of [
     ['/figures/groups?by=color', 'by'],
+    ['/figures/groups?by=day,month', 'by'],
+    ['/figures/groups?by=tenant,tenant', 'by'],
     ['/figures/series?tenant=acme&by=route', 'by'],
     ['/figures/series?since=soon', 'since'],
     ['/figures/series?since=1h&until=2h', 'since'],

@@ -90,6 +90,10 @@ const DIMENSIONS = z
   .refine((names) => names.every((name) => USAGE_DIMENSIONS.includes(name)), {
     error: `a list of ${USAGE_DIMENSIONS.join(', ')}, with commas`,
   })
+  .refine((names) => new Set(names).size === names.length, { error: 'must name nothing twice' })
+  .refine((names) => !(names.includes('day') && names.includes('month')), {
+    error: 'must not name both day and month',
+  })
   .openapi({ type: 'string', example: 'tenant,route' })
 
 const TAGS = ['figures']

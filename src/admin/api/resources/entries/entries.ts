@@ -52,7 +52,11 @@ function addList(api: Api, { reader }: ApiSources): void {
       if (cursor !== undefined && before === null) throw ApiError.ofField('cursor', 'is not one of this list')
       const { databaseMs } = await readClock(reader, Date.now)
       const filter = entryFilter(c, query, databaseMs)
-      const { entries, next } = await listEntries(reader, filter, { limit, before })
+      const { entries, next } = await listEntries(reader, filter, {
+        limit,
+        before,
+        signal: c.var.ended.signal,
+      })
       return c.json({ items: entries.map(entryBody), next: next === null ? null : encodeCursor(next) }, 200)
     },
   )

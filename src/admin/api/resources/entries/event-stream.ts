@@ -6,6 +6,7 @@ import { REFUSED_OUTCOMES } from '../../../../store/entry-search/histogram.ts'
 import { entryBody } from './entry-body.ts'
 import type { TailListener } from './entry-tail.ts'
 import type { EventStreamBounds } from './stream-bounds.ts'
+import { writeAtPace } from './write-at-pace.ts'
 
 /** `figures` come at most twice a second. */
 const FIGURES_MS = 500
@@ -62,13 +63,12 @@ export class EventStream implements TailListener {
     this.#out.destroy()
   }
 
-  /** Takes what was stored before the client came, while new rows are held back. */
-  catchUp(rows: readonly EntryRow[]): void {
+  /** Sends what was stored before the client came, at its pace, while new rows are held back. Rejects as `writeAtPace`. */
+  async catchUp(rows: readonly EntryRow[], gone: AbortSignal): Promise<void> {
     for (const row of rows) {
       this.#caughtUp.add(row.id)
-      this.#push(row)
+      await writeAtPace(this.#out, this.#eventOf(row), gone)
     }
-    this.#pump()
   }
 
   /** Sends what was held back until now, without what was caught up. */
@@ -125,8 +125,12 @@ export class EventStream implements TailListener {
       }
       const row = this.#queue.shift()
       if (row === undefined) return
-      this.#write(`event: entry\nid: ${this.#idOf()}\ndata: ${textOf(row)}\n\n`)
+      this.#write(this.#eventOf(row))
     }
+  }
+
+  #eventOf(row: EntryRow): string {
+    return `event: entry\nid: ${this.#idOf()}\ndata: ${textOf(row)}\n\n`
   }
 
   #sendFigures(): void {

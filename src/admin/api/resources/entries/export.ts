@@ -50,7 +50,7 @@ export function addExport(api: Api, { reader, logger }: ApiSources): void {
       const { outgoing } = c.env
       const { signal: gone } = c.var.ended
       const { databaseMs } = await inTime(c, readClock(reader, Date.now))
-      const pages = streamEntries(reader, entryFilter(c, query, databaseMs))
+      const pages = streamEntries(reader, entryFilter(c, query, databaseMs), gone)
       // A search of months for little is silent for long; a client that does not read is cut off by `writeAtPace`.
       outgoing.socket?.setTimeout(0)
       const { type, head, text: textOf } = FORMATS[format]

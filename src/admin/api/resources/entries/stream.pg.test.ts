@@ -156,6 +156,26 @@ t.test('who comes again with an event is caught up, and told when that is not al
   t.match(late.events[0], { event: 'left-out', data: { n: null } })
 })
 
+t.test('of what is caught up nothing is left out, though it is more than may wait', async (t) => {
+  const first = (await Tab.open(t, 'route=many')).read()
+  await rows.store([{ route: 'many' }])
+  await first.until(() => first.ids.length === 1)
+  first.incoming.destroy()
+  const lastEventId = first.events.find(({ event }) => event === 'entry')?.id ?? ''
+  const missed = await rows.store(Array.from({ length: 150 }, () => ({ route: 'many' })))
+  const second = (await Tab.open(t, 'route=many', { 'last-event-id': lastEventId })).read()
+  await second.until(() => second.ids.length >= 151)
+  t.same(second.ids.slice(1).toSorted(), missed.toSorted())
+  t.notOk(second.events.some(({ event }) => event === 'left-out'))
+})
+
+t.test('an id of the future, of a database that was ahead, catches up all the same', async (t) => {
+  const stored = await rows.store([{ route: 'ahead' }])
+  const tab = (await Tab.open(t, `route=ahead&cursor=${Date.now() + 3_600_000}`)).read()
+  await tab.until(() => tab.ids.length >= 1)
+  t.same(tab.ids, stored)
+})
+
 t.test('a revoked token ends the stream', async (t) => {
   const { id, text } = await api.mint('viewer')
   const tab = (await Tab.open(t, '', { authorization: `Bearer ${text}` })).read()

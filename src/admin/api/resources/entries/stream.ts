@@ -1,6 +1,7 @@
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
+import { systemClock } from '../../../../lib/time/clock.ts'
 import { sleep } from '../../../../lib/time/sleep.ts'
 import { mayUse } from '../../../../model/admin/principal.ts'
 import type { EntryFilter } from '../../../../store/entries/entry-filter.ts'
@@ -49,8 +50,8 @@ export function addStream(api: Api, sources: ApiSources): void {
       const id = c.req.valid('header')['last-event-id'] ?? cursor
       const { databaseMs } = await inTime(c, readClock(sources.reader, Date.now))
       const filter = entryFilter(c, query, databaseMs)
-      const aheadMs = databaseMs - Date.now()
-      const idOf = (): string => String(Math.floor(Date.now() + aheadMs))
+      const aheadMs = databaseMs - systemClock.nowMs()
+      const idOf = (): string => String(Math.floor(systemClock.nowMs() + aheadMs))
       const stream = new EventStream(c.env.outgoing, { matches: matcherOf(filter), idOf, bounds })
       const end = await inTime(c, tail.listen(stream))
       c.var.ended.signal.addEventListener('abort', end)
@@ -83,22 +84,23 @@ interface CatchUp {
 /** Sends what was stored since the event with which the client comes again. */
 async function catchUp(c: Context<ApiEnv>, stream: EventStream, given: CatchUp): Promise<void> {
   const { filter, sources, bounds, fromMs, databaseMs } = given
-  const sinceMs = Math.max(fromMs - OVERLAP_MS, databaseMs - bounds.maxCatchUpMs)
+  const { signal } = c.var.ended
+  // An id may be of another database, which was ahead of this one.
+  const sinceMs = Math.max(Math.min(fromMs, databaseMs) - OVERLAP_MS, databaseMs - bounds.maxCatchUpMs)
   if (sinceMs > fromMs) stream.sayLeftOut()
   let n = 0
   try {
     for await (const rows of storedSince(sources.reader, filter, new Date(sinceMs))) {
-      if (c.var.ended.signal.aborted) return
       if (n >= bounds.maxCatchUpEntries) {
         stream.sayLeftOut()
         break
       }
       n += rows.length
-      stream.catchUp(rows)
+      await stream.catchUp(rows, signal)
     }
     stream.release()
   } catch (error) {
-    sources.logger.warn({ err: error }, 'a stream of entries could not be caught up')
+    if (!signal.aborted) sources.logger.warn({ err: error }, 'a stream of entries could not be caught up')
     c.env.outgoing.destroy() // it comes again
   }
 }
@@ -130,6 +132,7 @@ async function mayStillRead(c: Context<ApiEnv>): Promise<boolean> {
     const { principal } = await c.var.signInAgain()
     return mayUse(principal, READ) && principal.tenant === c.var.signedIn.principal.tenant
   } catch (error) {
-    return !(error instanceof ApiError)
+    // Wrong tokens of somebody else at the address are no reason either.
+    return !(error instanceof ApiError) || error.body.status === 429
   }
 }
