@@ -30,7 +30,50 @@ t.test('the console, on a gateway with requests', options, async (t) => {
     checkOverview(t, scene, browser),
   )
   await t.test('a link shows what the one who sends it sees', (t) => checkLink(t, scene, browser))
+  await t.test('a name in a link is one word of a command, whatever is in it', async (t) => {
+    const page = await openTab(t, browser)
+    await page.goto(`${scene.gateway.adminUrl}/packages?package=${encodeURIComponent("x';touch /tmp/y;'")}`)
+    await page.locator('button:has-text("Copy as")').click()
+    const command = await page.locator('.copy-as code').first().innerText()
+    t.equal(command, String.raw`waybill who 'x'\'';touch /tmp/y;'\''' --quick --since 7d`)
+  })
+  await t.test('the first link of a page takes the focus to its content', async (t) => {
+    const page = await openTab(t, browser)
+    await page.goto(`${scene.gateway.adminUrl}/tenants`)
+    await page.locator('a:text("globex")').waitFor()
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Enter')
+    await page.locator('#content:focus').waitFor()
+  })
+  await t.test('a session of a tenant sees its own, and nothing of the gateway', (t) =>
+    checkTenant(t, scene, browser),
+  )
 })
+
+async function checkTenant(t: Test, { gateway }: ConsoleScene, browser: Browser): Promise<void> {
+  const token = await gateway.must(
+    'tokens',
+    'create',
+    '--name',
+    'acme',
+    '--role',
+    'tenant',
+    '--tenant',
+    'acme',
+  )
+  const page = await openTab(t, browser)
+  await page.goto(gateway.adminUrl)
+  await page.locator('button:has-text("Sign in to change things")').click()
+  await page.locator('#token').fill(token)
+  await page.keyboard.press('Enter')
+  await page.locator('section:has(h2:text("Top routes")) a:text("npm")').waitFor()
+  t.equal(await page.locator('.state-line').count(), 0)
+  t.equal(await page.locator('nav a:has-text("System")').count(), 0)
+  t.equal(await page.locator('section:has(h2:text("Top tenants")) a:text("globex")').count(), 0)
+  await page.locator('nav a:has-text("Requests")').click()
+  await page.locator('.entries td:text("/broken/x")').first().waitFor()
+  t.equal(await page.locator('.entries td.c-tenant:text("globex")').count(), 0)
+}
 
 async function checkViews(t: Test, { gateway }: ConsoleScene, browser: Browser): Promise<void> {
   for (const width of WIDTHS) {

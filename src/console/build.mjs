@@ -1,9 +1,18 @@
 /**
  * Builds the console into dist/console: an index page and files whose names bear their digest. What was built from the same
- * sources before is taken from .cache/console, since every test begins with a build. `--check` compiles for the tests as well.
+ * sources before is taken from .cache/console, since every test begins with a build.
  */
 import { createHash } from 'node:crypto'
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -12,6 +21,7 @@ const project = join(root, '../..')
 const built = join(project, 'dist/console')
 /** Builds kept: a few branches side by side. */
 const KEPT_BUILDS = 4
+const DAY_MS = 86_400_000
 
 function digestOfSources() {
   const digest = createHash('sha256')
@@ -52,8 +62,16 @@ if (!existsSync(ready)) {
   await bundle(making)
   if (existsSync(ready)) rmSync(making, { recursive: true })
   else renameSync(making, ready)
-  const builds = readdirSync(cache).filter((name) => !name.includes('.') && join(cache, name) !== ready)
-  for (const name of builds.slice(KEPT_BUILDS)) rmSync(join(cache, name), { recursive: true, force: true })
+  const others = readdirSync(cache)
+    .map((name) => join(cache, name))
+    .filter((folder) => folder !== ready)
+  const ageOf = (folder) => Date.now() - statSync(folder, { throwIfNoEntry: false })?.mtimeMs
+  const newest = others.toSorted((a, b) => ageOf(a) - ageOf(b))
+  // What somebody is making bears the number of a process; a broken build leaves it.
+  const old = newest.filter((folder, i) =>
+    folder.includes('.', cache.length) ? ageOf(folder) > DAY_MS : i >= KEPT_BUILDS,
+  )
+  for (const folder of old) rmSync(folder, { recursive: true, force: true })
 }
 rmSync(built, { recursive: true, force: true })
 cpSync(ready, built, { recursive: true })

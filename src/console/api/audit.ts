@@ -40,6 +40,8 @@ export interface Audit {
   readonly batches: number
   readonly waiting: number
   readonly gapCount: number
+  /** What it covers begins within what was folded into a checkpoint: the CLI says that it cannot tell. */
+  readonly isCutByFold: boolean
   readonly settledTo: string | null
   readonly tenants: readonly Account[]
   readonly total: Omit<Account, 'tenant'>

@@ -50,8 +50,8 @@ export function Copyable({ text, label }: { readonly text: string; readonly labe
 export interface Equivalent {
   /** Path and query of the API. */
   readonly path: string
-  /** Command without `waybill`, and its flags. */
-  readonly cli?: string
+  /** Words of the command behind `waybill`, and its flags. */
+  readonly cli?: readonly string[]
   readonly flags?: readonly (readonly [flag: string, value: string | null | undefined])[]
   /** What the command cannot say that the view does. */
   readonly cliLacks?: readonly string[]

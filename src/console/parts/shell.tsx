@@ -3,7 +3,7 @@ import type { ComponentChildren } from 'preact'
 import { useEffect } from 'preact/hooks'
 import { path } from '../state/location.ts'
 import { nextTheme, nextZone, theme, zone } from '../state/preferences.ts'
-import { askToSignIn, session, signOut } from '../state/session.ts'
+import { askToSignIn, isOfTenant, session, signOut } from '../state/session.ts'
 import { zoneName } from '../words/moment.ts'
 import { Icon, type IconName } from './icon.tsx'
 import { StateLine } from './state-line.tsx'
@@ -72,7 +72,7 @@ export function Shell({
         </div>
       </header>
       <div class="content">
-        <StateLine />
+        {isOfTenant() ? null : <StateLine />}
         <main id="content" tabIndex={-1}>
           {children}
         </main>
@@ -100,7 +100,7 @@ function Navigation({ current }: { readonly current: string }) {
         <div class="nav-group" key={title}>
           <p class="nav-title">{title}</p>
           <ul>
-            {items.map(({ segment, label, icon }) => (
+            {items.filter(isOffered).map(({ segment, label, icon }) => (
               <li key={segment}>
                 <a href={`/${segment}`} {...(segment === current ? { 'aria-current': 'page' as const } : {})}>
                   <Icon name={icon} /> {label}
@@ -112,6 +112,11 @@ function Navigation({ current }: { readonly current: string }) {
       ))}
     </nav>
   )
+}
+
+/** What is the gateway's own is not for tenants. */
+function isOffered({ segment }: NavItem): boolean {
+  return segment !== 'system' || !isOfTenant()
 }
 
 const THEME_WORDS = { system: 'Theme of the system', light: 'Light theme', dark: 'Dark theme' } as const

@@ -12,6 +12,7 @@ export function repeat(everyMs: number, task: (signal: AbortSignal) => Promise<v
   const ended = new AbortController()
   let cancel = (): void => {}
   let isRunning = false
+  let dueAtTick = 0
   const run = async (): Promise<void> => {
     cancel()
     if (isRunning || document.hidden || ended.signal.aborted) return
@@ -20,11 +21,12 @@ export function repeat(everyMs: number, task: (signal: AbortSignal) => Promise<v
       await task(ended.signal)
     } finally {
       isRunning = false
+      dueAtTick = performance.now() + everyMs
       if (!ended.signal.aborted) cancel = after(everyMs, () => void run())
     }
   }
   const onSeen = (): void => {
-    if (!document.hidden) void run()
+    if (!document.hidden && performance.now() >= dueAtTick) void run()
   }
   document.addEventListener('visibilitychange', onSeen)
   void run()

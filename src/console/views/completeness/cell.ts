@@ -6,11 +6,9 @@ export type CellState = 'complete' | 'so_far' | 'gap' | 'unproven' | 'none' | 'u
 export interface Cell {
   readonly state: CellState
   readonly accepted: number
-  /** Gaps that are, or may be, this tenant's. */
-  readonly gaps: number
 }
 
-const NOT_READ: Cell = { state: 'unread', accepted: 0, gaps: 0 }
+const NOT_READ: Cell = { state: 'unread', accepted: 0 }
 const DOUBTS: ReadonlySet<string> = new Set(['chain_broken', 'unproven'])
 
 /** The cell of a tenant, or of all of them together where it is null. */
@@ -19,11 +17,13 @@ export function cellOf(audit: Audit | null, tenant: string | null): Cell {
   const account = tenant === null ? audit.total : audit.tenants.find((one) => one.tenant === tenant)
   const accepted = account?.accepted ?? 0
   const gaps = audit.gaps.filter((gap) => tenant === null || gap.tenant === tenant || gap.tenant === null)
-  if (gaps.some(({ kind }) => !DOUBTS.has(kind))) return { state: 'gap', accepted, gaps: gaps.length }
-  if (gaps.length > 0) return { state: 'unproven', accepted, gaps: gaps.length }
-  if (accepted === 0) return { state: 'none', accepted, gaps: 0 }
+  if (gaps.some(({ kind }) => !DOUBTS.has(kind))) return { state: 'gap', accepted }
+  // Of gaps beyond those that are listed nobody knows whose they are.
+  const isDoubted = gaps.length > 0 || audit.gapCount > audit.gaps.length || audit.isCutByFold
+  if (isDoubted) return { state: 'unproven', accepted }
+  if (accepted === 0) return { state: 'none', accepted }
   const isSettled = audit.settledTo === null || audit.settledTo >= audit.until
-  return { state: isSettled && audit.waiting === 0 ? 'complete' : 'so_far', accepted, gaps: 0 }
+  return { state: isSettled && audit.waiting === 0 ? 'complete' : 'so_far', accepted }
 }
 
 /** What a state is called, and the sign that stands for it in a small place. */

@@ -56,7 +56,7 @@ export function CompletenessView() {
       tools={
         <CopyAs
           path={`/api/v1/audit?${new URLSearchParams({ since: chosen, until: nextDay(chosen) })}`}
-          cli="audit"
+          cli={['audit']}
           flags={[
             ['--since', chosen],
             ['--until', nextDay(chosen)],

@@ -35,7 +35,7 @@ export function KeyView({ id }: { readonly id: string }) {
               </button>
             </>
           ) : null}
-          <CopyAs path={`/api/v1/keys/${id}`} cli={`keys show ${id}`} />
+          <CopyAs path={`/api/v1/keys/${encodeURIComponent(id)}`} cli={['keys', 'show', id]} />
         </>
       }
     >

@@ -42,12 +42,15 @@ const CHOICES: readonly Choice[] = [
 
 /** All keys, by what is asked of them. */
 export function KeysView() {
-  const loaded = useLoaded('all', (signal) => listKeys({ isAll: true }, signal), 30_000)
+  const tenant = query.value.get('tenant')
+  const round = useSignal(0)
+  const loaded = useLoaded(`${tenant} ${round.value}`, (signal) =>
+    listKeys({ isAll: true, ...(tenant === null ? {} : { tenant }) }, signal),
+  )
   const isMinting = useSignal(false)
   const { value, error } = loaded.value
   const chosen = CHOICES.find(([name]) => name === query.value.get('show')) ?? CHOICES[0]
-  const tenant = query.value.get('tenant')
-  const keys = (value ?? []).filter((key) => tenant === null || key.tenant === tenant)
+  const keys = value ?? []
   return (
     <Page
       title="Keys"
@@ -59,7 +62,11 @@ export function KeysView() {
               <Icon name="plus" /> Mint a key
             </button>
           ) : null}
-          <CopyAs path="/api/v1/keys?inactive=true" cli="keys list --all" flags={[['--tenant', tenant]]} />
+          <CopyAs
+            path={`/api/v1/keys?inactive=true${tenant === null ? '' : `&tenant=${encodeURIComponent(tenant)}`}`}
+            cli={['keys', 'list', '--all']}
+            flags={[['--tenant', tenant]]}
+          />
         </>
       }
     >
@@ -87,7 +94,13 @@ export function KeysView() {
         />
       )}
       {isMinting.value ? (
-        <MintDialog tenant={tenant ?? ''} onClose={() => (isMinting.value = false)} />
+        <MintDialog
+          tenant={tenant ?? ''}
+          onClose={() => {
+            isMinting.value = false
+            round.value++
+          }}
+        />
       ) : null}
     </Page>
   )

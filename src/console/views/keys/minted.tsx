@@ -55,7 +55,7 @@ export function MintedPart({ minted, onDone }: { readonly minted: MintedKey; rea
       </p>
       <Copyable text={`export KEY=${minted.key}`} label="line that keeps the key" />
       <Copyable
-        text={`${cliOf(`setup ${client.value}`, [['--route', chosen]])} --key $KEY`}
+        text={`${cliOf(['setup', client.value], [['--route', chosen]])} --key $KEY`}
         label="setup line"
       />
       <div class="form-end">

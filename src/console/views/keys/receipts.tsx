@@ -1,3 +1,4 @@
+import { useSignal } from '@preact/signals'
 import { listReceipts, type Receipt } from '../../api/directory.ts'
 import { Mark } from '../../parts/outcome.tsx'
 import { Failure, Panel } from '../../parts/page.tsx'
@@ -8,7 +9,16 @@ const POLL_MS = 1000
 
 /** Which gateway processes serve by the key's last change, as they confirm it. */
 export function Receipts({ id }: { readonly id: string }) {
-  const loaded = useLoaded(id, (signal) => listReceipts(id, signal), POLL_MS)
+  const isDone = useSignal(false)
+  const loaded = useLoaded(
+    isDone.value ? null : id,
+    async (signal) => {
+      const found = await listReceipts(id, signal)
+      isDone.value = found.length > 0 && found.every(({ isConfirmed }) => isConfirmed)
+      return found
+    },
+    POLL_MS,
+  )
   const { value, error } = loaded.value
   const receipts = value ?? []
   const done = receipts.filter(({ isConfirmed }) => isConfirmed).length

@@ -3,6 +3,7 @@ import { Page } from '../../parts/page.tsx'
 import { RangePicker } from '../../parts/range-picker.tsx'
 import { overview, staleMs } from '../../state/live.ts'
 import { query } from '../../state/location.ts'
+import { isOfTenant } from '../../state/session.ts'
 import { readRange } from '../../words/filter.ts'
 import { Account } from './account.tsx'
 import { Latencies } from './latencies.tsx'
@@ -27,20 +28,26 @@ export function OverviewView() {
         </>
       }
     >
-      {overview.value === null ? null : (
+      {overview.value === null && !isOfTenant() ? null : (
         <div class={staleMs.value === null ? 'overview' : 'overview stale'}>
-          <Now overview={overview.value} />
-          <Account overview={overview.value} />
+          {overview.value === null ? null : (
+            <>
+              <Now overview={overview.value} />
+              <Account overview={overview.value} />
+            </>
+          )}
           <Traffic range={range} />
           <div class="columns">
             <Usage range={range} by="tenant" />
             <Usage range={range} by="route" />
           </div>
-          <div class="columns">
-            <Latencies range={range} />
-            <Outcomes overview={overview.value} />
-            <Workers overview={overview.value} hasLink />
-          </div>
+          {overview.value === null ? null : (
+            <div class="columns">
+              <Latencies range={range} />
+              <Outcomes overview={overview.value} />
+              <Workers overview={overview.value} hasLink />
+            </div>
+          )}
         </div>
       )}
     </Page>

@@ -34,7 +34,7 @@ export function PackagesView() {
           <RangePicker range={range} />
           <CopyAs
             path={`/api/v1/who?${parameters}`}
-            cli={`who ${question.package === '' ? '<package>' : `'${question.package}'`} --quick`}
+            cli={['who', question.package === '' ? '<package>' : question.package, '--quick']}
             flags={[
               ['--range', question.range],
               ['--tenant', question.tenant],

@@ -46,13 +46,17 @@ export function EntryDrawer({ entry, onClose }: { readonly entry: Entry; readonl
       <Neighbours of={entry} />
       <section>
         <h3>Copy as</h3>
-        <Copyable text={cliOf('logs', [['--request-id', entry.request_id]])} label="command" />
-        <Copyable
-          text={curlOf(document.location.origin, {
-            path: `/api/v1/entries/${encodeURIComponent(entry.request_id ?? '')}`,
-          })}
-          label="curl line"
-        />
+        {entry.request_id === null ? null : (
+          <>
+            <Copyable text={cliOf(['logs'], [['--request-id', entry.request_id]])} label="command" />
+            <Copyable
+              text={curlOf(document.location.origin, {
+                path: `/api/v1/entries/${encodeURIComponent(entry.request_id)}`,
+              })}
+              label="curl line"
+            />
+          </>
+        )}
         <details>
           <summary>The row as JSON</summary>
           <pre tabIndex={0}>{JSON.stringify(entry, null, 2)}</pre>

@@ -46,7 +46,7 @@ export function FilterBar({ filter }: { readonly filter: Filter }) {
 }
 
 /** Puts the values of one name into the address. */
-export function setFilter(filter: Filter, name: FilterName): void {
+function setFilter(filter: Filter, name: FilterName): void {
   setQuery({ [name]: filter[name] ?? null })
 }
 

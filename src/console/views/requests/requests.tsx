@@ -60,7 +60,7 @@ export function RequestsView() {
             />
           )}
         </div>
-        {open === null ? null : <EntryDrawer key={open.id} entry={open} onClose={() => closeDrawer(open)} />}
+        {open === null ? null : <EntryDrawer key={open.id} entry={open} onClose={closeDrawer} />}
       </div>
     </Page>
   )
@@ -77,7 +77,7 @@ function useOpened(openId: string | null, entries: readonly Entry[]): Entry | nu
   return known ?? found.value.value?.items.find(({ request_id: id }) => id === openId) ?? null
 }
 
-function closeDrawer(_entry: Entry): void {
+function closeDrawer(): void {
   setQuery({ open: null }, { replace: true })
   requestAnimationFrame(() => document.querySelector<HTMLElement>('.entries [data-active]')?.focus())
 }
@@ -122,7 +122,7 @@ export function equivalentOf(filter: Filter, range: Range): Equivalent {
   ]
   return {
     path: `/api/v1/entries?${searchOf(filter, range)}`,
-    cli: 'logs',
+    cli: ['logs'],
     flags: [...flags, ...times],
     cliLacks: lacks,
   }

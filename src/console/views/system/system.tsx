@@ -14,7 +14,7 @@ import { Tokens } from './tokens.tsx'
 /** Gateways and workers, their queues, who may sign in. */
 export function SystemView() {
   return (
-    <Page title="System" tools={<CopyAs path="/api/v1/overview" cli="config show" />}>
+    <Page title="System" tools={<CopyAs path="/api/v1/overview" cli={['config', 'show']} />}>
       <div class="stack">
         {overview.value === null ? null : (
           <div class="columns">
@@ -36,7 +36,7 @@ export function SystemView() {
 function Queues({ overview: { accessLog: log, limits } }: { readonly overview: Overview }) {
   const refusals = Object.entries(limits.refusals).filter(([, n]) => n > 0)
   return (
-    <Panel title="Queues and limits" tools={<a href="/metrics">All metrics</a>}>
+    <Panel title="Queues and limits">
       <dl class="pairs">
         <dt>Entries in memory</dt>
         <dd>

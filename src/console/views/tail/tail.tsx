@@ -97,7 +97,7 @@ function TailCopy({ filter }: { readonly filter: Filter }) {
       </a>
       <CopyAs
         path={`/api/v1/entries?${searchOf(filter, null)}`}
-        cli="logs --follow"
+        cli={['logs', '--follow']}
         flags={flags}
         cliLacks={cliLacks}
       />

@@ -48,7 +48,7 @@ export function TenantView({ slug }: { readonly slug: string }) {
             <Actions of={tenant} onAsk={(which) => (question.value = which)} />
           ) : null}
           <RangePicker range={range} />
-          <CopyAs path={`/api/v1/tenants/${slug}`} cli={`tenants show ${slug}`} />
+          <CopyAs path={`/api/v1/tenants/${encodeURIComponent(slug)}`} cli={['tenants', 'show', slug]} />
         </>
       }
     >

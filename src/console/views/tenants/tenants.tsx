@@ -40,7 +40,7 @@ export function TenantsView() {
             </button>
           ) : null}
           <RangePicker range={range} />
-          <CopyAs path="/api/v1/tenants" cli="tenants list" />
+          <CopyAs path="/api/v1/tenants" cli={['tenants', 'list']} />
         </>
       }
     >
