@@ -261,15 +261,22 @@ t.test('a key behind which a line has thousands of blanks is no key if no value 
   t.same(rewrite(open(), Buffer.from(text), []), { text, fault: null })
 })
 
-t.test(
-  'a document that is nested too deep to be written anew is malformed, and passes as it is',
-  async (t) => {
-    const levels = 200_000
-    const text = `{"objects":[],"x":${'['.repeat(levels)}${']'.repeat(levels)}}`
-    const rewriter = new WholeJsonRewriter(2 * levels + 100, () => null)
-    t.same(rewrite(rewriter, Buffer.from(text), []), { text, fault: 'document_malformed' })
-  },
-)
+t.test('a document that cannot be written anew is malformed, and passes as it is', async (t) => {
+  const text = '{"objects":[]}'
+  const rewriter = new WholeJsonRewriter(100, (value) => {
+    value['objects'] = 1n
+    return null
+  })
+  t.same(rewrite(rewriter, Buffer.from(text), []), { text, fault: 'document_malformed' })
+})
+
+// The JSON of Node 20 and 24 cannot write so many levels; that of Node 26 can.
+t.test('a document of 200,000 levels passes as it is', async (t) => {
+  const levels = 200_000
+  const text = `{"objects":[],"x":${'['.repeat(levels)}${']'.repeat(levels)}}`
+  const rewriter = new WholeJsonRewriter(2 * levels + 100, () => null)
+  t.equal(rewrite(rewriter, Buffer.from(text), []).text, text)
+})
 
 t.test('a comment ends where it began, and a long tag still begins a script', async (t) => {
   const { open } = KINDS['html'] as Kind
