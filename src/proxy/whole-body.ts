@@ -8,7 +8,7 @@ import type { Carrier, Exchange } from './exchange/exchange.ts'
 export interface WholeBodyOwner {
   /** A longer body is not waited for. */
   readonly maxBytes: number
-  /** Longest silence; 0 for none. */
+  /** Longest time from the head to the body's end; 0 for none. */
   readonly limitMs: number
   onBody(body: Buffer): void
   onTooLong(): void
@@ -17,13 +17,11 @@ export interface WholeBodyOwner {
 
 /** Holds a small body back until it is whole. One per exchange, and only where the body decides what becomes of the request. */
 export class WholeBody implements Carrier, BodySink {
-  readonly #exchange: Exchange
   readonly #owner: WholeBodyOwner
   readonly #held: HeldBytes
   #isDone = false
 
   constructor(exchange: Exchange, body: ClientBody, owner: WholeBodyOwner) {
-    this.#exchange = exchange
     this.#owner = owner
     this.#held = new HeldBytes(owner.maxBytes + 1)
     if (exchange.head.contentLength > owner.maxBytes) {
@@ -40,7 +38,6 @@ export class WholeBody implements Carrier, BodySink {
   /** See BodySink. */
   write(bytes: Buffer): boolean {
     if (this.#isDone) return true
-    this.#exchange.touch()
     this.#held.append(bytes, 0)
     if (this.#held.isFull) {
       this.#finish()

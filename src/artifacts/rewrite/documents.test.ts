@@ -478,6 +478,26 @@ t.test('addresses of a cargo registry at the root of its host do not come to end
   await s.gateway.quiet()
 })
 
+t.test('a document kept from before a route had a login is not confirmed with the login', async (t) => {
+  const cargo = { kind: 'cargo', path: '/cargo/', name: 'cargo', auth: 'public' } as const
+  const s = await scene(t, {}, { routes: [cargo] })
+  const text = `{"dl":"${s.origin}/dl","auth-required":true}`
+  const ask = async (...fields: string[]): Promise<{ asked: Message; got: Message }> => {
+    s.client.send(s.gateway.head('GET /cargo/config.json HTTP/1.1', ...fields))
+    const { wire, message } = await s.gateway.upstream.request()
+    wire.send(answer(text, 'ETag: "abc"'))
+    return { asked: message, got: await s.client.message() }
+  }
+  const before = await ask()
+  t.match(before.got.body, /"auth-required":true/)
+  const route = testRoute(s.gateway.upstream.port, cargo)
+  s.gateway.setRoutes([{ ...route, upstream: { ...route.upstream, authorization: 'Bearer own' } }])
+  const after = await ask(`If-None-Match: ${before.got.field('etag') ?? ''}`)
+  t.equal(after.asked.field('if-none-match'), null)
+  t.notMatch(after.got.body, /auth-required/)
+  await s.gateway.quiet()
+})
+
 t.test('what an upstream sends behind the end of a coded document costs its connection', async (t) => {
   const s = await scene(t)
   const { gateway, client } = s

@@ -3,6 +3,7 @@ import type { Dispatcher, Interceptor } from '../../upstream/dispatcher.ts'
 import type { Dispatched, ResponseReceiver, UpstreamRequest } from '../../upstream/request.ts'
 import { ECOSYSTEMS } from '../kinds.ts'
 import { askForDocument } from './document-fields.ts'
+import { hasLogin } from './own-login.ts'
 import { DocumentReceiver, type DocumentSettings, type DocumentTask } from './document-receiver.ts'
 import type { DocumentRule } from './document-rule.ts'
 import { TurnBudget } from './turn-budget.ts'
@@ -47,7 +48,7 @@ class DocumentStep implements Dispatcher {
     const addresses = rule === null ? null : (client?.addresses() ?? null)
     if (rule === null || addresses === null) return this.#next.dispatch(request, receiver)
     const route = this.#route
-    const mark = markOf(`${rule.name} ${route.auth} ${addresses.seed}`)
+    const mark = markOf(`${rule.name} ${route.auth} ${hasLogin(route)} ${addresses.seed}`)
     const asked = askForDocument(request.headers, mark)
     const task = { rule, request, asked, context: { route, addresses }, mark, ...this.#shared }
     return this.#next.dispatch({ ...request, headers: asked.headers }, new DocumentReceiver(task, receiver))

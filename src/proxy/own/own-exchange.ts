@@ -6,7 +6,7 @@ import { answerRefusal, answerWith } from '../answers/own-answers.ts'
 import { WholeBody } from '../whole-body.ts'
 import { tokenReply } from './token-endpoint.ts'
 
-/** Longest silence within a body that says who its client is. */
+/** Longest time for a body that says who its client is: some 100 bytes. */
 const BODY_TIMEOUT_MS = 15_000
 const NOTHING = Buffer.alloc(0)
 

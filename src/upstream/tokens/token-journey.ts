@@ -1,13 +1,8 @@
 import type { Clock } from '../../lib/time/clock.ts'
 import type { Dispatcher } from '../dispatcher.ts'
-import { RequestGoneError, UpstreamAuthError } from '../failure.ts'
-import {
-  NOT_QUEUED,
-  type Dispatched,
-  type ResponseReceiver,
-  type ResponseSource,
-  type UpstreamRequest,
-} from '../request.ts'
+import { UpstreamAuthError } from '../failure.ts'
+import { Journey } from '../journey.ts'
+import type { Dispatched, ResponseReceiver, UpstreamRequest } from '../request.ts'
 import { bearerChallenge, type Challenge } from './challenge.ts'
 import type { Challenges } from './challenges.ts'
 import { expectedScope, registryRoot } from './scope.ts'
@@ -20,8 +15,6 @@ export interface TokenJourneyParts {
   readonly clock: Clock
 }
 
-/** What a 401 says besides its challenge is nobody's; more of it than this costs its connection. */
-const MAX_PASSED_OVER = 65_536
 /** Without a token, with one that was withdrawn meanwhile, and with a fresh one. */
 const MAX_SENDS = 3
 
@@ -40,28 +33,18 @@ interface Borne {
  * Begins by obtaining where it is known what the upstream will ask for. A body that streams can be sent only once: then it is found out
  * before.
  */
-export class TokenJourney implements ResponseReceiver, ResponseSource, Dispatched {
-  isUpstream = true
+export class TokenJourney extends Journey {
   readonly #parts: TokenJourneyParts
   readonly #request: UpstreamRequest
-  readonly #receiver: ResponseReceiver
   readonly #scope: string | null
   readonly #startedMs: number
-  #place: Dispatched = NOT_QUEUED
-  #source: ResponseSource | null = null
   #borne: Borne | null = null
-  #sends = 0
-  /** Goes on when the 401's body has been passed over; null while an answer is awaited or handed on. */
-  #afterwards: (() => void) | null = null
-  #passedOver = 0
   #leaveWait: (() => void) | null = null
-  #hasConnected = false
-  #isOver = false
 
   constructor(parts: TokenJourneyParts, request: UpstreamRequest, receiver: ResponseReceiver) {
+    super(parts.next, receiver)
     this.#parts = parts
     this.#request = request
-    this.#receiver = receiver
     this.#scope = expectedScope(request.method, request.path)
     this.#startedMs = parts.clock.nowMs()
   }
@@ -82,89 +65,31 @@ export class TokenJourney implements ResponseReceiver, ResponseSource, Dispatche
     return this
   }
 
-  /** See Dispatched: also while a token is awaited. Once connected, `abort` ends it. */
-  leave(): boolean {
-    if (this.#hasConnected || this.#isOver) return false
-    if (this.#leaveWait === null) return this.#place.leave()
-    this.#isOver = true
+  /** Also while a token is awaited. */
+  protected override leavePlace(): boolean {
+    if (this.#leaveWait === null) return super.leavePlace()
+    this.end()
     this.#leaveWait()
     return true
   }
 
-  onConnect(source: ResponseSource): boolean {
-    if (this.#isOver) return false
-    this.#source = source
-    if (this.#hasConnected) return true
-    this.#hasConnected = true
-    this.isUpstream = source.isUpstream
-    return this.#receiver.onConnect(this)
-  }
-
-  onHeaders(status: number, fields: string[], statusText: string): void {
-    if (this.#isOver) return
+  protected override onAnswer(status: number, fields: string[], statusText: string): void {
     if (status !== 401) {
-      this.#receiver.onHeaders(status, fields, statusText)
+      this.receiver.onHeaders(status, fields, statusText)
       return
     }
     const challenge = bearerChallenge(fields)
     if (challenge !== null) this.#onChallenge(challenge)
     else if (this.#borne !== null) this.#onOtherChallenge()
-    else if (this.#isForClient) this.#receiver.onHeaders(status, fields, statusText)
-    else this.#fail(new UpstreamAuthError())
+    else if (this.#isForClient) this.receiver.onHeaders(status, fields, statusText)
+    else this.fail(new UpstreamAuthError())
   }
 
-  onData(bytes: Buffer, isLast: boolean): boolean {
-    if (this.#isOver) return true
-    if (this.#afterwards === null) return this.#receiver.onData(bytes, isLast)
-    this.#passedOver += bytes.length
-    // `onError` follows, and goes on.
-    if (this.#passedOver > MAX_PASSED_OVER) this.#source?.abort(new RequestGoneError())
-    return true
-  }
-
-  onPause(): void {
-    if (this.#afterwards === null && !this.#isOver) this.#receiver.onPause()
-  }
-
-  onEnd(trailers: string[], isCut: boolean): void {
-    if (this.#isOver) return
-    if (this.#afterwards === null) this.#receiver.onEnd(trailers, isCut)
-    else this.#goOn(this.#afterwards)
-  }
-
-  onError(error: NodeJS.ErrnoException, isUnheard: boolean): void {
-    if (this.#isOver) return
-    // The challenge came, and nothing else of that answer is wanted.
-    if (this.#afterwards !== null) {
-      this.#goOn(this.#afterwards)
-      return
-    }
-    this.#isOver = true
-    this.#receiver.onError(error, isUnheard)
-  }
-
-  moved(): number {
-    return this.#receiver.moved()
-  }
-
-  movingSince(): number {
-    return this.#receiver.movingSince()
-  }
-
-  giveWay(): void {
-    this.#receiver.giveWay()
-  }
-
-  resume(): void {
-    this.#source?.resume()
-  }
-
-  hold(bytes: Buffer): Buffer {
-    return this.#source?.hold(bytes) ?? Buffer.from(bytes)
-  }
-
-  abort(error: Error): void {
-    this.#fail(error)
+  protected override fail(error: Error): void {
+    const leaveWait = this.#leaveWait
+    this.#leaveWait = null
+    leaveWait?.()
+    super.fail(error)
   }
 
   get #isRepeatable(): boolean {
@@ -194,7 +119,7 @@ export class TokenJourney implements ResponseReceiver, ResponseSource, Dispatche
   /** No token was to be had for what was expected: the upstream may ask for another. It cannot be asked twice for a body that streams. */
   #sendWithout(): void {
     if (this.#isRepeatable) this.#send(null)
-    else this.#fail(new UpstreamAuthError())
+    else this.fail(new UpstreamAuthError())
   }
 
   #onChallenge(challenge: Challenge): void {
@@ -202,21 +127,21 @@ export class TokenJourney implements ResponseReceiver, ResponseSource, Dispatche
     const { origin } = this.#request
     const borne = this.#borne
     challenges.learn(origin, this.#scope, challenge)
-    let isHopeless = !this.#isRepeatable || this.#sends >= MAX_SENDS
+    let isHopeless = !this.#isRepeatable || this.sends >= MAX_SENDS
     if (borne !== null) {
       const isFresh = borne.held.askedMs >= this.#startedMs && isSame(borne.challenge, challenge)
       store.drop(origin, borne.challenge, borne.held.token, isFresh)
       isHopeless ||= isFresh
     }
-    if (isHopeless) this.#fail(new UpstreamAuthError())
-    else this.#afterwards = () => this.#obtain(challenge, () => this.#fail(new UpstreamAuthError()))
+    if (isHopeless) this.fail(new UpstreamAuthError())
+    else this.passOver(() => this.#obtain(challenge, () => this.fail(new UpstreamAuthError())))
   }
 
   /** It takes tokens no more: once more as the route logs in by itself. */
   #onOtherChallenge(): void {
     this.#parts.challenges.forget(this.#request.origin, this.#scope)
-    if (this.#isRepeatable && this.#sends < MAX_SENDS) this.#afterwards = () => this.#send(null)
-    else this.#fail(new UpstreamAuthError())
+    if (this.#isRepeatable && this.sends < MAX_SENDS) this.passOver(() => this.#send(null))
+    else this.fail(new UpstreamAuthError())
   }
 
   #obtain(challenge: Challenge, orElse: () => void): void {
@@ -232,44 +157,23 @@ export class TokenJourney implements ResponseReceiver, ResponseSource, Dispatche
     const leave = begin((value) => {
       isDone = true
       this.#leaveWait = null
-      if (!this.#isOver) then(value)
+      if (!this.isOver) then(value)
     })
     if (!isDone) this.#leaveWait = leave
   }
 
-  #goOn(afterwards: () => void): void {
-    this.#afterwards = null
-    this.#passedOver = 0
-    this.#source = null
-    this.#place = NOT_QUEUED
-    afterwards()
-  }
-
   #send(borne: Borne | null): void {
     this.#borne = borne
-    const sends = ++this.#sends
     const request = this.#request
-    const place = this.#parts.next.dispatch(
-      borne === null && sends === 1
+    this.send(
+      borne === null && this.sends === 0
         ? request
         : {
             ...request,
             headers: borne === null ? request.headers : withToken(request.headers, borne.held.token),
             tick: performance.now(),
           },
-      this,
     )
-    // Unless it has been sent once more by now.
-    if (sends === this.#sends) this.#place = place
-  }
-
-  #fail(error: Error): void {
-    if (this.#isOver) return
-    this.#isOver = true
-    this.#leaveWait?.()
-    if (this.#source === null) this.#place.leave()
-    else this.#source.abort(error)
-    this.#receiver.onError(error, false)
   }
 }
 
