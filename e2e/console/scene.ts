@@ -70,3 +70,27 @@ export async function traffic({ gateway, keys }: ConsoleScene): Promise<void> {
     return log.stored >= requests.total && log.stored === log.accepted
   })
 }
+
+/** Requests that are sent at the same time. */
+const AT_ONCE = 40
+
+/** Sends so many requests of a tenant, as fast as they are answered. */
+export async function sendMany(
+  { gateway, keys }: ConsoleScene,
+  {
+    n,
+    path,
+    tenant = 'acme',
+  }: { readonly n: number; readonly path: string; readonly tenant?: 'acme' | 'globex' },
+): Promise<void> {
+  let left = n
+  const send = async (): Promise<void> => {
+    while (left-- > 0) {
+      const response = await fetch(gateway.proxyUrl + path, {
+        headers: { authorization: `Bearer ${keys[tenant]}` },
+      })
+      await response.arrayBuffer()
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, send))
+}

@@ -1,3 +1,5 @@
+import { after } from '../state/clock.ts'
+
 /** A refusal or failure of the gateway, or none of an answer. Its message is for people. */
 export class ApiError extends Error {
   /** 0 where there was no answer. */
@@ -20,7 +22,7 @@ export interface Call {
   readonly body?: unknown
   readonly headers?: Readonly<Record<string, string>>
   readonly signal?: AbortSignal | undefined
-  /** Longest wait for the answer. */
+  /** Longest wait for the answer; of a stream, for each piece of it. */
   readonly timeoutMs?: number
 }
 
@@ -60,12 +62,37 @@ export async function get<T>(path: string, call: Call = {}): Promise<T> {
   return (await ask<T>(path, call)).value
 }
 
+/** Begins an answer that lasts: its pieces of text, until one side ends. Rejects as `ask`, while reading too. */
+export async function* stream(path: string, call: Call = {}): AsyncGenerator<string, void> {
+  const late = new AbortController()
+  const wait = (): (() => void) => after(call.timeoutMs ?? TIMEOUT_MS, () => late.abort())
+  let stopWaiting = wait()
+  try {
+    const response = await send(path, call, late.signal)
+    if (!response.ok) throw await errorOf(response)
+    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader()
+    for (;;) {
+      const piece = await reader?.read()
+      if (piece === undefined || piece.done) return
+      stopWaiting()
+      stopWaiting = wait()
+      yield piece.value
+    }
+  } catch (error) {
+    if (call.signal?.aborted === true || error instanceof ApiError) throw error
+    throw new ApiError(0, 'The connection to the gateway broke', String(error))
+  } finally {
+    stopWaiting()
+    late.abort()
+  }
+}
+
 async function send(
   path: string,
   { method = 'GET', body, headers = {}, signal, timeoutMs }: Call,
+  late: AbortSignal = AbortSignal.timeout(timeoutMs ?? TIMEOUT_MS),
 ): Promise<Response> {
   const token = sessionStorage.getItem(TOKEN)
-  const late = AbortSignal.timeout(timeoutMs ?? TIMEOUT_MS)
   try {
     return await fetch(path, {
       method,

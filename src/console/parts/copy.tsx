@@ -50,6 +50,8 @@ export function Copyable({ text, label }: { readonly text: string; readonly labe
 export interface Equivalent {
   /** Path and query of the API. */
   readonly path: string
+  /** Whether its answer lasts. */
+  readonly isStream?: boolean
   /** Words of the command behind `waybill`, and its flags. */
   readonly cli?: readonly string[]
   readonly flags?: readonly (readonly [flag: string, value: string | null | undefined])[]
@@ -58,7 +60,7 @@ export interface Equivalent {
 }
 
 /** "Copy as": the command line, the call, and the link of a view. */
-export function CopyAs({ path, cli, flags = [], cliLacks = [] }: Equivalent) {
+export function CopyAs({ path, isStream, cli, flags = [], cliLacks = [] }: Equivalent) {
   return (
     <Menu
       label={
@@ -81,7 +83,7 @@ export function CopyAs({ path, cli, flags = [], cliLacks = [] }: Equivalent) {
           )}
           <section>
             <h3>curl</h3>
-            <Copyable text={curlOf(document.location.origin, { path })} label="curl line" />
+            <Copyable text={curlOf(document.location.origin + path, isStream)} label="curl line" />
           </section>
           <section>
             <h3>Link to this view</h3>

@@ -36,3 +36,35 @@ export function repeat(everyMs: number, task: (signal: AbortSignal) => Promise<v
     document.removeEventListener('visibilitychange', onSeen)
   }
 }
+
+/** Resolves after so long, or when the signal says so. */
+export function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve()
+    const cancel = after(ms, resolve)
+    signal.addEventListener('abort', () => {
+      cancel()
+      resolve()
+    })
+  })
+}
+
+/** Runs the task while the page is seen: its signal ends a run when the page is hidden. The function that it returns ends all. */
+export function whileSeen(task: (signal: AbortSignal) => Promise<void>): () => void {
+  let run: AbortController | null = null
+  const change = (): void => {
+    if (document.hidden) {
+      run?.abort()
+      run = null
+    } else if (run === null) {
+      run = new AbortController()
+      void task(run.signal)
+    }
+  }
+  document.addEventListener('visibilitychange', change)
+  change()
+  return () => {
+    document.removeEventListener('visibilitychange', change)
+    run?.abort()
+  }
+}

@@ -29,7 +29,10 @@ async function readSession(): Promise<Principal> {
 /** Finds out who looks, and whether a sign-in is needed. */
 export async function startSession(): Promise<void> {
   whenUnauthorized(() => {
-    if (session.value.kind === 'in') session.value = { kind: 'out', problem: null }
+    if (session.value.kind !== 'in') return
+    const hadToken = session.value.principal.kind !== 'anonymous'
+    keepToken('')
+    session.value = { kind: 'out', problem: hadToken ? 'Your session has ended. Sign in again.' : null }
   })
   try {
     session.value = { kind: 'in', principal: await readSession() }

@@ -3,19 +3,12 @@ export function shellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`
 }
 
-/** A call of the API as a line for curl. The token comes from the environment: a line that is shared bears no secret. */
-export function curlOf(
-  origin: string,
-  call: { readonly method?: string; readonly path: string; readonly body?: unknown },
-): string {
-  const { method = 'GET', path, body } = call
-  const parts = ['curl -sS']
-  if (method !== 'GET') parts.push(`-X ${method}`)
-  parts.push('-H "Authorization: Bearer $WAYBILL_TOKEN"')
-  if (body !== undefined)
-    parts.push("-H 'Content-Type: application/json'", `-d ${shellWord(JSON.stringify(body))}`)
-  parts.push(shellWord(origin + path))
-  return parts.join(' ')
+/**
+ * A call of the API as a line for curl, which prints a stream as it comes. The token comes from the environment: a line that is shared
+ * bears no secret.
+ */
+export function curlOf(url: string, isStream = false): string {
+  return `curl -sS${isStream ? 'N' : ''} -H "Authorization: Bearer $WAYBILL_TOKEN" ${shellWord(url)}`
 }
 
 /** A command of the CLI, by its words: names of things come from addresses. Flags without a value are left out. */

@@ -7,13 +7,6 @@ export function count(n: number): string {
   return n.toLocaleString('en')
 }
 
-/** A whole number in at most five characters, for narrow places: 12.3k, 4.1M. */
-export function shortCount(n: number): string {
-  return n < 10_000
-    ? count(n)
-    : n.toLocaleString('en', { notation: 'compact', maximumFractionDigits: 1 }).replace('K', 'k')
-}
-
 /** A rate per second; a dash for none known. */
 export function perSecond(n: number | null): string {
   if (n === null || Number.isNaN(n)) return EMPTY

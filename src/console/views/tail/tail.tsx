@@ -5,7 +5,7 @@ import { Icon } from '../../parts/icon.tsx'
 import { Empty, Failure, Page } from '../../parts/page.tsx'
 import { query } from '../../state/location.ts'
 import { type Filter, readFilter, searchOf } from '../../words/filter.ts'
-import { count, several } from '../../words/format.ts'
+import { count, perSecond, several } from '../../words/format.ts'
 import { EntryDrawer } from '../requests/entry-drawer.tsx'
 import { EntryTable } from '../requests/entry-table.tsx'
 import { FilterBar } from '../requests/filter-bar.tsx'
@@ -15,10 +15,11 @@ import { type Tail, useTail } from './tail-state.ts'
 /** Requests as they happen. It waits while somebody is at the table, by pointer or keyboard. */
 export function TailView() {
   const filter = readFilter(query.value)
-  const isHeld = useSignal(false)
+  const isPointed = useSignal(false)
+  const isFocused = useSignal(false)
   const isStopped = useSignal(false)
   const open = useSignal<Entry | null>(null)
-  const isPaused = isHeld.value || isStopped.value || open.value !== null
+  const isPaused = isPointed.value || isFocused.value || isStopped.value || open.value !== null
   const tail = useTail(searchOf(filter, null).toString(), filter, isPaused)
   const close = (): void => {
     open.value = null
@@ -46,10 +47,10 @@ export function TailView() {
       <div class={open.value === null ? 'with-drawer' : 'with-drawer open'}>
         <div
           class="list-place"
-          onPointerEnter={() => (isHeld.value = true)}
-          onPointerLeave={() => (isHeld.value = false)}
-          onFocusIn={() => (isHeld.value = true)}
-          onFocusOut={() => (isHeld.value = false)}
+          onPointerEnter={() => (isPointed.value = true)}
+          onPointerLeave={() => (isPointed.value = false)}
+          onFocusIn={() => (isFocused.value = true)}
+          onFocusOut={() => (isFocused.value = false)}
         >
           {tail.entries.length === 0 ? (
             <Empty title="Waiting for requests.">
@@ -71,18 +72,20 @@ export function TailView() {
 }
 
 function TailState({ tail, isPaused }: { readonly tail: Tail; readonly isPaused: boolean }) {
+  const { came, waiting, leftOut, rate, isConnected } = tail
+  const state = isPaused ? 'Paused' : isConnected ? 'Following' : 'Not connected'
   return (
-    <p class="tail-state" role="status">
-      {isPaused ? (
-        <>
-          <strong>Paused</strong>
-          {tail.waiting === 0 ? '' : `, ${several(tail.waiting, 'new request')}`}
-        </>
-      ) : (
-        'Following'
-      )}
-      {tail.leftOut === 0 ? null : (
-        <span class="warn">, {count(tail.leftOut)} left out: they are under Requests</span>
+    <p class="tail-state">
+      <strong role="status">{state}</strong>
+      {waiting === 0 ? null : <span>{count(waiting)} new</span>}
+      <span>{perSecond(rate.n)} requests/s</span>
+      <span class={rate.refused > 0 ? 'warn' : ''}>{perSecond(rate.refused)} refused/s</span>
+      <span class={rate.errors > 0 ? 'bad' : ''}>{perSecond(rate.errors)} failed/s</span>
+      <span class="soft">{several(came, 'request')} since it was opened</span>
+      {leftOut === 0 ? null : (
+        <span class="warn">
+          {leftOut === null ? 'some' : count(leftOut)} left out: they are under Requests
+        </span>
       )}
     </p>
   )
@@ -96,7 +99,8 @@ function TailCopy({ filter }: { readonly filter: Filter }) {
         Search these
       </a>
       <CopyAs
-        path={`/api/v1/entries?${searchOf(filter, null)}`}
+        path={`/api/v1/entries/stream?${searchOf(filter, null)}`}
+        isStream
         cli={['logs', '--follow']}
         flags={flags}
         cliLacks={cliLacks}

@@ -63,11 +63,19 @@ export class EventStream implements TailListener {
     this.#out.destroy()
   }
 
-  /** Sends what was stored before the client came, at its pace, while new rows are held back. Rejects as `writeAtPace`. */
+  /** Begins: who is cut off before anything came, comes again with this id. */
+  begin(id: string): void {
+    this.#write(`id: ${id}\nretry: 2000\n\n`)
+  }
+
+  /**
+   * Sends what was stored before the client came, at its pace, while new rows are held back. Their events have no id: who is cut off among
+   * them comes again with that of before. Rejects as `writeAtPace`.
+   */
   async catchUp(rows: readonly EntryRow[], gone: AbortSignal): Promise<void> {
     for (const row of rows) {
       this.#caughtUp.add(row.id)
-      await writeAtPace(this.#out, this.#eventOf(row), gone)
+      await writeAtPace(this.#out, `event: entry\ndata: ${textOf(row)}\n\n`, gone)
     }
   }
 
@@ -78,6 +86,7 @@ export class EventStream implements TailListener {
     for (const row of held) if (!this.#caughtUp.has(row.id)) this.#push(row)
     this.#caughtUp.clear()
     this.#pump()
+    this.#tellPlace()
   }
 
   /** Tells the client that it misses entries that nobody has counted. */
@@ -87,8 +96,14 @@ export class EventStream implements TailListener {
 
   /** Tells proxies and the client that the stream lives; ends it when the client has stalled for too long. */
   beat(): void {
-    if (this.#stalledAtMs === null) this.#write(':\n\n')
+    if (this.#stalledAtMs === null) this.#tellPlace()
     else if (systemClock.nowMs() - this.#stalledAtMs > this.#bounds.maxStallMs) this.#out.destroy()
+  }
+
+  /** The id of a client to which everything was sent, though no entry passed its filter; a comment while it is caught up. */
+  #tellPlace(): void {
+    const isAllSent = this.#held === null && this.#stalledAtMs === null
+    this.#write(isAllSent ? `id: ${this.#idOf()}\n\n` : ':\n\n')
   }
 
   #offer(row: EntryRow): void {
@@ -125,12 +140,8 @@ export class EventStream implements TailListener {
       }
       const row = this.#queue.shift()
       if (row === undefined) return
-      this.#write(this.#eventOf(row))
+      this.#write(`event: entry\nid: ${this.#idOf()}\ndata: ${textOf(row)}\n\n`)
     }
-  }
-
-  #eventOf(row: EntryRow): string {
-    return `event: entry\nid: ${this.#idOf()}\ndata: ${textOf(row)}\n\n`
   }
 
   #sendFigures(): void {

@@ -105,7 +105,7 @@ t.test('three tabs see all rows that their filters permit, each once', async (t)
   t.same(own.ids, mine)
   await all.until(() => all.events.some(({ event }) => event === 'figures'))
   t.match(all.events.find(({ event }) => event === 'figures')?.data, { errors: Number, refused: 0 })
-  await all.until(() => all.text.includes('\n:\n'))
+  await all.until(() => /\n\nid: \d+\n\n/.test(all.text))
   const foreign = await api.ask('GET', '/entries/stream?tenant=globex', {
     token: await api.tokenFor('tenant', 'acme'),
   })
@@ -154,6 +154,25 @@ t.test('who comes again with an event is caught up, and told when that is not al
   const late = (await Tab.open(t, `route=again&cursor=${Date.now() - 3_600_000}`)).read()
   await late.until(() => late.ids.length >= 3)
   t.match(late.events[0], { event: 'left-out', data: { n: null } })
+})
+
+t.test('who is cut off before an entry came, or while it is caught up, misses nothing', async (t) => {
+  const idsOf = (tab: Tab): string[] => [...tab.text.matchAll(/^id: (\d+)$/gm)].map(([, id = '']) => id)
+  const quiet = (await Tab.open(t, 'route=quiet')).read()
+  await quiet.until(() => idsOf(quiet).length > 0)
+  quiet.incoming.destroy()
+  const missed = await rows.store(Array.from({ length: 4 }, () => ({ route: 'quiet' })))
+  const place = idsOf(quiet).at(-1) ?? ''
+  const second = (await Tab.open(t, 'route=quiet', { 'last-event-id': place })).read()
+  await second.until(() => second.ids.length >= 4)
+  t.same(second.ids, missed)
+  t.equal(idsOf(second)[0], place)
+  t.same(
+    second.events.map(({ id }) => id).filter((id) => id !== ''),
+    [],
+  )
+  await second.until(() => idsOf(second).length > 1)
+  t.ok(Number(idsOf(second).at(-1)) >= Number(place))
 })
 
 t.test('of what is caught up nothing is left out, though it is more than may wait', async (t) => {

@@ -33,7 +33,7 @@ export function addStream(api: Api, sources: ApiSources): void {
       operationId: 'streamEntries',
       tags: TAGS,
       description:
-        'Server-sent events: `entry`, an entry; `left-out`, {"n"} entries that did not come since the client read too slowly, null where nobody counted; `figures`, {"n", "errors", "refused"} since those before. With the id of an event, as `Last-Event-ID` or `cursor`, what was missed comes first; entries around that event may come again, which their `id` tells.',
+        'Server-sent events: `entry`, an entry; `left-out`, {"n"} entries that did not come since the client read too slowly, null where nobody counted; `figures`, {"n", "errors", "refused"} since those before. The first id comes at once. With the newest, as `Last-Event-ID` or `cursor`, what was missed comes first; entries around it may come again, which their `id` tells.',
       request: {
         query: z.strictObject({ ...ENTRY_QUERY, cursor: ID.optional() }),
         headers: z.object({ 'last-event-id': ID.optional() }),
@@ -57,6 +57,7 @@ export function addStream(api: Api, sources: ApiSources): void {
       c.var.ended.signal.addEventListener('abort', end)
       if (c.var.ended.signal.aborted) end()
       sendHead(c)
+      stream.begin(id ?? idOf())
       watch(c, stream, bounds)
       if (id === undefined) stream.release()
       else await catchUp(c, stream, { filter, sources, bounds, fromMs: Number(id), databaseMs })
@@ -70,7 +71,6 @@ function sendHead(c: Context<ApiEnv>): void {
   outgoing.socket?.setTimeout(0) // `beat` ends what has stalled
   outgoing.writeHead(200, { 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' })
   if (incoming.method === 'HEAD') outgoing.end()
-  else outgoing.write('retry: 2000\n\n')
 }
 
 interface CatchUp {
