@@ -1,10 +1,13 @@
 #!/bin/sh
 # Installs what the end-to-end tests use and npm does not have (Debian, as root): PgBouncer, a C compiler for other dates, and the
-# clients of ecosystems with the servers behind them, a browser. One by one where all at once fails: a distribution may lack one of them.
+# clients of ecosystems with the servers behind them, a browser, Prometheus. One by one where all at once fails: a distribution may lack one of them.
 set -u
 
 packages="pgbouncer gcc libc6-dev python3-pip twine maven libmaven-dependency-plugin-java libmaven-deploy-plugin-java gradle \
 skopeo podman docker-registry golang-go git-lfs aria2 wget dpkg-dev cargo python3-poetry"
+
+# promtool checks rules, boards and metrics.
+packages="$packages prometheus"
 
 # The console is tested in it.
 packages="$packages chromium fonts-dejavu-core"

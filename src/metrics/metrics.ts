@@ -22,13 +22,28 @@ export interface MetricsOptions {
   readonly version: string
 }
 
+/**
+ * Gauges of prom-client whose names end as only a counter's may (`promtool check metrics`). Each is the sum of a family that stays:
+ * `nodejs_active_handles` and the like.
+ */
+const MISNAMED = [
+  'nodejs_active_handles_total',
+  'nodejs_active_requests_total',
+  'nodejs_active_resources_total',
+] as const
+
+function collectDefaults(register: Registry): void {
+  collectDefaultMetrics({ register })
+  for (const name of MISNAMED) register.removeSingleMetric(name)
+}
+
 /** Node's and the system's own numbers of a process that has no others. */
 export class ProcessMetrics {
   readonly #registry = new Registry()
 
   /** Starts monitors that end with the process: make only one. */
   constructor() {
-    collectDefaultMetrics({ register: this.#registry })
+    collectDefaults(this.#registry)
   }
 
   samples(): Promise<FamilySamples[]> {
@@ -94,7 +109,7 @@ export class Metrics {
     this.#options = options
     this.#reading = this.#read()
     for (const family of this.families) this.#register(family)
-    collectDefaultMetrics({ register: this.#registry })
+    collectDefaults(this.#registry)
   }
 
   /** The product's own families, in the order of the exposition. */

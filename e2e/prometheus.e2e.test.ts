@@ -1,0 +1,57 @@
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { runCommand } from './harness/child.ts'
+import { request } from './harness/client.ts'
+import { testDatabase } from './harness/database.ts'
+import { startGateway } from './harness/gateway.ts'
+import { projectFolder } from './harness/product.ts'
+import { startUpstream } from './harness/upstream.ts'
+
+/** It opens a database of its own for each test of a rule: 9 s of a core. */
+const TIMEOUT_MS = 120_000
+
+const folder = join(projectFolder(), 'deploy/prometheus')
+
+/** Whether promtool is there; it is named where it is not. */
+async function hasPromtool(t: Test): Promise<boolean> {
+  const { code } = await runCommand('sh', ['-c', 'command -v promtool'], { cwd: folder })
+  if (code !== 0) t.comment('NOT RUN: promtool is not on this machine (make e2e-deps installs it)')
+  return code === 0
+}
+
+/** Asserts that promtool has nothing to say: it prints complaints of metrics with the exit status 3. */
+async function assertTool(t: Test, args: readonly string[], input = ''): Promise<void> {
+  const { code, stdout, stderr } = await runCommand('promtool', args, {
+    cwd: folder,
+    input,
+    timeoutMs: TIMEOUT_MS,
+  })
+  t.equal(code, 0, `promtool ${args.join(' ')}`, { said: stdout + stderr })
+}
+
+t.test('promtool takes the rules, and each alert fires and does not fire as its test says', async (t) => {
+  if (!(await hasPromtool(t))) return
+  await assertTool(t, ['check', 'rules', 'rules.yml'])
+  await assertTool(t, ['test', 'rules', 'rules.test.yml'])
+})
+
+for (const workers of [1, 2]) {
+  t.test(`promtool has nothing to say against the metrics of a gateway of ${workers}`, async (t) => {
+    if (!(await hasPromtool(t))) return
+    const db = await testDatabase(t)
+    const upstream = await startUpstream(t)
+    const gateway = await startGateway(t, {
+      databaseUrl: db.url,
+      config: {
+        workers,
+        metrics: { tenantLabels: 5 },
+        routes: [{ name: 'open', kind: 'generic', path: '/open/', upstream: upstream.url, auth: 'public' }],
+      },
+    })
+    t.equal((await request(`${gateway.proxyUrl}/open/ok`)).status, 200)
+    const response = await fetch(`${gateway.adminUrl}/metrics`, { headers: { connection: 'close' } })
+    const text = await response.text()
+    t.match(text, /^waybill_proxy_requests_total\{route="open",outcome="forwarded",status_class="2xx"\} 1$/m)
+    await assertTool(t, ['check', 'metrics'], text)
+  })
+}
