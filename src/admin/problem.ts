@@ -61,6 +61,10 @@ export function problemOf(error: unknown): Problem {
     const detail = 'Ask for less: a shorter time, one tenant, fewer entries.'
     return { status: 503, title: 'The query took too long', detail }
   }
+  // A standby, or one that was told to take no changes.
+  if (errorCode(error) === '25006') {
+    return { status: 503, title: 'The database takes no changes', headers: { 'retry-after': '5' } }
+  }
   if (isDatabaseAway(error)) {
     const headers = { 'retry-after': '5' }
     return { status: 503, title: 'The database is not available', headers }

@@ -71,12 +71,12 @@ export class Authenticator {
     }
     if (session !== undefined) {
       refuseOtherOrigins(credentials)
-      const found = await findAdminSession(this.#sql, digestKey(session))
-      if (found !== null && found.principal !== 'configured') return { ...found, principal: found.principal }
-      if (this.#token !== '') {
-        const configured = await findAdminSession(this.#sql, digestKey(session + this.#token))
-        if (configured?.principal === 'configured') return { ...configured, principal: CONFIGURED }
-      }
+      const found = await findAdminSession(this.#sql, {
+        ofToken: digestKey(session),
+        ofConfigured: this.#token === '' ? null : digestKey(session + this.#token),
+      })
+      if (found !== null)
+        return { ...found, principal: found.principal === 'configured' ? CONFIGURED : found.principal }
       if (this.#token !== '') throw SESSION_ENDED
     }
     if (this.#token !== '') throw UNAUTHORIZED
@@ -103,8 +103,8 @@ export class Authenticator {
 
   /** Ends the session of a cookie. */
   async signOut(session: string): Promise<void> {
-    await endAdminSession(this.#sql, digestKey(session))
-    if (this.#token !== '') await endAdminSession(this.#sql, digestKey(session + this.#token))
+    const digests = [digestKey(session), ...(this.#token === '' ? [] : [digestKey(session + this.#token)])]
+    await endAdminSession(this.#sql, digests)
   }
 
   async #principalOf(token: string, address: string): Promise<Principal> {

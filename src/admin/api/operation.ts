@@ -125,6 +125,17 @@ export function pageOf<T extends z.ZodType>(item: T) {
   })
 }
 
+/** The page that `found` is, of which one more than `limit` was asked for: that tells whether there is another. */
+export function pageBody<T, B>(
+  found: readonly T[],
+  limit: number,
+  { body, cursor }: { readonly body: (item: T) => B; readonly cursor: (item: T) => string },
+): { items: B[]; next: string | null } {
+  const page = found.slice(0, limit)
+  const last = page.at(-1)
+  return { items: page.map(body), next: found.length > limit && last !== undefined ? cursor(last) : null }
+}
+
 /** How many items a page has at most. */
 export const LIMIT = z.coerce.number().int().min(1).max(1000).default(100).openapi({ type: 'integer' })
 

@@ -143,6 +143,9 @@ const USAGE_SHAPE: RowShape<UsageRow> = {
   ],
 }
 
+const INCOMPLETE =
+  'note: figures are still being computed for the first time, by a running gateway: until then days whose rows have expired are missing\n'
+
 async function budget(io: Io, flags: UsageFlags): Promise<ExitCode> {
   const problems = new Problems()
   problems.readAtAnyTime((nowMs, found) => readBudgetQuery(flags, nowMs, found))
@@ -172,12 +175,9 @@ async function usage(io: Io, flags: UsageFlags): Promise<ExitCode> {
     await requireTenant(sql, query.filter.tenant)
     if (query.grouping !== null) {
       const { by } = query.grouping
-      await printListing(
-        io,
-        query.format,
-        groupShape(by),
-        await readGroups(sql, query.filter, query.grouping),
-      )
+      const { groups, isComplete } = await readGroups(sql, query.filter, query.grouping)
+      await printListing(io, query.format, groupShape(by), groups)
+      if (!isComplete) io.stderr.write(INCOMPLETE)
       nameDatabase(io, database)
       return 0
     }

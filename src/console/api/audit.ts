@@ -26,8 +26,9 @@ export interface Instance {
   readonly lastSeenAt: string | null
   readonly endedAt: string | null
   readonly state: string
-  readonly batches: number
-  readonly waiting: number
+  /** Null for a tenant, as is what waits. */
+  readonly batches: number | null
+  readonly waiting: number | null
   readonly spilledEntries: number | null
   readonly capacityEntries: number | null
 }
@@ -37,8 +38,9 @@ export interface Audit {
   readonly since: string
   readonly until: string
   readonly isComplete: boolean
-  readonly batches: number
-  readonly waiting: number
+  /** Null for a tenant, as is what waits. */
+  readonly batches: number | null
+  readonly waiting: number | null
   readonly gapCount: number
   /** What it covers begins within what was folded into a checkpoint: the CLI says that it cannot tell. */
   readonly isCutByFold: boolean

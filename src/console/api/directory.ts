@@ -54,26 +54,31 @@ export interface NewKey {
 /** A gateway process, and whether it serves by the last change. */
 export interface Receipt {
   readonly instance: string
-  readonly host: string
-  readonly processId: number
+  /** Null for a tenant, as is the next. */
+  readonly host: string | null
+  readonly processId: number | null
   readonly isConfirmed: boolean
   readonly silentMs: number
 }
 
-/** Pages that are read of a list of tenants: beyond 10,000 a search is what helps. */
+/** Pages that are read of a list: beyond 10,000 a search is what helps. */
 const MAX_PAGES = 10
 
-export async function listTenants(signal: AbortSignal): Promise<readonly Tenant[]> {
-  const tenants: Tenant[] = []
-  let cursor: string | null = null
+/** The items of a list's pages, as far as they are read. */
+async function listPages<T>(path: string, query: URLSearchParams, signal: AbortSignal): Promise<T[]> {
+  const all: T[] = []
+  query.set('limit', '1000')
   for (let page = 0; page < MAX_PAGES; page++) {
-    const query: string = cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`
-    const { items, next }: Page<Tenant> = await get(`/api/v1/tenants?limit=1000${query}`, { signal })
-    tenants.push(...items)
+    const { items, next }: Page<T> = await get(`${path}?${query}`, { signal })
+    all.push(...items)
     if (next === null) break
-    cursor = next
+    query.set('cursor', next)
   }
-  return tenants
+  return all
+}
+
+export async function listTenants(signal: AbortSignal): Promise<readonly Tenant[]> {
+  return await listPages('/api/v1/tenants', new URLSearchParams(), signal)
 }
 
 const at = (slug: string): string => `/api/v1/tenants/${encodeURIComponent(slug)}`
@@ -108,7 +113,7 @@ export async function listKeys(
     ...(filter.tenant === undefined ? {} : { tenant: filter.tenant }),
     inactive: String(filter.isAll),
   })
-  return (await get<Page<Key>>(`/api/v1/keys?${query}`, { signal })).items
+  return await listPages('/api/v1/keys', query, signal)
 }
 
 const keyAt = (id: string): string => `/api/v1/keys/${encodeURIComponent(id)}`
@@ -146,7 +151,7 @@ export interface Token {
 }
 
 export async function listTokens(signal: AbortSignal): Promise<readonly Token[]> {
-  return (await get<Page<Token>>('/api/v1/tokens', { signal })).items
+  return await listPages('/api/v1/tokens', new URLSearchParams(), signal)
 }
 
 export function createToken(token: {

@@ -37,7 +37,8 @@ export interface Change {
   readonly at: string
   readonly actor: string
   readonly via: string
-  readonly from: string
+  /** Null for a tenant. */
+  readonly from: string | null
   readonly action: string
   readonly subject: string
   readonly name: string | null

@@ -14,8 +14,8 @@ export interface Unidentified {
 /** Days of the window whose entries retention has dropped. */
 export interface ExpiredDays {
   readonly days: number
-  /** Entries, as far as that is known. */
-  readonly entries: number
+  /** Entries of all tenants, as far as that is known; null for an answer about one tenant: how many were its own is not known. */
+  readonly entries: number | null
   /** Start of the first, and end of the last. */
   readonly from: Date
   readonly to: Date
@@ -147,8 +147,9 @@ function unseenWords({ audit, settledAt, expired, since }: Coverage): string[] {
   // Without --since the window begins with what is kept.
   if (expired !== null && since !== null) {
     const { days, entries, from, to } = expired
+    const what = entries === null ? 'the entries' : counted(entries, 'entry', 'entries')
     words.push(
-      `${counted(entries, 'entry', 'entries')} of ${counted(days, 'day', 'days')} from ${dayOf(from)} until ${dayOf(to)}, which have expired`,
+      `${what} of ${counted(days, 'day', 'days')} from ${dayOf(from)} until ${dayOf(to)}, which have expired`,
     )
   }
   return words

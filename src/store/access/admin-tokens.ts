@@ -2,6 +2,9 @@ import type { AdminRole, Principal } from '../../model/admin/principal.ts'
 import { StoreError } from '../errors.ts'
 import { sqlStateOf, type Sql, type TransactionSql } from '../sql.ts'
 
+/** read_only_sql_transaction. */
+const READ_ONLY = '25006'
+
 /** A token of the admin API as the control plane shows it; its text exists nowhere. */
 export interface AdminToken {
   readonly id: string
@@ -44,15 +47,29 @@ export async function insertAdminToken(
   return await readToken(sql, id)
 }
 
-/** All tokens, newest first; expired and revoked ones only when asked for. */
+/** Which tokens are listed. */
+export interface TokenListing {
+  readonly includeInactive?: boolean
+  /** Id of the last token of the page before. */
+  readonly after?: string
+  /** All unless told. */
+  readonly limit?: number
+}
+
+/** Tokens, newest first; expired and revoked ones only when asked for. */
 export async function listAdminTokens(
   sql: Sql | TransactionSql,
-  { includeInactive = false }: { readonly includeInactive?: boolean } = {},
+  options: TokenListing = {},
 ): Promise<AdminToken[]> {
+  const { includeInactive = false, after, limit } = options
+  const behind = (id: string) => sql`AND EXISTS (
+    SELECT FROM admin_tokens a WHERE a.id = ${id} AND
+      (t.created_at < a.created_at OR (t.created_at = a.created_at AND t.id > a.id)))`
   return await sql<AdminToken[]>`
-    ${selectTokens(sql)}
-    ${includeInactive ? sql`` : sql`WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())`}
-    ORDER BY created_at DESC, id`
+    ${selectTokens(sql)} WHERE true
+    ${includeInactive ? sql`` : sql`AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())`}
+    ${after === undefined ? sql`` : behind(after)}
+    ORDER BY created_at DESC, id ${limit === undefined ? sql`` : sql`LIMIT ${limit}`}`
 }
 
 /** Revokes a token for ever; its sessions end with it. `changed` is false when it was revoked before. Rejects with `token_not_found`. */
@@ -65,15 +82,28 @@ export async function revokeAdminToken(
   return { token: await readToken(sql, id), changed: revoked.length > 0 }
 }
 
-/** Whose token this is, and notes its use; null for one that is unknown, expired, revoked, or of a tenant that was deleted. */
+/**
+ * Whose token this is, and notes its use, where that can be written; null for one that is unknown, expired, revoked, or of a tenant that was
+ * deleted.
+ */
 export async function principalOfToken(sql: Sql, digest: string): Promise<Principal | null> {
-  const [row] = await sql<PrincipalRow[]>`
-    WITH found AS (${selectPrincipals(sql)} WHERE t.digest = ${digest} AND ${isInForce(sql)}),
-    used AS (
+  const [row] = await sql<(PrincipalRow & { is_touched: boolean })[]>`
+    ${selectPrincipals(sql, sql`, coalesce(t.last_used_at >= now() - interval '1 minute', false) AS is_touched`)}
+    WHERE t.digest = ${digest} AND ${isInForce(sql)}`
+  if (row === undefined) return null
+  if (!row.is_touched) await noteUse(sql, row.id)
+  return toPrincipal(row)
+}
+
+/** A statement of its own: a database that is read only, as a standby is, still tells whose token it is. */
+async function noteUse(sql: Sql, id: string): Promise<void> {
+  try {
+    await sql`
       UPDATE admin_tokens SET last_used_at = now()
-      WHERE id IN (SELECT id FROM found) AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute'))
-    SELECT * FROM found`
-  return row === undefined ? null : toPrincipal(row)
+      WHERE id = ${id} AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')`
+  } catch (error) {
+    if (sqlStateOf(error) !== READ_ONLY) throw error
+  }
 }
 
 /** Opens a session, and removes those that have ended. `tokenId` is null for one of the configured token. */
@@ -91,23 +121,30 @@ export async function openAdminSession(
   return row.expires_at
 }
 
+/** Digests of a session's cookie: as that of a stored token's session, and as that of one of the configured token; null for none. */
+export interface SessionDigests {
+  readonly ofToken: string
+  readonly ofConfigured: string | null
+}
+
 /** Whose session this is, `configured` for one of the configured token, and when it ends; null for none. */
 export async function findAdminSession(
   sql: Sql,
-  digest: string,
+  { ofToken, ofConfigured }: SessionDigests,
 ): Promise<{ readonly principal: Principal | 'configured'; readonly expiresAt: Date } | null> {
   const [row] = await sql<(PrincipalRow & { session_expires_at: Date; is_configured: boolean })[]>`
     SELECT p.*, s.expires_at AS session_expires_at, s.token_id IS NULL AS is_configured
     FROM admin_sessions s LEFT JOIN (${selectPrincipals(sql)} WHERE ${isInForce(sql)}) p ON p.id = s.token_id
-    WHERE s.digest = ${digest} AND s.expires_at > now() AND (s.token_id IS NULL OR p.id IS NOT NULL)`
+    WHERE s.digest = ANY (${[ofToken, ofConfigured ?? ofToken]}::text[]) AND s.expires_at > now()
+      AND CASE WHEN s.digest = ${ofToken} THEN p.id IS NOT NULL ELSE s.token_id IS NULL END`
   if (row === undefined) return null
   const principal = row.is_configured ? 'configured' : toPrincipal(row)
   return { principal, expiresAt: row.session_expires_at }
 }
 
-/** Ends a session; nothing when there is none. */
-export async function endAdminSession(sql: Sql, digest: string): Promise<void> {
-  await sql`DELETE FROM admin_sessions WHERE digest = ${digest}`
+/** Ends the sessions with these digests; nothing where there is none. */
+export async function endAdminSession(sql: Sql, digests: readonly string[]): Promise<void> {
+  await sql`DELETE FROM admin_sessions WHERE digest = ANY (${[...digests]}::text[])`
 }
 
 interface PrincipalRow {
@@ -121,9 +158,9 @@ function toPrincipal({ id, name, role, tenant }: PrincipalRow): Principal {
   return { name, role, tenant, kind: 'token', tokenId: id }
 }
 
-function selectPrincipals(sql: Sql) {
+function selectPrincipals(sql: Sql, more = sql``) {
   return sql`
-    SELECT t.id, t.name, t.role, t.tenant FROM admin_tokens t LEFT JOIN tenants o ON o.slug = t.tenant`
+    SELECT t.id, t.name, t.role, t.tenant ${more} FROM admin_tokens t LEFT JOIN tenants o ON o.slug = t.tenant`
 }
 
 function isInForce(sql: Sql) {
@@ -135,7 +172,7 @@ function selectTokens(sql: Sql | TransactionSql) {
     SELECT id, name, role, tenant, created_at AS "createdAt", expires_at AS "expiresAt", revoked_at AS "revokedAt",
       last_used_at AS "lastUsedAt",
       CASE WHEN revoked_at IS NOT NULL THEN 'revoked' WHEN expires_at <= now() THEN 'expired' ELSE 'active' END AS state
-    FROM admin_tokens`
+    FROM admin_tokens t`
 }
 
 async function readToken(sql: Sql | TransactionSql, id: string): Promise<AdminToken> {

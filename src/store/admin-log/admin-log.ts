@@ -34,6 +34,7 @@ export interface AdminLogFilter {
   readonly since?: Date
   readonly until?: Date
   readonly actor?: string
+  readonly via?: AdminLogEntry['via']
   /** `tenant:acme`, or the kind alone: `tenant`. */
   readonly subject?: string
   /** What belongs to the tenant: itself, its keys and tokens. */
@@ -55,7 +56,7 @@ export async function listAdminLog(
   filter: AdminLogFilter,
   { order, after, limit }: AdminLogPage,
 ): Promise<AdminLogEntry[]> {
-  const { since, until, actor, subject, tenant } = filter
+  const { since, until, actor, via, subject, tenant } = filter
   const isNewest = order === 'newest'
   const behind =
     after === undefined ? sql`` : isNewest ? sql`AND l.seq < ${after}` : sql`AND l.seq > ${after}`
@@ -65,6 +66,7 @@ export async function listAdminLog(
       ${since === undefined ? sql`` : sql`AND l.at >= ${since}`}
       ${until === undefined ? sql`` : sql`AND l.at < ${until}`}
       ${actor === undefined ? sql`` : sql`AND l.actor = ${actor}`}
+      ${via === undefined ? sql`` : sql`AND l.via = ${via}`}
       ${subject === undefined ? sql`` : ofSubject(sql, subject)}
       ${tenant === undefined ? sql`` : sql`AND l.tenant = ${tenant}`}
     ORDER BY l.seq ${isNewest ? sql`DESC` : sql``} LIMIT ${limit}`
@@ -72,7 +74,7 @@ export async function listAdminLog(
 }
 
 /** The entry in a record. Throws a SyntaxError for what is none. */
-export function readRecord(record: string): AdminLogEntry {
+function readRecord(record: string): AdminLogEntry {
   const read = JSON.parse(record) as Omit<AdminLogEntry, 'at'> & { readonly at: string }
   return { ...read, at: new Date(read.at) }
 }

@@ -1,5 +1,5 @@
 import { actorSettings, type Actor } from '../../model/audit/actor.ts'
-import type { Sql, TransactionSql } from '../sql.ts'
+import { inTransaction, type Sql, type TransactionSql } from '../sql.ts'
 
 /**
  * Runs `work` in a transaction whose changes the admin log has as those of `actor`: what the store's functions change with the handle
@@ -11,12 +11,11 @@ export async function asActor<T>(
   actor: Actor,
   work: (tx: TransactionSql) => Promise<T>,
 ): Promise<T> {
-  const result = await sql.begin(async (tx) => {
+  return await inTransaction(sql, async (tx) => {
     const [name, via, from] = Object.values(actorSettings(actor))
     await tx`
       SELECT set_config('waybill.actor', ${name ?? ''}, true), set_config('waybill.via', ${via ?? ''}, true),
         set_config('waybill.source', ${from ?? ''}, true)`
-    return { value: await work(tx) }
+    return await work(tx)
   })
-  return (result as { value: T }).value
 }

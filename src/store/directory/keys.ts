@@ -75,17 +75,28 @@ export async function insertKey(sql: Sql | TransactionSql, key: NewKey): Promise
   return await readKey(sql, key.id)
 }
 
+/** Which keys are listed. */
+export interface KeyListing {
+  readonly tenant?: string
+  readonly includeInactive?: boolean
+  /** Id of the last key of the page before. */
+  readonly after?: string
+  /** All unless told. */
+  readonly limit?: number
+}
+
 /** Keys by tenant, newest first; expired and revoked ones only when asked for. */
-export async function listKeys(
-  sql: Sql,
-  options: { readonly tenant?: string; readonly includeInactive?: boolean } = {},
-): Promise<ApiKey[]> {
-  const { tenant, includeInactive } = options
+export async function listKeys(sql: Sql, options: KeyListing = {}): Promise<ApiKey[]> {
+  const { tenant, includeInactive, after, limit } = options
+  const behind = (id: string) => sql`AND EXISTS (
+    SELECT FROM api_keys a WHERE a.id = ${id} AND (k.tenant > a.tenant OR
+      (k.tenant = a.tenant AND (k.created_at < a.created_at OR (k.created_at = a.created_at AND k.id > a.id)))))`
   const rows = await sql<KeyRow[]>`
     ${selectKeys(sql)}
     WHERE ${tenant === undefined ? sql`true` : sql`k.tenant = ${tenant}`}
       ${includeInactive === true ? sql`` : sql`AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())`}
-    ORDER BY k.tenant, k.created_at DESC, k.id`
+      ${after === undefined ? sql`` : behind(after)}
+    ORDER BY k.tenant, k.created_at DESC, k.id ${limit === undefined ? sql`` : sql`LIMIT ${limit}`}`
   return rows.map(toKey)
 }
 

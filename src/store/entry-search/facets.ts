@@ -6,7 +6,7 @@ import { inWindow, sampled, shareOf, type Basis, type BoundedFilter } from './sa
 const MAX_VALUES = 20
 
 /** The fields whose values are counted, by their names in the API. */
-export const FACETS = [
+const FACETS = [
   'tenant',
   'key',
   'route',

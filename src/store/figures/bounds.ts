@@ -33,7 +33,9 @@ export async function boundFigures(sql: Sql, retention: FiguresRetention): Promi
         greatest(first_minute, -1) AS first FROM access_minutes_state`
     if (state === undefined) return
     const before = (days: number): number => state.today - days * DAY_MINUTES
+    const kept: Record<string, number> = {}
     const remove = async (table: string, step: number | null, minute: number): Promise<void> => {
+      if (step !== null) kept[`${table}/${step}`] = minute
       await tx`
         DELETE FROM ${tx(table)} WHERE ctid = ANY (ARRAY(
           SELECT ctid FROM ${tx(table)} WHERE ${step === null ? tx`true` : tx`step = ${step}`} AND minute < ${minute} LIMIT ${MAX_ROWS}))`
@@ -47,9 +49,13 @@ export async function boundFigures(sql: Sql, retention: FiguresRetention): Promi
     await remove('figures_packages', 1440, before(retention.packagesDays))
     await remove('figures_usage', null, Math.min(state.first, before(retention.days)))
     const minutesFrom = before(Math.min(retention.minutesDays, retention.tenantMinutesDays))
+    // Of a gateway with a longer retention than another's, what is gone stays gone.
+    await tx`
+      UPDATE access_minutes_state SET figures_kept = (
+        SELECT jsonb_object_agg(key, greatest(value::bigint, (figures_kept ->> key)::bigint)) FROM jsonb_each_text(${tx.json(kept)}))`
     await tx`
       UPDATE access_minutes_state SET figures_minutes_from = ${minutesFrom} WHERE figures_minutes_from < ${minutesFrom}`
-    await tx`DELETE FROM access_minutes WHERE minute < ${Math.min(state.first, before(retention.days))}`
+    await remove('access_minutes', null, Math.min(state.first, before(retention.days)))
   })
   await giveUpMinutes(sql)
 }

@@ -112,12 +112,16 @@ export async function sumRoutes(tx: TransactionSql, range: MinuteRange): Promise
       SELECT status_class, route, outcome, ${sketchOf(tx)} AS sketch FROM (
         SELECT status_class, route, outcome, ${bucket} AS bucket, sum(${n})::bigint AS n
         FROM parts, unnest(sketch) e GROUP BY 1, 2, 3, 4) b GROUP BY 1, 2, 3
+    ), sums AS (
+      SELECT status_class, route, outcome, sum(bytes_received) AS received, sum(bytes_sent) AS sent, sum(duration_us) AS duration_us,
+        sum(upstream_us) AS upstream_us, sum(n) AS n, sum(upstream_n) AS upstream_n
+      FROM parts GROUP BY 1, 2, 3
     ), gone AS (DELETE FROM figures_routes WHERE step = ${step} AND minute = ${range.first} AND EXISTS (SELECT FROM state))
     INSERT INTO figures_routes (bytes_received, bytes_sent, duration_us, upstream_us, minute, n, upstream_n, step, status_class,
       route, outcome, sketch)
-    SELECT s.*, k.status_class, k.route, k.outcome, k.sketch FROM sketches k, state, LATERAL (
-      SELECT sum(bytes_received), sum(bytes_sent), sum(duration_us), sum(upstream_us), ${range.first}::int, sum(n), sum(upstream_n), ${step}::int
-      FROM parts p WHERE (p.status_class, p.route, p.outcome) = (k.status_class, k.route, k.outcome)) s`
+    SELECT s.received, s.sent, s.duration_us, s.upstream_us, ${range.first}, s.n, s.upstream_n, ${step}, s.status_class, s.route, s.outcome,
+      k.sketch
+    FROM sums s JOIN sketches k USING (status_class, route, outcome), state`
 }
 
 /** An hour of tenants, from its minutes. */

@@ -3,6 +3,7 @@ import { ensurePartitions } from '../entries/partitions.ts'
 import { closeSql, openReader } from '../sql.ts'
 import { testDatabase } from '../../test/database.ts'
 import { type TestEntry, TestInstance, untilSettled } from '../../test/ledger.ts'
+import { boundFigures } from './bounds.ts'
 import { rollUp } from './roll-up.ts'
 import { readSeries } from './series.ts'
 import { QUANTILE_ERROR } from './sketch.ts'
@@ -150,4 +151,19 @@ t.test('packages of a day whose hours are not kept any more are those of the day
   t.match(await topPackages(reader, { ...window, limit: 5 }), [
     { package: 'left-pad', requests: 7, downloads: 5 },
   ])
+})
+
+t.test('a series that begins before its figures are kept says since when they are', async (t) => {
+  const retention = { minutesDays: 40, tenantMinutesDays: 1, packagesDays: 40, days: 40 }
+  const query = { tenant: 'acme', since, until, stepMinutes: 15 }
+  t.equal((await readSeries(reader, query)).keptSince, null)
+  await boundFigures(sql, retention)
+  const short = await readSeries(reader, query)
+  t.same(short.points, [], 'the minutes have gone')
+  t.same(short.keptSince, new Date(since.getTime() + DAY_MS))
+  const hours = await readSeries(reader, { ...query, stepMinutes: 60 })
+  t.match(hours, { keptSince: null, points: [{ requests: 600 }, { requests: 600 }] })
+  t.equal((await readSeries(reader, { since, until, stepMinutes: 1 })).keptSince, null, 'routes have theirs')
+  await boundFigures(sql, { ...retention, tenantMinutesDays: 30 })
+  t.same((await readSeries(reader, query)).keptSince, short.keptSince, 'what is gone stays gone')
 })

@@ -12,7 +12,7 @@ import {
 import { type Grain, hasDue, mendHorizon, noteBatches, seedDue, takeDue, takeFinished } from './due.ts'
 
 /** One gateway at a time keeps the figures; the lock ends with its transaction. Not the lock of programs of before (9_299_458). */
-export const FIGURES_LOCK_KEY = 9_299_460
+const FIGURES_LOCK_KEY = 9_299_460
 
 const DAY_MINUTES = 1440
 

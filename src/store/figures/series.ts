@@ -45,15 +45,21 @@ export interface SeriesPoint {
   readonly p99: number | null
 }
 
+/** A series as far as it is known. */
+export interface Series {
+  readonly points: readonly SeriesPoint[]
+  /** False while figures of the window are still being computed. */
+  readonly isComplete: boolean
+  /** Since when figures of so short a step are kept, where the window begins before: points of before are missing. Else null. */
+  readonly keptSince: Date | null
+}
+
 /**
  * Requests, bytes and percentiles of durations over time, in order of time and key; points without a request are left out. The steps
  * of the figures that fit are read, of what is not over the rows. Rejects with a RangeError for a query that is not possible, and with the StoreError
  * `series_too_large` for more points than are read: a series is whole.
  */
-export async function readSeries(
-  sql: Sql,
-  query: SeriesQuery,
-): Promise<{ readonly points: readonly SeriesPoint[]; readonly isComplete: boolean }> {
+export async function readSeries(sql: Sql, query: SeriesQuery): Promise<Series> {
   const isOfTenants = query.tenant !== undefined || query.by === 'tenant'
   if (isOfTenants && (query.route !== undefined || query.by === 'route' || query.by === 'outcome'))
     throw new RangeError('series of tenants are by class or tenant')
@@ -61,17 +67,30 @@ export async function readSeries(
   if (stepMinutes !== null && !(Number.isInteger(stepMinutes) && stepMinutes > 0))
     throw new RangeError('the step must be whole minutes')
   const steps = stepsOf(query, isOfTenants)
-  const levels = (tx: TransactionSql): Promise<Levels> =>
-    readLevels(tx, steps, { from: beginOf(query), to: query.until })
-  const read = async (tx: TransactionSql, found: Levels) => {
+  const table = isOfTenants ? 'figures_tenants' : 'figures_routes'
+  const levels = async (tx: TransactionSql): Promise<SeriesLevels> => ({
+    ...(await readLevels(tx, steps, { from: beginOf(query), to: query.until })),
+    keptSince: await readKept(tx, `${table}/${steps[0] ?? 1}`, beginOf(query)),
+  })
+  const read = async (tx: TransactionSql, found: SeriesLevels): Promise<Series> => {
     const rows = await readCounts(tx, query, found)
     const buckets = query.hasPercentiles === true ? await readBuckets(tx, query, found) : null
-    return { isComplete: found.isComplete, points: pointsOf(rows, buckets) }
+    return { isComplete: found.isComplete, keptSince: found.keptSince, points: pointsOf(rows, buckets) }
   }
   if (query.tenant !== undefined) return await asTenant(sql, query.tenant, read, levels)
   return await sql.begin('isolation level repeatable read read only', async (tx) =>
     read(tx, await levels(tx)),
   )
+}
+
+type SeriesLevels = Levels & Pick<Series, 'keptSince'>
+
+/** Since when the figures of a table and step are kept, where `from` is before; what is before is read neither from them nor from rows. */
+async function readKept(tx: TransactionSql, name: string, from: Date): Promise<Date | null> {
+  const [row] = await tx<{ minute: number | null }[]>`
+    SELECT (figures_kept ->> ${name})::bigint AS minute FROM access_minutes_state`
+  const keptMs = (row?.minute ?? 0) * MINUTE_MS
+  return from.getTime() < keptMs ? new Date(keptMs) : null
 }
 
 function beginOf({ since, stepMinutes }: SeriesQuery): Date {

@@ -27,7 +27,7 @@ export function readElement(sql: Sql | TransactionSql): { bucket: SqlFragment; n
 }
 
 /** What stands for the durations of a bucket, in microseconds: as far, relatively, from its lower as from its upper bound. */
-export function durationOf(bucket: number): number {
+function durationOf(bucket: number): number {
   return (2 * GROWTH ** bucket) / (GROWTH + 1)
 }
 

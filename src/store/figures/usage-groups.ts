@@ -48,8 +48,6 @@ export type UsageGroup = Readonly<Record<UsageFigure, number>> & {
 export interface UsageGroupQuery {
   readonly tenant?: string
   readonly route?: string
-  readonly keyId?: string
-  readonly outcome?: string
   /** Only what Waybill refused, or refused by a limit, or what failed (5xx that was served). */
   readonly only?: 'refused' | 'limited' | 'failed'
   /** Inclusive. */
@@ -135,12 +133,10 @@ function onlyOf(tx: TransactionSql, { only }: UsageGroupQuery): SqlFragment {
 
 /** Figures, and the rows of what they do not hold. */
 function sourceOf(tx: TransactionSql, query: UsageGroupQuery, cover: Cover): SqlFragment {
-  const { tenant, route, keyId, outcome } = query
+  const { tenant, route } = query
   const is = (table: 'e' | 'f') => tx`
     ${tenant === undefined ? tx`AND ${tx(table)}.tenant IS DISTINCT FROM ${CANARY_TENANT}` : tx`AND ${tx(table)}.tenant = ${tenant}`}
-    ${route === undefined ? tx`` : tx`AND ${tx(table)}.route = ${route}`}
-    ${keyId === undefined ? tx`` : tx`AND ${tx(table)}.key_id = ${keyId}`}
-    ${outcome === undefined ? tx`` : tx`AND ${tx(table)}.outcome = ${outcome}`}`
+    ${route === undefined ? tx`` : tx`AND ${tx(table)}.route = ${route}`}`
   return tx`
     SELECT f.minute, f.tenant, f.key_id, f.route, f.outcome, f.reason, f.status_class, f.refusal, f.n, f.bytes_received, f.bytes_sent
     FROM figures_usage f WHERE ${isCovered(tx, cover)} ${is('f')}

@@ -50,10 +50,10 @@ export async function findUnidentified(
   }
 }
 
-/** Days of the window that retention has dropped; null for none. */
+/** Days of the window that retention has dropped; null for none. Nothing tells how many of their entries were a tenant's. */
 export async function findExpired(
   sql: Sql,
-  { since, until }: Pick<UsersFilter, 'since' | 'until'>,
+  { since, until, tenant }: Pick<UsersFilter, 'since' | 'until' | 'tenant'>,
 ): Promise<ExpiredDays | null> {
   // The newest partition of a window that ends at midnight is of the day before.
   const last = until === undefined ? null : partitionOf(new Date(until.getTime() - 1))
@@ -67,7 +67,7 @@ export async function findExpired(
   if (first === undefined || newest === undefined) return null
   return {
     days: rows.length,
-    entries: rows.reduce((sum, row) => sum + row.entries, 0),
+    entries: tenant === undefined ? rows.reduce((sum, row) => sum + row.entries, 0) : null,
     from: new Date(dayOfPartition(first.partition)),
     to: new Date(dayOfPartition(newest.partition) + DAY_MS),
   }

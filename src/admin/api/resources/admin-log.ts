@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import { listAdminLog, type AdminLogEntry } from '../../../store/admin-log/admin-log.ts'
 import { SLUG } from '../fields.ts'
-import { json, LIMIT, operation, pageOf, tenantScope, TIME, type Api } from '../operation.ts'
+import { json, LIMIT, operation, pageBody, pageOf, tenantScope, TIME, type Api } from '../operation.ts'
 import type { ApiSources } from '../sources.ts'
 
 const FIELDS = z.record(z.string(), z.unknown()).nullable()
@@ -10,10 +10,15 @@ const CHANGE = z
   .object({
     seq: z.int(),
     at: TIME,
-    actor: z.string(),
+    actor: z.string().openapi({
+      description:
+        'A token, person or program; for a tenant `operator` for who came by another way than this API.',
+    }),
     via: z.enum(['api', 'cli', 'job', 'sql']),
-    from: z.string().openapi({ description: 'Address or host.' }),
-    role: z.string().openapi({ description: 'The role of the database that the session logged in as.' }),
+    from: z.string().nullable().openapi({ description: 'Address or host; null for a tenant.' }),
+    role: z.string().nullable().openapi({
+      description: 'The role of the database that the session logged in as; null for a tenant.',
+    }),
     action: z.string().openapi({ example: 'tenant.changed' }),
     subject: z.string().openapi({ example: 'tenant:acme' }),
     name: z.string().nullable(),
@@ -57,26 +62,32 @@ export function addAdminLog(api: Api, { control }: ApiSources): void {
     async (c) => {
       const { limit, cursor, since, until, actor, subject, tenant: asked } = c.req.valid('query')
       const tenant = tenantScope(c, asked)
+      const isOperator = c.var.signedIn.principal.tenant === null
       const filter = {
         ...(since === undefined ? {} : { since: new Date(since) }),
         ...(until === undefined ? {} : { until: new Date(until) }),
-        ...(actor === undefined ? {} : { actor }),
+        ...(actor === undefined ? {} : { actor, ...(isOperator ? {} : { via: 'api' as const }) }),
         ...(subject === undefined ? {} : { subject }),
         ...(tenant === undefined ? {} : { tenant }),
       }
-      // One more than asked for tells whether there is another page.
       const page = {
         order: 'newest',
         limit: limit + 1,
         ...(cursor === undefined ? {} : { after: cursor }),
       } as const
       const found = await listAdminLog(control, filter, page)
-      const items = found.slice(0, limit).map(changeBody)
-      return c.json({ items, next: found.length > limit ? String(items.at(-1)?.seq ?? '') : null }, 200)
+      const body = isOperator ? changeBody : ownChangeBody
+      return c.json(pageBody(found, limit, { body, cursor: ({ seq }) => String(seq) }), 200)
     },
   )
 }
 
 function changeBody({ at, ...change }: AdminLogEntry): z.infer<typeof CHANGE> {
   return { ...change, at: at.toISOString() }
+}
+
+/** As a tenant sees it: nothing of the operator's accounts, machines and database. */
+function ownChangeBody(change: AdminLogEntry): z.infer<typeof CHANGE> {
+  const actor = change.via === 'api' ? change.actor : 'operator'
+  return { ...changeBody(change), actor, from: null, role: null }
 }

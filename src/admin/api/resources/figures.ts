@@ -12,12 +12,12 @@ import {
 } from '../../../store/figures/usage-groups.ts'
 import type { Sql } from '../../../store/sql.ts'
 import { timeAt } from '../../parameters.ts'
+import { windowOf } from '../../window.ts'
 import { MOMENT, SLUG } from '../fields.ts'
 import { json, operation, tenantScope, TIME, type Api } from '../operation.ts'
 import { ApiError } from '../problems.ts'
 import type { ApiSources } from '../sources.ts'
 
-const DAY_MS = 86_400_000
 const MAX_DAYS = 732
 /** Points of a series, unless a step is asked for. */
 const WANTED_POINTS = 120
@@ -45,6 +45,10 @@ const SERIES = z
     isComplete: z
       .boolean()
       .openapi({ description: 'False while figures of the window are still being computed.' }),
+    keptSince: TIME.nullable().openapi({
+      description:
+        'Since when figures of so short a step are kept, where the window begins before: earlier points are missing, ask for a longer step. Else null.',
+    }),
     points: z
       .array(POINT)
       .openapi({ description: 'By time and key; points without a request are left out.' }),
@@ -139,9 +143,9 @@ function addSeries(api: Api, { reader }: ApiSources): void {
         (route !== undefined || by === 'route' || by === 'outcome')
       )
         throw ApiError.ofField('by', 'must be class or tenant for a tenant, without a route')
-      const window = await windowOf(reader, since, until)
+      const window = await windowByClock(reader, since, until)
       const stepMinutes = stepOf(step, window.until.getTime() - window.since.getTime())
-      const { points, isComplete } = await readSeries(reader, {
+      const { points, isComplete, keptSince } = await readSeries(reader, {
         ...window,
         ...(tenant === undefined ? {} : { tenant }),
         ...(route === undefined ? {} : { route }),
@@ -149,7 +153,11 @@ function addSeries(api: Api, { reader }: ApiSources): void {
         stepMinutes,
         hasPercentiles: percentiles === 'true',
       })
-      return c.json({ ...windowBody(window), stepMinutes, isComplete, points: points.map(pointBody) }, 200)
+      const kept = keptSince?.toISOString() ?? null
+      return c.json(
+        { ...windowBody(window), stepMinutes, isComplete, keptSince: kept, points: points.map(pointBody) },
+        200,
+      )
     },
   )
 }
@@ -182,7 +190,7 @@ function addGroups(api: Api, { reader }: ApiSources): void {
     async (c) => {
       const { since, until, tenant: asked, route, by, only, sort, limit, previous } = c.req.valid('query')
       const tenant = tenantScope(c, asked)
-      const window = await windowOf(reader, since, until)
+      const window = await windowByClock(reader, since, until)
       const query = {
         ...window,
         ...(tenant === undefined ? {} : { tenant }),
@@ -226,7 +234,7 @@ function addPackages(api: Api, { reader }: ApiSources): void {
     ),
     async (c) => {
       const { since, until, limit } = c.req.valid('query')
-      const window = await windowOf(reader, since, until)
+      const window = await windowByClock(reader, since, until)
       const found = await topPackages(reader, { ...window, limit })
       const packages = found.map(
         ({ ecosystem, package: name, requests, downloads, bytes_sent: bytesSent }) => ({
@@ -247,16 +255,14 @@ interface Window {
   readonly until: Date
 }
 
-/** The window that is meant, by the database's clock. Throws an ApiError for one that ends before it begins, or is too long. */
-async function windowOf(sql: Sql, since: string, until: string | undefined): Promise<Window> {
+/** The window that is meant, by the database's clock. Throws a ParameterError for one that ends before it begins, or is too long. */
+async function windowByClock(sql: Sql, since: string, until: string | undefined): Promise<Window> {
   const { databaseMs } = await readClock(sql, Date.now)
   const { parse } = timeAt(databaseMs)
   // Both were looked at before the time was known.
-  const now = new Date(databaseMs)
-  const window = { since: parse(since) ?? now, until: until === undefined ? now : (parse(until) ?? now) }
-  const lengthMs = window.until.getTime() - window.since.getTime()
-  if (lengthMs > 0 && lengthMs <= MAX_DAYS * DAY_MS) return window
-  throw ApiError.ofField('since', `must be before until, by ${MAX_DAYS} days at most`)
+  const [from, to] = [parse(since), until === undefined ? null : parse(until)]
+  const given = { ...(from === null ? {} : { since: from }), ...(to === null ? {} : { until: to }) }
+  return windowOf(given, databaseMs, { defaultDays: 1, maxDays: MAX_DAYS })
 }
 
 /** Minutes of a point; null for one of all. */

@@ -19,7 +19,9 @@ import {
   ifMatch,
   json,
   jsonBody,
+  LIMIT,
   operation,
+  pageBody,
   pageOf,
   tenantScope,
   TIME,
@@ -78,8 +80,8 @@ const ROTATION = z.strictObject({
 const RECEIPT = z
   .object({
     instance: z.string(),
-    host: z.string(),
-    processId: z.int(),
+    host: z.string().nullable().openapi({ description: 'Null for a tenant.' }),
+    processId: z.int().nullable().openapi({ description: 'Null for a tenant.' }),
     isConfirmed: z.boolean(),
     silentMs: z.number(),
   })
@@ -107,6 +109,8 @@ function addReading(api: Api, { control }: ApiSources): void {
       tags: TAGS,
       request: {
         query: z.strictObject({
+          limit: LIMIT,
+          cursor: ID.optional(),
           tenant: SLUG.optional(),
           inactive: z
             .enum(['true', 'false'])
@@ -114,16 +118,18 @@ function addReading(api: Api, { control }: ApiSources): void {
             .openapi({ description: 'Expired and revoked ones too.' }),
         }),
       },
-      responses: { 200: json(pageOf(KEY), 'Keys by tenant, newest first; all on one page') },
+      responses: { 200: json(pageOf(KEY), 'Keys by tenant, newest first') },
     }),
     async (c) => {
-      const { tenant, inactive } = c.req.valid('query')
+      const { limit, cursor, tenant, inactive } = c.req.valid('query')
       const scope = tenantScope(c, tenant)
       const keys = await listKeys(control, {
         ...(scope === undefined ? {} : { tenant: scope }),
         includeInactive: inactive === 'true',
+        ...(cursor === undefined ? {} : { after: cursor }),
+        limit: limit + 1,
       })
-      return c.json({ items: keys.map(keyBody), next: null }, 200)
+      return c.json(pageBody(keys, limit, { body: keyBody, cursor: ({ id }) => id }), 200)
     },
   )
   api.openapi(
@@ -151,10 +157,11 @@ function addReading(api: Api, { control }: ApiSources): void {
       const { id } = await ownKey(c, control)
       const xid = await lastChange(control, 'api_keys', id)
       const found = xid === null ? [] : await receipts(control, xid)
+      const isOperator = c.var.signedIn.principal.tenant === null
       const items = found.map(({ instance, host, processId, isConfirmed, silentMs }) => ({
         instance,
-        host,
-        processId,
+        host: isOperator ? host : null,
+        processId: isOperator ? processId : null,
         isConfirmed,
         silentMs,
       }))

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { closeSql, openReader } from '../../../store/sql.ts'
 import { createTenant, setTenantState } from '../../../store/directory/tenants.ts'
 import { CONFIGURED_TOKEN, testApi } from '../../../test/api/api.ts'
 import { testDatabase } from '../../../test/database.ts'
@@ -78,3 +79,16 @@ t.test('after 20 wrong tokens none is looked at for a while', async (t) => {
   t.equal(refused.status, 429)
   t.match(refused.headers['retry-after'], /^\d+$/)
 })
+
+t.test(
+  'a database that takes no changes still tells whose token it is, and says why it opens no session',
+  async (t) => {
+    const token = await api.tokenFor('viewer')
+    const standby = openReader(database.target, { statementTimeoutMs: 5000 })
+    t.teardown(() => closeSql(standby, 1000))
+    const reading = await testApi(t, { ...database, sql: standby })
+    t.match((await reading.ask('GET', '/session', { token })).json(), { principal: { role: 'viewer' } })
+    const refused = await reading.ask('POST', '/session', { json: { token } })
+    t.match(refused.json(), { status: 503, title: 'The database takes no changes' })
+  },
+)

@@ -20,6 +20,7 @@ import {
   jsonBody,
   LIMIT,
   operation,
+  pageBody,
   pageOf,
   tenantScope,
   TIME,
@@ -84,17 +85,12 @@ function addReading(api: Api, { control }: ApiSources): void {
         const tenant = await getTenant(control, own)
         return c.json({ items: tenant === null ? [] : [tenantBody(tenant)], next: null }, 200)
       }
-      // One more than asked for tells whether there is another page.
       const rows = await listTenants(control, {
         after: cursor,
         limit: limit + 1,
         includeDeleted: deleted === 'true',
       })
-      const page = rows.slice(0, limit)
-      return c.json(
-        { items: page.map(tenantBody), next: rows.length > limit ? (page.at(-1)?.slug ?? null) : null },
-        200,
-      )
+      return c.json(pageBody(rows, limit, { body: tenantBody, cursor: ({ slug }) => slug }), 200)
     },
   )
   api.openapi(

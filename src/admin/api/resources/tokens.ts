@@ -9,7 +9,7 @@ import {
 } from '../../../store/access/admin-tokens.ts'
 import { change } from '../change.ts'
 import { EXPIRES, expiryOf, ID, NAME, SLUG } from '../fields.ts'
-import { json, jsonBody, operation, pageOf, TIME, type Api } from '../operation.ts'
+import { json, jsonBody, LIMIT, operation, pageBody, pageOf, TIME, type Api } from '../operation.ts'
 import { ApiError } from '../problems.ts'
 import type { ApiSources } from '../sources.ts'
 
@@ -53,18 +53,24 @@ export function addTokens(api: Api, { control }: ApiSources): void {
       tags: TAGS,
       request: {
         query: z.strictObject({
+          limit: LIMIT,
+          cursor: ID.optional(),
           inactive: z
             .enum(['true', 'false'])
             .default('false')
             .openapi({ description: 'Expired and revoked ones too.' }),
         }),
       },
-      responses: { 200: json(pageOf(TOKEN), 'Tokens, newest first; all on one page') },
+      responses: { 200: json(pageOf(TOKEN), 'Tokens, newest first') },
     }),
     async (c) => {
-      const includeInactive = c.req.valid('query').inactive === 'true'
-      const tokens = await listAdminTokens(control, { includeInactive })
-      return c.json({ items: tokens.map(tokenBody), next: null }, 200)
+      const { limit, cursor, inactive } = c.req.valid('query')
+      const tokens = await listAdminTokens(control, {
+        includeInactive: inactive === 'true',
+        ...(cursor === undefined ? {} : { after: cursor }),
+        limit: limit + 1,
+      })
+      return c.json(pageBody(tokens, limit, { body: tokenBody, cursor: ({ id }) => id }), 200)
     },
   )
   api.openapi(

@@ -37,9 +37,7 @@ export function readGrouping(flags: GroupFlags, problems: Problems): Grouping | 
     problems.add('--by: day and month contradict each other')
   const figure =
     sort === undefined ? undefined : problems.choice('--sort', sort.replace(/^-/, ''), USAGE_FIGURES)
-  const most = limit === undefined ? DEFAULT_LIMIT : Number(limit)
-  if (!Number.isInteger(most) || most < 1 || most > MAX_LIMIT)
-    problems.add(`--limit: must be a whole number from 1 to ${MAX_LIMIT}`)
+  const most = limit === undefined ? DEFAULT_LIMIT : problems.integer('--limit', limit, 1, MAX_LIMIT)
   return {
     by: dimensions,
     limit: most,
@@ -53,11 +51,14 @@ export async function readGroups(
   sql: Sql,
   query: Omit<UsageGroupQuery, keyof Grouping>,
   { hasTotal, ...grouping }: Grouping,
-): Promise<readonly UsageGroup[]> {
-  const { groups } = await groupUsage(sql, { ...query, ...grouping })
-  if (!hasTotal) return groups
-  const { groups: total } = await groupUsage(sql, { ...query, by: [], limit: 1 })
-  return [...groups, ...total]
+): Promise<{ readonly groups: readonly UsageGroup[]; readonly isComplete: boolean }> {
+  const found = await groupUsage(sql, { ...query, ...grouping })
+  if (!hasTotal) return found
+  const total = await groupUsage(sql, { ...query, by: [], limit: 1 })
+  return {
+    groups: [...found.groups, ...total.groups],
+    isComplete: found.isComplete && total.isComplete,
+  }
 }
 
 const NUMBERS: readonly [string, (group: UsageGroup) => number][] = [

@@ -29,7 +29,7 @@ export function DayPanel({ of: { day, audit } }: { readonly of: AuditedDay }) {
       title={day}
       hint={
         <>
-          {several(audit.batches, 'batch', 'batches')} of{' '}
+          {audit.batches === null ? '' : `${several(audit.batches, 'batch', 'batches')} of `}
           {several(audit.instances.length, 'gateway process', 'gateway processes')}
         </>
       }
@@ -42,7 +42,7 @@ export function DayPanel({ of: { day, audit } }: { readonly of: AuditedDay }) {
             up to <Moment at={audit.settledTo} />: live gateways go on
           </span>
         )}
-        {audit.waiting === 0 ? null : (
+        {audit.waiting === null || audit.waiting === 0 ? null : (
           <span class="soft">, {several(audit.waiting, 'entry', 'entries')} on their way</span>
         )}
       </p>

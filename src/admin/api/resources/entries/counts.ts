@@ -4,8 +4,8 @@ import { readClock } from '../../../../store/entries/retention.ts'
 import { countFacets, type Facet } from '../../../../store/entry-search/facets.ts'
 import { countByTime, MAX_BINS, type Bin } from '../../../../store/entry-search/histogram.ts'
 import type { BoundedFilter } from '../../../../store/entry-search/sample.ts'
+import { requireOrder } from '../../../window.ts'
 import { json, operation, TIME, type Api, type ApiEnv } from '../../operation.ts'
-import { ApiError } from '../../problems.ts'
 import type { ApiSources } from '../../sources.ts'
 import { READ, TAGS } from './entry-access.ts'
 import { ENTRY_QUERY, entryFilter, type EntryQuery } from './entry-query.ts'
@@ -103,7 +103,7 @@ async function windowFilter(
   const filter = entryFilter(c, query, databaseMs)
   const until = filter.until ?? new Date(Math.ceil(databaseMs))
   const since = filter.since ?? new Date(until.getTime() - DAY_MS)
-  if (since >= until) throw ApiError.ofField('since', 'must be before until')
+  requireOrder(since, until)
   return { ...filter, since, until }
 }
 

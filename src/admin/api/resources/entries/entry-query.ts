@@ -4,8 +4,8 @@ import { parseDurationMs, DURATION_FORM } from '../../../../model/duration.ts'
 import type { EntryFilter, OneOf } from '../../../../store/entries/entry-filter.ts'
 import { entryParameters } from '../../../entry-parameters.ts'
 import { timeAt, type Parameter } from '../../../parameters.ts'
+import { requireOrder } from '../../../window.ts'
 import { MOMENT } from '../../fields.ts'
-import { ApiError } from '../../problems.ts'
 import { tenantScope, type ApiEnv } from '../../operation.ts'
 
 /** Values of one parameter at most. */
@@ -52,7 +52,7 @@ export type EntryQuery = z.infer<typeof QUERY>
 
 /**
  * The filter that they are, restricted to what the principal may see. `nowMs`: the database's time. Throws an ApiError for another tenant than the
- * principal's, and for a window that would end before it begins.
+ * principal's, and a ParameterError for a window that would end before it begins.
  */
 export function entryFilter(c: Context<ApiEnv>, query: EntryQuery, nowMs: number): EntryFilter {
   const tenants = query.tenant ?? []
@@ -83,15 +83,14 @@ export function entryFilter(c: Context<ApiEnv>, query: EntryQuery, nowMs: number
   }
 }
 
-/** The times that were given, by the database's clock. Throws an ApiError where `since` is not before `until`. */
+/** The times that were given, by the database's clock. Throws a ParameterError where `since` is not before `until`. */
 function windowOf(query: Pick<EntryQuery, 'since' | 'until'>, nowMs: number): { since?: Date; until?: Date } {
   const time = (text: string | undefined): Date | null =>
     text === undefined ? null : timeAt(nowMs).parse(text)
-  const since = time(query.since)
-  const until = time(query.until)
-  if (since !== null && until !== null && since >= until)
-    throw ApiError.ofField('since', 'must be before until')
-  return { ...(since === null ? {} : { since }), ...(until === null ? {} : { until }) }
+  const since = time(query.since) ?? undefined
+  const until = time(query.until) ?? undefined
+  requireOrder(since, until)
+  return { ...(since === undefined ? {} : { since }), ...(until === undefined ? {} : { until }) }
 }
 
 /** A parameter that may be given once. */

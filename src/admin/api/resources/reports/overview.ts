@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi'
-import { json, operation, TIME, type Api } from '../operation.ts'
-import type { ApiSources } from '../sources.ts'
+import { json, operation, TIME, type Api } from '../../operation.ts'
+import type { ApiSources } from '../../sources.ts'
+import { OVERVIEW } from './overview-body.ts'
 
 const META = z
   .object({
@@ -45,13 +46,20 @@ export function addOverview(api: Api, { served, version, token }: ApiSources): v
         path: '/overview',
         operationId: 'getOverview',
         tags: ['overview'],
-        responses: { 200: json(z.looseObject({ ready: z.boolean() }), 'What is going on now') },
+        responses: { 200: json(OVERVIEW, 'What is going on now') },
       },
     ),
     async (c) => {
       // In this order: what is wrong with the figures is among the warnings.
-      const overview = await served.overview()
-      const body: { ready: boolean } = { ...(await served.readiness()), ...overview }
+      const { workers, ...overview } = await served.overview()
+      const { ready, reasons, warnings } = await served.readiness()
+      const body = {
+        ready,
+        reasons: [...reasons],
+        ...(warnings === undefined ? {} : { warnings: [...warnings] }),
+        ...overview,
+        ...(workers === undefined ? {} : { workers: [...workers] }),
+      }
       return c.json(body, 200)
     },
   )
