@@ -38,7 +38,8 @@ const minted = await api.ask('POST', '/keys', {
   json: { tenant: 'acme', scopes: ['*:*'] },
 })
 const key = String(minted.json()['id'])
-const [{ role = '' } = {}] = await sql<{ role: string }[]>`SELECT session_user AS role`
+const [session] = await sql<{ role: string }[]>`SELECT session_user AS role`
+const role = session?.role ?? ''
 
 const QUERIES: Readonly<Record<string, string>> = {
   who: '?package=left-pad&since=4d',
@@ -87,10 +88,10 @@ t.test('lists of keys and tokens have pages, of which each has what the one befo
     let cursor = ''
     do {
       const page = (await api.ask('GET', `${list}?limit=2${cursor}`, { token })).json()
-      const items = page['items'] as { id: string }[]
-      t.ok(items.length === 2 || page['next'] === null)
+      const { items, next } = page as { items: { id: string }[]; next: string | null }
+      t.ok(items.length === 2 || next === null)
       ids.push(...items.map(({ id }) => id))
-      cursor = page['next'] === null ? '' : `&cursor=${String(page['next'])}`
+      cursor = next === null ? '' : `&cursor=${next}`
     } while (cursor !== '')
     t.same(
       ids,
