@@ -71,9 +71,10 @@ export function findRequest(
   signal: AbortSignal,
 ): Promise<FoundEntries> {
   const query = new URLSearchParams()
-  if (at !== null) {
-    query.set('since', new Date(Date.parse(at) - AROUND_MS).toISOString())
-    query.set('until', new Date(Date.parse(at) + AROUND_MS).toISOString())
+  const atMs = Date.parse(at ?? '')
+  if (!Number.isNaN(atMs)) {
+    query.set('since', new Date(atMs - AROUND_MS).toISOString())
+    query.set('until', new Date(atMs + AROUND_MS).toISOString())
   }
   return get(`/api/v1/entries/${encodeURIComponent(requestId)}?${query}`, { signal })
 }

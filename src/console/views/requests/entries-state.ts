@@ -1,8 +1,8 @@
 import { type Signal, useSignal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 import { messageOf } from '../../api/client.ts'
-import { type Entry, fixedRange, getEntries } from '../../api/entries.ts'
-import type { Filter, Range } from '../../words/filter.ts'
+import { type Entry, getEntries } from '../../api/entries.ts'
+import type { Search } from './search.ts'
 
 export interface EntriesState {
   readonly entries: readonly Entry[]
@@ -15,21 +15,17 @@ export interface EntriesState {
 /** Rows that the page keeps: more than anybody scrolls through, less than what makes a browser slow. */
 const MAX_ROWS = 20_000
 
-/** The requests of a search, a page at a time; `round` asks anew. */
-export function useEntries(
-  search: { readonly key: string; readonly filter: Filter; readonly range: Range },
-  round: number,
-): readonly [Signal<EntriesState>, more: () => void] {
+/** The requests of a search, a page at a time. */
+export function useEntries(search: Search): readonly [Signal<EntriesState>, more: () => void] {
   const state = useSignal<EntriesState>({ entries: [], next: null, isLoading: true, error: null })
   const more = useRef(() => {})
   useEffect(() => {
     const ended = new AbortController()
-    const range = fixedRange(search.range, new Date())
     const load = async (cursor: string | null): Promise<void> => {
       const before = state.peek()
       state.value = { ...before, isLoading: true, error: null }
       try {
-        const page = await getEntries(search.filter, range, { cursor, signal: ended.signal })
+        const page = await getEntries(search.filter, search.range, { cursor, signal: ended.signal })
         const entries = cursor === null ? page.items : [...before.entries, ...page.items]
         const next = entries.length >= MAX_ROWS ? null : page.next
         state.value = { entries, next, isLoading: false, error: null }
@@ -43,6 +39,6 @@ export function useEntries(
     }
     void load(null)
     return () => ended.abort()
-  }, [search.key, round])
+  }, [search.key])
   return [state, () => more.current()]
 }

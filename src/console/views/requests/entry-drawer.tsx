@@ -3,11 +3,12 @@ import { useEffect, useRef } from 'preact/hooks'
 import type { Entry } from '../../api/entries.ts'
 import { Copyable, CopyButton } from '../../parts/copy.tsx'
 import { Icon } from '../../parts/icon.tsx'
-import { Neighbours } from './neighbours.tsx'
+import { Neighbours, searchAround } from './neighbours.tsx'
 import { Mark, StatusCode } from '../../parts/outcome.tsx'
 import { zone } from '../../state/preferences.ts'
 import { bytes, count, duration, words } from '../../words/format.ts'
 import { cliOf, curlOf } from '../../words/command.ts'
+import type { FilterName } from '../../words/filter.ts'
 import { exactMoment } from '../../words/moment.ts'
 import { answererOf, sentenceOf } from '../../words/why.ts'
 
@@ -119,14 +120,14 @@ function groupsOf(entry: Entry): readonly Group[] {
       [
         ['Tenant', link(entry.tenant, `/tenants/${entry.tenant ?? ''}`)],
         ['Key', link(entry.key_id, `/keys/${entry.key_id ?? ''}`)],
-        ['Address', link(entry.client_ip, search('address', entry.client_ip))],
+        ['Address', link(entry.client_ip, search(entry, 'address', entry.client_ip))],
         ['Client', entry.user_agent],
       ],
     ],
     [
       'Where to',
       [
-        ['Route', link(entry.route, search('route', entry.route))],
+        ['Route', link(entry.route, search(entry, 'route', entry.route))],
         ['Kind', entry.kind],
         ['Upstream', entry.upstream],
         ["Upstream's limit", entry.upstreamLimit],
@@ -146,7 +147,7 @@ function groupsOf(entry: Entry): readonly Group[] {
           'Request id',
           entry.request_id === null ? null : <Copyable text={entry.request_id} label="request id" />,
         ],
-        ['Trace id', link(entry.trace_id, search('traceId', entry.trace_id))],
+        ['Trace id', link(entry.trace_id, search(entry, 'traceId', entry.trace_id))],
         ['Gateway', `${entry.instance} · ${count(Number(entry.seq))}`],
       ],
     ],
@@ -180,6 +181,6 @@ function link(value: string | null, to: string): ComponentChildren {
   return value === null ? null : <a href={to}>{value}</a>
 }
 
-function search(name: string, value: string | null): string {
-  return `/requests?${new URLSearchParams({ [name]: value ?? '', since: '24h' })}`
+function search(entry: Entry, name: FilterName, value: string | null): string {
+  return searchAround(entry, { [name]: [value ?? ''] })
 }

@@ -1,3 +1,4 @@
+import type { ComponentChildren } from 'preact'
 import { useSignal } from '@preact/signals'
 import { fieldsOf } from '../../parts/form.ts'
 import { Icon } from '../../parts/icon.tsx'
@@ -6,9 +7,17 @@ import { setQuery } from '../../state/location.ts'
 import { FILTER_FIELDS, type Filter, type FilterName, sizeOf, toggled } from '../../words/filter.ts'
 
 /** The conditions of a search, each with a way to take it back, and a way to add one. */
-export function FilterBar({ filter }: { readonly filter: Filter }) {
+export function FilterBar({
+  filter,
+  children,
+}: {
+  readonly filter: Filter
+  /** Before the conditions. */
+  readonly children?: ComponentChildren
+}) {
   return (
     <div class="filter-bar" role="group" aria-label="Filters">
+      {children}
       <Menu
         label={
           <>

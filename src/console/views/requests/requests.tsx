@@ -1,5 +1,6 @@
-import { useSignal } from '@preact/signals'
-import { type Entry, findRequest } from '../../api/entries.ts'
+import { signal, useSignal } from '@preact/signals'
+import { useMemo } from 'preact/hooks'
+import { type Entry, findRequest, fixedRange } from '../../api/entries.ts'
 import { CopyAs, type Equivalent } from '../../parts/copy.tsx'
 import { Empty, Failure, Page } from '../../parts/page.tsx'
 import { RangePicker } from '../../parts/range-picker.tsx'
@@ -18,15 +19,23 @@ import { count } from '../../words/format.ts'
 import { EntryDrawer } from './entry-drawer.tsx'
 import { type EntriesState, useEntries } from './entries-state.ts'
 import { EntryTable } from './entry-table.tsx'
+import { Export } from './export.tsx'
+import { FacetPanel } from './facets.tsx'
 import { FilterBar } from './filter-bar.tsx'
+import { SearchHistogram } from './histogram.tsx'
+import { openingOf } from './neighbours.tsx'
+
+/** The counts are shown until somebody hides them; a narrow window has no room for them. */
+const hasCounts = signal(matchMedia('(min-width: 1081px)').matches)
 
 /** Requests by time, and whatever else can be asked of them. */
 export function RequestsView() {
   const filter = readFilter(query.value)
   const range = readRange(query.value)
-  const key = searchOf(filter, range).toString()
   const round = useSignal(0)
-  const [state, more] = useEntries({ key, filter, range }, round.value)
+  const key = `${searchOf(filter, range)} ${round.value}`
+  const search = useMemo(() => ({ key, filter, range: fixedRange(range, new Date()) }), [key])
+  const [state, more] = useEntries(search)
   const { entries } = state.value
   const openId = query.value.get('open')
   const open = useOpened(openId, entries)
@@ -39,13 +48,25 @@ export function RequestsView() {
             Refresh
           </button>
           <RangePicker range={range} />
+          <Export filter={filter} range={range} />
           <CopyAs {...equivalentOf(filter, range)} />
         </>
       }
     >
-      <FilterBar filter={filter} />
+      <FilterBar filter={filter}>
+        <button
+          type="button"
+          class="button"
+          aria-expanded={hasCounts.value}
+          onClick={() => (hasCounts.value = !hasCounts.value)}
+        >
+          Counts
+        </button>
+      </FilterBar>
       <Failure error={state.value.error} />
-      <div class={open === null ? 'with-drawer' : 'with-drawer open'}>
+      <SearchHistogram search={search} />
+      <div class={`with-drawer${open === null ? '' : ' open'}${hasCounts.value ? ' counted' : ''}`}>
+        {hasCounts.value ? <FacetPanel search={search} /> : null}
         <div class="list-place">
           {entries.length === 0 && !state.value.isLoading ? (
             <NoEntries isFiltered={sizeOf(filter) > 0} />
@@ -54,7 +75,7 @@ export function RequestsView() {
               label="Requests, newest first"
               entries={entries}
               openId={open?.id ?? null}
-              onOpen={(entry) => setQuery({ open: entry.request_id ?? entry.id }, { replace: true })}
+              onOpen={(entry) => setQuery(openingOf(entry), { replace: true })}
               onEnd={more}
               footer={<Footer state={state.value} />}
             />
@@ -72,13 +93,13 @@ function useOpened(openId: string | null, entries: readonly Entry[]): Entry | nu
     ({ id, request_id: requestId }) => openId !== null && (requestId === openId || id === openId),
   )
   const asked = openId !== null && known === undefined ? openId : null
-  const found = useLoaded(asked, (signal) => findRequest(asked ?? '', null, signal))
+  const found = useLoaded(asked, (signal) => findRequest(asked ?? '', query.peek().get('at'), signal))
   if (openId === null) return null
   return known ?? found.value.value?.items.find(({ request_id: id }) => id === openId) ?? null
 }
 
 function closeDrawer(): void {
-  setQuery({ open: null }, { replace: true })
+  setQuery({ open: null, at: null }, { replace: true })
   requestAnimationFrame(() => document.querySelector<HTMLElement>('.entries [data-active]')?.focus())
 }
 
