@@ -1,4 +1,4 @@
-import type { Browser, Page } from 'playwright-core'
+import type { Browser } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { NO_BROWSER, openTab, overflowOf, startBrowser, THEMES, violationsOf, WIDTHS } from './browser.ts'
 import { type ConsoleScene, consoleScene, traffic } from './scene.ts'
@@ -25,7 +25,6 @@ t.test('the console, on a gateway with requests', options, async (t) => {
   await t.test('no view breaks a rule of accessibility, in both themes and at both widths', (t) =>
     checkViews(t, scene, browser),
   )
-  await t.test('a request is found and read by keyboard alone', (t) => findByKeyboard(t, scene, browser))
   await t.test('the account adds up on the page, and a selection survives updates', (t) =>
     checkOverview(t, scene, browser),
   )
@@ -88,43 +87,6 @@ async function checkViews(t: Test, { gateway }: ConsoleScene, browser: Browser):
       }
     }
   }
-}
-
-/** Presses Tab until what has the focus is such an element. */
-async function tabTo(page: Page, selector: string): Promise<void> {
-  for (let i = 0; i < 60; i++) {
-    await page.keyboard.press('Tab')
-    if ((await page.locator(`${selector}:focus`).count()) > 0) return
-  }
-  throw new Error(`Tab does not lead to ${selector}`)
-}
-
-async function findByKeyboard(t: Test, { gateway }: ConsoleScene, browser: Browser): Promise<void> {
-  const page = await openTab(t, browser)
-  await page.goto(gateway.adminUrl)
-  await page.locator('nav').waitFor()
-  await tabTo(page, 'nav a[href="/requests"]')
-  await page.keyboard.press('Enter')
-  await page.locator('.entries tbody button').first().waitFor()
-  await tabTo(page, '.filter-bar > .menu > button')
-  await page.keyboard.press('Enter')
-  await tabTo(page, '.add-filter select')
-  await page.keyboard.type('Status')
-  await tabTo(page, '.add-filter input')
-  await page.keyboard.type('429')
-  await page.keyboard.press('Enter')
-  await page.locator('.chip:has-text("429")').waitFor()
-  await page.locator('.entries td.c-status:has-text("200")').first().waitFor({ state: 'detached' })
-  await tabTo(page, '.entries tbody button')
-  await page.keyboard.press('ArrowDown')
-  await page.keyboard.press('Enter')
-  const drawer = page.locator('.drawer')
-  await drawer.waitFor()
-  t.match(await drawer.locator('.why').innerText(), 'The rate limit of the tenant globex was used up.')
-  await page.keyboard.press('Escape')
-  await drawer.waitFor({ state: 'detached' })
-  await page.locator('.entries tbody button:focus').waitFor()
-  t.pass('the focus is back in the table')
 }
 
 async function checkOverview(t: Test, { gateway }: ConsoleScene, browser: Browser): Promise<void> {

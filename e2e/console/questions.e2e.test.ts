@@ -32,6 +32,18 @@ const QUESTIONS: readonly (readonly [question: string, find: (page: Page) => Pro
     },
   ],
   [
+    'what comes of a tenant, as it happens',
+    async (page) => {
+      await go(page, 'Live tail')
+      await page.locator('.filter-bar > .menu > button').click()
+      await page.locator('.add-filter input').fill('globex')
+      await page.locator('.add-filter button').click()
+      await page.locator('.chip:has-text("globex")').waitFor()
+      await page.locator('.tail-state strong:text-is("Following")').waitFor()
+      await page.locator('.entries td.c-status:text("429")').first().waitFor()
+    },
+  ],
+  [
     'who is using what, now',
     async (page) => {
       await go(page, 'Live tail')
@@ -83,10 +95,21 @@ const QUESTIONS: readonly (readonly [question: string, find: (page: Page) => Pro
     },
   ],
   [
-    'how many requests came, over time',
+    'how many requests came over time, and before',
     async (page) => {
       await go(page, 'Overview')
-      await page.locator('.plot[aria-label*="requests"] canvas').waitFor()
+      await page.locator('.plot[aria-label*="in the period before"] canvas').waitFor()
+    },
+  ],
+  [
+    'what fails, and why',
+    async (page) => {
+      await go(page, 'Overview')
+      await page.locator('section:has(h2:text("What failed")) a:text("connection refused")').click()
+      await page.locator('.entries td:text("/broken/x")').waitFor()
+      await page.locator('nav a:has-text("Overview")').click()
+      await page.locator('section:has(h2:text("What was refused")) a:text("tenant rate")').click()
+      await page.locator('.entries td.c-status:text("429")').first().waitFor()
     },
   ],
   [
@@ -117,6 +140,21 @@ const QUESTIONS: readonly (readonly [question: string, find: (page: Page) => Pro
   ],
 ]
 
+/** Whoever answers by a change has signed in. */
+async function mintAndRevoke(page: Page): Promise<void> {
+  await go(page, 'Tenants')
+  await page.locator('a:text("acme")').click()
+  await page.locator('button:has-text("Mint a key")').click()
+  await page.locator('dialog input[name="name"]').fill('leaked')
+  await page.locator('dialog button:text("Mint")').click()
+  await page.locator('dialog code[aria-label="key"]').waitFor()
+  await page.locator('dialog button:text("I have it")').click()
+  await page.locator('a:text("leaked")').click()
+  await page.locator('button:text("Revoke")').click()
+  await page.locator('dialog button:text("Revoke it")').click()
+  await page.locator('dialog :text("All of 1 gateway process serve by it.")').waitFor()
+}
+
 async function go(page: Page, view: string): Promise<void> {
   await page.locator(`nav a:has-text("${view}")`).click()
   await page.locator(`h1:text("${view}")`).waitFor()
@@ -136,5 +174,15 @@ t.test(
         t.pass(page.url())
       })
     }
+    await t.test('how is a key minted, and how revoked', async (t) => {
+      await page.goto(scene.gateway.adminUrl)
+      await page.locator('button:has-text("Sign in to change things")').click()
+      await page
+        .locator('#token')
+        .fill(await scene.gateway.must('tokens', 'create', '--name', 'ann', '--role', 'operator'))
+      await page.keyboard.press('Enter')
+      await mintAndRevoke(page)
+      t.pass(page.url())
+    })
   },
 )

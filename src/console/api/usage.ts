@@ -3,6 +3,8 @@ import { get } from './client.ts'
 
 /** Tenants or routes that are read: those with most requests. */
 const MAX_GROUPS = 1000
+/** Kinds of failures that are read. */
+const MAX_FAILURES = 100
 
 /** Sums of one tenant or route over a window. */
 export interface UsageSum {
@@ -11,6 +13,8 @@ export interface UsageSum {
   readonly errors: number
   readonly refused: number
   readonly bytesSent: number
+  /** Served and refused in the window of the same length before. */
+  readonly before: number
 }
 
 interface UsageGroup {
@@ -24,6 +28,15 @@ interface UsageGroup {
   readonly refused_other: number
 }
 
+interface Groups<T> {
+  readonly groups: readonly T[]
+  readonly previous: readonly T[] | null
+}
+
+function refusedOf(group: UsageGroup): number {
+  return group.refused_auth + group.refused_limit + group.refused_other
+}
+
 /** Usage of a window by tenant or route, of one tenant or all, most requests first. */
 export async function getUsage(
   by: 'tenant' | 'route',
@@ -35,18 +48,66 @@ export async function getUsage(
   const query = new URLSearchParams({
     by,
     limit: String(MAX_GROUPS),
+    previous: 'true',
     since: from.toISOString(),
     until: to.toISOString(),
     ...(tenant === undefined ? {} : { tenant }),
   })
   const path = `/api/v1/figures/groups?${query}`
-  const { groups } = await get<{ groups: readonly UsageGroup[] }>(path, { signal })
+  const { groups, previous } = await get<Groups<UsageGroup>>(path, { signal })
+  const before = new Map(
+    (previous ?? []).map((group) => [group[by] ?? null, group.requests + refusedOf(group)]),
+  )
   const sums = groups.map((group) => ({
     name: group[by] ?? null,
     requests: group.requests,
     errors: group.errors_5xx,
-    refused: group.refused_auth + group.refused_limit + group.refused_other,
+    refused: refusedOf(group),
     bytesSent: group.bytes_sent,
+    before: before.get(group[by] ?? null) ?? 0,
   }))
   return sums.toSorted((a, b) => b.requests + b.refused - a.requests - a.refused)
+}
+
+/** Failures of one kind. */
+export interface FailureSum {
+  readonly route: string | null
+  readonly outcome: string
+  readonly reason: string | null
+  readonly n: number
+}
+
+interface FailureGroup {
+  readonly route: string | null
+  readonly outcome: string | null
+  readonly reason: string | null
+  readonly errors_5xx: number
+  readonly refused_auth: number
+  readonly refused_limit: number
+  readonly refused_other: number
+}
+
+/** What failed most in a window, by route, outcome and reason; or what was refused most. */
+export async function getFailures(
+  only: 'failed' | 'refused',
+  range: Range,
+  signal: AbortSignal,
+): Promise<readonly FailureSum[]> {
+  const { from, to } = boundsOf(range, new Date())
+  const query = new URLSearchParams({
+    by: 'route,outcome,reason',
+    only,
+    sort: only === 'failed' ? 'errors_5xx' : 'requests',
+    limit: String(MAX_FAILURES),
+    since: from.toISOString(),
+    until: to.toISOString(),
+  })
+  const { groups } = await get<Groups<FailureGroup>>(`/api/v1/figures/groups?${query}`, { signal })
+  const sums = groups.map((group) => ({
+    route: group.route,
+    outcome: group.outcome ?? '',
+    reason: group.reason,
+    n: group.errors_5xx + group.refused_auth + group.refused_limit + group.refused_other,
+  }))
+  return sums.filter(({ n }) => n > 0).toSorted((a, b) => b.n - a.n)
 }

@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact'
-import { useEffect, useId } from 'preact/hooks'
+import { useEffect, useId, useRef } from 'preact/hooks'
+import { takeArrival } from '../state/location.ts'
 
 interface PageProps {
   readonly title: string
@@ -9,15 +10,21 @@ interface PageProps {
   readonly children: ComponentChildren
 }
 
-/** A view: its title, what can be done with it, and its content. */
+/** A view: its title, which has the focus on arrival, what can be done with it, and its content. */
 export function Page({ title, hint, tools, children }: PageProps) {
+  const head = useRef<HTMLHeadingElement>(null)
   useEffect(() => {
     document.title = `${title} · Waybill`
   }, [title])
+  useEffect(() => {
+    if (takeArrival()) head.current?.focus({ preventScroll: true })
+  }, [])
   return (
     <>
       <div class="page-head">
-        <h1 tabIndex={-1}>{title}</h1>
+        <h1 tabIndex={-1} ref={head}>
+          {title}
+        </h1>
         {hint === undefined ? null : <div class="page-hint">{hint}</div>}
         <div class="page-tools">{tools}</div>
       </div>

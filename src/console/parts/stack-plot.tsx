@@ -24,6 +24,8 @@ interface StackPlotProps {
   readonly stepMs: number
   /** From the ground up. */
   readonly layers: readonly Layer[]
+  /** A line over them, such as what was before. */
+  readonly line?: Layer
   /** What is drawn, in words. */
   readonly label: string
   readonly heightPx: number
@@ -33,13 +35,13 @@ interface StackPlotProps {
 
 /** Columns over time that are stacked. Beside it in its parent is a legend, which the theme colours: it takes the colours from there. */
 export function StackPlot(props: StackPlotProps) {
-  const { seconds, layers, label, heightPx } = props
+  const { seconds, layers, line, label, heightPx } = props
   const place = useRef<HTMLDivElement>(null)
   const newest = useRef(props)
   newest.current = props
   const { value: shownZone } = zone
   const { value: shownTheme } = theme
-  const drawn = JSON.stringify([seconds.length, seconds[0], layers])
+  const drawn = JSON.stringify([seconds.length, seconds[0], layers, line])
   useEffect(() => {
     const element = place.current
     if (element === null) return
@@ -55,8 +57,9 @@ export function StackPlot(props: StackPlotProps) {
 }
 
 /** The highest first: what is drawn later covers what is below it. */
-function dataOf({ seconds, layers }: StackPlotProps): uPlot.AlignedData {
-  return [[...seconds], ...layers.toReversed().map(({ tops }) => [...tops])]
+function dataOf({ seconds, layers, line }: StackPlotProps): uPlot.AlignedData {
+  const drawn = [...layers.toReversed(), ...(line === undefined ? [] : [line])]
+  return [[...seconds], ...drawn.map(({ tops }) => seconds.map((_, i) => tops[i] ?? 0))]
 }
 
 function optionsOf(
@@ -64,7 +67,7 @@ function optionsOf(
   newest: { readonly current: StackPlotProps },
   shownZone: Zone,
 ): uPlot.Options {
-  const { layers, heightPx } = newest.current
+  const { layers, line, heightPx } = newest.current
   const style = getComputedStyle(element)
   const colorOf = (name: string): string => {
     const swatch = element.parentElement?.querySelector(`.swatch.${name}`) ?? null
@@ -95,7 +98,11 @@ function optionsOf(
         values: (_plot, splits) => splits.map((n) => (Number.isInteger(n) ? count(n) : '')),
       },
     ],
-    series: [{}, ...layers.toReversed().map(({ name }) => columnsOf(name, colorOf(name)))],
+    series: [
+      {},
+      ...layers.toReversed().map(({ name }) => columnsOf(name, colorOf(name))),
+      ...(line === undefined ? [] : [lineOf(line.name, colorOf(line.name))]),
+    ],
     hooks: { setSelect: [(plot) => tellMarked(plot, newest.current)] },
     ...(shownZone === 'utc'
       ? { tzDate: (seconds: number) => uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC') }
@@ -107,6 +114,13 @@ function optionsOf(
 function columnsOf(label: string, fill: string): uPlot.Series {
   const series: uPlot.Series = { label, fill, width: 0, points: { show: false } }
   const paths = uPlot.paths.bars?.({ size: [0.86, 60], align: 1 })
+  return paths === undefined ? series : { ...series, paths }
+}
+
+/** A line from the beginning of each column to its end. */
+function lineOf(label: string, stroke: string): uPlot.Series {
+  const series: uPlot.Series = { label, stroke, width: 1.5, dash: [4, 3], points: { show: false } }
+  const paths = uPlot.paths.stepped?.({ align: 1 })
   return paths === undefined ? series : { ...series, paths }
 }
 

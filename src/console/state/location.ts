@@ -1,5 +1,20 @@
 import { computed, signal } from '@preact/signals'
 
+/** Whether another view was gone to, whose title shall have the focus. */
+let isArriving = false
+
+/** Says that another view comes, though not by its address. */
+export function arrive(): void {
+  isArriving = true
+}
+
+/** Whether one has come to this view from another; asked once. */
+export function takeArrival(): boolean {
+  const was = isArriving
+  isArriving = false
+  return was
+}
+
 /** Where the console is. The address is the state of every view: what is not in it, is not shared by a link. */
 const address = signal(new URL(document.location.href))
 
@@ -30,6 +45,7 @@ export function navigate(to: string, options: { readonly replace?: boolean } = {
   if (options.replace === true) history.replaceState(null, '', url)
   else history.pushState(null, '', url)
   const isOtherPath = url.pathname !== address.value.pathname
+  isArriving ||= isOtherPath
   address.value = url
   if (isOtherPath) window.scrollTo(0, 0)
 }
@@ -57,7 +73,9 @@ export function withQuery(to: string, parameters: URLSearchParams): string {
 /** Clicks on links of this origin go on without loading the page anew; `download` and other windows are the browser's. */
 export function startLocation(): void {
   window.addEventListener('popstate', () => {
-    address.value = new URL(document.location.href)
+    const url = new URL(document.location.href)
+    isArriving ||= url.pathname !== address.peek().pathname
+    address.value = url
   })
   document.addEventListener('click', (event) => {
     const isPlain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey

@@ -1,5 +1,6 @@
 import { signal } from '@preact/signals'
 import { ApiError, get, keepToken, messageOf, whenUnauthorized } from '../api/client.ts'
+import { arrive } from './location.ts'
 
 /** What a session may do. A viewer may look, an operator change, an admin make tokens; a tenant sees its own. */
 export type Role = 'tenant' | 'viewer' | 'operator' | 'admin'
@@ -46,7 +47,9 @@ export async function startSession(): Promise<void> {
 export async function signIn(token: string): Promise<void> {
   keepToken(token)
   try {
-    session.value = { kind: 'in', principal: await readSession() }
+    const principal = await readSession()
+    arrive()
+    session.value = { kind: 'in', principal }
   } catch (error) {
     keepToken('')
     const isRefused = error instanceof ApiError && error.status === 401

@@ -50,6 +50,15 @@ export function percent(part: number, whole: number): string {
   return `${share.toFixed(share < 10 ? 1 : 0)}%`
 }
 
+/** By how much a figure changed: `+12%`, `−3%`, `same`, `new` where there was nothing before. */
+export function changeOf(now: number, before: number): string {
+  if (now === before) return 'same'
+  if (before === 0) return 'new'
+  const share = (now / before - 1) * 100
+  const text = Math.abs(share) < 0.5 ? '<1' : count(Math.round(Math.abs(share)))
+  return `${share < 0 ? '−' : '+'}${text}%`
+}
+
 /** A code of the API as words: `channel_full` → `channel full`. */
 export function words(code: string): string {
   return code.replaceAll('_', ' ')

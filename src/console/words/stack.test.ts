@@ -1,5 +1,5 @@
 import t from 'tap'
-import { stackOf } from './stack.ts'
+import { rowOf, stackOf } from './stack.ts'
 
 const MINUTE = 60_000
 const at = (minute: number): string => new Date(minute * MINUTE).toISOString()
@@ -32,5 +32,16 @@ t.test('what has no class or no place in the window is neither lost in the sum n
   )
   t.same(tops['1xx'], [1, 0])
   t.equal(totals['2xx'], 0)
+  t.end()
+})
+
+t.test('a row has a place for each step of its window', (t) => {
+  const window = { since: new Date(1.5 * MINUTE), until: new Date(4 * MINUTE), stepMs: MINUTE }
+  const points = [
+    { at: at(1), requests: 3 },
+    { at: at(3), requests: 1 },
+    { at: at(7), requests: 9 },
+  ]
+  t.same(rowOf(points, window), [3, 0, 1])
   t.end()
 })

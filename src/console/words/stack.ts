@@ -10,6 +10,13 @@ export interface Stack {
   readonly totals: Readonly<Record<StatusClass, number>>
 }
 
+/** The columns of a chart. */
+interface Columns {
+  readonly since: Date
+  readonly until: Date
+  readonly stepMs: number
+}
+
 interface Counted {
   readonly at: string
   readonly key: string | null
@@ -17,10 +24,7 @@ interface Counted {
 }
 
 /** Stacks points upon each other, with a column of nothing for each step of the window without a request. */
-export function stackOf(
-  points: readonly Counted[],
-  { since, until, stepMs }: { readonly since: Date; readonly until: Date; readonly stepMs: number },
-): Stack {
+export function stackOf(points: readonly Counted[], { since, until, stepMs }: Columns): Stack {
   const first = Math.floor(since.getTime() / stepMs)
   const length = Math.max(1, Math.ceil(until.getTime() / stepMs) - first)
   const counts = Object.fromEntries(CLASSES.map((name) => [name, zeros(length)])) as Record<
@@ -42,6 +46,20 @@ export function stackOf(
   }
   const seconds = Array.from({ length }, (_, i) => ((first + i) * stepMs) / 1000)
   return { seconds, tops: tops as Stack['tops'], totals: totals as Stack['totals'] }
+}
+
+/** A row of counts over the columns of a window, with nothing where nothing was. */
+export function rowOf(
+  points: readonly Omit<Counted, 'key'>[],
+  { since, until, stepMs }: Columns,
+): readonly number[] {
+  const first = Math.floor(since.getTime() / stepMs)
+  const row = zeros(Math.max(1, Math.ceil(until.getTime() / stepMs) - first))
+  for (const { at, requests } of points) {
+    const column = Math.floor(new Date(at).getTime() / stepMs) - first
+    if (column >= 0 && column < row.length) row[column] = (row[column] ?? 0) + requests
+  }
+  return row
 }
 
 function zeros(length: number): number[] {

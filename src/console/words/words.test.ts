@@ -1,7 +1,7 @@
 import t from 'tap'
 import { cliOf, curlOf, shellWord } from './command.ts'
 import { boundsOf, durationMs, readFilter, readRange, searchOf, sizeOf, toggled } from './filter.ts'
-import { bytes, duration, percent, perSecond, several } from './format.ts'
+import { bytes, duration, percent, perSecond, several, changeOf } from './format.ts'
 import { exactMoment, fromField, moment, relative, toField } from './moment.ts'
 import { answererOf, sentenceOf, type Told } from './why.ts'
 
@@ -85,6 +85,21 @@ t.test('lines to copy are safe in a shell, and bear no token', async (t) => {
     `curl -sS -H "Authorization: Bearer $WAYBILL_TOKEN" 'http://127.0.0.1:8090/api/entries?since=1h&limit=2'`,
   )
   t.match(curlOf('http://h/stream', true), /^curl -sSN /)
+})
+
+t.test('a change is told in percent, or in a word', async (t) => {
+  t.strictSame(
+    [
+      [112, 100],
+      [97, 100],
+      [5, 5],
+      [5, 0],
+      [1001, 1000],
+      [0, 4],
+      [50_000, 4],
+    ].map(([now = 0, before = 0]) => changeOf(now, before)),
+    ['+12%', '−3%', 'same', 'new', '+<1%', '−100%', '+1,249,900%'],
+  )
 })
 
 const ROW: Told = {

@@ -1,7 +1,9 @@
-import type { Account } from '../../api/audit.ts'
+import type { Account, Audit } from '../../api/audit.ts'
+import { Heads } from '../../parts/heads.tsx'
 import { Moment } from '../../parts/moment.tsx'
 import { Mark } from '../../parts/outcome.tsx'
 import { Empty, Panel } from '../../parts/page.tsx'
+import { saveAs } from '../../state/save.ts'
 import { count, several, words } from '../../words/format.ts'
 import { CELL_WORDS, cellOf, type CellState } from './cell.ts'
 import type { AuditedDay } from './completeness.tsx'
@@ -32,6 +34,11 @@ export function DayPanel({ of: { day, audit } }: { readonly of: AuditedDay }) {
           {audit.batches === null ? '' : `${several(audit.batches, 'batch', 'batches')} of `}
           {several(audit.instances.length, 'gateway process', 'gateway processes')}
         </>
+      }
+      tools={
+        <button type="button" class="button small" onClick={() => saveProof(audit, day)}>
+          Save the proof
+        </button>
       }
     >
       <p class="note">
@@ -67,6 +74,12 @@ export function DayPanel({ of: { day, audit } }: { readonly of: AuditedDay }) {
   )
 }
 
+/** Saves what the ledger proves as the API gave it. */
+function saveProof(audit: Audit, day: string): void {
+  const text = `${JSON.stringify(audit, null, 2)}\n`
+  saveAs(`audit-${day}.json`, new Blob([text], { type: 'application/json' }))
+}
+
 function droppedOf({ dropped }: Account): number {
   return Object.values(dropped).reduce((sum, n) => sum + n, 0)
 }
@@ -75,26 +88,16 @@ function Books({ tenants }: { readonly tenants: readonly Account[] }) {
   return (
     <div class="scroll" tabIndex={0} role="group" aria-label="Books of the day">
       <table>
-        <thead>
-          <tr>
-            <th scope="col">Tenant</th>
-            <th scope="col" class="n">
-              Accepted
-            </th>
-            <th scope="col" class="n">
-              Stored
-            </th>
-            <th scope="col" class="n">
-              Of these expired
-            </th>
-            <th scope="col" class="n">
-              Quarantined
-            </th>
-            <th scope="col" class="n">
-              Dropped
-            </th>
-          </tr>
-        </thead>
+        <Heads
+          of={[
+            'Tenant',
+            ['Accepted', 'n'],
+            ['Stored', 'n'],
+            ['Of these expired', 'n'],
+            ['Quarantined', 'n'],
+            ['Dropped', 'n'],
+          ]}
+        />
         <tbody>
           {tenants.map((account) => (
             <tr key={account.tenant}>

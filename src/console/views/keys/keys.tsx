@@ -1,5 +1,6 @@
 import { useSignal } from '@preact/signals'
 import { type Key, listKeys } from '../../api/directory.ts'
+import { Heads } from '../../parts/heads.tsx'
 import { CopyAs } from '../../parts/copy.tsx'
 import { Icon } from '../../parts/icon.tsx'
 import { Ago } from '../../parts/moment.tsx'
@@ -127,19 +128,7 @@ export function KeyTable({ title, keys }: { readonly title: string; readonly key
       ) : (
         <div class="scroll" tabIndex={0} role="group" aria-label={title}>
           <table>
-            <thead>
-              <tr>
-                <th scope="col">Key</th>
-                <th scope="col">Id</th>
-                <th scope="col">Tenant</th>
-                <th scope="col">State</th>
-                <th scope="col">Scopes</th>
-                <th scope="col">Limit</th>
-                <th scope="col">Last used</th>
-                <th scope="col">Expires</th>
-                <th scope="col">Made</th>
-              </tr>
-            </thead>
+            <Heads of={['Key', 'Id', 'Tenant', 'State', 'Scopes', 'Limit', 'Last used', 'Expires', 'Made']} />
             <tbody>
               {keys.slice(0, MAX_SHOWN).map((key) => (
                 <KeyRow key={key.id} of={key} />

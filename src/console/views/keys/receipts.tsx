@@ -1,5 +1,6 @@
 import { useSignal } from '@preact/signals'
 import { listReceipts, type Receipt } from '../../api/directory.ts'
+import { Heads } from '../../parts/heads.tsx'
 import { Mark } from '../../parts/outcome.tsx'
 import { Failure, Panel } from '../../parts/page.tsx'
 import { useLoaded } from '../../state/load.ts'
@@ -41,15 +42,7 @@ export function Receipts({ id }: { readonly id: string }) {
 function ReceiptTable({ receipts }: { readonly receipts: readonly Receipt[] }) {
   return (
     <table>
-      <thead>
-        <tr>
-          <th scope="col">Gateway</th>
-          <th scope="col" class="n">
-            Process
-          </th>
-          <th scope="col">Serves by it</th>
-        </tr>
-      </thead>
+      <Heads of={['Gateway', ['Process', 'n'], 'Serves by it']} />
       <tbody>
         {receipts.map((one) => (
           <tr key={one.instance}>

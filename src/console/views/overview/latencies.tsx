@@ -1,4 +1,5 @@
 import { getLatencies, type Point } from '../../api/figures.ts'
+import { Heads } from '../../parts/heads.tsx'
 import { Empty, Failure, Panel } from '../../parts/page.tsx'
 import { useLoaded } from '../../state/load.ts'
 import { withQuery } from '../../state/location.ts'
@@ -33,19 +34,7 @@ export function Latencies({ range }: { readonly range: Range }) {
 function Table({ rows, range }: { readonly rows: readonly Point[]; readonly range: Range }) {
   return (
     <table>
-      <thead>
-        <tr>
-          <th scope="col">Route</th>
-          <th scope="col" class="n wide">
-            Requests
-          </th>
-          {['p50', 'p95', 'p99'].map((title) => (
-            <th scope="col" class="n" key={title}>
-              {title}
-            </th>
-          ))}
-        </tr>
-      </thead>
+      <Heads of={['Route', ['Requests', 'n wide'], ['p50', 'n'], ['p95', 'n'], ['p99', 'n']]} />
       <tbody>
         {rows.map(({ key, requests, p50, p95, p99 }) => (
           <tr key={key ?? ''}>

@@ -1,4 +1,5 @@
 import type { Overview } from '../../api/overview.ts'
+import { Heads } from '../../parts/heads.tsx'
 import { Meter } from '../../parts/meter.tsx'
 import { Mark } from '../../parts/outcome.tsx'
 import { Empty, Panel } from '../../parts/page.tsx'
@@ -20,18 +21,7 @@ export function Outcomes({ overview }: { readonly overview: Overview }) {
         </Empty>
       ) : (
         <table>
-          <thead>
-            <tr>
-              <th scope="col">Outcome</th>
-              <th scope="col" class="n">
-                per second
-              </th>
-              <th scope="col" class="n">
-                Requests
-              </th>
-              <td class="meter-cell" />
-            </tr>
-          </thead>
+          <Heads of={['Outcome', ['per second', 'n'], ['Requests', 'n'], ['', 'meter-cell']]} />
           <tbody>
             {rows.map(([outcome, n]) => (
               <tr key={outcome}>

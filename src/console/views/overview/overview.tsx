@@ -6,6 +6,7 @@ import { query } from '../../state/location.ts'
 import { isOfTenant } from '../../state/session.ts'
 import { readRange } from '../../words/filter.ts'
 import { Account } from './account.tsx'
+import { Failures } from './failures.tsx'
 import { Latencies } from './latencies.tsx'
 import { Now } from './now.tsx'
 import { Outcomes } from './outcomes.tsx'
@@ -40,6 +41,10 @@ export function OverviewView() {
           <div class="columns">
             <Usage range={range} by="tenant" />
             <Usage range={range} by="route" />
+          </div>
+          <div class="columns">
+            <Failures range={range} only="failed" />
+            <Failures range={range} only="refused" />
           </div>
           {overview.value === null ? null : (
             <div class="columns">

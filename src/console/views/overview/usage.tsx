@@ -1,9 +1,10 @@
 import { getUsage, type UsageSum } from '../../api/usage.ts'
+import { Heads } from '../../parts/heads.tsx'
 import { Meter } from '../../parts/meter.tsx'
 import { Empty, Failure, Panel } from '../../parts/page.tsx'
 import { useLoaded } from '../../state/load.ts'
 import { withQuery } from '../../state/location.ts'
-import { bytes, count, several } from '../../words/format.ts'
+import { bytes, changeOf, count, several } from '../../words/format.ts'
 import { type Range, searchOf } from '../../words/filter.ts'
 
 const MAX_ROWS = 8
@@ -55,24 +56,17 @@ function UsageTable({ rows, range, by, tenant }: UsageTableProps) {
     )
   return (
     <table>
-      <thead>
-        <tr>
-          <th scope="col">{by === 'tenant' ? 'Tenant' : 'Route'}</th>
-          <th scope="col" class="n">
-            Served
-          </th>
-          <th scope="col" class="n">
-            5xx
-          </th>
-          <th scope="col" class="n">
-            Refused
-          </th>
-          <th scope="col" class="n">
-            Sent
-          </th>
-          <td class="meter-cell" />
-        </tr>
-      </thead>
+      <Heads
+        of={[
+          by === 'tenant' ? 'Tenant' : 'Route',
+          ['Served', 'n'],
+          ['Change', 'n wide'],
+          ['5xx', 'n'],
+          ['Refused', 'n'],
+          ['Sent', 'n'],
+          ['', 'meter-cell'],
+        ]}
+      />
       <tbody>
         {rows.map((row) => (
           <tr key={row.name ?? ''}>
@@ -94,6 +88,9 @@ function UsageTable({ rows, range, by, tenant }: UsageTableProps) {
               )}
             </th>
             <td class="n">{count(row.requests)}</td>
+            <td class="n wide soft" title={`${count(row.before)} in the period before, refused ones too`}>
+              {changeOf(row.requests + row.refused, row.before)}
+            </td>
             <td class={row.errors > 0 ? 'n bad' : 'n'}>{count(row.errors)}</td>
             <td class={row.refused > 0 ? 'n warn' : 'n'}>{count(row.refused)}</td>
             <td class="n">{bytes(row.bytesSent)}</td>

@@ -1,4 +1,5 @@
 import type { Overview, Worker } from '../../api/overview.ts'
+import { Heads } from '../../parts/heads.tsx'
 import { Mark } from '../../parts/outcome.tsx'
 import { Panel } from '../../parts/page.tsx'
 import { count, duration, several, words } from '../../words/format.ts'
@@ -54,19 +55,7 @@ function databaseWords({ database }: Overview): string {
 function WorkerTable({ workers }: { readonly workers: readonly Worker[] }) {
   return (
     <table>
-      <thead>
-        <tr>
-          <th scope="col">Worker</th>
-          <th scope="col">State</th>
-          <th scope="col" class="n">
-            Connections
-          </th>
-          <th scope="col" class="n">
-            Requests
-          </th>
-          <th scope="col">Database</th>
-        </tr>
-      </thead>
+      <Heads of={['Worker', 'State', ['Connections', 'n'], ['Requests', 'n'], 'Database']} />
       <tbody>
         {workers.map((one) => (
           <tr key={one.pid}>

@@ -1,4 +1,5 @@
 import { getWho, type PackageUser, type WhoAnswer, type WhoQuestion, whoQuery } from '../../api/who.ts'
+import { Heads } from '../../parts/heads.tsx'
 import { CopyAs } from '../../parts/copy.tsx'
 import { fieldsOf } from '../../parts/form.ts'
 import { Moment } from '../../parts/moment.tsx'
@@ -140,23 +141,19 @@ function Answer({ answer }: { readonly answer: WhoAnswer }) {
 function UserTable({ users }: { readonly users: readonly PackageUser[] }) {
   return (
     <table>
-      <thead>
-        <tr>
-          <th scope="col">Tenant</th>
-          <th scope="col">Key</th>
-          <th scope="col">Use</th>
-          <th scope="col">Package</th>
-          <th scope="col">Versions</th>
-          <th scope="col">Addresses</th>
-          <th scope="col" class="n">
-            Requests
-          </th>
-          <th scope="col" class="n">
-            Sent
-          </th>
-          <th scope="col">Last</th>
-        </tr>
-      </thead>
+      <Heads
+        of={[
+          'Tenant',
+          'Key',
+          'Use',
+          'Package',
+          'Versions',
+          'Addresses',
+          ['Requests', 'n'],
+          ['Sent', 'n'],
+          'Last',
+        ]}
+      />
       <tbody>
         {users.map((user) => (
           <tr

@@ -1,4 +1,5 @@
 import { type Change, listChanges } from '../../api/system.ts'
+import { Heads } from '../../parts/heads.tsx'
 import { Moment } from '../../parts/moment.tsx'
 import { Empty, Failure, Panel } from '../../parts/page.tsx'
 import { useLoaded } from '../../state/load.ts'
@@ -28,15 +29,7 @@ export function Changes({ tenant = null }: { readonly tenant?: string | null }) 
 function ChangeTable({ changes }: { readonly changes: readonly Change[] }) {
   return (
     <table>
-      <thead>
-        <tr>
-          <th scope="col">When</th>
-          <th scope="col">Who</th>
-          <th scope="col">What</th>
-          <th scope="col">Of</th>
-          <th scope="col">Before and after</th>
-        </tr>
-      </thead>
+      <Heads of={['When', 'Who', 'What', 'Of', 'Before and after']} />
       <tbody>
         {changes.map((change) => (
           <tr key={change.seq}>

@@ -1,5 +1,6 @@
 import { useSignal } from '@preact/signals'
 import { listOptions, listRoutes, type Option, type Route } from '../../api/system.ts'
+import { Heads } from '../../parts/heads.tsx'
 import { Empty, Failure, Panel } from '../../parts/page.tsx'
 import { useLoaded } from '../../state/load.ts'
 import { several } from '../../words/format.ts'
@@ -20,15 +21,7 @@ function RouteTable({ routes }: { readonly routes: readonly Route[] }) {
   return (
     <div class="scroll" tabIndex={0} role="group" aria-label="Routes">
       <table>
-        <thead>
-          <tr>
-            <th scope="col">Route</th>
-            <th scope="col">Kind</th>
-            <th scope="col">Path</th>
-            <th scope="col">Host</th>
-            <th scope="col">Who may</th>
-          </tr>
-        </thead>
+        <Heads of={['Route', 'Kind', 'Path', 'Host', 'Who may']} />
         <tbody>
           {routes.map((route) => (
             <tr key={route.name}>
@@ -82,14 +75,7 @@ function OptionTable({ options }: { readonly options: readonly Option[] }) {
   return (
     <div class="scroll" tabIndex={0} role="group" aria-label="Options">
       <table>
-        <thead>
-          <tr>
-            <th scope="col">Option</th>
-            <th scope="col">Value</th>
-            <th scope="col">From</th>
-            <th scope="col">A change needs</th>
-          </tr>
-        </thead>
+        <Heads of={['Option', 'Value', 'From', 'A change needs']} />
         <tbody>
           {options.map(({ name, value, source, actsOn, help }) => (
             <tr key={name} title={help}>

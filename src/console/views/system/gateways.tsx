@@ -1,4 +1,5 @@
 import { type Gateway, listGateways } from '../../api/system.ts'
+import { Heads } from '../../parts/heads.tsx'
 import { Ago } from '../../parts/moment.tsx'
 import { Mark } from '../../parts/outcome.tsx'
 import { Empty, Failure, Panel } from '../../parts/page.tsx'
@@ -37,20 +38,18 @@ function stateOf({ endedAt, lastSeenAt }: Gateway): readonly ['ok' | 'client' | 
 function GatewayTable({ gateways }: { readonly gateways: readonly Gateway[] }) {
   return (
     <table>
-      <thead>
-        <tr>
-          <th scope="col">Host</th>
-          <th scope="col" class="n">
-            Process
-          </th>
-          <th scope="col">State</th>
-          <th scope="col">Version</th>
-          <th scope="col">Started</th>
-          <th scope="col">Last seen</th>
-          <th scope="col">Tenants and keys</th>
-          <th scope="col">Instance</th>
-        </tr>
-      </thead>
+      <Heads
+        of={[
+          'Host',
+          ['Process', 'n'],
+          'State',
+          'Version',
+          'Started',
+          'Last seen',
+          'Tenants and keys',
+          'Instance',
+        ]}
+      />
       <tbody>
         {gateways.map((one) => {
           const [mark, words] = stateOf(one)

@@ -4,6 +4,7 @@ import { type Change, Field, FormEnd, useChange } from '../../parts/change.tsx'
 import { Copyable } from '../../parts/copy.tsx'
 import { Dialog } from '../../parts/dialog.tsx'
 import { fieldsOf } from '../../parts/form.ts'
+import { Heads } from '../../parts/heads.tsx'
 import { Icon } from '../../parts/icon.tsx'
 import { Ago } from '../../parts/moment.tsx'
 import { Empty, Failure, Panel } from '../../parts/page.tsx'
@@ -66,16 +67,7 @@ function TokenTable({
 }) {
   return (
     <table>
-      <thead>
-        <tr>
-          <th scope="col">Name</th>
-          <th scope="col">Role</th>
-          <th scope="col">Tenant</th>
-          <th scope="col">Last used</th>
-          <th scope="col">Expires</th>
-          <td />
-        </tr>
-      </thead>
+      <Heads of={['Name', 'Role', 'Tenant', 'Last used', 'Expires', ['', 'n']]} />
       <tbody>
         {tokens.map((token) => (
           <tr key={token.id}>

@@ -1,3 +1,4 @@
+import { type Signal, useSignal } from '@preact/signals'
 import {
   changeTenant,
   createTenant,
@@ -5,11 +6,14 @@ import {
   type Tenant,
   type TenantSettings,
 } from '../../api/directory.ts'
+import { getMinutes } from '../../api/figures.ts'
 import { type Change, Field, FormEnd, useChange } from '../../parts/change.tsx'
 import { Dialog } from '../../parts/dialog.tsx'
 import { fieldsOf } from '../../parts/form.ts'
+import { useLoaded } from '../../state/load.ts'
 import { navigate } from '../../state/location.ts'
-import { words } from '../../words/format.ts'
+import { count, several, words } from '../../words/format.ts'
+import { refusedAtLeast } from '../../words/limit-preview.ts'
 import { limitText, parseLimit } from '../keys/key-words.tsx'
 import { badLimit } from '../keys/mint-dialog.tsx'
 
@@ -24,6 +28,7 @@ export function TenantDialog({
   readonly onClose: () => void
 }) {
   const [change, run] = useChange()
+  const rate = useSignal(limitText(tenant?.rateLimit ?? null))
   const submit = (event: SubmitEvent): void => {
     const field = fieldsOf(event)
     void run(async () => {
@@ -56,7 +61,8 @@ export function TenantDialog({
             )}
           </Field>
         ) : null}
-        <SettingFields of={tenant} change={change.value} />
+        <SettingFields of={tenant} change={change.value} rate={rate} />
+        {tenant === null ? null : <LimitPreview of={tenant} rate={rate.value} />}
         <FormEnd change={change.value} label={tenant === null ? 'Create' : 'Change on every gateway'} />
       </form>
     </Dialog>
@@ -70,7 +76,30 @@ function settingsOf(field: (name: string) => string): Partial<TenantSettings> {
   return { rateLimit, maxConcurrency, logPolicy: field('logPolicy') }
 }
 
-function SettingFields({ of: tenant, change }: { readonly of: Tenant | null; readonly change: Change }) {
+/** What the rate that is typed would have refused of the last day. */
+function LimitPreview({ of: tenant, rate }: { readonly of: Tenant; readonly rate: string }) {
+  const loaded = useLoaded(tenant.slug, (signal) => getMinutes(tenant.slug, signal))
+  const limit = parseLimit(rate.trim())
+  const minutes = loaded.value.value ?? []
+  const all = minutes.reduce((sum, { requests }) => sum + requests, 0)
+  const n = limit === undefined || limit === null ? 0 : refusedAtLeast(minutes, limit)
+  return (
+    <p class={n > 0 ? 'warn' : 'hint'} role="status">
+      {limit === undefined || limit === null || loaded.value.value === null
+        ? ''
+        : `One gateway with this rate would have refused ${n === 0 ? 'none, by the minute,' : `at least ${count(n)}`} of the ${several(all, 'request')} of the last 24 hours.`}
+    </p>
+  )
+}
+
+interface SettingFieldsProps {
+  readonly of: Tenant | null
+  readonly change: Change
+  /** The rate as it is typed. */
+  readonly rate: Signal<string>
+}
+
+function SettingFields({ of: tenant, change, rate }: SettingFieldsProps) {
   return (
     <>
       <div class="two">
@@ -83,7 +112,8 @@ function SettingFields({ of: tenant, change }: { readonly of: Tenant | null; rea
           {(field) => (
             <input
               {...field}
-              value={limitText(tenant?.rateLimit ?? null)}
+              value={rate.value}
+              onInput={({ currentTarget }) => (rate.value = currentTarget.value)}
               autocomplete="off"
               inputMode="decimal"
             />

@@ -1,9 +1,11 @@
 import { useSignal } from '@preact/signals'
 import { listTenants, type Tenant } from '../../api/directory.ts'
+import { getTenantSeries, type Series } from '../../api/figures.ts'
 import { getUsage, type UsageSum } from '../../api/usage.ts'
+import { Heads } from '../../parts/heads.tsx'
 import { CopyAs } from '../../parts/copy.tsx'
 import { Icon } from '../../parts/icon.tsx'
-import { Meter } from '../../parts/meter.tsx'
+import { Meter, Spark } from '../../parts/meter.tsx'
 import { Empty, Failure, Page, Panel } from '../../parts/page.tsx'
 import { RangePicker } from '../../parts/range-picker.tsx'
 import { useLoaded } from '../../state/load.ts'
@@ -12,6 +14,7 @@ import { may } from '../../state/session.ts'
 import { type Range, readRange, searchOf } from '../../words/filter.ts'
 import { bytes, count, several, words } from '../../words/format.ts'
 import { limitWords } from '../keys/key-words.tsx'
+import { rowOf } from '../../words/stack.ts'
 import { TenantState } from './tenant-state.tsx'
 import { TenantDialog } from './tenant-dialogs.tsx'
 
@@ -27,6 +30,7 @@ export function TenantsView() {
     (signal) => getUsage('tenant', range, signal),
     30_000,
   )
+  const series = useLoaded(`${range.since} ${range.until}`, (signal) => getTenantSeries(range, signal))
   const isCreating = useSignal(false)
   const { value, error } = loaded.value
   return (
@@ -45,7 +49,14 @@ export function TenantsView() {
       }
     >
       <Failure error={error ?? usage.value.error} />
-      {value === null ? null : <TenantTable tenants={value} usage={usage.value.value ?? []} range={range} />}
+      {value === null ? null : (
+        <TenantTable
+          tenants={value}
+          usage={usage.value.value ?? []}
+          series={series.value.value}
+          range={range}
+        />
+      )}
       {isCreating.value ? <TenantDialog of={null} onClose={() => (isCreating.value = false)} /> : null}
     </Page>
   )
@@ -54,14 +65,17 @@ export function TenantsView() {
 interface TenantTableProps {
   readonly tenants: readonly Tenant[]
   readonly usage: readonly UsageSum[]
+  /** Null while it is not known, or is too much to be had. */
+  readonly series: Series | null
   readonly range: Range
 }
 
-function TenantTable({ tenants, usage, range }: TenantTableProps) {
+function TenantTable({ tenants, usage, series, range }: TenantTableProps) {
   const used = new Map(usage.map((sum) => [sum.name, sum]))
   const ofAll = (slug: string): number => (used.get(slug)?.requests ?? 0) + (used.get(slug)?.refused ?? 0)
   const most = Math.max(1, ...tenants.map(({ slug }) => ofAll(slug)))
   const sorted = tenants.toSorted((a, b) => ofAll(b.slug) - ofAll(a.slug))
+  const rows = sparksOf(series)
   const rest = sorted.length - MAX_SHOWN
   if (tenants.length === 0)
     return (
@@ -82,27 +96,20 @@ function TenantTable({ tenants, usage, range }: TenantTableProps) {
     >
       <div class="scroll" tabIndex={0} role="group" aria-label="Tenants">
         <table>
-          <thead>
-            <tr>
-              <th scope="col">Tenant</th>
-              <th scope="col">State</th>
-              <th scope="col">Rate</th>
-              <th scope="col" class="n">
-                At once
-              </th>
-              <th scope="col">Log policy</th>
-              <th scope="col" class="n">
-                Served
-              </th>
-              <th scope="col" class="n">
-                Refused
-              </th>
-              <th scope="col" class="n">
-                Sent
-              </th>
-              <td class="meter-cell" />
-            </tr>
-          </thead>
+          <Heads
+            of={[
+              'Tenant',
+              'State',
+              'Rate',
+              ['At once', 'n'],
+              'Log policy',
+              ['Served', 'n'],
+              ['Refused', 'n'],
+              ['Sent', 'n'],
+              ['', 'meter-cell'],
+              ['', 'spark-cell'],
+            ]}
+          />
           <tbody>
             {sorted.slice(0, MAX_SHOWN).map((tenant) => (
               <TenantRow
@@ -110,6 +117,7 @@ function TenantTable({ tenants, usage, range }: TenantTableProps) {
                 of={tenant}
                 used={used.get(tenant.slug)}
                 most={most}
+                row={rows.get(tenant.slug)}
                 range={range}
               />
             ))}
@@ -124,10 +132,12 @@ interface TenantRowProps {
   readonly of: Tenant
   readonly used: UsageSum | undefined
   readonly most: number
+  /** Requests over time. */
+  readonly row: readonly number[] | undefined
   readonly range: Range
 }
 
-function TenantRow({ of: tenant, used, most, range }: TenantRowProps) {
+function TenantRow({ of: tenant, used, most, row, range }: TenantRowProps) {
   const { requests = 0, refused = 0, bytesSent = 0 } = used ?? {}
   return (
     <tr>
@@ -148,6 +158,22 @@ function TenantRow({ of: tenant, used, most, range }: TenantRowProps) {
       <td class="meter-cell">
         <Meter part={requests + refused} whole={most} />
       </td>
+      <td class="spark-cell">
+        {row === undefined ? null : <Spark values={row} label={`Requests of ${tenant.slug} over time`} />}
+      </td>
     </tr>
   )
+}
+
+/** The rows of requests over time, by tenant. */
+function sparksOf(series: Series | null): ReadonlyMap<string, readonly number[]> {
+  if (series === null) return new Map()
+  const { since, until, stepMinutes } = series
+  const columns = { since: new Date(since), until: new Date(until), stepMs: (stepMinutes ?? 1) * 60_000 }
+  const points = new Map<string, Series['points'][number][]>()
+  for (const point of series.points) {
+    const slug = point.key ?? ''
+    points.set(slug, [...(points.get(slug) ?? []), point])
+  }
+  return new Map([...points].map(([slug, of]) => [slug, rowOf(of, columns)]))
 }
