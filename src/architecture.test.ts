@@ -13,13 +13,16 @@ const ROOMS: Record<string, readonly string[]> = {
   upstream: ['upstream/addresses', 'http', 'model', 'lib'],
   limits: ['model', 'lib'],
   // A kind may rewrite what comes of its upstream; what asks its routes' upstreams is its last step.
+  // Who signed what is sent to a receiver behind the gateway.
+  integrations: ['model', 'lib'],
   artifacts: ['upstream', 'http', 'model', 'lib'],
   'proxy/routing': ['artifacts', 'model', 'lib'],
   // What addresses of the upstream's are at the gateway is one thing for fields and for documents.
   'upstream/addresses': ['model', 'lib'],
   'proxy/headers': ['proxy/routing', 'upstream/addresses', 'http', 'model', 'lib'],
   'proxy/exchange': 'proxy/headers proxy/routing artifacts upstream/addresses http model lib'.split(' '),
-  'proxy/decide': 'proxy/exchange proxy/headers proxy/routing artifacts limits http model lib'.split(' '),
+  'proxy/decide':
+    'proxy/exchange proxy/headers proxy/routing artifacts integrations limits http model lib'.split(' '),
   'proxy/answers':
     'proxy/decide proxy/exchange proxy/headers proxy/routing artifacts limits http model lib'.split(' '),
   proxy:

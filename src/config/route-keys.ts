@@ -3,6 +3,7 @@ import { DURATION_FORM } from '../model/duration.ts'
 import { ROUTE_AUTH, ROUTE_KINDS } from '../model/route.ts'
 import { SLUG_PATTERN } from '../model/slug.ts'
 import { routeHost } from './route-host.ts'
+import { signature } from './integration/route-signature.ts'
 import { bare } from './route-issues.ts'
 import { duration, key, keyText, size } from './route-key.ts'
 import { RULE_KEYS } from './route-rules.ts'
@@ -56,7 +57,19 @@ export const routeSchema = z.strictObject({
   auth: key(
     z.enum(ROUTE_AUTH).default('key'),
     `one of ${ROUTE_AUTH.join(', ')}`,
-    "Whether clients need a tenant's key",
+    "What clients need: a tenant's key, nothing, or a signature over what they send",
+  ),
+  tenant: key(
+    z.string().regex(SLUG_PATTERN, `must be ${SLUG}`).optional(),
+    SLUG,
+    'Whose the requests are, with `auth: signature`',
+    'none',
+  ),
+  signature: key(
+    signature.optional(),
+    'an object with the keys below',
+    'How senders sign, with `auth: signature` and `kind: integration`; bodies are held until verified',
+    'none',
   ),
   upstreamAuth: key(
     upstreamAuth.optional(),
@@ -119,7 +132,7 @@ export const routeSchema = z.strictObject({
   maxBodyBytes: key(
     size(5 * 1024 ** 3),
     'bytes, or such as 64KiB, 8MiB, 5GiB',
-    'Largest request body; larger is answered 413',
+    'Largest request body; larger is answered 413. Default 10 MiB with `auth: signature`',
   ),
   connectTimeoutMs: key(
     duration(1, 5000),

@@ -28,6 +28,7 @@ t.test('a route is completed with its defaults', async (t) => {
         allowLinkLocal: false,
       },
       auth: 'key',
+      signature: null,
       files: [],
       followRedirects: null,
       upstreamTokens: null,
@@ -345,3 +346,33 @@ t.test(
     ])
   },
 )
+
+t.test('a route whose senders sign says how, and whose the requests are', async (t) => {
+  const signature = { scheme: 'github', secrets: ['a secret of a hook'] }
+  const hook = { kind: 'integration', auth: 'signature', tenant: 'acme', signature }
+  const { routes, problems } = readRoutes([{ ...BASE, ...hook }])
+  t.same(problems, [])
+  t.match(routes[0], {
+    maxBodyBytes: 10 * 1024 * 1024,
+    signature: { tenant: 'acme', scheme: 'github', toleranceMs: 300_000, hmac: null },
+  })
+  const wrong = (changes: object): readonly string[] =>
+    readRoutes([{ ...BASE, ...hook, ...changes }]).problems
+  t.match(wrong({ kind: 'generic' }), [/auth: signature needs kind: integration/])
+  t.match(wrong({ tenant: undefined }), [/tenant: is required with auth: signature/])
+  t.match(wrong({ signature: undefined }), [/signature: is required with auth: signature/])
+  t.match(wrong({ auth: 'key' }), [/signature: needs auth: signature/, /tenant: needs auth: signature/])
+  t.match(wrong({ maxBodyBytes: '65MiB' }), [/maxBodyBytes: must be at most 64MiB/])
+  t.match(wrong({ maxBodyBytes: '64MiB' }), [])
+  t.match(wrong({ signature: { ...signature, scheme: 'sha' } }), [/signature.scheme: .*github/])
+  t.match(wrong({ signature: { ...signature, secrets: [] } }), [/signature.secrets/])
+  t.match(wrong({ signature: { ...signature, secrets: ['short'] } }), [/8 characters at least/])
+  t.match(wrong({ signature: { ...signature, header: 'x-a' } }), [/header: is not taken with scheme: github/])
+  t.match(wrong({ signature: { ...signature, scheme: 'hmac' } }), [/header: is required with scheme: hmac/])
+  t.match(wrong({ signature: { ...signature, scheme: 'basic' } }), [/secrets: must be user:password/])
+  t.match(wrong({ signature: { ...signature, scheme: 'gitlab' } }), [/printable ASCII without blanks/])
+  t.match(wrong({ signature: { ...signature, scheme: 'standard-webhooks' } }), [/must be base64/])
+  t.match(wrong({ signature: { ...signature, prefix: 'sha256=' } }), [
+    /prefix and timestampHeader are not taken/,
+  ])
+})

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { isLinkLocal } from '../model/network.ts'
 import type { Route } from '../model/route.ts'
+import { SIGNED_BODY_BYTES, signatureOf, signatureProblems } from './integration/route-signature.ts'
 import { issueText } from './route-issues.ts'
 import { routeSchema } from './route-keys.ts'
 import { ociProblems } from './route-oci.ts'
@@ -44,7 +45,11 @@ function readRoute(item: unknown, label: string, problems: string[]): Route | nu
     upstreamTokens: tokensKey,
     ...more
   } = keys
-  const { upstreamHost = null, tls: tlsFiles, ...rest } = more
+  const { upstreamHost = null, tls: tlsFiles, tenant, signature, ...rest } = more
+  if (rest.auth === 'signature' && !hasKey(item, 'maxBodyBytes')) rest.maxBodyBytes = SIGNED_BODY_BYTES
+  const senders = signatureProblems(rest, signature, tenant)
+  problems.push(...senders.map((problem) => `${label}.${problem}`))
+  if (senders.length > 0) return null
   const target = readUpstream(upstream, allowLinkLocal)
   if (typeof target === 'string') {
     problems.push(`${label}.upstream: ${target}`)
@@ -77,6 +82,7 @@ function readRoute(item: unknown, label: string, problems: string[]): Route | nu
   return {
     ...rest,
     host: host ?? null,
+    signature: signature === undefined || tenant === undefined ? null : signatureOf(signature, tenant),
     rateLimit: rateLimit ?? null,
     followRedirects: followRedirects ?? null,
     upstreamTokens: tokens,
@@ -115,6 +121,10 @@ function readUpstream(text: string, allowLinkLocal: boolean): { origin: string; 
   if (match === null) return 'is not an http:// or https:// URL'
   const path = match[2] ?? '/'
   return { origin: match[1] ?? '', path: path.endsWith('/') ? path : `${path}/` }
+}
+
+function hasKey(item: unknown, name: string): boolean {
+  return typeof item === 'object' && item !== null && Object.hasOwn(item, name)
 }
 
 function duplicateProblems(routes: readonly Route[]): string[] {

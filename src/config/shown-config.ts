@@ -11,18 +11,23 @@ export function shownValue(config: Config, name: OptionName): unknown {
   return optionRow(name).isSecret === true && value !== '' ? MASK : value
 }
 
-/** A route as it may be shown: its upstream credentials, and values of fields that it sets, masked. */
+/** A route as it may be shown: its credentials at the upstream, secrets of its senders, and values of fields that it sets, masked. */
 export function shownRoute(route: Route): Readonly<Record<string, unknown>> {
   const authorization = route.upstream.authorization === null ? null : MASK
   const { rules } = route
   const set = rules.headers.set.map((text, i) => (i % 2 === 1 ? MASK : text))
   const headers = { ...rules.headers, set }
+  const signature = route.signature && {
+    ...route.signature,
+    secrets: route.signature.secrets.map(() => MASK),
+  }
   const { tls = null } = route.upstream
   // Files are shown by being there; what is in them is long, and of the key a secret.
   const shownTls =
     tls === null ? null : { ...tls, ca: tls.ca && MASK, cert: tls.cert && MASK, key: tls.key && MASK }
   return {
     ...route,
+    signature,
     upstream: { ...route.upstream, authorization, tls: shownTls },
     rules: { ...rules, headers },
   }

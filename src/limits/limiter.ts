@@ -113,9 +113,15 @@ export class Limiter {
 
   /**
    * Admits a request, or says why not. On null the caller owes one `release(tenant.slug)`.
-   * All rules are asked before any is charged. `nowMs` must be monotonic. Unless `isLast`, a refusal may be one that is not final.
+   * All rules are asked before any is charged. `key` is null for who signs. `nowMs` must be monotonic. Unless `isLast`, a refusal may be one that is not final.
    */
-  admit(tenant: TenantGrant, key: KeyGrant, route: Route, nowMs: number, isLast = true): LimitRefusal | null {
+  admit(
+    tenant: TenantGrant,
+    key: KeyGrant | null,
+    route: Route,
+    nowMs: number,
+    isLast = true,
+  ): LimitRefusal | null {
     const use = this.#useOf(tenant.slug)
     if (tenant.maxConcurrency !== null && !this.#hasPlace(use, tenant.slug, tenant.maxConcurrency, nowMs)) {
       return this.#refuse(
@@ -135,7 +141,8 @@ export class Limiter {
     const ofTenant =
       tenant.rateLimit &&
       (use.bucket = this.#bucketFor(use.bucket, 't', tenant.slug, tenant.rateLimit, nowMs))
-    const ofKey = key.rateLimit && this.#bucketIn(this.#byKey, key.id, 'k', key.rateLimit, nowMs)
+    const ofKey =
+      key === null ? null : key.rateLimit && this.#bucketIn(this.#byKey, key.id, 'k', key.rateLimit, nowMs)
     const ofRoute = routeLimit && this.#bucketIn(use.byRoute, route.name, use.routeOwner, routeLimit, nowMs)
     const refusal =
       this.#ask('tenant_rate', ofTenant, nowMs, isLast) ??

@@ -1,6 +1,7 @@
 import type { FilesHost } from './upstream/files-host.ts'
 import type { FollowRules } from './upstream/follow-rules.ts'
 import type { TokenRules } from './upstream/token-rules.ts'
+import type { SignatureRules } from './integration/signature-rules.ts'
 import type { RouteRules } from './route-rules.ts'
 
 /** Kinds of route; all but `generic` and `integration` are artifact ecosystems. */
@@ -25,8 +26,8 @@ export type RouteKind = (typeof ROUTE_KINDS)[number]
 /** Kinds whose clients find addresses in documents. */
 export const DOCUMENT_KINDS: ReadonlySet<RouteKind> = new Set(['npm', 'pypi', 'cargo', 'helm', 'git'])
 
-/** How a route's clients are authenticated: by a tenant's key, not at all. */
-export const ROUTE_AUTH = ['key', 'public'] as const
+/** How a route's clients are authenticated: by a tenant's key, not at all, by how they sign what they send. */
+export const ROUTE_AUTH = ['key', 'public', 'signature'] as const
 
 export type RouteAuth = (typeof ROUTE_AUTH)[number]
 
@@ -53,6 +54,8 @@ export interface Route {
   /** Null leaves the upstream's Bearer challenges to clients. */
   readonly upstreamTokens: TokenRules | null
   readonly auth: RouteAuth
+  /** How senders sign, and whose requests they are; null unless `auth` is `signature`. */
+  readonly signature: RouteSignature | null
   /** Rate of each tenant on this route unless the tenant has its own for it; null for none. */
   readonly rateLimit: RateLimit | null
   readonly maxBodyBytes: number
@@ -72,6 +75,12 @@ export interface Route {
   /** Longest silence of an upgraded connection, and its longest life; 0 for no limit. */
   readonly upgradeIdleTimeoutMs?: number
   readonly upgradeMaxMs?: number
+}
+
+/** What is signed with one of the secrets is a request of the tenant. */
+export interface RouteSignature extends SignatureRules {
+  /** Slug. */
+  readonly tenant: string
 }
 
 export interface RouteUpstream {

@@ -12,6 +12,7 @@ import type { Connection } from './exchange/connection.ts'
 import { isPreflight, preflightFields } from './headers/cors.ts'
 import type { DecisionContext, Refusal } from './decide/context.ts'
 import { decide, decideLater } from './decide/decide.ts'
+import { decideSigned, mustBeVerified } from './decide/signed.ts'
 import { Exchange } from './exchange/exchange.ts'
 import { clientView, type TrustPolicy } from './headers/client-view.ts'
 import type { Dispatcher } from '../upstream/dispatcher.ts'
@@ -89,6 +90,8 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
   readonly #upkeep: Upkeep
   readonly #upgrader: Upgrader
   #settings = NO_SETTINGS
+  /** Of signed bodies that are not whole, or not sent on, yet. */
+  #heldBytes = 0
   #isDraining = false
   #isRetiring = false
 
@@ -190,7 +193,11 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
       this.#answerProbe(exchange)
       return
     }
-    const refusal = decide(exchange, this)
+    this.#settle(exchange, decide(exchange, this))
+  }
+
+  /** Acts on a decision, which may have to be made once more. */
+  #settle(exchange: Exchange, refusal: Refusal | null): void {
     if (refusal?.limit?.mayCome !== true) {
       this.#act(exchange, refusal)
       return
@@ -290,6 +297,7 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
     if (exchange.isClosed) return
     exchange.isClosed = true
     this.exchanges.delete(exchange)
+    this.#heldBytes -= exchange.heldBytes
     exchange.connection.closed(exchange)
     const { counters, limiter, sink } = this
     counters.requestsInFlight.fall()
@@ -313,6 +321,10 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
 
   #forward(exchange: Exchange): void {
     const { body, route } = exchange
+    if (mustBeVerified(exchange) && route !== null) {
+      this.#verify(exchange, route)
+      return
+    }
     if (exchange.mustShowRead && route !== null) {
       if (body !== null && !Buffer.isBuffer(body)) {
         this.#readWhole(exchange, body, route)
@@ -348,6 +360,33 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
     })
   }
 
+  /** Decides on a request whose sender is known by a signature over all of its body, when that is here. */
+  #verify(exchange: Exchange, { maxBodyBytes, idleTimeoutMs }: Route): void {
+    const { body } = exchange
+    if (body === null || Buffer.isBuffer(body)) {
+      this.#settle(exchange, decideSigned(exchange, this, body ?? NO_BODY))
+      return
+    }
+    void new WholeBody(exchange, body, {
+      maxBytes: maxBodyBytes,
+      limitMs: idleTimeoutMs,
+      hold: (bytes) => {
+        if (this.#heldBytes + bytes > MAX_HELD_BYTES) return false
+        this.#heldBytes += bytes
+        exchange.heldBytes += bytes
+        return true
+      },
+      onNoRoom: () => answerRefusal(exchange, 'overloaded', 'bodies_full'),
+      onTooLong: () => answerRefusal(exchange, 'body_too_large', null),
+      onBody: (whole) => {
+        exchange.body = whole
+        exchange.bytesReceived = whole.length
+        this.#settle(exchange, decideSigned(exchange, this, whole))
+      },
+      onFailure: (outcome, reason) => answerRefusal(exchange, outcome, reason),
+    })
+  }
+
   /** What is left of a body is read for a while, so that its answer gets through. */
   #linger({ req, body, connection }: Exchange): void {
     if (body === null || Buffer.isBuffer(body)) return
@@ -359,6 +398,10 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
     })
   }
 }
+
+/** Of signed bodies, which are held until they are whole, in one process. */
+const MAX_HELD_BYTES = 256 * 1024 * 1024
+const NO_BODY = Buffer.alloc(0)
 
 /** What came and is no request. */
 const UNREAD: ClientRequest = {

@@ -31,8 +31,9 @@ export class UpstreamCarrier implements Carrier, RelayOwner, UploadOwner {
     const isWhole = body === null || Buffer.isBuffer(body)
     this.#upload = isWhole ? null : new Upload(exchange, body, this)
     if (isWhole && body !== null) exchange.bytesReceived = body.length
-    // It comes in the turn of the arrival; a tunnel comes after the answers before it.
-    const tick = exchange.asksForTunnel ? performance.now() : exchange.startedTick
+    // It comes in the turn of the arrival, but for a tunnel, after the answers before it, and for a body that was waited for.
+    const isLater = exchange.asksForTunnel || body !== exchange.req.body
+    const tick = isLater ? performance.now() : exchange.startedTick
     this.#request = upstreamRequest(exchange, via, isWhole ? body : this.#upload, tick)
   }
 

@@ -27,8 +27,11 @@ export function upstreamRequest(
   const origin = files === null ? upstreamOrigin(route, slug) : files.host.origin
   const standing = standingOf(files)
   exchange.upstream = origin.slice(origin.indexOf('//') + 2)
+  // What came in chunks and was waited for goes on in one piece.
+  const contentLength = Buffer.isBuffer(body) ? body.length : head.contentLength
   const headers = upstreamHeaders({
     head,
+    contentLength,
     rawHeaders: exchange.req.rawHeaders,
     credentialField: route.auth === 'key' ? (credential?.field ?? null) : null,
     authorization: standing === 'stranger' ? null : route.upstream.authorization,
@@ -58,7 +61,7 @@ export function upstreamRequest(
         : files.path + target.query,
     ),
     headers: standing === 'stranger' ? strangerHeaders(headers) : headers,
-    contentLength: head.contentLength,
+    contentLength,
     host: files === null && passesHost(exchange, route) ? exchange.client.host : null,
     isBoundToConnection: authorization !== null && authenticatesConnection(authorization),
     notes: exchange,

@@ -4,7 +4,7 @@ import type { Outcome, Reason } from '../model/outcome.ts'
 import type { ClientBody } from './exchange/client.ts'
 import type { Carrier, Exchange } from './exchange/exchange.ts'
 
-/** What is told when the body is there, or will not be: one of the three, once. */
+/** What is told when the body is there, or will not be: one of the four, once. */
 export interface WholeBodyOwner {
   /** A longer body is not waited for. */
   readonly maxBytes: number
@@ -12,6 +12,10 @@ export interface WholeBodyOwner {
   readonly limitMs: number
   onBody(body: Buffer): void
   onTooLong(): void
+  /** Whether so many bytes more may be held, and they are counted; without it any number up to `maxBytes` may. */
+  hold?(bytes: number): boolean
+  /** They may not. */
+  onNoRoom?(): void
   onFailure(outcome: Outcome, reason: Reason | null): void
 }
 
@@ -38,6 +42,11 @@ export class WholeBody implements Carrier, BodySink {
   /** See BodySink. */
   write(bytes: Buffer): boolean {
     if (this.#isDone) return true
+    if (this.#owner.hold?.(bytes.length) === false) {
+      this.#finish()
+      this.#owner.onNoRoom?.()
+      return true
+    }
     this.#held.append(bytes, 0)
     if (this.#held.isFull) {
       this.#finish()

@@ -30,14 +30,18 @@ const SENTENCES: Partial<Record<Reason, string | ((parts: SentenceParts) => stri
   several_credentials: 'Two different keys were sent, so neither counts.',
   expired_key: (parts) => `${keyName(parts)} expired${expiryOf(parts)}.`,
   revoked_key: (parts) => `${keyName(parts)} has been revoked.`,
-  suspended: (parts) => `The tenant of ${keyName(parts)} is suspended.`,
-  deleted: (parts) => `The tenant of ${keyName(parts)} no longer exists.`,
+  suspended: (parts) => `${tenantOf(parts)} is suspended.`,
+  deleted: (parts) => `${tenantOf(parts)} no longer exists.`,
   network: (parts) => `${keyName(parts)} may not be used from ${parts.clientIp || 'an unknown address'}.`,
   scope: (parts) =>
     parts.scope === null
       ? 'The Destination leads out of the route.'
       : `This needs the scope ${parts.scope}, which ${keyName(parts)} does not have.`,
   token_scope: 'The token that was sent is not for this.',
+  missing_signature: 'This needs a signature, and none was sent.',
+  malformed_signature: 'The signature cannot be read, or stands twice.',
+  wrong_signature: 'The signature is not of this body, or not made with a secret that is known here.',
+  stale_signature: 'The signed time is too far from now.',
   no_signing_key: 'There is nothing to sign tokens with yet.',
   path: 'The path is ambiguous: it holds an encoded or empty segment that two readers could take differently.',
   files_host: 'The route fetches no files from this host, or not from this part of it.',
@@ -57,6 +61,7 @@ const SENTENCES: Partial<Record<Reason, string | ((parts: SentenceParts) => stri
   log_full: 'Every request of this tenant must be recorded, and too many records are waiting to be stored.',
   redirects: "The upstream's redirects lead round in a circle, too far, or to a host that is not listed.",
   upstream_auth: "The upstream refused the gateway's own credentials. The key is not the reason.",
+  bodies_full: 'Too many bytes of bodies are waiting to be verified.',
   queue_full: 'Too many requests wait for this upstream.',
   gave_way: 'Others waited for the connection to the upstream, and this request moved too few bytes.',
   document_too_large: "The upstream's document is larger than the gateway rewrites.",
@@ -110,6 +115,11 @@ function retryIn(limit: LimitRefusal | null): string {
 /** The public id tells a person with many keys which one; whoever gets here has sent it. */
 function keyName({ key }: SentenceParts): string {
   return key === null ? 'the key' : `the key ${key.id}`
+}
+
+/** Who signs has no key. */
+function tenantOf(parts: SentenceParts): string {
+  return parts.key === null ? 'The tenant' : `The tenant of ${keyName(parts)}`
 }
 
 function upstreamOf({ route }: SentenceParts): string {

@@ -99,9 +99,12 @@ export function findCredential(exchange: Exchange): null {
 /** Authenticate: whose key it is, by the snapshot in memory. */
 export function authenticateClient(exchange: Exchange, context: DecisionContext): Refusal | null {
   const { own, route } = exchange
-  if ((own === null ? route?.auth : own.auth) === 'public') return null
+  const auth = own === null ? route?.auth : own.auth
+  if (auth === 'public') return null
   const { directory } = context
   if (directory.snapshot === null) return refuse('not_ready', 'no_snapshot')
+  // Only the body tells, see `decideSigned`.
+  if (auth === 'signature') return null
   const { credential, client, startedAtMs } = exchange
   const audience = takesToken(exchange) ? publicAddress(exchange).host : null
   const result = authenticate(credential, directory.snapshot, client.ip, startedAtMs, audience)
@@ -120,8 +123,14 @@ export function authenticateClient(exchange: Exchange, context: DecisionContext)
   return null
 }
 
-/** Nothing was presented, or a token that was good a while ago. */
-const BLAMELESS: ReadonlySet<Reason> = new Set(['missing_key', 'token_expired', 'token_unknown_key'])
+/** Nothing was presented, or what was good a while ago. */
+const BLAMELESS: ReadonlySet<Reason> = new Set([
+  'missing_key',
+  'token_expired',
+  'token_unknown_key',
+  'missing_signature',
+  'stale_signature',
+])
 
 /** Whether the request may bear a token: only those of clients of registries do. */
 function takesToken({ credential, own, route }: Exchange): boolean {
@@ -134,7 +143,7 @@ function takesToken({ credential, own, route }: Exchange): boolean {
  * no tenant's: a stranger with an expired key runs up nobody's usage. Valid keys never get here, and whose address nobody knows
  * is not counted: one bucket for all such clients would be everybody's.
  */
-function throttle(
+export function throttle(
   { client, startedTick, isLogin }: Exchange,
   reason: Reason,
   { limiter }: DecisionContext,
@@ -236,7 +245,7 @@ export function takeLimits(
   isLast: boolean,
 ): Refusal | null {
   const { tenant, key, route } = exchange
-  if (tenant === null || key === null || route === null || exchange.isLogin) return null
+  if (tenant === null || route === null || exchange.isLogin) return null
   const limit = limiter.admit(tenant, key, route, tick, isLast)
   if (limit !== null) return refuseBy(limit)
   exchange.isAdmitted = true

@@ -82,6 +82,10 @@ export class Exchange {
   body: Buffer | ClientBody | null
   /** The key may read and not write, and only the body tells whether this is reading. */
   mustShowRead = false
+  /** Its sender has proved by a signature who it is. */
+  isVerified = false
+  /** Bytes of its body that wait for the rest, counted among those of all. */
+  heldBytes = 0
   /** The client waits for 100 before it sends the body (RFC 9110 §10.1.1). */
   expectsContinue = false
   outcome: Outcome = 'client_closed'

@@ -24,6 +24,8 @@ export interface UpstreamHeaderInput {
   readonly isOptions?: boolean
   /** Path prefix of the route as clients see it, without the trailing slash. */
   readonly prefix: string
+  /** Of the body as it goes on; -1 for none, or for one of unknown length. */
+  readonly contentLength: number
   /** The route's own changes. */
   readonly changes: HeaderChanges
 }
@@ -57,7 +59,7 @@ export function upstreamHeaders(input: UpstreamHeaderInput): string[] {
     }
     out.push(name, value)
   }
-  if (head.contentLength >= 0) out.push('content-length', String(head.contentLength))
+  if (input.contentLength >= 0) out.push('content-length', String(input.contentLength))
   if (head.acceptsTrailers) out.push('te', 'trailers')
   if (input.authorization !== null) out.push('authorization', input.authorization)
   out.push(
