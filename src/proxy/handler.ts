@@ -1,18 +1,14 @@
-import { isReadBody } from '../artifacts/access.ts'
-import { ECOSYSTEMS } from '../artifacts/kinds.ts'
 import { Roster } from '../lib/roster.ts'
 import type { EntrySink } from '../model/access-entry.ts'
 import type { Directory } from '../model/grant.ts'
-import type { Route } from '../model/route.ts'
 import { isInNetworks, plainAddress } from '../model/network.ts'
 import { statusOf, type Reason } from '../model/outcome.ts'
 import type { Limiter } from '../limits/limiter.ts'
-import type { ClientBody, ClientRequest, ClientResponse } from './exchange/client.ts'
+import type { ClientRequest, ClientResponse } from './exchange/client.ts'
 import type { Connection } from './exchange/connection.ts'
 import { isPreflight, preflightFields } from './headers/cors.ts'
 import type { DecisionContext, Refusal } from './decide/context.ts'
 import { decide, decideLater } from './decide/decide.ts'
-import { decideSigned, mustBeVerified } from './decide/signed.ts'
 import { Exchange } from './exchange/exchange.ts'
 import { clientView, type TrustPolicy } from './headers/client-view.ts'
 import type { Dispatcher } from '../upstream/dispatcher.ts'
@@ -25,7 +21,7 @@ import { UNBOUNDED_HEAD, readHead, type HeadBounds } from '../http/request-head.
 import { RouteTable } from './routing/route-table.ts'
 import type { ProxyCounters } from './stats.ts'
 import { splitTarget } from './routing/target.ts'
-import { WholeBody } from './whole-body.ts'
+import { WaitingBodies } from './waiting-bodies.ts'
 import { Upgrader, type UpgraderOwner } from './upgrade.ts'
 import { Upkeep, type UpkeepOwner } from './upkeep.ts'
 
@@ -89,9 +85,8 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
   readonly #bounds: HeadBounds
   readonly #upkeep: Upkeep
   readonly #upgrader: Upgrader
+  readonly #waiting: WaitingBodies
   #settings = NO_SETTINGS
-  /** Of signed bodies that are not whole, or not sent on, yet. */
-  #heldBytes = 0
   #isDraining = false
   #isRetiring = false
 
@@ -109,6 +104,7 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
     this.#bounds = deps.headBounds ?? UNBOUNDED_HEAD
     this.#upkeep = new Upkeep(this)
     this.#upgrader = new Upgrader(this)
+    this.#waiting = new WaitingBodies(this, (exchange, decideNow) => this.#settleLate(exchange, decideNow))
   }
 
   /** Takes over what a reload may change; requests that have been decided on keep what was decided. */
@@ -194,6 +190,15 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
       return
     }
     this.#settle(exchange, decide(exchange, this))
+  }
+
+  /** Decides on what waited for its body. */
+  #settleLate(exchange: Exchange, decideNow: () => Refusal | null): void {
+    try {
+      this.#settle(exchange, decideNow())
+    } catch (error) {
+      this.#failInternally(exchange, error)
+    }
   }
 
   /** Acts on a decision, which may have to be made once more. */
@@ -297,7 +302,7 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
     if (exchange.isClosed) return
     exchange.isClosed = true
     this.exchanges.delete(exchange)
-    this.#heldBytes -= exchange.heldBytes
+    this.#waiting.release(exchange)
     exchange.connection.closed(exchange)
     const { counters, limiter, sink } = this
     counters.requestsInFlight.fall()
@@ -320,71 +325,10 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
   }
 
   #forward(exchange: Exchange): void {
-    const { body, route } = exchange
-    if (mustBeVerified(exchange) && route !== null) {
-      this.#verify(exchange, route)
-      return
-    }
-    if (exchange.mustShowRead && route !== null) {
-      if (body !== null && !Buffer.isBuffer(body)) {
-        this.#readWhole(exchange, body, route)
-        return
-      }
-      if (body === null || !isReadBody(route, body)) {
-        answerRefusal(exchange, 'forbidden', 'scope')
-        return
-      }
-    }
+    if (this.#waiting.take(exchange)) return
     const { tunnel } = exchange.req
     const dispatcher = tunnel === null ? this.dispatcher : this.#upgrader.dispatcherOf(exchange, tunnel)
     new UpstreamCarrier(exchange, dispatcher, this.via).send()
-  }
-
-  /** Forwards a request whose body tells what it does, or refuses it, when all of the body is here. */
-  #readWhole(exchange: Exchange, body: ClientBody, { kind, idleTimeoutMs }: Route): void {
-    // One of unknown length is not waited for.
-    if (exchange.head.contentLength < 0) {
-      answerRefusal(exchange, 'forbidden', 'scope')
-      return
-    }
-    void new WholeBody(exchange, body, {
-      maxBytes: ECOSYSTEMS[kind].access.ofBody?.maxBytes ?? 0,
-      limitMs: idleTimeoutMs,
-      onTooLong: () => answerRefusal(exchange, 'forbidden', 'scope'),
-      onBody: (whole) => {
-        exchange.body = whole
-        exchange.bytesReceived = whole.length
-        this.#forward(exchange)
-      },
-      onFailure: (outcome, reason) => answerRefusal(exchange, outcome, reason),
-    })
-  }
-
-  /** Decides on a request whose sender is known by a signature over all of its body, when that is here. */
-  #verify(exchange: Exchange, { maxBodyBytes, idleTimeoutMs }: Route): void {
-    const { body } = exchange
-    if (body === null || Buffer.isBuffer(body)) {
-      this.#settle(exchange, decideSigned(exchange, this, body ?? NO_BODY))
-      return
-    }
-    void new WholeBody(exchange, body, {
-      maxBytes: maxBodyBytes,
-      limitMs: idleTimeoutMs,
-      hold: (bytes) => {
-        if (this.#heldBytes + bytes > MAX_HELD_BYTES) return false
-        this.#heldBytes += bytes
-        exchange.heldBytes += bytes
-        return true
-      },
-      onNoRoom: () => answerRefusal(exchange, 'overloaded', 'bodies_full'),
-      onTooLong: () => answerRefusal(exchange, 'body_too_large', null),
-      onBody: (whole) => {
-        exchange.body = whole
-        exchange.bytesReceived = whole.length
-        this.#settle(exchange, decideSigned(exchange, this, whole))
-      },
-      onFailure: (outcome, reason) => answerRefusal(exchange, outcome, reason),
-    })
   }
 
   /** What is left of a body is read for a while, so that its answer gets through. */
@@ -398,10 +342,6 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
     })
   }
 }
-
-/** Of signed bodies, which are held until they are whole, in one process. */
-const MAX_HELD_BYTES = 256 * 1024 * 1024
-const NO_BODY = Buffer.alloc(0)
 
 /** What came and is no request. */
 const UNREAD: ClientRequest = {

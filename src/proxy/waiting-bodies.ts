@@ -1,0 +1,98 @@
+import { isReadBody } from '../artifacts/access.ts'
+import { ECOSYSTEMS } from '../artifacts/kinds.ts'
+import type { Route } from '../model/route.ts'
+import { answerRefusal } from './answers/own-answers.ts'
+import type { DecisionContext, Refusal } from './decide/context.ts'
+import { decideSigned, mustBeVerified } from './decide/signed.ts'
+import type { ClientBody } from './exchange/client.ts'
+import type { Exchange } from './exchange/exchange.ts'
+import { WholeBody } from './whole-body.ts'
+
+/** Of signed bodies, which are held until they are whole, in one process. */
+const MAX_HELD_BYTES = 256 * 1024 * 1024
+const NO_BODY = Buffer.alloc(0)
+
+/** Decides now that a body is here, and acts on it: null means go on. */
+type Settle = (exchange: Exchange, decide: () => Refusal | null) => void
+
+/** Requests that were let pass as far as their heads tell, and whose bodies decide: who sent them, or whether they only read. */
+export class WaitingBodies {
+  readonly #context: DecisionContext
+  readonly #settle: Settle
+  /** Of signed bodies that are not whole, or not sent on, yet. */
+  #heldBytes = 0
+
+  constructor(context: DecisionContext, settle: Settle) {
+    this.#context = context
+    this.#settle = settle
+  }
+
+  /** Whether the request's body decides: then it is settled when all of it is here. */
+  take(exchange: Exchange): boolean {
+    const { body, route } = exchange
+    if (route === null) return false
+    if (mustBeVerified(exchange)) {
+      if (body === null || Buffer.isBuffer(body)) this.#decideSigned(exchange, body ?? NO_BODY)
+      else this.#verify(exchange, body, route)
+      return true
+    }
+    if (!exchange.mustShowRead) return false
+    if (body !== null && !Buffer.isBuffer(body)) {
+      this.#readWhole(exchange, body, route)
+      return true
+    }
+    if (body !== null && isReadBody(route, body)) return false
+    answerRefusal(exchange, 'forbidden', 'scope')
+    return true
+  }
+
+  /** What an exchange held is free. */
+  release(exchange: Exchange): void {
+    this.#heldBytes -= exchange.heldBytes
+    exchange.heldBytes = 0
+  }
+
+  #decideSigned(exchange: Exchange, body: Buffer): void {
+    this.#settle(exchange, () => decideSigned(exchange, this.#context, body))
+  }
+
+  #verify(exchange: Exchange, body: ClientBody, { maxBodyBytes, idleTimeoutMs }: Route): void {
+    void new WholeBody(exchange, body, {
+      maxBytes: maxBodyBytes,
+      limitMs: idleTimeoutMs,
+      hold: (bytes) => {
+        if (this.#heldBytes + bytes > MAX_HELD_BYTES) return false
+        this.#heldBytes += bytes
+        exchange.heldBytes += bytes
+        return true
+      },
+      onNoRoom: () => answerRefusal(exchange, 'overloaded', 'bodies_full'),
+      onTooLong: () => answerRefusal(exchange, 'body_too_large', null),
+      onBody: (whole) => {
+        exchange.body = whole
+        exchange.bytesReceived = whole.length
+        this.#decideSigned(exchange, whole)
+      },
+      onFailure: (outcome, reason) => answerRefusal(exchange, outcome, reason),
+    })
+  }
+
+  #readWhole(exchange: Exchange, body: ClientBody, { kind, idleTimeoutMs }: Route): void {
+    // One of unknown length is not waited for.
+    if (exchange.head.contentLength < 0) {
+      answerRefusal(exchange, 'forbidden', 'scope')
+      return
+    }
+    void new WholeBody(exchange, body, {
+      maxBytes: ECOSYSTEMS[kind].access.ofBody?.maxBytes ?? 0,
+      limitMs: idleTimeoutMs,
+      onTooLong: () => answerRefusal(exchange, 'forbidden', 'scope'),
+      onBody: (whole) => {
+        exchange.body = whole
+        exchange.bytesReceived = whole.length
+        this.#settle(exchange, () => null)
+      },
+      onFailure: (outcome, reason) => answerRefusal(exchange, outcome, reason),
+    })
+  }
+}
