@@ -104,7 +104,7 @@ async function checkOverview(t: Test, { gateway }: ConsoleScene, browser: Browse
   )
   await page.locator('.facts:has-text("newest canary")').waitFor()
   await page.locator('h2:text("How requests ended")').selectText()
-  const about = page.locator('.state-about span')
+  const about = page.locator('.facts li:has-text("newest canary")')
   const before = await about.innerText()
   await about.filter({ hasNotText: before }).waitFor()
   t.equal(await page.evaluate('getSelection().toString()'), 'How requests ended')

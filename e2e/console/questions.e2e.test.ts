@@ -39,8 +39,9 @@ const QUESTIONS: readonly (readonly [question: string, find: (page: Page) => Pro
       await page.locator('.add-filter input').fill('globex')
       await page.locator('.add-filter button').click()
       await page.locator('.chip:has-text("globex")').waitFor()
+      await page.mouse.move(0, 0)
       await page.locator('.tail-state strong:text-is("Following")').waitFor()
-      await page.locator('.entries td.c-status:text("429")').first().waitFor()
+      await page.locator('.entries td.c-status:has-text("429")').first().waitFor()
     },
   ],
   [
@@ -109,7 +110,7 @@ const QUESTIONS: readonly (readonly [question: string, find: (page: Page) => Pro
       await page.locator('.entries td:text("/broken/x")').waitFor()
       await page.locator('nav a:has-text("Overview")').click()
       await page.locator('section:has(h2:text("What was refused")) a:text("tenant rate")').click()
-      await page.locator('.entries td.c-status:text("429")').first().waitFor()
+      await page.locator('.entries td.c-status:has-text("429")').first().waitFor()
     },
   ],
   [

@@ -41,7 +41,7 @@ export function StackPlot(props: StackPlotProps) {
   newest.current = props
   const { value: shownZone } = zone
   const { value: shownTheme } = theme
-  const drawn = JSON.stringify([seconds.length, seconds[0], layers, line])
+  const drawn = JSON.stringify([seconds.length, seconds[0], props.stepMs, layers, line])
   useEffect(() => {
     const element = place.current
     if (element === null) return
@@ -67,7 +67,7 @@ function optionsOf(
   newest: { readonly current: StackPlotProps },
   shownZone: Zone,
 ): uPlot.Options {
-  const { layers, line, heightPx } = newest.current
+  const { layers, line, heightPx, stepMs } = newest.current
   const style = getComputedStyle(element)
   const colorOf = (name: string): string => {
     const swatch = element.parentElement?.querySelector(`.swatch.${name}`) ?? null
@@ -84,7 +84,11 @@ function optionsOf(
     height: heightPx,
     legend: { show: false },
     cursor: { y: false, drag: { x: true, y: false, setScale: false } },
-    scales: { y: { range: (_plot, _min, max) => [0, Math.max(1, max * 1.05)] } },
+    scales: {
+      // To the end of the last column, which begins at the last moment.
+      x: { range: (_plot, min, max) => [min, max + stepMs / 1000] },
+      y: { range: (_plot, _min, max) => [0, Math.max(1, max * 1.05)] },
+    },
     axes: [
       {
         ...axis,
