@@ -75,9 +75,10 @@ function tableOption(name: OptionName): Option {
   )
 }
 
-/** An option's value in one line: lists with commas, empty for nothing. */
+/** An option's value in one line: lists with commas, mappings as JSON, empty for nothing. */
 export function valueText(value: unknown): string {
-  if (!Array.isArray(value)) return String(value)
+  if (typeof value !== 'object' || value === null) return String(value)
+  if (!Array.isArray(value)) return Object.keys(value).length === 0 ? '' : JSON.stringify(value)
   const isPlain = value.every((v) => typeof v !== 'object')
   return isPlain ? value.join(',') : value.map((v: object) => Object.values(v).join(',')).join(';')
 }

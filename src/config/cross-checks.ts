@@ -1,4 +1,5 @@
 import { DOCUMENT_KINDS, type Route } from '../model/route.ts'
+import { oidcProblems } from './admin/oidc-settings.ts'
 import type { Options } from './options.ts'
 
 /** Problems between options that are each valid alone; quotes their names. */
@@ -48,7 +49,7 @@ export function crossProblems(o: Options): string[] {
     o['listen.tls'].length === 0 || !o.publicUrl.startsWith('http:'),
     `publicUrl (${o.publicUrl}) must be https:// with listen.tls, or empty`,
   )
-  return problems
+  return [...problems, ...oidcProblems(o)]
 }
 
 /** What is probably a mistake in options and routes together, and no reason to refuse. */

@@ -119,6 +119,32 @@ export function networks(help: string, extra: Extra = {}): Row<readonly string[]
   return row<readonly string[]>([], 'a list of networks such as 10.0.0.0/8', help, parse, extra)
 }
 
+/** Names with a text each: a mapping, or JSON of one in a text. */
+export function mapping(
+  form: string,
+  help: string,
+  test: (value: string) => boolean,
+  extra: Extra = {},
+): Row<Readonly<Record<string, string>>> {
+  const parse = (v: unknown): Readonly<Record<string, string>> | null => {
+    const tree = typeof v === 'string' ? jsonOf(v) : v
+    if (typeof tree !== 'object' || tree === null || Array.isArray(tree)) return null
+    const pairs = Object.entries(tree)
+    return pairs.every(([, value]) => typeof value === 'string' && test(value))
+      ? (tree as Record<string, string>)
+      : null
+  }
+  return row<Readonly<Record<string, string>>>({}, form, help, parse, extra)
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}
+
 /** One pair of files or several: `{ cert, key }`, a list of them, or `cert,key;cert,key` in a text. */
 export function tlsFiles(help: string, extra: Extra = {}): Row<readonly TlsFiles[]> {
   const readOne = (v: unknown): TlsFiles | null => {

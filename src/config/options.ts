@@ -14,6 +14,7 @@ import {
   tlsFiles,
   type Row,
 } from './option-rows.ts'
+import { ADMIN_OPTIONS } from './admin/admin-options.ts'
 import { ACCESS_LOG_OPTIONS } from './access-log-options.ts'
 import { ARTIFACT_OPTIONS } from './artifact-options.ts'
 import { DIRECTORY_OPTIONS } from './directory-options.ts'
@@ -47,19 +48,7 @@ export const OPTIONS = {
     600_000,
     'Longest time for a PROXY header and a TLS handshake',
   ),
-  'admin.host': text('127.0.0.1', 'an address or host name', 'Address of the admin listener', isHost, {
-    actsOn: 'restart',
-  }),
-  'admin.port': integer(8090, 0, 65_535, 'Port of the admin listener; 0 takes a free one', {
-    actsOn: 'restart',
-  }),
-  'admin.token': text(
-    '',
-    'a text of 16 to 512 characters',
-    'Bearer token of the admin listener; required when its address is not loopback',
-    (v) => v === '' || (v.length >= 16 && v.length <= 512),
-    { isSecret: true, actsOn: 'restart' },
-  ),
+  ...ADMIN_OPTIONS,
   publicUrl: text(
     '',
     'an http(s) URL such as https://artifacts.example.com or, where the front takes /base/ away, https://artifacts.example.com/base/',

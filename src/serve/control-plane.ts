@@ -2,6 +2,7 @@ import type { AdminSources, StateReason } from '../admin/handlers.ts'
 import { AdminListener } from '../admin/listener.ts'
 import { queriesOf } from '../admin/queries.ts'
 import type { Config } from '../config/config.ts'
+import { oidcSettings } from '../config/admin/oidc-settings.ts'
 import { shownConfiguration } from '../config/shown-config.ts'
 import { endsWithin } from '../lib/time/within.ts'
 import { LimitExchange } from '../limits/limit-exchange.ts'
@@ -78,6 +79,7 @@ export class ControlPlane implements Service {
           configuration: () => shownConfiguration(this.#config),
           queryTimeoutMs: o['database.statementTimeoutMs'],
           token: o['admin.token'],
+          oidc: () => oidcSettings(this.#config.options),
           host: o['admin.host'],
           version: packageVersion(),
           logger,

@@ -4,6 +4,7 @@ import type { RootLogger } from '../logger/logger.ts'
 /** Has the configuration's secrets censored in everything that is logged from now on. */
 export function hideSecrets(logger: RootLogger, config: Config): void {
   logger.addSecret(config.options['admin.token'])
+  logger.addSecret(config.options['admin.oidc.clientSecret'])
   for (const url of [config.options['database.url'], config.options['database.readerUrl']]) {
     if (URL.canParse(url)) logger.addSecret(decodeURIComponent(new URL(url).password))
   }

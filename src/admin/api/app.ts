@@ -13,6 +13,7 @@ import { addAdminLog } from './resources/admin-log.ts'
 import { addEntries } from './resources/entries/entries.ts'
 import { addFigures } from './resources/figures.ts'
 import { addKeys } from './resources/keys.ts'
+import { addOidc } from './resources/oidc.ts'
 import { addOverview } from './resources/reports/overview.ts'
 import { addQuarantine } from './resources/quarantine.ts'
 import { addReports } from './resources/reports/reports.ts'
@@ -64,7 +65,8 @@ export function buildApi(sources: ApiSources): Api {
     c.set('timeoutMs', sources.queryTimeoutMs)
     await next()
   })
-  addSession(api, authenticator)
+  addSession(api, authenticator, sources)
+  addOidc(api, authenticator, sources)
   api.use(async (c, next) => {
     const credentials = credentialsOf(c)
     const signInAgain = async () => await authenticator.signedIn(credentials)

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { isWellFormedAdminToken } from '../../model/admin/admin-token.ts'
+import { principalOfPerson, type OidcSettings, type Person } from '../../model/admin/oidc.ts'
 import type { Principal } from '../../model/admin/principal.ts'
 import { digestKey } from '../../model/api-key.ts'
 import {
@@ -7,7 +8,9 @@ import {
   findAdminSession,
   openAdminSession,
   principalOfToken,
+  type SessionOwner,
 } from '../../store/access/admin-tokens.ts'
+import { isTenantThere, openPersonSession } from '../../store/access/person-sessions.ts'
 import type { Sql } from '../../store/sql.ts'
 import { AccessRule, isOriginOf, isSameText } from '../access.ts'
 import type { Credentials } from './credentials.ts'
@@ -44,6 +47,7 @@ const ANONYMOUS: Principal = {
 export class Authenticator {
   readonly #sql: Sql
   readonly #token: string
+  readonly #oidc: () => OidcSettings | null
   readonly #access: AccessRule
   readonly #failures = new FailureThrottle()
 
@@ -52,13 +56,16 @@ export class Authenticator {
     control,
     token,
     host,
+    oidc,
   }: {
     readonly control: Sql
     readonly token: string
     readonly host: string
+    readonly oidc: () => OidcSettings | null
   }) {
     this.#sql = control
     this.#token = token
+    this.#oidc = oidc
     this.#access = new AccessRule('', host)
   }
 
@@ -71,12 +78,8 @@ export class Authenticator {
     }
     if (session !== undefined) {
       refuseOtherOrigins(credentials)
-      const found = await findAdminSession(this.#sql, {
-        ofToken: digestKey(session),
-        ofConfigured: this.#token === '' ? null : digestKey(session + this.#token),
-      })
-      if (found !== null)
-        return { ...found, principal: found.principal === 'configured' ? CONFIGURED : found.principal }
+      const found = await this.#ofSession(session)
+      if (found !== null) return found
       if (this.#token !== '') throw SESSION_ENDED
     }
     if (this.#token !== '') throw UNAUTHORIZED
@@ -101,10 +104,45 @@ export class Authenticator {
     return { cookie, principal, expiresAt }
   }
 
+  /** Opens a session of a person: the cookie's text, and until when. */
+  async openFor(
+    person: Person,
+    principal: Principal,
+    { sessionMs }: OidcSettings,
+  ): Promise<SignedIn & { readonly cookie: string }> {
+    const cookie = randomBytes(32).toString('base64url')
+    const session = { digest: digestKey(cookie), person, ttlMs: sessionMs }
+    return { cookie, principal, expiresAt: await openPersonSession(this.#sql, session) }
+  }
+
   /** Ends the session of a cookie. */
   async signOut(session: string): Promise<void> {
     const digests = [digestKey(session), ...(this.#token === '' ? [] : [digestKey(session + this.#token)])]
     await endAdminSession(this.#sql, digests)
+  }
+
+  async #ofSession(session: string): Promise<SignedIn | null> {
+    const found = await findAdminSession(this.#sql, {
+      ofToken: digestKey(session),
+      ofConfigured: this.#token === '' ? null : digestKey(session + this.#token),
+    })
+    if (found === null) return null
+    const { owner, expiresAt } = found
+    if (owner.kind === 'configured') return { principal: CONFIGURED, expiresAt }
+    const principal = owner.kind === 'token' ? owner.principal : await this.#principalOfPerson(owner)
+    return principal === null ? null : { principal, expiresAt }
+  }
+
+  /** By the configuration in force: one who has lost the role since is nobody. */
+  async #principalOfPerson({
+    person,
+    sinceMs,
+  }: Extract<SessionOwner, { kind: 'person' }>): Promise<Principal | null> {
+    const settings = this.#oidc()
+    if (settings === null || sinceMs > settings.sessionMs) return null
+    const principal = principalOfPerson(person, settings)
+    if (principal === null || principal.tenant === null) return principal
+    return (await isTenantThere(this.#sql, principal.tenant)) ? principal : null
   }
 
   async #principalOf(token: string, address: string): Promise<Principal> {

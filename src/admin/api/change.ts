@@ -10,10 +10,11 @@ export async function change<T>(
   control: Sql,
   work: (tx: TransactionSql) => Promise<T>,
 ): Promise<T> {
-  const { name, tokenId } = c.var.signedIn.principal
+  const { name, tokenId, kind, subject } = c.var.signedIn.principal
+  const what = kind === 'oidc' ? ` (subject ${subject})` : tokenId === null ? '' : ` (token ${tokenId})`
   const actor = {
-    name: tokenId === null ? name : `${name} (token ${tokenId})`,
-    via: 'api' as const,
+    name: name + what,
+    via: kind === 'oidc' ? ('oidc' as const) : ('api' as const),
     from: credentialsOf(c).address,
   }
   return await asActor(control, actor, work)

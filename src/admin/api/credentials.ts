@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import { getCookie } from 'hono/cookie'
+import { getCookie, setCookie } from 'hono/cookie'
 import type { ApiEnv } from './operation.ts'
 
 /** Name of the cookie that holds a session. */
@@ -29,4 +29,19 @@ export function credentialsOf(c: Context<ApiEnv>): Credentials {
     origin: c.req.header('origin'),
     fetchSite: c.req.header('sec-fetch-site'),
   }
+}
+
+/** Sets the cookie of a session. */
+export function setSessionCookie(
+  c: Context<ApiEnv>,
+  cookie: string,
+  { expiresAt, isSecure }: { readonly expiresAt: Date | null; readonly isSecure: boolean },
+): void {
+  setCookie(c, SESSION_COOKIE, cookie, {
+    httpOnly: true,
+    sameSite: 'Strict',
+    path: '/',
+    secure: isSecure,
+    ...(expiresAt === null ? {} : { expires: expiresAt }),
+  })
 }

@@ -1,3 +1,4 @@
+import type { OidcSettings } from '../../model/admin/oidc.ts'
 import type { Logger } from '../../logger/logger.ts'
 import type { Sql } from '../../store/sql.ts'
 import type { AdminSources } from '../handlers.ts'
@@ -30,6 +31,8 @@ export interface ApiSources {
   readonly queryTimeoutMs: number
   /** The token of the configuration; '' for none. */
   readonly token: string
+  /** How people sign in with OpenID Connect, by the configuration in force; null where they do not. */
+  readonly oidc: () => OidcSettings | null
   /** Address or name that the listener was told to listen on. */
   readonly host: string
   readonly version: string

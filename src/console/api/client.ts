@@ -5,14 +5,21 @@ export class ApiError extends Error {
   /** 0 where there was no answer. */
   readonly status: number
   readonly detail: string
+  /** Stable; '' where there was none. */
+  readonly code: string
   /** What is wrong with each field, by its name. */
   readonly fields: readonly { readonly field: string; readonly detail: string }[]
 
-  constructor(status: number, title: string, detail = '', fields: ApiError['fields'] = []) {
+  constructor(
+    status: number,
+    title: string,
+    { detail = '', code = '', fields = [] }: Partial<Pick<ApiError, 'detail' | 'code' | 'fields'>> = {},
+  ) {
     super(title)
     this.name = 'ApiError'
     this.status = status
     this.detail = detail
+    this.code = code
     this.fields = fields
   }
 }
@@ -80,7 +87,7 @@ export async function* stream(path: string, call: Call = {}): AsyncGenerator<str
     }
   } catch (error) {
     if (call.signal?.aborted === true || error instanceof ApiError) throw error
-    throw new ApiError(0, 'The connection to the gateway broke', String(error))
+    throw new ApiError(0, 'The connection to the gateway broke', { detail: String(error) })
   } finally {
     stopWaiting()
     late.abort()
@@ -107,13 +114,16 @@ async function send(
     })
   } catch (error) {
     if (signal?.aborted === true) throw signal.reason
-    throw new ApiError(0, late.aborted ? 'No answer in time' : 'No answer from the gateway', String(error))
+    throw new ApiError(0, late.aborted ? 'No answer in time' : 'No answer from the gateway', {
+      detail: String(error),
+    })
   }
 }
 
 interface ProblemDocument {
   readonly title?: string
   readonly detail?: string
+  readonly code?: string
   readonly errors?: readonly {
     readonly field?: string
     readonly parameter?: string
@@ -128,7 +138,8 @@ async function errorOf(response: Response): Promise<ApiError> {
     field: field ?? parameter ?? '',
     detail,
   }))
-  return new ApiError(response.status, problem.title ?? `Status ${response.status}`, problem.detail, fields)
+  const { title = `Status ${response.status}`, detail = '', code = '' } = problem
+  return new ApiError(response.status, title, { detail, code, fields })
 }
 
 /** What to say of a failure: title and detail. */

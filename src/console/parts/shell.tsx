@@ -138,7 +138,7 @@ function Preferences() {
         <Icon name="sun" /> {THEME_WORDS[theme.value]}
       </button>
       {state.kind === 'in' && state.principal.kind !== 'anonymous' ? (
-        <button type="button" class="button quiet" onClick={() => signOut()}>
+        <button type="button" class="button quiet" onClick={() => void signOut()}>
           <Icon name="out" /> Sign out {state.principal.name}
         </button>
       ) : (

@@ -1,5 +1,5 @@
 import { signal } from '@preact/signals'
-import { ApiError, get, keepToken, messageOf, whenUnauthorized } from '../api/client.ts'
+import { ApiError, ask, get, keepToken, messageOf, whenUnauthorized } from '../api/client.ts'
 import { arrive } from './location.ts'
 
 /** What a session may do. A viewer may look, an operator change, an admin make tokens; a tenant sees its own. */
@@ -39,8 +39,31 @@ export async function startSession(): Promise<void> {
     session.value = { kind: 'in', principal: await readSession() }
   } catch (error) {
     const isRefused = error instanceof ApiError && error.status === 401
-    session.value = isRefused ? { kind: 'out', problem: null } : { kind: 'in', principal: UNKNOWN }
+    session.value = isRefused
+      ? { kind: 'out', problem: failureOf(error) }
+      : { kind: 'in', principal: UNKNOWN }
   }
+}
+
+/** Why a sign-in elsewhere came to nothing: the gateway tells it once. That one is not signed in is no failure. */
+function failureOf(error: ApiError): string | null {
+  return error.code === 'sign_in_failed' ? error.detail : null
+}
+
+/** How one may sign in, besides with a token. */
+export interface SignInMethods {
+  readonly oidc: { readonly label: string; readonly start: string } | null
+}
+
+export async function readSignInMethods(): Promise<SignInMethods> {
+  return await get<SignInMethods>('/api/v1/session/methods')
+}
+
+/** Leaves for the issuer, to come back to this view. A token that was refused does not stand before the session that is to come. */
+export function leaveFor(start: string): void {
+  keepToken('')
+  const returnTo = window.location.pathname + window.location.search
+  window.location.assign(`${start}?${new URLSearchParams({ returnTo })}`)
 }
 
 /** Signs in; a failure is told in the session's state. */
@@ -57,9 +80,15 @@ export async function signIn(token: string): Promise<void> {
   }
 }
 
-export function signOut(): void {
+/** Forgets the token, and has the gateway end the session of the browser. */
+export async function signOut(): Promise<void> {
   keepToken('')
   session.value = { kind: 'out', problem: null }
+  try {
+    await ask('/api/v1/session', { method: 'DELETE' })
+  } catch (error) {
+    session.value = { kind: 'out', problem: `The session could not be ended: ${messageOf(error)}` }
+  }
 }
 
 /** Shows the sign-in to somebody who may look without. */

@@ -1,15 +1,23 @@
 import { useSignal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 import { Brand } from '../parts/shell.tsx'
-import { signIn } from '../state/session.ts'
+import { leaveFor, readSignInMethods, signIn, type SignInMethods } from '../state/session.ts'
 
-/** Asks for a token. It is never shown, nor kept in the page. */
+/** Asks for a token, which is never shown, nor kept in the page; or sends to the issuer, where there is one. */
 export function SignIn({ problem }: { readonly problem: string | null }) {
   const field = useRef<HTMLInputElement>(null)
   const isBusy = useSignal(false)
+  const oidc = useSignal<SignInMethods['oidc']>(null)
   useEffect(() => {
     document.title = 'Sign in · Waybill'
     field.current?.focus()
+    // A gateway that does not say takes tokens.
+    readSignInMethods().then(
+      (methods) => {
+        oidc.value = methods.oidc
+      },
+      () => {},
+    )
   }, [])
   const submit = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault()
@@ -44,7 +52,16 @@ export function SignIn({ problem }: { readonly problem: string | null }) {
         <button class="button primary" disabled={isBusy.value}>
           Sign in
         </button>
+        {oidc.value !== null && <Elsewhere {...oidc.value} />}
       </form>
     </main>
+  )
+}
+
+function Elsewhere({ label, start }: NonNullable<SignInMethods['oidc']>) {
+  return (
+    <button type="button" class="button" onClick={() => leaveFor(start)}>
+      Sign in with {label}
+    </button>
   )
 }

@@ -5,14 +5,16 @@ export type AdminRole = (typeof ADMIN_ROLES)[number]
 
 /** Who asks the admin API. */
 export interface Principal {
-  /** For people: the token's name, `configured` for that of the configuration, `anonymous` for nobody. */
+  /** For people: the token's name, `configured` for that of the configuration, `anonymous` for nobody, a person's. */
   readonly name: string
   readonly role: AdminRole
   /** The one tenant that the role `tenant` sees; null for the others. */
   readonly tenant: string | null
-  readonly kind: 'token' | 'configured' | 'anonymous'
+  readonly kind: 'token' | 'configured' | 'anonymous' | 'oidc'
   /** Public id of the token; null for the other kinds. */
   readonly tokenId: string | null
+  /** What the issuer calls a person who signed in with OpenID Connect; of the kind `oidc` alone. */
+  readonly subject?: string
 }
 
 /** Who may use an operation. */

@@ -2,8 +2,11 @@
 export interface Actor {
   /** A person, a token's name, or a program that works by itself. */
   readonly name: string
-  /** By which way: the admin API, a command, or work that nobody asked for at that moment. Else it was SQL. */
-  readonly via: 'api' | 'cli' | 'job'
+  /**
+   * By which way: the admin API with a token, or by a person who signed in to it with OpenID Connect; a command; or work that nobody
+   * asked for at that moment. Else it was SQL.
+   */
+  readonly via: 'api' | 'oidc' | 'cli' | 'job'
   /** An address or a host. */
   readonly from: string
 }

@@ -1,3 +1,4 @@
+import type { Person } from '../../model/admin/oidc.ts'
 import type { AdminRole, Principal } from '../../model/admin/principal.ts'
 import { StoreError } from '../errors.ts'
 import { sqlStateOf, type Sql, type TransactionSql } from '../sql.ts'
@@ -121,25 +122,33 @@ export async function openAdminSession(
   return row.expires_at
 }
 
-/** Digests of a session's cookie: as that of a stored token's session, and as that of one of the configured token; null for none. */
+/** Digests of a session's cookie: as that of a session of a stored token or a person, and as that of one of the configured token; null for none. */
 export interface SessionDigests {
   readonly ofToken: string
   readonly ofConfigured: string | null
 }
 
-/** Whose session this is, `configured` for one of the configured token, and when it ends; null for none. */
+/** Whose session it is: of a token's owner, of the configured token, or of a person who signed in with OpenID Connect. */
+export type SessionOwner =
+  | { readonly kind: 'token'; readonly principal: Principal }
+  | { readonly kind: 'configured' }
+  /** `sinceMs`: for how long it has been open. */
+  | { readonly kind: 'person'; readonly person: Person; readonly sinceMs: number }
+
+/** Whose session this is, and when it ends; null for none. */
 export async function findAdminSession(
   sql: Sql,
   { ofToken, ofConfigured }: SessionDigests,
-): Promise<{ readonly principal: Principal | 'configured'; readonly expiresAt: Date } | null> {
-  const [row] = await sql<(PrincipalRow & { session_expires_at: Date; is_configured: boolean })[]>`
-    SELECT p.*, s.expires_at AS session_expires_at, s.token_id IS NULL AS is_configured
+): Promise<{ readonly owner: SessionOwner; readonly expiresAt: Date } | null> {
+  const [row] = await sql<SessionRow[]>`
+    SELECT p.*, s.expires_at AS session_expires_at, s.token_id IS NULL AS is_tokenless,
+      s.issuer, s.subject, s.name AS person, s.claimed,
+      (extract(epoch FROM now() - s.created_at) * 1000)::float8 AS since_ms
     FROM admin_sessions s LEFT JOIN (${selectPrincipals(sql)} WHERE ${isInForce(sql)}) p ON p.id = s.token_id
     WHERE s.digest = ANY (${[ofToken, ofConfigured ?? ofToken]}::text[]) AND s.expires_at > now()
-      AND CASE WHEN s.digest = ${ofToken} THEN p.id IS NOT NULL ELSE s.token_id IS NULL END`
-  if (row === undefined) return null
-  const principal = row.is_configured ? 'configured' : toPrincipal(row)
-  return { principal, expiresAt: row.session_expires_at }
+      AND CASE WHEN s.digest = ${ofToken} THEN p.id IS NOT NULL OR s.issuer IS NOT NULL
+        ELSE s.token_id IS NULL AND s.issuer IS NULL END`
+  return row === undefined ? null : { owner: ownerOf(row), expiresAt: row.session_expires_at }
 }
 
 /** Ends the sessions with these digests; nothing where there is none. */
@@ -152,6 +161,23 @@ interface PrincipalRow {
   readonly name: string
   readonly role: AdminRole
   readonly tenant: string | null
+}
+
+interface SessionRow extends PrincipalRow {
+  readonly session_expires_at: Date
+  readonly is_tokenless: boolean
+  readonly issuer: string | null
+  readonly subject: string | null
+  readonly person: string | null
+  readonly claimed: readonly string[] | null
+  readonly since_ms: number
+}
+
+function ownerOf(row: SessionRow): SessionOwner {
+  if (!row.is_tokenless) return { kind: 'token', principal: toPrincipal(row) }
+  const { issuer, subject, person: name, claimed: values, since_ms: sinceMs } = row
+  if (issuer === null || subject === null || name === null || values === null) return { kind: 'configured' }
+  return { kind: 'person', person: { issuer, subject, name, values }, sinceMs }
 }
 
 function toPrincipal({ id, name, role, tenant }: PrincipalRow): Principal {

@@ -8,7 +8,7 @@ export interface AdminLogEntry {
   /** Who it was said to be; the role where nobody was named. */
   readonly actor: string
   /** By which way it was made. */
-  readonly via: 'api' | 'cli' | 'job' | 'sql'
+  readonly via: 'api' | 'oidc' | 'cli' | 'job' | 'sql'
   /** Address or host; for SQL with the name of the program. */
   readonly from: string
   /** The role that the session logged in as: all else of who it was is what that role said. */

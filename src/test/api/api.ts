@@ -57,6 +57,7 @@ export async function testApi(
     configuration: () => ({ options: [], routes: [] }),
     queryTimeoutMs: 5000,
     token: CONFIGURED_TOKEN,
+    oidc: () => null,
     host: '127.0.0.1',
     version: '1.2.3',
     logger: createLogger({ level: 'silent', destination: { write: () => {} } }),

@@ -14,7 +14,7 @@ const CHANGE = z
       description:
         'A token, person or program; for a tenant `operator` for who came by another way than this API.',
     }),
-    via: z.enum(['api', 'cli', 'job', 'sql']),
+    via: z.enum(['api', 'oidc', 'cli', 'job', 'sql']),
     from: z.string().nullable().openapi({ description: 'Address or host; null for a tenant.' }),
     role: z.string().nullable().openapi({
       description: 'The role of the database that the session logged in as; null for a tenant.',

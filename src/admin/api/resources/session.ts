@@ -1,9 +1,12 @@
 import { z } from '@hono/zod-openapi'
-import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
+import { deleteCookie, getCookie } from 'hono/cookie'
 import { ADMIN_ROLES } from '../../../model/admin/principal.ts'
 import type { Authenticator, SignedIn } from '../authenticate.ts'
-import { credentialsOf, SESSION_COOKIE } from '../credentials.ts'
+import { credentialsOf, SESSION_COOKIE, setSessionCookie } from '../credentials.ts'
+import { takeProblem, type SignInProblem } from '../oidc/cookies.ts'
 import { inTime, json, jsonBody, PROBLEM_ANSWER, TIME, type Api } from '../operation.ts'
+import { ApiError } from '../problems.ts'
+import type { ApiSources } from '../sources.ts'
 
 const SESSION = z
   .object({
@@ -11,7 +14,7 @@ const SESSION = z
       name: z.string(),
       role: z.enum(ADMIN_ROLES),
       tenant: z.string().nullable(),
-      kind: z.enum(['token', 'configured', 'anonymous']),
+      kind: z.enum(['token', 'configured', 'anonymous', 'oidc']),
     }),
     expiresAt: TIME.nullable().openapi({
       description: 'When the session of a browser ends; null for a token.',
@@ -20,16 +23,23 @@ const SESSION = z
   .openapi('Session')
 
 /** GET, POST and DELETE /session: who one is, signing in and out. Without a role: everybody may ask. */
-export function addSession(api: Api, authenticator: Authenticator): void {
+export function addSession(api: Api, authenticator: Authenticator, { oidc }: Pick<ApiSources, 'oidc'>): void {
   api.openapi(
     {
       method: 'get',
       path: '/session',
       operationId: 'getSession',
       tags: ['session'],
+      description:
+        'Who asks. To a browser whose sign-in with OpenID Connect has just come to nothing it says why, once: 401 `sign_in_failed`.',
       responses: { 200: json(SESSION, 'Who asks'), default: PROBLEM_ANSWER },
     },
-    async (c) => c.json(sessionBody(await inTime(c, authenticator.signedIn(credentialsOf(c)))), 200),
+    async (c) => {
+      const settings = oidc()
+      const problem = settings === null ? null : await takeProblem(c, settings)
+      if (problem !== null) throw signInFailed(problem)
+      return c.json(sessionBody(await inTime(c, authenticator.signedIn(credentialsOf(c)))), 200)
+    },
   )
   api.openapi(
     {
@@ -43,12 +53,9 @@ export function addSession(api: Api, authenticator: Authenticator): void {
     async (c) => {
       const { token } = c.req.valid('json')
       const { cookie, ...signedIn } = await inTime(c, authenticator.signIn(token, credentialsOf(c)))
-      setCookie(c, SESSION_COOKIE, cookie, {
-        httpOnly: true,
-        sameSite: 'Strict',
-        path: '/',
-        secure: c.req.header('origin')?.startsWith('https:') === true,
-        ...(signedIn.expiresAt === null ? {} : { expires: signedIn.expiresAt }),
+      setSessionCookie(c, cookie, {
+        expiresAt: signedIn.expiresAt,
+        isSecure: c.req.header('origin')?.startsWith('https:') === true,
       })
       return c.json(sessionBody(signedIn), 200)
     },
@@ -68,6 +75,11 @@ export function addSession(api: Api, authenticator: Authenticator): void {
       return c.body(null, 204)
     },
   )
+}
+
+/** As a refusal of its own: the page shows the sign-in, and the sentence. */
+function signInFailed({ detail }: SignInProblem): ApiError {
+  return new ApiError(401, 'sign_in_failed', { title: 'You are not signed in', detail })
 }
 
 function sessionBody({

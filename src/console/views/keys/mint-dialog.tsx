@@ -52,9 +52,9 @@ export function MintDialog({ tenant, onClose }: { readonly tenant: string; reado
 
 /** What a rate that cannot be read is answered with, as if by the API. */
 export function badLimit(): ApiError {
-  return new ApiError(400, 'Not a rate', '', [
-    { field: 'rateLimit', detail: 'a number such as 5, or 5:20 with a burst' },
-  ])
+  return new ApiError(400, 'Not a rate', {
+    fields: [{ field: 'rateLimit', detail: 'a number such as 5, or 5:20 with a burst' }],
+  })
 }
 
 function MintFields({ tenant, change }: { readonly tenant: string; readonly change: Change }) {
