@@ -1,8 +1,6 @@
 import { sleep } from '../lib/time/sleep.ts'
-import { hasEnded } from '../lib/host/machine.ts'
-import { lastChange, removeFollower, unconfirmed, type Unconfirmed } from '../store/directory/followers.ts'
-import type { Sql } from '../store/sql.ts'
 import type { ExitCode, Io } from './output/io.ts'
+import type { Confirmations, DirectoryPort } from './plane/plane.ts'
 
 /** What `--wait` waits at most unless told: one sign of life of a gateway without notifications, and some. */
 export const DEFAULT_WAIT = '15s'
@@ -14,22 +12,16 @@ const LOOK_MS = 50
  */
 export async function awaitFollowers(
   io: Io,
-  sql: Sql,
+  plane: DirectoryPort,
   change: { readonly table: 'api_keys' | 'tenants'; readonly id: string; readonly timeoutMs: number },
 ): Promise<ExitCode> {
-  const xid = await lastChange(sql, change.table, change.id)
-  if (xid === null) return 1
   const startedTick = performance.now()
   for (;;) {
-    const { followers, missing } = await unconfirmed(sql, xid)
-    const waiting: Unconfirmed[] = []
-    for (const follower of missing) {
-      if (hasEnded(follower.machine, follower.processId)) await removeFollower(sql, follower.instance)
-      else waiting.push(follower)
-    }
+    const found = await plane.confirmations(change.table, change.id)
+    if (found === null) return 1
+    const { confirmed, waiting } = found
     const waitedMs = performance.now() - startedTick
     if (waiting.length === 0) {
-      const confirmed = followers - missing.length
       io.stderr.write(
         confirmed === 0
           ? 'no gateway follows this database; one that starts reads the change first\n'
@@ -40,7 +32,7 @@ export async function awaitFollowers(
     if (waitedMs >= change.timeoutMs) {
       for (const follower of waiting) io.stderr.write(`${describe(follower)}\n`)
       io.stderr.write(
-        `error: ${waiting.length} of ${followers} gateway processes have not confirmed the change within ${change.timeoutMs} ms; ` +
+        `error: ${waiting.length} of ${confirmed + waiting.length} gateway processes have not confirmed the change within ${change.timeoutMs} ms; ` +
           'they may go on as before until they reach the database\n',
       )
       return 1
@@ -49,7 +41,7 @@ export async function awaitFollowers(
   }
 }
 
-function describe({ instance, host, processId, silentMs }: Unconfirmed): string {
+function describe({ instance, host, processId, silentMs }: Confirmations['waiting'][number]): string {
   const seconds = (silentMs / 1000).toFixed(1)
   return `not confirmed: ${instance} on ${host}, process ${processId}, last heard of ${seconds} s ago`
 }

@@ -46,6 +46,7 @@ export async function withDatabase(
   handle: Handle,
   use: (database: OpenDatabase) => Promise<ExitCode>,
 ): Promise<ExitCode> {
+  refuseApi(io, flags)
   const config = readConfig(io, flags, { ignoreRoutes: true })
   printWarnings(io, config)
   if (!isEmbedded(config.options['database.url'])) {
@@ -64,6 +65,31 @@ export async function withDatabase(
   } finally {
     await embedded.stop()
   }
+}
+
+/** Why a command cannot do by the API what it does; others come here where they are not told of one. */
+const WHY_NOT: Readonly<Record<string, string>> = {
+  migrate: 'it changes the schema',
+  backup: 'it copies tables whole',
+  restore: 'it writes tables whole',
+  identify: 'it rewrites rows of the access log',
+  audit:
+    'it reads every batch of the ledger and counts the rows, however long that takes; /api/v1/audit has the figures of a week',
+  who: 'it counts the rows of the window, however long that takes; /api/v1/who answers without',
+  usage: '--upstream-budget has no operation',
+  'admin-log': '--verify computes the chain from every record anew',
+  keys: 'keys that sign have their secrets in it',
+  quarantine: 'it shows what was refused byte for byte, and has no operation',
+}
+
+/** Throws a `UsageError` where the command was told to ask the API. */
+function refuseApi(io: Io, flags: Flags): void {
+  const { url } = flags as { readonly url?: string }
+  if ((url ?? io.env['WAYBILL_URL'] ?? '') === '') return
+  const name = io.argv[0] ?? ''
+  throw new UsageError([
+    `${name} needs the database itself: ${WHY_NOT[name] ?? 'there is no operation of the API for it'}; unset ${url === undefined ? 'WAYBILL_URL' : '--url'} and set DATABASE_URL`,
+  ])
 }
 
 /** For reports, whose numbers mean nothing without it: names the database on stderr, apart from the data. */

@@ -7,6 +7,7 @@ import { closeSql, openControl } from '../store/sql.ts'
 import { testDatabase } from '../test/database.ts'
 import { createTenant, setTenantState } from '../store/directory/tenants.ts'
 import { requireTenant, routeProblem } from './known-names.ts'
+import { storeNames } from './plane/store-plane.ts'
 import { testWaybill } from '../test/waybill.ts'
 
 t.setTimeout(120_000)
@@ -129,6 +130,6 @@ t.test('G8: a role that may only mint needs no right to read the log', async (t)
   t.teardown(() => closeSql(own, 1000))
   await own`SET SESSION AUTHORIZATION ${own(role)}`
   const config = loadConfig({ file: null, env: {}, flags: {} })
-  t.match(await routeProblem(own, config, 'nmp'), { known: [] })
-  await t.rejects(requireTenant(own, 'acmme'), { message: /did you mean "acme"/ })
+  t.match(await routeProblem(storeNames(own), config, 'nmp'), { known: [] })
+  await t.rejects(requireTenant(storeNames(own), 'acmme'), { message: /did you mean "acme"/ })
 })

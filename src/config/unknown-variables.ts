@@ -3,7 +3,14 @@ import { OPTION_NAMES, optionEnv } from './options.ts'
 
 const PREFIX = 'WAYBILL_'
 /** What is read from the environment apart from options. */
-const OTHERS = ['WAYBILL_CONFIG', 'WAYBILL_DEBUG']
+const OTHERS = [
+  'WAYBILL_CONFIG',
+  'WAYBILL_DEBUG',
+  // Of commands that ask the API.
+  'WAYBILL_URL',
+  'WAYBILL_TOKEN',
+  'WAYBILL_TOKEN_FILE',
+]
 
 /**
  * Variables that are no option, but nearly: one line each. Others that begin so are no mistake (docs/decisions/0070); the file may

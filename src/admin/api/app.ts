@@ -15,6 +15,7 @@ import { addFigures } from './resources/figures.ts'
 import { addKeys } from './resources/keys.ts'
 import { addOidc } from './resources/oidc.ts'
 import { addOverview } from './resources/reports/overview.ts'
+import { addNames } from './resources/names.ts'
 import { addQuarantine } from './resources/quarantine.ts'
 import { addReports } from './resources/reports/reports.ts'
 import { addSession } from './resources/session.ts'
@@ -28,6 +29,7 @@ const RESOURCES = [
   addTenants,
   addKeys,
   addTokens,
+  addNames,
   addReports,
   addFigures,
   addEntries,

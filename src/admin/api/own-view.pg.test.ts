@@ -33,11 +33,7 @@ await sql`
   VALUES (${`access_log_${new Date(startedAt.getTime() - 2 * DAY_MS).toISOString().slice(0, 10).replaceAll('-', '')}`}, now(), now(), pg_current_xact_id(), ${HOST}, 2, 98765, '{}')`
 const follower = { instance: instance.id, host: HOST, processId: 4567, machine: 'm', maxAgeMs: MINUTE_MS }
 await confirmFollower(sql, follower, null)
-const minted = await api.ask('POST', '/keys', {
-  token: await api.tokenFor('operator'),
-  json: { tenant: 'acme', scopes: ['*:*'] },
-})
-const key = String(minted.json()['id'])
+let key = ''
 const [session] = await sql<{ role: string }[]>`SELECT session_user AS role`
 const role = session?.role ?? ''
 
@@ -46,6 +42,13 @@ const QUERIES: Readonly<Record<string, string>> = {
   groupUsage: '?by=tenant',
   audit: '?since=1h',
 }
+
+t.test('an operator mints a key for the tenant', async (t) => {
+  const token = await api.tokenFor('operator')
+  const minted = await api.ask('POST', '/keys', { token, json: { tenant: 'acme', scopes: ['*:*'] } })
+  t.equal(minted.status, 201)
+  key = (minted.json() as { id: string }).id
+})
 
 t.test('what an operator reads of the machines is there to be hidden', async (t) => {
   const token = await api.tokenFor('viewer')

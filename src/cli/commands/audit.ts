@@ -16,6 +16,7 @@ import { DATABASE_OPTIONS, addConfigFlags } from '../configuration.ts'
 import { readByDatabase, withDatabase } from '../context.ts'
 import type { ExitCode, Io } from '../output/io.ts'
 import { requireTenant } from '../known-names.ts'
+import { storeNames } from '../plane/store-plane.ts'
 import { openListing, type RowShape } from '../output/listing.ts'
 import { writeOut } from '../output/output.ts'
 import { Problems, TIME_FORM } from '../problems.ts'
@@ -72,7 +73,7 @@ async function audit(io: Io, flags: AuditFlags): Promise<ExitCode> {
   problems.throwIfAny()
   return await withDatabase(io, flags, 'reader', async ({ sql }) => {
     const filter = await readByDatabase(io, sql, (nowMs, found) => readAuditFilter(flags, nowMs, found))
-    await requireTenant(sql, filter.tenant)
+    await requireTenant(storeNames(sql), filter.tenant)
     const settledAt = settleMs === null ? null : await settleLiving(sql, settleMs)
     const isDeep = flags.deep === true
     const scene = { filter, isDeep, settledAt, database: await describeDatabase(sql) }

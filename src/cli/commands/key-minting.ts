@@ -1,23 +1,16 @@
 import { sleep } from '../../lib/time/sleep.ts'
 import type { Command } from 'commander'
-import type { Config } from '../../config/config.ts'
 import { isSlipOf } from '../../lib/near-name.ts'
-import { mintKey } from '../../model/api-key.ts'
-import type { RateLimit } from '../../model/route.ts'
 import { StoreError } from '../../store/errors.ts'
-import { insertKey } from '../../store/directory/keys.ts'
-import { tenantsLike } from '../../store/directory/names.ts'
-import type { Sql } from '../../store/sql.ts'
-import { createTenant, getTenant } from '../../store/directory/tenants.ts'
 import type { Cli } from '../cli.ts'
-import { DATABASE_OPTIONS, addConfigFlags } from '../configuration.ts'
-import { readByDatabase, withDatabase } from '../context.ts'
 import { CommandError } from '../errors.ts'
 import { collect } from '../flags.ts'
 import type { ExitCode, Io } from '../output/io.ts'
 import { KEY_SHAPE } from './key-shape.ts'
 import { noTenant, routeProblem } from '../known-names.ts'
 import { writeOut } from '../output/output.ts'
+import { addPlaneFlags, readByPlane, withPlane } from '../plane/open-plane.ts'
+import type { ControlPlane, KeyWish } from '../plane/plane.ts'
 import { RATE_FORM } from '../../model/rate-limit.ts'
 import { Problems } from '../problems.ts'
 import { safeJson } from '../output/text.ts'
@@ -33,16 +26,6 @@ export interface MintFlags {
   readonly createTenant?: boolean
   readonly force?: boolean
   readonly json?: boolean
-}
-
-/** What a new key shall be, read from the flags. */
-export interface MintRequest {
-  readonly tenant: string
-  readonly name: string | null
-  readonly scopes: readonly string[]
-  readonly allowNetworks: readonly string[]
-  readonly rateLimit: RateLimit | null
-  readonly expiresAt: Date | null
 }
 
 /**
@@ -75,13 +58,11 @@ export function addMintCommand(keys: Command, cli: Cli): void {
     .option('--rate <rate>', `requests per second: ${RATE_FORM}`)
     .option('--force', "mint it even when a scope looks like a slip of a route's name")
     .option('--json', 'print one JSON object, with the key in it')
-  addConfigFlags(command, DATABASE_OPTIONS).action(async (flags: MintFlags) =>
-    cli.finish(await mint(cli.io, flags)),
-  )
+  addPlaneFlags(command).action(async (flags: MintFlags) => cli.finish(await mint(cli.io, flags)))
 }
 
 /** Reads the flags of `mint`; collects what is wrong with them. */
-export function readMintRequest(flags: MintFlags, nowMs: number, problems: Problems): MintRequest {
+export function readMintRequest(flags: MintFlags, nowMs: number, problems: Problems): KeyWish {
   if (flags.tenant === undefined) problems.add('--tenant is required')
   return {
     tenant: flags.tenant === undefined ? '' : problems.slug('--tenant', flags.tenant),
@@ -105,36 +86,26 @@ async function mint(io: Io, flags: MintFlags): Promise<ExitCode> {
   const problems = new Problems()
   problems.readAtAnyTime((nowMs, found) => readMintRequest(flags, nowMs, found))
   problems.throwIfAny()
-  return await withDatabase(io, flags, 'control', async ({ sql, config }) => {
-    const request = await readByDatabase(io, sql, (nowMs, found) => readMintRequest(flags, nowMs, found))
-    const warnings = await scopeWarnings(sql, config, request.scopes)
+  return await withPlane(io, flags, 'control', async (plane) => {
+    const request = await readByPlane(plane, (nowMs, found) => readMintRequest(flags, nowMs, found))
+    const warnings = await scopeWarnings(plane, request.scopes)
     const slip = warnings.find(({ isSlip }) => isSlip)
     if (slip !== undefined && flags.force !== true)
       throw new CommandError(`${slip.text} --force mints it all the same`)
-    await ensureTenant(io, sql, request.tenant, flags.createTenant)
-    const minted = mintKey()
-    const key = await insertKey(sql, {
-      id: minted.id,
-      digest: minted.digest,
-      tenant: request.tenant,
-      name: request.name,
-      scopes: [...request.scopes],
-      allowNetworks: [...request.allowNetworks],
-      rateLimit: request.rateLimit,
-      expiresAt: request.expiresAt,
-    })
+    await ensureTenant(io, plane, request.tenant, flags.createTenant)
+    const { made: key, text: secret } = await plane.mintKey(request)
     await sleep(GATEWAYS_LEARN_MS)
     for (const { text } of warnings) io.stderr.write(`warning: ${text}\n`)
     if (flags.scope === undefined) io.stderr.write(`${DEFAULT_SCOPE_NOTE}\n`)
     if (flags.json === true) {
-      await writeOut(io.stdout, `${safeJson({ key: minted.text, ...KEY_SHAPE.toOutput(key) }, 2)}\n`)
+      await writeOut(io.stdout, `${safeJson({ key: secret, ...KEY_SHAPE.toOutput(key) }, 2)}\n`)
       return 0
     }
     const until = key.expiresAt === null ? 'does not expire' : `expires ${key.expiresAt.toISOString()}`
     io.stderr.write(
       `key ${key.id} of tenant ${key.tenant} minted: ${key.scopes.join(' ')}, ${until}; it is shown only now\n`,
     )
-    await writeOut(io.stdout, `${minted.text}\n`)
+    await writeOut(io.stdout, `${secret}\n`)
     return 0
   })
 }
@@ -142,11 +113,11 @@ async function mint(io: Io, flags: MintFlags): Promise<ExitCode> {
 /** Makes sure that the tenant is there, creating it where that is permitted: expressly, when it may be another one mistyped. */
 async function ensureTenant(
   io: Io,
-  sql: Sql,
+  plane: ControlPlane,
   slug: string,
   isCreationWanted: boolean | undefined,
 ): Promise<void> {
-  const tenant = await getTenant(sql, slug)
+  const tenant = await plane.getTenant(slug)
   if (tenant !== null) {
     if (tenant.state === 'suspended') {
       io.stderr.write(`note: tenant ${slug} is suspended; the key works when it is resumed\n`)
@@ -154,14 +125,14 @@ async function ensureTenant(
     return
   }
   if (isCreationWanted === false) {
-    const { message } = await noTenant(sql, slug)
+    const { message } = await noTenant(plane, slug)
     const isQuestion = message.endsWith('?')
     throw new CommandError(
       `${message}${isQuestion ? ' Else create' : ': create'} it with "waybill tenants create ${slug}"`,
     )
   }
   if (isCreationWanted === undefined) {
-    const meant = (await tenantsLike(sql, slug)).find((other) => isSlipOf(slug, other))
+    const meant = (await plane.tenantsLike(slug)).find((other) => isSlipOf(slug, other))
     if (meant !== undefined) {
       throw new CommandError(
         `there is no tenant ${slug}; did you mean "${meant}"? --create-tenant creates ${slug} all the same`,
@@ -169,7 +140,7 @@ async function ensureTenant(
     }
   }
   try {
-    await createTenant(sql, slug, {})
+    await plane.createTenant(slug, {})
     io.stderr.write(`tenant ${slug} created\n`)
   } catch (error) {
     // Another process was faster: all the better.
@@ -179,18 +150,17 @@ async function ensureTenant(
 
 /** For each scope of a route that neither the file nor the log has: another gateway may have it, so only a slip is refused. */
 async function scopeWarnings(
-  sql: Sql,
-  config: Config,
+  plane: ControlPlane,
   scopes: readonly string[],
 ): Promise<{ text: string; isSlip: boolean }[]> {
   const warnings: { text: string; isSlip: boolean }[] = []
   for (const scope of scopes) {
     const route = scope.slice(0, scope.lastIndexOf(':'))
     if (route === '*') continue
-    const problem = await routeProblem(sql, config, route)
+    const problem = await routeProblem(plane, plane.config, route)
     // Without a file and without traffic nothing is known of any route.
     if (problem === null || problem.known.length === 0) continue
-    const isSlip = problem.meant !== null && config.routeNames.length > 0
+    const isSlip = problem.meant !== null && plane.config.routeNames.length > 0
     warnings.push({ text: `scope ${scope}: ${problem.text}`, isSlip })
   }
   return warnings

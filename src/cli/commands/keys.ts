@@ -1,10 +1,7 @@
 import type { Command } from 'commander'
-import { mintKey } from '../../model/api-key.ts'
-import { getKey, listKeys, revokeKey, rotateKey, updateKey, type ApiKey } from '../../store/directory/keys.ts'
+import type { ApiKey } from '../../store/directory/keys.ts'
 import { awaitFollowers, DEFAULT_WAIT } from '../await-followers.ts'
 import type { Cli } from '../cli.ts'
-import { DATABASE_OPTIONS, addConfigFlags } from '../configuration.ts'
-import { nameDatabase, readByDatabase, withDatabase } from '../context.ts'
 import { addFormatFlags, readFormat, type FormatFlags } from '../flags.ts'
 import type { ExitCode, Io } from '../output/io.ts'
 import { addMintCommand, keyName } from './key-minting.ts'
@@ -13,6 +10,8 @@ import { addSigningCommands } from './tokens/signing-keys.ts'
 import { requireTenant } from '../known-names.ts'
 import { printListing } from '../output/listing.ts'
 import { writeOut } from '../output/output.ts'
+import { addPlaneFlags, readByPlane, withPlane } from '../plane/open-plane.ts'
+import type { KeyChanges } from '../plane/plane.ts'
 import { RATE_FORM } from '../../model/rate-limit.ts'
 import { Problems } from '../problems.ts'
 import { safeJson } from '../output/text.ts'
@@ -29,9 +28,6 @@ interface KeyFlags extends FormatFlags {
   readonly waitFor?: string
 }
 
-/** What may be changed of a key. */
-export type KeyChanges = Parameters<typeof updateKey>[2]
-
 const DEFAULT_OVERLAP = '24h'
 
 type Action = (io: Io, id: string, flags: KeyFlags) => Promise<ExitCode>
@@ -46,12 +42,12 @@ export function addKeyCommands(program: Command, cli: Cli): void {
     .description('list the keys')
     .option('--tenant <slug>', 'only those of one tenant')
     .option('--all', 'expired and revoked ones too')
-  addConfigFlags(addFormatFlags(listing), DATABASE_OPTIONS).action(async (flags: KeyFlags) =>
+  addPlaneFlags(addFormatFlags(listing)).action(async (flags: KeyFlags) =>
     cli.finish(await list(cli.io, flags)),
   )
   const one = (name: string, description: string, action: Action): Command => {
     const command = keys.command(`${name} <id>`).description(description)
-    return addConfigFlags(command, DATABASE_OPTIONS)
+    return addPlaneFlags(command)
       .option('--json', 'print one JSON object')
       .action(async (text: string, flags: KeyFlags) =>
         cli.finish(await action(cli.io, readKeyId(cli.io, text), flags)),
@@ -90,22 +86,21 @@ async function list(io: Io, flags: KeyFlags): Promise<ExitCode> {
   const format = readFormat(flags, problems)
   const tenant = flags.tenant === undefined ? undefined : problems.slug('--tenant', flags.tenant)
   problems.throwIfAny()
-  return await withDatabase(io, flags, 'control', async (database) => {
-    const { sql } = database
-    await requireTenant(sql, tenant)
-    const found = await listKeys(sql, {
+  return await withPlane(io, flags, 'control', async (plane) => {
+    await requireTenant(plane, tenant)
+    const found = await plane.listKeys({
       ...(tenant === undefined ? {} : { tenant }),
       includeInactive: flags.all === true,
     })
     await printListing(io, format, KEY_SHAPE, found)
-    nameDatabase(io, database)
+    plane.nameSource()
     return 0
   })
 }
 
 async function show(io: Io, id: string, flags: KeyFlags): Promise<ExitCode> {
-  return await withDatabase(io, flags, 'control', async ({ sql }) => {
-    const key = await getKey(sql, id)
+  return await withPlane(io, flags, 'control', async (plane) => {
+    const key = await plane.getKey(id)
     if (key !== null) return await printKey(io, flags, key)
     io.stderr.write(`error: there is no key ${id}\n`)
     return 1
@@ -130,9 +125,9 @@ async function set(io: Io, id: string, flags: KeyFlags): Promise<ExitCode> {
       : problems.integer('--if-version', flags.ifVersion, 1, Number.MAX_SAFE_INTEGER)
   if (Object.keys(given).length === 0) problems.add('nothing to set: give --name, --rate or --expires')
   problems.throwIfAny()
-  return await withDatabase(io, flags, 'control', async ({ sql }) => {
-    const changes = await readByDatabase(io, sql, (nowMs, found) => readKeyChanges(flags, nowMs, found))
-    return await printKey(io, flags, await updateKey(sql, id, changes, ifVersion))
+  return await withPlane(io, flags, 'control', async (plane) => {
+    const changes = await readByPlane(plane, (nowMs, found) => readKeyChanges(flags, nowMs, found))
+    return await printKey(io, flags, await plane.updateKey(id, changes, ifVersion))
   })
 }
 
@@ -140,13 +135,11 @@ async function rotate(io: Io, id: string, flags: KeyFlags): Promise<ExitCode> {
   const problems = new Problems()
   const overlapMs = problems.durationMs('--overlap', flags.overlap ?? DEFAULT_OVERLAP)
   problems.throwIfAny()
-  return await withDatabase(io, flags, 'control', async ({ sql }) => {
-    const minted = mintKey()
-    const next = { id: minted.id, digest: minted.digest }
-    const { old, new: successor } = await rotateKey(sql, id, next, overlapMs)
+  return await withPlane(io, flags, 'control', async (plane) => {
+    const { old, made: successor, text } = await plane.rotateKey(id, overlapMs)
     if (flags.json === true) {
       const output = {
-        key: minted.text,
+        key: text,
         ...KEY_SHAPE.toOutput(successor),
         replaces: { id: old.id, expiresAt: old.expiresAt },
       }
@@ -156,7 +149,7 @@ async function rotate(io: Io, id: string, flags: KeyFlags): Promise<ExitCode> {
     io.stderr.write(
       `key ${successor.id} replaces ${old.id}, which ends ${old.expiresAt?.toISOString() ?? 'never'}; it is shown only now\n`,
     )
-    await writeOut(io.stdout, `${minted.text}\n`)
+    await writeOut(io.stdout, `${text}\n`)
     return 0
   })
 }
@@ -166,10 +159,11 @@ async function revoke(io: Io, id: string, flags: KeyFlags): Promise<ExitCode> {
   const timeoutMs = problems.durationMs('--wait-for', flags.waitFor ?? DEFAULT_WAIT)
   if (flags.waitFor !== undefined && flags.wait !== true) problems.add('--wait-for needs --wait')
   problems.throwIfAny()
-  return await withDatabase(io, flags, 'control', async ({ sql }) => {
-    const { key, changed } = await revokeKey(sql, id)
+  return await withPlane(io, flags, 'control', async (plane) => {
+    const { key, changed } = await plane.revokeKey(id)
     io.stderr.write(`key ${id} ${changed ? 'is now' : 'was already'} revoked\n`)
-    const code = flags.wait === true ? await awaitFollowers(io, sql, { table: 'api_keys', id, timeoutMs }) : 0
+    const code =
+      flags.wait === true ? await awaitFollowers(io, plane, { table: 'api_keys', id, timeoutMs }) : 0
     if (flags.json === true) await printKey(io, flags, key)
     return code
   })

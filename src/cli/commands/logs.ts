@@ -2,11 +2,7 @@ import type { Command } from 'commander'
 import { systemClock } from '../../lib/time/clock.ts'
 import { ARTIFACT_KINDS } from '../../model/artifact/identity.ts'
 import type { EntryRow } from '../../model/entry-columns.ts'
-import { followEntries, listEntries, streamEntries, type EntryCursor } from '../../store/entries/entries.ts'
-import type { Sql } from '../../store/sql.ts'
 import type { Cli } from '../cli.ts'
-import { DATABASE_OPTIONS, addConfigFlags } from '../configuration.ts'
-import { nameDatabase, readByDatabase, withDatabase } from '../context.ts'
 import { ENTRY_SHAPE, PACKAGES_SHAPE } from './entry-shape.ts'
 import { CommandError } from '../errors.ts'
 import { addFormatFlags } from '../flags.ts'
@@ -14,10 +10,10 @@ import type { ExitCode, Io } from '../output/io.ts'
 import { requireKey, requireTenant, routeProblem } from '../known-names.ts'
 import { openListing, type Listing } from '../output/listing.ts'
 import { readLogQuery, type LogFlags, type LogQuery } from './log-query.ts'
+import { addPlaneFlags, readByPlane, withPlane } from '../plane/open-plane.ts'
+import type { ControlPlane } from '../plane/plane.ts'
 import { Problems, TIME_FORM } from '../problems.ts'
 
-const PAGE = 500
-const FOLLOW_POLL_MS = 500
 /** How long a listing that was told to end waits for its reader. */
 const LAST_OUTPUT_MS = 1000
 
@@ -44,7 +40,7 @@ export function addLogsCommand(program: Command, cli: Cli): void {
     .option('--packages', 'in the table: the package URL in place of the path')
     .option('--limit <n>', 'the newest n, or all (default: 100 in a table, else all)')
     .option('--follow', 'print new entries as they are stored, until Ctrl-C')
-  addConfigFlags(addFormatFlags(command), DATABASE_OPTIONS).action(async (flags: LogFlags) =>
+  addPlaneFlags(addFormatFlags(command)).action(async (flags: LogFlags) =>
     cli.finish(await logs(cli.io, flags)),
   )
 }
@@ -56,28 +52,27 @@ async function logs(io: Io, flags: LogFlags): Promise<ExitCode> {
   if (isWholeKey) {
     io.stderr.write('warning: the key itself was on the command line, where others may see it\n')
   }
-  return await withDatabase(io, flags, 'reader', async (database) => {
-    const { sql, config } = database
-    const query = await readByDatabase(io, sql, (nowMs, found) => readLogQuery(flags, nowMs, found))
+  return await withPlane(io, flags, 'reader', async (plane) => {
+    const query = await readByPlane(plane, (nowMs, found) => readLogQuery(flags, nowMs, found))
     const { tenant, keyId, route } = query.filter
-    await requireTenant(sql, tenant)
-    await requireKey(sql, keyId)
+    await requireTenant(plane, tenant)
+    await requireKey(plane, keyId)
     const listing = openListing(io, query.format, flags.packages === true ? PACKAGES_SHAPE : ENTRY_SHAPE)
     if (query.isFollowing) {
-      nameDatabase(io, database)
-      const problem = await routeProblem(sql, config, route)
+      plane.nameSource()
+      const problem = await routeProblem(plane, plane.config, route)
       if (problem !== null) io.stderr.write(`note: ${problem.text}\n`)
-      await follow(io, sql, query, listing)
+      await follow(io, plane, query, listing)
       await listing.end()
       return 0
     }
-    if (query.limit === null) await writeAll(streamEntries(sql, query.filter), listing)
-    else await writeNewest(io, sql, query, query.limit, listing)
+    if (query.limit === null) await writeAll(plane.streamEntries(query.filter), listing)
+    else await writeNewest(io, plane, query.filter, { limit: query.limit, listing })
     await listing.end()
     // Asked only now: a route of long ago has left nothing but its entries.
-    const problem = listing.isEmpty ? await routeProblem(sql, config, route) : null
+    const problem = listing.isEmpty ? await routeProblem(plane, plane.config, route) : null
     if (problem !== null) throw new CommandError(problem.text)
-    nameDatabase(io, database)
+    plane.nameSource()
     return 0
   })
 }
@@ -89,27 +84,25 @@ async function writeAll(
   for await (const page of pages) await listing.write(page)
 }
 
-/** The database gives the newest first; a log reads the other way, so up to `limit` entries are held. */
+/** The newest come first; a log reads the other way, so up to `limit` entries are held. */
 async function writeNewest(
   io: Io,
-  sql: Sql,
-  query: LogQuery,
-  limit: number,
-  listing: Listing<EntryRow>,
+  plane: ControlPlane,
+  filter: LogQuery['filter'],
+  { limit, listing }: { readonly limit: number; readonly listing: Listing<EntryRow> },
 ): Promise<void> {
-  const found: EntryRow[] = []
-  let before: EntryCursor | null = null
-  do {
-    const page = await listEntries(sql, query.filter, { limit: Math.min(PAGE, limit - found.length), before })
-    found.push(...page.entries)
-    before = page.next
-  } while (before !== null && found.length < limit)
-  await listing.write(found.toReversed())
-  if (before !== null) io.stderr.write(`the newest ${limit}; --limit all prints every one\n`)
+  const { entries, isCut } = await plane.newestEntries(filter, limit)
+  await listing.write(entries.toReversed())
+  if (isCut) io.stderr.write(`the newest ${limit}; --limit all prints every one\n`)
 }
 
 /** Ends cleanly on SIGINT and SIGTERM, and within a second when its output is not read any more. */
-async function follow(io: Io, sql: Sql, query: LogQuery, listing: Listing<EntryRow>): Promise<void> {
+async function follow(
+  io: Io,
+  plane: ControlPlane,
+  query: LogQuery,
+  listing: Listing<EntryRow>,
+): Promise<void> {
   const ended = new AbortController()
   const end = (): void => {
     ended.abort()
@@ -117,10 +110,7 @@ async function follow(io: Io, sql: Sql, query: LogQuery, listing: Listing<EntryR
   }
   const release = [io.onSignal('SIGINT', end), io.onSignal('SIGTERM', end)]
   try {
-    const { since } = query.filter
-    const from = since === undefined ? {} : { from: since }
-    const options = { signal: ended.signal, pollMs: FOLLOW_POLL_MS, ...from }
-    await writeAll(followEntries(sql, query.filter, options), listing)
+    await writeAll(plane.followEntries(query.filter, ended.signal), listing)
   } finally {
     for (const off of release) off()
   }

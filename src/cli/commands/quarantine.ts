@@ -17,6 +17,7 @@ import { UsageError } from '../errors.ts'
 import { addFormatFlags, readFormat, type FormatFlags } from '../flags.ts'
 import type { ExitCode, Io } from '../output/io.ts'
 import { requireTenant } from '../known-names.ts'
+import { storeNames } from '../plane/store-plane.ts'
 import { openListing, type RowShape } from '../output/listing.ts'
 import { writeOut } from '../output/output.ts'
 import { Problems } from '../problems.ts'
@@ -95,7 +96,7 @@ async function list(io: Io, flags: QuarantineFlags): Promise<ExitCode> {
   problems.throwIfAny()
   return await withDatabase(io, flags, 'reader', async (database) => {
     const { sql } = database
-    await requireTenant(sql, filter.tenant)
+    await requireTenant(storeNames(sql), filter.tenant)
     const listing = openListing(io, format, ROW_SHAPE)
     const rows = listQuarantine(sql, { ...filter, isResolvedIncluded: flags.all === true })
     for await (const chunk of rows) await listing.write(chunk)
@@ -185,7 +186,7 @@ async function decideAll(
   if (flags.tenant !== undefined && flags.all !== true) problems.add('--tenant needs --all')
   problems.throwIfAny()
   return await withDatabase(io, flags, 'control', async ({ sql }) => {
-    await requireTenant(sql, filter.tenant)
+    await requireTenant(storeNames(sql), filter.tenant)
     let left = 0
     for (const id of wanted) if (!(await decide(io, sql, id))) left++
     if (flags.all === true) {

@@ -2,20 +2,10 @@ import { createInterface } from 'node:readline/promises'
 import { type Command, Option } from 'commander'
 import type { TenantState } from '../../model/grant.ts'
 import { StoreError } from '../../store/errors.ts'
-import type { Sql } from '../../store/sql.ts'
 import { SETTING_ROWS, type TenantChanges } from '../../model/tenant-settings.ts'
-import {
-  createTenant,
-  getTenant,
-  listTenants,
-  setTenantState,
-  updateTenant,
-  type Tenant,
-} from '../../store/directory/tenants.ts'
+import type { Tenant } from '../../store/directory/tenants.ts'
 import { awaitFollowers, DEFAULT_WAIT } from '../await-followers.ts'
 import type { Cli } from '../cli.ts'
-import { DATABASE_OPTIONS, addConfigFlags } from '../configuration.ts'
-import { nameDatabase, withDatabase, type OpenDatabase } from '../context.ts'
 import { UsageError } from '../errors.ts'
 import { addFormatFlags, collect, readFormat, type FormatFlags } from '../flags.ts'
 import type { ExitCode, Io } from '../output/io.ts'
@@ -23,6 +13,8 @@ import { noTenant, routeProblem } from '../known-names.ts'
 import { openListing, printListing } from '../output/listing.ts'
 import { writeOut } from '../output/output.ts'
 import { Problems } from '../problems.ts'
+import { addPlaneFlags, withPlane } from '../plane/open-plane.ts'
+import type { ControlPlane } from '../plane/plane.ts'
 import { TENANT_SHAPE } from './tenant-shape.ts'
 import { safeJson } from '../output/text.ts'
 
@@ -36,8 +28,6 @@ interface TenantFlags extends FormatFlags, Readonly<Record<string, unknown>> {
 }
 
 type Action = (io: Io, slug: string, flags: TenantFlags) => Promise<ExitCode>
-
-const PAGE = 500
 
 const SETTING_FLAGS = SETTING_ROWS.map(([name, setting]) => {
   const option = new Option(setting.flag, setting.help)
@@ -53,13 +43,13 @@ export function addTenantCommands(program: Command, cli: Cli): void {
   const tenants = program.command('tenants').description('create, list, limit, suspend and delete tenants')
   const one = (name: string, description: string, action: Action): Command => {
     const command = tenants.command(`${name} <slug>`).description(description)
-    return addConfigFlags(command, DATABASE_OPTIONS)
+    return addPlaneFlags(command)
       .option('--json', 'print one JSON object')
       .action(async (slug: string, flags: TenantFlags) => cli.finish(await action(cli.io, slug, flags)))
   }
   addSettingFlags(one('create', 'create a tenant', create))
   const listing = tenants.command('list').description('list the tenants').option('--all', 'deleted ones too')
-  addConfigFlags(addFormatFlags(listing), DATABASE_OPTIONS).action(async (flags: TenantFlags) =>
+  addPlaneFlags(addFormatFlags(listing)).action(async (flags: TenantFlags) =>
     cli.finish(await list(cli.io, flags)),
   )
   one('show', 'show a tenant', show)
@@ -104,9 +94,9 @@ async function create(io: Io, slug: string, flags: TenantFlags): Promise<ExitCod
   problems.slug('tenant', slug)
   const changes = readTenantChanges(flags, problems)
   problems.throwIfAny()
-  return await withDatabase(io, flags, 'control', async (database) => {
-    await warnOfRoutes(io, database, changes)
-    return await printTenant(io, flags, await createTenant(database.sql, slug, changes))
+  return await withPlane(io, flags, 'control', async (plane) => {
+    await warnOfRoutes(io, plane, changes)
+    return await printTenant(io, flags, await plane.createTenant(slug, changes))
   })
 }
 
@@ -114,30 +104,21 @@ async function list(io: Io, flags: TenantFlags): Promise<ExitCode> {
   const problems = new Problems()
   const format = readFormat(flags, problems)
   problems.throwIfAny()
-  return await withDatabase(io, flags, 'control', async (database) => {
-    const { sql } = database
+  return await withPlane(io, flags, 'control', async (plane) => {
     const listing = openListing(io, format, TENANT_SHAPE)
-    const includeDeleted = flags.all === true
-    let after = ''
-    for (;;) {
-      const page = await listTenants(sql, { after, limit: PAGE, includeDeleted })
-      await listing.write(page)
-      const last = page.at(-1)
-      if (last === undefined || page.length < PAGE) break
-      after = last.slug
-    }
+    for await (const page of plane.listTenants(flags.all === true)) await listing.write(page)
     await listing.end()
-    nameDatabase(io, database)
+    plane.nameSource()
     return 0
   })
 }
 
 async function show(io: Io, slug: string, flags: TenantFlags): Promise<ExitCode> {
   checkSlug(slug)
-  return await withDatabase(io, flags, 'control', async ({ sql }) => {
-    const tenant = await getTenant(sql, slug)
+  return await withPlane(io, flags, 'control', async (plane) => {
+    const tenant = await plane.getTenant(slug)
     if (tenant !== null) return await printTenant(io, flags, tenant)
-    throw await noTenant(sql, slug)
+    throw await noTenant(plane, slug)
   })
 }
 
@@ -153,18 +134,17 @@ async function set(io: Io, slug: string, flags: TenantFlags): Promise<ExitCode> 
     problems.add(`nothing to set: give ${SETTING_FLAG_NAMES}`)
   }
   problems.throwIfAny()
-  return await withDatabase(io, flags, 'control', async (database) => {
-    const { sql } = database
-    await warnOfRoutes(io, database, changes)
-    const tenant = await updateTenant(sql, slug, changes, ifVersion).catch(hintAt(sql, slug))
+  return await withPlane(io, flags, 'control', async (plane) => {
+    await warnOfRoutes(io, plane, changes)
+    const tenant = await plane.updateTenant(slug, changes, ifVersion).catch(hintAt(plane, slug))
     return await printTenant(io, flags, tenant)
   })
 }
 
 /** Another gateway may have such a route: it is said, not refused. A limit that is removed may be of a route that has gone. */
-async function warnOfRoutes(io: Io, { sql, config }: OpenDatabase, changes: TenantChanges): Promise<void> {
+async function warnOfRoutes(io: Io, plane: ControlPlane, changes: TenantChanges): Promise<void> {
   for (const [route, rate] of Object.entries(changes.routeRateLimits ?? {})) {
-    const problem = rate === null ? null : await routeProblem(sql, config, route)
+    const problem = rate === null ? null : await routeProblem(plane, plane.config, route)
     if (problem !== null) io.stderr.write(`warning: --route-rate: ${problem.text}\n`)
   }
 }
@@ -176,11 +156,11 @@ function setState(state: TenantState, adjective: string): Action {
     const timeoutMs = problems.durationMs('--wait-for', flags.waitFor ?? DEFAULT_WAIT)
     if (flags.waitFor !== undefined && flags.wait !== true) problems.add('--wait-for needs --wait')
     problems.throwIfAny()
-    return await withDatabase(io, flags, 'control', async ({ sql }) => {
-      const { tenant, changed } = await setTenantState(sql, slug, state).catch(hintAt(sql, slug))
+    return await withPlane(io, flags, 'control', async (plane) => {
+      const { tenant, changed } = await plane.setTenantState(slug, state).catch(hintAt(plane, slug))
       io.stderr.write(`tenant ${slug} ${changed ? 'is now' : 'was already'} ${adjective}\n`)
       const change = { table: 'tenants', id: slug, timeoutMs } as const
-      const code = flags.wait === true ? await awaitFollowers(io, sql, change) : 0
+      const code = flags.wait === true ? await awaitFollowers(io, plane, change) : 0
       if (flags.json === true) await printTenant(io, flags, tenant)
       return code
     })
@@ -211,10 +191,10 @@ async function isConfirmed(io: Io, slug: string): Promise<boolean> {
 }
 
 /** For what the store rejects with: a tenant that is not there may be another one mistyped. */
-function hintAt(sql: Sql, slug: string): (error: unknown) => Promise<never> {
+function hintAt(plane: ControlPlane, slug: string): (error: unknown) => Promise<never> {
   return async (error) => {
     const isMissing = error instanceof StoreError && error.code === 'tenant_not_found'
-    throw isMissing ? await noTenant(sql, slug) : error
+    throw isMissing ? await noTenant(plane, slug) : error
   }
 }
 

@@ -1,15 +1,16 @@
 import type { Command } from 'commander'
 import { TimeZone } from '../../model/time-zone.ts'
 import { upstreamBudgets } from '../../store/packages/upstream-budgets.ts'
-import { usageByDay, type UsageFilter, type UsageRow } from '../../store/entries/usage.ts'
+import type { UsageFilter, UsageRow } from '../../store/entries/usage.ts'
 import type { Cli } from '../cli.ts'
-import { DATABASE_OPTIONS, addConfigFlags } from '../configuration.ts'
 import { nameDatabase, readByDatabase, withDatabase } from '../context.ts'
 import { CommandError } from '../errors.ts'
 import { addFormatFlags, readFormat, type FormatFlags } from '../flags.ts'
 import type { ExitCode, Io } from '../output/io.ts'
 import { requireTenant, routeProblem } from '../known-names.ts'
 import { openListing, printListing, type Format, type RowShape } from '../output/listing.ts'
+import { addPlaneFlags, readByPlane, withPlane } from '../plane/open-plane.ts'
+import { storeNames } from '../plane/store-plane.ts'
 import { Problems, TIME_FORM } from '../problems.ts'
 import { groupShape, readGrouping, readGroups, type GroupFlags, type Grouping } from './usage/grouping.ts'
 import { BUDGET_SHAPE, readBudgetQuery } from './who/budget-report.ts'
@@ -58,7 +59,7 @@ export function addUsageCommand(program: Command, cli: Cli): void {
       '--timezone <name>',
       'whose days, months and dates these are: an IANA name such as Pacific/Auckland (default: UTC)',
     )
-  addConfigFlags(addFormatFlags(command), DATABASE_OPTIONS).action(async (flags: UsageFlags) =>
+  addPlaneFlags(addFormatFlags(command)).action(async (flags: UsageFlags) =>
     cli.finish(await (flags.upstreamBudget === true ? budget : usage)(cli.io, flags)),
   )
 }
@@ -155,9 +156,9 @@ async function budget(io: Io, flags: UsageFlags): Promise<ExitCode> {
     const { filter, format } = await readByDatabase(io, sql, (nowMs, found) =>
       readBudgetQuery(flags, nowMs, found),
     )
-    await requireTenant(sql, filter.tenant)
+    await requireTenant(storeNames(sql), filter.tenant)
     const rows = await upstreamBudgets(sql, filter)
-    const problem = rows.length === 0 ? await routeProblem(sql, config, filter.route) : null
+    const problem = rows.length === 0 ? await routeProblem(storeNames(sql), config, filter.route) : null
     if (problem !== null) throw new CommandError(problem.text)
     await printListing(io, format, BUDGET_SHAPE, rows)
     nameDatabase(io, database)
@@ -169,22 +170,21 @@ async function usage(io: Io, flags: UsageFlags): Promise<ExitCode> {
   const problems = new Problems()
   problems.readAtAnyTime((nowMs, found) => readUsageQuery(flags, nowMs, found))
   problems.throwIfAny()
-  return await withDatabase(io, flags, 'reader', async (database) => {
-    const { sql } = database
-    const query = await readByDatabase(io, sql, (nowMs, found) => readUsageQuery(flags, nowMs, found))
-    await requireTenant(sql, query.filter.tenant)
+  return await withPlane(io, flags, 'reader', async (plane) => {
+    const query = await readByPlane(plane, (nowMs, found) => readUsageQuery(flags, nowMs, found))
+    await requireTenant(plane, query.filter.tenant)
     if (query.grouping !== null) {
       const { by } = query.grouping
-      const { groups, isComplete } = await readGroups(sql, query.filter, query.grouping)
+      const { groups, isComplete } = await readGroups(plane, query.filter, query.grouping)
       await printListing(io, query.format, groupShape(by), groups)
       if (!isComplete) io.stderr.write(INCOMPLETE)
-      nameDatabase(io, database)
+      plane.nameSource()
       return 0
     }
     const listing = openListing(io, query.format, USAGE_SHAPE)
-    for await (const rows of usageByDay(sql, query.filter)) await listing.write(rows)
+    for await (const rows of plane.usageByDay(query.filter)) await listing.write(rows)
     await listing.end()
-    nameDatabase(io, database)
+    plane.nameSource()
     return 0
   })
 }

@@ -21,3 +21,11 @@ export async function recentRoutes(sql: Sql): Promise<string[]> {
     WHERE route <> '' ORDER BY route`
   return rows.map((row) => row.route)
 }
+
+/** Whether the ledger has entries of a tenant: also of one that is not there, in a database that was put together anew. */
+export async function isInLedger(sql: Sql, slug: string): Promise<boolean> {
+  const found = await sql`
+    SELECT FROM access_ledger WHERE tenants ? ${slug} OR dropped ? ${slug}
+    UNION ALL SELECT FROM access_checkpoints WHERE accounts ? ${slug} LIMIT 1`
+  return found.length > 0
+}

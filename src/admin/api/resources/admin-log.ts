@@ -30,6 +30,7 @@ const CHANGE = z
 
 const QUERY = z.strictObject({
   limit: LIMIT,
+  order: z.enum(['newest', 'oldest']).default('newest'),
   cursor: z.coerce.number().int().positive().optional().openapi({ type: 'integer' }),
   since: z.iso.datetime({ offset: true }).optional(),
   until: z.iso.datetime({ offset: true }).optional(),
@@ -56,11 +57,11 @@ export function addAdminLog(api: Api, { control }: ApiSources): void {
         operationId: 'listChanges',
         tags: ['admin log'],
         request: { query: QUERY },
-        responses: { 200: json(pageOf(CHANGE), 'Changes, newest first') },
+        responses: { 200: json(pageOf(CHANGE), 'Changes, newest first unless told') },
       },
     ),
     async (c) => {
-      const { limit, cursor, since, until, actor, subject, tenant: asked } = c.req.valid('query')
+      const { limit, order, cursor, since, until, actor, subject, tenant: asked } = c.req.valid('query')
       const tenant = tenantScope(c, asked)
       const isOperator = c.var.signedIn.principal.tenant === null
       const filter = {
@@ -71,10 +72,10 @@ export function addAdminLog(api: Api, { control }: ApiSources): void {
         ...(tenant === undefined ? {} : { tenant }),
       }
       const page = {
-        order: 'newest',
+        order,
         limit: limit + 1,
         ...(cursor === undefined ? {} : { after: cursor }),
-      } as const
+      }
       const found = await listAdminLog(control, filter, page)
       const body = isOperator ? changeBody : ownChangeBody
       return c.json(pageBody(found, limit, { body, cursor: ({ seq }) => String(seq) }), 200)
@@ -82,8 +83,8 @@ export function addAdminLog(api: Api, { control }: ApiSources): void {
   )
 }
 
-function changeBody({ at, ...change }: AdminLogEntry): z.infer<typeof CHANGE> {
-  return { ...change, at: at.toISOString() }
+function changeBody(change: AdminLogEntry): z.infer<typeof CHANGE> {
+  return { ...change, at: change.at.toISOString() }
 }
 
 /** As a tenant sees it: nothing of the operator's accounts, machines and database. */

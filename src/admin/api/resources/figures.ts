@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi'
+import { TIME_ZONE_FORM, TimeZone } from '../../../model/time-zone.ts'
 import { readClock } from '../../../store/entries/retention.ts'
 import { readSeries, type SeriesPoint } from '../../../store/figures/series.ts'
 import { topPackages } from '../../../store/figures/top-packages.ts'
@@ -19,6 +20,8 @@ import { ApiError } from '../problems.ts'
 import type { ApiSources } from '../sources.ts'
 
 const MAX_DAYS = 732
+/** Groups of one answer: 4 MB. */
+const MAX_GROUPS = 10_000
 /** Points of a series, unless a step is asked for. */
 const WANTED_POINTS = 120
 const STEPS_MINUTES = [1, 5, 15, 60, 240, 1440] as const
@@ -88,11 +91,16 @@ const PACKAGES = z
   })
   .openapi('TopPackages')
 
+const TIME_ZONE = z
+  .string()
+  .refine((name) => TimeZone.named(name) !== null, { error: `must be ${TIME_ZONE_FORM}` })
+  .openapi({ example: 'Pacific/Auckland' })
+
 const DIMENSIONS = z
   .string()
-  .transform((text) => text.split(',') as UsageDimension[])
+  .transform((text) => (text === 'all' ? [] : (text.split(',') as UsageDimension[])))
   .refine((names) => names.every((name) => USAGE_DIMENSIONS.includes(name)), {
-    error: `a list of ${USAGE_DIMENSIONS.join(', ')}, with commas`,
+    error: `a list of ${USAGE_DIMENSIONS.join(', ')}, with commas, or all for one group`,
   })
   .refine((names) => new Set(names).size === names.length, { error: 'must name nothing twice' })
   .refine((names) => !(names.includes('day') && names.includes('month')), {
@@ -179,8 +187,13 @@ function addGroups(api: Api, { reader }: ApiSources): void {
             route: SLUG.optional(),
             by: DIMENSIONS,
             only: z.enum(['refused', 'limited', 'failed']).optional(),
-            sort: z.enum(USAGE_FIGURES).default('requests'),
-            limit: z.coerce.number().int().min(1).max(1000).default(20).openapi({ type: 'integer' }),
+            sort: z
+              .enum([...USAGE_FIGURES, 'by'])
+              .default('requests')
+              .openapi({ description: 'A figure; `by` for the order of the dimensions.' }),
+            order: z.enum(['asc', 'desc']).default('desc'),
+            timezone: TIME_ZONE.optional().openapi({ description: 'Of days and months; UTC unless told.' }),
+            limit: z.coerce.number().int().min(1).max(MAX_GROUPS).default(20).openapi({ type: 'integer' }),
             previous: z.enum(['true', 'false']).default('false'),
           }),
         },
@@ -188,7 +201,19 @@ function addGroups(api: Api, { reader }: ApiSources): void {
       },
     ),
     async (c) => {
-      const { since, until, tenant: asked, route, by, only, sort, limit, previous } = c.req.valid('query')
+      const {
+        since,
+        until,
+        tenant: asked,
+        route,
+        by,
+        only,
+        sort,
+        order,
+        timezone,
+        limit,
+        previous,
+      } = c.req.valid('query')
       const tenant = tenantScope(c, asked)
       const window = await windowByClock(reader, since, until)
       const query = {
@@ -197,7 +222,8 @@ function addGroups(api: Api, { reader }: ApiSources): void {
         ...(route === undefined ? {} : { route }),
         ...(only === undefined ? {} : { only }),
         by,
-        sort: { by: sort, isAscending: false },
+        ...(sort === 'by' ? {} : { sort: { by: sort, isAscending: order === 'asc' } }),
+        ...(timezone === undefined ? {} : { timeZone: TimeZone.named(timezone) ?? TimeZone.UTC }),
         limit,
       }
       const { groups, isComplete } = await groupUsage(reader, query)

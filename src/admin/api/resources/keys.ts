@@ -2,7 +2,6 @@ import { z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { mintKey } from '../../../model/api-key.ts'
 import { DURATION_FORM, parseDurationMs } from '../../../model/duration.ts'
-import { lastChange, receipts } from '../../../store/directory/followers.ts'
 import {
   getKey,
   insertKey,
@@ -28,6 +27,7 @@ import {
   type Api,
   type ApiEnv,
 } from '../operation.ts'
+import { readReceipts, RECEIPT } from '../receipts.ts'
 import type { ApiSources } from '../sources.ts'
 
 const KEY = z
@@ -76,16 +76,6 @@ const DURATION = z.string().refine((text) => parseDurationMs(text) !== null, { e
 const ROTATION = z.strictObject({
   overlap: DURATION.default('24h').openapi({ description: 'How long the old key goes on working.' }),
 })
-
-const RECEIPT = z
-  .object({
-    instance: z.string(),
-    host: z.string().nullable().openapi({ description: 'Null for a tenant.' }),
-    processId: z.int().nullable().openapi({ description: 'Null for a tenant.' }),
-    isConfirmed: z.boolean(),
-    silentMs: z.number(),
-  })
-  .openapi('Receipt')
 
 const PATH = { params: z.object({ id: ID }) }
 const TAGS = ['keys']
@@ -155,17 +145,7 @@ function addReading(api: Api, { control }: ApiSources): void {
     }),
     async (c) => {
       const { id } = await ownKey(c, control)
-      const xid = await lastChange(control, 'api_keys', id)
-      const found = xid === null ? [] : await receipts(control, xid)
-      const isOperator = c.var.signedIn.principal.tenant === null
-      const items = found.map(({ instance, host, processId, isConfirmed, silentMs }) => ({
-        instance,
-        host: isOperator ? host : null,
-        processId: isOperator ? processId : null,
-        isConfirmed,
-        silentMs,
-      }))
-      return c.json({ items, next: null }, 200)
+      return c.json({ items: await readReceipts(c, control, { table: 'api_keys', id }), next: null }, 200)
     },
   )
 }
@@ -274,15 +254,21 @@ function answer(c: Context<ApiEnv>, key: ApiKey) {
   return c.json(keyBody(key), 200, { etag: `"${key.version}"` })
 }
 
+/** In the order of the command line's JSON. */
 function keyBody(key: ApiKey): z.infer<typeof KEY> {
-  const { expiresAt, revokedAt, createdAt, lastUsedAt, scopes, allowNetworks, ...rest } = key
   return {
-    ...rest,
-    scopes: [...scopes],
-    allowNetworks: [...allowNetworks],
-    expiresAt: expiresAt?.toISOString() ?? null,
-    revokedAt: revokedAt?.toISOString() ?? null,
-    createdAt: createdAt.toISOString(),
-    lastUsedAt: lastUsedAt?.toISOString() ?? null,
+    id: key.id,
+    tenant: key.tenant,
+    name: key.name,
+    scopes: [...key.scopes],
+    allowNetworks: [...key.allowNetworks],
+    rateLimit: key.rateLimit,
+    expiresAt: key.expiresAt?.toISOString() ?? null,
+    revokedAt: key.revokedAt?.toISOString() ?? null,
+    rotatedTo: key.rotatedTo,
+    createdAt: key.createdAt.toISOString(),
+    lastUsedAt: key.lastUsedAt?.toISOString() ?? null,
+    version: key.version,
+    state: key.state,
   }
 }

@@ -28,6 +28,7 @@ import {
   type ApiEnv,
 } from '../operation.ts'
 import { ApiError } from '../problems.ts'
+import { readReceipts, RECEIPT } from '../receipts.ts'
 import type { ApiSources } from '../sources.ts'
 
 const SETTINGS = z.strictObject({
@@ -55,6 +56,7 @@ const TAGS = ['tenants']
 /** /tenants: to list, create, limit, suspend and delete them. */
 export function addTenants(api: Api, sources: ApiSources): void {
   addReading(api, sources)
+  addReceipts(api, sources)
   addChanging(api, sources)
   addStates(api, sources)
 }
@@ -114,6 +116,29 @@ function addReading(api: Api, { control }: ApiSources): void {
   )
 }
 
+function addReceipts(api: Api, { control }: ApiSources): void {
+  api.openapi(
+    operation(
+      { role: 'viewer', isForTenants: true },
+      {
+        method: 'get',
+        path: '/tenants/{slug}/receipts',
+        operationId: 'listTenantReceipts',
+        tags: TAGS,
+        description:
+          'Which gateway processes serve by the last change of the tenant: ask again until all do.',
+        request: PATH,
+        responses: { 200: json(pageOf(RECEIPT), 'Every process that follows this database') },
+      },
+    ),
+    async (c) => {
+      const { slug } = c.req.valid('param')
+      const id = tenantScope(c, slug) ?? slug
+      return c.json({ items: await readReceipts(c, control, { table: 'tenants', id }), next: null }, 200)
+    },
+  )
+}
+
 function addChanging(api: Api, { control }: ApiSources): void {
   api.openapi(
     operation(
@@ -140,7 +165,7 @@ function addChanging(api: Api, { control }: ApiSources): void {
       if (c.req.header('if-none-match') === '*')
         throw new ApiError(412, 'tenant_exists', {
           title: 'The tenant exists',
-          detail: `Tenant ${slug} exists.`,
+          detail: `tenant ${slug} exists, or existed: slugs are not used twice`,
         })
       return answer(
         c,

@@ -118,10 +118,10 @@ function tokenBody(token: AdminToken): z.infer<typeof TOKEN> {
     name,
     role,
     tenant,
-    state,
     createdAt: createdAt.toISOString(),
     expiresAt: expiresAt?.toISOString() ?? null,
     revokedAt: revokedAt?.toISOString() ?? null,
     lastUsedAt: lastUsedAt?.toISOString() ?? null,
+    state,
   }
 }

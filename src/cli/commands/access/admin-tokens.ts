@@ -1,20 +1,13 @@
 import type { Command } from 'commander'
-import { mintAdminToken } from '../../../model/admin/admin-token.ts'
 import { ADMIN_ROLES } from '../../../model/admin/principal.ts'
-import {
-  insertAdminToken,
-  listAdminTokens,
-  revokeAdminToken,
-  type AdminToken,
-} from '../../../store/access/admin-tokens.ts'
+import type { AdminToken } from '../../../store/access/admin-tokens.ts'
 import type { Cli } from '../../cli.ts'
-import { DATABASE_OPTIONS, addConfigFlags } from '../../configuration.ts'
-import { nameDatabase, readByDatabase, withDatabase } from '../../context.ts'
 import { addFormatFlags, readFormat, type FormatFlags } from '../../flags.ts'
 import { printListing, type RowShape } from '../../output/listing.ts'
 import type { ExitCode, Io } from '../../output/io.ts'
 import { writeOut } from '../../output/output.ts'
 import { safeJson } from '../../output/text.ts'
+import { addPlaneFlags, readByPlane, withPlane } from '../../plane/open-plane.ts'
 import { Problems } from '../../problems.ts'
 import { keyName } from '../key-minting.ts'
 
@@ -57,21 +50,19 @@ export function addTokenCommands(program: Command, cli: Cli): void {
       `a duration, a date, an ISO 8601 time, or never (default: ${DEFAULT_EXPIRES})`,
     )
     .option('--json', 'print one JSON object, with the token in it')
-  addConfigFlags(creation, DATABASE_OPTIONS).action(async (flags: TokenFlags) =>
-    cli.finish(await create(cli.io, flags)),
-  )
+  addPlaneFlags(creation).action(async (flags: TokenFlags) => cli.finish(await create(cli.io, flags)))
   const listing = tokens
     .command('list')
     .description('list the tokens')
     .option('--all', 'expired and revoked ones too')
-  addConfigFlags(addFormatFlags(listing), DATABASE_OPTIONS).action(async (flags: TokenFlags) =>
+  addPlaneFlags(addFormatFlags(listing)).action(async (flags: TokenFlags) =>
     cli.finish(await list(cli.io, flags)),
   )
   const revocation = tokens
     .command('revoke <id>')
     .description('end a token and the sessions that were opened with it, for good')
     .option('--json', 'print one JSON object')
-  addConfigFlags(revocation, DATABASE_OPTIONS).action(async (id: string, flags: TokenFlags) =>
+  addPlaneFlags(revocation).action(async (id: string, flags: TokenFlags) =>
     cli.finish(await revoke(cli.io, id, flags)),
   )
 }
@@ -87,19 +78,16 @@ async function create(io: Io, flags: TokenFlags): Promise<ExitCode> {
   const expires = flags.expires ?? DEFAULT_EXPIRES
   problems.readAtAnyTime((nowMs, found) => found.expiry('--expires', expires, nowMs))
   problems.throwIfAny()
-  return await withDatabase(io, flags, 'control', async ({ sql }) => {
-    const expiresAt = await readByDatabase(io, sql, (nowMs, found) =>
-      found.expiry('--expires', expires, nowMs),
-    )
-    const { id, text, digest } = mintAdminToken()
-    const token = await insertAdminToken(sql, { id, digest, name, role, tenant, expiresAt })
+  return await withPlane(io, flags, 'control', async (plane) => {
+    const expiresAt = await readByPlane(plane, (nowMs, found) => found.expiry('--expires', expires, nowMs))
+    const { made: token, text } = await plane.createToken({ name, role, tenant, expiresAt })
     if (flags.json === true) {
       await writeOut(io.stdout, `${safeJson({ token: text, ...TOKEN_SHAPE.toOutput(token) }, 2)}\n`)
       return 0
     }
     const until = expiresAt === null ? 'does not expire' : `expires ${expiresAt.toISOString()}`
     io.stderr.write(
-      `token ${id} of ${name} made: ${role}${tenant === null ? '' : ` ${tenant}`}, ${until}; it is shown only now\n`,
+      `token ${token.id} of ${name} made: ${role}${tenant === null ? '' : ` ${tenant}`}, ${until}; it is shown only now\n`,
     )
     await writeOut(io.stdout, `${text}\n`)
     return 0
@@ -110,17 +98,17 @@ async function list(io: Io, flags: TokenFlags): Promise<ExitCode> {
   const problems = new Problems()
   const format = readFormat(flags, problems)
   problems.throwIfAny()
-  return await withDatabase(io, flags, 'control', async (database) => {
-    const tokens = await listAdminTokens(database.sql, { includeInactive: flags.all === true })
+  return await withPlane(io, flags, 'control', async (plane) => {
+    const tokens = await plane.listTokens(flags.all === true)
     await printListing(io, format, TOKEN_SHAPE, tokens)
-    nameDatabase(io, database)
+    plane.nameSource()
     return 0
   })
 }
 
 async function revoke(io: Io, id: string, flags: TokenFlags): Promise<ExitCode> {
-  return await withDatabase(io, flags, 'control', async ({ sql }) => {
-    const { token, changed } = await revokeAdminToken(sql, id)
+  return await withPlane(io, flags, 'control', async (plane) => {
+    const { token, changed } = await plane.revokeToken(id)
     io.stderr.write(`token ${id} ${changed ? 'is now' : 'was already'} revoked\n`)
     if (flags.json === true) await writeOut(io.stdout, `${safeJson(TOKEN_SHAPE.toOutput(token), 2)}\n`)
     return 0

@@ -1,16 +1,16 @@
 import type { Command } from 'commander'
-import { type AdminLogEntry, type AdminLogFilter, listAdminLog } from '../../../store/admin-log/admin-log.ts'
+import type { AdminLogEntry, AdminLogFilter } from '../../../store/admin-log/admin-log.ts'
 import { type ChainCheck, type ChainHead, verifyAdminLog } from '../../../store/admin-log/verify.ts'
-import type { Sql } from '../../../store/sql.ts'
 import type { Cli } from '../../cli.ts'
-import { addConfigFlags, DATABASE_OPTIONS } from '../../configuration.ts'
-import { nameDatabase, readByDatabase, withDatabase } from '../../context.ts'
+import { nameDatabase, withDatabase } from '../../context.ts'
 import { addFormatFlags, type FormatFlags, readFormat } from '../../flags.ts'
 import { requireTenant } from '../../known-names.ts'
 import type { ExitCode, Io } from '../../output/io.ts'
 import { type Format, type Listing, openListing, type RowShape } from '../../output/listing.ts'
 import { writeOut } from '../../output/output.ts'
 import { safeJson } from '../../output/text.ts'
+import { addPlaneFlags, readByPlane, withPlane } from '../../plane/open-plane.ts'
+import type { LogPort } from '../../plane/plane.ts'
 import { Problems, TIME_FORM } from '../../problems.ts'
 import { changeWords } from './change-words.ts'
 
@@ -54,7 +54,7 @@ export function addAdminLogCommand(program: Command, cli: Cli): void {
       'check the chain instead; exit 1 naming the first entry that is not as it was written',
     )
     .option('--anchor <anchor>', `with --verify: that an earlier end of the chain is in it, ${ANCHOR_FORM}`)
-  addConfigFlags(addFormatFlags(command), DATABASE_OPTIONS).action(async (flags: AdminLogFlags) =>
+  addPlaneFlags(addFormatFlags(command)).action(async (flags: AdminLogFlags) =>
     cli.finish(await (flags.verify === true ? verify : list)(cli.io, flags)),
   )
 }
@@ -97,15 +97,14 @@ async function list(io: Io, flags: AdminLogFlags): Promise<ExitCode> {
   if (flags.anchor !== undefined) problems.add('--anchor needs --verify')
   problems.readAtAnyTime((nowMs, found) => readFilter(flags, nowMs, found))
   problems.throwIfAny()
-  return await withDatabase(io, flags, 'reader', async (database) => {
-    const { sql } = database
-    const filter = await readByDatabase(io, sql, (nowMs, found) => readFilter(flags, nowMs, found))
-    await requireTenant(sql, filter.tenant)
+  return await withPlane(io, flags, 'reader', async (plane) => {
+    const filter = await readByPlane(plane, (nowMs, found) => readFilter(flags, nowMs, found))
+    await requireTenant(plane, filter.tenant)
     const listing = openListing(io, format, ENTRY_SHAPE)
-    if (limit === null) await writeAll(sql, filter, listing)
-    else await listing.write((await listAdminLog(sql, filter, { order: 'newest', limit })).toReversed())
+    if (limit === null) await writeAll(plane, filter, listing)
+    else await listing.write((await plane.listAdminLog(filter, { order: 'newest', limit })).toReversed())
     await listing.end()
-    nameDatabase(io, database)
+    plane.nameSource()
     return 0
   })
 }
@@ -116,9 +115,13 @@ function readLimit({ limit }: AdminLogFlags, format: Format, problems: Problems)
   return format === 'table' ? DEFAULT_TABLE_LIMIT : null
 }
 
-async function writeAll(sql: Sql, filter: AdminLogFilter, listing: Listing<AdminLogEntry>): Promise<void> {
+async function writeAll(
+  plane: LogPort,
+  filter: AdminLogFilter,
+  listing: Listing<AdminLogEntry>,
+): Promise<void> {
   for (let after = 0; ;) {
-    const page = await listAdminLog(sql, filter, { order: 'oldest', after, limit: PAGE })
+    const page = await plane.listAdminLog(filter, { order: 'oldest', after, limit: PAGE })
     await listing.write(page)
     const last = page.at(-1)
     if (last === undefined || page.length < PAGE) return

@@ -1,5 +1,4 @@
 import {
-  groupUsage,
   USAGE_DIMENSIONS,
   USAGE_FIGURES,
   type UsageDimension,
@@ -7,7 +6,7 @@ import {
   type UsageGroup,
   type UsageGroupQuery,
 } from '../../../store/figures/usage-groups.ts'
-import type { Sql } from '../../../store/sql.ts'
+import type { LogPort } from '../../plane/plane.ts'
 import type { RowShape } from '../../output/listing.ts'
 import type { Problems } from '../../problems.ts'
 
@@ -48,13 +47,13 @@ export function readGrouping(flags: GroupFlags, problems: Problems): Grouping | 
 
 /** The groups, and behind them, where it is asked for, the total of all that there are, limit or not. */
 export async function readGroups(
-  sql: Sql,
+  plane: Pick<LogPort, 'groupUsage'>,
   query: Omit<UsageGroupQuery, keyof Grouping>,
   { hasTotal, ...grouping }: Grouping,
 ): Promise<{ readonly groups: readonly UsageGroup[]; readonly isComplete: boolean }> {
-  const found = await groupUsage(sql, { ...query, ...grouping })
+  const found = await plane.groupUsage({ ...query, ...grouping })
   if (!hasTotal) return found
-  const total = await groupUsage(sql, { ...query, by: [], limit: 1 })
+  const total = await plane.groupUsage({ ...query, by: [], limit: 1 })
   return {
     groups: [...found.groups, ...total.groups],
     isComplete: found.isComplete && total.isComplete,

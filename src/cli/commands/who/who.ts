@@ -15,6 +15,7 @@ import { CommandError } from '../../errors.ts'
 import { FORMATS } from '../../output/listing.ts'
 import type { ExitCode, Io } from '../../output/io.ts'
 import { requireTenant, routeProblem } from '../../known-names.ts'
+import { storeNames } from '../../plane/store-plane.ts'
 import { Problems, TIME_FORM } from '../../problems.ts'
 import { readWhoQuery, type WhoFlags, type WhoQuery } from './who-query.ts'
 import { openReport } from './who-report.ts'
@@ -53,9 +54,9 @@ async function who(io: Io, text: string, flags: WhoFlags): Promise<ExitCode> {
   return await withDatabase(io, flags, 'reader', async (database) => {
     const { sql, config } = database
     const query = await readByDatabase(io, sql, read)
-    await requireTenant(sql, query.filter.tenant)
+    await requireTenant(storeNames(sql), query.filter.tenant)
     const state = await answer(io, sql, { query, matcher, settleMs, text, flags })
-    const problem = state.isEmpty ? await routeProblem(sql, config, query.filter.route) : null
+    const problem = state.isEmpty ? await routeProblem(storeNames(sql), config, query.filter.route) : null
     if (problem !== null) throw new CommandError(problem.text)
     nameDatabase(io, database)
     return EXIT_CODES[state.coverage]

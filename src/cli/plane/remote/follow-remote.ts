@@ -1,0 +1,85 @@
+import type { EntryRow } from '../../../model/entry-columns.ts'
+import { sleep } from '../../../lib/time/sleep.ts'
+import type { EntryFilter } from '../../../store/entries/entries.ts'
+import type { ApiClient } from './api-client.ts'
+import { entryOf, entryQuery, exportEntries } from './remote-entries.ts'
+
+/** Ids that are remembered, lest an entry that comes twice is printed twice: those of what a stream repeats. */
+const MAX_SEEN = 20_000
+const RETRY_MS = 1000
+/** Streams that break off one after the other without an event are given up. */
+const MAX_FAILURES = 5
+
+interface FollowOptions {
+  readonly signal: AbortSignal
+  /** A line for stderr. */
+  readonly say: (line: string) => void
+}
+
+/**
+ * Entries as they are stored, by /entries/stream; first, with `since`, those that are there. A stream that breaks off is begun anew where it
+ * ended, so that nothing is missed; what the API leaves out for a slow reader is said.
+ */
+export async function* followRemote(
+  api: ApiClient,
+  { since, ...filter }: EntryFilter,
+  { signal, say }: FollowOptions,
+): AsyncGenerator<readonly EntryRow[], void, undefined> {
+  const seen = new Set<string>()
+  const isNew = ({ id }: EntryRow): boolean => {
+    if (seen.has(id)) return false
+    seen.add(id)
+    const [oldest] = seen
+    if (seen.size > MAX_SEEN && oldest !== undefined) seen.delete(oldest)
+    return true
+  }
+  let cursor: string | undefined
+  for (let failures = 0; !signal.aborted;) {
+    const isFirst = cursor === undefined
+    try {
+      for await (const event of eventsOf(
+        api.lines('/entries/stream', { query: { ...entryQuery(filter), cursor }, signal }),
+      )) {
+        cursor = event.id ?? cursor
+        failures = 0
+        // It listens now: what was stored before is read, and nothing lies between.
+        if (isFirst && event.name === '' && since !== undefined && seen.size === 0) {
+          for await (const rows of exportEntries(api, { ...filter, since })) yield rows.filter(isNew)
+        }
+        if (event.name === 'left-out') say(leftOutWords(event.data))
+        if (event.name === 'entry') yield [entryOf(JSON.parse(event.data) as object)].filter(isNew)
+      }
+    } catch (error) {
+      if (signal.aborted) return
+      if (++failures > MAX_FAILURES || cursor === undefined) throw error
+    }
+    await sleep(RETRY_MS, { signal })
+  }
+}
+
+interface ServerEvent {
+  /** '' for one that has an id alone. */
+  readonly name: string
+  readonly id: string | null
+  readonly data: string
+}
+
+/** Events of a stream (HTML Standard, server-sent events), as this API writes them: one line of each field. */
+async function* eventsOf(lines: AsyncIterable<string>): AsyncGenerator<ServerEvent, void, undefined> {
+  let fields: Record<string, string> = {}
+  for await (const line of lines) {
+    if (line === '') {
+      if (fields['id'] !== undefined || fields['event'] !== undefined)
+        yield { name: fields['event'] ?? '', id: fields['id'] ?? null, data: fields['data'] ?? '' }
+      fields = {}
+      continue
+    }
+    const [, name = '', value = ''] = /^(\w+): ?(.*)$/.exec(line) ?? []
+    if (name !== '') fields[name] = value
+  }
+}
+
+function leftOutWords(data: string): string {
+  const { n } = JSON.parse(data) as { n: number | null }
+  return `note: ${n ?? 'some'} entries were left out, since they came faster than they were read`
+}

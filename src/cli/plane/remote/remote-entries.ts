@@ -1,0 +1,46 @@
+import { ENTRY_COLUMN_NAMES, type EntryRow } from '../../../model/entry-columns.ts'
+import type { EntryFilter } from '../../../store/entries/entries.ts'
+import type { ApiClient } from './api-client.ts'
+
+/** Rows of an export that are handed on together. */
+const CHUNK = 500
+
+/** The parameters of /entries that a filter is. */
+export function entryQuery(filter: EntryFilter): Readonly<Record<string, string | undefined>> {
+  const { keyId, pathPrefix, clientIp, slowerThanUs, since, until, oneOf: _, ...same } = filter
+  return {
+    ...same,
+    key: keyId,
+    path: pathPrefix,
+    address: clientIp,
+    slowerThan: slowerThanUs === undefined ? undefined : `${slowerThanUs / 1000}ms`,
+    since: since?.toISOString(),
+    until: until?.toISOString(),
+  }
+}
+
+/** The row of an entry as the API shows it, its columns in their order. */
+export function entryOf(shown: object): EntryRow {
+  const fields: Readonly<Record<string, unknown>> = { ...shown }
+  const columns = ENTRY_COLUMN_NAMES.map((name) => {
+    if (name === 'started_at') return [name, new Date(String(fields[name]))]
+    if (name === 'artifact_kind') return [name, fields['artifactKind']]
+    return [name, name === 'upstream_limit' ? fields['upstreamLimit'] : fields[name]]
+  })
+  return Object.fromEntries(columns) as EntryRow
+}
+
+/** All entries of the filter, oldest first, as they come. */
+export async function* exportEntries(
+  api: ApiClient,
+  filter: EntryFilter,
+): AsyncGenerator<readonly EntryRow[], void, undefined> {
+  let rows: EntryRow[] = []
+  for await (const line of api.lines('/entries/export', { query: entryQuery(filter) })) {
+    rows.push(entryOf(JSON.parse(line) as object))
+    if (rows.length < CHUNK) continue
+    yield rows
+    rows = []
+  }
+  if (rows.length > 0) yield rows
+}
