@@ -1,11 +1,15 @@
+import { once } from 'node:events'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { runCommand } from './harness/child.ts'
+import { runCommand, spawnPlain } from './harness/child.ts'
 import { request } from './harness/client.ts'
 import { testDatabase } from './harness/database.ts'
 import { startGateway } from './harness/gateway.ts'
-import { projectFolder } from './harness/product.ts'
+import { freePort } from './harness/loopback.ts'
+import { projectFolder, testFolder } from './harness/product.ts'
 import { startUpstream } from './harness/upstream.ts'
+import { untilTrue } from './harness/wait.ts'
 
 /** It opens a database of its own for each test of a rule: 9 s of a core. */
 const TIMEOUT_MS = 120_000
@@ -55,3 +59,83 @@ for (const workers of [1, 2]) {
     await assertTool(t, ['check', 'metrics'], text)
   })
 }
+
+/** Starts Prometheus with the rules, which scrapes one target every second; resolves with its address. Null where it is missing. */
+async function startPrometheus(t: Test, target: string): Promise<string | null> {
+  const { code } = await runCommand('sh', ['-c', 'command -v prometheus'], { cwd: folder })
+  if (code !== 0) {
+    t.comment('NOT RUN: prometheus is not on this machine (make e2e-deps installs it)')
+    return null
+  }
+  const cwd = await testFolder(t)
+  const port = await freePort()
+  // JSON is YAML.
+  const settings = {
+    global: { scrape_interval: '1s', evaluation_interval: '1s' },
+    rule_files: [join(folder, 'rules.yml')],
+    scrape_configs: [{ job_name: 'waybill', static_configs: [{ targets: [target] }] }],
+  }
+  await writeFile(join(cwd, 'prometheus.yml'), JSON.stringify(settings))
+  const args = ['--config.file=prometheus.yml', '--storage.tsdb.path=data', '--log.level=warn']
+  const child = spawnPlain('prometheus', [...args, `--web.listen-address=127.0.0.1:${port}`], { cwd })
+  child.stderr?.resume()
+  child.stdout?.resume()
+  t.teardown(async () => {
+    child.kill('SIGKILL')
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'close')
+  })
+  return `http://127.0.0.1:${port}`
+}
+
+/** The number of series that a query finds; throws when Prometheus refuses it. */
+async function found(prometheus: string, query: string): Promise<number> {
+  const url = `${prometheus}/api/v1/query?query=${encodeURIComponent(query)}`
+  const response = await fetch(url, { headers: { connection: 'close' } })
+  const text = await response.text()
+  if (!response.ok) throw new Error(`${query}: ${text}`)
+  return (JSON.parse(text) as { data: { result: unknown[] } }).data.result.length
+}
+
+/** What a person who looks at a board with nothing chosen asks. */
+function asked(expr: string): string {
+  return expr.replaceAll(/\$__rate_interval|\$__range/g, '1m').replaceAll(/\$(job|route|tenant)/g, '.+')
+}
+
+/** What shows nothing on a gateway of one process that is well. */
+const ABSENT =
+  /waybill_workers|waybill_audit_gaps|waybill_upstream_tokens_total|waybill_spill_room_seconds|waybill_canary/
+
+t.test('Prometheus scrapes a gateway with the rules, and answers each query of the boards', async (t) => {
+  const db = await testDatabase(t)
+  const upstream = await startUpstream(t)
+  const gateway = await startGateway(t, {
+    databaseUrl: db.url,
+    config: {
+      metrics: { tenantLabels: 5 },
+      routes: [{ name: 'open', kind: 'generic', path: '/open/', upstream: upstream.url, auth: 'public' }],
+    },
+  })
+  const prometheus = await startPrometheus(t, new URL(gateway.adminUrl).host)
+  if (prometheus === null) return
+  await untilTrue(
+    'rules have been evaluated on requests',
+    async () => {
+      t.equal((await request(`${gateway.proxyUrl}/open/ok`)).status, 200)
+      const query = 'job_route:waybill_upstream_errors:ratio_rate5m{route="open"} == 0'
+      return (await found(prometheus, query).catch(() => 0)) === 1
+    },
+    { timeoutMs: 60_000 },
+  )
+  const boards = join(projectFolder(), 'deploy/grafana')
+  for (const file of await readdir(boards)) {
+    const board = JSON.parse(await readFile(join(boards, file), 'utf8')) as {
+      panels: { title: string; targets: { expr: string }[] }[]
+    }
+    for (const { title, targets } of board.panels) {
+      for (const { expr } of targets) {
+        const series = await found(prometheus, asked(expr))
+        if (!ABSENT.test(expr)) t.ok(series > 0, `${file}, ${title}: ${expr}`)
+      }
+    }
+  }
+})

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
@@ -59,8 +59,10 @@ async function knownSeries(): Promise<Map<string, Known>> {
   }
   // Prometheus' own of each target; what the rules record.
   known.set('up', { labels: [], values: new Map() })
-  for (const { record, expr } of rules) {
-    if (record !== undefined) known.set(record, { labels: parseQuery(expr).grouping, values: new Map() })
+  for (const { record = '' } of rules) {
+    // Named as Prometheus' manual has it, level:metric:operations: the level is the labels.
+    const [level = ''] = record.split(':')
+    if (record !== '') known.set(record, { labels: level.split('_'), values: new Map() })
   }
   return known
 }
@@ -117,18 +119,55 @@ t.test('each rule reads series, labels and label values that a gateway has', asy
   )
 })
 
+interface Board {
+  readonly uid: string
+  readonly title: string
+  readonly templating: { readonly list: readonly { readonly name: string; readonly type: string }[] }
+  readonly panels: readonly {
+    readonly id: number
+    readonly title: string
+    readonly datasource: { readonly uid: string }
+    readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number }
+    readonly targets: readonly { readonly expr: string; readonly datasource: { readonly uid: string } }[]
+  }[]
+}
+
+const boards = readdirSync(join(folder, 'grafana')).map(
+  (file) => [file, JSON.parse(readFileSync(join(folder, 'grafana', file), 'utf8')) as Board] as const,
+)
+
 t.test('each query of the boards reads series, labels and label values that a gateway has', async (t) => {
   const known = await knownSeries()
-  const boards = join(folder, 'grafana')
-  const files = existsSync(boards) ? readdirSync(boards).filter((name) => name.endsWith('.json')) : []
-  for (const file of files) {
-    const text = readFileSync(join(boards, file), 'utf8')
-    const queries = [...text.matchAll(/"expr": ("(?:[^"\\]|\\.)*")/g)].map(
-      ([, expression = '']) => JSON.parse(expression) as string,
-    )
-    t.ok(queries.length > 3, `${file}: ${queries.length} queries`)
-    for (const query of queries) t.strictSame(strangersOf(parseQuery(query), known), [], `${file}: ${query}`)
+  for (const [file, { panels }] of boards) {
+    for (const { expr } of panels.flatMap(({ targets }) => targets)) {
+      t.strictSame(strangersOf(parseQuery(expr), known), [], `${file}: ${expr}`)
+    }
   }
+})
+
+t.test('each board has an address of its own, asks for its source, and its panels lie side by side', (t) => {
+  t.ok(boards.length >= 5, `${boards.length} boards`)
+  for (const [file, { uid, title, panels, templating }] of boards) {
+    t.equal(file, `${uid}.json`)
+    t.ok(title.startsWith('Waybill: ') && panels.length > 5, title)
+    const variables = new Set(templating.list.map(({ name }) => name))
+    t.ok(templating.list.some(({ name, type }) => name === 'datasource' && type === 'datasource'))
+    t.equal(new Set(panels.map(({ id }) => id)).size, panels.length, 'ids')
+    for (const { datasource, targets } of panels) {
+      for (const part of [{ datasource }, ...targets]) t.equal(part.datasource.uid, '${datasource}')
+    }
+    const used = [...JSON.stringify(panels).matchAll(/\$(?!__)\{?(\w+)/g)].map(([, name = '']) => name)
+    t.strictSame(
+      used.filter((name) => !variables.has(name)),
+      [],
+      'variables are declared',
+    )
+    const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) =>
+      Array.from({ length: w * h }, (_, i) => `${x + (i % w)},${y + Math.floor(i / w)}`),
+    )
+    t.equal(new Set(cells).size, cells.length, 'no panel covers another')
+  }
+  t.end()
 })
 
 t.test(
