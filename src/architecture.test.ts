@@ -42,6 +42,8 @@ const ROOMS: Record<string, readonly string[]> = {
   store: ['directory', 'model', 'lib'],
   logger: ['model', 'lib'],
   metrics: ['model', 'lib'],
+  // Spans of what the entries tell, for a collector.
+  traces: ['model', 'lib'],
   config: ['model', 'lib'],
   admin: ['artifacts', 'store', 'logger', 'model', 'lib', 'version'],
   // Runs in browsers and knows the gateway by its API alone.
@@ -49,12 +51,12 @@ const ROOMS: Record<string, readonly string[]> = {
   embedded: ['model', 'lib'],
   // What puts the planes together, and what a user types.
   'serve/data-plane':
-    'listener proxy artifacts upstream limits channel writer spool directory store admin config logger model lib version'.split(
+    'listener proxy artifacts upstream limits channel writer spool directory store traces admin config logger model lib version'.split(
       ' ',
     ),
   'serve/control-plane': 'store admin embedded config logger model lib version'.split(' '),
   serve:
-    'serve/data-plane serve/control-plane listener proxy upstream limits directory store admin embedded config logger metrics model lib version'.split(
+    'serve/data-plane serve/control-plane listener proxy upstream limits directory store traces admin embedded config logger metrics model lib version'.split(
       ' ',
     ),
   'serve/cluster': 'serve limits listener store admin metrics config logger model lib version'.split(' '),

@@ -182,3 +182,9 @@ export function isPostgresUrl(v: string): boolean {
 export function isDatabase(v: string): boolean {
   return isEmbedded(v) || isPostgresUrl(v)
 }
+
+/** An absolute URL of http or https, without user and password: secrets have options of their own. */
+export function isHttpUrl(text: string): boolean {
+  const url = URL.canParse(text) ? new URL(text) : null
+  return url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.password === ''
+}

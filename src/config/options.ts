@@ -5,6 +5,7 @@ import {
   integer,
   isDatabase,
   isHost,
+  isHttpUrl,
   isPostgresUrl,
   isPublicUrl,
   milliseconds,
@@ -249,6 +250,32 @@ export const OPTIONS = {
     0,
     10_000,
     'Tenants with a label of their own in /metrics; the others are "__other__"; 0 turns the label off',
+  ),
+
+  'traces.endpoint': text(
+    '',
+    'empty, or an http(s) URL such as http://127.0.0.1:4318/v1/traces',
+    'Collector of OpenTelemetry that gets the spans of sampled traces, by OTLP/HTTP in JSON; empty makes none',
+    (v) => v === '' || isHttpUrl(v),
+  ),
+  'traces.authorization': text(
+    '',
+    'empty, or a field value of up to 1,024 printable characters, such as Bearer …',
+    'What the collector gets in the field Authorization',
+    (v) => /^[\x20-\x7e]{0,1024}$/.test(v),
+    { isSecret: true },
+  ),
+  'traces.beginOneIn': integer(
+    0,
+    0,
+    1_000_000,
+    'Of requests that come without a traceparent one in so many begins a trace; 0 for none. Those with one are recorded when their caller says so',
+  ),
+  'traces.maxSpans': integer(
+    8192,
+    512,
+    1_000_000,
+    'Spans that may wait for the collector, per process; more are dropped and counted',
   ),
 
   'shutdown.acceptMs': milliseconds(

@@ -9,6 +9,7 @@ import type {
   ProxyStats,
   RouteStats,
   TokenStats,
+  TraceStats,
   VitalsStats,
   WriterStats,
 } from '../model/stats.ts'
@@ -26,6 +27,7 @@ export interface Reading {
   readonly database: ContactReading
   readonly pools: readonly PoolStats[]
   readonly tokens: readonly TokenStats[]
+  readonly traces: TraceStats | null
   /** Tenants by label, at most as many as the option allows, the others summed up. */
   readonly tenants: ReadonlyMap<string, TenantCounts>
   readonly droppedLogLines: number

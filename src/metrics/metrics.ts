@@ -11,6 +11,7 @@ import {
   type TenantCounts,
 } from './family.ts'
 import { PROCESS_FAMILIES } from './process-families.ts'
+import { TRACE_FAMILIES } from './trace-families.ts'
 import { TRAFFIC_FAMILIES } from './traffic-families.ts'
 import { CANARY_TENANT } from '../model/canary.ts'
 import type { AccountStats, StatsSources } from '../model/stats.ts'
@@ -115,7 +116,13 @@ export class Metrics {
   /** The product's own families, in the order of the exposition. */
   get families(): readonly Family[] {
     const tenantFamilies = this.#options.tenantLabels > 0 ? TENANT_FAMILIES : []
-    return [...TRAFFIC_FAMILIES, ...BACKGROUND_FAMILIES, ...PROCESS_FAMILIES, ...tenantFamilies]
+    return [
+      ...TRAFFIC_FAMILIES,
+      ...BACKGROUND_FAMILIES,
+      ...TRACE_FAMILIES,
+      ...PROCESS_FAMILIES,
+      ...tenantFamilies,
+    ]
   }
 
   /**
@@ -167,6 +174,7 @@ export class Metrics {
       database,
       pools,
       tokens,
+      traces,
       droppedLogLines,
     } = this.#sources
     const proxyStats = proxy()
@@ -183,6 +191,7 @@ export class Metrics {
       database: database(),
       pools: [...pools()],
       tokens: [...tokens()],
+      traces: traces(),
       droppedLogLines: droppedLogLines(),
       tenants: this.#tenantsByLabel(books.accounts()),
       version: this.#options.version,

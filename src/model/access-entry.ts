@@ -21,6 +21,17 @@ export const ENTRY_TEXT_MAX = {
  */
 export const PACKAGE_TEXT_MAX = { package: 512, version: 256, qualifiers: 1024 } as const
 
+/** The span of a request that is in a sampled trace (W3C Trace Context §3.2.2.5); ids are 16 lower-case hex digits. */
+export interface EntrySpan {
+  readonly id: string
+  /** The client's span; '' where the gateway began the trace. */
+  readonly parentId: string
+  /** What the upstream was told as its parent. */
+  readonly upstreamId: string
+  /** From the request's arrival to its sending upstream, microseconds; -1 when it was not sent. */
+  readonly sentUs: number
+}
+
 /**
  * What an entry may claim in a full channel. `stray`: nothing, it goes first, like one that has no tenant: the tenant is that of a
  * key that was refused, and its bearer need not be of that tenant. `loose`: it gives way to all others that have a tenant. `firm`: its fair share of the
@@ -75,6 +86,8 @@ export class AccessEntry {
   routed: Route | null = null
   /** Digest of the artifact, as the upstream's answer names it: `sha256:…`. */
   digest = ''
+  /** For the traces; null outside of sampled ones, and once it is made. */
+  span: EntrySpan | null = null
 
   /** For the channel alone; no column. */
   standing: EntryStanding = 'firm'

@@ -248,6 +248,16 @@ export interface TokenStats {
   readonly results: Readonly<Record<TokenResult, number>>
 }
 
+/** Spans for a collector, since the process started. */
+export interface TraceStats {
+  readonly exported: number
+  /** For want of room, or at the end. */
+  readonly dropped: number
+  /** Refused by the collector for good. */
+  readonly rejected: number
+  readonly waiting: number
+}
+
 /** Where the numbers are read: one function per part, called at each scrape; cheap and never throwing. */
 export interface StatsSources {
   readonly proxy: () => ProxyStats
@@ -261,6 +271,8 @@ export interface StatsSources {
   readonly database: () => ContactReading
   readonly pools: () => Iterable<PoolStats>
   readonly tokens: () => Iterable<TokenStats>
+  /** null when traces are off. */
+  readonly traces: () => TraceStats | null
   /** Log lines lost because they were not read. */
   readonly droppedLogLines: () => number
 }

@@ -17,6 +17,7 @@ import { answerEmpty, answerRefusal } from './answers/own-answers.ts'
 import { answerOwn } from './own/own-exchange.ts'
 import { UpstreamCarrier } from './upstream-carrier.ts'
 import { newTraceparent, requestIdOf, traceIdOf } from './headers/ids.ts'
+import { sampledTraceparent, type Sampling } from './headers/sampling.ts'
 import { UNBOUNDED_HEAD, readHead, type HeadBounds } from '../http/request-head.ts'
 import { RouteTable } from './routing/route-table.ts'
 import type { ProxyCounters } from './stats.ts'
@@ -36,6 +37,8 @@ export interface HandlerDependencies {
   readonly counters: ProxyCounters
   /** Pseudonym of this gateway in Via fields (RFC 9110 §7.6.3), unique to the process. */
   readonly via: string
+  /** Which requests get spans; none unless told. */
+  readonly sampling?: Sampling | null
   /** Default `UNBOUNDED_HEAD`. */
   readonly headBounds?: HeadBounds
   /** Epoch milliseconds at a tick, which is this moment's. */
@@ -86,6 +89,7 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
   readonly #upkeep: Upkeep
   readonly #upgrader: Upgrader
   readonly #waiting: WaitingBodies
+  readonly #sampling: Sampling | null
   #settings = NO_SETTINGS
   #isDraining = false
   #isRetiring = false
@@ -101,6 +105,7 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
     this.#now = deps.now ?? Date.now
     this.#isReady = deps.isReady
     this.#report = deps.report
+    this.#sampling = deps.sampling ?? null
     this.#bounds = deps.headBounds ?? UNBOUNDED_HEAD
     this.#upkeep = new Upkeep(this)
     this.#upgrader = new Upgrader(this)
@@ -278,6 +283,7 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
     const traceId = traceIdOf(head.traceparent)
     exchange.traceparent = traceId === null ? newTraceparent() : (head.traceparent ?? '')
     exchange.traceId = traceId ?? exchange.traceparent.slice(3, 35)
+    if (this.#sampling !== null) sample(this.#sampling, exchange, traceId === null)
     this.exchanges.add(exchange)
     connection.opened(exchange)
     this.counters.requestsInFlight.rise()
@@ -358,4 +364,13 @@ const ALLOWED = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
 /** OPTIONS that may go no further: the gateway is who is asked (RFC 9110 §7.6.2). */
 function isForUs({ req, head }: Exchange): boolean {
   return head.maxForwards !== null && req.method === 'OPTIONS' && /^0+$/.test(head.maxForwards)
+}
+
+/** Gives the exchange its spans, where it is in a trace that is recorded. */
+function sample(sampling: Sampling, exchange: Exchange, isBegun: boolean): void {
+  const { traceparent } = exchange
+  const span = sampling.spanOf(traceparent, isBegun)
+  if (span === null) return
+  exchange.span = span
+  exchange.traceparent = sampledTraceparent(traceparent, span, isBegun)
 }

@@ -15,15 +15,18 @@ import type { Metrics } from '../metrics/metrics.ts'
 import type { DatabaseTarget } from '../model/database-target.ts'
 import type { AuditStats, StatsSources } from '../model/stats.ts'
 import { Handler } from '../proxy/handler.ts'
+import { Sampling } from '../proxy/headers/sampling.ts'
 import { RouteTable } from '../proxy/routing/route-table.ts'
 import { ProxyCounters } from '../proxy/stats.ts'
 import type { Sql } from '../store/sql.ts'
 import type { UpstreamPools } from '../upstream/pools.ts'
 import { RouteChains } from '../upstream/route-chains.ts'
 import { TokenCounters } from '../upstream/tokens/token-counters.ts'
+import type { Traces } from '../traces/traces.ts'
 import { packageVersion } from '../version.ts'
 import { AccessLog } from './data-plane/access-log.ts'
 import { readCertificates } from './data-plane/certificates.ts'
+import { tracesOf } from './data-plane/traces.ts'
 import { databaseContact, openDirectory } from './data-plane/directory.ts'
 import type { ToldLife } from './data-plane/instance-record.ts'
 import { openLimiter } from './data-plane/limits.ts'
@@ -62,6 +65,9 @@ export interface DataPlaneParts {
   readonly audit: () => AuditStats | null
 }
 
+/** What a stop has for the last spans: a collector that is away costs no more. */
+const TRACES_STOP_MS = 500
+
 /** Serves requests and stores what happened: directory, limits, upstream pools, handler, proxy listener, access log. */
 export class DataPlane implements Service, LimitMember {
   /** See LimitMember: it is of this process. */
@@ -77,6 +83,7 @@ export class DataPlane implements Service, LimitMember {
   readonly #counters = new ProxyCounters()
   readonly #tokens = new TokenCounters()
   readonly #log: AccessLog
+  readonly #traces: Traces | null
   readonly #handler: Handler
   readonly #proxy: ProxyListener
   readonly #sources: StatsSources
@@ -98,7 +105,8 @@ export class DataPlane implements Service, LimitMember {
       isWriter: parts.isDirectoryWriter,
     })
     const traffic = trafficOf(this.#counters, () => this.#handler)
-    this.#log = new AccessLog({ ...shared, onDead, traffic })
+    this.#traces = tracesOf(o, instance, logger)
+    this.#log = new AccessLog({ ...shared, onDead, traffic, traces: this.#traces })
     this.#limiter = openLimiter(o, parts.peers)
     this.#pools = openUpstreams(o)
     this.#chains = new RouteChains(this.#pools, interceptorsOf(o, this.#tokens))
@@ -119,6 +127,7 @@ export class DataPlane implements Service, LimitMember {
       isReady: () => this.readiness().ready,
       report,
       via,
+      sampling: this.#traces === null ? null : new Sampling(o['traces.beginOneIn']),
     })
     this.#proxy = new ProxyListener(
       this.#handler,
@@ -161,14 +170,17 @@ export class DataPlane implements Service, LimitMember {
       // Its phase is `snapshot`.
       void this.#directory.start()
     },
-    'access log': () => this.#log.start(),
+    'access log': () => {
+      this.#log.start()
+      this.#traces?.start()
+    },
     snapshot: () => this.#directory.start(),
   }
 
   readonly stops: Service['stops'] = {
     requests: (ms) => this.#proxy.drain(ms),
     'access log': (ms) => this.#drainLog(ms),
-    'upstream connections': () => this.#pools.destroy(),
+    'upstream connections': () => Promise.all([this.#pools.destroy(), this.#traces?.stop(TRACES_STOP_MS)]),
     directory: () => this.#directory.stop(),
   }
 
@@ -301,6 +313,7 @@ export class DataPlane implements Service, LimitMember {
       database: () => this.#contact.reading,
       pools: () => this.#pools.stats,
       tokens: () => this.#tokens.stats,
+      traces: () => this.#traces?.stats ?? null,
       droppedLogLines: () => logger.droppedLines,
     }
   }

@@ -102,6 +102,7 @@ export function restingStats() {
     },
     pool: { route: 'npm', busy: 0, idle: 0, queued: 0 },
     tokens: { route: 'npm', results: { fetched: 0, refused: 0, failed: 0, not_asked: 0 } },
+    traces: { exported: 0, dropped: 0, rejected: 0, waiting: 0 },
     droppedLogLines: 0,
   }
   const sources: StatsSources = {
@@ -115,6 +116,7 @@ export function restingStats() {
     database: () => stats.database,
     pools: () => [stats.pool],
     tokens: () => [stats.tokens],
+    traces: () => stats.traces,
     droppedLogLines: () => stats.droppedLogLines,
   }
   const countRequest = (outcome: Outcome, statusClass: number): void => {

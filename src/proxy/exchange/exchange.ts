@@ -1,6 +1,7 @@
 import { ECOSYSTEMS } from '../../artifacts/kinds.ts'
 import { AccessEntry, ENTRY_TEXT_MAX, capText } from '../../model/access-entry.ts'
 import type { KeyGrant, TenantGrant } from '../../model/grant.ts'
+import type { SpanIds } from '../headers/sampling.ts'
 import type { TokenAccess } from '../../model/token/access-token.ts'
 import { statusOf, type Outcome, type Reason } from '../../model/outcome.ts'
 import type { Route } from '../../model/route.ts'
@@ -49,6 +50,8 @@ export class Exchange {
   requestId = ''
   traceId = ''
   traceparent = ''
+  /** Null outside of sampled traces, and where none are made. */
+  span: SpanIds | null = null
   client: ClientView
   target: Target | null = null
   /** The path by which the route was found: its beginning as the route writes it, the rest as received. */
@@ -220,6 +223,10 @@ export class Exchange {
     entry.ecosystem = kind === null ? '' : ECOSYSTEMS[kind].name
     entry.routed = route
     entry.digest = this.digest
+    if (this.span !== null) {
+      const sentUs = this.sentTick < 0 ? -1 : Math.round((this.sentTick - this.startedTick) * 1000)
+      entry.span = { ...this.span, sentUs }
+    }
     entry.upstreamLimit = this.upstreamLimit
     return entry
   }

@@ -4,10 +4,12 @@ import { EntryIdentifier } from '../../artifacts/identify/entry-identifier.ts'
 import { Canary } from '../../writer/watch/canary.ts'
 import { Channel } from '../../channel/channel.ts'
 import { systemClock } from '../../lib/time/clock.ts'
-import { SLICE_ENTRIES } from '../../writer/batch/batch-builder.ts'
 import { Ledger } from '../../channel/ledger.ts'
 import { LifeMemory } from '../../writer/life-memory.ts'
+import { type Identify, SLICE_ENTRIES } from '../../writer/batch/batch-builder.ts'
+import type { BatchStore } from '../../writer/batch/batch.ts'
 import { RememberingStore } from '../../writer/database/remembering-store.ts'
+import { TimedStore } from '../../writer/database/timed-store.ts'
 import { Spill } from '../../writer/spill/spill.ts'
 import { Watchdog } from '../../writer/watch/watchdog.ts'
 import type { WriterOptions } from '../../writer/assembly.ts'
@@ -22,6 +24,7 @@ import type { DatabaseTarget } from '../../model/database-target.ts'
 import type { VitalsStats } from '../../model/stats.ts'
 import { ensurePartitionFor } from '../../store/entries/partitions.ts'
 import type { Sql } from '../../store/sql.ts'
+import type { Traces } from '../../traces/traces.ts'
 import { packageVersion } from '../../version.ts'
 import { Durability } from './durability.ts'
 import { InstanceRecord, type ToldLife } from './instance-record.ts'
@@ -51,6 +54,8 @@ interface AccessLogParts {
   /** A dead process' spill was taken over: see `Spill`. */
   readonly onDead: (instance: string, isUnheard: boolean) => boolean
   readonly traffic: Traffic
+  /** null makes no spans. */
+  readonly traces: Traces | null
 }
 
 /** The background: channel, ledger, writer, spill, and this process' row in `instances`. */
@@ -87,11 +92,11 @@ export class AccessLog {
     this.writer = new Writer({
       channel,
       ledger,
-      store: new RememberingStore(this.#store, (batch) => memory.acknowledge(batch)),
+      store: timedFor(parts.traces, new RememberingStore(this.#store, (batch) => memory.acknowledge(batch))),
       ensurePartitions: (days) => ensurePartitionFor(control, days),
       spill,
       contact: parts.contact,
-      identify: (entry) => identifier.identify(entry),
+      identify: identifyFor(parts.traces, (entry) => identifier.identify(entry)),
       instance,
       options: writerOptions(o),
       logger,
@@ -206,6 +211,20 @@ export class AccessLog {
     await Promise.all([this.#record.stop(), this.#lives.stop()])
     return result
   }
+}
+
+/** Spans name the package, so they are made once it is known. */
+function identifyFor(traces: Traces | null, identify: Identify): Identify {
+  if (traces === null) return identify
+  return (entry) => {
+    identify(entry)
+    traces.note(entry)
+  }
+}
+
+function timedFor(traces: Traces | null, store: BatchStore): BatchStore {
+  if (traces === null) return store
+  return new TimedStore(store, Date.now, (batch, startMs, endMs) => traces.stored(batch, startMs, endMs))
 }
 
 function spillFolderOf({ options, folder }: AccessLogParts): string | null {

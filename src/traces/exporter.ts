@@ -1,0 +1,120 @@
+import { Periodic, tellFailures } from '../lib/time/periodic.ts'
+import { endsWithin } from '../lib/time/within.ts'
+import type { TraceStats } from '../model/stats.ts'
+import { otlpBody, type Resource } from './otlp.ts'
+import type { Span } from './span.ts'
+
+/** Spans of a request to the collector: encoded in one go, in which no request is served. */
+const MAX_SPANS = 256
+/** They wait for so long, where the collector takes them. */
+const INTERVAL_MS = 1000
+/** A collector that does not answer is asked again. */
+const TIMEOUT_MS = 10_000
+const RETRY_MIN_MS = 1000
+const RETRY_MAX_MS = 30_000
+
+/** Answers after which the same spans may be sent again (OTLP specification, Retryable Response Codes). */
+const RETRYABLE = new Set([429, 502, 503, 504])
+
+export interface ExporterParts {
+  /** Full address: `http://127.0.0.1:4318/v1/traces`. */
+  readonly endpoint: string
+  /** Value of the field Authorization; '' for none. */
+  readonly authorization: string
+  /** Spans that may wait. What comes beyond is dropped, and counted. */
+  readonly maxSpans: number
+  readonly resource: Resource
+  readonly logger: {
+    warn(fields: object, message: string): void
+    info(fields: object, message: string): void
+  }
+}
+
+/** Sends spans to a collector by OTLP/HTTP, in the background. Never throws at who hands them over, and never waits. */
+export class Exporter {
+  readonly #parts: ExporterParts
+  readonly #runs: Periodic
+  readonly #waiting: Span[] = []
+  readonly #counts = { exported: 0, dropped: 0, rejected: 0 }
+  #isStopping = false
+
+  constructor(parts: ExporterParts) {
+    this.#parts = parts
+    this.#runs = new Periodic({
+      run: () => this.#run(),
+      intervalMs: INTERVAL_MS,
+      pace: 'rest',
+      backoff: { minMs: RETRY_MIN_MS, maxMs: RETRY_MAX_MS },
+      ...tellFailures(parts.logger, {
+        failed: 'spans not sent; trying again',
+        well: 'the collector takes spans again',
+      }),
+    })
+  }
+
+  get stats(): TraceStats {
+    return { ...this.#counts, waiting: this.#waiting.length }
+  }
+
+  start(): void {
+    this.#runs.start()
+  }
+
+  /** Takes spans; those for which there is no room are dropped. */
+  add(spans: readonly Span[]): void {
+    const room = this.#isStopping ? 0 : Math.max(0, this.#parts.maxSpans - this.#waiting.length)
+    for (const span of spans.slice(0, room)) this.#waiting.push(span)
+    this.#counts.dropped += Math.max(0, spans.length - room)
+  }
+
+  /** Sends what waits, within `ms`; the rest is dropped. */
+  async stop(ms: number): Promise<void> {
+    if (this.#waiting.length > 0)
+      await endsWithin(
+        this.#runs.now().catch(() => {}),
+        ms,
+      )
+    this.#isStopping = true
+    this.#counts.dropped += this.#waiting.splice(0).length
+    void this.#runs.stop(0)
+  }
+
+  async #run(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const spans = this.#waiting.slice(0, MAX_SPANS)
+      const rejected = await this.#send(spans)
+      if (this.#isStopping) return
+      this.#waiting.splice(0, spans.length)
+      this.#counts.rejected += rejected
+      this.#counts.exported += spans.length - rejected
+    }
+  }
+
+  /** Resolves with the number of spans that the collector refused for good; rejects when they may be sent again. */
+  async #send(spans: readonly Span[]): Promise<number> {
+    const { endpoint, authorization, resource } = this.#parts
+    const response = await fetch(endpoint, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        ...(authorization === '' ? {} : { authorization }),
+      },
+      body: otlpBody(spans, resource),
+      redirect: 'error',
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    })
+    const text = await response.text()
+    if (RETRYABLE.has(response.status)) throw new Error(`the collector answered ${response.status}`)
+    return response.ok ? rejectedIn(text) : spans.length
+  }
+}
+
+/** A collector may take a part (`partial_success`). */
+function rejectedIn(text: string): number {
+  try {
+    const answer = JSON.parse(text) as { partialSuccess?: { rejectedSpans?: number | string } } | null
+    return Number(answer?.partialSuccess?.rejectedSpans ?? 0) || 0
+  } catch {
+    return 0
+  }
+}

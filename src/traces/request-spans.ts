@@ -1,0 +1,103 @@
+import { randomBytes } from 'node:crypto'
+import type { AccessEntry } from '../model/access-entry.ts'
+import { type Span, SPAN_KIND } from './span.ts'
+
+const ID_DIGITS = 16
+const POOL_IDS = 512
+let pool = ''
+let poolAt = 0
+
+/** A new id of a span. Taken from a pool: a call of `randomBytes` costs more than all else of a span. */
+export function newSpanId(): string {
+  if (poolAt === pool.length) {
+    pool = randomBytes((ID_DIGITS / 2) * POOL_IDS).toString('hex')
+    poolAt = 0
+  }
+  poolAt += ID_DIGITS
+  return pool.slice(poolAt - ID_DIGITS, poolAt)
+}
+
+/**
+ * The spans of one request, from its entry: the request itself, and its phases, one after the other. `decide` lasts until the request
+ * is sent upstream, a client's span until the head of the answer, `relay` to the end. Names and attributes are those of OpenTelemetry's
+ * conventions for HTTP (1.23 and newer), and `waybill.…` for what they do not have. [] for an entry that is in no trace.
+ */
+export function requestSpans(entry: AccessEntry): Span[] {
+  const { span, startedAtMs: startMs, durationUs, upstreamUs, traceId } = entry
+  if (span === null) return []
+  const endMs = startMs + durationUs / 1000
+  const at = { traceId, links: [] }
+  const isError = entry.status >= 500
+  const spans: Span[] = [
+    {
+      ...at,
+      spanId: span.id,
+      parentId: span.parentId,
+      name: entry.route === '' ? entry.method : `${entry.method} ${entry.route}`,
+      kind: SPAN_KIND.server,
+      startMs,
+      endMs,
+      attributes: attributesOf(entry),
+      isError,
+    },
+  ]
+  const sentMs = span.sentUs < 0 ? endMs : startMs + span.sentUs / 1000
+  const phase = (name: string, from: number, to: number): Span => ({
+    ...at,
+    spanId: newSpanId(),
+    parentId: span.id,
+    name,
+    kind: SPAN_KIND.internal,
+    startMs: from,
+    endMs: to,
+    attributes: {},
+    isError: false,
+  })
+  spans.push(phase('decide', startMs, sentMs))
+  if (span.sentUs < 0) return spans
+  const headMs = upstreamUs < 0 ? endMs : sentMs + upstreamUs / 1000
+  spans.push({ ...phase('', sentMs, headMs), ...upstreamPart(entry, span.upstreamId) })
+  if (upstreamUs >= 0) spans.push(phase('relay', headMs, endMs))
+  return spans
+}
+
+function upstreamPart(entry: AccessEntry, spanId: string): Partial<Span> {
+  const colon = entry.upstream.lastIndexOf(':')
+  const isFailed = entry.outcome.startsWith('upstream_')
+  return {
+    // That which the upstream was told as its parent.
+    spanId,
+    name: entry.method,
+    kind: SPAN_KIND.client,
+    isError: isFailed || entry.status >= 500,
+    attributes: {
+      'http.request.method': entry.method,
+      'server.address': entry.upstream.slice(0, colon),
+      'server.port': Number(entry.upstream.slice(colon + 1)),
+      'http.response.status_code': isFailed ? null : entry.status,
+      'error.type': isFailed ? (entry.reason ?? entry.outcome) : null,
+    },
+  }
+}
+
+function attributesOf(entry: AccessEntry): Span['attributes'] {
+  return {
+    'http.request.method': entry.method,
+    'http.response.status_code': entry.status,
+    'url.path': entry.path,
+    'server.address': entry.host,
+    'client.address': entry.clientIp,
+    'user_agent.original': entry.userAgent,
+    'http.request.body.size': entry.bytesReceived,
+    'http.response.body.size': entry.bytesSent,
+    'error.type': entry.status >= 500 ? (entry.reason ?? entry.outcome) : null,
+    'waybill.tenant': entry.tenant,
+    'waybill.key_id': entry.keyId,
+    'waybill.route': entry.route,
+    'waybill.outcome': entry.outcome,
+    'waybill.reason': entry.reason,
+    'waybill.request_id': entry.requestId,
+    'waybill.package': entry.package,
+    'waybill.version': entry.version,
+  }
+}

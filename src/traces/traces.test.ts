@@ -1,0 +1,103 @@
+import t from 'tap'
+import { AccessEntry } from '../model/access-entry.ts'
+import { otlpBody } from './otlp.ts'
+import { requestSpans } from './request-spans.ts'
+import { Traces } from './traces.ts'
+
+function entryOf(changes: Partial<AccessEntry>): AccessEntry {
+  const span = { id: 'a'.repeat(16), parentId: 'b'.repeat(16), upstreamId: 'c'.repeat(16), sentUs: 100 }
+  return Object.assign(new AccessEntry(), {
+    startedAtMs: 1_700_000_000_000.5,
+    durationUs: 5000,
+    upstreamUs: 3000,
+    traceId: 'd'.repeat(32),
+    method: 'GET',
+    route: 'npm',
+    status: 200,
+    outcome: 'forwarded',
+    upstream: '[::1]:4873',
+    span,
+    ...changes,
+  })
+}
+
+t.test('the phases of a request lie end to end within it', (t) => {
+  const [server, decide, upstream, relay] = requestSpans(entryOf({}))
+  t.match(server, {
+    spanId: 'a'.repeat(16),
+    parentId: 'b'.repeat(16),
+    name: 'GET npm',
+    kind: 2,
+    isError: false,
+  })
+  t.match(
+    [decide, relay],
+    [
+      { name: 'decide', parentId: server?.spanId },
+      { name: 'relay', kind: 1 },
+    ],
+  )
+  t.match(upstream, {
+    spanId: 'c'.repeat(16),
+    kind: 3,
+    attributes: { 'server.address': '[::1]', 'server.port': 4873, 'http.response.status_code': 200 },
+  })
+  t.equal(decide?.startMs, server?.startMs)
+  t.equal(upstream?.startMs, decide?.endMs)
+  t.equal(relay?.startMs, upstream?.endMs)
+  t.equal(relay?.endMs, server?.endMs)
+  t.end()
+})
+
+t.test('a request that was refused has no upstream, and one that failed there says why', (t) => {
+  const sentUs = -1
+  const span = { id: 'a'.repeat(16), parentId: '', upstreamId: 'c'.repeat(16), sentUs }
+  const refused = requestSpans(entryOf({ span, status: 404, upstreamUs: -1, upstream: '' }))
+  t.strictSame(
+    refused.map(({ name }) => name),
+    ['GET npm', 'decide'],
+  )
+  t.equal(refused[1]?.endMs, refused[0]?.endMs)
+  const failed = requestSpans(
+    entryOf({ status: 502, outcome: 'upstream_refused', reason: 'dns', upstreamUs: -1 }),
+  )
+  t.strictSame(
+    failed.map(({ isError }) => isError),
+    [true, false, true],
+  )
+  t.match(failed[2]?.attributes, { 'error.type': 'dns', 'http.response.status_code': null })
+  t.strictSame(requestSpans(entryOf({ span: null })), [], 'outside of a sampled trace there is none')
+  t.end()
+})
+
+t.test('times of OTLP are whole nanoseconds as texts, and what is empty is left out', (t) => {
+  const body = JSON.parse(otlpBody(requestSpans(entryOf({})), { version: '1.2.3', instance: 'i' })) as {
+    resourceSpans: { scopeSpans: { spans: Record<string, unknown>[] }[] }[]
+  }
+  const [server] = body.resourceSpans[0]?.scopeSpans[0]?.spans ?? []
+  t.equal(server?.['startTimeUnixNano'], '1700000000000500000')
+  t.equal(server?.['endTimeUnixNano'], '1700000000005500000')
+  t.notMatch(JSON.stringify(server), 'waybill.tenant')
+  t.end()
+})
+
+t.test('what a full queue has no room for is dropped and counted, also after the stop', async (t) => {
+  const traces = new Traces({
+    endpoint: 'http://127.0.0.1:1/v1/traces',
+    authorization: '',
+    maxSpans: 6,
+    resource: { version: '1.2.3', instance: 'i' },
+    logger: { warn: () => {}, info: () => {} },
+  })
+  for (let seq = 1; seq <= 3; seq++) traces.note(entryOf({ seq }))
+  t.match(traces.stats, { waiting: 6, dropped: 6 })
+  const stored = { instance: 'i', number: 1, entries: 3, range: { firstSeq: 10, lastSeq: 12 } }
+  traces.stored(stored, 0, 1)
+  t.equal(traces.stats.dropped, 6, 'a batch without a sampled request has no span')
+  traces.stored({ ...stored, range: { firstSeq: 1, lastSeq: 3 } }, 0, 1)
+  t.equal(traces.stats.dropped, 7, 'the COPY has one')
+  await traces.stop(100)
+  t.match(traces.stats, { waiting: 0, dropped: 13, exported: 0 })
+  traces.note(entryOf({ seq: 4 }))
+  t.match(traces.stats, { waiting: 0, dropped: 17 })
+})
