@@ -13,15 +13,20 @@ export interface TlsFiles {
 interface Certificate {
   readonly names: readonly string[]
   readonly context: SecureContext
+  /** Epoch milliseconds. */
+  readonly expiresAtMs: number
 }
 
 /** Certificates by the names that clients ask for (SNI); the first one for all others. */
 export class ServerCertificates {
   readonly #first: SecureContext
   readonly #byName = new Map<string, SecureContext>()
+  /** When each expires, by its first name; '' for one without. */
+  readonly expiries: readonly { readonly name: string; readonly expiresAtMs: number }[]
 
   constructor(certificates: readonly [Certificate, ...Certificate[]]) {
     this.#first = certificates[0].context
+    this.expiries = certificates.map(({ names, expiresAtMs }) => ({ name: names[0] ?? '', expiresAtMs }))
     for (const { names, context } of certificates) {
       for (const name of names) if (!this.#byName.has(name)) this.#byName.set(name, context)
     }
@@ -84,7 +89,7 @@ function readPair(
     problems.push(`${label}.cert: ${cert} cannot be used by TLS: too weak, or a broken chain`)
     return null
   }
-  return { names: namesOf(leaf), context }
+  return { names: namesOf(leaf), context, expiresAtMs: Date.parse(leaf.validTo) }
 }
 
 function readText(file: string, label: string, problems: string[]): string | null {

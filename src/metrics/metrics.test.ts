@@ -60,6 +60,13 @@ t.test('every family of the product moves when its source does', async (t) => {
   Object.assign(stats.vitals.canary, { sent: 34, lost: 35, roundTripMs: 36, ageMs: 37 })
   stats.vitals.stuckLoops.push('replay')
   const noGaps = Object.fromEntries(AUDIT_GAP_KINDS.map((kind) => [kind, 0])) as Record<AuditGapKind, number>
+  stats.vitals.figures = {
+    rollUpsAgeMs: 5000,
+    dueSlots: 6,
+    keysExpiring: { '1d': 1, '7d': 2, '30d': 3 },
+  }
+  stats.vitals.isReady = true
+  stats.vitals.certificates.push({ name: 'a.example', expiresAtMs: Date.now() })
   stats.vitals.audit = { gaps: { ...noGaps, died: 1 }, ageMs: 38 }
   Object.assign(stats.writer, { replayed: 29, isAway: true })
   Object.assign(stats.writer.spill, {

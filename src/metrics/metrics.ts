@@ -10,6 +10,7 @@ import {
   type Sample,
   type TenantCounts,
 } from './family.ts'
+import { FIGURES_FAMILIES } from './figures-families.ts'
 import { PROCESS_FAMILIES } from './process-families.ts'
 import { TRACE_FAMILIES } from './trace-families.ts'
 import { TRAFFIC_FAMILIES } from './traffic-families.ts'
@@ -119,6 +120,7 @@ export class Metrics {
     return [
       ...TRAFFIC_FAMILIES,
       ...BACKGROUND_FAMILIES,
+      ...FIGURES_FAMILIES,
       ...TRACE_FAMILIES,
       ...PROCESS_FAMILIES,
       ...tenantFamilies,

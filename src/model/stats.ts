@@ -193,6 +193,26 @@ export interface AuditStats {
   readonly ageMs: number
 }
 
+/** Times within which keys that are valid now expire: labels of `waybill_keys_expiring`. */
+export type ExpiryWindow = '1d' | '7d' | '30d'
+
+/** What the newest look at the database told of work that is done there, over all gateways. */
+export interface DatabaseFigures {
+  /** Since the oldest batch was written that roll-ups have not taken in; 0 when they have all. */
+  readonly rollUpsAgeMs: number
+  /** Slots that are over and not computed. */
+  readonly dueSlots: number
+  readonly keysExpiring: Readonly<Record<ExpiryWindow, number>>
+}
+
+/** A certificate of the listener. */
+export interface CertificateExpiry {
+  /** The first name that it is for; '' for none. */
+  readonly name: string
+  /** Epoch milliseconds. */
+  readonly expiresAtMs: number
+}
+
 /** Whether the access log works, as it finds itself. */
 export interface VitalsStats {
   /** null when it is turned off. */
@@ -201,6 +221,11 @@ export interface VitalsStats {
   readonly stuckLoops: readonly string[]
   /** null before the first, and when it is turned off. */
   readonly audit: AuditStats | null
+  /** null before the first look, after none for minutes, and where another process looks. */
+  readonly figures: DatabaseFigures | null
+  /** `/readyz` answers 200. */
+  readonly isReady: boolean
+  readonly certificates: readonly CertificateExpiry[]
 }
 
 /** The directory of tenants and keys. */

@@ -7,11 +7,12 @@ import { shownConfiguration } from '../config/shown-config.ts'
 import { endsWithin } from '../lib/time/within.ts'
 import { LimitExchange } from '../limits/limit-exchange.ts'
 import type { Logger } from '../logger/logger.ts'
-import type { AuditStats } from '../model/stats.ts'
+import type { AuditStats, DatabaseFigures } from '../model/stats.ts'
 import { closeSql, openReader, type Sql } from '../store/sql.ts'
 import { auditJobOf, type AuditJob } from './control-plane/audit-job.ts'
 import type { DatabaseUpkeep, GatewayDatabase } from './control-plane/database.ts'
 import { DeathWatch } from './control-plane/death-watch.ts'
+import { FiguresWatch } from './control-plane/figures-watch.ts'
 import { PartitionIndexJob } from './control-plane/partition-index-job.ts'
 import { RollUpJob, rollUpTimes } from './control-plane/roll-up-job.ts'
 import type { Service } from './lifecycle.ts'
@@ -44,6 +45,7 @@ export class ControlPlane implements Service {
   readonly #reader: Sql
   readonly #rollUps: RollUpJob
   readonly #audit: AuditJob | null
+  readonly #figures: FiguresWatch
   readonly #partitionIndexes: PartitionIndexJob
   readonly #admin: AdminListener
   #listening: Promise<Address> | null = null
@@ -58,6 +60,7 @@ export class ControlPlane implements Service {
     const { target } = database
     this.#partitionIndexes = new PartitionIndexJob({ control: upkeep.control, target, logger })
     this.#audit = auditJobOf(config, this.#reader, logger)
+    this.#figures = new FiguresWatch({ sql: upkeep.control, logger })
     this.deaths = new DeathWatch({ sql: upkeep.control, logger, folder: ownFolder(o.stateDir) })
     this.limits = new LimitExchange(parts.processes)
     const queries = queriesOf(this.#reader)
@@ -104,6 +107,11 @@ export class ControlPlane implements Service {
     return this.#audit?.stats ?? null
   }
 
+  /** What the newest look at the database told; null before the first. */
+  get figures(): DatabaseFigures | null {
+    return this.#figures.figures
+  }
+
   readonly starts: Service['starts'] = {
     database: async (onProgress) => {
       const isThere = await this.#parts.upkeep.start(onProgress)
@@ -113,13 +121,17 @@ export class ControlPlane implements Service {
     upkeep: () => {
       this.#rollUps.start()
       this.#audit?.start()
+      this.#figures.start()
       this.#partitionIndexes.start()
     },
     'admin listener': () => this.listen(),
   }
 
   readonly stops: Service['stops'] = {
-    audit: () => this.#audit?.stop(),
+    audit: () => {
+      this.#audit?.stop()
+      this.#figures.stop()
+    },
     deaths: (ms) => this.deaths.stop(ms),
     upkeep: () => {
       this.limits.stop()

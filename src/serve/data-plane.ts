@@ -13,7 +13,7 @@ import { ProxyListener } from '../listener/listener.ts'
 import type { RootLogger } from '../logger/logger.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import type { DatabaseTarget } from '../model/database-target.ts'
-import type { AuditStats, StatsSources } from '../model/stats.ts'
+import type { AuditStats, CertificateExpiry, DatabaseFigures, StatsSources } from '../model/stats.ts'
 import { Handler } from '../proxy/handler.ts'
 import { Sampling } from '../proxy/headers/sampling.ts'
 import { RouteTable } from '../proxy/routing/route-table.ts'
@@ -63,6 +63,8 @@ export interface DataPlaneParts {
   readonly state: () => ReadinessFacts['phase']
   /** The newest audit, for the metrics; null before the first, and where another process audits. */
   readonly audit: () => AuditStats | null
+  /** What the control plane last read in the database, likewise. */
+  readonly figures: () => DatabaseFigures | null
 }
 
 /** What a stop has for the last spans: a collector that is away costs no more. */
@@ -87,6 +89,7 @@ export class DataPlane implements Service, LimitMember {
   readonly #handler: Handler
   readonly #proxy: ProxyListener
   readonly #sources: StatsSources
+  #certificates: readonly CertificateExpiry[] = []
   readonly #startedTick = performance.now()
   #listening: Promise<Address> | null = null
   #metrics: Promise<Metrics> | null = null
@@ -158,7 +161,8 @@ export class DataPlane implements Service, LimitMember {
       endsRevoked: config.options['proxy.revokedExchanges'] === 'end',
       refusalContact: config.options['proxy.refusalContact'],
     })
-    readCertificates(this.#proxy, config, this.#parts.logger)
+    const { logger } = this.#parts
+    this.#certificates = readCertificates(this.#proxy, config, { logger, before: this.#certificates })
     this.#chains.apply(config.routes)
     // From 0 on, so that a rate sees a route's first request.
     for (const { name } of config.routes) this.#counters.route(name)
@@ -301,14 +305,20 @@ export class DataPlane implements Service, LimitMember {
   }
 
   #makeSources(): StatsSources {
-    const { logger, audit } = this.#parts
+    const { logger, audit, figures } = this.#parts
     return {
       proxy: () => this.#counters,
       limits: () => this.#limiter.stats,
       channel: () => this.#log.channel.stats,
       ledger: () => this.#log.ledger,
       writer: () => this.#log.writer.stats,
-      vitals: () => ({ ...this.#log.vitals, audit: audit() }),
+      vitals: () => ({
+        ...this.#log.vitals,
+        audit: audit(),
+        figures: figures(),
+        isReady: this.readiness().ready,
+        certificates: this.#certificates,
+      }),
       directory: () => ({ ...this.#directory.stats, clockOffsetMs: this.#clock.offsetMs }),
       database: () => this.#contact.reading,
       pools: () => this.#pools.stats,

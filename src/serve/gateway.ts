@@ -49,6 +49,7 @@ export class Gateway implements RunningGateway {
       onDead: (id, isCutOff) => deaths.inherited(id, isCutOff),
       state: () => this.#life.state,
       audit: () => this.#control.audit,
+      figures: () => this.#control.figures,
     })
     this.#data.lend(limits.join(this.#data))
     const listening = {

@@ -1,6 +1,12 @@
 import { HistogramCounts } from '../lib/histogram.ts'
 import { OUTCOME_NAMES, type Outcome } from '../model/outcome.ts'
-import type { AccountStats, AuditStats, StatsSources } from '../model/stats.ts'
+import type {
+  AccountStats,
+  AuditStats,
+  CertificateExpiry,
+  DatabaseFigures,
+  StatsSources,
+} from '../model/stats.ts'
 
 /** Numbers for tests of what reads them: writable, and all at rest to begin with. */
 export function restingStats() {
@@ -79,6 +85,13 @@ export function restingStats() {
       canary: { sent: 0, arrived: 0, lost: 0, roundTripMs: null as number | null, ageMs: 0 },
       stuckLoops: [] as string[],
       audit: null as AuditStats | null,
+      figures: {
+        rollUpsAgeMs: 0,
+        dueSlots: 0,
+        keysExpiring: { '1d': 0, '7d': 0, '30d': 0 },
+      } as DatabaseFigures | null,
+      isReady: false,
+      certificates: [] as CertificateExpiry[],
     },
     directory: {
       ageMs: null as number | null,

@@ -74,6 +74,7 @@ export class Primary implements RunningGateway {
       workers: this.#workers,
       state: () => this.#life.state,
       audit: () => this.#control.audit,
+      figures: () => this.#control.figures,
       tenantLabels: options['metrics.tenantLabels'],
       droppedLogLines: () => logger.droppedLines,
       identity: { version: packageVersion(), instance: this.instance },

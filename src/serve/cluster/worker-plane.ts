@@ -40,6 +40,7 @@ export function openWorkerPlane(
     onDead: (id, isCutOff) => deaths.inherited(id, isCutOff),
     state: () => life.state,
     audit: () => null,
+    figures: () => null,
   })
   const own: Service = {
     starts: { deaths: () => deaths.start(), 'proxy listener': () => data.startHanded() },

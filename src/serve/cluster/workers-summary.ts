@@ -3,11 +3,12 @@ import { countedOverview, mergeOverviews } from '../../admin/merge-overviews.ts'
 import type { Overview } from '../../admin/overview.ts'
 import type { Exposition, ProcessMetrics } from '../../metrics/metrics.ts'
 import { auditSamples } from '../../metrics/audit-families.ts'
+import { figuresSamples } from '../../metrics/figures-families.ts'
 import type { FamilySamples } from '../../metrics/family.ts'
 import { countedFamilies, foldTenants, mergeFamilies } from '../../metrics/merge.ts'
 import { primarySamples } from '../../metrics/process-families.ts'
 import { workerFamilies } from '../../metrics/worker-families.ts'
-import type { AuditStats } from '../../model/stats.ts'
+import type { AuditStats, DatabaseFigures } from '../../model/stats.ts'
 import type { WorkerReport } from './messages.ts'
 import type { WorkerEnd, WorkerProcess } from './worker-process.ts'
 import type { Workers } from './workers.ts'
@@ -21,6 +22,7 @@ export interface WorkersSummaryParts {
   readonly state: () => string
   /** Of all gateways of the database; null before the first, and when it is turned off. */
   readonly audit: () => AuditStats | null
+  readonly figures: () => DatabaseFigures | null
   readonly tenantLabels: number
   /** Log lines that this process lost. */
   readonly droppedLogLines: () => number
@@ -140,7 +142,7 @@ export class WorkersSummary {
   }
 
   async #expose(): Promise<Exposition> {
-    const { workers, tenantLabels, audit } = this.#parts
+    const { workers, tenantLabels, audit, figures } = this.#parts
     // Loaded at the first scrape, as in the workers.
     const { exposeFamilies, ProcessMetrics } = await import('../../metrics/metrics.ts')
     this.#process ??= new ProcessMetrics()
@@ -152,6 +154,7 @@ export class WorkersSummary {
     const own = [
       ...workerFamilies({ workers: live, taken, restarts }),
       ...auditSamples(audit()),
+      ...figuresSamples(figures()),
       ...primarySamples(this.#parts.droppedLogLines()),
     ]
     // One that ended meanwhile is among the gone by now, with what it has just told.

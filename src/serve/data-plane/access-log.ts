@@ -184,7 +184,7 @@ export class AccessLog {
   }
 
   /** Whether the access log works, as it finds itself. */
-  get vitals(): Omit<VitalsStats, 'audit'> {
+  get vitals(): Pick<VitalsStats, 'canary' | 'stuckLoops'> {
     const stuckLoops = this.#watchdog?.stuck.map(({ name }) => name) ?? []
     return { canary: this.#canary?.stats ?? null, stuckLoops }
   }
