@@ -78,3 +78,56 @@ t.test('a token of a tenant looks after its own keys and sees no other', async (
   t.equal((await api.ask('POST', `/keys/${other.id}/revoke`, { token: own })).status, 404)
   t.match((await api.ask('POST', `/keys/${id}/revoke`, { token: own })).json(), { state: 'revoked' })
 })
+
+t.test('a creation with an Idempotency-Key is made once, and its answer is told again', async (t) => {
+  const once: string = randomUUID()
+  const body = { tenant: 'acme', scopes: ['npm:read'], name: 'once' }
+  const ask = (json: object, as = token, key = once) =>
+    api.ask('POST', '/keys', { token: as, json, headers: { 'idempotency-key': key } })
+  const first = await ask(body)
+  t.equal(first.status, 201)
+  t.equal(first.headers['idempotent-replayed'], undefined)
+  const again = await ask(body)
+  t.equal(again.status, 201)
+  t.equal(again.headers['idempotent-replayed'], 'true')
+  t.equal(again.headers['etag'], first.headers['etag'])
+  t.same(again.json(), first.json(), 'the secret too')
+  const { key } = first.json() as { key: string }
+  const rows = await sql`SELECT encode(sealed, 'escape') AS text, a::text AS whole FROM admin_answers a`
+  t.notMatch(JSON.stringify(rows), key.slice(16), 'and it is stored nowhere in clear')
+  t.notMatch(JSON.stringify(rows), once)
+  const other = await ask({ ...body, name: 'other' })
+  t.match([other.status, other.json()], [422, { code: 'idempotency_mismatch' }])
+  const another = await ask(body, await api.tokenFor('operator'))
+  t.not((another.json() as { key: string }).key, key, 'the same key of another principal is another')
+  const short = await ask(body, token, 'short')
+  t.match([short.status, short.json()], [400, { errors: [{ field: 'idempotency-key' }] }])
+  await sql`UPDATE admin_answers SET created_at = created_at - interval '25 hours'`
+  t.not(((await ask(body)).json() as { key: string }).key, key, 'after a day it is a new one')
+  t.same(await sql`SELECT count(*)::int AS n FROM admin_answers`, [{ n: 1 }], 'and what is over is deleted')
+})
+
+t.test('twenty at once with one Idempotency-Key make one key; a failed one leaves it free', async (t) => {
+  const headers = { 'idempotency-key': randomUUID() }
+  const body = { tenant: 'unmade', scopes: ['npm:read'], name: 'at once' }
+  const ask = () => api.ask('POST', '/keys', { token, json: body, headers })
+  t.equal((await ask()).status, 404)
+  await createTenant(sql, 'unmade', {})
+  const answers = await Promise.all(Array.from({ length: 20 }, ask))
+  const made = new Set<unknown>()
+  for (const answer of answers) {
+    if (answer.status === 201) made.add(answer.json()['key'])
+    else t.match([answer.status, answer.json()], [409, { code: 'idempotency_under_way' }])
+  }
+  t.equal(made.size, 1)
+  t.same(await sql`SELECT count(*)::int AS n FROM api_keys WHERE tenant = 'unmade'`, [{ n: 1 }])
+})
+
+t.test('a rotation with an Idempotency-Key is one rotation', async (t) => {
+  const { id } = (await mint({ tenant: 'acme', scopes: ['*:*'] })).json() as { id: string }
+  const headers = { 'idempotency-key': randomUUID() }
+  const rotate = () => api.ask('POST', `/keys/${id}/rotate`, { token, json: { overlap: '1h' }, headers })
+  const first = await rotate()
+  t.equal(first.status, 201)
+  t.same((await rotate()).json(), first.json())
+})

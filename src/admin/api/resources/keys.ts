@@ -13,6 +13,7 @@ import {
 } from '../../../store/directory/keys.ts'
 import { StoreError } from '../../../store/errors.ts'
 import { change } from '../change.ts'
+import { changeOnce, ONCE } from '../once.ts'
 import { EXPIRES, expiryOf, ID, NAME, RATE, SCOPE, SLUG } from '../fields.ts'
 import {
   ifMatch,
@@ -157,23 +158,19 @@ function addMinting(api: Api, { control }: ApiSources): void {
       path: '/keys',
       operationId: 'mintKey',
       tags: TAGS,
-      request: { body: jsonBody(NEW_KEY) },
+      request: { headers: ONCE, body: jsonBody(NEW_KEY) },
       responses: { 201: json(MINTED, 'The key, this once') },
     }),
     async (c) => {
       const { expires, tenant, ...given } = c.req.valid('json')
       const expiresAt = await expiryOf(control, expires)
       const { id, text, digest } = mintKey()
-      const key = await change(c, control, (tx) =>
-        insertKey(tx, {
-          ...given,
-          id,
-          digest,
-          tenant: tenantScope(c, tenant) ?? tenant,
-          expiresAt,
-        }),
-      )
-      return c.json({ ...keyBody(key), key: text }, 201, { etag: `"${key.version}"` })
+      const owner = tenantScope(c, tenant) ?? tenant
+      const minted = await changeOnce(c, control, async (tx) => {
+        const key = await insertKey(tx, { ...given, id, digest, tenant: owner, expiresAt })
+        return { ...keyBody(key), key: text }
+      })
+      return c.json(minted, 201, { etag: `"${minted.version}"` })
     },
   )
   api.openapi(
@@ -183,17 +180,18 @@ function addMinting(api: Api, { control }: ApiSources): void {
       operationId: 'rotateKey',
       tags: TAGS,
       description: 'Makes a successor with the same rights; the old key ends with the overlap.',
-      request: { ...PATH, body: jsonBody(ROTATION) },
+      request: { ...PATH, headers: ONCE, body: jsonBody(ROTATION) },
       responses: { 201: json(MINTED, 'The successor, this once') },
     }),
     async (c) => {
       const { id: oldId } = await ownKey(c, control)
       const { id, text, digest } = mintKey()
       const overlapMs = parseDurationMs(c.req.valid('json').overlap) ?? 0
-      const { new: successor } = await change(c, control, (tx) =>
-        rotateKey(tx, oldId, { id, digest }, overlapMs),
-      )
-      return c.json({ ...keyBody(successor), key: text }, 201, { etag: `"${successor.version}"` })
+      const minted = await changeOnce(c, control, async (tx) => {
+        const { new: successor } = await rotateKey(tx, oldId, { id, digest }, overlapMs)
+        return { ...keyBody(successor), key: text }
+      })
+      return c.json(minted, 201, { etag: `"${minted.version}"` })
     },
   )
 }

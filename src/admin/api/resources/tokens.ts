@@ -8,6 +8,7 @@ import {
   type AdminToken,
 } from '../../../store/access/admin-tokens.ts'
 import { change } from '../change.ts'
+import { changeOnce, ONCE } from '../once.ts'
 import { EXPIRES, expiryOf, ID, NAME, SLUG } from '../fields.ts'
 import { json, jsonBody, LIMIT, operation, pageBody, pageOf, TIME, type Api } from '../operation.ts'
 import { ApiError } from '../problems.ts'
@@ -79,7 +80,7 @@ export function addTokens(api: Api, { control }: ApiSources): void {
       path: '/tokens',
       operationId: 'createToken',
       tags: TAGS,
-      request: { body: jsonBody(NEW_TOKEN) },
+      request: { headers: ONCE, body: jsonBody(NEW_TOKEN) },
       responses: { 201: json(MINTED, 'The token, this once') },
     }),
     async (c) => {
@@ -88,10 +89,11 @@ export function addTokens(api: Api, { control }: ApiSources): void {
         throw ApiError.ofField('tenant', 'is for the role tenant, which needs it')
       const { id, text, digest } = mintAdminToken()
       const expiresAt = await expiryOf(control, expires)
-      const token = await change(c, control, (tx) =>
-        insertAdminToken(tx, { id, digest, name, role, tenant, expiresAt }),
-      )
-      return c.json({ ...tokenBody(token), token: text }, 201)
+      const minted = await changeOnce(c, control, async (tx) => {
+        const token = await insertAdminToken(tx, { id, digest, name, role, tenant, expiresAt })
+        return { ...tokenBody(token), token: text }
+      })
+      return c.json(minted, 201)
     },
   )
   api.openapi(
