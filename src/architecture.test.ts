@@ -20,7 +20,8 @@ const ROOMS: Record<string, readonly string[]> = {
   // What addresses of the upstream's are at the gateway is one thing for fields and for documents.
   'upstream/addresses': ['model', 'lib'],
   'proxy/headers': ['proxy/routing', 'upstream/addresses', 'http', 'model', 'lib'],
-  'proxy/exchange': 'proxy/headers proxy/routing artifacts upstream/addresses http model lib'.split(' '),
+  'proxy/exchange':
+    'proxy/headers proxy/routing artifacts integrations upstream/addresses http model lib'.split(' '),
   'proxy/decide':
     'proxy/exchange proxy/headers proxy/routing artifacts integrations limits http model lib'.split(' '),
   'proxy/answers':

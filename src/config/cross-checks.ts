@@ -55,10 +55,14 @@ export function crossProblems(o: Options): string[] {
 /** What is probably a mistake in options and routes together, and no reason to refuse. */
 export function crossWarnings(o: Options, routes: readonly Route[]): string[] {
   if (o.publicUrl !== '' || isLoopback(o['listen.host'])) return []
+  const warnings = routes
+    .filter(({ signature }) => signature?.scheme === 'twilio')
+    .map(({ name }) => `publicUrl is empty: nothing that Twilio signs can be verified on the route ${name}`)
   const told = routes.filter(({ kind, rules }) => DOCUMENT_KINDS.has(kind) && rules.rewriteDocuments)
-  if (told.length === 0) return []
+  if (told.length === 0) return warnings
   const names = told.map(({ name }) => name).join(', ')
   return [
+    ...warnings,
     `publicUrl is empty: documents of ${names} pass with the upstream's addresses, and clients go around the gateway (rewriteDocuments: false if that is meant)`,
   ]
 }

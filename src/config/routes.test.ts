@@ -362,8 +362,9 @@ t.test('a route whose senders sign says how, and whose the requests are', async 
   t.match(wrong({ tenant: undefined }), [/tenant: is required with auth: signature/])
   t.match(wrong({ signature: undefined }), [/signature: is required with auth: signature/])
   t.match(wrong({ auth: 'key' }), [/signature: needs auth: signature/, /tenant: needs auth: signature/])
-  t.match(wrong({ maxBodyBytes: '65MiB' }), [/maxBodyBytes: must be at most 64MiB/])
-  t.match(wrong({ maxBodyBytes: '64MiB' }), [])
+  t.match(wrong({ maxBodyBytes: '33MiB' }), [/maxBodyBytes: must be at most 32768KiB/])
+  t.match(wrong({ maxBodyBytes: '32MiB' }), [])
+  t.match(wrong({ maxBodyBytes: '2MiB', signature: { ...signature, scheme: 'twilio' } }), [/at most 1024KiB/])
   t.match(wrong({ signature: { ...signature, scheme: 'sha' } }), [/signature.scheme: .*github/])
   t.match(wrong({ signature: { ...signature, secrets: [] } }), [/signature.secrets/])
   t.match(wrong({ signature: { ...signature, secrets: ['short'] } }), [/8 characters at least/])
@@ -372,6 +373,8 @@ t.test('a route whose senders sign says how, and whose the requests are', async 
   t.match(wrong({ signature: { ...signature, scheme: 'basic' } }), [/secrets: must be user:password/])
   t.match(wrong({ signature: { ...signature, scheme: 'gitlab' } }), [/printable ASCII without blanks/])
   t.match(wrong({ signature: { ...signature, scheme: 'standard-webhooks' } }), [/must be base64/])
+  const short = { ...signature, scheme: 'standard-webhooks', secrets: ['whsec_A='] }
+  t.match(wrong({ signature: short }), [/must have 24 bytes at least/])
   t.match(wrong({ signature: { ...signature, prefix: 'sha256=' } }), [
     /prefix and timestampHeader are not taken/,
   ])

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import { isLinkLocal } from '../model/network.ts'
-import type { Route } from '../model/route.ts'
-import { SIGNED_BODY_BYTES, signatureOf, signatureProblems } from './integration/route-signature.ts'
+import type { RateLimit, Route } from '../model/route.ts'
+import { signatureOf, signatureProblems, usualBodyBytes } from './integration/route-signature.ts'
 import { issueText } from './route-issues.ts'
 import { routeSchema } from './route-keys.ts'
 import { ociProblems } from './route-oci.ts'
@@ -46,7 +46,8 @@ function readRoute(item: unknown, label: string, problems: string[]): Route | nu
     ...more
   } = keys
   const { upstreamHost = null, tls: tlsFiles, tenant, signature, ...rest } = more
-  if (rest.auth === 'signature' && !hasKey(item, 'maxBodyBytes')) rest.maxBodyBytes = SIGNED_BODY_BYTES
+  if (rest.auth === 'signature' && !hasKey(item, 'maxBodyBytes'))
+    rest.maxBodyBytes = usualBodyBytes(signature)
   const senders = signatureProblems(rest, signature, tenant)
   problems.push(...senders.map((problem) => `${label}.${problem}`))
   if (senders.length > 0) return null
@@ -55,12 +56,8 @@ function readRoute(item: unknown, label: string, problems: string[]): Route | nu
     problems.push(`${label}.upstream: ${target}`)
     return null
   }
-  if (rest.auth === 'public' && upstream.includes('{tenant}')) {
-    problems.push(`${label}.upstream: {tenant} needs auth: key, a public route has no tenant`)
-  }
-  if (rest.auth === 'public' && rateLimit !== undefined) {
-    problems.push(`${label}.rateLimit: needs auth: key, it is of each tenant and a public route has none`)
-  }
+  if (rest.auth === 'public')
+    problems.push(...publicProblems(upstream, rateLimit).map((problem) => `${label}.${problem}`))
   if (tlsFiles !== undefined && target.origin.startsWith('http:')) {
     problems.push(`${label}.tls: needs an https:// upstream`)
   }
@@ -96,6 +93,16 @@ function readRoute(item: unknown, label: string, problems: string[]): Route | nu
     },
     rules,
   }
+}
+
+/** A public route has no tenant. */
+function publicProblems(upstream: string, rateLimit: RateLimit | undefined): string[] {
+  const problems: string[] = []
+  if (upstream.includes('{tenant}'))
+    problems.push('upstream: {tenant} needs auth: key, a public route has no tenant')
+  if (rateLimit !== undefined)
+    problems.push('rateLimit: needs auth: key, it is of each tenant and a public route has none')
+  return problems
 }
 
 /** A route of keys as `waybill.yaml` has them, complete. Throws an Error that says what is wrong with them. */

@@ -6,7 +6,7 @@ import type {
   SignatureFault,
   SignatureScheme,
 } from '../model/integration/signature-rules.ts'
-import { fieldOf, SEVERAL, type SignedRequest } from './signed-request.ts'
+import { fieldOf, SEVERAL, type SignedHead } from './signed-head.ts'
 
 /** What a request says of its signature: nothing of it counts before the signature does. */
 export interface Claim {
@@ -16,11 +16,13 @@ export interface Claim {
   readonly signatures: readonly string[]
   /** Epoch seconds that are signed too; null where nothing of the kind is. */
   readonly seconds: number | null
-  /** What is signed, in this order. */
-  readonly message: readonly (string | Buffer)[]
+  /** What is signed before the body. */
+  readonly before: readonly string[]
+  /** What is signed in place of the body, or a fault; null for the body itself. */
+  readonly ofBody: ((body: Buffer) => readonly string[] | SignatureFault) | null
 }
 
-export type ClaimReader = (request: SignedRequest) => Claim | SignatureFault
+export type ClaimReader = (head: SignedHead) => Claim | SignatureFault
 
 /** More candidates in one field cost more than they are good for. */
 const MAX_SIGNATURES = 8
@@ -32,12 +34,10 @@ export function plainHmac({ header, algorithm, encoding, prefix, timestampHeader
     const text = signatureField(request, header)
     if (typeof text !== 'string') return text.fault
     if (!text.startsWith(prefix)) return 'malformed_signature'
-    const parts = { algorithm, encoding, signatures: [text.slice(prefix.length)] }
-    if (timestampHeader === null) return { ...parts, seconds: null, message: [request.body] }
+    const parts = { algorithm, encoding, signatures: [text.slice(prefix.length)], ofBody: null }
+    if (timestampHeader === null) return { ...parts, seconds: null, before: [] }
     const time = timeField(request, timestampHeader)
-    return typeof time === 'string'
-      ? time
-      : { ...parts, seconds: time.seconds, message: [time.text, '.', request.body] }
+    return typeof time === 'string' ? time : { ...parts, seconds: time.seconds, before: [time.text, '.'] }
   }
 }
 
@@ -60,17 +60,17 @@ export const HMAC_SCHEMES: Partial<Record<SignatureScheme, ClaimReader>> = {
   twilio,
 }
 
-function slack(request: SignedRequest): Claim | SignatureFault {
+function slack(request: SignedHead): Claim | SignatureFault {
   const text = signatureField(request, 'x-slack-signature')
   if (typeof text !== 'string') return text.fault
   const time = timeField(request, 'x-slack-request-timestamp')
   if (typeof time === 'string') return time
   if (!text.startsWith('v0=')) return 'malformed_signature'
-  return hex([text.slice(3)], time.seconds, [`v0:${time.text}:`, request.body])
+  return hex([text.slice(3)], time.seconds, `v0:${time.text}:`)
 }
 
 /** `t=1492774577,v1=5257…,v1=6ffb…,v0=…`: only v1 counts. */
-function stripe(request: SignedRequest): Claim | SignatureFault {
+function stripe(request: SignedHead): Claim | SignatureFault {
   const text = signatureField(request, 'stripe-signature')
   if (typeof text !== 'string') return text.fault
   let time: string | null = null
@@ -83,11 +83,11 @@ function stripe(request: SignedRequest): Claim | SignatureFault {
     } else if (name === 'v1') signatures.push(value)
   }
   if (time === null || !SECONDS.test(time) || !isFew(signatures)) return 'malformed_signature'
-  return hex(signatures, Number(time), [`${time}.`, request.body])
+  return hex(signatures, Number(time), `${time}.`)
 }
 
 /** `v1,<base64> v1,<base64>`, also with the older names that begin with `svix-`. */
-function standardWebhooks(request: SignedRequest): Claim | SignatureFault {
+function standardWebhooks(request: SignedHead): Claim | SignatureFault {
   const start = fieldOf(request, 'webhook-signature') === null ? 'svix' : 'webhook'
   const text = signatureField(request, `${start}-signature`)
   if (typeof text !== 'string') return text.fault
@@ -97,33 +97,46 @@ function standardWebhooks(request: SignedRequest): Claim | SignatureFault {
   if (id === null || id === '' || id === SEVERAL) return 'malformed_signature'
   const signatures = text.split(' ').flatMap((one) => (one.startsWith('v1,') ? [one.slice(3)] : []))
   if (!isFew(signatures)) return 'malformed_signature'
-  const message = [`${id}.${time.text}.`, request.body]
-  return { algorithm: 'sha256', encoding: 'base64', signatures, seconds: time.seconds, message }
+  const before = [`${id}.${time.text}.`]
+  return { algorithm: 'sha256', encoding: 'base64', signatures, seconds: time.seconds, before, ofBody: null }
 }
 
 /** The address, then names and values of a form in the order of their names; other bodies by a digest within the address. */
-function twilio(request: SignedRequest): Claim | SignatureFault {
+function twilio(request: SignedHead): Claim | SignatureFault {
   const text = signatureField(request, 'x-twilio-signature')
   if (typeof text !== 'string') return text.fault
   const url = request.url()
   if (url === null) return 'malformed_signature'
-  const message = [url]
-  const { body, contentType } = request
-  if (/^application\/x-www-form-urlencoded\b/i.test(contentType ?? '')) {
-    const pairs = [...new URLSearchParams(body.toString())]
-    const inOrder = pairs.toSorted((a, b) => byCodeUnits(a[0], b[0]) || byCodeUnits(a[1], b[1]))
-    // The same pair twice is signed once.
-    for (const [i, [name, value]] of inOrder.entries())
-      if (name !== inOrder[i - 1]?.[0] || value !== inOrder[i - 1]?.[1]) message.push(name + value)
-  } else if (body.length > 0) {
-    const told = URL.canParse(url) ? new URL(url).searchParams.get('bodySHA256') : null
-    if (told?.toLowerCase() !== createHash('sha256').update(body).digest('hex')) return 'wrong_signature'
+  const { contentType } = request
+  return {
+    algorithm: 'sha1',
+    encoding: 'base64',
+    signatures: [text],
+    seconds: null,
+    before: [url],
+    ofBody: (body) => {
+      if (FORM.test(contentType ?? '')) return formParts(body)
+      if (body.length === 0) return []
+      const told = URL.canParse(url) ? new URL(url).searchParams.get('bodySHA256') : null
+      const isOfBody = told?.toLowerCase() === createHash('sha256').update(body).digest('hex')
+      return isOfBody ? [] : 'wrong_signature'
+    },
   }
-  return { algorithm: 'sha1', encoding: 'base64', signatures: [text], seconds: null, message }
 }
 
-function hex(signatures: readonly string[], seconds: number, message: Claim['message']): Claim {
-  return { algorithm: 'sha256', encoding: 'hex', signatures, seconds, message }
+const FORM = /^application\/x-www-form-urlencoded\b/i
+
+function formParts(body: Buffer): string[] {
+  const pairs = [...new URLSearchParams(body.toString())]
+  const inOrder = pairs.toSorted((a, b) => byCodeUnits(a[0], b[0]) || byCodeUnits(a[1], b[1]))
+  // The same pair twice is signed once.
+  return inOrder.flatMap(([name, value], i) =>
+    name === inOrder[i - 1]?.[0] && value === inOrder[i - 1]?.[1] ? [] : [name + value],
+  )
+}
+
+function hex(signatures: readonly string[], seconds: number, before: string): Claim {
+  return { algorithm: 'sha256', encoding: 'hex', signatures, seconds, before: [before], ofBody: null }
 }
 
 function isFew(signatures: readonly string[]): boolean {
@@ -134,13 +147,13 @@ function byCodeUnits(one: string, other: string): number {
   return one < other ? -1 : one > other ? 1 : 0
 }
 
-function signatureField(request: SignedRequest, name: string): string | { fault: SignatureFault } {
+function signatureField(request: SignedHead, name: string): string | { fault: SignatureFault } {
   const text = fieldOf(request, name)
   if (text === null || text === '') return { fault: 'missing_signature' }
   return text === SEVERAL ? { fault: 'malformed_signature' } : text
 }
 
-function timeField(request: SignedRequest, name: string): { text: string; seconds: number } | SignatureFault {
+function timeField(request: SignedHead, name: string): { text: string; seconds: number } | SignatureFault {
   const text = fieldOf(request, name)
   if (text === null) return 'missing_signature'
   return text !== SEVERAL && SECONDS.test(text) ? { text, seconds: Number(text) } : 'malformed_signature'

@@ -2,10 +2,23 @@ import { createHash, createHmac } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
 import { SIGNATURE_SCHEMES, type SignatureRules } from '../model/integration/signature-rules.ts'
-import type { SignedRequest } from './signed-request.ts'
-import { verifySignature } from './verify-signature.ts'
+import type { SignedHead } from './signed-head.ts'
+import { BodyCheck, verifyHead } from './verify-signature.ts'
 
 const NOW_S = 1_800_000_000
+
+interface SignedRequest extends SignedHead {
+  readonly body: Buffer
+}
+
+/** The verdict on head and body, which comes in two pieces; null for what is signed. */
+function verifySignature(own: SignatureRules, request: SignedRequest, nowMs: number): string | null {
+  const verdict = verifyHead(own, request, nowMs)
+  if (!(verdict instanceof BodyCheck)) return verdict === 'verified' ? null : verdict
+  verdict.update(request.body.subarray(0, 3))
+  verdict.update(request.body.subarray(3))
+  return verdict.verdict(request.body)
+}
 
 function rules(scheme: SignatureRules['scheme'], secret: string, more: Partial<SignatureRules> = {}) {
   return { scheme, secrets: [secret], toleranceMs: 300_000, hmac: null, tokenHeader: null, ...more }

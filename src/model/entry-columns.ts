@@ -22,7 +22,7 @@ export interface EntryColumn {
 }
 
 /** Fields of an entry that no column holds: the channel's, and what the artifact is told from. */
-export type UnstoredField = 'standing' | 'bytes' | 'isEvicted' | 'next' | 'routed' | 'digest'
+export type UnstoredField = 'standing' | 'bytes' | 'isEvicted' | 'next' | 'routed' | 'digest' | 'span'
 
 /**
  * The columns of `access_log`, in the order of a row of COPY text, of CSV and of JSON. COPY, quarantine, SELECT, the row type, the

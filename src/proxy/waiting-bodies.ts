@@ -1,15 +1,16 @@
 import { isReadBody } from '../artifacts/access.ts'
 import { ECOSYSTEMS } from '../artifacts/kinds.ts'
 import type { Route } from '../model/route.ts'
+import { sourceOf } from '../model/source-network.ts'
 import { answerRefusal } from './answers/own-answers.ts'
-import type { DecisionContext, Refusal } from './decide/context.ts'
-import { decideSigned, mustBeVerified } from './decide/signed.ts'
+import { refuse, type DecisionContext, type Refusal } from './decide/context.ts'
+import { decideSigned } from './decide/decide.ts'
+import { mustBeVerified } from './decide/signed.ts'
 import type { ClientBody } from './exchange/client.ts'
 import type { Exchange } from './exchange/exchange.ts'
+import { HeldShares } from './held-shares.ts'
 import { WholeBody } from './whole-body.ts'
 
-/** Of signed bodies, which are held until they are whole, in one process. */
-const MAX_HELD_BYTES = 256 * 1024 * 1024
 const NO_BODY = Buffer.alloc(0)
 
 /** Decides now that a body is here, and acts on it: null means go on. */
@@ -19,8 +20,7 @@ type Settle = (exchange: Exchange, decide: () => Refusal | null) => void
 export class WaitingBodies {
   readonly #context: DecisionContext
   readonly #settle: Settle
-  /** Of signed bodies that are not whole, or not sent on, yet. */
-  #heldBytes = 0
+  readonly #shares = new HeldShares()
 
   constructor(context: DecisionContext, settle: Settle) {
     this.#context = context
@@ -32,8 +32,10 @@ export class WaitingBodies {
     const { body, route } = exchange
     if (route === null) return false
     if (mustBeVerified(exchange)) {
-      if (body === null || Buffer.isBuffer(body)) this.#decideSigned(exchange, body ?? NO_BODY)
-      else this.#verify(exchange, body, route)
+      if (body === null || Buffer.isBuffer(body)) {
+        if (body !== null) exchange.bodyCheck?.update(body)
+        this.#decideSigned(exchange, body ?? NO_BODY)
+      } else this.#verify(exchange, body, route)
       return true
     }
     if (!exchange.mustShowRead) return false
@@ -48,29 +50,32 @@ export class WaitingBodies {
 
   /** What an exchange held is free. */
   release(exchange: Exchange): void {
-    this.#heldBytes -= exchange.heldBytes
-    exchange.heldBytes = 0
+    this.#shares.release(exchange)
   }
 
   #decideSigned(exchange: Exchange, body: Buffer): void {
-    this.#settle(exchange, () => decideSigned(exchange, this.#context, body))
+    this.#settle(exchange, () => {
+      const refusal = decideSigned(exchange, this.#context, body)
+      if (!exchange.isVerified || exchange.heldBytes === 0) return refusal
+      const hasRoom = this.#shares.pass(exchange, exchange.tenant?.slug ?? '')
+      return refusal ?? (hasRoom ? null : refuse('overloaded', 'bodies_full'))
+    })
   }
 
   #verify(exchange: Exchange, body: ClientBody, { maxBodyBytes, idleTimeoutMs }: Route): void {
+    const source = sourceOf(exchange.client.ip)
     void new WholeBody(exchange, body, {
       maxBytes: maxBodyBytes,
       limitMs: idleTimeoutMs,
       hold: (bytes) => {
-        if (this.#heldBytes + bytes > MAX_HELD_BYTES) return false
-        this.#heldBytes += bytes
-        exchange.heldBytes += bytes
+        if (!this.#shares.take(exchange, source, bytes.length)) return false
+        exchange.bodyCheck?.update(bytes)
         return true
       },
       onNoRoom: () => answerRefusal(exchange, 'overloaded', 'bodies_full'),
       onTooLong: () => answerRefusal(exchange, 'body_too_large', null),
       onBody: (whole) => {
         exchange.body = whole
-        exchange.bytesReceived = whole.length
         this.#decideSigned(exchange, whole)
       },
       onFailure: (outcome, reason) => answerRefusal(exchange, outcome, reason),
@@ -89,7 +94,6 @@ export class WaitingBodies {
       onTooLong: () => answerRefusal(exchange, 'forbidden', 'scope'),
       onBody: (whole) => {
         exchange.body = whole
-        exchange.bytesReceived = whole.length
         this.#settle(exchange, () => null)
       },
       onFailure: (outcome, reason) => answerRefusal(exchange, outcome, reason),

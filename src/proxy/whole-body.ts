@@ -12,8 +12,8 @@ export interface WholeBodyOwner {
   readonly limitMs: number
   onBody(body: Buffer): void
   onTooLong(): void
-  /** Whether so many bytes more may be held, and they are counted; without it any number up to `maxBytes` may. */
-  hold?(bytes: number): boolean
+  /** Whether these may be held too, and they are counted; without it any number up to `maxBytes` may. */
+  hold?(bytes: Buffer): boolean
   /** They may not. */
   onNoRoom?(): void
   onFailure(outcome: Outcome, reason: Reason | null): void
@@ -21,14 +21,20 @@ export interface WholeBodyOwner {
 
 /** Holds a small body back until it is whole. One per exchange, and only where the body decides what becomes of the request. */
 export class WholeBody implements Carrier, BodySink {
+  readonly #exchange: Exchange
   readonly #owner: WholeBodyOwner
   readonly #held: HeldBytes
   #isDone = false
 
   constructor(exchange: Exchange, body: ClientBody, owner: WholeBodyOwner) {
     this.#owner = owner
-    this.#held = new HeldBytes(owner.maxBytes + 1)
-    if (exchange.head.contentLength > owner.maxBytes) {
+    const { contentLength } = exchange.head
+    this.#exchange = exchange
+    // Of a length that is told not twice the room is taken.
+    this.#held = new HeldBytes(
+      contentLength >= 0 ? Math.min(contentLength, owner.maxBytes) + 1 : owner.maxBytes + 1,
+    )
+    if (contentLength > owner.maxBytes) {
       this.#isDone = true
       owner.onTooLong()
       return
@@ -42,7 +48,8 @@ export class WholeBody implements Carrier, BodySink {
   /** See BodySink. */
   write(bytes: Buffer): boolean {
     if (this.#isDone) return true
-    if (this.#owner.hold?.(bytes.length) === false) {
+    this.#exchange.bytesReceived += bytes.length
+    if (this.#owner.hold?.(bytes) === false) {
       this.#finish()
       this.#owner.onNoRoom?.()
       return true

@@ -8,7 +8,10 @@ export function hideSecrets(logger: RootLogger, config: Config): void {
   for (const url of [config.options['database.url'], config.options['database.readerUrl']]) {
     if (URL.canParse(url)) logger.addSecret(decodeURIComponent(new URL(url).password))
   }
-  for (const { upstream, rules } of config.routes) {
+  for (const { upstream, rules, signature } of config.routes) {
+    for (const secret of signature?.secrets ?? []) logger.addSecret(secret)
+    if (signature?.scheme === 'basic')
+      for (const pair of signature.secrets) logger.addSecret(pair.slice(pair.indexOf(':') + 1))
     for (const secret of secretsOf(upstream.authorization)) logger.addSecret(secret)
     for (const [i, value] of rules.headers.set.entries()) if (i % 2 === 1) logger.addSecret(value)
   }

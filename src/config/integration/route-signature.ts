@@ -8,10 +8,13 @@ import {
 import type { Route, RouteSignature } from '../../model/route.ts'
 import { duration, key } from '../route-key.ts'
 
-/** Bytes of a signed body: it is held until it is verified. */
-export const SIGNED_BODY_BYTES = 10 * 1024 * 1024
-/** More would let a few senders fill what a process may hold of all. */
-const MAX_SIGNED_BODY_BYTES = 64 * 1024 * 1024
+const KIB = 1024
+/** Bytes of a signed body, which is held until it is verified: more would let few senders fill what all may have. */
+const BODY_BYTES = { usual: 10 * KIB * KIB, most: 32 * KIB * KIB }
+/** Twilio's forms are taken apart and sorted in one go. */
+const FORM_BYTES = { usual: 256 * KIB, most: 1024 * KIB }
+/** Standard Webhooks 1.0, "Signature scheme": between 24 and 64 bytes. */
+const MIN_STANDARD_KEY_BYTES = 24
 
 const header = z
   .string()
@@ -84,8 +87,11 @@ export function signatureProblems(
   const problems: string[] = []
   if (route.kind !== 'integration') problems.push('auth: signature needs kind: integration')
   if (tenant === undefined) problems.push('tenant: is required with auth: signature')
-  if (route.maxBodyBytes > MAX_SIGNED_BODY_BYTES)
-    problems.push('maxBodyBytes: must be at most 64MiB with auth: signature, since bodies are held')
+  const { most } = bodyBytes(keys)
+  if (route.maxBodyBytes > most)
+    problems.push(
+      `maxBodyBytes: must be at most ${most / KIB}KiB with such a signature, since bodies are held`,
+    )
   if (keys === undefined) return [...problems, 'signature: is required with auth: signature']
   const { scheme, secrets } = keys
   const needsHeader = scheme === 'hmac' || scheme === 'token'
@@ -104,7 +110,27 @@ export function signatureProblems(
     problems.push(
       'signature.secrets: must be base64, with or without whsec_ before it, with scheme: standard-webhooks',
     )
+  else if (
+    scheme === 'standard-webhooks' &&
+    !secrets.every((one) => standardKeyBytes(one) >= MIN_STANDARD_KEY_BYTES)
+  )
+    problems.push(
+      `signature.secrets: must have ${MIN_STANDARD_KEY_BYTES} bytes at least with scheme: standard-webhooks`,
+    )
   return problems
+}
+
+function bodyBytes(keys: SignatureKeys | undefined): typeof BODY_BYTES {
+  return keys?.scheme === 'twilio' ? FORM_BYTES : BODY_BYTES
+}
+
+/** The longest body of a route whose senders sign, unless it says otherwise. */
+export function usualBodyBytes(keys: SignatureKeys | undefined): number {
+  return bodyBytes(keys).usual
+}
+
+function standardKeyBytes(secret: string): number {
+  return Buffer.from(secret.replace(/^whsec_/, ''), 'base64').length
 }
 
 /** Of keys without problems. */

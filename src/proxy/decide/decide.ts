@@ -1,6 +1,7 @@
 import type { Exchange } from '../exchange/exchange.ts'
 import { refuse, type DecisionContext, type Refusal } from './context.ts'
 import { checkMount } from './mount.ts'
+import { verifyBody } from './signed.ts'
 import {
   answerPreflight,
   authenticateClient,
@@ -50,6 +51,18 @@ function decideForwarded(exchange: Exchange, context: DecisionContext): Refusal 
     checkMount(exchange) ??
     takeLimits(exchange, context, exchange.startedTick, false) ??
     // Here a quota is asked, once there are quotas.
+    takeLogPlace(exchange, context)
+  )
+}
+
+/**
+ * What is left of `decide` once all of a signed body is here: who sent it, then the limits of its tenant. Like there, null means go on, and
+ * a limit's refusal may be one that is not final.
+ */
+export function decideSigned(exchange: Exchange, context: DecisionContext, body: Buffer): Refusal | null {
+  return (
+    verifyBody(exchange, context, body) ??
+    takeLimits(exchange, context, performance.now(), false) ??
     takeLogPlace(exchange, context)
   )
 }

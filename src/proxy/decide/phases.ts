@@ -3,11 +3,9 @@ import type { Need } from '../../artifacts/kind.ts'
 import { npmPath } from '../../artifacts/aliases/npm-path.ts'
 import { KEY_LENGTH } from '../../model/api-key.ts'
 import { repositoryIn } from '../../model/artifact/oci-name.ts'
-import type { Reason } from '../../model/outcome.ts'
 import type { Route } from '../../model/route.ts'
 import { permits, type ScopeSet } from '../../model/scope.ts'
 import { asksForFiles, filesPlaceOf } from '../../model/upstream/files-host.ts'
-import { sourceOf } from '../../model/source-network.ts'
 import { tokenPermits, type TokenAccess } from '../../model/token/access-token.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import { publicAddress } from '../exchange/public-address.ts'
@@ -19,6 +17,8 @@ import { hostName } from '../routing/target.ts'
 import { authenticate } from './authenticate.ts'
 import { refuse, refuseBy, type DecisionContext, type Refusal } from './context.ts'
 import { hasDestination, readDestination } from './destination.ts'
+import { readSignature } from './signed.ts'
+import { throttle } from './throttle.ts'
 
 /* The phases of `decide`, in its order. Each gives a refusal, or null to go on. */
 
@@ -103,8 +103,7 @@ export function authenticateClient(exchange: Exchange, context: DecisionContext)
   if (auth === 'public') return null
   const { directory } = context
   if (directory.snapshot === null) return refuse('not_ready', 'no_snapshot')
-  // Only the body tells, see `decideSigned`.
-  if (auth === 'signature') return null
+  if (auth === 'signature') return readSignature(exchange, context, directory.snapshot)
   const { credential, client, startedAtMs } = exchange
   const audience = takesToken(exchange) ? publicAddress(exchange).host : null
   const result = authenticate(credential, directory.snapshot, client.ip, startedAtMs, audience)
@@ -123,36 +122,10 @@ export function authenticateClient(exchange: Exchange, context: DecisionContext)
   return null
 }
 
-/** Nothing was presented, or what was good a while ago. */
-const BLAMELESS: ReadonlySet<Reason> = new Set([
-  'missing_key',
-  'token_expired',
-  'token_unknown_key',
-  'missing_signature',
-  'stale_signature',
-])
-
 /** Whether the request may bear a token: only those of clients of registries do. */
 function takesToken({ credential, own, route }: Exchange): boolean {
   if (credential === null || credential.text.length <= KEY_LENGTH) return false
   return (route?.kind ?? own?.kind) === 'oci'
-}
-
-/**
- * Counts credentials that were presented and are wrong; beyond its number a source is told nothing else, and its requests are
- * no tenant's: a stranger with an expired key runs up nobody's usage. Valid keys never get here, and whose address nobody knows
- * is not counted: one bucket for all such clients would be everybody's.
- */
-export function throttle(
-  { client, startedTick, isLogin }: Exchange,
-  reason: Reason,
-  { limiter }: DecisionContext,
-): Refusal | null {
-  if (client.ip === '' || BLAMELESS.has(reason)) return null
-  const limit = limiter.noteFailure(sourceOf(client.ip), startedTick)
-  if (limit === null) return null
-  // No client goes on after a login's 429, so it is told what it would be told of any wrong key.
-  return isLogin ? refuse('unauthenticated', 'auth_throttled') : refuseBy(limit)
 }
 
 /** Authorise: the key's scopes permit what the request does on this route. */

@@ -4,6 +4,7 @@ import type { Route } from '../../model/route.ts'
 import { authenticate, checkKey } from './authenticate.ts'
 import { refuse, type Refusal } from './context.ts'
 import { permissionOf } from './phases.ts'
+import { senderRefusal } from './signed.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 
 /** Exchanges looked at in one tick: no request waits for it longer than 4 ms. Measured: authenticate(), most of it, takes 0.9 µs. */
@@ -54,7 +55,7 @@ export class Recheck {
         if (exchange.isClosed || exchange.hasEnding) continue
         const refusal = refusalNow(exchange, snapshot, nowMs)
         // What a snapshot that is behind does not hold is not known to have been taken away.
-        if (refusal?.reason === 'unknown_key' && isStale) continue
+        if ((refusal?.reason === 'unknown_key' || exchange.isVerified) && isStale) continue
         if (refusal !== null) exchange.carrier?.stop(refusal.outcome, refusal.reason)
       } catch (error) {
         this.#owner.report(error)
@@ -66,6 +67,8 @@ export class Recheck {
 /** Why an exchange that was let pass would be refused now; null if it would not. */
 function refusalNow(exchange: Exchange, snapshot: Snapshot, nowMs: number): Refusal | null {
   const { carrier, credential, key, route } = exchange
+  if (carrier !== null && exchange.isVerified && route?.signature)
+    return senderRefusal(snapshot, route.signature.tenant, false)
   if (carrier === null || credential === null || key === null || route?.auth !== 'key') return null
   const { access } = exchange
   const clientIp = exchange.client.ip

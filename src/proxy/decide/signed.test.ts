@@ -161,6 +161,53 @@ t.test('who tries many signatures is told no more; one that is right passes', as
   ])
 })
 
+t.test('what the head alone tells is answered before the body', async (t) => {
+  const signature = {
+    tenant: 'signing',
+    scheme: 'gitlab',
+    secrets: [SECRET],
+    toleranceMs: 1,
+    hmac: null,
+  } as const
+  const token = hookRoute({ path: '/g/', name: 'g', signature: { ...signature, tokenHeader: null } })
+  const gateway = await hooks(t, { routes: [hookRoute(), token] })
+  const begin = async (path: string, ...fields: string[]) => {
+    const client = await gateway.client()
+    client.send(
+      ['POST ' + path + ' HTTP/1.1', 'Host: gw', ...fields, 'Content-Length: 900'].join('\r\n') + '\r\n\r\n{',
+    )
+    return client
+  }
+  t.equal((await (await begin('/r/x')).message()).status, 401)
+  t.equal((await (await begin('/r/x', 'X-Hub-Signature-256: x')).message()).status, 401)
+  t.equal((await (await begin('/g/x', 'X-Gitlab-Token: wrong')).message()).status, 401)
+  const client = await begin('/g/x', `X-Gitlab-Token: ${SECRET}`)
+  client.send('x'.repeat(899))
+  const { wire, message } = await gateway.upstream.request()
+  t.equal(message.body.length, 900, 'streamed on')
+  wire.send('HTTP/1.1 204 No Content\r\n\r\n')
+  t.equal((await client.message()).status, 204)
+  await gateway.finish(t, [
+    { reason: 'missing_signature' },
+    { reason: 'malformed_signature' },
+    { reason: 'wrong_signature' },
+    { status: 204, tenant: 'signing', bytesReceived: 900 },
+  ])
+})
+
+t.test('what is under way ends when the tenant of its sender is suspended', async (t) => {
+  const gateway = await hooks(t)
+  const client = await gateway.client()
+  client.send(
+    `POST /r/hook HTTP/1.1\r\nHost: gw\r\n${sign(BODY)}\r\nContent-Length: ${BODY.length}\r\n\r\n${BODY}`,
+  )
+  const { wire } = await gateway.upstream.request()
+  gateway.directory.tenant('signing', { state: 'suspended' })
+  t.equal((await client.message()).status, 401)
+  await wire.closed()
+  await gateway.finish(t, [{ status: 401, reason: 'suspended' as const, tenant: 'signing' }])
+})
+
 t.test('a client that leaves in the middle of its signed body is an entry, and holds nothing', async (t) => {
   const gateway = await hooks(t)
   const client = await gateway.client()

@@ -1,47 +1,67 @@
-import { verifySignature } from '../../integrations/verify-signature.ts'
+import { verifyHead } from '../../integrations/verify-signature.ts'
+import type { Snapshot } from '../../model/grant.ts'
+import type { SignatureFault } from '../../model/integration/signature-rules.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import { publicAddress } from '../exchange/public-address.ts'
 import { refuse, type DecisionContext, type Refusal } from './context.ts'
-import { takeLimits, takeLogPlace, throttle } from './phases.ts'
+import { throttle } from './throttle.ts'
 
 /** Whether an exchange waits for its body, since its sender is known by that. */
-export function mustBeVerified({ route, isVerified }: Exchange): boolean {
-  return route !== null && route.signature !== null && !isVerified
+export function mustBeVerified({ bodyCheck, isVerified }: Exchange): boolean {
+  return bodyCheck !== null && !isVerified
 }
 
 /**
- * What is left of `decide` once all of a signed body is here: who sent it, then the limits of its tenant. Like there, null means go on, and
- * a limit's refusal may be one that is not final. A request that is not signed is nobody's: it takes no tenant's rate.
+ * Who sends, by what the head tells of it. Of most senders it tells that they cannot be believed, or sets the check of the body that has to
+ * come: null then, as for a sender that is known. A request that is not signed is nobody's: it takes no tenant's rate.
  */
-export function decideSigned(exchange: Exchange, context: DecisionContext, body: Buffer): Refusal | null {
-  return (
-    authenticateSender(exchange, context, body) ??
-    takeLimits(exchange, context, performance.now(), false) ??
-    takeLogPlace(exchange, context)
-  )
-}
-
-function authenticateSender(exchange: Exchange, context: DecisionContext, body: Buffer): Refusal | null {
+export function readSignature(
+  exchange: Exchange,
+  context: DecisionContext,
+  snapshot: Snapshot,
+): Refusal | null {
   const { route, req, head, startedAtMs } = exchange
-  const { snapshot, isStale } = context.directory
   const rules = route?.signature ?? null
   if (rules === null) return refuse('internal', null)
-  if (snapshot === null) return refuse('not_ready', 'no_snapshot')
-  const request = {
+  const signed = {
     rawHeaders: req.rawHeaders,
     contentType: head.contentType,
-    body,
     url: () => addressOf(exchange),
   }
-  const fault = verifySignature(rules, request, startedAtMs)
-  if (fault !== null) return throttle(exchange, fault, context) ?? refuse('unauthenticated', fault)
-  const tenant = snapshot.tenants.get(rules.tenant)
+  const verdict = verifyHead(rules, signed, startedAtMs)
+  if (verdict === 'verified') return takeSender(exchange, context, snapshot)
+  if (typeof verdict === 'string') return notSigned(exchange, context, verdict)
+  exchange.bodyCheck = verdict
+  return null
+}
+
+/** Who sent what has come, by all of its body. */
+export function verifyBody(exchange: Exchange, context: DecisionContext, body: Buffer): Refusal | null {
+  const { snapshot } = context.directory
+  const fault = exchange.bodyCheck?.verdict(body) ?? null
+  if (snapshot === null) return refuse('not_ready', 'no_snapshot')
+  return fault === null ? takeSender(exchange, context, snapshot) : notSigned(exchange, context, fault)
+}
+
+/** Why the tenant of a route's senders takes nothing now; null when it does. */
+export function senderRefusal(snapshot: Snapshot, slug: string, isStale: boolean): Refusal | null {
+  const tenant = snapshot.tenants.get(slug)
   if (tenant === undefined && isStale) return refuse('not_ready', 'stale_snapshot')
   if (tenant === undefined || tenant.state === 'deleted') return refuse('unauthenticated', 'deleted')
-  if (tenant.state === 'suspended') return refuse('tenant_suspended', 'suspended')
-  exchange.tenant = tenant
+  return tenant.state === 'suspended' ? refuse('tenant_suspended', 'suspended') : null
+}
+
+function takeSender(exchange: Exchange, { directory }: DecisionContext, snapshot: Snapshot): Refusal | null {
+  const slug = exchange.route?.signature?.tenant ?? ''
+  const refusal = senderRefusal(snapshot, slug, directory.isStale)
+  if (refusal !== null) return refusal
+  exchange.tenant = snapshot.tenants.get(slug) ?? null
   exchange.isVerified = true
   return null
+}
+
+function notSigned(exchange: Exchange, context: DecisionContext, fault: SignatureFault): Refusal {
+  return throttle(exchange, fault, context) ?? refuse('unauthenticated', fault)
 }
 
 function addressOf(exchange: Exchange): string | null {

@@ -1,4 +1,5 @@
 import { ECOSYSTEMS } from '../../artifacts/kinds.ts'
+import type { BodyCheck } from '../../integrations/verify-signature.ts'
 import { AccessEntry, ENTRY_TEXT_MAX, capText } from '../../model/access-entry.ts'
 import type { KeyGrant, TenantGrant } from '../../model/grant.ts'
 import type { SpanIds } from '../headers/sampling.ts'
@@ -85,10 +86,13 @@ export class Exchange {
   body: Buffer | ClientBody | null
   /** The key may read and not write, and only the body tells whether this is reading. */
   mustShowRead = false
+  /** What its body has to stand before its sender is believed; null where the head tells all. */
+  bodyCheck: BodyCheck | null = null
   /** Its sender has proved by a signature who it is. */
   isVerified = false
-  /** Bytes of its body that wait for the rest, counted among those of all. */
+  /** Bytes of its body that are held, and whose they are counted as; see `HeldShares`. */
   heldBytes = 0
+  holder = ''
   /** The client waits for 100 before it sends the body (RFC 9110 §10.1.1). */
   expectsContinue = false
   outcome: Outcome = 'client_closed'

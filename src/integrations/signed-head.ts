@@ -1,10 +1,8 @@
-/** What a signature may be of. */
-export interface SignedRequest {
+/** What a signature may be of, beside the body. */
+export interface SignedHead {
   /** Names and values in turn, as received. */
   readonly rawHeaders: readonly string[]
   readonly contentType: string | null
-  /** As received: nothing is decoded before it is verified. */
-  readonly body: Buffer
   /** The address as the sender wrote it, with its query; null where the gateway does not know how it is reached. */
   readonly url: () => string | null
 }
@@ -13,7 +11,7 @@ export interface SignedRequest {
 export const SEVERAL = Symbol('several')
 
 /** A field's only value; null without the field. */
-export function fieldOf({ rawHeaders }: SignedRequest, name: string): string | typeof SEVERAL | null {
+export function fieldOf({ rawHeaders }: SignedHead, name: string): string | typeof SEVERAL | null {
   let found: string | null = null
   for (let i = 0; i < rawHeaders.length; i += 2) {
     if (rawHeaders[i]?.toLowerCase() !== name) continue
