@@ -1,3 +1,4 @@
+import { systemClock } from '../lib/time/clock.ts'
 import { Periodic, tellFailures } from '../lib/time/periodic.ts'
 import { endsWithin } from '../lib/time/within.ts'
 import type { TraceStats } from '../model/stats.ts'
@@ -12,6 +13,11 @@ const INTERVAL_MS = 1000
 const TIMEOUT_MS = 10_000
 const RETRY_MIN_MS = 1000
 const RETRY_MAX_MS = 30_000
+
+/** A refusal is told again after so long at the soonest: every batch may meet one. */
+const REFUSAL_EVERY_MS = 3_600_000
+/** What a log line has of the collector's reason. */
+const MAX_REASON = 300
 
 /** Answers after which the same spans may be sent again (OTLP specification, Retryable Response Codes). */
 const RETRYABLE = new Set([429, 502, 503, 504])
@@ -37,6 +43,7 @@ export class Exporter {
   readonly #waiting: Span[] = []
   readonly #counts = { exported: 0, dropped: 0, rejected: 0 }
   #isStopping = false
+  #refusalAtMs: number | null = null
 
   constructor(parts: ExporterParts) {
     this.#parts = parts
@@ -105,16 +112,28 @@ export class Exporter {
     })
     const text = await response.text()
     if (RETRYABLE.has(response.status)) throw new Error(`the collector answered ${response.status}`)
-    return response.ok ? rejectedIn(text) : spans.length
+    const { rejected, reason } = response.ok ? rejectedIn(text) : { rejected: spans.length, reason: text }
+    if (rejected > 0) this.#tellRefusal({ status: response.status, rejected, reason })
+    return rejected
+  }
+
+  #tellRefusal({ reason, ...fields }: { status: number; rejected: number; reason: string }): void {
+    const nowMs = systemClock.nowMs()
+    if (this.#refusalAtMs !== null && nowMs - this.#refusalAtMs < REFUSAL_EVERY_MS) return
+    this.#refusalAtMs = nowMs
+    this.#parts.logger.warn({ ...fields, reason: reason.slice(0, MAX_REASON) }, 'the collector refused spans')
   }
 }
 
 /** A collector may take a part (`partial_success`). */
-function rejectedIn(text: string): number {
+function rejectedIn(text: string): { readonly rejected: number; readonly reason: string } {
   try {
-    const answer = JSON.parse(text) as { partialSuccess?: { rejectedSpans?: number | string } } | null
-    return Number(answer?.partialSuccess?.rejectedSpans ?? 0) || 0
+    const answer = JSON.parse(text) as {
+      partialSuccess?: { rejectedSpans?: number | string; errorMessage?: unknown }
+    } | null
+    const { rejectedSpans = 0, errorMessage = '' } = answer?.partialSuccess ?? {}
+    return { rejected: Number(rejectedSpans) || 0, reason: typeof errorMessage === 'string' ? errorMessage : '' }
   } catch {
-    return 0
+    return { rejected: 0, reason: '' }
   }
 }

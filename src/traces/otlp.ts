@@ -50,10 +50,9 @@ function attributesOf(attributes: Attributes): object[] {
   const list: object[] = []
   for (const [key, value] of Object.entries(attributes)) {
     if (value === null || value === '') continue
-    list.push({
-      key,
-      value: typeof value === 'number' ? { intValue: String(value) } : { stringValue: value },
-    })
+    if (typeof value === 'string') list.push({ key, value: { stringValue: value } })
+    // For what is no whole number a collector would refuse the whole batch.
+    else if (Number.isSafeInteger(value)) list.push({ key, value: { intValue: String(value) } })
   }
   return list
 }

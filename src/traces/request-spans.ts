@@ -62,7 +62,7 @@ export function requestSpans(entry: AccessEntry): Span[] {
 }
 
 function upstreamPart(entry: AccessEntry, spanId: string): Partial<Span> {
-  const colon = entry.upstream.lastIndexOf(':')
+  const { address, port } = placeOf(entry.upstream)
   const isFailed = entry.outcome.startsWith('upstream_')
   return {
     // That which the upstream was told as its parent.
@@ -72,12 +72,19 @@ function upstreamPart(entry: AccessEntry, spanId: string): Partial<Span> {
     isError: isFailed || entry.status >= 500,
     attributes: {
       'http.request.method': entry.method,
-      'server.address': entry.upstream.slice(0, colon),
-      'server.port': Number(entry.upstream.slice(colon + 1)),
+      'server.address': address,
+      'server.port': port,
       'http.response.status_code': isFailed ? null : entry.status,
       'error.type': isFailed ? (entry.reason ?? entry.outcome) : null,
     },
   }
+}
+
+/** Host and port of an upstream. The port of its scheme is not written down, and an entry does not know the scheme: null. */
+function placeOf(upstream: string): { readonly address: string; readonly port: number | null } {
+  const [written, digits] = /:([0-9]+)$/.exec(upstream) ?? []
+  if (written === undefined) return { address: upstream, port: null }
+  return { address: upstream.slice(0, -written.length), port: Number(digits) }
 }
 
 function attributesOf(entry: AccessEntry): Span['attributes'] {

@@ -45,9 +45,16 @@ export class Traces {
     entry.span = null
   }
 
-  /** A batch has been stored, in this time (epoch ms): a span of its own, in a trace of its own, links to the requests in it. */
-  stored(batch: StoredBatch, startMs: number, endMs: number): void {
-    if (batch.range === null || this.#unstored.length === 0) return
+  /**
+   * A batch has been stored, in this time (epoch ms): a span of its own, in a trace of its own, links to the requests in it. It does
+   * nothing for a batch of another life than `life`, that of this process: what a dead one left is replayed here, and its seqs are those
+   * of other requests.
+   */
+  stored(
+    batch: StoredBatch,
+    { life, startMs, endMs }: { readonly life: string; readonly startMs: number; readonly endMs: number },
+  ): void {
+    if (batch.instance !== life || batch.range === null || this.#unstored.length === 0) return
     const { firstSeq, lastSeq } = batch.range
     const isIn = ({ seq }: { readonly seq: number }): boolean => seq >= firstSeq && seq <= lastSeq
     const links = this.#unstored.filter(isIn)

@@ -92,7 +92,11 @@ export class AccessLog {
     this.writer = new Writer({
       channel,
       ledger,
-      store: timedFor(parts.traces, new RememberingStore(this.#store, (batch) => memory.acknowledge(batch))),
+      store: timedFor(
+        parts.traces,
+        new RememberingStore(this.#store, (batch) => memory.acknowledge(batch)),
+        () => this.writer.life.instance,
+      ),
       ensurePartitions: (days) => ensurePartitionFor(control, days),
       spill,
       contact: parts.contact,
@@ -222,9 +226,11 @@ function identifyFor(traces: Traces | null, identify: Identify): Identify {
   }
 }
 
-function timedFor(traces: Traces | null, store: BatchStore): BatchStore {
+function timedFor(traces: Traces | null, store: BatchStore, life: () => string): BatchStore {
   if (traces === null) return store
-  return new TimedStore(store, Date.now, (batch, startMs, endMs) => traces.stored(batch, startMs, endMs))
+  return new TimedStore(store, Date.now, (batch, startMs, endMs) =>
+    traces.stored(batch, { life: life(), startMs, endMs }),
+  )
 }
 
 function spillFolderOf({ options, folder }: AccessLogParts): string | null {
