@@ -1,12 +1,14 @@
 import type { Config } from '../config/config.ts'
+import { OPTION_NAMES, type OptionName, optionRow } from '../config/options.ts'
 import type { RootLogger } from '../logger/logger.ts'
 
 /** Has the configuration's secrets censored in everything that is logged from now on. */
 export function hideSecrets(logger: RootLogger, config: Config): void {
-  logger.addSecret(config.options['admin.token'])
-  logger.addSecret(config.options['admin.oidc.clientSecret'])
-  for (const url of [config.options['database.url'], config.options['database.readerUrl']]) {
-    if (URL.canParse(url)) logger.addSecret(decodeURIComponent(new URL(url).password))
+  for (const name of OPTION_NAMES) {
+    if (optionRow(name).isSecret !== true) continue
+    const value: unknown = config.options[name]
+    if (typeof value !== 'string') throw new TypeError(`option ${name}: a secret that is no text`)
+    for (const secret of secretsOfOption(name, value)) logger.addSecret(secret)
   }
   for (const { upstream, rules, signature } of config.routes) {
     for (const secret of signature?.secrets ?? []) logger.addSecret(secret)
@@ -15,6 +17,13 @@ export function hideSecrets(logger: RootLogger, config: Config): void {
     for (const secret of secretsOf(upstream.authorization)) logger.addSecret(secret)
     for (const [i, value] of rules.headers.set.entries()) if (i % 2 === 1) logger.addSecret(value)
   }
+}
+
+/** Of an address the password: the rest of it says in errors which database is meant. */
+function secretsOfOption(name: OptionName, value: string): string[] {
+  if (name.startsWith('database.'))
+    return URL.canParse(value) ? [decodeURIComponent(new URL(value).password)] : []
+  return name.endsWith('.authorization') ? secretsOf(value) : [value]
 }
 
 /** A value of Authorization, and what is secret within it: a token alone, a password. */

@@ -1,0 +1,44 @@
+import t from 'tap'
+import { loadConfig } from '../config/config.ts'
+import { OPTION_NAMES, optionEnv, type OptionName, optionRow } from '../config/options.ts'
+import { createLogger } from '../logger/logger.ts'
+import { hideSecrets } from './secrets.ts'
+
+const SECRET = 'Corr3ct-h0rse-b4ttery-staple'
+
+/** A value that the option takes. */
+function valueWith(name: OptionName): string {
+  if (name.startsWith('database.')) return `postgres://waybill:${SECRET}@db.example.test/waybill`
+  return name.endsWith('.authorization') ? `Token ${SECRET}` : SECRET
+}
+
+for (const name of OPTION_NAMES.filter((each) => optionRow(each).isSecret === true)) {
+  t.test(`the secret in ${name} never shows in the log`, (t) => {
+    const env = { [optionEnv(name)]: valueWith(name) }
+    let text = ''
+    const logger = createLogger({
+      level: 'info',
+      destination: { write: (line: string) => void (text += line) },
+    })
+    hideSecrets(logger, loadConfig({ file: null, env, flags: {} }))
+    logger.warn({ reason: `unknown: ${SECRET}` }, `it said ${valueWith(name)}`)
+    t.match(text, 'unknown: ')
+    t.notMatch(text, SECRET)
+    t.end()
+  })
+}
+
+t.test('of Basic credentials for the collector the password alone is hidden as well', (t) => {
+  const pair = Buffer.from(`user:${SECRET}`).toString('base64')
+  const env = { [optionEnv('traces.authorization')]: `Basic ${pair}` }
+  let text = ''
+  const logger = createLogger({
+    level: 'info',
+    destination: { write: (line: string) => void (text += line) },
+  })
+  hideSecrets(logger, loadConfig({ file: null, env, flags: {} }))
+  logger.warn(`refused: ${SECRET}, of ${pair}`)
+  t.notMatch(text, SECRET)
+  t.notMatch(text, pair)
+  t.end()
+})
