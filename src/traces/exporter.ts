@@ -132,7 +132,10 @@ function rejectedIn(text: string): { readonly rejected: number; readonly reason:
       partialSuccess?: { rejectedSpans?: number | string; errorMessage?: unknown }
     } | null
     const { rejectedSpans = 0, errorMessage = '' } = answer?.partialSuccess ?? {}
-    return { rejected: Number(rejectedSpans) || 0, reason: typeof errorMessage === 'string' ? errorMessage : '' }
+    return {
+      rejected: Number(rejectedSpans) || 0,
+      reason: typeof errorMessage === 'string' ? errorMessage : '',
+    }
   } catch {
     return { rejected: 0, reason: '' }
   }

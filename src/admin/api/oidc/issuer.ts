@@ -14,11 +14,14 @@ export interface PendingSignIn {
 /** `away`: the issuer gave no usable answer. `refused`: it said no, or what came back does not count. */
 export class IssuerError extends Error {
   readonly code: 'oidc_issuer_away' | 'oidc_refused'
+  /** Whether the issuer was asked to take a code. */
+  readonly isAsked: boolean
 
-  constructor(code: IssuerError['code'], message: string) {
+  constructor(code: IssuerError['code'], message: string, isAsked = false) {
     super(message)
     this.name = 'IssuerError'
     this.code = code
+    this.isAsked = isAsked
   }
 }
 
@@ -82,6 +85,11 @@ export class Issuer {
     const configuration = await this.#configuration()
     const lent = this.#keys === null ? null : { ...this.#keys, uat: this.#keys.uat - KEYS_AGE_SECONDS }
     if (lent !== null) client.setJwksCache(configuration, lent)
+    let isAsked = false
+    configuration[client.customFetch] = async (url, options) => {
+      isAsked = true
+      return await fetchBounded(url, options)
+    }
     try {
       const answer = await client.authorizationCodeGrant(
         configuration,
@@ -95,7 +103,7 @@ export class Issuer {
       if (isWhole || configuration.serverMetadata().userinfo_endpoint === undefined) return claims
       return { ...(await client.fetchUserInfo(configuration, answer.access_token, claims.sub)), ...claims }
     } catch (error) {
-      throw issuerError(error)
+      throw issuerError(error, isAsked)
     } finally {
       const keys = client.getJwksCache(configuration)
       if (keys !== undefined && keys.uat !== lent?.uat) this.#keys = structuredClone(keys)
@@ -172,17 +180,17 @@ const fetchBounded: client.CustomFetch = async (url, options) => {
   return new Response(size === 0 ? null : Buffer.concat(chunks), { status, headers })
 }
 
-function issuerError(error: unknown): IssuerError {
-  if (error instanceof IssuerError) return error
+function issuerError(error: unknown, isAsked: boolean): IssuerError {
+  if (error instanceof IssuerError) return new IssuerError(error.code, error.message, isAsked)
   if (error instanceof client.AuthorizationResponseError || error instanceof client.ResponseBodyError)
-    return new IssuerError('oidc_refused', `the issuer says ${shortened(error.error)}`)
+    return new IssuerError('oidc_refused', `the issuer says ${shortened(error.error)}`, isAsked)
   const isAway =
     (error instanceof TypeError && error.message === 'fetch failed') ||
     (error instanceof client.ClientError && AWAY.has(error.code ?? ''))
   const [code, what] = isAway
     ? (['oidc_issuer_away', 'the issuer cannot be asked'] as const)
     : (['oidc_refused', 'what came back does not count'] as const)
-  return new IssuerError(code, `${what}: ${reasonOf(error)}`)
+  return new IssuerError(code, `${what}: ${reasonOf(error)}`, isAsked)
 }
 
 const AWAY: ReadonlySet<string> = new Set(['OAUTH_TIMEOUT', 'OAUTH_ABORT', 'OAUTH_RESPONSE_IS_NOT_CONFORM'])

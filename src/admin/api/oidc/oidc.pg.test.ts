@@ -227,14 +227,43 @@ t.test('behind TLS the cookies are of this host alone', async (t) => {
   t.match(session, /Secure/)
 })
 
-t.test('after 20 sign-ins that failed the issuer is asked no more for a while', async (t) => {
+t.test('after 20 codes that the issuer refused it is asked no more for a while', async (t) => {
   const { begin, come, issuer, failure } = await scene(t)
-  const { cookies } = await begin()
-  const state = new URL((await begin()).location).searchParams.get('state')
-  const back = `${PUBLIC}/callback?code=guessed&state=${state}`
-  for (let n = 0; n < 20; n++) await come(back, cookies)
+  const { location, cookies } = await begin()
+  const state = new URL(location).searchParams.get('state')
+  const back = `${PUBLIC}/callback?code=guessed&state=${state}&iss=${encodeURIComponent(issuer.url)}`
+  for (let n = 0; n < 20; n++) t.match(await failure(await come(back, cookies)), /invalid_grant/)
   t.match(await failure(await come(back, cookies)), /Too many sign-ins failed/)
-  t.notOk(issuer.asked['/token'])
+  t.equal(issuer.asked['/token'], 20)
+})
+
+t.test('failures that guess nothing lock nobody out, however many come', async (t) => {
+  const { begin, come, issuer, failure, signIn } = await scene(t)
+  const many = async (
+    what: string,
+    fail: () => Promise<{ cookies: Record<string, string> }>,
+    why: RegExp,
+  ) => {
+    for (let n = 0; n < 25; n++) t.match(await failure(await fail()), why, what)
+    t.ok((await signIn()).cookies['waybill_session'], what)
+  }
+  const { location, cookies } = await begin()
+  const state = new URL(location).searchParams.get('state')
+  const answer = (rest: string) => `${PUBLIC}/callback?${rest}&iss=${encodeURIComponent(issuer.url)}`
+  await many('no cookie', () => come(answer('code=x&state=y'), {}), /was not begun here/)
+  await many('another state', () => come(answer('code=x&state=y'), cookies), /state/)
+  await many('given up', () => come(answer(`error=access_denied&state=${state}`), cookies), /access_denied/)
+  issuer.faults = { claims: { groups: ['staff'] } }
+  for (let n = 0; n < 25; n++) t.match(await failure(await signIn()), /may do nothing here/)
+  issuer.faults = {}
+  t.ok((await signIn()).cookies['waybill_session'], 'no role')
+  const begun = await begin()
+  const back = await issuer.visit(begun.location)
+  issuer.faults = { status: 503 }
+  for (let n = 0; n < 25; n++)
+    t.match(await failure(await come(back, begun.cookies)), /^The issuer cannot be asked/)
+  issuer.faults = {}
+  t.ok((await signIn()).cookies['waybill_session'], 'the issuer was away')
 })
 
 t.test(

@@ -50,20 +50,21 @@ export class OidcSignIn {
     back: { readonly query: string; readonly pending: PendingSignIn | null; readonly address: string },
   ): Promise<{ readonly person: Person; readonly principal: Principal }> {
     const { query, pending, address } = back
+    if (pending === null)
+      throw new SignInError(
+        400,
+        'sign_in_unknown',
+        'This sign-in was not begun here, or too long ago: begin again.',
+      )
     const wait = this.#failures.waitSeconds(address)
     if (wait > 0)
       throw new SignInError(429, 'too_many_failures', `Too many sign-ins failed: try again in ${wait} s.`)
     try {
-      if (pending === null)
-        throw new SignInError(
-          400,
-          'sign_in_unknown',
-          'This sign-in was not begun here, or too long ago: begin again.',
-        )
       const claims = await this.#issuerOf(settings).finish(query, pending)
       return await this.#admit(settings, claims)
     } catch (error) {
-      this.#failures.note(address)
+      // All else guesses nothing, and is soon made by anybody: behind a front it would keep everybody out, who have its address.
+      if (isGuess(error)) this.#failures.note(address)
       throw this.#failed(error)
     }
   }
@@ -116,6 +117,11 @@ export class OidcSignIn {
       this.#issuer = { of, issuer: new Issuer(settings, () => systemClock.nowMs()) }
     return this.#issuer.issuer
   }
+}
+
+/** Whether the issuer had to refuse a code, or what it sent for one did not count. */
+function isGuess(error: unknown): boolean {
+  return error instanceof IssuerError && error.code === 'oidc_refused' && error.isAsked
 }
 
 /** An address of the console to go on at, of what was asked for; the first page for anything else. */
