@@ -85,7 +85,7 @@ const WHY_NOT: Readonly<Record<string, string>> = {
 /** Throws a `UsageError` where the command was told to ask the API. */
 function refuseApi(io: Io, flags: Flags): void {
   const { url } = flags as { readonly url?: string }
-  if ((url ?? io.env['WAYBILL_URL'] ?? '') === '') return
+  if (url === undefined && (io.env['WAYBILL_URL'] ?? '') === '') return
   const name = io.argv[0] ?? ''
   throw new UsageError([
     `${name} needs the database itself: ${WHY_NOT[name] ?? 'there is no operation of the API for it'}; unset ${url === undefined ? 'WAYBILL_URL' : '--url'} and set DATABASE_URL`,

@@ -15,6 +15,9 @@ interface PlaceFlags {
   readonly plainHttp?: boolean
 }
 
+/** Flags that mean nothing of a database. */
+const API_FLAGS = { tokenFile: '--token-file', caFile: '--ca-file', plainHttp: '--plain-http' } as const
+
 /** Adds them. */
 export function addPlaceFlags(command: Command): Command {
   return command
@@ -30,12 +33,31 @@ export function addPlaceFlags(command: Command): Command {
     )
 }
 
-/** Where the API is that a command is told to ask; null when it works on the database. Throws a UsageError. */
+/** Flags that choose a database; what bounds its statements bounds the wait for the API as well. */
+const DATABASE_FLAGS = {
+  databaseUrl: '--database-url',
+  databaseReaderUrl: '--database-reader-url',
+  stateDir: '--state-dir',
+} as const
+
+/**
+ * Where the API is that a command is told to ask; null when it works on the database. Throws a UsageError, also where flags and environment
+ * name two places: what is meant for one must not happen in the other.
+ */
 export function readPlace(io: Io, flags: object): ApiPlace | null {
   const { url: flag, tokenFile, caFile, plainHttp } = flags as PlaceFlags
   const text = flag ?? io.env['WAYBILL_URL'] ?? ''
-  if (text === '') return null
   const name = flag === undefined ? 'WAYBILL_URL' : '--url'
+  if (text === '' && flag === undefined) {
+    refuseFlags(flags, API_FLAGS, 'needs --url or WAYBILL_URL: without, the command works on the database')
+    return null
+  }
+  const contradiction = `contradicts ${name}, by which the command asks the API of a gateway`
+  refuseFlags(
+    flags,
+    DATABASE_FLAGS,
+    `${contradiction}: ${flag === undefined ? 'unset that' : 'leave out one'}`,
+  )
   const url = URL.canParse(text) ? new URL(text) : null
   if (url === null || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '')
     throw new UsageError([
@@ -54,6 +76,14 @@ export function readPlace(io: Io, flags: object): ApiPlace | null {
     token: readToken(io, tokenFile ?? io.env['WAYBILL_TOKEN_FILE']),
     caFile: caFile === undefined ? null : resolve(io.cwd, caFile),
   }
+}
+
+/** Throws a UsageError that names those of the flags that are given. */
+function refuseFlags(flags: object, refused: Readonly<Record<string, string>>, why: string): void {
+  const given = Object.entries(refused).filter(
+    ([key]) => (flags as Readonly<Record<string, unknown>>)[key] !== undefined,
+  )
+  if (given.length > 0) throw new UsageError(given.map(([, name]) => `${name} ${why}`))
 }
 
 function readToken(io: Io, file: string | undefined): string | null {

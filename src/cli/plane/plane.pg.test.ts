@@ -136,6 +136,47 @@ function idIn(stdout: string): string {
   return (JSON.parse(stdout) as { id: string }).id
 }
 
+t.test('every change of a long admin log is printed once, over HTTP as from the database', async (t) => {
+  // More than pages have, of the command (500) and of the API (1000).
+  for (const { sql } of [direct, behind])
+    for (let i = 0; i < 1203; i++)
+      await sql`UPDATE tenants SET max_concurrency = ${i + 1}, version = version + 1 WHERE slug = 'acme'`
+  for (const args of ['admin-log --format ndjson --subject tenant', 'admin-log --json --limit 1101']) {
+    const [one, other] = [await onDatabase(args.split(' ')), await onApi(args.split(' '))]
+    t.equal(plain(other), plain(one), args)
+    t.equal(other.code, 0, other.stderr)
+  }
+  const { stdout } = await onApi(['admin-log', '--format', 'ndjson', '--subject', 'tenant:acme'])
+  const seqs = stdout
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => (JSON.parse(line) as { seq: number }).seq)
+  t.ok(seqs.length > 1203)
+  t.equal(new Set(seqs).size, seqs.length)
+})
+
+t.test('a duration counts by the clock of the database, over HTTP as well', async (t) => {
+  const ahead = await testDatabase(t)
+  const name = new URL(ahead.url).pathname.slice(1)
+  await ahead.sql`CREATE SCHEMA ahead`
+  await ahead.sql`
+    CREATE FUNCTION ahead.clock_timestamp() RETURNS timestamptz LANGUAGE sql
+    AS $$ SELECT pg_catalog.clock_timestamp() + interval '30 days' $$`
+  await ahead.sql`ALTER DATABASE ${ahead.sql(name)} SET search_path = ahead, pg_catalog, public`
+  const gateway = await testApi(t, ahead)
+  const env = {
+    WAYBILL_URL: `http://127.0.0.1:${gateway.port}`,
+    WAYBILL_TOKEN: await gateway.tokenFor('admin'),
+  }
+  const mint = ['keys', 'mint', '--tenant', 'acme', '--expires', '10d', '--json']
+  for (const there of [{ DATABASE_URL: ahead.url }, env]) {
+    const { code, stdout, stderr } = await run(mint, there)
+    t.equal(code, 0, stderr)
+    const { expiresAt } = JSON.parse(stdout) as { expiresAt: string }
+    t.ok(Date.parse(expiresAt) > Date.now() + 39 * 86_400_000, expiresAt)
+  }
+})
+
 t.test('entries are followed over HTTP, from since on, none twice', async (t) => {
   const io = testIo(['logs', '--follow', '--since', '1h', '--status', '404', '--format', 'ndjson'], {
     cwd: t.testdirName,

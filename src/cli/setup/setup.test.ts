@@ -56,6 +56,16 @@ async function recipeOf(t: Test, client: string, route: string, publicUrl?: stri
   return JSON.parse(io.written.stdout) as Recipe
 }
 
+t.test('a recipe leads to the host of the address, whatever slashes are behind it', async (t) => {
+  for (const slashes of ['', '/', '//', '///']) {
+    const url = `https://artifacts.example.com:8443${slashes}`
+    const { code, written } = await setup(t, ['npm', '--route', 'npm', '--url', url, '--json'])
+    t.equal(code, 0, written.stderr)
+    t.equal((JSON.parse(written.stdout) as { url: string }).url, 'https://artifacts.example.com:8443/npm/')
+    t.notMatch(written.stdout, '://npm')
+  }
+})
+
 t.test('every client has a recipe for each kind of route that it can use', async (t) => {
   for (const [name, client] of CLIENTS) {
     for (const kind of client.kinds) {

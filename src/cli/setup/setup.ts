@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { Config } from '../../config/config.ts'
+import { addressBelow } from '../../lib/address-below.ts'
 import { didYouMean } from '../../lib/near-name.ts'
 import { isWellFormedKey } from '../../model/api-key.ts'
 import type { Route } from '../../model/route.ts'
@@ -126,7 +127,7 @@ interface Request {
 }
 
 async function print(io: Io, { name, route, key, base, client, isJson }: Request): Promise<void> {
-  const url = new URL(base.pathname.slice(0, -1) + route.path, base)
+  const url = addressBelow(base, route.path)
   // A wildcard names no host that a client could ask.
   if (route.host !== null && !route.host.startsWith('*.')) url.hostname = route.host
   try {

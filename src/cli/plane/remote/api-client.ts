@@ -3,6 +3,7 @@ import { request as plainRequest, type IncomingMessage } from 'node:http'
 import { request as tlsRequest } from 'node:https'
 import { createInterface } from 'node:readline'
 import { errorCode } from '../../../lib/error-code.ts'
+import { addressBelow } from '../../../lib/address-below.ts'
 import { STORE_ERROR_CODES, StoreError, type StoreErrorCode } from '../../../store/errors.ts'
 import { CommandError } from '../../errors.ts'
 
@@ -22,21 +23,25 @@ export interface ApiAsk {
   readonly ifMatch?: number | null
   readonly isOnlyNew?: boolean
   readonly signal?: AbortSignal
+  /** An answer that may be silent for as long as it takes; that the other machine is gone is noticed by TCP alone. */
+  readonly isOftenSilent?: boolean
 }
 
-/** A connection that is silent for so long has failed; the API itself answers, or gives up, sooner. */
-const SILENCE_MS = 60_000
+/** Idle time before TCP asks whether the other machine is still there; systems ask about ten times from then on. */
+const KEEP_ALIVE_MS = 30_000
 /** A whole answer; lists come in pages of 1,000. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 /** Asks the API of a gateway. Rejects with a StoreError for what the store refuses, as the store itself does, and with a CommandError else. */
 export class ApiClient {
   readonly #place: ApiPlace
+  readonly #silenceMs: number
   readonly #ca: string | undefined
 
-  /** Throws a CommandError when the file of certificates cannot be read. */
-  constructor(place: ApiPlace) {
+  /** `silenceMs`: a connection that is silent for so long has failed. Throws a CommandError when the file of certificates cannot be read. */
+  constructor(place: ApiPlace, silenceMs: number) {
     this.#place = place
+    this.#silenceMs = silenceMs
     this.#ca = place.caFile === null ? undefined : readCertificates(place.caFile)
   }
 
@@ -59,12 +64,12 @@ export class ApiClient {
     }
   }
 
-  /** The items of all pages of a list. */
+  /** The items of all pages of a list, from the `cursor` of the query on. */
   async *pages<T>(
     path: string,
     query: Readonly<Record<string, string | undefined>>,
   ): AsyncGenerator<readonly T[], void, undefined> {
-    for (let cursor: string | undefined; ;) {
+    for (let cursor = query['cursor']; ;) {
       const page: { items: T[]; next: string | null } = await this.ask('GET', path, {
         query: { limit: '1000', ...query, cursor },
       })
@@ -90,8 +95,8 @@ export class ApiClient {
   }
 
   async #send(method: string, path: string, given: ApiAsk): Promise<IncomingMessage> {
-    const { url: base, token } = this.#place
-    const url = new URL(`${base.pathname.replace(/\/$/, '')}/api/v1${path}`, base)
+    const { token } = this.#place
+    const url = addressBelow(this.#place.url, `/api/v1${path}`)
     for (const [name, value] of Object.entries(given.query ?? {}))
       if (value !== undefined) url.searchParams.set(name, value)
     const body = given.body === undefined ? null : Buffer.from(JSON.stringify(given.body))
@@ -102,13 +107,13 @@ export class ApiClient {
       ...(given.ifMatch === undefined || given.ifMatch === null ? {} : { 'if-match': `"${given.ifMatch}"` }),
       ...(given.isOnlyNew === true ? { 'if-none-match': '*' } : {}),
     }
-    const { signal } = given
+    const { signal, isOftenSilent = false } = given
     // A connection of its own for each: one that was kept may have been closed meanwhile.
     const options = {
       method,
       headers,
       agent: false,
-      timeout: SILENCE_MS,
+      ...(isOftenSilent ? {} : { timeout: this.#silenceMs }),
       ...(signal === undefined ? {} : { signal }),
     }
     return await new Promise((resolve, reject) => {
@@ -116,6 +121,7 @@ export class ApiClient {
         url.protocol === 'https:'
           ? tlsRequest(url, { ...options, ...(this.#ca === undefined ? {} : { ca: this.#ca }) })
           : plainRequest(url, options)
+      request.on('socket', (socket) => socket.setKeepAlive(true, KEEP_ALIVE_MS))
       request.on('timeout', () => request.destroy(Object.assign(new Error('silent'), { code: 'ETIMEDOUT' })))
       request.on('error', (error) => reject(this.#failure(error)))
       request.on('response', resolve)

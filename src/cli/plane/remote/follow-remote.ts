@@ -14,16 +14,19 @@ interface FollowOptions {
   readonly signal: AbortSignal
   /** A line for stderr. */
   readonly say: (line: string) => void
+  /** Between two attempts; a second. */
+  readonly retryMs?: number
 }
 
 /**
  * Entries as they are stored, by /entries/stream; first, with `since`, those that are there. A stream that breaks off is begun anew where it
- * ended, so that nothing is missed; what the API leaves out for a slow reader is said.
+ * ended, and so are those of before, so that nothing is missed; what the API leaves out for a slow reader is said. Rejects as the last
+ * attempt where several in a row bring nothing, or the first one does not begin.
  */
 export async function* followRemote(
   api: ApiClient,
   { since, ...filter }: EntryFilter,
-  { signal, say }: FollowOptions,
+  { signal, say, retryMs = RETRY_MS }: FollowOptions,
 ): AsyncGenerator<readonly EntryRow[], void, undefined> {
   const seen = new Set<string>()
   const isNew = ({ id }: EntryRow): boolean => {
@@ -34,18 +37,24 @@ export async function* followRemote(
     return true
   }
   let cursor: string | undefined
+  /** From when on those of before are still to be read; undefined once they are. */
+  let pastFrom = since
   for (let failures = 0; !signal.aborted;) {
-    const isFirst = cursor === undefined
     try {
       for await (const event of eventsOf(
         api.lines('/entries/stream', { query: { ...entryQuery(filter), cursor }, signal }),
       )) {
         cursor = event.id ?? cursor
-        failures = 0
         // It listens now: what was stored before is read, and nothing lies between.
-        if (isFirst && event.name === '' && since !== undefined && seen.size === 0) {
-          for await (const rows of exportEntries(api, { ...filter, since })) yield rows.filter(isNew)
+        if (pastFrom !== undefined) {
+          for await (const rows of exportEntries(api, { ...filter, since: pastFrom }, signal)) {
+            pastFrom = rows.at(-1)?.started_at ?? pastFrom
+            failures = 0
+            yield rows.filter(isNew)
+          }
+          pastFrom = undefined
         }
+        failures = 0
         if (event.name === 'left-out') say(leftOutWords(event.data))
         if (event.name === 'entry') yield [entryOf(JSON.parse(event.data) as object)].filter(isNew)
       }
@@ -53,7 +62,7 @@ export async function* followRemote(
       if (signal.aborted) return
       if (++failures > MAX_FAILURES || cursor === undefined) throw error
     }
-    await sleep(RETRY_MS, { signal })
+    await sleep(retryMs, { signal })
   }
 }
 

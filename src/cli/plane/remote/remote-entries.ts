@@ -30,13 +30,15 @@ export function entryOf(shown: object): EntryRow {
   return Object.fromEntries(columns) as EntryRow
 }
 
-/** All entries of the filter, oldest first, as they come. */
+/** All entries of the filter, oldest first, as they come; ends early with the signal. Rejects with a CommandError when they are cut off. */
 export async function* exportEntries(
   api: ApiClient,
   filter: EntryFilter,
+  signal?: AbortSignal,
 ): AsyncGenerator<readonly EntryRow[], void, undefined> {
   let rows: EntryRow[] = []
-  for await (const line of api.lines('/entries/export', { query: entryQuery(filter) })) {
+  const ask = { query: entryQuery(filter), isOftenSilent: true, ...(signal === undefined ? {} : { signal }) }
+  for await (const line of api.lines('/entries/export', ask)) {
     rows.push(entryOf(JSON.parse(line) as object))
     if (rows.length < CHUNK) continue
     yield rows

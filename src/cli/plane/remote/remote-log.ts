@@ -37,7 +37,8 @@ export function remoteLog(api: ApiClient, say: (line: string) => void): LogPort 
         ...changeQuery(filter),
         order,
         limit: String(Math.min(limit, PAGE)),
-        cursor: after?.toString(),
+        // 0 is before the first, and no cursor.
+        cursor: after === undefined || after === 0 ? undefined : String(after),
       }
       const found: AdminLogEntry[] = []
       for await (const page of api.pages<object>('/admin-log', query)) {

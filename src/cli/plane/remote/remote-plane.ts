@@ -6,13 +6,19 @@ import { ApiClient, type ApiPlace } from './api-client.ts'
 import { remoteDirectory } from './remote-directory.ts'
 import { remoteLog } from './remote-log.ts'
 
+/** A connection that is silent for so long has failed, though a query may take less. */
+const MIN_SILENCE_MS = 60_000
+/** What an answer takes besides its query: a gateway waits so much longer than its `database.statementTimeoutMs` for one. */
+const BESIDES_MS = 30_000
+
 /** The control plane by the API of a gateway. Throws a CommandError when a file of certificates cannot be read. */
 export function remotePlane(io: Io, place: ApiPlace, config: Config): ControlPlane {
-  const api = new ApiClient(place)
+  const silenceMs = Math.max(MIN_SILENCE_MS, config.options['database.statementTimeoutMs'] + BESIDES_MS)
+  const api = new ApiClient(place, silenceMs)
   const say = (line: string): void => void io.stderr.write(`${escapeUnsafe(line)}\n`)
   return {
     config,
-    nowMs: async () => Date.parse((await api.ask<{ now: string }>('GET', '/meta')).now),
+    nowMs: async () => Date.parse((await api.ask<{ now: string }>('GET', '/clock')).now),
     nameSource: () => say(`database: that of ${place.url.origin}`),
     ...remoteDirectory(api),
     ...remoteLog(api, say),

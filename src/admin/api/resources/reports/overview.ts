@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi'
+import { readClock } from '../../../../store/entries/retention.ts'
 import { json, operation, TIME, type Api } from '../../operation.ts'
 import type { ApiSources } from '../../sources.ts'
 import { OVERVIEW } from './overview-body.ts'
@@ -14,8 +15,14 @@ const META = z
   })
   .openapi('Meta')
 
-/** GET /meta and GET /overview. */
-export function addOverview(api: Api, { served, version, token }: ApiSources): void {
+const CLOCK = z
+  .object({
+    now: TIME.openapi({ description: 'The clock of the database, by which entries, expiries and `24h` go.' }),
+  })
+  .openapi('Clock')
+
+/** GET /meta, GET /clock and GET /overview. */
+export function addOverview(api: Api, { served, version, token, reader }: ApiSources): void {
   api.openapi(
     operation(
       { role: 'viewer', isForTenants: true },
@@ -37,6 +44,22 @@ export function addOverview(api: Api, { served, version, token }: ApiSources): v
         },
         200,
       ),
+  )
+  api.openapi(
+    operation(
+      { role: 'viewer', isForTenants: true },
+      {
+        method: 'get',
+        path: '/clock',
+        operationId: 'getClock',
+        tags: ['overview'],
+        responses: { 200: json(CLOCK, 'What time it is') },
+      },
+    ),
+    async (c) => {
+      const { databaseMs } = await readClock(reader, Date.now)
+      return c.json({ now: new Date(databaseMs).toISOString() }, 200)
+    },
   )
   api.openapi(
     operation(
