@@ -1,5 +1,9 @@
 import { createHash, createHmac, timingSafeEqual, type Hmac } from 'node:crypto'
-import type { SignatureFault, SignatureRules } from '../model/integration/signature-rules.ts'
+import {
+  standardKey,
+  type SignatureFault,
+  type SignatureRules,
+} from '../model/integration/signature-rules.ts'
 import { HMAC_SCHEMES, plainHmac, type Claim, type ClaimReader } from './hmac-schemes.ts'
 import { fieldOf, SEVERAL, type SignedHead } from './signed-head.ts'
 
@@ -57,11 +61,6 @@ export class BodyCheck {
     }
     return isFound ? null : 'wrong_signature'
   }
-}
-
-/** The key in a secret of Standard Webhooks: base64, with or without `whsec_` before it (its specification, "Signature scheme"). */
-export function standardKey(secret: string): Buffer {
-  return Buffer.from(secret.replace(/^whsec_/, ''), 'base64')
 }
 
 /** RFC 7617 §2; the scheme's name is without regard to case. */

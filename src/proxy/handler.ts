@@ -308,7 +308,7 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
     if (exchange.isClosed) return
     exchange.isClosed = true
     this.exchanges.delete(exchange)
-    this.#waiting.release(exchange)
+    exchange.held?.release()
     exchange.connection.closed(exchange)
     const { counters, limiter, sink } = this
     counters.requestsInFlight.fall()

@@ -31,11 +31,40 @@ class Share {
   }
 }
 
-/** Who holds a body: until it is verified its source, then the tenant. */
-interface Holder {
-  heldBytes: number
-  holder: string
-  readonly isVerified: boolean
+/** Bytes of one body: held for its source, and for its tenant once it is verified. */
+export class HeldBody {
+  readonly #verified: Share
+  #share: Share
+  #holder: string
+  #bytes = 0
+
+  constructor(unverified: Share, verified: Share, source: string) {
+    this.#verified = verified
+    this.#share = unverified
+    this.#holder = source
+  }
+
+  /** Takes for the holder; false when there is no more. */
+  take(bytes: number): boolean {
+    if (!this.#share.take(this.#holder, bytes)) return false
+    this.#bytes += bytes
+    return true
+  }
+
+  /** What was held for a source is held for a tenant; false when the tenant has no more: then nothing is held. */
+  pass(tenant: string): boolean {
+    const bytes = this.#bytes
+    this.release()
+    this.#share = this.#verified
+    this.#holder = tenant
+    return this.take(bytes)
+  }
+
+  /** Gives back what is held. */
+  release(): void {
+    this.#share.give(this.#holder, this.#bytes)
+    this.#bytes = 0
+  }
 }
 
 /**
@@ -46,29 +75,8 @@ export class HeldShares {
   readonly #unverified = new Share(UNVERIFIED)
   readonly #verified = new Share(VERIFIED)
 
-  /** Takes for a source; false when there is no more. */
-  take(body: Holder, source: string, bytes: number): boolean {
-    if (!this.#unverified.take(source, bytes)) return false
-    body.holder = source
-    body.heldBytes += bytes
-    return true
-  }
-
-  /** What was held for a source is held for a tenant; false when the tenant has no more: then nothing of it is counted. */
-  pass(body: Holder, tenant: string): boolean {
-    const { heldBytes } = body
-    this.#unverified.give(body.holder, heldBytes)
-    const isTaken = this.#verified.take(tenant, heldBytes)
-    body.holder = tenant
-    if (!isTaken) body.heldBytes = 0
-    return isTaken
-  }
-
-  /** Gives back what is held. */
-  release(body: Holder): void {
-    if (body.heldBytes === 0) return
-    const share = body.isVerified ? this.#verified : this.#unverified
-    share.give(body.holder, body.heldBytes)
-    body.heldBytes = 0
+  /** A body of a source, of which nothing is held yet. */
+  open(source: string): HeldBody {
+    return new HeldBody(this.#unverified, this.#verified, source)
   }
 }

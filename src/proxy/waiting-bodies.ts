@@ -48,27 +48,23 @@ export class WaitingBodies {
     return true
   }
 
-  /** What an exchange held is free. */
-  release(exchange: Exchange): void {
-    this.#shares.release(exchange)
-  }
-
   #decideSigned(exchange: Exchange, body: Buffer): void {
     this.#settle(exchange, () => {
       const refusal = decideSigned(exchange, this.#context, body)
-      if (!exchange.isVerified || exchange.heldBytes === 0) return refusal
-      const hasRoom = this.#shares.pass(exchange, exchange.tenant?.slug ?? '')
+      const { held, isVerified, tenant } = exchange
+      const hasRoom = held === null || !isVerified || held.pass(tenant?.slug ?? '')
       return refusal ?? (hasRoom ? null : refuse('overloaded', 'bodies_full'))
     })
   }
 
   #verify(exchange: Exchange, body: ClientBody, { maxBodyBytes, idleTimeoutMs }: Route): void {
-    const source = sourceOf(exchange.client.ip)
+    const held = this.#shares.open(sourceOf(exchange.client.ip))
+    exchange.held = held
     void new WholeBody(exchange, body, {
       maxBytes: maxBodyBytes,
       limitMs: idleTimeoutMs,
       hold: (bytes) => {
-        if (!this.#shares.take(exchange, source, bytes.length)) return false
+        if (!held.take(bytes.length)) return false
         exchange.bodyCheck?.update(bytes)
         return true
       },
@@ -78,7 +74,6 @@ export class WaitingBodies {
         exchange.body = whole
         this.#decideSigned(exchange, whole)
       },
-      onFailure: (outcome, reason) => answerRefusal(exchange, outcome, reason),
     })
   }
 
@@ -96,7 +91,6 @@ export class WaitingBodies {
         exchange.body = whole
         this.#settle(exchange, () => null)
       },
-      onFailure: (outcome, reason) => answerRefusal(exchange, outcome, reason),
     })
   }
 }

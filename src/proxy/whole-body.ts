@@ -1,10 +1,11 @@
 import { HeldBytes } from '../http/held-bytes.ts'
 import type { BodySink } from '../http/body.ts'
 import type { Outcome, Reason } from '../model/outcome.ts'
+import { answerRefusal } from './answers/own-answers.ts'
 import type { ClientBody } from './exchange/client.ts'
 import type { Carrier, Exchange } from './exchange/exchange.ts'
 
-/** What is told when the body is there, or will not be: one of the four, once. */
+/** What is told when the body is there, or will not be for what it is: one of them, once. Why else it does not come is answered here. */
 export interface WholeBodyOwner {
   /** A longer body is not waited for. */
   readonly maxBytes: number
@@ -16,7 +17,6 @@ export interface WholeBodyOwner {
   hold?(bytes: Buffer): boolean
   /** They may not. */
   onNoRoom?(): void
-  onFailure(outcome: Outcome, reason: Reason | null): void
 }
 
 /** Holds a small body back until it is whole. One per exchange, and only where the body decides what becomes of the request. */
@@ -84,7 +84,7 @@ export class WholeBody implements Carrier, BodySink {
   stop(outcome: Outcome, reason: Reason | null): void {
     if (this.#isDone) return
     this.#finish()
-    this.#owner.onFailure(outcome, reason)
+    answerRefusal(this.#exchange, outcome, reason)
   }
 
   /** What came may be a secret: it is let go of. */

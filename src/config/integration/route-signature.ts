@@ -4,6 +4,7 @@ import {
   SIGNATURE_ALGORITHMS,
   SIGNATURE_ENCODINGS,
   SIGNATURE_SCHEMES,
+  standardKey,
 } from '../../model/integration/signature-rules.ts'
 import type { Route, RouteSignature } from '../../model/route.ts'
 import { duration, key } from '../route-key.ts'
@@ -112,7 +113,7 @@ export function signatureProblems(
     )
   else if (
     scheme === 'standard-webhooks' &&
-    !secrets.every((one) => standardKeyBytes(one) >= MIN_STANDARD_KEY_BYTES)
+    !secrets.every((one) => standardKey(one).length >= MIN_STANDARD_KEY_BYTES)
   )
     problems.push(
       `signature.secrets: must have ${MIN_STANDARD_KEY_BYTES} bytes at least with scheme: standard-webhooks`,
@@ -127,10 +128,6 @@ function bodyBytes(keys: SignatureKeys | undefined): typeof BODY_BYTES {
 /** The longest body of a route whose senders sign, unless it says otherwise. */
 export function usualBodyBytes(keys: SignatureKeys | undefined): number {
   return bodyBytes(keys).usual
-}
-
-function standardKeyBytes(secret: string): number {
-  return Buffer.from(secret.replace(/^whsec_/, ''), 'base64').length
 }
 
 /** Of keys without problems. */

@@ -53,3 +53,8 @@ export type SignatureFault =
   | 'malformed_signature'
   | 'wrong_signature'
   | 'stale_signature'
+
+/** The key in a secret of Standard Webhooks: base64, with or without `whsec_` before it (its specification, "Signature scheme"). */
+export function standardKey(secret: string): Buffer {
+  return Buffer.from(secret.replace(/^whsec_/, ''), 'base64')
+}

@@ -84,13 +84,20 @@ export function checkKey(
   if (key === undefined) return refusal('unknown_key', null)
   if (key.isRevoked) return refusal('revoked_key', key)
   if (key.expiresAtMs <= nowMs) return refusal('expired_key', key)
-  const tenant = snapshot.tenants.get(key.tenant)
-  if (tenant === undefined || tenant.state === 'deleted') return refusal('deleted', key)
-  if (tenant.state === 'suspended') {
-    return { ok: false, outcome: 'tenant_suspended', reason: 'suspended', key }
-  }
+  const tenant = servedTenant(snapshot, key.tenant)
+  if ('reason' in tenant) return { ok: false, ...tenant, key }
   if (key.networks !== null && !isInNetworks(key.networks, clientIp)) return refusal('network', key)
   return { ok: true, key, tenant, access }
+}
+
+const GONE = { outcome: 'unauthenticated', reason: 'deleted' } as const
+const SUSPENDED = { outcome: 'tenant_suspended', reason: 'suspended' } as const
+
+/** The tenant, or why it is not served now. */
+export function servedTenant(snapshot: Snapshot, slug: string): TenantGrant | typeof GONE | typeof SUSPENDED {
+  const tenant = snapshot.tenants.get(slug)
+  if (tenant === undefined || tenant.state === 'deleted') return GONE
+  return tenant.state === 'suspended' ? SUSPENDED : tenant
 }
 
 function refusal(reason: Reason, key: KeyGrant | null): Authentication {

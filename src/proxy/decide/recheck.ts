@@ -1,10 +1,9 @@
 import { isReadBody } from '../../artifacts/access.ts'
 import type { Directory, Snapshot } from '../../model/grant.ts'
 import type { Route } from '../../model/route.ts'
-import { authenticate, checkKey } from './authenticate.ts'
+import { authenticate, checkKey, servedTenant } from './authenticate.ts'
 import { refuse, type Refusal } from './context.ts'
 import { permissionOf } from './phases.ts'
-import { senderRefusal } from './signed.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 
 /** Exchanges looked at in one tick: no request waits for it longer than 4 ms. Measured: authenticate(), most of it, takes 0.9 µs. */
@@ -67,8 +66,10 @@ export class Recheck {
 /** Why an exchange that was let pass would be refused now; null if it would not. */
 function refusalNow(exchange: Exchange, snapshot: Snapshot, nowMs: number): Refusal | null {
   const { carrier, credential, key, route } = exchange
-  if (carrier !== null && exchange.isVerified && route?.signature)
-    return senderRefusal(snapshot, route.signature.tenant, false)
+  if (carrier !== null && exchange.isVerified && route?.signature) {
+    const tenant = servedTenant(snapshot, route.signature.tenant)
+    return 'reason' in tenant ? refuse(tenant.outcome, tenant.reason) : null
+  }
   if (carrier === null || credential === null || key === null || route?.auth !== 'key') return null
   const { access } = exchange
   const clientIp = exchange.client.ip

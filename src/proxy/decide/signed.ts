@@ -3,6 +3,7 @@ import type { Snapshot } from '../../model/grant.ts'
 import type { SignatureFault } from '../../model/integration/signature-rules.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import { publicAddress } from '../exchange/public-address.ts'
+import { servedTenant } from './authenticate.ts'
 import { refuse, type DecisionContext, type Refusal } from './context.ts'
 import { throttle } from './throttle.ts'
 
@@ -43,19 +44,13 @@ export function verifyBody(exchange: Exchange, context: DecisionContext, body: B
   return fault === null ? takeSender(exchange, context, snapshot) : notSigned(exchange, context, fault)
 }
 
-/** Why the tenant of a route's senders takes nothing now; null when it does. */
-export function senderRefusal(snapshot: Snapshot, slug: string, isStale: boolean): Refusal | null {
-  const tenant = snapshot.tenants.get(slug)
-  if (tenant === undefined && isStale) return refuse('not_ready', 'stale_snapshot')
-  if (tenant === undefined || tenant.state === 'deleted') return refuse('unauthenticated', 'deleted')
-  return tenant.state === 'suspended' ? refuse('tenant_suspended', 'suspended') : null
-}
-
 function takeSender(exchange: Exchange, { directory }: DecisionContext, snapshot: Snapshot): Refusal | null {
   const slug = exchange.route?.signature?.tenant ?? ''
-  const refusal = senderRefusal(snapshot, slug, directory.isStale)
-  if (refusal !== null) return refusal
-  exchange.tenant = snapshot.tenants.get(slug) ?? null
+  if (directory.isStale && snapshot.tenants.get(slug) === undefined)
+    return refuse('not_ready', 'stale_snapshot')
+  const tenant = servedTenant(snapshot, slug)
+  if ('reason' in tenant) return refuse(tenant.outcome, tenant.reason)
+  exchange.tenant = tenant
   exchange.isVerified = true
   return null
 }

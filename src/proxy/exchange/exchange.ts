@@ -90,9 +90,8 @@ export class Exchange {
   bodyCheck: BodyCheck | null = null
   /** Its sender has proved by a signature who it is. */
   isVerified = false
-  /** Bytes of its body that are held, and whose they are counted as; see `HeldShares`. */
-  heldBytes = 0
-  holder = ''
+  /** What is held of its body, to be given back at the end; null where nothing is counted. */
+  held: { pass(tenant: string): boolean; release(): void } | null = null
   /** The client waits for 100 before it sends the body (RFC 9110 §10.1.1). */
   expectsContinue = false
   outcome: Outcome = 'client_closed'

@@ -68,7 +68,6 @@ function whenWhole(
       limitMs: BODY_TIMEOUT_MS,
       onBody,
       onTooLong: () => answerRefusal(exchange, 'body_too_large', null),
-      onFailure: (outcome, reason) => answerRefusal(exchange, outcome, reason),
     })
   }
 }
