@@ -23,18 +23,12 @@ interface UsageGroup {
   readonly requests: number
   readonly errors_5xx: number
   readonly bytes_sent: number
-  readonly refused_auth: number
-  readonly refused_limit: number
-  readonly refused_other: number
+  readonly refused: number
 }
 
 interface Groups<T> {
   readonly groups: readonly T[]
   readonly previous: readonly T[] | null
-}
-
-function refusedOf(group: UsageGroup): number {
-  return group.refused_auth + group.refused_limit + group.refused_other
 }
 
 /** Usage of a window by tenant or route, of one tenant or all, most requests first. */
@@ -55,14 +49,12 @@ export async function getUsage(
   })
   const path = `/api/v1/figures/groups?${query}`
   const { groups, previous } = await get<Groups<UsageGroup>>(path, { signal })
-  const before = new Map(
-    (previous ?? []).map((group) => [group[by] ?? null, group.requests + refusedOf(group)]),
-  )
+  const before = new Map((previous ?? []).map((group) => [group[by] ?? null, group.requests + group.refused]))
   const sums = groups.map((group) => ({
     name: group[by] ?? null,
     requests: group.requests,
     errors: group.errors_5xx,
-    refused: refusedOf(group),
+    refused: group.refused,
     bytesSent: group.bytes_sent,
     before: before.get(group[by] ?? null) ?? 0,
   }))
@@ -82,32 +74,30 @@ interface FailureGroup {
   readonly outcome: string | null
   readonly reason: string | null
   readonly errors_5xx: number
-  readonly refused_auth: number
-  readonly refused_limit: number
-  readonly refused_other: number
+  readonly refused: number
 }
 
-/** What failed most in a window, by route, outcome and reason; or what was refused most. */
+/** What failed most in a window, by route, outcome and reason; or what was refused most. The most first. */
 export async function getFailures(
   only: 'failed' | 'refused',
   range: Range,
   signal: AbortSignal,
 ): Promise<readonly FailureSum[]> {
   const { from, to } = boundsOf(range, new Date())
+  const figure = only === 'failed' ? 'errors_5xx' : 'refused'
   const query = new URLSearchParams({
     by: 'route,outcome,reason',
     only,
-    sort: only === 'failed' ? 'errors_5xx' : 'requests',
+    sort: figure,
     limit: String(MAX_FAILURES),
     since: from.toISOString(),
     until: to.toISOString(),
   })
   const { groups } = await get<Groups<FailureGroup>>(`/api/v1/figures/groups?${query}`, { signal })
-  const sums = groups.map((group) => ({
+  return groups.map((group) => ({
     route: group.route,
     outcome: group.outcome ?? '',
     reason: group.reason,
-    n: group.errors_5xx + group.refused_auth + group.refused_limit + group.refused_other,
+    n: group[figure],
   }))
-  return sums.filter(({ n }) => n > 0).toSorted((a, b) => b.n - a.n)
 }

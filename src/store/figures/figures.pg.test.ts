@@ -136,6 +136,25 @@ for (const [state, prepare] of Object.entries(STATES)) {
   })
 }
 
+t.test('of more groups than may be told, those with most refusals are', async (t) => {
+  const from = new Date(until.getTime() + HOUR_MS)
+  const outcomes = { early: ['no_route'], late: ['no_route', 'rate_limited', 'forbidden'] }
+  const refused = Object.entries(outcomes).flatMap(([route, all]) =>
+    all.map((outcome) => ({ tenant: 'acme', startedAt: from, route, outcome, status: 400 })),
+  )
+  await instance.store(instance.seal(refused))
+  const { groups } = await groupUsage(reader, {
+    since: from,
+    until: new Date(from.getTime() + HOUR_MS),
+    only: 'refused',
+    by: ['route'],
+    sort: { by: 'refused', isAscending: false },
+    limit: 1,
+  })
+  t.match(groups, [{ route: 'late', refused: 3, refused_auth: 1, refused_limit: 1, refused_other: 1 }])
+  t.equal(groups.length, 1)
+})
+
 t.test('a series that is not possible is refused', async (t) => {
   const query = { since, until, stepMinutes: 60, tenant: 'acme' }
   await t.rejects(readSeries(reader, { ...query, by: 'route' }), { message: /by class or tenant/ })

@@ -66,7 +66,7 @@ const NUMBERS: readonly [string, (group: UsageGroup) => number][] = [
   ['5XX', (group) => group.errors_5xx],
   ['RECEIVED', (group) => group.bytes_received],
   ['SENT', (group) => group.bytes_sent],
-  ['REFUSED', (group) => group.refused_auth + group.refused_limit + group.refused_other],
+  ['REFUSED', (group) => group.refused],
 ]
 
 /** How groups are printed. The total is a row whose dimensions are null: `total` in a table. */
