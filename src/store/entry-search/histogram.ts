@@ -27,7 +27,7 @@ export const REFUSED_OUTCOMES: ReadonlySet<string> = new Set(
 export interface Bin {
   readonly at: Date
   readonly n: number
-  /** With a status of 500 or more. */
+  /** With a status of 500 or more, and not refused by the gateway. */
   readonly errors: number
   /** Refused by the gateway. */
   readonly refused: number
@@ -46,10 +46,11 @@ export async function countByTime(sql: Sql, filter: BoundedFilter, signal: Abort
   return await readScoped(sql, filter.tenant, async (tx) => {
     const share = await shareOf(tx, filter)
     signal.throwIfAborted()
+    const isRefused = tx`e.outcome = ANY (${[...REFUSED_OUTCOMES]}::text[])`
     const counted = await tx<{ bin: number; n: number; errors: number; refused: number }[]>`
       SELECT floor(extract(epoch FROM e.started_at) * 1000 / ${stepMs}::bigint)::bigint AS bin, count(*)::int AS n,
-        (count(*) FILTER (WHERE e.status >= 500))::int AS errors,
-        (count(*) FILTER (WHERE e.outcome = ANY (${[...REFUSED_OUTCOMES]}::text[])))::int AS refused
+        (count(*) FILTER (WHERE e.status >= 500 AND NOT ${isRefused}))::int AS errors,
+        (count(*) FILTER (WHERE ${isRefused}))::int AS refused
       FROM ${sampled(tx, share)} WHERE ${inWindow(tx, filter)} GROUP BY 1`
     const byBin = new Map(counted.map((row) => [row.bin, row]))
     const scaled = (n = 0): number => Math.round(n / share)

@@ -50,7 +50,7 @@ t.test('values are counted by field, the most frequent first', async (t) => {
   t.match(none, { n: 0, rows: 0, tenant: [] })
 })
 
-t.test('entries are counted over time, with errors and refusals, and empty bins', async (t) => {
+t.test('entries are counted over time, with errors and refusals, each once, and empty bins', async (t) => {
   const { stepMs, items, isSample } = (
     await api.ask('GET', `/entries/histogram?${window}`, { token })
   ).json() as { stepMs: number; isSample: boolean; items: Record<string, number>[] }
@@ -58,9 +58,10 @@ t.test('entries are counted over time, with errors and refusals, and empty bins'
   t.equal(isSample, false)
   t.equal(items.length, 60)
   t.match(items.slice(0, 2), [
-    { at: at(0), n: 1, errors: 1, refused: 1 },
+    { at: at(0), n: 1, errors: 0, refused: 1 },
     { at: at(1000), n: 1, errors: 0, refused: 0 },
   ])
+  t.match(items[10], { at: at(10_000), n: 1, errors: 1, refused: 0 })
   const mine = (await api.ask('GET', `/entries/histogram?${window}`, { token: own })).json() as typeof all
   const all = { items }
   t.equal(

@@ -47,7 +47,9 @@ const HISTOGRAM = z
         z.object({
           at: TIME,
           n: z.int(),
-          errors: z.int().openapi({ description: 'With a status of 500 or more.' }),
+          errors: z
+            .int()
+            .openapi({ description: 'With a status of 500 or more, and not refused by the gateway.' }),
           refused: z.int().openapi({ description: 'Refused by the gateway.' }),
         }),
       )

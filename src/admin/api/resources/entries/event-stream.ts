@@ -108,8 +108,8 @@ export class EventStream implements TailListener {
 
   #offer(row: EntryRow): void {
     this.#figures.n++
-    if (row.status >= 500) this.#figures.errors++
     if (REFUSED_OUTCOMES.has(row.outcome)) this.#figures.refused++
+    else if (row.status >= 500) this.#figures.errors++
     if (!this.#areFiguresDue) {
       this.#areFiguresDue = true
       systemClock.later(FIGURES_MS, () => this.#sendFigures())

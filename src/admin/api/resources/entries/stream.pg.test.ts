@@ -14,10 +14,12 @@ for (const slug of ['acme', 'globex']) await createTenant(database.sql, slug, {}
 const rows = await TestRows.open(database.sql)
 const token = await api.tokenFor('viewer')
 
+type Figures = Readonly<Record<'n' | 'errors' | 'refused', number>>
+
 interface Event {
   readonly event: string
   readonly id: string
-  readonly data: { readonly id: string; readonly tenant: string; readonly n: number }
+  readonly data: { readonly id: string; readonly tenant: string } & Figures
 }
 
 /** A client of the stream: what it was sent, and a wait for what it will be. */
@@ -110,6 +112,16 @@ t.test('three tabs see all rows that their filters permit, each once', async (t)
     token: await api.tokenFor('tenant', 'acme'),
   })
   t.equal(foreign.json()['code'], 'other_tenant')
+})
+
+t.test('what the gateway refused is no error besides, whatever its status', async (t) => {
+  const tab = (await Tab.open(t, 'route=figures')).read()
+  const sum = (figure: 'n' | 'errors' | 'refused'): number =>
+    tab.events.filter(({ event }) => event === 'figures').reduce((n, { data }) => n + data[figure], 0)
+  const failed = { route: 'figures', status: 503 }
+  await rows.store([failed, { ...failed, outcome: 'overloaded', reason: 'queue_full' }])
+  await tab.until(() => sum('n') >= 2)
+  t.same([sum('n'), sum('errors'), sum('refused')], [2, 1, 1])
 })
 
 t.test('a tab that stalls holds nobody up, and is told what it was not sent', async (t) => {
