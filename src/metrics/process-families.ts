@@ -1,11 +1,13 @@
 import { NONE_LABEL, single, type Family, type FamilySamples } from './family.ts'
 
-const NAME = 'waybill_log_lines_dropped_total'
-const HELP = 'Log lines lost because nothing read stderr'
+const READY_NAME = 'waybill_ready'
+const READY_HELP = '1 while /readyz answers 200'
+const LINES_NAME = 'waybill_log_lines_dropped_total'
+const LINES_HELP = 'Log lines lost because nothing read stderr'
 
 /** What each process tells of its own running. */
 export const PROCESS_FAMILIES: readonly Family[] = [
-  single('gauge', 'waybill_ready', '1 while /readyz answers 200', (r) => (r.vitals.isReady ? 1 : 0), 'max'),
+  single('gauge', READY_NAME, READY_HELP, (r) => (r.vitals.isReady ? 1 : 0), 'max'),
   {
     type: 'gauge',
     name: 'waybill_certificate_expires_seconds',
@@ -18,18 +20,20 @@ export const PROCESS_FAMILIES: readonly Family[] = [
         labels: { certificate: name === '' ? NONE_LABEL : name },
       })),
   },
-  single('counter', NAME, HELP, (r) => r.droppedLogLines),
+  single('counter', LINES_NAME, LINES_HELP, (r) => r.droppedLogLines),
 ]
 
-/** The same of a primary, beside its workers. */
-export function primarySamples(droppedLogLines: number): FamilySamples[] {
+/** The same of a primary, beside its workers. `isReady`: its own /readyz answers 200. */
+export function primarySamples(droppedLogLines: number, isReady: boolean): FamilySamples[] {
+  const ready = [{ value: isReady ? 1 : 0, labels: {} }]
+  const lines = [{ value: droppedLogLines, labels: {} }]
   return [
-    {
-      type: 'counter',
-      name: NAME,
-      help: HELP,
-      merge: 'sum',
-      values: [{ value: droppedLogLines, labels: {} }],
-    },
+    { type: 'gauge', name: READY_NAME, help: READY_HELP, merge: 'max', values: ready },
+    { type: 'counter', name: LINES_NAME, help: LINES_HELP, merge: 'sum', values: lines },
   ]
+}
+
+/** What of a worker's families counts: the primary tells whether the gateway is ready, also of workers that do not answer. */
+export function withoutReadiness(families: readonly FamilySamples[]): FamilySamples[] {
+  return families.filter(({ name }) => name !== READY_NAME)
 }

@@ -11,6 +11,8 @@ import { Workers } from '../serve/cluster/workers.ts'
 export class TestChild extends EventEmitter {
   readonly told: ToWorker[] = []
   readonly pid: number
+  /** What it does with what it is told. */
+  onTold: (message: ToWorker) => void = () => {}
   connected = true
   exitCode: number | null = null
   signalCode: NodeJS.Signals | null = null
@@ -22,6 +24,7 @@ export class TestChild extends EventEmitter {
 
   send(message: ToWorker): boolean {
     this.told.push(message)
+    this.onTold(message)
     return true
   }
 

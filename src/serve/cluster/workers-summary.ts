@@ -6,7 +6,7 @@ import { auditSamples } from '../../metrics/audit-families.ts'
 import { figuresSamples } from '../../metrics/figures-families.ts'
 import type { FamilySamples } from '../../metrics/family.ts'
 import { countedFamilies, foldTenants, mergeFamilies } from '../../metrics/merge.ts'
-import { primarySamples } from '../../metrics/process-families.ts'
+import { primarySamples, withoutReadiness } from '../../metrics/process-families.ts'
 import { workerFamilies } from '../../metrics/worker-families.ts'
 import type { AuditStats, DatabaseFigures } from '../../model/stats.ts'
 import type { WorkerReport } from './messages.ts'
@@ -147,7 +147,10 @@ export class WorkersSummary {
     const { exposeFamilies, ProcessMetrics } = await import('../../metrics/metrics.ts')
     this.#process ??= new ProcessMetrics()
     const { live, restarts } = workers
-    const told = await Promise.all(live.map((worker) => worker.metrics(METRICS_TIMEOUT_MS)))
+    const [{ ready }, ...told] = await Promise.all([
+      this.readiness(),
+      ...live.map((worker) => worker.metrics(METRICS_TIMEOUT_MS)),
+    ])
     const taken = new Map(Array.from({ length: workers.count }, (_, i) => [i + 1, 0]))
     for (const [worker, count] of this.#takenByGone) taken.set(worker, count)
     for (const worker of live) taken.set(worker.worker, (taken.get(worker.worker) ?? 0) + worker.taken)
@@ -155,10 +158,10 @@ export class WorkersSummary {
       ...workerFamilies({ workers: live, taken, restarts }),
       ...auditSamples(audit()),
       ...figuresSamples(figures()),
-      ...primarySamples(this.#parts.droppedLogLines()),
+      ...primarySamples(this.#parts.droppedLogLines(), ready),
     ]
     // One that ended meanwhile is among the gone by now, with what it has just told.
-    const present = told.filter((_, i) => live[i]?.state !== 'ended')
+    const present = told.filter((_, i) => live[i]?.state !== 'ended').map(withoutReadiness)
     const merged = mergeFamilies([...present, this.#goneFamilies, await this.#process.samples(), own])
     return exposeFamilies(foldTenants(merged, (tenant) => this.#hasLabel(tenant, tenantLabels)))
   }
