@@ -10,19 +10,19 @@ const FAMILIES: readonly {
 }[] = [
   {
     name: 'waybill_roll_ups_age_seconds',
-    help: 'Since the oldest batch was stored that roll-ups have not taken in; absent while the database is away',
+    help: 'Since the oldest batch was stored that roll-ups have not taken in; absent after minutes without the database',
     labels: [],
     read: ({ rollUpsAgeMs }) => [{ value: rollUpsAgeMs / 1000, labels: {} }],
   },
   {
     name: 'waybill_roll_ups_due_slots',
-    help: 'Slots of roll-ups that are over and not computed; absent while the database is away',
+    help: 'Slots of roll-ups that are over and not computed; absent after minutes without the database',
     labels: [],
     read: ({ dueSlots }) => [{ value: dueSlots, labels: {} }],
   },
   {
     name: 'waybill_keys_expiring',
-    help: 'Valid keys that expire within this time; absent while the database is away',
+    help: 'Valid keys without a successor that expire within this time; absent after minutes without the database',
     labels: ['within'],
     read: ({ keysExpiring }) =>
       Object.entries(keysExpiring).map(([window, value]) => ({ value, labels: { within: window } })),

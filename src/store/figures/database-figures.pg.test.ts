@@ -19,6 +19,12 @@ t.test('keys that expire soon are counted, and batches that roll-ups have not ta
         now() + ${expires}::float8 * interval '1 day')`
   }
   t.strictSame((await readDatabaseFigures(sql)).keysExpiring, { '1d': 1, '7d': 3, '30d': 4 })
+  await sql`UPDATE api_keys SET rotated_to = 'k40000000000' WHERE id = 'k00000000000'`
+  t.strictSame(
+    (await readDatabaseFigures(sql)).keysExpiring,
+    { '1d': 0, '7d': 2, '30d': 3 },
+    'one that has a successor asks nobody for anything',
+  )
   await rollUp(sql)
   t.ok((await readDatabaseFigures(sql)).rollUpsAgeMs < 60_000)
 })

@@ -1,7 +1,7 @@
 import type { DatabaseFigures } from '../../model/stats.ts'
 import type { Sql } from '../sql.ts'
 
-/** Reads how far roll-ups are behind, and how many valid keys expire soon, by the database's clock. Rejects with the driver's error. */
+/** Reads how far roll-ups are behind, and how many valid keys without a successor expire soon, by the database's clock. Rejects with the driver's error. */
 export async function readDatabaseFigures(sql: Sql): Promise<DatabaseFigures> {
   const [row] = await sql<{ age: number; due: number; day: number; week: number; month: number }[]>`
     SELECT ledger.age, due.n AS due, keys.day, keys.week, keys.month
@@ -14,7 +14,8 @@ export async function readDatabaseFigures(sql: Sql): Promise<DatabaseFigures> {
     ) due, (
       SELECT count(*) FILTER (WHERE expires_at <= now() + interval '1 day')::int AS day,
         count(*) FILTER (WHERE expires_at <= now() + interval '7 days')::int AS week, count(*)::int AS month
-      FROM api_keys WHERE revoked_at IS NULL AND expires_at > now() AND expires_at <= now() + interval '30 days'
+      FROM api_keys WHERE revoked_at IS NULL AND rotated_to IS NULL
+        AND expires_at > now() AND expires_at <= now() + interval '30 days'
     ) keys`
   return {
     rollUpsAgeMs: Math.max(0, row?.age ?? 0) * 1000,
