@@ -1,4 +1,5 @@
 import type { Context } from 'hono'
+import { actorName } from '../../model/audit/actor.ts'
 import { asActor } from '../../store/admin-log/as-actor.ts'
 import type { Sql, TransactionSql } from '../../store/sql.ts'
 import { credentialsOf } from './credentials.ts'
@@ -11,9 +12,14 @@ export async function change<T>(
   work: (tx: TransactionSql) => Promise<T>,
 ): Promise<T> {
   const { name, tokenId, kind, subject } = c.var.signedIn.principal
-  const what = kind === 'oidc' ? ` (subject ${subject})` : tokenId === null ? '' : ` (token ${tokenId})`
+  const account =
+    subject !== undefined
+      ? ({ kind: 'subject', id: subject } as const)
+      : tokenId === null
+        ? null
+        : ({ kind: 'token', id: tokenId } as const)
   const actor = {
-    name: name + what,
+    name: account === null ? name : actorName(name, account),
     via: kind === 'oidc' ? ('oidc' as const) : ('api' as const),
     from: credentialsOf(c).address,
   }

@@ -3,7 +3,7 @@ import { parseDurationMs } from '../../model/duration.ts'
 import { scopeProblem } from '../../model/scope.ts'
 import { SLUG_PATTERN } from '../../model/slug.ts'
 import { readClock } from '../../store/entries/retention.ts'
-import type { Sql } from '../../store/sql.ts'
+import type { Sql, TransactionSql } from '../../store/sql.ts'
 import { timeAt } from '../parameters.ts'
 import { ApiError } from './problems.ts'
 
@@ -57,7 +57,7 @@ export const EXPIRES = z
   .openapi({ example: '90d' })
 
 /** The moment that `EXPIRES` means by the database's clock. Throws an ApiError for one that is over. */
-export async function expiryOf(sql: Sql, text: string | null): Promise<Date | null> {
+export async function expiryOf(sql: Sql | TransactionSql, text: string | null): Promise<Date | null> {
   if (text === null) return null
   const { databaseMs } = await readClock(sql, Date.now)
   const inMs = parseDurationMs(text)

@@ -45,32 +45,37 @@ export function readOidcRole(text: string): { role: AdminRole; tenant: string | 
   return SLUG_PATTERN.test(tenant) ? { role: 'tenant', tenant } : null
 }
 
-/** The person that the claims of an ID token name; null without a subject of a length that may be. */
+/**
+ * The person that the claims of an ID token name; null without a subject of a length that may be, or with one that cannot be shown as it is:
+ * two of them must not become one.
+ */
 export function personOf(
   claims: Readonly<Record<string, unknown>>,
   { issuer, nameClaim, rolesClaim, roles }: OidcSettings,
 ): Person | null {
   const { sub } = claims
-  if (typeof sub !== 'string' || sub === '' || sub.length > MAX_SUBJECT) return null
+  if (typeof sub !== 'string' || sub === '' || printable(sub, MAX_SUBJECT) !== sub) return null
   const named = claims[nameClaim]
-  const name = printable(typeof named === 'string' ? named : '') || printable(sub)
-  const values = valuesOf(claims[rolesClaim]).filter((value) => Object.hasOwn(roles, value))
-  return { issuer, subject: printable(sub), name, values }
+  const name = printable(typeof named === 'string' ? named : '', MAX_NAME) || printable(sub, MAX_NAME)
+  const values = valuesOf(rolesClaim, claims[rolesClaim]).filter((value) => Object.hasOwn(roles, value))
+  return { issuer, subject: sub, name, values }
 }
 
-/** A claim is a text, or a list of them (`groups`); of a text with spaces (`scope`) each word counts as well. */
-function valuesOf(claim: unknown): string[] {
-  if (typeof claim === 'string') return [...new Set([claim, ...claim.split(' ').slice(0, MAX_VALUES)])]
+/** A claim is a text, or a list of them. `scope` alone is a list in a text (RFC 8693 §4.2): "Not admins" is not the group `admins`. */
+function valuesOf(name: string, claim: unknown): string[] {
+  if (typeof claim === 'string')
+    return name === 'scope' ? [...new Set(claim.split(' ', MAX_VALUES))] : [claim]
   if (!Array.isArray(claim)) return []
   return [...new Set(claim.slice(0, MAX_VALUES).filter((value) => typeof value === 'string'))]
 }
 
 /** Names come from strangers, and stand in logs and lists. */
-function printable(text: string): string {
+function printable(text: string, max: number): string {
   return text
     .replaceAll(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '')
     .trim()
-    .slice(0, MAX_NAME)
+    .slice(0, max)
+    .replace(/[\ud800-\udbff]$/, '')
 }
 
 const RANK: readonly AdminRole[] = ['tenant', 'viewer', 'operator', 'admin']

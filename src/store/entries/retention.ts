@@ -69,7 +69,7 @@ export async function setRetention(sql: Sql | TransactionSql, days: number, by: 
 
 /** The database's clock, and this process' clock minus it; what the question took is taken for half each way. */
 export async function readClock(
-  sql: Sql,
+  sql: Sql | TransactionSql,
   now: () => number,
 ): Promise<{ databaseMs: number; offsetMs: number }> {
   const before = now()

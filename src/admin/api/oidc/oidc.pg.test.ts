@@ -134,6 +134,9 @@ const BAD_TOKENS = {
   'a key of somebody else': [{ foreignKey: true }, /signature/],
   'another issuer in the address': [{ backIssuer: 'https://evil.example' }, /iss/],
   'no subject': [{ claims: { sub: undefined } }, /sub/],
+  'a subject of control characters': [{ claims: { sub: '\u0001\u0002' } }, /sub/],
+  'a subject that looks like another': [{ claims: { sub: 'ann\u200b' } }, /sub/],
+  'a subject that is too long': [{ claims: { sub: 'x'.repeat(256) } }, /sub/],
 } as const
 
 for (const [what, [faults, reason]] of Object.entries(BAD_TOKENS)) {
@@ -279,3 +282,17 @@ t.test(
     t.equal((await api.ask('GET', '/session/oidc/callback')).status, 404)
   },
 )
+
+t.test('a change has the whole subject of who made it, however long the name is', async (t) => {
+  const { signIn, issuer, api, header } = await scene(t)
+  issuer.faults = { claims: { groups: 'platform', email: 'n'.repeat(300), sub: 's'.repeat(150) } }
+  const { cookies } = await signIn()
+  const headers = { cookie: header(cookies) }
+  const changed = await api.ask('PATCH', '/tenants/globex', { json: { maxConcurrency: 3 }, headers })
+  t.equal(changed.status, 200)
+  const log = await api.ask('GET', '/admin-log?subject=tenant:globex&limit=1', { token: CONFIGURED_TOKEN })
+  t.match(log.json(), { items: [{ via: 'oidc', actor: new RegExp(`^n{39} \\(subject s{150}\\)$`) }] })
+  const tenant = await api.tokenFor('tenant', 'globex')
+  const own = await api.ask('GET', '/admin-log?subject=tenant:globex&limit=1', { token: tenant })
+  t.match(own.json(), { items: [{ via: 'oidc', actor: 'operator' }] })
+})

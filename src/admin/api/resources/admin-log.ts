@@ -12,7 +12,7 @@ const CHANGE = z
     at: TIME,
     actor: z.string().openapi({
       description:
-        'A token, person or program; for a tenant `operator` for who came by another way than this API.',
+        'A token, person or program; for a tenant `operator` for all that was not done with a token by this API.',
     }),
     via: z.enum(['api', 'oidc', 'cli', 'job', 'sql']),
     from: z.string().nullable().openapi({ description: 'Address or host; null for a tenant.' }),
@@ -87,7 +87,7 @@ function changeBody(change: AdminLogEntry): z.infer<typeof CHANGE> {
   return { ...change, at: change.at.toISOString() }
 }
 
-/** As a tenant sees it: nothing of the operator's accounts, machines and database. */
+/** As a tenant sees it: nothing of the operator's people, machines and database; tokens are named. */
 function ownChangeBody(change: AdminLogEntry): z.infer<typeof CHANGE> {
   const actor = change.via === 'api' ? change.actor : 'operator'
   return { ...changeBody(change), actor, from: null, role: null }

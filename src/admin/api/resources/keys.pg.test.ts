@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import t from 'tap'
 import { digestKey, isWellFormedKey } from '../../../model/api-key.ts'
 import { confirmFollower } from '../../../store/directory/followers.ts'
@@ -67,6 +67,16 @@ t.test('receipts tell which processes serve by the last change', async (t) => {
   t.match(receipts.json(), { items: [{ host: 'h', processId: 7, isConfirmed: false }] })
 })
 
+t.test('receipts of what is not there are not found', async (t) => {
+  for (const [path, code] of [
+    ['/tenants/nobody/receipts', 'tenant_not_found'],
+    ['/keys/000000000000/receipts', 'key_not_found'],
+  ] as const) {
+    const answer = await api.ask('GET', path, { token })
+    t.match([answer.status, answer.json()], [404, { code }])
+  }
+})
+
 t.test('a token of a tenant looks after its own keys and sees no other', async (t) => {
   const own = await api.tokenFor('tenant', 'acme')
   const { id } = (await mint({ tenant: 'acme', scopes: ['*:*'] }, own)).json() as { id: string }
@@ -121,6 +131,30 @@ t.test('twenty at once with one Idempotency-Key make one key; a failed one leave
   }
   t.equal(made.size, 1)
   t.same(await sql`SELECT count(*)::int AS n FROM api_keys WHERE tenant = 'unmade'`, [{ n: 1 }])
+})
+
+t.test('a creation is told again after its end', async (t) => {
+  const admin = await api.tokenFor('admin')
+  for (const [path, fields] of [
+    ['/keys', { tenant: 'acme', scopes: ['npm:read'] }],
+    ['/tokens', { name: 'short-lived', role: 'viewer' }],
+  ] as const) {
+    const headers = { 'idempotency-key': randomUUID() }
+    const ask = (expires: string) =>
+      api.ask('POST', path, { token: admin, json: { ...fields, expires }, headers })
+    const first = await ask('2990-01-01T00:00:00Z')
+    t.equal(first.status, 201)
+    // As if it had been asked for then, and its time were over since.
+    const over = '2020-01-01T00:00:00Z'
+    const request = `POST /api/v1${path}\n${JSON.stringify({ ...fields, expires: over })}`
+    const digest = createHash('sha256').update(request).digest()
+    await sql`
+      UPDATE admin_answers SET request_digest = ${digest}
+      WHERE created_at = (SELECT max(created_at) FROM admin_answers)`
+    const again = await ask(over)
+    t.match([again.status, again.headers['idempotent-replayed']], [201, 'true'], path)
+    t.same(again.json(), first.json())
+  }
 })
 
 t.test('a rotation with an Idempotency-Key is one rotation', async (t) => {

@@ -163,10 +163,10 @@ function addMinting(api: Api, { control }: ApiSources): void {
     }),
     async (c) => {
       const { expires, tenant, ...given } = c.req.valid('json')
-      const expiresAt = await expiryOf(control, expires)
-      const { id, text, digest } = mintKey()
       const owner = tenantScope(c, tenant) ?? tenant
       const minted = await changeOnce(c, control, async (tx) => {
+        const expiresAt = await expiryOf(tx, expires)
+        const { id, text, digest } = mintKey()
         const key = await insertKey(tx, { ...given, id, digest, tenant: owner, expiresAt })
         return { ...keyBody(key), key: text }
       })
@@ -185,9 +185,9 @@ function addMinting(api: Api, { control }: ApiSources): void {
     }),
     async (c) => {
       const { id: oldId } = await ownKey(c, control)
-      const { id, text, digest } = mintKey()
       const overlapMs = parseDurationMs(c.req.valid('json').overlap) ?? 0
       const minted = await changeOnce(c, control, async (tx) => {
+        const { id, text, digest } = mintKey()
         const { new: successor } = await rotateKey(tx, oldId, { id, digest }, overlapMs)
         return { ...keyBody(successor), key: text }
       })

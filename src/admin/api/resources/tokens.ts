@@ -87,9 +87,9 @@ export function addTokens(api: Api, { control }: ApiSources): void {
       const { name, role, tenant, expires } = c.req.valid('json')
       if ((role === 'tenant') !== (tenant !== null))
         throw ApiError.ofField('tenant', 'is for the role tenant, which needs it')
-      const { id, text, digest } = mintAdminToken()
-      const expiresAt = await expiryOf(control, expires)
       const minted = await changeOnce(c, control, async (tx) => {
+        const expiresAt = await expiryOf(tx, expires)
+        const { id, text, digest } = mintAdminToken()
         const token = await insertAdminToken(tx, { id, digest, name, role, tenant, expiresAt })
         return { ...tokenBody(token), token: text }
       })
