@@ -2,6 +2,7 @@ import { createHash, createPrivateKey, X509Certificate, type KeyObject } from 'n
 import { readFileSync } from 'node:fs'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import { errorCode } from '../lib/error-code.ts'
+import type { CertificateExpiry } from '../model/stats.ts'
 
 /** Files in PEM: a certificate, with those that it needs up to the root, and its key. */
 export interface TlsFiles {
@@ -21,12 +22,17 @@ interface Certificate {
 export class ServerCertificates {
   readonly #first: SecureContext
   readonly #byName = new Map<string, SecureContext>()
-  /** When each expires, by its first name; '' for one without. */
-  readonly expiries: readonly { readonly name: string; readonly expiresAtMs: number }[]
+  /** When each expires, by its first name; of several with the same one (RSA and ECDSA, old and new) the first that does. */
+  readonly expiries: readonly CertificateExpiry[]
 
   constructor(certificates: readonly [Certificate, ...Certificate[]]) {
     this.#first = certificates[0].context
-    this.expiries = certificates.map(({ names, expiresAtMs }) => ({ name: names[0] ?? '', expiresAtMs }))
+    const expiries = new Map<string, number>()
+    for (const { names, expiresAtMs } of certificates) {
+      const name = names[0] ?? ''
+      expiries.set(name, Math.min(expiresAtMs, expiries.get(name) ?? Infinity))
+    }
+    this.expiries = Array.from(expiries, ([name, expiresAtMs]) => ({ name, expiresAtMs }))
     for (const { names, context } of certificates) {
       for (const name of names) if (!this.#byName.has(name)) this.#byName.set(name, context)
     }

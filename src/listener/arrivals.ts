@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { TLSSocket, type SecureContext } from 'node:tls'
-import type { ConnectionRefusal } from '../model/stats.ts'
+import type { CertificateExpiry, ConnectionRefusal } from '../model/stats.ts'
 import { readProxyHeader } from './proxy-protocol.ts'
 import { sourceOf } from '../model/source-network.ts'
 import { Sources } from './connections-per-source.ts'
@@ -10,6 +10,7 @@ import type { Origin } from '../proxy/exchange/connection.ts'
 export interface ServerNames {
   /** For a name, or the first one. */
   contextFor(name: string): SecureContext
+  readonly expiries: readonly CertificateExpiry[]
 }
 
 /** Who goes on with connections. */

@@ -112,8 +112,8 @@ export class ProxyListener implements NodeServerOwner, PlainOwner, ArrivalOwner 
     this.#arrivals.names = names
   }
 
-  get hasTls(): boolean {
-    return this.#arrivals.names !== null
+  get names(): ServerNames | null {
+    return this.#arrivals.names
   }
 
   /** See ArrivalOwner. */

@@ -1,13 +1,14 @@
 import type { AuditStats } from '../model/stats.ts'
-import type { Family, FamilySamples, Sample } from './family.ts'
+import {
+  lookedAtFamilies,
+  lookedAtSamples,
+  type Family,
+  type FamilySamples,
+  type LookedAt,
+} from './family.ts'
 
 /** What the newest audit found. Of several processes only one audits. */
-const FAMILIES: readonly {
-  readonly name: string
-  readonly help: string
-  readonly labels: readonly string[]
-  readonly read: (audit: AuditStats) => readonly Sample[]
-}[] = [
+const GAUGES: readonly LookedAt<AuditStats>[] = [
   {
     name: 'waybill_audit_gaps',
     help: 'Gaps that the newest audit of the last hour found, over all gateways; absent before the first and when it is off',
@@ -23,22 +24,9 @@ const FAMILIES: readonly {
 ]
 
 /** For a process that audits itself. */
-export const AUDIT_FAMILIES: readonly Family[] = FAMILIES.map(({ name, help, labels, read }) => ({
-  type: 'gauge',
-  merge: 'max',
-  name,
-  help,
-  labels,
-  read: ({ vitals: { audit } }) => (audit === null ? [] : read(audit)),
-}))
+export const AUDIT_FAMILIES: readonly Family[] = lookedAtFamilies(GAUGES, ({ vitals }) => vitals.audit)
 
 /** For a primary, which audits for its workers. */
 export function auditSamples(audit: AuditStats | null): FamilySamples[] {
-  return FAMILIES.map(({ name, help, read }) => ({
-    type: 'gauge',
-    merge: 'max',
-    name,
-    help,
-    values: audit === null ? [] : read(audit),
-  }))
+  return lookedAtSamples(GAUGES, audit)
 }

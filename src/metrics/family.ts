@@ -135,6 +135,41 @@ export function byRoute(
   return { type, name, help, labels: ['route'], read: (reading) => reading.routes.map(sample) }
 }
 
+/** A gauge of what one process of a gateway looks at: the primary, where there are workers. */
+export interface LookedAt<T> {
+  readonly name: string
+  readonly help: string
+  readonly labels: readonly string[]
+  readonly read: (found: T) => readonly Sample[]
+}
+
+/** The families of a process that looks itself; they are empty while `foundIn` has null. */
+export function lookedAtFamilies<T>(
+  gauges: readonly LookedAt<T>[],
+  foundIn: (reading: Reading) => T | null,
+): Family[] {
+  return gauges.map(({ read, ...rest }) => ({
+    ...rest,
+    type: 'gauge',
+    merge: 'max',
+    read: (reading) => {
+      const found = foundIn(reading)
+      return found === null ? [] : read(found)
+    },
+  }))
+}
+
+/** The same of a primary, which looks for its workers. */
+export function lookedAtSamples<T>(gauges: readonly LookedAt<T>[], found: T | null): FamilySamples[] {
+  return gauges.map(({ name, help, read }) => ({
+    type: 'gauge',
+    merge: 'max',
+    name,
+    help,
+    values: found === null ? [] : read(found),
+  }))
+}
+
 /** The label of a route; requests that matched none have one too. */
 export function routeLabel(route: string): { route: string } {
   return { route: route === '' ? NONE_LABEL : route }

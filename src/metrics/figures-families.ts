@@ -1,13 +1,14 @@
 import type { DatabaseFigures } from '../model/stats.ts'
-import type { Family, FamilySamples, Sample } from './family.ts'
+import {
+  lookedAtFamilies,
+  lookedAtSamples,
+  type Family,
+  type FamilySamples,
+  type LookedAt,
+} from './family.ts'
 
 /** What the database tells of the work that is done there. Of several processes only one looks. */
-const FAMILIES: readonly {
-  readonly name: string
-  readonly help: string
-  readonly labels: readonly string[]
-  readonly read: (figures: DatabaseFigures) => readonly Sample[]
-}[] = [
+const GAUGES: readonly LookedAt<DatabaseFigures>[] = [
   {
     name: 'waybill_roll_ups_age_seconds',
     help: 'Since the oldest batch was stored that roll-ups have not taken in; absent after minutes without the database',
@@ -30,22 +31,9 @@ const FAMILIES: readonly {
 ]
 
 /** For a process that looks itself. */
-export const FIGURES_FAMILIES: readonly Family[] = FAMILIES.map(({ name, help, labels, read }) => ({
-  type: 'gauge',
-  merge: 'max',
-  name,
-  help,
-  labels,
-  read: ({ vitals: { figures } }) => (figures === null ? [] : read(figures)),
-}))
+export const FIGURES_FAMILIES: readonly Family[] = lookedAtFamilies(GAUGES, ({ vitals }) => vitals.figures)
 
 /** For a primary, which looks for its workers. */
 export function figuresSamples(figures: DatabaseFigures | null): FamilySamples[] {
-  return FAMILIES.map(({ name, help, read }) => ({
-    type: 'gauge',
-    merge: 'max',
-    name,
-    help,
-    values: figures === null ? [] : read(figures),
-  }))
+  return lookedAtSamples(GAUGES, figures)
 }

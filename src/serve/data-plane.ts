@@ -13,7 +13,7 @@ import { ProxyListener } from '../listener/listener.ts'
 import type { RootLogger } from '../logger/logger.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import type { DatabaseTarget } from '../model/database-target.ts'
-import type { AuditStats, CertificateExpiry, DatabaseFigures, StatsSources } from '../model/stats.ts'
+import type { AuditStats, DatabaseFigures, StatsSources } from '../model/stats.ts'
 import { Handler } from '../proxy/handler.ts'
 import { Sampling } from '../proxy/headers/sampling.ts'
 import { RouteTable } from '../proxy/routing/route-table.ts'
@@ -89,7 +89,6 @@ export class DataPlane implements Service, LimitMember {
   readonly #handler: Handler
   readonly #proxy: ProxyListener
   readonly #sources: StatsSources
-  #certificates: readonly CertificateExpiry[] = []
   readonly #startedTick = performance.now()
   #listening: Promise<Address> | null = null
   #metrics: Promise<Metrics> | null = null
@@ -100,15 +99,15 @@ export class DataPlane implements Service, LimitMember {
     const o = config.options
     this.#contact = databaseContact(o)
     const folder = ownFolder(o.stateDir, logger)
-    const shared = { instance, target, control, options: o, folder, contact: this.#contact, logger }
+    const clock = this.#clock
+    const shared = { instance, target, control, options: o, folder, contact: this.#contact, clock, logger }
     this.#directory = openDirectory({
       ...shared,
-      clock: this.#clock,
       run: via,
       isWriter: parts.isDirectoryWriter,
     })
     const traffic = trafficOf(this.#counters, () => this.#handler)
-    this.#traces = tracesOf(o, instance, logger)
+    this.#traces = tracesOf(o, () => this.#log.writer.life.instance, logger)
     this.#log = new AccessLog({ ...shared, onDead, traffic, traces: this.#traces })
     this.#limiter = openLimiter(o, parts.peers)
     this.#pools = openUpstreams(o)
@@ -161,8 +160,7 @@ export class DataPlane implements Service, LimitMember {
       endsRevoked: config.options['proxy.revokedExchanges'] === 'end',
       refusalContact: config.options['proxy.refusalContact'],
     })
-    const { logger } = this.#parts
-    this.#certificates = readCertificates(this.#proxy, config, { logger, before: this.#certificates })
+    readCertificates(this.#proxy, config, this.#parts.logger)
     this.#chains.apply(config.routes)
     // From 0 on, so that a rate sees a route's first request.
     for (const { name } of config.routes) this.#counters.route(name)
@@ -317,7 +315,7 @@ export class DataPlane implements Service, LimitMember {
         audit: audit(),
         figures: figures(),
         isReady: this.readiness().ready,
-        certificates: this.#certificates,
+        certificates: this.#proxy.names?.expiries ?? [],
       }),
       directory: () => ({ ...this.#directory.stats, clockOffsetMs: this.#clock.offsetMs }),
       database: () => this.#contact.reading,

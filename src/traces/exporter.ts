@@ -1,5 +1,7 @@
+import { readBounded } from '../lib/bounded-body.ts'
 import { systemClock } from '../lib/time/clock.ts'
 import { Periodic, tellFailures } from '../lib/time/periodic.ts'
+import { Seldom } from '../lib/time/seldom.ts'
 import { endsWithin } from '../lib/time/within.ts'
 import type { TraceStats } from '../model/stats.ts'
 import { otlpBody, type Resource } from './otlp.ts'
@@ -16,6 +18,8 @@ const RETRY_MAX_MS = 30_000
 
 /** A refusal is told again after so long at the soonest: every batch may meet one. */
 const REFUSAL_EVERY_MS = 3_600_000
+/** What is read of an answer: one about a batch has a count and a text. */
+const MAX_ANSWER_BYTES = 64 * 1024
 /** What a log line has of the collector's reason. */
 const MAX_REASON = 300
 
@@ -29,7 +33,8 @@ export interface ExporterParts {
   readonly authorization: string
   /** Spans that may wait. What comes beyond is dropped, and counted. */
   readonly maxSpans: number
-  readonly resource: Resource
+  /** Who tells, as of now: a process may begin another life. */
+  readonly resource: () => Resource
   readonly logger: {
     warn(fields: object, message: string): void
     info(fields: object, message: string): void
@@ -42,8 +47,8 @@ export class Exporter {
   readonly #runs: Periodic
   readonly #waiting: Span[] = []
   readonly #counts = { exported: 0, dropped: 0, rejected: 0 }
+  readonly #refusals = new Seldom(REFUSAL_EVERY_MS)
   #isStopping = false
-  #refusalAtMs: number | null = null
 
   constructor(parts: ExporterParts) {
     this.#parts = parts
@@ -106,34 +111,39 @@ export class Exporter {
         'content-type': 'application/json',
         ...(authorization === '' ? {} : { authorization }),
       },
-      body: otlpBody(spans, resource),
+      body: otlpBody(spans, resource()),
       redirect: 'error',
       signal: AbortSignal.timeout(TIMEOUT_MS),
     })
-    const text = await response.text()
-    if (RETRYABLE.has(response.status)) throw new Error(`the collector answered ${response.status}`)
-    const { rejected, reason } = response.ok ? rejectedIn(text) : { rejected: spans.length, reason: text }
-    if (rejected > 0) this.#tellRefusal({ status: response.status, rejected, reason })
+    const { status } = response
+    if (RETRYABLE.has(status)) {
+      await response.body?.cancel()
+      throw new Error(`the collector answered ${status}`)
+    }
+    const { bytes } = await readBounded(response, MAX_ANSWER_BYTES)
+    const text = bytes.toString()
+    const { rejected, reason } = response.ok
+      ? rejectedIn(text, spans.length)
+      : { rejected: spans.length, reason: text }
+    if (rejected > 0) this.#tellRefusal({ status, rejected, reason })
     return rejected
   }
 
   #tellRefusal({ reason, ...fields }: { status: number; rejected: number; reason: string }): void {
-    const nowMs = systemClock.nowMs()
-    if (this.#refusalAtMs !== null && nowMs - this.#refusalAtMs < REFUSAL_EVERY_MS) return
-    this.#refusalAtMs = nowMs
+    if (this.#refusals.occur('refused', systemClock.nowMs()) === 0) return
     this.#parts.logger.warn({ ...fields, reason: reason.slice(0, MAX_REASON) }, 'the collector refused spans')
   }
 }
 
-/** A collector may take a part (`partial_success`). */
-function rejectedIn(text: string): { readonly rejected: number; readonly reason: string } {
+/** A collector may take a part (`partial_success`); of `sent` spans it can refuse no more than those, whatever it says. */
+function rejectedIn(text: string, sent: number): { readonly rejected: number; readonly reason: string } {
   try {
     const answer = JSON.parse(text) as {
       partialSuccess?: { rejectedSpans?: number | string; errorMessage?: unknown }
     } | null
     const { rejectedSpans = 0, errorMessage = '' } = answer?.partialSuccess ?? {}
     return {
-      rejected: Number(rejectedSpans) || 0,
+      rejected: Math.min(sent, Math.max(0, Math.trunc(Number(rejectedSpans)) || 0)),
       reason: typeof errorMessage === 'string' ? errorMessage : '',
     }
   } catch {

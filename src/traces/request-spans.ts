@@ -1,20 +1,17 @@
-import { randomBytes } from 'node:crypto'
+import { RandomHex } from '../lib/random-hex.ts'
 import type { AccessEntry } from '../model/access-entry.ts'
 import { type Span, SPAN_KIND } from './span.ts'
 
-const ID_DIGITS = 16
-const POOL_IDS = 512
-let pool = ''
-let poolAt = 0
+const random = new RandomHex()
 
-/** A new id of a span. Taken from a pool: a call of `randomBytes` costs more than all else of a span. */
+/** A new id of a span. */
 export function newSpanId(): string {
-  if (poolAt === pool.length) {
-    pool = randomBytes((ID_DIGITS / 2) * POOL_IDS).toString('hex')
-    poolAt = 0
-  }
-  poolAt += ID_DIGITS
-  return pool.slice(poolAt - ID_DIGITS, poolAt)
+  return random.take(16)
+}
+
+/** A new id of a trace. */
+export function newTraceId(): string {
+  return random.take(32)
 }
 
 /**
@@ -64,20 +61,26 @@ export function requestSpans(entry: AccessEntry): Span[] {
 function upstreamPart(entry: AccessEntry, spanId: string): Partial<Span> {
   const { address, port } = placeOf(entry.upstream)
   const isFailed = entry.outcome.startsWith('upstream_')
+  const isError = isFailed || entry.status >= 500
   return {
     // That which the upstream was told as its parent.
     spanId,
     name: entry.method,
     kind: SPAN_KIND.client,
-    isError: isFailed || entry.status >= 500,
+    isError,
     attributes: {
       'http.request.method': entry.method,
       'server.address': address,
       'server.port': port,
       'http.response.status_code': isFailed ? null : entry.status,
-      'error.type': isFailed ? (entry.reason ?? entry.outcome) : null,
+      'error.type': isError ? errorType(entry) : null,
     },
   }
+}
+
+/** What went wrong; the status where the upstream said so itself (OpenTelemetry's conventions for HTTP spans, `error.type`). */
+function errorType({ outcome, reason, status }: AccessEntry): string {
+  return outcome === 'forwarded' ? String(status) : (reason ?? outcome)
 }
 
 /** Host and port of an upstream. The port of its scheme is not written down, and an entry does not know the scheme: null. */
@@ -97,7 +100,7 @@ function attributesOf(entry: AccessEntry): Span['attributes'] {
     'user_agent.original': entry.userAgent,
     'http.request.body.size': entry.bytesReceived,
     'http.response.body.size': entry.bytesSent,
-    'error.type': entry.status >= 500 ? (entry.reason ?? entry.outcome) : null,
+    'error.type': entry.status >= 500 ? errorType(entry) : null,
     'waybill.tenant': entry.tenant,
     'waybill.key_id': entry.keyId,
     'waybill.route': entry.route,

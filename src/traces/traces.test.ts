@@ -93,7 +93,7 @@ t.test('what a full queue has no room for is dropped and counted, also after the
     endpoint: 'http://127.0.0.1:1/v1/traces',
     authorization: '',
     maxSpans: 6,
-    resource: { version: '1.2.3', instance: 'i' },
+    resource: () => RESOURCE,
     logger: { warn: () => {}, info: () => {} },
   })
   for (let seq = 1; seq <= 3; seq++) traces.note(entryOf({ seq }))
@@ -182,7 +182,7 @@ function tracesTo(endpoint: string) {
     endpoint,
     authorization: '',
     maxSpans: 4 * BATCH_SPANS,
-    resource: RESOURCE,
+    resource: () => RESOURCE,
     logger,
   })
   return { traces, lines }

@@ -1,8 +1,7 @@
-import { randomBytes } from 'node:crypto'
 import type { AccessEntry } from '../model/access-entry.ts'
 import type { TraceStats } from '../model/stats.ts'
 import { Exporter, type ExporterParts } from './exporter.ts'
-import { newSpanId, requestSpans } from './request-spans.ts'
+import { newSpanId, newTraceId, requestSpans } from './request-spans.ts'
 import { SPAN_KIND, type SpanLink } from './span.ts'
 
 /** Requests that a COPY may still link to: those of a minute at 70 sampled ones a second. The oldest gives way. */
@@ -62,7 +61,7 @@ export class Traces {
     this.#unstored = this.#unstored.filter((each) => !isIn(each))
     this.#exporter.add([
       {
-        traceId: randomBytes(16).toString('hex'),
+        traceId: newTraceId(),
         spanId: newSpanId(),
         parentId: '',
         name: 'COPY access_log',

@@ -1,11 +1,17 @@
-/** A kind of event is told once in this time, with how often it happened. */
-const TELL_MS = 60_000
+const MINUTE_MS = 60_000
 /** Kinds that are remembered. */
 const MAX_KINDS = 64
 
-/** What happens often and is told seldom: the first of each kind at once, and then once a minute how many there were. */
+/** What happens often and is told seldom: the first of each kind at once, and then from time to time how many there were. */
 export class Seldom {
   readonly #kinds = new Map<string, { toldMs: number; times: number }>()
+
+  readonly #tellMs: number
+
+  /** `tellMs`: a kind of event is told once in this time. */
+  constructor(tellMs = MINUTE_MS) {
+    this.#tellMs = tellMs
+  }
 
   /** Counts one; returns how many there were since they were told last, or 0 when it is too soon to tell. */
   occur(kind: string, nowMs: number): number {
@@ -16,7 +22,7 @@ export class Seldom {
       this.#kinds.set(kind, known)
     }
     known.times++
-    if (nowMs - known.toldMs < TELL_MS) return 0
+    if (nowMs - known.toldMs < this.#tellMs) return 0
     const { times } = known
     known.toldMs = nowMs
     known.times = 0

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { RandomHex } from '../../lib/random-hex.ts'
 import { holdsKey, KEY_IN_TEXT } from '../../model/api-key.ts'
 
 const CLIENT_ID = /^[A-Za-z0-9._:@/+=-]{1,128}$/
@@ -26,19 +27,9 @@ export function traceIdOf(traceparent: string | null): string | null {
   return TRACEPARENT.exec(traceparent)?.[1] ?? null
 }
 
-/** Hex digits of a trace id and a parent id. */
-const ID_DIGITS = 48
-const POOL_IDS = 512
-let pool = ''
-let poolAt = 0
+const random = new RandomHex()
 
-/** A new traceparent with random ids, not sampled: the gateway records no spans itself. */
+/** A new traceparent with random ids, not sampled: whether the gateway records spans of it is for `Sampling` to say. */
 export function newTraceparent(): string {
-  if (poolAt === pool.length) {
-    pool = randomBytes((ID_DIGITS / 2) * POOL_IDS).toString('hex')
-    poolAt = 0
-  }
-  const at = poolAt
-  poolAt += ID_DIGITS
-  return `00-${pool.slice(at, at + 32)}-${pool.slice(at + 32, at + ID_DIGITS)}-00`
+  return `00-${random.take(32)}-${random.take(16)}-00`
 }

@@ -1,4 +1,4 @@
-import { newTraceparent } from './ids.ts'
+import { RandomHex } from '../../lib/random-hex.ts'
 
 /** Ids of the spans of one request: see `EntrySpan`. */
 export interface SpanIds {
@@ -6,6 +6,9 @@ export interface SpanIds {
   readonly parentId: string
   readonly upstreamId: string
 }
+
+/** Of recorded requests alone: their ids are kept until their COPY. */
+const random = new RandomHex()
 
 /** Whether the caller records this trace: bit 0 of the flags (W3C Trace Context §3.2.2.5), in the last hex digit. */
 function isSampled(traceparent: string): boolean {
@@ -25,11 +28,10 @@ export class Sampling {
   /** Ids for the spans of a request of this trace; null for one that is not recorded. `isBegun`: the client came without a trace. */
   spanOf(traceparent: string, isBegun: boolean): SpanIds | null {
     if (isBegun ? !this.#isChosen() : !isSampled(traceparent)) return null
-    const random = newTraceparent()
     return {
-      id: random.slice(3, 19),
+      id: random.take(16),
       parentId: isBegun ? '' : traceparent.slice(36, 52),
-      upstreamId: random.slice(19, 35),
+      upstreamId: random.take(16),
     }
   }
 

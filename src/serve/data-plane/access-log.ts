@@ -4,6 +4,7 @@ import { EntryIdentifier } from '../../artifacts/identify/entry-identifier.ts'
 import { Canary } from '../../writer/watch/canary.ts'
 import { Channel } from '../../channel/channel.ts'
 import { systemClock } from '../../lib/time/clock.ts'
+import type { DatabaseClock } from '../../lib/time/database-clock.ts'
 import { Ledger } from '../../channel/ledger.ts'
 import { LifeMemory } from '../../writer/life-memory.ts'
 import { type Identify, SLICE_ENTRIES } from '../../writer/batch/batch-builder.ts'
@@ -50,6 +51,8 @@ interface AccessLogParts {
   /** Where this process keeps its state. */
   readonly folder: string
   readonly contact: DatabaseContact
+  /** What entries' times go by. */
+  readonly clock: DatabaseClock
   readonly logger: Logger
   /** A dead process' spill was taken over: see `Spill`. */
   readonly onDead: (instance: string, isUnheard: boolean) => boolean
@@ -93,7 +96,7 @@ export class AccessLog {
       channel,
       ledger,
       store: timedFor(
-        parts.traces,
+        parts,
         new RememberingStore(this.#store, (batch) => memory.acknowledge(batch)),
         () => this.writer.life.instance,
       ),
@@ -226,9 +229,11 @@ function identifyFor(traces: Traces | null, identify: Identify): Identify {
   }
 }
 
-function timedFor(traces: Traces | null, store: BatchStore, life: () => string): BatchStore {
+/** By the clock of the entries: one trace viewer shows both. */
+function timedFor({ traces, clock }: AccessLogParts, store: BatchStore, life: () => string): BatchStore {
   if (traces === null) return store
-  return new TimedStore(store, Date.now, (batch, startMs, endMs) =>
+  const nowMs = (): number => clock.nowMs()
+  return new TimedStore(store, nowMs, (batch, startMs, endMs) =>
     traces.stored(batch, { life: life(), startMs, endMs }),
   )
 }

@@ -1,19 +1,19 @@
 import type { Batch, BatchStore, StoreResult } from '../batch/batch.ts'
+import { PassingStore } from './passing-store.ts'
 
 /** A store that reports each batch that is known to be in the ledger, in the same turn in which that becomes known. */
-export class RememberingStore implements BatchStore {
-  readonly #store: BatchStore
+export class RememberingStore extends PassingStore {
   readonly #onStored: (batch: Batch) => void
 
   /** `onStored` must be quick, and may hear of one batch several times. */
   constructor(store: BatchStore, onStored: (batch: Batch) => void) {
-    this.#store = store
+    super(store)
     this.#onStored = onStored
   }
 
   /** See BatchStore. */
-  async store(batch: Batch, more: readonly Batch[] = []): Promise<StoreResult> {
-    const result = await this.#store.store(batch, more)
+  override async store(batch: Batch, more: readonly Batch[] = []): Promise<StoreResult> {
+    const result = await super.store(batch, more)
     // The batch was stored under another id: under its own, the ledger has another batch.
     if (result.isForeign === true) return result
     if (result.state === 'stored' || more.length === 0) {
@@ -24,24 +24,9 @@ export class RememberingStore implements BatchStore {
   }
 
   /** See BatchStore. */
-  async storedAmong(batches: readonly Batch[]): Promise<ReadonlySet<Batch>> {
-    const stored = await this.#store.storedAmong(batches)
+  override async storedAmong(batches: readonly Batch[]): Promise<ReadonlySet<Batch>> {
+    const stored = await super.storedAmong(batches)
     for (const batch of stored) this.#onStored(batch)
     return stored
-  }
-
-  /** See BatchStore. */
-  probe(batch: Batch): Promise<void> {
-    return this.#store.probe(batch)
-  }
-
-  /** See BatchStore. */
-  close(): Promise<void> {
-    return this.#store.close()
-  }
-
-  /** See BatchStore. */
-  destroy(): void {
-    this.#store.destroy()
   }
 }

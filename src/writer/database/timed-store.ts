@@ -1,8 +1,11 @@
 import type { Batch, BatchStore, StoreResult } from '../batch/batch.ts'
+import { PassingStore } from './passing-store.ts'
 
-/** A store that tells of each batch how long its COPY took, for traces. Batches that were found stored already had no COPY. */
-export class TimedStore implements BatchStore {
-  readonly #store: BatchStore
+/**
+ * A store that tells of each batch how long its COPY took, for traces. Batches that were found stored already had no COPY; one that
+ * was stored under another id has other numbers in the database than it says.
+ */
+export class TimedStore extends PassingStore {
   readonly #nowMs: () => number
   readonly #onStored: (batch: Batch, startMs: number, endMs: number) => void
 
@@ -12,37 +15,18 @@ export class TimedStore implements BatchStore {
     nowMs: () => number,
     onStored: (batch: Batch, startMs: number, endMs: number) => void,
   ) {
-    this.#store = store
+    super(store)
     this.#nowMs = nowMs
     this.#onStored = onStored
   }
 
   /** See BatchStore. */
-  async store(batch: Batch, more: readonly Batch[] = []): Promise<StoreResult> {
+  override async store(batch: Batch, more: readonly Batch[] = []): Promise<StoreResult> {
     const startMs = this.#nowMs()
-    const result = await this.#store.store(batch, more)
+    const result = await super.store(batch, more)
     const endMs = this.#nowMs()
-    if (result.state === 'stored') for (const each of [batch, ...more]) this.#onStored(each, startMs, endMs)
+    if (result.state === 'stored' && result.isForeign !== true)
+      for (const each of [batch, ...more]) this.#onStored(each, startMs, endMs)
     return result
-  }
-
-  /** See BatchStore. */
-  storedAmong(batches: readonly Batch[]): Promise<ReadonlySet<Batch>> {
-    return this.#store.storedAmong(batches)
-  }
-
-  /** See BatchStore. */
-  probe(batch: Batch): Promise<void> {
-    return this.#store.probe(batch)
-  }
-
-  /** See BatchStore. */
-  close(): Promise<void> {
-    return this.#store.close()
-  }
-
-  /** See BatchStore. */
-  destroy(): void {
-    this.#store.destroy()
   }
 }

@@ -1,4 +1,5 @@
 import * as client from 'openid-client'
+import { readBounded } from '../../../lib/bounded-body.ts'
 import type { OidcSettings } from '../../../model/admin/oidc.ts'
 
 /** What a browser keeps between leaving for the issuer and coming back. */
@@ -169,15 +170,10 @@ function isPlain(issuer: string): boolean {
 /** Follows no redirect, and reads no more than is sensible. */
 const fetchBounded: client.CustomFetch = async (url, options) => {
   const response = await fetch(url, { ...options, redirect: 'manual' } as RequestInit)
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of response.body ?? []) {
-    size += chunk.length
-    if (size > MAX_ANSWER_BYTES) throw new TypeError(`the answer is longer than ${MAX_ANSWER_BYTES} bytes`)
-    chunks.push(chunk)
-  }
+  const { bytes, isCut } = await readBounded(response, MAX_ANSWER_BYTES)
+  if (isCut) throw new TypeError(`the answer is longer than ${MAX_ANSWER_BYTES} bytes`)
   const { status, headers } = response
-  return new Response(size === 0 ? null : Buffer.concat(chunks), { status, headers })
+  return new Response(bytes.length === 0 ? null : bytes, { status, headers })
 }
 
 function issuerError(error: unknown, isAsked: boolean): IssuerError {
