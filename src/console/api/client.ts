@@ -55,6 +55,11 @@ export function keepToken(token: string): void {
   else sessionStorage.setItem(TOKEN, token)
 }
 
+/** Whether the tab's questions bear a token: links of the page do not. */
+export function hasToken(): boolean {
+  return sessionStorage.getItem(TOKEN) !== null
+}
+
 /** Asks the gateway. Rejects with an ApiError; when the call's signal ends it, with what the signal says. */
 export async function ask<T>(path: string, call: Call = {}): Promise<Answer<T>> {
   const response = await send(path, call)

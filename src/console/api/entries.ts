@@ -1,4 +1,4 @@
-import { boundsOf, type Filter, type Range, searchOf } from '../words/filter.ts'
+import { boundsOf, type Filter, type Range, rangeAround, searchOf } from '../words/filter.ts'
 import { get } from './client.ts'
 
 /** A row of the access log, as the API gives it. */
@@ -70,12 +70,8 @@ export function findRequest(
   at: string | null,
   signal: AbortSignal,
 ): Promise<FoundEntries> {
-  const query = new URLSearchParams()
   const atMs = Date.parse(at ?? '')
-  if (!Number.isNaN(atMs)) {
-    query.set('since', new Date(atMs - AROUND_MS).toISOString())
-    query.set('until', new Date(atMs + AROUND_MS).toISOString())
-  }
+  const query = searchOf({}, Number.isNaN(atMs) ? null : rangeAround(atMs, AROUND_MS))
   return get(`/api/v1/entries/${encodeURIComponent(requestId)}?${query}`, { signal })
 }
 

@@ -41,11 +41,13 @@ export function repeat(everyMs: number, task: (signal: AbortSignal) => Promise<v
 export function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve()
-    const cancel = after(ms, resolve)
-    signal.addEventListener('abort', () => {
+    const end = (): void => {
       cancel()
+      signal.removeEventListener('abort', end)
       resolve()
-    })
+    }
+    const cancel = after(ms, end)
+    signal.addEventListener('abort', end)
   })
 }
 

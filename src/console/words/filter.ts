@@ -94,6 +94,14 @@ export function durationMs(text: string): number | null {
   return n === undefined ? null : Number(n) * (UNITS[unit] ?? 0)
 }
 
+/** The window from so long before a moment to so long after it. */
+export function rangeAround(atMs: number, aroundMs: number): Range {
+  return {
+    since: new Date(atMs - aroundMs).toISOString(),
+    until: new Date(atMs + aroundMs).toISOString(),
+  }
+}
+
 /** The moments of a window at `now`. */
 export function boundsOf(range: Range, now: Date): { readonly from: Date; readonly to: Date } {
   const at = (text: string, fallback: Date): Date => {

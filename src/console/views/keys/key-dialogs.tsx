@@ -72,7 +72,7 @@ export function RevokeDialog({ of: key, onClose }: KeyDialogProps) {
     <Dialog title={isDone.value ? 'Revoked' : `Revoke ${key.name ?? key.id}?`} onClose={onClose}>
       {isDone.value ? (
         <div class="form">
-          <Receipts id={key.id} />
+          <Receipts key={key.id} id={key.id} />
           <div class="form-end">
             <span />
             <button type="button" class="button primary" onClick={onClose}>

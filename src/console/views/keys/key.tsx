@@ -43,7 +43,7 @@ export function KeyView({ id }: { readonly id: string }) {
       {key === null ? null : (
         <div class="columns">
           <KeyFacts of={key} />
-          {key.state === 'revoked' ? <Receipts id={key.id} /> : null}
+          {key.state === 'revoked' ? <Receipts key={key.id} id={key.id} /> : null}
         </div>
       )}
       {key !== null && question.value === 'rotate' ? <RotateDialog of={key} onClose={close} /> : null}

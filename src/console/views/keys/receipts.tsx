@@ -1,4 +1,5 @@
 import { useSignal } from '@preact/signals'
+import { useEffect } from 'preact/hooks'
 import { listReceipts, type Receipt } from '../../api/directory.ts'
 import { Heads } from '../../parts/heads.tsx'
 import { Mark } from '../../parts/outcome.tsx'
@@ -8,27 +9,23 @@ import { duration, several } from '../../words/format.ts'
 
 const POLL_MS = 1000
 
-/** Which gateway processes serve by the key's last change, as they confirm it. */
+/** Which gateway processes serve by the key's last change, as they confirm it. Of another key it is another component: give it a `key`. */
 export function Receipts({ id }: { readonly id: string }) {
   const isDone = useSignal(false)
-  const loaded = useLoaded(
-    isDone.value ? null : id,
-    async (signal) => {
-      const found = await listReceipts(id, signal)
-      isDone.value = found.length > 0 && found.every(({ isConfirmed }) => isConfirmed)
-      return found
-    },
-    POLL_MS,
-  )
+  const loaded = useLoaded(isDone.value ? null : id, (signal) => listReceipts(id, signal), POLL_MS)
   const { value, error } = loaded.value
   const receipts = value ?? []
   const done = receipts.filter(({ isConfirmed }) => isConfirmed).length
+  const isAll = receipts.length > 0 && done === receipts.length
+  useEffect(() => {
+    isDone.value = isAll
+  }, [isAll])
   const text =
     value === null
       ? 'Asking the gateways …'
       : receipts.length === 0
         ? 'No gateway is running.'
-        : done === receipts.length
+        : isAll
           ? `All of ${several(done, 'gateway process', 'gateway processes')} serve by it.`
           : `${done} of ${several(receipts.length, 'gateway process', 'gateway processes')} serve by it.`
   return (

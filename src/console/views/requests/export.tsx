@@ -1,8 +1,7 @@
 import { useSignal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
-import { messageOf, stream } from '../../api/client.ts'
+import { hasToken, messageOf, stream } from '../../api/client.ts'
 import { Menu } from '../../parts/menu.tsx'
-import { session } from '../../state/session.ts'
 import { saveAs } from '../../state/save.ts'
 import { type Filter, type Range, searchOf } from '../../words/filter.ts'
 import { bytes } from '../../words/format.ts'
@@ -26,15 +25,13 @@ interface ExportProps {
 export function Export({ filter, range }: ExportProps) {
   const query = searchOf(filter, range)
   const pathOf = ([format]: Format): string => `/api/v1/entries/export?${query}&format=${format}`
-  const state = session.value
-  const hasToken = state.kind === 'in' && state.principal.kind !== 'anonymous'
   return (
     <Menu label="Export" className="end">
       {() => (
         <div class="export">
           <p class="hint">Every request of this search, oldest first.</p>
           {FORMATS.map((format) =>
-            hasToken ? (
+            hasToken() ? (
               <Fetched key={format[0]} format={format} path={pathOf(format)} />
             ) : (
               <a class="button" key={format[0]} href={pathOf(format)} download>

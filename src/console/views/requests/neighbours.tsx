@@ -3,7 +3,7 @@ import { StatusCode } from '../../parts/outcome.tsx'
 import { useLoaded } from '../../state/load.ts'
 import { query, withQuery } from '../../state/location.ts'
 import { zone } from '../../state/preferences.ts'
-import { type Filter, searchOf } from '../../words/filter.ts'
+import { type Filter, rangeAround, searchOf } from '../../words/filter.ts'
 import { dateAndTime } from '../../words/moment.ts'
 
 /** Neighbours of each kind that are drawn. */
@@ -78,10 +78,5 @@ function linkTo(entry: Entry): string {
 
 /** A search around the moment of a request. */
 export function searchAround({ started_at: at }: Entry, filter: Filter): string {
-  const ms = Date.parse(at)
-  const range = {
-    since: new Date(ms - AROUND_MS).toISOString(),
-    until: new Date(ms + AROUND_MS).toISOString(),
-  }
-  return withQuery('/requests', searchOf(filter, range))
+  return withQuery('/requests', searchOf(filter, rangeAround(Date.parse(at), AROUND_MS)))
 }

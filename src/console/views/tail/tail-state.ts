@@ -70,6 +70,7 @@ class TailRun implements StreamListener {
   #error: string | null = null
   #failures = 0
   #hasBefore = false
+  #hasEnded = false
   #cancelDraw: (() => void) | null = null
   #cancelFall = (): void => {}
   readonly #stop: () => void
@@ -82,6 +83,7 @@ class TailRun implements StreamListener {
   }
 
   end(): void {
+    this.#hasEnded = true
     this.#stop()
     this.#cancelDraw?.()
     this.#cancelFall()
@@ -95,11 +97,12 @@ class TailRun implements StreamListener {
   readonly onOpen = (): void => {
     this.#isConnected = true
     this.#error = null
-    this.#failures = 0
     this.#drawSoon()
   }
 
+  // A gateway that breaks off whatever it opens is not well: what comes resets the wait, not the opening.
   readonly onEntry = (entry: Entry): void => {
+    this.#failures = 0
     this.#buffer.take(entry)
     this.#drawSoon()
   }
@@ -110,6 +113,7 @@ class TailRun implements StreamListener {
   }
 
   readonly onFigures = (figures: StreamFigures): void => {
+    this.#failures = 0
     this.#figures = [...this.#figures, { ...figures, tick: performance.now() }]
     this.#drawSoon()
   }
@@ -153,6 +157,8 @@ class TailRun implements StreamListener {
   }
 
   #draw(): void {
+    // The state is that of the next filter by now; a read that was under way may still come to its end.
+    if (this.#hasEnded) return
     this.#cancelDraw?.()
     this.#cancelDraw = null
     const buffer = this.#buffer

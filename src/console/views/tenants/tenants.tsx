@@ -173,7 +173,9 @@ function sparksOf(series: Series | null): ReadonlyMap<string, readonly number[]>
   const points = new Map<string, Series['points'][number][]>()
   for (const point of series.points) {
     const slug = point.key ?? ''
-    points.set(slug, [...(points.get(slug) ?? []), point])
+    const known = points.get(slug)
+    if (known === undefined) points.set(slug, [point])
+    else known.push(point)
   }
   return new Map([...points].map(([slug, of]) => [slug, rowOf(of, columns)]))
 }
