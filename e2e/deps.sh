@@ -6,8 +6,8 @@ set -u
 packages="pgbouncer gcc libc6-dev python3-pip twine maven libmaven-dependency-plugin-java libmaven-deploy-plugin-java gradle \
 skopeo podman docker-registry golang-go git-lfs aria2 wget dpkg-dev cargo python3-poetry"
 
-# promtool checks rules, boards and metrics.
-packages="$packages prometheus"
+# promtool checks rules, boards and metrics; the other is the reference parser of OpenMetrics.
+packages="$packages prometheus python3-prometheus-client"
 
 # The console is tested in it.
 packages="$packages chromium fonts-dejavu-core"

@@ -1,13 +1,12 @@
-import { once } from 'node:events'
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { runCommand, spawnPlain } from './harness/child.ts'
+import { runCommand } from './harness/child.ts'
 import { request } from './harness/client.ts'
 import { testDatabase } from './harness/database.ts'
 import { startGateway } from './harness/gateway.ts'
-import { freePort } from './harness/loopback.ts'
-import { projectFolder, testFolder } from './harness/product.ts'
+import { projectFolder } from './harness/product.ts'
+import { seriesFound, startPrometheus } from './harness/prometheus.ts'
 import { startUpstream } from './harness/upstream.ts'
 import { untilTrue } from './harness/wait.ts'
 
@@ -15,6 +14,7 @@ import { untilTrue } from './harness/wait.ts'
 const TIMEOUT_MS = 120_000
 
 const folder = join(projectFolder(), 'deploy/prometheus')
+const rules = join(folder, 'rules.yml')
 
 /** Whether promtool is there; it is named where it is not. */
 async function hasPromtool(t: Test): Promise<boolean> {
@@ -60,42 +60,6 @@ for (const workers of [1, 2]) {
   })
 }
 
-/** Starts Prometheus with the rules, which scrapes one target every second; resolves with its address. Null where it is missing. */
-async function startPrometheus(t: Test, target: string): Promise<string | null> {
-  const { code } = await runCommand('sh', ['-c', 'command -v prometheus'], { cwd: folder })
-  if (code !== 0) {
-    t.comment('NOT RUN: prometheus is not on this machine (make e2e-deps installs it)')
-    return null
-  }
-  const cwd = await testFolder(t)
-  const port = await freePort()
-  // JSON is YAML.
-  const settings = {
-    global: { scrape_interval: '1s', evaluation_interval: '1s' },
-    rule_files: [join(folder, 'rules.yml')],
-    scrape_configs: [{ job_name: 'waybill', static_configs: [{ targets: [target] }] }],
-  }
-  await writeFile(join(cwd, 'prometheus.yml'), JSON.stringify(settings))
-  const args = ['--config.file=prometheus.yml', '--storage.tsdb.path=data', '--log.level=warn']
-  const child = spawnPlain('prometheus', [...args, `--web.listen-address=127.0.0.1:${port}`], { cwd })
-  child.stderr?.resume()
-  child.stdout?.resume()
-  t.teardown(async () => {
-    child.kill('SIGKILL')
-    if (child.exitCode === null && child.signalCode === null) await once(child, 'close')
-  })
-  return `http://127.0.0.1:${port}`
-}
-
-/** The number of series that a query finds; throws when Prometheus refuses it. */
-async function found(prometheus: string, query: string): Promise<number> {
-  const url = `${prometheus}/api/v1/query?query=${encodeURIComponent(query)}`
-  const response = await fetch(url, { headers: { connection: 'close' } })
-  const text = await response.text()
-  if (!response.ok) throw new Error(`${query}: ${text}`)
-  return (JSON.parse(text) as { data: { result: unknown[] } }).data.result.length
-}
-
 /** What a person who looks at a board with nothing chosen asks. */
 function asked(expr: string): string {
   return expr.replaceAll(/\$__rate_interval|\$__range/g, '1m').replaceAll(/\$(job|route|tenant)/g, '.+')
@@ -115,14 +79,14 @@ t.test('Prometheus scrapes a gateway with the rules, and answers each query of t
       routes: [{ name: 'open', kind: 'generic', path: '/open/', upstream: upstream.url, auth: 'public' }],
     },
   })
-  const prometheus = await startPrometheus(t, new URL(gateway.adminUrl).host)
+  const prometheus = await startPrometheus(t, { target: new URL(gateway.adminUrl).host, rules })
   if (prometheus === null) return
   await untilTrue(
     'rules have been evaluated on requests',
     async () => {
       t.equal((await request(`${gateway.proxyUrl}/open/ok`)).status, 200)
       const query = 'job_route:waybill_upstream_errors:ratio_rate5m{route="open"} == 0'
-      return (await found(prometheus, query).catch(() => 0)) === 1
+      return (await seriesFound(prometheus, query).catch(() => 0)) === 1
     },
     { timeoutMs: 60_000 },
   )
@@ -133,7 +97,7 @@ t.test('Prometheus scrapes a gateway with the rules, and answers each query of t
     }
     for (const { title, targets } of board.panels) {
       for (const { expr } of targets) {
-        const series = await found(prometheus, asked(expr))
+        const series = await seriesFound(prometheus, asked(expr))
         if (!ABSENT.test(expr)) t.ok(series > 0, `${file}, ${title}: ${expr}`)
       }
     }

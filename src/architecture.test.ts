@@ -72,7 +72,7 @@ const DRIVERS: Record<string, readonly string[]> = {
   'pg-copy-streams': ['writer/database/copy-run.ts'],
   'http-proxy': ['proxy/upgrade.ts'],
   pino: ['logger/logger.ts'],
-  'prom-client': ['metrics/metrics.ts'],
+  'prom-client': ['metrics/exposition.ts', 'metrics/metrics.ts'],
   semver: ['model/artifact/versions/semver-order.ts', 'model/artifact/versions/version-range.ts'],
 }
 

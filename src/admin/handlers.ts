@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import { within } from '../lib/time/within.ts'
 import { apiHandlers, type ApiHandler } from './api.ts'
 import type { Overview } from './overview.ts'
@@ -22,7 +23,8 @@ export interface AdminSources {
     /** What is wrong although traffic may come. */
     readonly warnings?: readonly StateReason[]
   }>
-  readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>
+  /** In the format for who sends this field Accept; '' for none. */
+  readonly metrics: (accept: string) => Promise<{ readonly contentType: string; readonly body: string }>
   readonly overview: () => Soon<Overview>
   readonly queries: AdminQueries
   /** Longest wait for an answer from the database. */
@@ -37,14 +39,21 @@ export interface Answer {
 }
 
 /** Answers GET and HEAD of one path. `gone` fires when the client has left. */
-export type Handler = (query: URLSearchParams, gone: AbortSignal) => Answer | Promise<Answer>
+export type Handler = (
+  query: URLSearchParams,
+  gone: AbortSignal,
+  headers: IncomingHttpHeaders,
+) => Answer | Promise<Answer>
 
 /** All paths of the admin listener but those of the console. */
 export function adminHandlers(sources: AdminSources): ReadonlyMap<string, Handler> {
   const handlers = new Map<string, Handler>([
     ['/healthz', () => healthAnswer(sources)],
     ['/readyz', () => readinessAnswer(sources)],
-    ['/metrics', async () => ({ status: 200, ...(await sources.metrics()) })],
+    [
+      '/metrics',
+      async (_query, _gone, { accept = '' }) => ({ status: 200, ...(await sources.metrics(accept)) }),
+    ],
     [
       '/api/overview',
       async () => {

@@ -52,6 +52,18 @@ t.test('/metrics passes on what the metrics say, and the overview has the live n
   t.match(overview, { accessLog: { writerMode: 'idle' }, directory: { ageMs: null } })
 })
 
+t.test('/metrics is written as its scraper asks', async (t) => {
+  const { ask } = await startAdmin(t, {
+    metrics: async (accept) => ({ contentType: 'text/x-asked', body: `${accept}\n` }),
+  })
+  const accept = 'application/openmetrics-text;version=1.0.0'
+  t.match(await ask('/metrics', { headers: { accept } }), {
+    text: `${accept}\n`,
+    headers: { 'content-type': 'text/x-asked' },
+  })
+  t.match(await ask('/metrics'), { text: '\n' })
+})
+
 t.test('HEAD is answered as GET without the body', async (t) => {
   const { ask } = await startAdmin(t)
   t.match(await ask('/healthz', { method: 'HEAD' }), {

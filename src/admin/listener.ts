@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { join } from 'node:path'
@@ -146,7 +146,7 @@ export class AdminListener {
       if (method !== 'GET' && method !== 'HEAD') return sendProblem(response, METHOD_NOT_ALLOWED)
       if (file !== null) return sendFile(response, file, headers['accept-encoding'])
       if (handler === undefined) return
-      await this.#answer(handler, query, response)
+      await this.#answer(handler, { query, headers }, response)
     } catch (error) {
       this.#fail(path, response, error)
     }
@@ -161,10 +161,14 @@ export class AdminListener {
     return this.#api
   }
 
-  async #answer(handler: Handler, query: string, response: ServerResponse): Promise<void> {
+  async #answer(
+    handler: Handler,
+    { query, headers }: { readonly query: string; readonly headers: IncomingHttpHeaders },
+    response: ServerResponse,
+  ): Promise<void> {
     const gone = new AbortController()
     response.once('close', () => gone.abort(new DeadlineError()))
-    const answer = await handler(new URLSearchParams(query), gone.signal)
+    const answer = await handler(new URLSearchParams(query), gone.signal, headers)
     response.writeHead(answer.status, {
       ...answer.headers,
       'content-type': answer.contentType,

@@ -229,3 +229,16 @@ t.test('documents without an address to tell are warned of, unless nobody but th
   t.same(warnings(`routes: [${route.replace(' }', ', rewriteDocuments: false }')}]`), [])
   t.end()
 })
+
+t.test('a collector that gets its secret over a network in the clear is warned of', async (t) => {
+  const warnings = (endpoint: string, authorization = 'Bearer collector-secret'): readonly string[] =>
+    load(t, JSON.stringify({ traces: { endpoint, authorization } })).warnings
+  const [warning, ...others] = warnings('HTTP://collector.example:4318/v1/traces')
+  t.match(warning, /^traces\.endpoint sends traces\.authorization to collector\.example over plain http/)
+  t.notMatch(warning, 'collector-secret')
+  t.same(others, [])
+  t.same(warnings('https://collector.example/v1/traces'), [])
+  t.same(warnings('http://collector.example/v1/traces', ''), [])
+  t.same(warnings('', 'Bearer unused'), [])
+  for (const host of ['127.0.0.1', 'localhost', '[::1]']) t.same(warnings(`http://${host}:4318/v1/traces`), [])
+})

@@ -54,6 +54,20 @@ export function crossProblems(o: Options): string[] {
 
 /** What is probably a mistake in options and routes together, and no reason to refuse. */
 export function crossWarnings(o: Options, routes: readonly Route[]): string[] {
+  return [...unknownAddressWarnings(o, routes), ...openSecretWarnings(o)]
+}
+
+/** A secret that crosses a network for everybody on it to read. */
+function openSecretWarnings(o: Options): string[] {
+  if (o['traces.endpoint'] === '' || o['traces.authorization'] === '') return []
+  const { protocol, hostname } = new URL(o['traces.endpoint'])
+  if (protocol !== 'http:' || isLoopback(hostname.replace(/^\[(.*)\]$/, '$1'))) return []
+  return [
+    `traces.endpoint sends traces.authorization to ${hostname} over plain http, where all that lies between can read it: use https`,
+  ]
+}
+
+function unknownAddressWarnings(o: Options, routes: readonly Route[]): string[] {
   if (o.publicUrl !== '' || isLoopback(o['listen.host'])) return []
   const warnings = routes
     .filter(({ signature }) => signature?.scheme === 'twilio')

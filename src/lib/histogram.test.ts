@@ -33,6 +33,22 @@ t.test('every observation is counted once and summed', async () => {
   )
 })
 
+t.test('of each bucket the newest exemplar is kept, and it is not counted again', async (t) => {
+  const histogram = new HistogramCounts([0.1, 1])
+  const exemplar = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), seconds: 0.05, atMs: 1 }
+  histogram.exemplify(exemplar)
+  histogram.exemplify({ ...exemplar, seconds: 0.1, atMs: 2 })
+  histogram.exemplify({ ...exemplar, seconds: 5, atMs: 3 })
+  t.strictSame(
+    [...histogram.exemplars].map(([bucket, { atMs }]) => [bucket, atMs]),
+    [
+      [0, 2],
+      [2, 3],
+    ],
+  )
+  t.strictSame([...histogram.counts], [0, 0, 0])
+})
+
 t.test('bounds must be finite and ascending', async (t) => {
   for (const bounds of [[1, 1], [2, 1], [Number.NaN], [1, Infinity]])
     t.throws(() => new HistogramCounts(bounds), RangeError)

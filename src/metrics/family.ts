@@ -1,5 +1,5 @@
 import type { ContactReading } from '../lib/database-contact.ts'
-import type { HistogramReading } from '../lib/histogram.ts'
+import type { Exemplar, HistogramReading } from '../lib/histogram.ts'
 import type {
   ChannelStats,
   DirectoryStats,
@@ -48,6 +48,15 @@ export interface Sample {
   readonly labels: Labels
   /** The family's name with a suffix, for histograms. */
   readonly metricName?: string
+  /** Of a bucket: told in OpenMetrics alone. */
+  readonly exemplar?: SampleExemplar
+}
+
+/** As prom-client writes it: `timestamp` in epoch seconds. */
+export interface SampleExemplar {
+  readonly labelSet: Labels
+  readonly value: number
+  readonly timestamp: number
 }
 
 /**
@@ -189,8 +198,15 @@ export function* histogramSamples(
     count += inBucket
     const le = reading.boundsSeconds[index]
     const labelsWithLe = { ...labels, le: le === undefined ? '+Inf' : String(le) }
-    yield { metricName: `${name}_bucket`, labels: labelsWithLe, value: count }
+    const exemplar = reading.exemplars?.get(index)
+    const told = exemplar === undefined ? {} : { exemplar: sampleExemplar(exemplar) }
+    yield { metricName: `${name}_bucket`, labels: labelsWithLe, value: count, ...told }
   }
   yield { metricName: `${name}_sum`, labels, value: reading.sumSeconds }
   yield { metricName: `${name}_count`, labels, value: count }
+}
+
+function sampleExemplar({ traceId, spanId, seconds, atMs }: Exemplar): SampleExemplar {
+  // OpenTelemetry's names: "Prometheus and OpenMetrics Compatibility", Exemplars.
+  return { labelSet: { trace_id: traceId, span_id: spanId }, value: seconds, timestamp: atMs / 1000 }
 }

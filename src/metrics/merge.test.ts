@@ -1,5 +1,6 @@
 import t from 'tap'
-import { exposeFamilies, Metrics } from './metrics.ts'
+import { exposeFamilies } from './exposition.ts'
+import { Metrics } from './metrics.ts'
 import type { FamilySamples, Sample } from './family.ts'
 import { countedFamilies, foldTenants, mergeFamilies } from './merge.ts'
 import { restingStats } from '../test/metric-sources.ts'
@@ -60,7 +61,7 @@ t.test('two processes read as one: counters, histograms, ages, and what is their
     await gathered(new Metrics(a.sources, options)),
     await gathered(new Metrics(b.sources, options)),
   ]
-  const { body } = await exposeFamilies(mergeFamilies(processes))
+  const { body } = await exposeFamilies(mergeFamilies(processes), 'text')
   for (const line of [
     'waybill_proxy_requests_total{route="npm",outcome="forwarded",status_class="2xx"} 2',
     'waybill_proxy_request_duration_seconds_bucket{route="npm",le="0.1"} 1',
@@ -77,6 +78,36 @@ t.test('two processes read as one: counters, histograms, ages, and what is their
   }
   t.match(body, /^process_cpu_seconds_total \d/m)
   t.match(body, /^# TYPE waybill_proxy_request_duration_seconds histogram$/m)
+})
+
+t.test('of the exemplars of several processes the newest is told, in OpenMetrics alone', async (t) => {
+  const of = (seconds: number, value: number) => ({
+    name: 'x_seconds',
+    type: 'histogram',
+    help: 'h',
+    merge: 'sum',
+    values: [
+      {
+        metricName: 'x_seconds_bucket',
+        labels: { le: '1' },
+        value,
+        ...(seconds === 0
+          ? {}
+          : { exemplar: { labelSet: { trace_id: String(seconds) }, value: 0.5, timestamp: seconds } }),
+      },
+    ],
+  })
+  for (const order of [
+    [of(1, 1), of(3, 1), of(2, 1), of(0, 1)],
+    [of(0, 1), of(3, 1), of(1, 2)],
+  ]) {
+    const merged = mergeFamilies(order.map((one) => [one]))
+    t.equal(
+      (await exposeFamilies(merged, 'openmetrics')).body,
+      '# HELP x_seconds h\n# TYPE x_seconds histogram\nx_seconds_bucket{le="1.0"} 4 # {trace_id="3"} 0.5 3\n# EOF\n',
+    )
+    t.match((await exposeFamilies(merged, 'text')).body, /^x_seconds_bucket\{le="1"\} 4$/m)
+  }
 })
 
 t.test('ages, fills and times of a family without a word of its own would be wrong as sums', async (t) => {
@@ -127,7 +158,7 @@ t.test("the primary's own families move with what they tell of", async (t) => {
     restarts: 1,
   })
   for (const [i, { name, values }] of after.entries()) t.strictNotSame(values, before[i]?.values, name)
-  const { body } = await exposeFamilies(after)
+  const { body } = await exposeFamilies(after, 'text')
   for (const line of [
     'waybill_workers{state="ready"} 1',
     'waybill_workers{state="leaving"} 1',

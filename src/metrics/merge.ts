@@ -1,4 +1,4 @@
-import { OTHER_LABEL, type FamilySamples, type Sample } from './family.ts'
+import { OTHER_LABEL, type FamilySamples, type Sample, type SampleExemplar } from './family.ts'
 
 /** Puts two values together, by the word that `FamilySamples.merge` uses; `average` is done by `mergeFamilies`. */
 const MERGES: Readonly<Record<string, (a: number, b: number) => number>> = {
@@ -25,7 +25,8 @@ export function mergeFamilies(processes: readonly (readonly FamilySamples[])[]):
         const key = keyOf(sample)
         const before = known.values.get(key)
         const value = before === undefined ? sample.value : merge(before.value, sample.value)
-        known.values.set(key, { ...sample, value })
+        const exemplar = newest(before?.exemplar, sample.exemplar)
+        known.values.set(key, { ...sample, value, ...(exemplar === undefined ? {} : { exemplar }) })
       }
     }
   }
@@ -59,6 +60,13 @@ export function foldTenants(
     }
     return { ...family, values: [...kept, { value: other, labels: { tenant: OTHER_LABEL } }] }
   })
+}
+
+function newest(
+  one: SampleExemplar | undefined,
+  other: SampleExemplar | undefined,
+): SampleExemplar | undefined {
+  return (one?.timestamp ?? 0) > (other?.timestamp ?? 0) ? one : other
 }
 
 function keyOf({ metricName = '', labels }: Sample): string {

@@ -212,6 +212,51 @@ t.test('docs/metrics.md names exactly the families, types, labels and label valu
   }
 })
 
+const OPEN = 'application/openmetrics-text;version=1.0.0'
+
+t.test('OpenMetrics has the same samples, counters by their names, exemplars and an end', async (t) => {
+  const { sources, route, countRequest } = restingStats()
+  const metrics = new Metrics(sources, { tenantLabels: 0, version: VERSION })
+  countRequest('forwarded', 2)
+  route.durationBuckets.observe(0.05)
+  const own = ({ body }: { body: string }): string[] =>
+    body.split('\n').filter((line) => /waybill_(?!.*_age_|clock)/.test(line))
+  const before = own(await metrics.expose())
+  const traceId = 'a'.repeat(32)
+  route.durationBuckets.exemplify({ traceId, spanId: 'b'.repeat(16), seconds: 0.05, atMs: 1_700_000_000_250 })
+  t.strictSame(own(await metrics.expose()), before, 'the text format has no exemplars')
+  const { contentType, body } = await metrics.expose(OPEN)
+  t.equal(contentType, 'application/openmetrics-text; version=1.0.0; charset=utf-8')
+  t.ok(body.endsWith('\n# EOF\n'))
+  t.notMatch(body, '\n\n')
+  t.match(body, /^# TYPE waybill_proxy_requests counter$/m)
+  t.match(body, /^waybill_proxy_requests_total\{route="npm",outcome="forwarded",status_class="2xx"\} 1$/m)
+  const name = 'waybill_proxy_request_duration_seconds'
+  const bucket = `${name}_bucket{route="npm",le="0.1"} 1`
+  const exemplar = `{trace_id="${traceId}",span_id="${'b'.repeat(16)}"} 0.05 1700000000.25`
+  t.ok(body.split('\n').includes(`${bucket} # ${exemplar}`))
+  t.ok(body.split('\n').includes(`${name}_bucket{route="npm",le="1.0"} 1`))
+  t.notMatch(body, /^# HELP .*"/m, 'a quotation mark would have to be escaped there')
+  const samples = (lines: readonly string[]): string[] => lines.filter((line) => !line.startsWith('#'))
+  t.strictSame(
+    samples(own({ body })).map((line) => line.replace(/ # .*/, '').replace(/le="(\d+)\.0"/, 'le="$1"')),
+    samples(before),
+  )
+})
+
+t.test('scrapes in both formats at the same time each are of one reading', async (t) => {
+  const { sources, stats } = restingStats()
+  const metrics = new Metrics(sources, { tenantLabels: 0, version: VERSION })
+  const text = metrics.expose()
+  const open = metrics.expose(OPEN)
+  t.equal(metrics.expose(OPEN), open)
+  stats.totals = { ...stats.totals, accepted: 5, stored: 5 }
+  t.match((await text).body, /^waybill_channel_accepted_total 0$/m)
+  t.match((await text).body, /^waybill_writer_entries_stored_total 0$/m)
+  t.match((await open).body, /^waybill_channel_accepted_total 5$/m)
+  t.match((await open).body, /^waybill_writer_entries_stored_total 5$/m)
+})
+
 t.test('scrapes at the same time are one, and a later one reads anew', async (t) => {
   const { sources, stats } = restingStats()
   const metrics = new Metrics(sources, { tenantLabels: 0, version: VERSION })

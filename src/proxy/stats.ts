@@ -1,5 +1,6 @@
 import { HistogramCounts, REQUEST_BOUNDS_SECONDS } from '../lib/histogram.ts'
 import { WatchedCount } from '../lib/promised-bound.ts'
+import type { AccessEntry, EntrySpan } from '../model/access-entry.ts'
 import { OUTCOME_NAMES, type Outcome } from '../model/outcome.ts'
 import {
   CONNECTION_REFUSALS,
@@ -28,6 +29,14 @@ export class RouteCounters implements RouteStats {
     const statusClass = Math.min(5, Math.max(1, Math.trunc(status / 100)))
     const at = OUTCOME_INDEX[outcome] * 5 + statusClass - 1
     this.outcomes[at] = (this.outcomes[at] as number) + 1
+  }
+
+  /** Has a request that is traced stand for those that took as long. */
+  exemplify({ traceId, startedAtMs, durationUs, upstreamUs }: AccessEntry, span: EntrySpan): void {
+    const atMs = startedAtMs + durationUs / 1000
+    this.durationBuckets.exemplify({ traceId, spanId: span.id, seconds: durationUs / 1e6, atMs })
+    if (upstreamUs < 0) return
+    this.upstreamBuckets.exemplify({ traceId, spanId: span.upstreamId, seconds: upstreamUs / 1e6, atMs })
   }
 }
 

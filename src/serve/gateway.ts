@@ -31,7 +31,7 @@ export class Gateway implements RunningGateway {
       served: {
         health: () => this.#data.health(),
         readiness: () => this.#data.readiness(),
-        metrics: async () => (await this.#data.metrics()).expose(),
+        metrics: async (accept) => (await this.#data.metrics()).expose(accept),
         overview: () => this.#data.overview(),
       },
     })

@@ -49,7 +49,7 @@ export class Primary implements RunningGateway {
       served: {
         health: () => this.#summary.health(),
         readiness: () => this.#summary.readiness(),
-        metrics: () => this.#summary.metrics(),
+        metrics: (accept) => this.#summary.metrics(accept),
         overview: () => this.#summary.overview(),
       },
     })

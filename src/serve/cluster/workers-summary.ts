@@ -1,7 +1,9 @@
 import type { StateReason } from '../../admin/handlers.ts'
 import { countedOverview, mergeOverviews } from '../../admin/merge-overviews.ts'
 import type { Overview } from '../../admin/overview.ts'
-import type { Exposition, ProcessMetrics } from '../../metrics/metrics.ts'
+import type { Exposition } from '../../metrics/exposition.ts'
+import { formatFor, type ExpositionFormat } from '../../metrics/exposition-format.ts'
+import type { ProcessMetrics } from '../../metrics/metrics.ts'
 import { auditSamples } from '../../metrics/audit-families.ts'
 import { figuresSamples } from '../../metrics/figures-families.ts'
 import type { FamilySamples } from '../../metrics/family.ts'
@@ -41,7 +43,7 @@ export class WorkersSummary {
   readonly #takenByGone = new Map<number, number>()
   #goneFamilies: readonly FamilySamples[] = []
   #goneOverview: Overview | null = null
-  #exposing: Promise<Exposition> | null = null
+  readonly #exposing = new Map<ExpositionFormat, Promise<Exposition>>()
 
   constructor(parts: WorkersSummaryParts) {
     this.#parts = parts
@@ -119,12 +121,16 @@ export class WorkersSummary {
     return { ...merged, workers }
   }
 
-  /** A scrape; while one is under way, whoever asks gets that one. */
-  metrics(): Promise<Exposition> {
-    this.#exposing ??= this.#expose().finally(() => {
-      this.#exposing = null
+  /** A scrape, in the format for who sends this field Accept; while one is under way, whoever asks gets that one. */
+  metrics(accept = ''): Promise<Exposition> {
+    const format = formatFor(accept)
+    const underWay = this.#exposing.get(format)
+    if (underWay !== undefined) return underWay
+    const exposing = this.#expose(format).finally(() => {
+      this.#exposing.delete(format)
     })
-    return this.#exposing
+    this.#exposing.set(format, exposing)
+    return exposing
   }
 
   /** Entries in the workers' memory when they were asked last. */
@@ -141,10 +147,13 @@ export class WorkersSummary {
     return reports.length > 0 && reports.every(([, report]) => report?.knowsKey === true)
   }
 
-  async #expose(): Promise<Exposition> {
+  async #expose(format: ExpositionFormat): Promise<Exposition> {
     const { workers, tenantLabels, audit, figures } = this.#parts
     // Loaded at the first scrape, as in the workers.
-    const { exposeFamilies, ProcessMetrics } = await import('../../metrics/metrics.ts')
+    const [{ ProcessMetrics }, { exposeFamilies }] = await Promise.all([
+      import('../../metrics/metrics.ts'),
+      import('../../metrics/exposition.ts'),
+    ])
     this.#process ??= new ProcessMetrics()
     const { live, restarts } = workers
     const [{ ready }, ...told] = await Promise.all([
@@ -163,7 +172,8 @@ export class WorkersSummary {
     // One that ended meanwhile is among the gone by now, with what it has just told.
     const present = told.filter((_, i) => live[i]?.state !== 'ended').map(withoutReadiness)
     const merged = mergeFamilies([...present, this.#goneFamilies, await this.#process.samples(), own])
-    return exposeFamilies(foldTenants(merged, (tenant) => this.#hasLabel(tenant, tenantLabels)))
+    const folded = foldTenants(merged, (tenant) => this.#hasLabel(tenant, tenantLabels))
+    return exposeFamilies(folded, format)
   }
 
   /** Once given, a label is kept, or a counter would jump. */

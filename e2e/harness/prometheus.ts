@@ -1,0 +1,63 @@
+import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { runCommand, spawnPlain } from './child.ts'
+import { freePort } from './loopback.ts'
+import { testFolder } from './product.ts'
+
+/**
+ * Starts Prometheus, which scrapes one target every second and keeps exemplars; resolves with its address. Null where it is missing.
+ * `rules`: path of a file of rules.
+ */
+export async function startPrometheus(
+  t: Test,
+  { target, rules }: { readonly target: string; readonly rules?: string },
+): Promise<string | null> {
+  const cwd = await testFolder(t)
+  const { code } = await runCommand('sh', ['-c', 'command -v prometheus'], { cwd })
+  if (code !== 0) {
+    t.comment('NOT RUN: prometheus is not on this machine (make e2e-deps installs it)')
+    return null
+  }
+  const port = await freePort()
+  // JSON is YAML.
+  const settings = {
+    global: { scrape_interval: '1s', evaluation_interval: '1s' },
+    rule_files: rules === undefined ? [] : [rules],
+    scrape_configs: [{ job_name: 'waybill', static_configs: [{ targets: [target] }] }],
+  }
+  await writeFile(join(cwd, 'prometheus.yml'), JSON.stringify(settings))
+  const args = ['--config.file=prometheus.yml', '--storage.tsdb.path=data', '--log.level=warn']
+  const child = spawnPlain(
+    'prometheus',
+    [...args, '--enable-feature=exemplar-storage', `--web.listen-address=127.0.0.1:${port}`],
+    { cwd },
+  )
+  child.stderr?.resume()
+  child.stdout?.resume()
+  t.teardown(async () => {
+    child.kill('SIGKILL')
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'close')
+  })
+  return `http://127.0.0.1:${port}`
+}
+
+/** The number of series that a query finds; throws when Prometheus refuses it. */
+export async function seriesFound(prometheus: string, query: string): Promise<number> {
+  const { result } = await askPrometheus<{ result: unknown[] }>(prometheus, 'query', { query })
+  return result.length
+}
+
+/** The data of an answer of Prometheus' HTTP API; throws when it refuses. */
+export async function askPrometheus<Data>(
+  prometheus: string,
+  path: string,
+  parameters: Readonly<Record<string, string>>,
+): Promise<Data> {
+  const url = `${prometheus}/api/v1/${path}?${new URLSearchParams(parameters)}`
+  const response = await fetch(url, { headers: { connection: 'close' } })
+  const text = await response.text()
+  if (!response.ok) throw new Error(`${url}: ${text}`)
+  return (JSON.parse(text) as { data: Data }).data
+}

@@ -1,0 +1,108 @@
+import { tmpdir } from 'node:os'
+import t, { type Test } from 'tap'
+import { runCommand } from './harness/child.ts'
+import { request } from './harness/client.ts'
+import { testDatabase } from './harness/database.ts'
+import { startGateway } from './harness/gateway.ts'
+import { askPrometheus, startPrometheus } from './harness/prometheus.ts'
+import { startUpstream } from './harness/upstream.ts'
+import { until } from './harness/wait.ts'
+
+const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736'
+const UNRECORDED = '5bf92f3577b34da6a3ce929d0e0e4736'
+const OPENMETRICS = 'application/openmetrics-text;version=1.0.0'
+const DURATION = 'waybill_proxy_request_duration_seconds'
+const UPSTREAM = 'waybill_proxy_upstream_duration_seconds'
+
+/** Reads OpenMetrics by the rules of its specification: prints the samples that have an exemplar, and throws at what is none. */
+const READER = `
+import json, sys
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+found = []
+for family in text_string_to_metric_families(sys.stdin.read()):
+    for sample in family.samples:
+        if sample.exemplar:
+            found.append({'name': sample.name, 'route': sample.labels['route'], 'le': sample.labels['le'],
+                          'value': sample.exemplar.value, 'trace': sample.exemplar.labels['trace_id']})
+print(json.dumps(found))
+`
+
+interface FoundExemplar {
+  readonly name: string
+  readonly route: string
+  readonly le: string
+  readonly value: number
+  readonly trace: string
+}
+
+/** What the reference parser of OpenMetrics has to say; null where it is missing. */
+async function read(t: Test, text: string): Promise<FoundExemplar[] | null> {
+  const run = (code: string, input: string) =>
+    runCommand('python3', ['-c', code], { cwd: tmpdir(), input, timeoutMs: 60_000 })
+  if ((await run('import prometheus_client.openmetrics.parser', '')).code !== 0) {
+    t.comment('NOT RUN: python3-prometheus-client is not on this machine (make e2e-deps installs it)')
+    return null
+  }
+  const { code, stdout, stderr } = await run(READER, text)
+  t.equal(code, 0, 'the parser takes it', { stderr })
+  return JSON.parse(stdout === '' ? '[]' : stdout) as FoundExemplar[]
+}
+
+for (const workers of [1, 2]) {
+  t.test(`a gateway of ${workers} tells in OpenMetrics which traces its latencies are of`, async (t) => {
+    const db = await testDatabase(t)
+    const upstream = await startUpstream(t)
+    const gateway = await startGateway(t, {
+      databaseUrl: db.url,
+      config: {
+        workers,
+        metrics: { tenantLabels: 5 },
+        // Nobody listens there: what is recorded is an exemplar whether or not a collector takes it.
+        traces: { endpoint: 'http://127.0.0.1:1/v1/traces' },
+        routes: [{ name: 'open', kind: 'generic', path: '/open/', upstream: upstream.url, auth: 'public' }],
+      },
+    })
+    const ask = async (trace: string, flags: string): Promise<void> => {
+      const headers = { traceparent: `00-${trace}-00f067aa0ba902b7-${flags}` }
+      t.equal((await request(`${gateway.proxyUrl}/open/ok`, { headers })).status, 200)
+    }
+    await ask(TRACE, '01')
+    await ask(UNRECORDED, '00')
+
+    const plain = await fetch(`${gateway.adminUrl}/metrics`, { headers: { connection: 'close' } })
+    t.match(plain.headers.get('content-type'), 'text/plain; version=0.0.4')
+    t.notMatch(await plain.text(), TRACE)
+
+    const headers = { accept: OPENMETRICS, connection: 'close' }
+    const open = await fetch(`${gateway.adminUrl}/metrics`, { headers })
+    t.match(open.headers.get('content-type'), 'application/openmetrics-text; version=1.0.0')
+    const text = await open.text()
+    t.match(text, /^waybill_proxy_requests_total\{route="open",outcome="forwarded",status_class="2xx"\} 2$/m)
+    const exemplars = await read(t, text)
+    if (exemplars !== null) {
+      t.strictSame(new Set(exemplars.map(({ name }) => name)), new Set([`${DURATION}_bucket`, `${UPSTREAM}_bucket`]))
+      for (const { route, le, value, trace } of exemplars) {
+        t.strictSame([route, trace], ['open', TRACE])
+        t.ok(value > 0 && value <= Number(le.replace('+Inf', 'Infinity')), 'it lies in its bucket')
+      }
+    }
+
+    const prometheus = await startPrometheus(t, { target: new URL(gateway.adminUrl).host })
+    if (prometheus === null) return
+    // By what the gateway says of the moment, in either direction.
+    const around = (seconds: number): string => String(Date.now() / 1000 + seconds)
+    const found = await until('Prometheus keeps it', async () => {
+      const query = { query: `${DURATION}_bucket`, start: around(-3600), end: around(3600) }
+      const series = await askPrometheus<{ exemplars: { labels: { trace_id: string } }[] }[]>(
+        prometheus,
+        'query_exemplars',
+        query,
+      ).catch(() => [])
+      return series.length > 0 ? series : undefined
+    })
+    t.strictSame(
+      found.flatMap((each) => each.exemplars.map(({ labels }) => labels.trace_id)),
+      [TRACE],
+    )
+  })
+}
