@@ -80,7 +80,10 @@ for (const workers of [1, 2]) {
     t.match(text, /^waybill_proxy_requests_total\{route="open",outcome="forwarded",status_class="2xx"\} 2$/m)
     const exemplars = await read(t, text)
     if (exemplars !== null) {
-      t.strictSame(new Set(exemplars.map(({ name }) => name)), new Set([`${DURATION}_bucket`, `${UPSTREAM}_bucket`]))
+      t.strictSame(
+        new Set(exemplars.map(({ name }) => name)),
+        new Set([`${DURATION}_bucket`, `${UPSTREAM}_bucket`]),
+      )
       for (const { route, le, value, trace } of exemplars) {
         t.strictSame([route, trace], ['open', TRACE])
         t.ok(value > 0 && value <= Number(le.replace('+Inf', 'Infinity')), 'it lies in its bucket')

@@ -1,4 +1,5 @@
 import type { ChildProcess } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import type { Writable } from 'node:stream'
 import type { Config } from './config/config.ts'
 import { workerCount } from './config/worker-count.ts'
@@ -14,6 +15,7 @@ import { actsOnNewWorkers } from './serve/cluster/worker-config.ts'
 import type { RunningGateway } from './serve/running-gateway.ts'
 import { ConfigReloader } from './serve/reload.ts'
 import { hideSecrets } from './serve/secrets.ts'
+import { packageVersion } from './version.ts'
 
 /** What the gateway is run with. `loadConfig` is called again on each reload and throws `ConfigError`. */
 export interface ServeInput {
@@ -35,7 +37,9 @@ export interface ServeInput {
  */
 export async function serve(input: ServeInput): Promise<number> {
   const fileConfig = input.loadConfig()
+  const instance = randomUUID()
   const logger = createLogger({
+    identity: { version: packageVersion(), instance },
     level: fileConfig.options['log.level'],
     format: logFormatOf(fileConfig.options['log.format'], { isTty: input.isTty.stderr, env: input.env }),
     maxBacklogBytes: fileConfig.options['log.maxBacklogBytes'],
@@ -52,7 +56,7 @@ export async function serve(input: ServeInput): Promise<number> {
   const signals = new StopSignals(input)
   const scene: Scene = { demo: null, target: null }
   try {
-    return await prepareAndRun(input, { fileConfig, logger, progress, signals, scene })
+    return await prepareAndRun(input, { fileConfig, instance, logger, progress, signals, scene })
   } catch (error) {
     const reason = failureText(error, scene.target)
     logger.debug({ err: error }, 'the gateway could not start')
@@ -78,7 +82,7 @@ async function prepareAndRun(
   input: ServeInput,
   parts: Omit<Parts, 'spawned' | 'mode'> & { fileConfig: Config; signals: StopSignals; scene: Scene },
 ): Promise<number> {
-  const { fileConfig, logger, progress, signals, scene } = parts
+  const { fileConfig, instance, logger, progress, signals, scene } = parts
   if (input.mode === 'demo') scene.demo = await (await import('./serve/demo.ts')).prepareDemo(fileConfig)
   const { demo } = scene
   const config = demo?.config ?? fileConfig
@@ -87,6 +91,7 @@ async function prepareAndRun(
   const database = await openGatewayDatabase(config, progress)
   scene.target = database.target
   const { gateway, primary } = await openGateway(config, database, {
+    instance,
     logger,
     progress,
     spawned,
@@ -120,6 +125,8 @@ async function spawnWorkers(count: number): Promise<ChildProcess[]> {
 }
 
 interface Parts {
+  /** Id of this process. */
+  readonly instance: string
   readonly logger: RootLogger
   readonly progress: (message: string) => void
   /** The processes of the workers. */
@@ -131,17 +138,17 @@ interface Parts {
 async function openGateway(
   config: Config,
   database: GatewayDatabase,
-  { logger, progress, spawned, mode }: Parts,
+  { instance, logger, progress, spawned, mode }: Parts,
 ): Promise<Opened> {
   const upkeep = upkeepOf(config, database, logger, mode)
   // Whoever starts the gateway hears how it went.
   upkeep.start(progress).catch(() => {})
   if (spawned.length === 0) {
     const { Gateway } = await import('./serve/gateway.ts')
-    return { gateway: new Gateway(config, database, { logger, upkeep }), primary: null }
+    return { gateway: new Gateway(config, database, { instance, logger, upkeep }), primary: null }
   }
   const { Primary } = await import('./serve/cluster/primary.ts')
-  const primary = new Primary(config, database, { logger, upkeep, spawned })
+  const primary = new Primary(config, database, { instance, logger, upkeep, spawned })
   return { gateway: primary, primary }
 }
 

@@ -240,5 +240,6 @@ t.test('a collector that gets its secret over a network in the clear is warned o
   t.same(warnings('https://collector.example/v1/traces'), [])
   t.same(warnings('http://collector.example/v1/traces', ''), [])
   t.same(warnings('', 'Bearer unused'), [])
-  for (const host of ['127.0.0.1', 'localhost', '[::1]']) t.same(warnings(`http://${host}:4318/v1/traces`), [])
+  for (const host of ['127.0.0.1', 'localhost', '[::1]'])
+    t.same(warnings(`http://${host}:4318/v1/traces`), [])
 })

@@ -115,6 +115,8 @@ t.test('a sink that throws neither harms the response nor the count', async (t) 
     t.equal((await client.message()).status, 200)
   }
   await until(() => gateway.reports.length === 2, 'the reports')
+  t.equal(new Set(gateway.reportedIds).size, 2, 'each says of which request')
+  t.notOk(gateway.reportedIds.includes(undefined))
   await gateway.finish(t, [], { reports: 2 })
 })
 
@@ -143,6 +145,7 @@ t.test(
     ;(await gateway.upstream.request()).wire.send(OK)
     t.equal((await next.message()).status, 200)
     await gateway.finish(t, [{ outcome: 'internal', status: 500 }, { status: 200 }], { reports: 1 })
+    t.strictSame(gateway.reportedIds, [gateway.entries[0]?.requestId], 'the report says of which request')
   },
 )
 

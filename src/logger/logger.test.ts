@@ -24,6 +24,33 @@ function capture(level: LogLevel = 'trace'): {
   }
 }
 
+t.test(
+  'a line of JSON says by the names of OpenTelemetry who tells, and one for people does not',
+  async (t) => {
+    const written: Record<'json' | 'pretty', string> = { json: '', pretty: '' }
+    for (const format of ['json', 'pretty'] as const) {
+      const logger = createLogger({
+        level: 'info',
+        format,
+        identity: { version: '1.2.3', instance: 'i-1' },
+        fields: { worker: 2 },
+        destination: { write: (line: string) => void (written[format] += line) },
+      })
+      logger.child({ part: 'writer' }).info({ entries: 3 }, 'done')
+    }
+    t.match(JSON.parse(written.json), {
+      'service.name': 'waybill',
+      'service.version': '1.2.3',
+      'service.instance.id': 'i-1',
+      worker: 2,
+      part: 'writer',
+      entries: 3,
+    })
+    t.match(written.pretty, /  worker=2 part=writer entries=3$/m)
+    t.notMatch(written.pretty, /service|i-1/)
+  },
+)
+
 t.test('a line has level, time, message and fields', async (t) => {
   const { logger, lines } = capture()
   logger.info({ route: 'npm', entries: 3 }, 'batch stored')

@@ -44,14 +44,24 @@ export interface RootLogger extends Logger {
   readonly droppedLines: number
 }
 
+/** The process that logs. */
+export interface LogIdentity {
+  /** Version of the product. */
+  readonly version: string
+  /** Of the process, as its entries have it in `instance`. */
+  readonly instance: string
+}
+
 export interface LoggerOptions {
   readonly level: LogLevel
   /** `json` when absent. */
   readonly format?: LogFormat
   /** Where the lines go; stderr when absent. */
   readonly destination?: DestinationStream
-  /** On every line. */
+  /** On every line, beside those of `identity`. */
   readonly fields?: Readonly<Record<string, unknown>>
+  /** Who tells; on every line of JSON, by OpenTelemetry's names of a resource. */
+  readonly identity?: LogIdentity
   /** Bytes that wait before stderr at most. */
   readonly maxBacklogBytes?: number
 }
@@ -75,7 +85,7 @@ export function createLogger(options: LoggerOptions): RootLogger {
     {
       // Filtering is done below: a pino child keeps a level of its own, and ours must all follow the root's.
       level: 'trace',
-      base: options.fields ?? null,
+      base: { ...resourceOf(options.identity), ...options.fields },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       // Errors are plain data by then.
@@ -127,6 +137,13 @@ export function createLogger(options: LoggerOptions): RootLogger {
       threshold = LOG_LEVELS.indexOf(next)
     },
   }
+}
+
+/** OpenTelemetry's semantic conventions, Resource: the same that spans have. */
+function resourceOf(identity: LogIdentity | undefined): object {
+  if (identity === undefined) return {}
+  const { version, instance } = identity
+  return { 'service.name': 'waybill', 'service.version': version, 'service.instance.id': instance }
 }
 
 function isVerbose(level: LogLevel): boolean {

@@ -13,6 +13,8 @@ export function logFormatOf(
   return isPlain ? 'pretty' : 'coloured'
 }
 
+/** Fields that say which process it is: people look at one. */
+const RESOURCE = 'service.'
 const RESET = '\u001b[0m'
 const DIM = '\u001b[2m'
 const COLOURS: Readonly<Record<string, string>> = {
@@ -29,7 +31,8 @@ const COLOURS: Readonly<Record<string, string>> = {
 export function prettyLine(json: string, options: { format: LogFormat; hasStacks: boolean }): string {
   const { level, time, msg, ...fields } = JSON.parse(json) as Record<string, unknown>
   const stacks: string[] = []
-  const pairs = Object.entries(fields).map(([name, value]) => {
+  const told = Object.entries(fields).filter(([name]) => !name.startsWith(RESOURCE))
+  const pairs = told.map(([name, value]) => {
     const isError = typeof value === 'object' && value !== null && 'message' in value
     if (isError && options.hasStacks && 'stack' in value)
       stacks.push(...String(value.stack).split('\n').slice(1))

@@ -1,4 +1,4 @@
-import { Registry, type Metric } from 'prom-client'
+import { Registry, type Metric, type RegistryContentType } from 'prom-client'
 import { systemClock } from '../lib/time/clock.ts'
 import type { ExpositionFormat } from './exposition-format.ts'
 import type { FamilySamples, Sample } from './family.ts'
@@ -15,7 +15,8 @@ export async function exposeFamilies(
   format: ExpositionFormat,
 ): Promise<Exposition> {
   const isOpen = format === 'openmetrics'
-  const registry = isOpen ? new Registry(Registry.OPENMETRICS_CONTENT_TYPE) : new Registry()
+  const registry = new Registry<RegistryContentType>()
+  registry.setContentType(isOpen ? Registry.OPENMETRICS_CONTENT_TYPE : Registry.PROMETHEUS_CONTENT_TYPE)
   for (const family of families) {
     const written = isOpen ? openMetricsFamily(family) : family
     // The registry asks no more of a metric than a name and a get() (prom-client 15, lib/registry.js); its type does.
@@ -23,7 +24,10 @@ export async function exposeFamilies(
   }
   const texts = await textsOf(registry)
   // OpenMetrics 1.0 knows no empty lines, and ends where it says so: what was cut off is told from what is whole.
-  return { contentType: registry.contentType, body: isOpen ? [...texts, '# EOF\n'].join('\n') : bodyOf(texts) }
+  return {
+    contentType: registry.contentType,
+    body: isOpen ? [...texts, '# EOF\n'].join('\n') : bodyOf(texts),
+  }
 }
 
 /** The exposition of a registry in the text format. Requests are served in between. */
@@ -35,7 +39,7 @@ function bodyOf(texts: readonly string[]): string {
   return `${texts.join('\n\n')}\n`
 }
 
-async function textsOf(registry: Registry): Promise<string[]> {
+async function textsOf(registry: Registry<RegistryContentType>): Promise<string[]> {
   const texts: string[] = []
   for (const { name } of registry.getMetricsAsArray()) {
     texts.push(await registry.getSingleMetricAsString(name))

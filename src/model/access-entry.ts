@@ -128,3 +128,9 @@ export function capText(text: string, max: number): string {
   // Buffer round trip: a plain slice() would pin the whole 64 KB parent in memory for as long as the entry lives.
   return Buffer.from(text.slice(0, max - mark.length), 'utf16le').toString('utf16le') + mark
 }
+
+/** What a log line about one request is found by: columns of its entry. */
+export type RequestIds = Readonly<Pick<AccessEntry, 'requestId' | 'traceId'>>
+
+/** Told of what should never happen, and to which request it did; without one where none is known. */
+export type Report = (error: unknown, request?: RequestIds) => void

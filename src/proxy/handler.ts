@@ -1,5 +1,5 @@
 import { Roster } from '../lib/roster.ts'
-import type { EntrySink } from '../model/access-entry.ts'
+import type { EntrySink, Report, RequestIds } from '../model/access-entry.ts'
 import type { Directory } from '../model/grant.ts'
 import { isInNetworks, plainAddress } from '../model/network.ts'
 import { statusOf, type Reason } from '../model/outcome.ts'
@@ -46,7 +46,7 @@ export interface HandlerDependencies {
   /** Whether the gateway is ready for traffic: what `probePath` tells. */
   readonly isReady: () => boolean
   /** Told of what should never happen. */
-  readonly report: (error: unknown) => void
+  readonly report: Report
 }
 
 /** What a reload replaces. */
@@ -84,7 +84,7 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
   readonly exchanges = new Roster<Exchange>()
   readonly #now: (tick: number) => number
   readonly #isReady: () => boolean
-  readonly #report: (error: unknown) => void
+  readonly #report: Report
   readonly #bounds: HeadBounds
   readonly #upkeep: Upkeep
   readonly #upgrader: Upgrader
@@ -156,8 +156,8 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
   }
 
   /** Tells of what should never happen. */
-  report(error: unknown): void {
-    this.#report(error)
+  report(error: unknown, request?: RequestIds): void {
+    this.#report(error, request)
   }
 
   /** Epoch milliseconds by the clock that entries and expiry go by. */
@@ -218,7 +218,7 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
 
   #failInternally(exchange: Exchange, error: unknown): void {
     const { res } = exchange
-    this.report(error)
+    this.report(error, exchange)
     exchange.carrier?.cancel()
     if (!res.headersSent) answerRefusal(exchange, 'internal', null)
     if (!res.writableEnded) res.destroy()
@@ -326,7 +326,7 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
     try {
       sink.push(entry)
     } catch (error) {
-      this.report(error)
+      this.report(error, entry)
     }
     this.#linger(exchange)
   }

@@ -29,6 +29,7 @@ import { readCertificates } from './data-plane/certificates.ts'
 import { tracesOf } from './data-plane/traces.ts'
 import { databaseContact, openDirectory } from './data-plane/directory.ts'
 import type { ToldLife } from './data-plane/instance-record.ts'
+import { reportTo } from './data-plane/report.ts'
 import { openLimiter } from './data-plane/limits.ts'
 import { trafficOf } from './data-plane/traffic.ts'
 import { trustOf } from './data-plane/trust.ts'
@@ -112,8 +113,7 @@ export class DataPlane implements Service, LimitMember {
     this.#limiter = openLimiter(o, parts.peers)
     this.#pools = openUpstreams(o)
     this.#chains = new RouteChains(this.#pools, interceptorsOf(o, this.#tokens))
-    const report = (error: unknown): void =>
-      logger.error({ err: error }, 'request failed inside the gateway; this is a bug')
+    const report = reportTo(logger)
     this.#handler = new Handler({
       directory: this.#directory,
       limiter: this.#limiter,

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { Config } from '../config/config.ts'
 import type { RootLogger } from '../logger/logger.ts'
 import { ControlPlane } from './control-plane.ts'
@@ -11,7 +10,7 @@ import { viaOf } from './via.ts'
 
 /** A gateway of one process: both planes. */
 export class Gateway implements RunningGateway {
-  readonly instance = randomUUID()
+  readonly instance: string
   readonly #control: ControlPlane
   readonly #data: DataPlane
   readonly #life: Lifecycle
@@ -19,8 +18,9 @@ export class Gateway implements RunningGateway {
   constructor(
     config: Config,
     database: GatewayDatabase,
-    { logger, upkeep }: { logger: RootLogger; upkeep: DatabaseUpkeep },
+    { instance, logger, upkeep }: { instance: string; logger: RootLogger; upkeep: DatabaseUpkeep },
   ) {
+    this.instance = instance
     const { options } = config
     this.#control = new ControlPlane({
       config,
@@ -41,8 +41,8 @@ export class Gateway implements RunningGateway {
       target: database.target,
       control: upkeep.control,
       logger,
-      instance: this.instance,
-      via: viaOf(this.instance),
+      instance,
+      via: viaOf(instance),
       isDirectoryWriter: true,
       maxConnections: boundConnections(options['proxy.maxConnections'], logger),
       peers: limits.peersOf(() => this.#data),

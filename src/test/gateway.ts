@@ -2,7 +2,7 @@ import { routeOf } from '../config/routes.ts'
 import type { Test } from 'tap'
 import type { FailureLimit } from '../limits/auth-failures.ts'
 import { Limiter } from '../limits/limiter.ts'
-import type { AccessEntry, EntrySink } from '../model/access-entry.ts'
+import type { AccessEntry, EntrySink, Report } from '../model/access-entry.ts'
 import { mintKey, type MintedKey } from '../model/api-key.ts'
 import type { Directory, KeyGrant, Snapshot, TenantGrant } from '../model/grant.ts'
 import { compileNetworks } from '../model/network.ts'
@@ -121,6 +121,8 @@ export class TestGateway {
   readonly directory = new TestDirectory()
   readonly entries: AccessEntry[] = []
   readonly reports: unknown[] = []
+  /** Of each report: which request it was about. */
+  readonly reportedIds: (string | undefined)[] = []
   readonly counters = new ProxyCounters()
   readonly limiter: Limiter
   readonly pools: UpstreamPools
@@ -146,7 +148,10 @@ export class TestGateway {
     this.directory.tenant('acme')
     this.directory.key(this.key)
     const record: EntrySink = { push: (entry) => this.entries.push(entry) > 0, reserve: () => null }
-    const report = (error: unknown): void => void this.reports.push(error)
+    const report: Report = (error, request) => {
+      this.reports.push(error)
+      this.reportedIds.push(request?.requestId)
+    }
     this.handler = new Handler({
       directory: this.directory,
       limiter: this.limiter,

@@ -1,5 +1,6 @@
 import { isReadBody } from '../../artifacts/access.ts'
 import type { Directory, Snapshot } from '../../model/grant.ts'
+import type { RequestIds } from '../../model/access-entry.ts'
 import type { Route } from '../../model/route.ts'
 import { authenticate, checkKey, servedTenant } from './authenticate.ts'
 import { refuse, type Refusal } from './context.ts'
@@ -18,7 +19,7 @@ export interface RecheckOwner {
   /** Epoch milliseconds by the clock that expiry goes by. */
   nowMs(): number
   /** Told of what should never happen. */
-  report(error: unknown): void
+  report(error: unknown, request?: RequestIds): void
 }
 
 /**
@@ -57,7 +58,7 @@ export class Recheck {
         if ((refusal?.reason === 'unknown_key' || exchange.isVerified) && isStale) continue
         if (refusal !== null) exchange.carrier?.stop(refusal.outcome, refusal.reason)
       } catch (error) {
-        this.#owner.report(error)
+        this.#owner.report(error, exchange)
       }
     }
   }

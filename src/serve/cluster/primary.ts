@@ -1,5 +1,4 @@
 import type { ChildProcess } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
 import type { Config } from '../../config/config.ts'
 import { Seldom } from '../../lib/time/seldom.ts'
 import type { RootLogger } from '../../logger/logger.ts'
@@ -17,7 +16,7 @@ import { Workers } from './workers.ts'
 
 /** A gateway of several processes: this one has the control plane and the listening socket, each of its workers a data plane. */
 export class Primary implements RunningGateway {
-  readonly instance = randomUUID()
+  readonly instance: string
   readonly #config: Config
   readonly #logger: RootLogger
   readonly #control: ControlPlane
@@ -32,11 +31,18 @@ export class Primary implements RunningGateway {
     config: Config,
     database: GatewayDatabase,
     {
+      instance,
       logger,
       upkeep,
       spawned,
-    }: { logger: RootLogger; upkeep: DatabaseUpkeep; spawned: readonly ChildProcess[] },
+    }: {
+      instance: string
+      logger: RootLogger
+      upkeep: DatabaseUpkeep
+      spawned: readonly ChildProcess[]
+    },
   ) {
+    this.instance = instance
     const { options } = config
     this.#config = config
     this.#logger = logger

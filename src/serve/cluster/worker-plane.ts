@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { LimitNews } from '../../limits/limit-news.ts'
 import { LimitPeer } from '../../limits/limit-peer.ts'
 import type { RootLogger } from '../../logger/logger.ts'
@@ -11,7 +10,6 @@ import type { WorkerStart } from './messages.ts'
 
 /** What a worker has beside the messages: a data plane, and the order in which that starts and stops. */
 export interface WorkerPlane {
-  readonly instance: string
   readonly data: DataPlane
   readonly life: Lifecycle
 }
@@ -19,11 +17,10 @@ export interface WorkerPlane {
 /** Puts a worker's data plane together. `tellLimits` sends the primary what it has to know of the limits. */
 export function openWorkerPlane(
   { config, target, via, worker, workers }: WorkerStart,
-  logger: RootLogger,
+  { instance, logger }: { readonly instance: string; readonly logger: RootLogger },
   tellLimits: (news: LimitNews) => void,
 ): WorkerPlane {
   const { options } = config
-  const instance = randomUUID()
   const control = openControl(target)
   // Which processes of this machine have died is looked for by the primary.
   const deaths = new DeathWatch({ sql: control, logger, folder: null })
@@ -47,5 +44,5 @@ export function openWorkerPlane(
     stops: { deaths: (ms) => deaths.stop(ms), 'database handles': (ms) => closeSql(control, ms) },
   }
   const life = new Lifecycle({ services: [data, own], options, logger })
-  return { instance, data, life }
+  return { data, life }
 }

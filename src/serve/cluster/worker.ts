@@ -1,9 +1,11 @@
+import { randomUUID } from 'node:crypto'
 import { systemClock } from '../../lib/time/clock.ts'
 import { Periodic } from '../../lib/time/periodic.ts'
 import { until } from '../../lib/time/sleep.ts'
 import { endsWithin } from '../../lib/time/within.ts'
 import { unreachable } from '../../lib/unreachable.ts'
 import { createLogger, type RootLogger } from '../../logger/logger.ts'
+import { packageVersion } from '../../version.ts'
 import { hideSecrets } from '../secrets.ts'
 import { BorrowedSocket } from './borrowed-socket.ts'
 import {
@@ -62,6 +64,7 @@ export async function runWorker(channel: WorkerChannel): Promise<number> {
 
 /** One worker: a data plane, and what it tells its primary. */
 class Worker {
+  readonly #instance = randomUUID()
   readonly #channel: WorkerChannel
   readonly #plane: WorkerPlane
   readonly #logger: RootLogger
@@ -81,6 +84,7 @@ class Worker {
     this.#end = end
     const fields = { worker: start.worker, pid: channel.pid }
     this.#logger = createLogger({
+      identity: { version: packageVersion(), instance: this.#instance },
       level: config.options['log.level'],
       format: start.logFormat,
       maxBacklogBytes: config.options['log.maxBacklogBytes'],
@@ -90,7 +94,9 @@ class Worker {
       this.#logger.error({ err: error }, 'the worker crashed; this is a bug')
     })
     hideSecrets(this.#logger, config)
-    this.#plane = openWorkerPlane(start, this.#logger, (news) => this.#send({ type: 'limits', news }))
+    this.#plane = openWorkerPlane(start, { instance: this.#instance, logger: this.#logger }, (news) =>
+      this.#send({ type: 'limits', news }),
+    )
     this.#plane.data.onLife(({ start: { startedAt, ...rest }, promises }) => {
       const start = { ...rest, startedAtMs: startedAt.getTime() }
       this.#send({ type: 'life', start, promises })
@@ -113,7 +119,7 @@ class Worker {
 
   async #run(): Promise<void> {
     await this.#plane.life.start(() => {})
-    const { instance } = this.#plane
+    const instance = this.#instance
     this.#logger.info({ instance }, 'worker started')
     this.#send({ type: 'started', instance })
     this.#tellState(true)
