@@ -55,7 +55,7 @@ export async function askPrometheus<Data>(
   path: string,
   parameters: Readonly<Record<string, string>>,
 ): Promise<Data> {
-  const url = `${prometheus}/api/v1/${path}?${new URLSearchParams(parameters)}`
+  const url = `${prometheus}/api/v1/${path}?${new URLSearchParams(parameters).toString()}`
   const response = await fetch(url, { headers: { connection: 'close' } })
   const text = await response.text()
   if (!response.ok) throw new Error(`${url}: ${text}`)

@@ -56,7 +56,7 @@ function openMetricsFamily(family: FamilySamples): FamilySamples {
 
 /** `1` is `1.0`. */
 function withCanonicalBound(sample: Sample): Sample {
-  // prom-client's own bounds are numbers.
-  const le = String(sample.labels['le'] ?? '')
+  // Those of prom-client are numbers.
+  const { le = '' } = sample.labels
   return /^\d+$/.test(le) ? { ...sample, labels: { ...sample.labels, le: `${le}.0` } } : sample
 }
