@@ -1,3 +1,4 @@
+import { isLoopback } from '../lib/host/loopback.ts'
 import { DOCUMENT_KINDS, type Route } from '../model/route.ts'
 import { oidcProblems } from './admin/oidc-settings.ts'
 import type { Options } from './options.ts'
@@ -79,9 +80,4 @@ function unknownAddressWarnings(o: Options, routes: readonly Route[]): string[] 
     ...warnings,
     `publicUrl is empty: documents of ${names} pass with the upstream's addresses, and clients go around the gateway (rewriteDocuments: false if that is meant)`,
   ]
-}
-
-/** Whether an address or host name can only be reached from this machine. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
 }

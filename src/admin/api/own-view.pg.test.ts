@@ -8,6 +8,7 @@ import { testDatabase } from '../../test/database.ts'
 import { TestInstance } from '../../test/ledger.ts'
 
 const HOST = 'gateway-7.internal'
+const UPSTREAM = 'registry-3.internal:4873'
 const MINUTE_MS = 60_000
 const DAY_MS = 86_400_000
 
@@ -19,7 +20,7 @@ await updateTenant(sql, 'acme', { maxConcurrency: 8 }, null)
 const startedAt = new Date(Date.now() - 10 * MINUTE_MS)
 await ensurePartitions(sql, new Date(startedAt.getTime() - DAY_MS), 3)
 const instance = new TestInstance(sql)
-const entry = { tenant: 'acme', startedAt, package: 'left-pad' }
+const entry = { tenant: 'acme', startedAt, package: 'left-pad', upstream: UPSTREAM }
 await instance.store(
   instance.seal([entry, { ...entry, tenant: 'globex' }], { dropped: { globex: { channel_full: 4321 } } }),
 )
@@ -54,6 +55,7 @@ t.test('what an operator reads of the machines is there to be hidden', async (t)
   const token = await api.tokenFor('viewer')
   const read = async (path: string): Promise<string> => (await api.ask('GET', path, { token })).text
   t.match(await read('/audit?since=1h'), HOST)
+  t.match(await read('/entries'), UPSTREAM)
   t.match(await read('/who?package=left-pad&since=4d'), '98765')
   t.match(await read(`/keys/${key}/receipts`), HOST)
   t.match(await read('/admin-log?tenant=acme'), `"role":"${role}"`)
@@ -66,7 +68,7 @@ t.test('a tenant learns nothing of other tenants, or of the machines, from any o
     const at = path.replace('/api/v1', '').replace('{slug}', 'acme').replace('{id}', key)
     const reply = await api.ask('GET', at + (QUERIES[operationId] ?? ''), { token })
     t.ok(reply.status === 200 || operationId === 'getEntries', `${operationId}: ${reply.status}`)
-    for (const secret of [HOST, '9.8.7', 'globex', '4321', '98765', '4567', `"role":"${role}"`])
+    for (const secret of [HOST, UPSTREAM, '9.8.7', 'globex', '4321', '98765', '4567', `"role":"${role}"`])
       t.notMatch(reply.text, secret, `${operationId}: ${secret}`)
   }
   const read = async (subject: string): Promise<unknown> =>
@@ -78,6 +80,22 @@ t.test('a tenant learns nothing of other tenants, or of the machines, from any o
   ])
   const guess = await api.ask('GET', `/admin-log?actor=${role}`, { token })
   t.same(guess.json()['items'], [], 'and cannot guess who it was')
+})
+
+t.test('a tenant is not shown which number an entry has among those of all tenants', async (t) => {
+  const read = async (token: string) => ({
+    listed: (await api.ask('GET', '/entries?limit=1', { token })).json()['items'],
+    csv: (await api.ask('GET', '/entries/export?format=csv', { token })).text.trimEnd(),
+    ndjson: (await api.ask('GET', '/entries/export', { token })).text,
+  })
+  const whole = await read(await api.tokenFor('viewer'))
+  t.match(whole.listed, [{ upstream: UPSTREAM, seq: Number }])
+  t.match(whole.csv, /,\d+$/)
+  const own = await read(await api.tokenFor('tenant', 'acme'))
+  t.match(own.listed, [{ tenant: 'acme', upstream: null, seq: null }])
+  t.match(own.csv, /,$/)
+  t.match(own.ndjson, '"seq":null')
+  t.notMatch(own.ndjson, /"seq":\d/)
 })
 
 t.test('lists of keys and tokens have pages, of which each has what the one before has not', async (t) => {

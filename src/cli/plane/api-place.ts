@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { isIP } from 'node:net'
 import type { Command } from 'commander'
-import { errorCode } from '../../lib/error-code.ts'
+import { SecretFiles } from '../../config/secret-files.ts'
+import { isLoopback } from '../../lib/host/loopback.ts'
 import { UsageError } from '../errors.ts'
 import type { Io } from '../output/io.ts'
 import type { ApiPlace } from './remote/api-client.ts'
@@ -73,7 +72,7 @@ export function readPlace(io: Io, flags: object): ApiPlace | null {
     ])
   return {
     url,
-    token: readToken(io, tokenFile ?? io.env['WAYBILL_TOKEN_FILE']),
+    token: readToken(io, tokenFile),
     caFile: caFile === undefined ? null : resolve(io.cwd, caFile),
   }
 }
@@ -86,14 +85,13 @@ function refuseFlags(flags: object, refused: Readonly<Record<string, string>>, w
   if (given.length > 0) throw new UsageError(given.map(([, name]) => `${name} ${why}`))
 }
 
-function readToken(io: Io, file: string | undefined): string | null {
-  if (file === undefined || file === '') return checked(io.env['WAYBILL_TOKEN'] ?? '', 'WAYBILL_TOKEN')
-  try {
-    return checked(readFileSync(resolve(io.cwd, file), 'utf8').trim(), '--token-file')
-  } catch (error) {
-    if (error instanceof UsageError) throw error
-    throw new UsageError([`--token-file: ${file} cannot be read (${errorCode(error)})`])
-  }
+function readToken(io: Io, flag: string | undefined): string | null {
+  const file = flag ?? io.env['WAYBILL_TOKEN_FILE'] ?? ''
+  if (file === '') return checked(io.env['WAYBILL_TOKEN'] ?? '', 'WAYBILL_TOKEN')
+  const name = flag === undefined ? 'WAYBILL_TOKEN_FILE' : '--token-file'
+  const read = new SecretFiles().read(resolve(io.cwd, file))
+  if ('problem' in read) throw new UsageError([`${name}: ${file} ${read.problem}`])
+  return checked(read.text.trim(), name)
 }
 
 /** What a field of HTTP cannot carry is no token; it is not repeated. */
@@ -101,9 +99,4 @@ function checked(token: string, name: string): string | null {
   if (token === '') return null
   if (!/^[\x21-\x7e]{1,512}$/.test(token)) throw new UsageError([`${name}: is not a token`])
   return token
-}
-
-function isLoopback(hostname: string): boolean {
-  const plain = hostname.replace(/^\[|\]$/g, '')
-  return plain === 'localhost' || plain === '::1' || (isIP(plain) === 4 && plain.startsWith('127.'))
 }

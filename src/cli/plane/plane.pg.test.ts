@@ -233,6 +233,9 @@ t.test('a token is shown to nobody: not without TLS, not in arguments, not in me
   await writeFile(file, `${token}\n`)
   const read = await run(['tenants', 'list', '--url', url, '--token-file', file], {})
   t.equal(read.code, 0, read.stderr)
+  await writeFile(file, '')
+  const empty = await run(['tenants', 'list', '--url', url], { WAYBILL_TOKEN_FILE: file })
+  t.match(empty, { code: 2, stderr: /WAYBILL_TOKEN_FILE: .* is empty/ })
 })
 
 t.test('an address where something else answers, or nothing, is named', async (t) => {

@@ -1,13 +1,11 @@
 import type { Config } from '../../config/config.ts'
 import type { EntryRow } from '../../model/entry-columns.ts'
 import type { TenantState } from '../../model/grant.ts'
-import type { AdminRole } from '../../model/admin/principal.ts'
-import type { RateLimit } from '../../model/route.ts'
 import type { TenantChanges } from '../../model/tenant-settings.ts'
-import type { AdminToken } from '../../store/access/admin-tokens.ts'
+import type { AdminToken, NewAdminToken } from '../../store/access/admin-tokens.ts'
 import type { AdminLogEntry, AdminLogFilter, AdminLogPage } from '../../store/admin-log/admin-log.ts'
 import type { Unconfirmed } from '../../store/directory/followers.ts'
-import type { ApiKey, KeyListing } from '../../store/directory/keys.ts'
+import type { ApiKey, KeyChanges, KeyListing, NewKey } from '../../store/directory/keys.ts'
 import type { Tenant } from '../../store/directory/tenants.ts'
 import type { EntryFilter } from '../../store/entries/entries.ts'
 import type { UsageFilter, UsageRow } from '../../store/entries/usage.ts'
@@ -30,29 +28,10 @@ export interface Minted<T> {
 }
 
 /** What a new key shall be. */
-export interface KeyWish {
-  readonly tenant: string
-  readonly name: string | null
-  readonly scopes: readonly string[]
-  readonly allowNetworks: readonly string[]
-  readonly rateLimit: RateLimit | null
-  readonly expiresAt: Date | null
-}
-
-/** What may be changed of a key; undefined leaves, null removes. */
-export interface KeyChanges {
-  readonly name?: string | null
-  readonly rateLimit?: RateLimit | null
-  readonly expiresAt?: Date | null
-}
+export type KeyWish = Omit<NewKey, 'id' | 'digest'>
 
 /** What a new token shall be. */
-export interface TokenWish {
-  readonly name: string
-  readonly role: AdminRole
-  readonly tenant: string | null
-  readonly expiresAt: Date | null
-}
+export type TokenWish = Omit<NewAdminToken, 'id' | 'digest'>
 
 /** Tenants, keys and tokens. All reject with a StoreError for what is refused. */
 export interface DirectoryPort extends NamePort {

@@ -66,9 +66,7 @@ function directoryOf(sql: Sql): DirectoryPort {
     listKeys: (listing) => listKeys(sql, listing),
     mintKey: async (wish) => {
       const { id, text, digest } = mintKey()
-      const scopes = [...wish.scopes]
-      const allowNetworks = [...wish.allowNetworks]
-      return { made: await insertKey(sql, { ...wish, scopes, allowNetworks, id, digest }), text }
+      return { made: await insertKey(sql, { ...wish, id, digest }), text }
     },
     updateKey: (id, changes, ifVersion) => updateKey(sql, id, changes, ifVersion),
     rotateKey: async (oldId, overlapMs) => {

@@ -31,7 +31,8 @@ export interface Entry {
   readonly artifactKind: string | null
   readonly upstreamLimit: string | null
   readonly instance: string
-  readonly seq: number | string
+  /** Null for a tenant. */
+  readonly seq: number | string | null
 }
 
 /** A page of a list; `next` is the cursor of the one after it. */

@@ -1,4 +1,4 @@
-import { isLoopback } from '../../config/cross-checks.ts'
+import { isLoopback } from '../../lib/host/loopback.ts'
 import type { Options } from '../../config/options.ts'
 import { compileNetworks } from '../../model/network.ts'
 import type { TrustPolicy } from '../../proxy/headers/client-view.ts'

@@ -38,6 +38,9 @@ export interface NewKey {
   readonly expiresAt: Date | null
 }
 
+/** What may be changed of a key; undefined leaves, null removes. */
+export type KeyChanges = Partial<Pick<NewKey, 'name' | 'rateLimit' | 'expiresAt'>>
+
 interface KeyRow {
   id: string
   tenant: string
@@ -113,11 +116,7 @@ export async function getKey(sql: Sql, id: string): Promise<ApiKey | null> {
 export async function updateKey(
   sql: Sql | TransactionSql,
   id: string,
-  changes: {
-    readonly name?: string | null
-    readonly rateLimit?: RateLimit | null
-    readonly expiresAt?: Date | null
-  },
+  changes: KeyChanges,
   ifVersion: number | null,
 ): Promise<ApiKey> {
   return await inTransaction(sql, async (tx) => {

@@ -9,7 +9,9 @@ const TAGS = ['names']
 
 const LIKE = z
   .object({
-    isInLedger: z.boolean().openapi({ description: 'Whether entries of such a tenant were ever stored.' }),
+    isInLedger: z.boolean().nullable().openapi({
+      description: 'Whether entries of such a tenant were ever stored; null where that was not asked.',
+    }),
     like: z.array(z.string()).openapi({ description: 'Tenants with a name of about that length.' }),
   })
   .openapi('TenantNames')
@@ -36,13 +38,24 @@ export function addNames(api: Api, { reader }: ApiSources): void {
       operationId: 'findNames',
       tags: TAGS,
       description: 'What is known of a tenant that is not there, and which may have been meant.',
-      request: { params: z.object({ slug: SLUG }) },
+      request: {
+        params: z.object({ slug: SLUG }),
+        query: z.strictObject({
+          ledger: z.enum(['true', 'false']).default('true').openapi({
+            description: 'Whether to search the ledger for entries of the tenant, which reads all of it.',
+          }),
+        }),
+      },
       responses: { 200: json(LIKE, 'What is known') },
     }),
     async (c) => {
       const { slug } = c.req.valid('param')
+      const isAsked = c.req.valid('query').ledger === 'true'
       return c.json(
-        { isInLedger: await isInLedger(reader, slug), like: await tenantsLike(reader, slug) },
+        {
+          isInLedger: isAsked ? await isInLedger(reader, slug) : null,
+          like: await tenantsLike(reader, slug),
+        },
         200,
       )
     },

@@ -50,7 +50,7 @@ export class ApiClient {
     const response = await this.#send(method, path, given)
     const text = await readText(response)
     const status = response.statusCode ?? 0
-    if (status >= 200 && status < 300) return (text === '' ? null : parse(text)) as T
+    if (status >= 200 && status < 300) return (text === '' ? null : parseAnswer(text)) as T
     throw this.#refusal(status, text)
   }
 
@@ -168,7 +168,8 @@ function isStoreErrorCode(code: string): code is StoreErrorCode {
   return (STORE_ERROR_CODES as readonly string[]).includes(code)
 }
 
-function parse(text: string): unknown {
+/** JSON of an answer. Throws a CommandError for what is none. */
+export function parseAnswer(text: string): unknown {
   try {
     return JSON.parse(text) as unknown
   } catch (error) {

@@ -79,6 +79,21 @@ t.test('a long past is read on from where its reading broke off', async (t) => {
   ])
 })
 
+t.test('a stream that always ends before it begins is given up', async (t) => {
+  let asked = 0
+  const server = createServer((_, response) => {
+    // The first one begins.
+    response.end(asked++ === 0 ? 'id: 1\n\n' : '')
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  const api = new ApiClient({ url, token: null, caFile: null }, 60_000)
+  const rows = followRemote(api, {}, { signal: new AbortController().signal, say: () => {}, retryMs: 1 })
+  await t.rejects(rows.next(), /ends before it begins/)
+  t.equal(asked, 7)
+})
+
 t.test('a past that can never be read is given up with the reason, though each stream begins', async (t) => {
   const { done, ids, asked } = await follow(t, [], 1)
   await t.rejects(done, /cannot be reached/)

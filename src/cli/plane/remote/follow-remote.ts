@@ -1,7 +1,8 @@
 import type { EntryRow } from '../../../model/entry-columns.ts'
 import { sleep } from '../../../lib/time/sleep.ts'
 import type { EntryFilter } from '../../../store/entries/entries.ts'
-import type { ApiClient } from './api-client.ts'
+import { CommandError } from '../../errors.ts'
+import { parseAnswer, type ApiClient } from './api-client.ts'
 import { entryOf, entryQuery, exportEntries } from './remote-entries.ts'
 
 /** Ids that are remembered, lest an entry that comes twice is printed twice: those of what a stream repeats. */
@@ -41,9 +42,10 @@ export async function* followRemote(
   let pastFrom = since
   for (let failures = 0; !signal.aborted;) {
     try {
-      for await (const event of eventsOf(
-        api.lines('/entries/stream', { query: { ...entryQuery(filter), cursor }, signal }),
-      )) {
+      let hasBegun = false
+      const lines = api.lines('/entries/stream', { query: { ...entryQuery(filter), cursor }, signal })
+      for await (const event of eventsOf(lines)) {
+        hasBegun = true
         cursor = event.id ?? cursor
         // It listens now: what was stored before is read, and nothing lies between.
         if (pastFrom !== undefined) {
@@ -56,8 +58,10 @@ export async function* followRemote(
         }
         failures = 0
         if (event.name === 'left-out') say(leftOutWords(event.data))
-        if (event.name === 'entry') yield [entryOf(JSON.parse(event.data) as object)].filter(isNew)
+        if (event.name === 'entry') yield [entryOf(parseAnswer(event.data) as object)].filter(isNew)
       }
+      // As a proxy may answer that cannot reach the gateway.
+      if (!hasBegun && !signal.aborted) throw new CommandError('the stream of entries ends before it begins')
     } catch (error) {
       if (signal.aborted) return
       if (++failures > MAX_FAILURES || cursor === undefined) throw error
@@ -89,6 +93,6 @@ async function* eventsOf(lines: AsyncIterable<string>): AsyncGenerator<ServerEve
 }
 
 function leftOutWords(data: string): string {
-  const { n } = JSON.parse(data) as { n: number | null }
+  const { n } = parseAnswer(data) as { n: number | null }
   return `note: ${n ?? 'some'} entries were left out, since they came faster than they were read`
 }

@@ -1,8 +1,8 @@
 import type { AdminToken } from '../../../store/access/admin-tokens.ts'
-import type { ApiKey } from '../../../store/directory/keys.ts'
+import type { ApiKey, KeyChanges } from '../../../store/directory/keys.ts'
 import type { Tenant } from '../../../store/directory/tenants.ts'
 import { CommandError } from '../../errors.ts'
-import type { Confirmations, DirectoryPort, KeyChanges } from '../plane.ts'
+import type { Confirmations, DirectoryPort } from '../plane.ts'
 import type { ApiClient } from './api-client.ts'
 
 /** What JSON makes of a type with moments. */
@@ -54,21 +54,23 @@ function namesOf(
       const found = await api.find<object>(at('keys', id))
       return found === null ? null : keyOf(found)
     },
-    isInLedger: async (slug) => (await tenantNames(api, slug)).isInLedger,
-    tenantsLike: async (slug) => (await tenantNames(api, slug)).like,
+    isInLedger: async (slug) => (await tenantNames(api, slug, 'true')).isInLedger === true,
+    tenantsLike: async (slug) => (await tenantNames(api, slug, 'false')).like,
     recentRoutes: async () =>
       await ifPermitted(async () => (await api.ask<{ routes: string[] }>('GET', '/names')).routes, []),
   }
 }
 
 interface TenantNames {
-  readonly isInLedger: boolean
+  readonly isInLedger: boolean | null
   readonly like: readonly string[]
 }
 
-async function tenantNames(api: ApiClient, slug: string): Promise<TenantNames> {
-  const nothing = { isInLedger: false, like: [] }
-  return await ifPermitted(async () => await api.ask<TenantNames>('GET', at('names', slug)), nothing)
+/** `ledger`: whether the ledger is to be searched, which takes as long as it is. */
+async function tenantNames(api: ApiClient, slug: string, ledger: 'true' | 'false'): Promise<TenantNames> {
+  const nothing = { isInLedger: null, like: [] }
+  const ask = async () => await api.ask<TenantNames>('GET', at('names', slug), { query: { ledger } })
+  return await ifPermitted(ask, nothing)
 }
 
 /** A token of a tenant may not ask: what only makes a message better must not fail a command that does without. */

@@ -1,6 +1,6 @@
 import { ENTRY_COLUMN_NAMES, type EntryRow } from '../../../model/entry-columns.ts'
 import type { EntryFilter } from '../../../store/entries/entries.ts'
-import type { ApiClient } from './api-client.ts'
+import { parseAnswer, type ApiClient } from './api-client.ts'
 
 /** Rows of an export that are handed on together. */
 const CHUNK = 500
@@ -39,7 +39,7 @@ export async function* exportEntries(
   let rows: EntryRow[] = []
   const ask = { query: entryQuery(filter), isOftenSilent: true, ...(signal === undefined ? {} : { signal }) }
   for await (const line of api.lines('/entries/export', ask)) {
-    rows.push(entryOf(JSON.parse(line) as object))
+    rows.push(entryOf(parseAnswer(line) as object))
     if (rows.length < CHUNK) continue
     yield rows
     rows = []

@@ -148,7 +148,7 @@ function groupsOf(entry: Entry): readonly Group[] {
           entry.request_id === null ? null : <Copyable text={entry.request_id} label="request id" />,
         ],
         ['Trace id', link(entry.trace_id, search(entry, 'traceId', entry.trace_id))],
-        ['Gateway', `${entry.instance} · ${count(Number(entry.seq))}`],
+        ['Gateway', entry.seq === null ? entry.instance : `${entry.instance} · ${count(Number(entry.seq))}`],
       ],
     ],
   ]

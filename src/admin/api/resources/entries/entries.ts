@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi'
+import type { EntryRow } from '../../../../model/entry-columns.ts'
 import { decodeCursor, encodeCursor, listEntries } from '../../../../store/entries/entries.ts'
 import { readClock } from '../../../../store/entries/retention.ts'
 import { findRequest } from '../../../../store/entry-search/neighbours.ts'
@@ -8,7 +9,7 @@ import { ApiError } from '../../problems.ts'
 import type { ApiSources } from '../../sources.ts'
 import { addCounts } from './counts.ts'
 import { READ, TAGS } from './entry-access.ts'
-import { ENTRY, entryBody } from './entry-body.ts'
+import { ENTRY, entryBody, viewFor } from './entry-body.ts'
 import { ENTRY_QUERY, entryFilter } from './entry-query.ts'
 import { addExport } from './export.ts'
 import { addStream } from './stream.ts'
@@ -57,7 +58,9 @@ function addList(api: Api, { reader }: ApiSources): void {
         before,
         signal: c.var.ended.signal,
       })
-      return c.json({ items: entries.map(entryBody), next: next === null ? null : encodeCursor(next) }, 200)
+      const view = viewFor(c.var.signedIn.principal)
+      const items = entries.map((row) => entryBody(row, view))
+      return c.json({ items, next: next === null ? null : encodeCursor(next) }, 200)
     },
   )
 }
@@ -91,12 +94,11 @@ function addFound(api: Api, { reader }: ApiSources): void {
           title: 'Not found',
           detail: `There is no entry with the request id ${requestId}.`,
         })
+      const view = viewFor(c.var.signedIn.principal)
+      const bodies = (rows: readonly EntryRow[]) => rows.map((row) => entryBody(row, view))
+      const { entries, sameTrace, sameClient } = found
       return c.json(
-        {
-          items: found.entries.map(entryBody),
-          sameTrace: found.sameTrace.map(entryBody),
-          sameClient: found.sameClient.map(entryBody),
-        },
+        { items: bodies(entries), sameTrace: bodies(sameTrace), sameClient: bodies(sameClient) },
         200,
       )
     },

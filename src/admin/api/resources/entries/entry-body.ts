@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi'
-import { SHOWN_NAMES, shownEntry } from '../../../../artifacts/identify/shown-entry.ts'
+import { SHOWN_NAMES, shownEntry, type ShownEntry } from '../../../../artifacts/identify/shown-entry.ts'
+import type { Principal } from '../../../../model/admin/principal.ts'
 import { ENTRY_COLUMNS, type EntryColumn, type EntryRow } from '../../../../model/entry-columns.ts'
 import { TIME } from '../../operation.ts'
 
@@ -26,8 +27,12 @@ const WORDS: Readonly<Record<string, string>> = {
   artifactKind: 'What of the package the request was about; null for a request of no artifact route.',
   upstreamLimit: 'What the upstream said of its own limit.',
   instance: 'The process that wrote it.',
-  seq: 'Its number there, without gaps.',
+  seq: 'Its number there, without gaps; null for a tenant.',
+  upstream: 'Where it was forwarded to; null where it was not, and for a tenant.',
 }
+
+/** What a tenant is not shown of its entries: where the operator's machines are, and how much other tenants ask. */
+const HIDDEN = { upstream: null, seq: null } as const
 
 /** An entry as the API shows it: the columns of `access_log`, and the package URL. */
 export const ENTRY = z
@@ -37,12 +42,22 @@ export const ENTRY = z
 function schemaOf(name: string): z.ZodType {
   const column: EntryColumn | undefined = ENTRY_COLUMNS.find((one) => one.name === name)
   const value = column === undefined ? z.string() : VALUES[column.type]()
-  const schema = column?.isNullable === false ? value : value.nullable()
+  const schema = column?.isNullable === false && !(name in HIDDEN) ? value : value.nullable()
   const description = WORDS[name]
   return description === undefined ? schema : schema.openapi({ description })
 }
 
-/** The body of an entry. */
-export function entryBody(row: EntryRow): z.infer<typeof ENTRY> {
-  return { ...shownEntry(row), started_at: row.started_at.toISOString() }
+/** An entry as somebody may see it. There are two of these, for operators and for tenants. */
+export type EntryView = (row: EntryRow) => ShownEntry | (Omit<ShownEntry, 'seq'> & typeof HIDDEN)
+
+const ownEntry: EntryView = (row) => ({ ...shownEntry(row), ...HIDDEN })
+
+/** How the principal sees entries. */
+export function viewFor({ tenant }: Principal): EntryView {
+  return tenant === null ? shownEntry : ownEntry
+}
+
+/** The body of an entry, seen so. */
+export function entryBody(row: EntryRow, view: EntryView): z.infer<typeof ENTRY> {
+  return { ...view(row), started_at: row.started_at.toISOString() }
 }

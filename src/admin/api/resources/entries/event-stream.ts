@@ -3,7 +3,7 @@ import { systemClock } from '../../../../lib/time/clock.ts'
 import { safeJson } from '../../../../lib/safe-text.ts'
 import type { EntryRow } from '../../../../model/entry-columns.ts'
 import { REFUSED_OUTCOMES } from '../../../../store/entry-search/histogram.ts'
-import { entryBody } from './entry-body.ts'
+import { entryBody, type EntryView } from './entry-body.ts'
 import type { TailListener } from './entry-tail.ts'
 import type { EventStreamBounds } from './stream-bounds.ts'
 import { writeAtPace } from './write-at-pace.ts'
@@ -11,8 +11,8 @@ import { writeAtPace } from './write-at-pace.ts'
 /** `figures` come at most twice a second. */
 const FIGURES_MS = 500
 
-/** The bodies of rows: each is made once for all who get it. */
-const TEXTS = new WeakMap<EntryRow, string>()
+/** The bodies of rows by view: each is made once for all who get it. */
+const TEXTS = new Map<EntryView, WeakMap<EntryRow, string>>()
 
 /**
  * Entries as server-sent events (HTML standard, §9.2) to one client, at its pace: what it does not take waits, up to a bound, and is
@@ -21,6 +21,7 @@ const TEXTS = new WeakMap<EntryRow, string>()
 export class EventStream implements TailListener {
   readonly #out: ServerResponse
   readonly #matches: (row: EntryRow) => boolean
+  readonly #view: EntryView
   readonly #idOf: () => string
   readonly #bounds: EventStreamBounds
   #queue: EntryRow[] = []
@@ -38,12 +39,14 @@ export class EventStream implements TailListener {
     out: ServerResponse,
     options: {
       readonly matches: (row: EntryRow) => boolean
+      readonly view: EntryView
       readonly idOf: () => string
       readonly bounds: EventStreamBounds
     },
   ) {
     this.#out = out
     this.#matches = options.matches
+    this.#view = options.view
     this.#idOf = options.idOf
     this.#bounds = options.bounds
     out.on('drain', () => {
@@ -75,7 +78,7 @@ export class EventStream implements TailListener {
   async catchUp(rows: readonly EntryRow[], gone: AbortSignal): Promise<void> {
     for (const row of rows) {
       this.#caughtUp.add(row.id)
-      await writeAtPace(this.#out, `event: entry\ndata: ${textOf(row)}\n\n`, gone)
+      await writeAtPace(this.#out, `event: entry\ndata: ${textOf(row, this.#view)}\n\n`, gone)
     }
   }
 
@@ -140,7 +143,7 @@ export class EventStream implements TailListener {
       }
       const row = this.#queue.shift()
       if (row === undefined) return
-      this.#write(`event: entry\nid: ${this.#idOf()}\ndata: ${textOf(row)}\n\n`)
+      this.#write(`event: entry\nid: ${this.#idOf()}\ndata: ${textOf(row, this.#view)}\n\n`)
     }
   }
 
@@ -161,10 +164,12 @@ export class EventStream implements TailListener {
   }
 }
 
-function textOf(row: EntryRow): string {
-  const known = TEXTS.get(row)
+function textOf(row: EntryRow, view: EntryView): string {
+  const texts = TEXTS.get(view) ?? new WeakMap<EntryRow, string>()
+  TEXTS.set(view, texts)
+  const known = texts.get(row)
   if (known !== undefined) return known
-  const text = safeJson(entryBody(row))
-  TEXTS.set(row, text)
+  const text = safeJson(entryBody(row, view))
+  texts.set(row, text)
   return text
 }

@@ -1,6 +1,6 @@
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { z } from '@hono/zod-openapi'
-import { SHOWN_NAMES, shownEntry, type ShownEntry } from '../../../../artifacts/identify/shown-entry.ts'
+import { SHOWN_NAMES, type ShownEntry } from '../../../../artifacts/identify/shown-entry.ts'
 import { csvText } from '../../../../lib/csv-text.ts'
 import { safeJson } from '../../../../lib/safe-text.ts'
 import type { EntryRow } from '../../../../model/entry-columns.ts'
@@ -9,6 +9,7 @@ import { readClock } from '../../../../store/entries/retention.ts'
 import { inTime, operation, type Api } from '../../operation.ts'
 import type { ApiSources } from '../../sources.ts'
 import { READ_LASTING, TAGS } from './entry-access.ts'
+import { viewFor, type EntryView } from './entry-body.ts'
 import { ENTRY_QUERY, entryFilter } from './entry-query.ts'
 import { writeAtPace } from './write-at-pace.ts'
 
@@ -16,14 +17,14 @@ const FORMATS = {
   csv: {
     type: 'text/csv; charset=utf-8',
     head: csvText([SHOWN_NAMES]),
-    text: (rows: readonly EntryRow[]): string =>
-      csvText(rows.map(shownEntry).map((row) => SHOWN_NAMES.map((name) => row[name as keyof ShownEntry]))),
+    text: (rows: readonly EntryRow[], view: EntryView): string =>
+      csvText(rows.map(view).map((row) => SHOWN_NAMES.map((name) => row[name as keyof ShownEntry]))),
   },
   ndjson: {
     type: 'application/x-ndjson',
     head: '',
-    text: (rows: readonly EntryRow[]): string =>
-      rows.map((row) => `${safeJson({ ...shownEntry(row) })}\n`).join(''),
+    text: (rows: readonly EntryRow[], view: EntryView): string =>
+      rows.map((row) => `${safeJson(view(row))}\n`).join(''),
   },
 } as const
 
@@ -54,6 +55,7 @@ export function addExport(api: Api, { reader, logger }: ApiSources): void {
       // A search of months for little is silent for long; a client that does not read is cut off by `writeAtPace`.
       outgoing.socket?.setTimeout(0)
       const { type, head, text: textOf } = FORMATS[format]
+      const view = viewFor(c.var.signedIn.principal)
       // What fails before the first entry is answered as any failure.
       let page = await pages.next()
       outgoing.writeHead(200, {
@@ -63,7 +65,7 @@ export function addExport(api: Api, { reader, logger }: ApiSources): void {
       try {
         await writeAtPace(outgoing, head, gone)
         for (; page.done !== true && c.env.incoming.method !== 'HEAD'; page = await pages.next()) {
-          await writeAtPace(outgoing, textOf(page.value), gone)
+          await writeAtPace(outgoing, textOf(page.value, view), gone)
         }
         outgoing.end()
       } catch (error) {

@@ -19,7 +19,7 @@ type Figures = Readonly<Record<'n' | 'errors' | 'refused', number>>
 interface Event {
   readonly event: string
   readonly id: string
-  readonly data: { readonly id: string; readonly tenant: string } & Figures
+  readonly data: { readonly id: string; readonly tenant: string; readonly seq: number | null } & Figures
 }
 
 /** A client of the stream: what it was sent, and a wait for what it will be. */
@@ -105,6 +105,13 @@ t.test('three tabs see all rows that their filters permit, each once', async (t)
   t.same(all.ids, stored)
   t.same(acme.ids, mine)
   t.same(own.ids, mine)
+  const seqs = ({ events }: Tab) =>
+    events.filter(({ event }) => event === 'entry').map(({ data }) => data.seq)
+  t.ok(seqs(acme).every((seq) => typeof seq === 'number'))
+  t.ok(
+    seqs(own).every((seq) => seq === null),
+    'a tenant does not see how many entries others have',
+  )
   await all.until(() => all.events.some(({ event }) => event === 'figures'))
   t.match(all.events.find(({ event }) => event === 'figures')?.data, { errors: Number, refused: 0 })
   await all.until(() => /\n\nid: \d+\n\n/.test(all.text))

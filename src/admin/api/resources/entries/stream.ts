@@ -12,6 +12,7 @@ import { inTime, operation, type Api, type ApiEnv } from '../../operation.ts'
 import { ApiError } from '../../problems.ts'
 import type { ApiSources } from '../../sources.ts'
 import { READ, READ_LASTING, TAGS } from './entry-access.ts'
+import { viewFor } from './entry-body.ts'
 import { ENTRY_QUERY, entryFilter } from './entry-query.ts'
 import { EntryTail } from './entry-tail.ts'
 import { EventStream } from './event-stream.ts'
@@ -51,8 +52,9 @@ export function addStream(api: Api, sources: ApiSources): void {
       const { databaseMs } = await inTime(c, readClock(sources.reader, Date.now))
       const filter = entryFilter(c, query, databaseMs)
       const aheadMs = databaseMs - systemClock.nowMs()
+      const view = viewFor(c.var.signedIn.principal)
       const idOf = (): string => String(Math.floor(systemClock.nowMs() + aheadMs))
-      const stream = new EventStream(c.env.outgoing, { matches: matcherOf(filter), idOf, bounds })
+      const stream = new EventStream(c.env.outgoing, { matches: matcherOf(filter), view, idOf, bounds })
       const end = await inTime(c, tail.listen(stream))
       c.var.ended.signal.addEventListener('abort', end)
       if (c.var.ended.signal.aborted) end()
