@@ -20,6 +20,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<AddCommand>> = new Map(
     retention: async () => (await import('./commands/retention.ts')).addRetentionCommands,
     // Adds `restore` as well.
     backup: async () => (await import('./commands/backup.ts')).addBackupCommands,
+    events: async () => (await import('./commands/events/events.ts')).addEventCommands,
     config: async () => (await import('./commands/config-commands.ts')).addConfigCommands,
     setup: async () => (await import('./setup/setup.ts')).addSetupCommand,
   }),

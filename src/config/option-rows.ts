@@ -12,6 +12,8 @@ export interface Row<T> {
   readonly help: string
   /** Unit of a number, where its name does not end in it. */
   readonly isSecret?: boolean
+  /** What of a secret may be shown; nothing without it. */
+  show?(value: T): unknown
   /**
    * What a change waits for: a reload, or a restart of the gateway. Without it new workers are enough; a gateway of one process has
    * none, and is restarted.
@@ -27,12 +29,13 @@ export interface Row<T> {
 
 type Extra = { isSecret?: boolean; actsOn?: 'reload' | 'restart'; env?: string }
 
-function row<T>(
+/** An option of any form. `parse` returns null for what it cannot be. */
+export function row<T>(
   def: T,
   form: string,
   help: string,
   parse: (v: unknown) => T | null,
-  { choices, ...extra }: Extra & { choices?: readonly string[] },
+  { choices, ...extra }: Extra & { choices?: readonly string[] } & Pick<Row<T>, 'show'>,
 ): Row<T> {
   const read = (value: unknown): T => {
     const parsed = parse(value)

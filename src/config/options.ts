@@ -16,6 +16,7 @@ import {
   type Row,
 } from './option-rows.ts'
 import { ADMIN_OPTIONS } from './admin/admin-options.ts'
+import { EVENT_OPTIONS } from './admin/event-options.ts'
 import { ACCESS_LOG_OPTIONS } from './access-log-options.ts'
 import { ARTIFACT_OPTIONS } from './artifact-options.ts'
 import { DIRECTORY_OPTIONS } from './directory-options.ts'
@@ -50,6 +51,8 @@ export const OPTIONS = {
     'Longest time for a PROXY header and a TLS handshake',
   ),
   ...ADMIN_OPTIONS,
+
+  ...EVENT_OPTIONS,
   publicUrl: text(
     '',
     'an http(s) URL such as https://artifacts.example.com or, where the front takes /base/ away, https://artifacts.example.com/base/',

@@ -8,7 +8,9 @@ export const MASK = '********'
 /** An option's value as it may be shown: secrets masked unless empty. */
 export function shownValue(config: Config, name: OptionName): unknown {
   const value: unknown = config.options[name]
-  return optionRow(name).isSecret === true && value !== '' ? MASK : value
+  const row = optionRow(name)
+  if (row.show !== undefined) return row.show(value)
+  return row.isSecret === true && value !== '' ? MASK : value
 }
 
 /** A route as it may be shown: its credentials at the upstream, secrets of its senders, and values of fields that it sets, masked. */

@@ -1,6 +1,7 @@
 import type { HistogramReading } from '../lib/histogram.ts'
 import { WATCHED_LOOPS, WRITER_MODES, type WriterStats } from '../model/stats.ts'
 import { AUDIT_FAMILIES } from './audit-families.ts'
+import { EVENT_FAMILIES } from './event-families.ts'
 import { byKey, histogramSamples, single, type Family, type Reading, type TenantCounts } from './family.ts'
 
 /** The access log's way to Postgres, the directory, the build. */
@@ -145,6 +146,7 @@ export const BACKGROUND_FAMILIES: readonly Family[] = [
     'max',
   ),
   ...AUDIT_FAMILIES,
+  ...EVENT_FAMILIES,
   single(
     'gauge',
     'waybill_canary_round_trip_seconds',

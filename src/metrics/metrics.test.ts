@@ -68,6 +68,7 @@ t.test('every family of the product moves when its source does', async (t) => {
   stats.vitals.isReady = true
   stats.vitals.certificates.push({ name: 'a.example', expiresAtMs: Date.now() })
   stats.vitals.audit = { gaps: { ...noGaps, died: 1 }, ageMs: 38 }
+  stats.vitals.events = { sent: 39, lost: { full: 1, given_up: 2, gone: 3 } }
   Object.assign(stats.writer, { replayed: 29, isAway: true })
   Object.assign(stats.writer.spill, {
     bytes: 30,

@@ -1,6 +1,7 @@
 import type { ContactReading } from '../lib/database-contact.ts'
 import type { HistogramReading } from '../lib/histogram.ts'
 import type { AuditGapKind } from './audit/audit.ts'
+import type { EventLoss } from './events/event.ts'
 
 /*
  * What each part of the gateway lets others see of itself: plain numbers that only grow, or are true right now. Read at
@@ -213,16 +214,29 @@ export interface CertificateExpiry {
   readonly expiresAtMs: number
 }
 
+/** Events for receivers, counted since the process started, once for each receiver. */
+export interface EventsStats {
+  /** Taken by the receiver. */
+  readonly sent: number
+  readonly lost: Readonly<Record<EventLoss, number>>
+}
+
+/** What one process of a gateway does for all of them. */
+export interface GatewayVitals {
+  /** null before the first, when it is turned off, and in the other processes. */
+  readonly audit: AuditStats | null
+  /** null before the first look, after none for minutes, and in the other processes. */
+  readonly figures: DatabaseFigures | null
+  /** null without receivers, and in the other processes. */
+  readonly events: EventsStats | null
+}
+
 /** Whether the access log works, as it finds itself. */
-export interface VitalsStats {
+export interface VitalsStats extends GatewayVitals {
   /** null when it is turned off. */
   readonly canary: CanaryStats | null
   /** Names of the loops that take no step although something waits for them. */
   readonly stuckLoops: readonly string[]
-  /** null before the first, and when it is turned off. */
-  readonly audit: AuditStats | null
-  /** null before the first look, after none for minutes, and where another process looks. */
-  readonly figures: DatabaseFigures | null
   /** `/readyz` answers 200. */
   readonly isReady: boolean
   readonly certificates: readonly CertificateExpiry[]

@@ -4,14 +4,17 @@ import { queriesOf } from '../admin/queries.ts'
 import type { Config } from '../config/config.ts'
 import { oidcSettings } from '../config/admin/oidc-settings.ts'
 import { shownConfiguration } from '../config/shown-config.ts'
+import { readTlsFiles } from '../config/tls-files.ts'
 import { endsWithin } from '../lib/time/within.ts'
 import { LimitExchange } from '../limits/limit-exchange.ts'
 import type { Logger } from '../logger/logger.ts'
-import type { AuditStats, DatabaseFigures } from '../model/stats.ts'
+import type { CertificateExpiry, GatewayVitals } from '../model/stats.ts'
 import { closeSql, openReader, type Sql } from '../store/sql.ts'
 import { auditJobOf, type AuditJob } from './control-plane/audit-job.ts'
 import type { DatabaseUpkeep, GatewayDatabase } from './control-plane/database.ts'
 import { DeathWatch } from './control-plane/death-watch.ts'
+import { EventsJob } from './control-plane/events/events-job.ts'
+import { OwnFindings } from './control-plane/events/own-findings.ts'
 import { FiguresWatch } from './control-plane/figures-watch.ts'
 import { PartitionIndexJob } from './control-plane/partition-index-job.ts'
 import { RollUpJob, rollUpTimes } from './control-plane/roll-up-job.ts'
@@ -42,10 +45,13 @@ export class ControlPlane implements Service {
   readonly #parts: ControlPlaneParts
   /** The one in force: reloads replace it. */
   #config: Config
+  /** Those of the listener, where somebody is told of them. */
+  #certificates: readonly CertificateExpiry[]
   readonly #reader: Sql
   readonly #rollUps: RollUpJob
   readonly #audit: AuditJob | null
   readonly #figures: FiguresWatch
+  readonly #events: EventsJob
   readonly #partitionIndexes: PartitionIndexJob
   readonly #admin: AdminListener
   #listening: Promise<Address> | null = null
@@ -55,12 +61,27 @@ export class ControlPlane implements Service {
     const { options: o } = config
     this.#parts = parts
     this.#config = config
+    this.#certificates = expiriesOf(config)
     this.#reader = openReader(database.readerTarget, { statementTimeoutMs: o['database.statementTimeoutMs'] })
     this.#rollUps = new RollUpJob({ target: database.target, ...rollUpTimes(o), logger })
     const { target } = database
     this.#partitionIndexes = new PartitionIndexJob({ control: upkeep.control, target, logger })
-    this.#audit = auditJobOf(config, this.#reader, logger)
     this.#figures = new FiguresWatch({ sql: upkeep.control, logger })
+    const own = new OwnFindings({
+      certificates: () => this.#certificates,
+      readiness: () => this.#readiness(),
+    })
+    this.#events = new EventsJob({
+      sql: upkeep.control,
+      logger,
+      receivers: () => this.#config.options.events,
+      findOwn: async () => await own.find(),
+    })
+    this.#audit = auditJobOf(config, {
+      sql: this.#reader,
+      logger,
+      onGaps: async (gaps, now) => await this.#events.tellGaps(gaps, now),
+    })
     this.deaths = new DeathWatch({ sql: upkeep.control, logger, folder: ownFolder(o.stateDir) })
     this.limits = new LimitExchange(parts.processes)
     const queries = queriesOf(this.#reader)
@@ -79,6 +100,8 @@ export class ControlPlane implements Service {
           control: upkeep.control,
           reader: this.#reader,
           served: { ...served, readiness: () => this.#readiness(), queries },
+          receivers: () =>
+            this.#config.options.events.map((one) => ({ receiver: one, isGone: this.#events.isGone(one) })),
           configuration: () => shownConfiguration(this.#config),
           queryTimeoutMs: o['database.statementTimeoutMs'],
           token: o['admin.token'],
@@ -100,16 +123,13 @@ export class ControlPlane implements Service {
   /** A reload: what is shown from now on. */
   apply(config: Config): void {
     this.#config = config
+    this.#certificates = expiriesOf(config)
   }
 
-  /** The newest audit of all gateways of the database; null before the first, and when it is turned off. */
-  get audit(): AuditStats | null {
-    return this.#audit?.stats ?? null
-  }
-
-  /** What the newest look at the database told; null before the first. */
-  get figures(): DatabaseFigures | null {
-    return this.#figures.figures
+  /** The newest audit and figures of all gateways of the database, and the events that this one sent. */
+  get vitals(): GatewayVitals {
+    const audit = this.#audit?.stats ?? null
+    return { audit, figures: this.#figures.figures, events: this.#events.stats }
   }
 
   readonly starts: Service['starts'] = {
@@ -122,6 +142,7 @@ export class ControlPlane implements Service {
       this.#rollUps.start()
       this.#audit?.start()
       this.#figures.start()
+      this.#events.start()
       this.#partitionIndexes.start()
     },
     'admin listener': () => this.listen(),
@@ -133,9 +154,14 @@ export class ControlPlane implements Service {
       this.#figures.stop()
     },
     deaths: (ms) => this.deaths.stop(ms),
-    upkeep: () => {
+    upkeep: (ms) => {
       this.limits.stop()
-      return Promise.all([this.#parts.upkeep.stop(), this.#rollUps.stop(), this.#partitionIndexes.stop()])
+      return Promise.all([
+        this.#parts.upkeep.stop(),
+        this.#rollUps.stop(),
+        this.#partitionIndexes.stop(),
+        this.#events.stop(ms),
+      ])
     },
     'admin listener': () => this.#admin.close(),
     'database handles': (ms) =>
@@ -150,4 +176,9 @@ export class ControlPlane implements Service {
     const ofDatabase: readonly StateReason[] = this.#parts.upkeep.warnings
     return { ...readiness, warnings: [...warnings, ...ofDatabase] }
   }
+}
+
+function expiriesOf({ options }: Config): readonly CertificateExpiry[] {
+  if (options.events.length === 0) return []
+  return readTlsFiles(options['listen.tls']).certificates?.expiries ?? []
 }

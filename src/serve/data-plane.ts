@@ -13,7 +13,7 @@ import { ProxyListener } from '../listener/listener.ts'
 import type { RootLogger } from '../logger/logger.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import type { DatabaseTarget } from '../model/database-target.ts'
-import type { AuditStats, DatabaseFigures, StatsSources } from '../model/stats.ts'
+import type { GatewayVitals, StatsSources } from '../model/stats.ts'
 import { Handler } from '../proxy/handler.ts'
 import { Sampling } from '../proxy/headers/sampling.ts'
 import { RouteTable } from '../proxy/routing/route-table.ts'
@@ -62,10 +62,8 @@ export interface DataPlaneParts {
   /** Told of a dead process whose spill was taken over: see `Spill`. */
   readonly onDead: (instance: string, isCutOff: boolean) => boolean
   readonly state: () => ReadinessFacts['phase']
-  /** The newest audit, for the metrics; null before the first, and where another process audits. */
-  readonly audit: () => AuditStats | null
-  /** What the control plane last read in the database, likewise. */
-  readonly figures: () => DatabaseFigures | null
+  /** For the metrics. */
+  readonly gatewayVitals: () => GatewayVitals
 }
 
 /** What a stop has for the last spans: a collector that is away costs no more. */
@@ -303,7 +301,7 @@ export class DataPlane implements Service, LimitMember {
   }
 
   #makeSources(): StatsSources {
-    const { logger, audit, figures } = this.#parts
+    const { logger, gatewayVitals } = this.#parts
     return {
       proxy: () => this.#counters,
       limits: () => this.#limiter.stats,
@@ -312,8 +310,7 @@ export class DataPlane implements Service, LimitMember {
       writer: () => this.#log.writer.stats,
       vitals: () => ({
         ...this.#log.vitals,
-        audit: audit(),
-        figures: figures(),
+        ...gatewayVitals(),
         isReady: this.readiness().ready,
         certificates: this.#proxy.names?.expiries ?? [],
       }),

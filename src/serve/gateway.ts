@@ -48,8 +48,7 @@ export class Gateway implements RunningGateway {
       peers: limits.peersOf(() => this.#data),
       onDead: (id, isCutOff) => deaths.inherited(id, isCutOff),
       state: () => this.#life.state,
-      audit: () => this.#control.audit,
-      figures: () => this.#control.figures,
+      gatewayVitals: () => this.#control.vitals,
     })
     this.#data.lend(limits.join(this.#data))
     const listening = {

@@ -12,7 +12,7 @@ function valueWith(name: OptionName): string {
   return name.endsWith('.authorization') ? `Token ${SECRET}` : SECRET
 }
 
-for (const name of OPTION_NAMES.filter((each) => optionRow(each).isSecret === true)) {
+for (const name of OPTION_NAMES.filter((each) => optionRow(each).isSecret === true && each !== 'events')) {
   t.test(`the secret in ${name} never shows in the log`, (t) => {
     const env = { [optionEnv(name)]: valueWith(name) }
     let text = ''
@@ -27,6 +27,23 @@ for (const name of OPTION_NAMES.filter((each) => optionRow(each).isSecret === tr
     t.end()
   })
 }
+
+t.test('of a receiver of events, its address and its secret never show in the log', (t) => {
+  const url = `https://hooks.example.test/${SECRET}`
+  const secret = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
+  const env = { [optionEnv('events')]: JSON.stringify([{ url, secret }]) }
+  let text = ''
+  const logger = createLogger({
+    level: 'info',
+    destination: { write: (line: string) => void (text += line) },
+  })
+  hideSecrets(logger, loadConfig({ file: null, env, flags: {} }))
+  logger.warn({ reason: `unknown: ${url}` }, `it said ${secret}`)
+  t.match(text, 'unknown: ')
+  t.notMatch(text, SECRET)
+  t.notMatch(text, secret)
+  t.end()
+})
 
 t.test('of Basic credentials for the collector the password alone is hidden as well', (t) => {
   const pair = Buffer.from(`user:${SECRET}`).toString('base64')

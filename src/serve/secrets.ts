@@ -5,10 +5,13 @@ import type { RootLogger } from '../logger/logger.ts'
 /** Has the configuration's secrets censored in everything that is logged from now on. */
 export function hideSecrets(logger: RootLogger, config: Config): void {
   for (const name of OPTION_NAMES) {
-    if (optionRow(name).isSecret !== true) continue
+    if (optionRow(name).isSecret !== true || name === 'events') continue
     const value: unknown = config.options[name]
     if (typeof value !== 'string') throw new TypeError(`option ${name}: a secret that is no text`)
     for (const secret of secretsOfOption(name, value)) logger.addSecret(secret)
+  }
+  for (const { url, secret } of config.options.events) {
+    for (const text of [url, secret]) logger.addSecret(text)
   }
   for (const { upstream, rules, signature } of config.routes) {
     for (const secret of signature?.secrets ?? []) logger.addSecret(secret)

@@ -5,6 +5,7 @@ import type {
   AuditStats,
   CertificateExpiry,
   DatabaseFigures,
+  EventsStats,
   StatsSources,
 } from '../model/stats.ts'
 
@@ -92,6 +93,7 @@ export function restingStats() {
       } as DatabaseFigures | null,
       isReady: false,
       certificates: [] as CertificateExpiry[],
+      events: null as EventsStats | null,
     },
     directory: {
       ageMs: null as number | null,

@@ -11,6 +11,7 @@ import { inTime, type Api, type ApiEnv } from './operation.ts'
 import { ApiError, problemBody } from './problems.ts'
 import { addAdminLog } from './resources/admin-log.ts'
 import { addEntries } from './resources/entries/entries.ts'
+import { addEvents } from './resources/events.ts'
 import { addFigures } from './resources/figures.ts'
 import { addKeys } from './resources/keys.ts'
 import { addOidc } from './resources/oidc.ts'
@@ -35,6 +36,7 @@ const RESOURCES = [
   addEntries,
   addQuarantine,
   addAdminLog,
+  addEvents,
   addSystem,
 ]
 

@@ -1,4 +1,5 @@
 import type { OidcSettings } from '../../model/admin/oidc.ts'
+import type { EventReceiver } from '../../model/events/event.ts'
 import type { Logger } from '../../logger/logger.ts'
 import type { Sql } from '../../store/sql.ts'
 import type { AdminSources } from '../handlers.ts'
@@ -27,6 +28,8 @@ export interface ApiSources {
   readonly served: Pick<AdminSources, 'overview' | 'readiness' | 'queries'>
   /** What the gateway was told, without its secrets. */
   readonly configuration: () => ShownConfiguration
+  /** Where events are sent; `isGone`: it has told this gateway that it wants none. */
+  readonly receivers: () => readonly { readonly receiver: EventReceiver; readonly isGone: boolean }[]
   /** Longest wait for an answer from the database. */
   readonly queryTimeoutMs: number
   /** The token of the configuration; '' for none. */

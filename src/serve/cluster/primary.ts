@@ -79,8 +79,7 @@ export class Primary implements RunningGateway {
     this.#summary = new WorkersSummary({
       workers: this.#workers,
       state: () => this.#life.state,
-      audit: () => this.#control.audit,
-      figures: () => this.#control.figures,
+      gatewayVitals: () => this.#control.vitals,
       tenantLabels: options['metrics.tenantLabels'],
       droppedLogLines: () => logger.droppedLines,
       identity: { version: packageVersion(), instance: this.instance },

@@ -36,8 +36,7 @@ export function openWorkerPlane(
     peers: new LimitPeer(workers, tellLimits),
     onDead: (id, isCutOff) => deaths.inherited(id, isCutOff),
     state: () => life.state,
-    audit: () => null,
-    figures: () => null,
+    gatewayVitals: () => ({ audit: null, figures: null, events: null }),
   })
   const own: Service = {
     starts: { deaths: () => deaths.start(), 'proxy listener': () => data.startHanded() },

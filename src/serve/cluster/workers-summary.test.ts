@@ -10,8 +10,7 @@ function summaryOf(workers: Workers, state = 'ready'): WorkersSummary {
   return new WorkersSummary({
     workers,
     state: () => state,
-    audit: () => null,
-    figures: () => null,
+    gatewayVitals: () => ({ audit: null, figures: null, events: null }),
     tenantLabels: 0,
     droppedLogLines: () => 0,
     identity: { version: '1.2.3', instance: 'i' },

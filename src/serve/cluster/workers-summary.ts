@@ -6,11 +6,12 @@ import { formatFor, type ExpositionFormat } from '../../metrics/exposition-forma
 import type { ProcessMetrics } from '../../metrics/metrics.ts'
 import { auditSamples } from '../../metrics/audit-families.ts'
 import { figuresSamples } from '../../metrics/figures-families.ts'
+import { eventSamples } from '../../metrics/event-families.ts'
 import type { FamilySamples } from '../../metrics/family.ts'
 import { countedFamilies, foldTenants, mergeFamilies } from '../../metrics/merge.ts'
 import { primarySamples, withoutReadiness } from '../../metrics/process-families.ts'
 import { workerFamilies } from '../../metrics/worker-families.ts'
-import type { AuditStats, DatabaseFigures } from '../../model/stats.ts'
+import type { GatewayVitals } from '../../model/stats.ts'
 import type { WorkerReport } from './messages.ts'
 import type { WorkerEnd, WorkerProcess } from './worker-process.ts'
 import type { Workers } from './workers.ts'
@@ -22,9 +23,7 @@ const METRICS_TIMEOUT_MS = 3000
 export interface WorkersSummaryParts {
   readonly workers: Workers
   readonly state: () => string
-  /** Of all gateways of the database; null before the first, and when it is turned off. */
-  readonly audit: () => AuditStats | null
-  readonly figures: () => DatabaseFigures | null
+  readonly gatewayVitals: () => GatewayVitals
   readonly tenantLabels: number
   /** Log lines that this process lost. */
   readonly droppedLogLines: () => number
@@ -148,7 +147,8 @@ export class WorkersSummary {
   }
 
   async #expose(format: ExpositionFormat): Promise<Exposition> {
-    const { workers, tenantLabels, audit, figures } = this.#parts
+    const { workers, tenantLabels, gatewayVitals } = this.#parts
+    const { audit, figures, events } = gatewayVitals()
     // Loaded at the first scrape, as in the workers.
     const [{ ProcessMetrics }, { exposeFamilies }] = await Promise.all([
       import('../../metrics/metrics.ts'),
@@ -165,8 +165,9 @@ export class WorkersSummary {
     for (const worker of live) taken.set(worker.worker, (taken.get(worker.worker) ?? 0) + worker.taken)
     const own = [
       ...workerFamilies({ workers: live, taken, restarts }),
-      ...auditSamples(audit()),
-      ...figuresSamples(figures()),
+      ...auditSamples(audit),
+      ...figuresSamples(figures),
+      ...eventSamples(events),
       ...primarySamples(this.#parts.droppedLogLines(), ready),
     ]
     // One that ended meanwhile is among the gone by now, with what it has just told.

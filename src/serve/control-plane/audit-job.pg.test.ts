@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { AuditGap } from '../../model/audit/audit.ts'
 import { registerInstance } from '../../store/audit/instances.ts'
 import { ensurePartitions } from '../../store/entries/partitions.ts'
 import { testDatabase } from '../../test/database.ts'
@@ -10,10 +11,16 @@ await ensurePartitions(sql, new Date(Date.now() - 86_400_000), 3)
 
 t.test('tells the gaps of the last hour, and keeps the last result when the database is away', async (t) => {
   const lines: string[] = []
+  const told: AuditGap[] = []
   const tell = (_fields: object | string, message = ''): void => void lines.push(message)
   const ignore = (): void => {}
   const logger = { trace: ignore, debug: ignore, info: ignore, warn: tell, error: tell, child: () => logger }
-  const job = new AuditJob({ sql, intervalMs: 1e6, logger })
+  const job = new AuditJob({
+    sql,
+    intervalMs: 1e6,
+    logger,
+    onGaps: (gaps) => Promise.resolve(void told.push(...gaps)),
+  })
   t.equal(job.stats, null)
   await job.run()
   t.match(job.stats, { gaps: { missing_batches: 0, dropped: 0, chain_broken: 0 } })
@@ -32,9 +39,11 @@ t.test('tells the gaps of the last hour, and keeps the last result when the data
   for (const batch of batches) if (batch.number !== 2) await instance.store(batch)
   await job.run()
   t.match(job.stats, { gaps: { missing_batches: 1, dropped: 0 } })
+  t.match(told, [{ kind: 'missing_batches', instance: instance.id }])
   for (const batch of batches) if (batch.number === 2) await instance.store(batch)
   await job.run()
   t.match(job.stats, { gaps: { missing_batches: 0 } }, 'it has come')
+  t.equal(told.length, 1)
   t.same(lines, [])
   await sql`ALTER TABLE access_ledger RENAME TO away`
   await job.run()

@@ -54,6 +54,7 @@ export async function testApi(
       overview: () => Promise.reject(new Error('no gateway')),
       readiness: () => ({ ready: true, reasons: [] }),
     },
+    receivers: () => [],
     configuration: () => ({ options: [], routes: [] }),
     queryTimeoutMs: 5000,
     token: CONFIGURED_TOKEN,

@@ -1,0 +1,172 @@
+import { backoffMs } from '../../../lib/time/backoff.ts'
+import { Periodic, tellFailures } from '../../../lib/time/periodic.ts'
+import type { Logger } from '../../../logger/logger.ts'
+import type { AuditGap } from '../../../model/audit/audit.ts'
+import {
+  receiverName,
+  type EventLoss,
+  type EventReceiver,
+  type Finding,
+} from '../../../model/events/event.ts'
+import { messageId } from '../../../model/events/signature.ts'
+import type { EventsStats } from '../../../model/stats.ts'
+import { findEvents } from '../../../store/events/findings.ts'
+import {
+  dropDeliveries,
+  endDelivery,
+  failDelivery,
+  forgetOldEvents,
+  publishEvents,
+  takeDeliveries,
+  type Delivery,
+} from '../../../store/events/outbox.ts'
+import type { Sql } from '../../../store/sql.ts'
+import { sendEvent } from './send.ts'
+
+const SEND_INTERVAL_MS = 5000
+const LOOK_INTERVAL_MS = 60_000
+/** Of one receiver at once. */
+const BATCH = 10
+/** 5 s, 10 s, 20 s … an hour: four hours in all. */
+const MAX_ATTEMPTS = 12
+const BACKOFF_MIN_MS = 5000
+const BACKOFF_MAX_MS = 3_600_000
+
+/** Not whole for now, or told of as something else. */
+const UNTOLD: ReadonlySet<string> = new Set(['spilled', 'set_aside', 'quarantined'])
+
+/**
+ * Finds what is to be told, and sends it. What was found lies in the database until a receiver has taken it: a restart loses nothing,
+ * and of all gateways one sends it. Nothing is done where there are no receivers.
+ */
+export class EventsJob {
+  readonly #sql: Sql
+  readonly #logger: Logger
+  readonly #receivers: () => readonly EventReceiver[]
+  readonly #findOwn: () => Promise<readonly Finding[]>
+  readonly #runs: Periodic
+  /** Answered 410; asked again after a reload, which makes them anew. */
+  readonly #gone = new WeakSet<EventReceiver>()
+  /** Ends what is being sent: its lease ends soon, and another gateway sends it. */
+  readonly #stopped = new AbortController()
+  readonly #lost: Record<EventLoss, number> = { full: 0, given_up: 0, gone: 0 }
+  #sent = 0
+  #lookedTick = -Infinity
+
+  constructor(parts: {
+    readonly sql: Sql
+    readonly logger: Logger
+    readonly receivers: () => readonly EventReceiver[]
+    /** What this gateway has found of itself; asked at each look. */
+    readonly findOwn?: () => Promise<readonly Finding[]>
+  }) {
+    this.#sql = parts.sql
+    this.#logger = parts.logger
+    this.#receivers = parts.receivers
+    this.#findOwn = parts.findOwn ?? (() => Promise.resolve([]))
+    this.#runs = new Periodic({
+      run: () => this.#run(),
+      intervalMs: SEND_INTERVAL_MS,
+      pace: 'rest',
+      jitter: 0.2,
+      backoff: { minMs: SEND_INTERVAL_MS, maxMs: LOOK_INTERVAL_MS },
+      ...tellFailures(parts.logger, {
+        failed: 'events are not told; trying again',
+        well: 'events are told again',
+      }),
+    })
+  }
+
+  start(): void {
+    this.#runs.start()
+  }
+
+  /** Begins nothing more, and breaks off what is being sent. */
+  async stop(ms: number): Promise<void> {
+    this.#stopped.abort()
+    await this.#runs.stop(ms)
+  }
+
+  /** null without receivers. */
+  get stats(): EventsStats | null {
+    return this.#receivers().length === 0 ? null : { sent: this.#sent, lost: { ...this.#lost } }
+  }
+
+  /** Whether a receiver has answered that it wants no more. */
+  isGone(receiver: EventReceiver): boolean {
+    return this.#gone.has(receiver)
+  }
+
+  /** Looks and sends once. For tests. Rejects with the driver's error. */
+  async run(): Promise<void> {
+    this.#lookedTick = -Infinity
+    await this.#runs.now()
+  }
+
+  /** Tells of what an audit found: each kind once a day for an instance and tenant. Rejects with the driver's error. */
+  async tellGaps(gaps: readonly AuditGap[], now: Date): Promise<void> {
+    const day = now.toISOString().slice(0, 10)
+    const events = new Map<string, Finding>()
+    for (const { kind, instance, tenant, entries, entriesAtMost, line } of gaps) {
+      if (UNTOLD.has(kind)) continue
+      const type = kind === 'dropped' ? 'entries.dropped' : 'ledger.gap'
+      const id = `${type}:${kind}:${instance}:${tenant ?? '*'}:${day}`
+      events.set(id, { id, type, data: { kind, instance, tenant, entries, entriesAtMost, line } })
+    }
+    await this.#publish([...events.values()])
+  }
+
+  async #publish(events: readonly Finding[]): Promise<void> {
+    const receivers = this.#receivers()
+    if (receivers.length === 0) return
+    const { lost } = await publishEvents(this.#sql, events, receivers)
+    this.#lost.full += lost
+    if (lost > 0) this.#logger.warn({ lost }, 'too many events wait for a receiver: these are not told')
+  }
+
+  async #run(): Promise<void> {
+    const receivers = this.#receivers()
+    if (receivers.length === 0) return
+    if (performance.now() - this.#lookedTick >= LOOK_INTERVAL_MS) {
+      await this.#publish([...(await findEvents(this.#sql)), ...(await this.#findOwn())])
+      await forgetOldEvents(this.#sql)
+      this.#lookedTick = performance.now()
+    }
+    await Promise.all(receivers.map(async (one) => await this.#serve(one)))
+  }
+
+  async #serve(receiver: EventReceiver): Promise<void> {
+    if (this.#gone.has(receiver)) return
+    const due = await takeDeliveries(this.#sql, receiver, BATCH)
+    await Promise.all(due.map(async (one) => await this.#deliver(receiver, one)))
+  }
+
+  async #deliver(receiver: EventReceiver, { event, attempt }: Delivery): Promise<void> {
+    const result = await sendEvent(receiver, event, { stopped: this.#stopped.signal })
+    const fields = { receiver: receiverName(receiver), event: event.id, message: messageId(event), attempt }
+    if (result.kind === 'taken') {
+      this.#sent++
+      return await endDelivery(this.#sql, receiver, event.id)
+    }
+    if (result.kind === 'gone') {
+      this.#gone.add(receiver)
+      const dropped = await dropDeliveries(this.#sql, receiver)
+      this.#lost.gone += dropped
+      this.#logger.warn(
+        { ...fields, dropped },
+        'a receiver of events wants no more (410): it gets none until a reload',
+      )
+      return
+    }
+    if (this.#stopped.signal.aborted) return
+    const { reason } = result
+    if (attempt >= MAX_ATTEMPTS) {
+      this.#lost.given_up++
+      this.#logger.warn({ ...fields, reason }, 'an event was given up: its receiver did not take it')
+      return await failDelivery(this.#sql, receiver, { eventId: event.id, ms: null, reason })
+    }
+    if (attempt === 1) this.#logger.warn({ ...fields, reason }, 'an event was not taken; trying again')
+    const ms = backoffMs(attempt - 1, BACKOFF_MIN_MS, BACKOFF_MAX_MS, Math.random)
+    await failDelivery(this.#sql, receiver, { eventId: event.id, ms, reason })
+  }
+}
