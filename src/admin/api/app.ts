@@ -18,6 +18,7 @@ import { addOidc } from './resources/oidc.ts'
 import { addOverview } from './resources/reports/overview.ts'
 import { addNames } from './resources/names.ts'
 import { addQuarantine } from './resources/quarantine.ts'
+import { addCompleteness } from './resources/reports/completeness.ts'
 import { addReports } from './resources/reports/reports.ts'
 import { addSession } from './resources/session.ts'
 import { addSystem } from './resources/system.ts'
@@ -32,6 +33,7 @@ const RESOURCES = [
   addTokens,
   addNames,
   addReports,
+  addCompleteness,
   addFigures,
   addEntries,
   addQuarantine,

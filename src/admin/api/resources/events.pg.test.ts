@@ -40,7 +40,11 @@ t.test('what was told is listed in pages, and what a receiver has not taken', as
   t.match(reply.json()['items'], [
     {
       name: 'https://hooks.example.test',
-      ...{ isGone: false, waiting: 4, givenUp: 1, attempts: 0, failure: 'ECONNREFUSED' },
+      isGone: false,
+      waiting: 4,
+      givenUp: 1,
+      attempts: 0,
+      failure: 'ECONNREFUSED',
     },
     { name: 'http://127.0.0.1:9', isGone: true, waiting: 0, oldestAt: null, givenUp: 0, failure: null },
   ])

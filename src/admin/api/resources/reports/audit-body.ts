@@ -42,7 +42,8 @@ export const AUDIT_SUMMARY = z
   })
   .openapi('AuditSummary')
 
-const GAP = z
+/** One thing that keeps a log from being complete and proven. */
+export const GAP = z
   .strictObject({
     kind: z.enum(AUDIT_GAP_KINDS),
     instance: z.string(),
@@ -125,8 +126,8 @@ function ownInstance({ id, state, accounts }: z.infer<typeof INSTANCE>): z.infer
   }
 }
 
-/** A gap that may be of any tenant has the numbers of all. */
-function ownGap({
+/** A gap as a tenant sees it: one that may be of any tenant has the numbers of all. */
+export function ownGap({
   kind,
   instance,
   tenant,
