@@ -64,6 +64,16 @@ export async function openTab(
   return page
 }
 
+/** Signs in with a token, by clicking; the view that was open is there again. */
+export async function signIn(page: Page, token: string): Promise<void> {
+  const ask = page.locator('button:has-text("Sign in to change things")')
+  await ask.or(page.locator('#token')).waitFor()
+  if (await ask.isVisible()) await ask.click()
+  await page.locator('#token').fill(token)
+  await page.keyboard.press('Enter')
+  await page.locator('button:has-text("Sign out")').waitFor()
+}
+
 /** What axe-core finds against the page, by rule and element. */
 export async function violationsOf(page: Page): Promise<readonly string[]> {
   // The page's policy lets no script in; the debugger's evaluation is not the page's.

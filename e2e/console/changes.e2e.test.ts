@@ -1,7 +1,7 @@
 import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { untilTrue } from '../harness/wait.ts'
-import { NO_BROWSER, openTab, startBrowser, violationsOf } from './browser.ts'
+import { NO_BROWSER, openTab, signIn, startBrowser, violationsOf } from './browser.ts'
 import { type ConsoleScene, consoleScene } from './scene.ts'
 
 const options = NO_BROWSER === null ? {} : { skip: NO_BROWSER }
@@ -30,14 +30,6 @@ t.test('who has signed in changes what the role permits', options, async (t) => 
     checkKey(t, page, scene),
   )
 })
-
-async function signIn(page: Page, token: string): Promise<void> {
-  const ask = page.locator('button:has-text("Sign in to change things")')
-  if ((await ask.count()) > 0) await ask.click()
-  await page.locator('#token').fill(token)
-  await page.keyboard.press('Enter')
-  await page.locator('button:has-text("Sign out")').waitFor()
-}
 
 async function checkTenant(t: Test, page: Page): Promise<void> {
   await page.locator('button:has-text("New tenant")').click()

@@ -1,6 +1,15 @@
 import type { Browser } from 'playwright-core'
 import t, { type Test } from 'tap'
-import { NO_BROWSER, openTab, overflowOf, startBrowser, THEMES, violationsOf, WIDTHS } from './browser.ts'
+import {
+  NO_BROWSER,
+  openTab,
+  overflowOf,
+  signIn,
+  startBrowser,
+  THEMES,
+  violationsOf,
+  WIDTHS,
+} from './browser.ts'
 import { type ConsoleScene, consoleScene, traffic } from './scene.ts'
 
 /** Each view: its address, and what is there when it has its data. */
@@ -62,9 +71,7 @@ async function checkTenant(t: Test, { gateway }: ConsoleScene, browser: Browser)
   )
   const page = await openTab(t, browser)
   await page.goto(gateway.adminUrl)
-  await page.locator('button:has-text("Sign in to change things")').click()
-  await page.locator('#token').fill(token)
-  await page.keyboard.press('Enter')
+  await signIn(page, token)
   await page.locator('section:has(h2:text("Top routes")) a:text("npm")').waitFor()
   t.equal(await page.locator('.state-line').count(), 0)
   t.equal(await page.locator('nav a:has-text("System")').count(), 0)

@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core'
 import t from 'tap'
-import { NO_BROWSER, openTab, startBrowser } from './browser.ts'
+import { NO_BROWSER, openTab, signIn, startBrowser } from './browser.ts'
 import { consoleScene, traffic } from './scene.ts'
 
 /** What an operator asks, and how it is found from the overview, by clicking alone. */
@@ -29,6 +29,7 @@ const QUESTIONS: readonly (readonly [question: string, find: (page: Page) => Pro
       await page.locator('section:has(h2:text("How requests ended")) a:text("rate limited")').click()
       await page.locator('.entries tbody td.c-status').first().click()
       await page.locator('.why:has-text("The rate limit of the tenant globex was used up.")').waitFor()
+      await page.locator('.limits-then:has-text("The limit is now 1/s")').waitFor()
     },
   ],
   [
@@ -82,7 +83,7 @@ const QUESTIONS: readonly (readonly [question: string, find: (page: Page) => Pro
     async (page) => {
       await go(page, 'Requests')
       await page.locator('.entries tr:has-text("/files/ok") td.c-status:has-text("200")').first().click()
-      await page.locator('.timing dt:has-text("Upstream")').waitFor()
+      await page.locator('.timeline li:has-text("Upstream")').waitFor()
     },
   ],
   [
@@ -177,11 +178,8 @@ t.test(
     }
     await t.test('how is a key minted, and how revoked', async (t) => {
       await page.goto(scene.gateway.adminUrl)
-      await page.locator('button:has-text("Sign in to change things")').click()
-      await page
-        .locator('#token')
-        .fill(await scene.gateway.must('tokens', 'create', '--name', 'ann', '--role', 'operator'))
-      await page.keyboard.press('Enter')
+      const token = await scene.gateway.must('tokens', 'create', '--name', 'ann', '--role', 'operator')
+      await signIn(page, token)
       await mintAndRevoke(page)
       t.pass(page.url())
     })

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
-import { NO_BROWSER, openTab, startBrowser } from './browser.ts'
+import { NO_BROWSER, openTab, signIn, startBrowser } from './browser.ts'
 import { type ConsoleScene, consoleScene, traffic } from './scene.ts'
 
 const options = NO_BROWSER === null ? {} : { skip: NO_BROWSER }
@@ -28,6 +28,10 @@ async function checkCounts(t: Test, page: Page): Promise<void> {
   await page.locator(`.facet[title="globex"]:has-text("${n}")`).waitFor()
   await page.locator(`.entries table[aria-rowcount="${n + 1}"]`).waitFor()
   await page.locator(`.histogram .legend strong:text-is("${n}")`).first().waitFor()
+  await page.locator('.facet[title="127.0.0.1"]').click()
+  await page.locator('.chip:has-text("Address 127.0.0.1")').waitFor()
+  await page.locator('.facet[title="127.0.0.1"][aria-pressed="true"]').click()
+  await page.locator('.chip:has-text("Address")').waitFor({ state: 'detached' })
   await page.locator('.facet[aria-pressed="true"]').click()
   await page.locator('.chip').waitFor({ state: 'detached' })
   t.equal(new URL(page.url()).search, '')
@@ -38,7 +42,7 @@ async function checkMark(t: Test, { gateway }: ConsoleScene, page: Page): Promis
   const plot = page.locator('.histogram .u-over')
   const box = await plot.boundingBox()
   if (box === null) throw new Error('there is no plot')
-  await page.mouse.move(box.x + box.width * 0.8, box.y + 20)
+  await page.mouse.move(box.x + box.width / 2, box.y + 20)
   await page.mouse.down()
   await page.mouse.move(box.x + box.width - 2, box.y + 20, { steps: 4 })
   await page.mouse.up()
@@ -54,6 +58,8 @@ async function checkMark(t: Test, { gateway }: ConsoleScene, page: Page): Promis
 async function checkNeighbours(t: Test, { gateway }: ConsoleScene, page: Page): Promise<void> {
   await page.goto(`${gateway.adminUrl}/requests?outcome=upstream_refused`)
   await page.locator('.entries tbody td.c-status').first().click()
+  await page.locator('.timeline li:has-text("Waited for the upstream, in vain")').waitFor()
+  await page.locator('.neighbours li.this:has-text("this request")').waitFor()
   await page.locator('.neighbours li:has-text("/files/ok") a').first().click()
   await page.waitForURL(/open=.*at=20/)
   const asked = page.waitForRequest((request) => /\/entries\/[^?]+\?since=20.*until=20/.test(request.url()))
@@ -72,10 +78,7 @@ async function checkExport(t: Test, { gateway }: ConsoleScene, page: Page): Prom
   const n = csv.text.trimEnd().split('\n').length - 1
   t.ok(n > 0, `${n} requests`)
   const token = await gateway.must('tokens', 'create', '--name', 'ann', '--role', 'viewer')
-  await page.locator('button:has-text("Sign in to change things")').click()
-  await page.locator('#token').fill(token)
-  await page.keyboard.press('Enter')
-  await page.locator('button:has-text("Sign out ann")').waitFor()
+  await signIn(page, token)
   const { text } = await download(page, 'NDJSON')
   const rows = text
     .trimEnd()

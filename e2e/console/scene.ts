@@ -1,6 +1,7 @@
 import type { Test } from 'tap'
 import { testDatabase } from '../harness/database.ts'
 import { startGateway, type TestGateway } from '../harness/gateway.ts'
+import { startLoad } from '../harness/load.ts'
 import { startUpstream } from '../harness/upstream.ts'
 import { untilTrue } from '../harness/wait.ts'
 
@@ -83,14 +84,11 @@ export async function sendMany(
     tenant = 'acme',
   }: { readonly n: number; readonly path: string; readonly tenant?: 'acme' | 'globex' },
 ): Promise<void> {
-  let left = n
-  const send = async (): Promise<void> => {
-    while (left-- > 0) {
-      const response = await fetch(gateway.proxyUrl + path, {
-        headers: { authorization: `Bearer ${keys[tenant]}` },
-      })
-      await response.arrayBuffer()
-    }
-  }
-  await Promise.all(Array.from({ length: AT_ONCE }, send))
+  const { answered, failed } = await startLoad({
+    url: () => gateway.proxyUrl + path,
+    headers: { authorization: `Bearer ${keys[tenant]}` },
+    concurrency: AT_ONCE,
+    total: n,
+  }).done
+  if (answered < n) throw new Error(`of ${n} requests ${answered} were answered: ${[...failed].join(' ')}`)
 }

@@ -14,9 +14,10 @@ t.test('the console asks for the token, refuses a wrong one, and shows none', op
     },
   })
   const page = await openTab(t, await startBrowser(t))
+  const methods = page.waitForResponse((response) => response.url().endsWith('/session/methods'))
   await page.goto(`${gateway.adminUrl}/requests?status=5xx`)
   await page.locator('#token:focus').waitFor()
-  await page.waitForLoadState('networkidle')
+  t.strictSame(await (await methods).json(), { oidc: null })
   t.equal(await page.getByRole('button', { name: /Sign in with/ }).count(), 0, 'there is no issuer')
   t.strictSame(await violationsOf(page), [])
   await page.keyboard.type('a-wrong-token-of-someone')

@@ -5,9 +5,14 @@ import type { Test } from 'tap'
 import { runCommand, spawnPlain } from './child.ts'
 import { freePort } from './loopback.ts'
 import { testFolder } from './product.ts'
+import { untilTrue } from './wait.ts'
+
+/** Prometheus opens its database, and reads the rules, on a machine that is busy. */
+const START_MS = 60_000
 
 /**
- * Starts Prometheus, which scrapes one target every second and keeps exemplars; resolves with its address. Null where it is missing.
+ * Starts Prometheus, which scrapes one target every second and keeps exemplars; resolves with its address when it takes queries. Null
+ * where it is missing.
  * `rules`: path of a file of rules.
  */
 export async function startPrometheus(
@@ -40,7 +45,20 @@ export async function startPrometheus(
     child.kill('SIGKILL')
     if (child.exitCode === null && child.signalCode === null) await once(child, 'close')
   })
-  return `http://127.0.0.1:${port}`
+  const url = `http://127.0.0.1:${port}`
+  await untilTrue('Prometheus takes queries', () => isReady(url), { timeoutMs: START_MS })
+  return url
+}
+
+/** It refuses queries, or connections, while it starts. */
+async function isReady(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(`${url}/-/ready`, { headers: { connection: 'close' } })
+    await response.arrayBuffer()
+    return response.ok
+  } catch {
+    return false
+  }
 }
 
 /** The number of series that a query finds; throws when Prometheus refuses it. */

@@ -1,4 +1,5 @@
 import { after } from '../state/clock.ts'
+import { noteGatewayTime } from './gateway-clock.ts'
 
 /** A refusal or failure of the gateway, or none of an answer. Its message is for people. */
 export class ApiError extends Error {
@@ -105,8 +106,9 @@ async function send(
   late: AbortSignal = AbortSignal.timeout(timeoutMs ?? TIMEOUT_MS),
 ): Promise<Response> {
   const token = sessionStorage.getItem(TOKEN)
+  const askedMs = Date.now()
   try {
-    return await fetch(path, {
+    const response = await fetch(path, {
       method,
       headers: {
         ...(token === null ? {} : { authorization: `Bearer ${token}` }),
@@ -117,6 +119,8 @@ async function send(
       cache: 'no-store',
       signal: signal === undefined ? late : AbortSignal.any([signal, late]),
     })
+    noteGatewayTime(response.headers.get('date'), askedMs, Date.now())
+    return response
   } catch (error) {
     if (signal?.aborted === true) throw signal.reason
     throw new ApiError(0, late.aborted ? 'No answer in time' : 'No answer from the gateway', {

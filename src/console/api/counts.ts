@@ -25,6 +25,7 @@ export const FACETS = [
   'package',
   'artifactKind',
   'key',
+  'address',
 ] as const satisfies readonly FilterName[]
 
 export type Facet = (typeof FACETS)[number]

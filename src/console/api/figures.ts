@@ -1,6 +1,7 @@
-import { boundsOf, type Range } from '../words/filter.ts'
+import { boundsOf, type Range, searchOf } from '../words/filter.ts'
 import type { Minute } from '../words/limit-preview.ts'
 import { get } from './client.ts'
+import { gatewayNow } from './gateway-clock.ts'
 
 /** Steps that the gateway takes. */
 const STEPS_MINUTES = [1, 5, 15, 60, 240]
@@ -34,7 +35,7 @@ export interface Compared {
 
 /** Requests over time by class of status, in points of a step that the gateway chooses. */
 export async function getClasses(range: Range, signal: AbortSignal): Promise<Compared> {
-  const { from, to } = boundsOf(range, new Date())
+  const { from, to } = boundsOf(range, gatewayNow())
   const start = new Date(from.getTime() - (to.getTime() - from.getTime()))
   const windowOf = (since: Date, until: Date): Range => ({
     since: since.toISOString(),
@@ -49,7 +50,7 @@ export async function getClasses(range: Range, signal: AbortSignal): Promise<Com
 
 /** Requests of each tenant over time: some two dozen points. */
 export async function getTenantSeries(range: Range, signal: AbortSignal): Promise<Series> {
-  const { from, to } = boundsOf(range, new Date())
+  const { from, to } = boundsOf(range, gatewayNow())
   const minutes = (to.getTime() - from.getTime()) / 60_000
   const step = STEPS_MINUTES.find((one) => minutes / one <= MAX_SPARK_POINTS) ?? LAST_STEP_MINUTES
   return await getSeries(range, { by: 'tenant', step: `${step}m` }, signal)
@@ -71,7 +72,6 @@ async function getSeries(
   parameters: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): Promise<Series> {
-  const { from, to } = boundsOf(range, new Date())
-  const query = new URLSearchParams({ ...parameters, since: from.toISOString(), until: to.toISOString() })
+  const query = new URLSearchParams([...Object.entries(parameters), ...searchOf({}, range)])
   return await get<Series>(`/api/v1/figures/series?${query}`, { signal })
 }

@@ -1,4 +1,4 @@
-import { boundsOf, type Range } from '../words/filter.ts'
+import { type Range, searchOf } from '../words/filter.ts'
 import { get } from './client.ts'
 
 /** Tenants or routes that are read: those with most requests. */
@@ -38,15 +38,10 @@ export async function getUsage(
   signal: AbortSignal,
   tenant?: string,
 ): Promise<readonly UsageSum[]> {
-  const { from, to } = boundsOf(range, new Date())
-  const query = new URLSearchParams({
-    by,
-    limit: String(MAX_GROUPS),
-    previous: 'true',
-    since: from.toISOString(),
-    until: to.toISOString(),
-    ...(tenant === undefined ? {} : { tenant }),
-  })
+  const query = searchOf(tenant === undefined ? {} : { tenant: [tenant] }, range)
+  query.set('by', by)
+  query.set('limit', String(MAX_GROUPS))
+  query.set('previous', 'true')
   const path = `/api/v1/figures/groups?${query}`
   const { groups, previous } = await get<Groups<UsageGroup>>(path, { signal })
   const before = new Map((previous ?? []).map((group) => [group[by] ?? null, group.requests + group.refused]))
@@ -83,16 +78,14 @@ export async function getFailures(
   range: Range,
   signal: AbortSignal,
 ): Promise<readonly FailureSum[]> {
-  const { from, to } = boundsOf(range, new Date())
   const figure = only === 'failed' ? 'errors_5xx' : 'refused'
-  const query = new URLSearchParams({
-    by: 'route,outcome,reason',
-    only,
-    sort: figure,
-    limit: String(MAX_FAILURES),
-    since: from.toISOString(),
-    until: to.toISOString(),
-  })
+  const query = new URLSearchParams([
+    ['by', 'route,outcome,reason'],
+    ['only', only],
+    ['sort', figure],
+    ['limit', String(MAX_FAILURES)],
+    ...searchOf({}, range),
+  ])
   const { groups } = await get<Groups<FailureGroup>>(`/api/v1/figures/groups?${query}`, { signal })
   return groups.map((group) => ({
     route: group.route,

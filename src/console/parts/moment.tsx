@@ -1,3 +1,4 @@
+import { gatewayNow } from '../api/gateway-clock.ts'
 import { zone } from '../state/preferences.ts'
 import { exactMoment, moment, relative } from '../words/moment.ts'
 
@@ -18,7 +19,7 @@ export function Ago({ at }: { readonly at: string | Date | null }) {
   const date = new Date(at)
   return (
     <time dateTime={date.toISOString()} title={exactMoment(date, zone.value)}>
-      {relative(date, new Date())}
+      {relative(date, gatewayNow())}
     </time>
   )
 }

@@ -1,3 +1,4 @@
+import { gatewayNow } from '../api/gateway-clock.ts'
 import { zone } from '../state/preferences.ts'
 import { setQuery } from '../state/location.ts'
 import { boundsOf, type Range } from '../words/filter.ts'
@@ -19,7 +20,7 @@ const PRESETS = [
 function rangeWords(range: Range): string {
   const preset = PRESETS.find(([since]) => since === range.since && range.until === '')
   if (preset !== undefined) return preset[1]
-  const { from, to } = boundsOf(range, new Date())
+  const { from, to } = boundsOf(range, gatewayNow())
   const end = range.until === '' ? 'now' : moment(to, zone.value)
   return `${moment(from, zone.value)} – ${end}`
 }
@@ -41,7 +42,7 @@ export function RangePicker({ range }: { readonly range: Range }) {
 }
 
 function RangeForm({ range, close }: { readonly range: Range; readonly close: () => void }) {
-  const { from, to } = boundsOf(range, new Date())
+  const { from, to } = boundsOf(range, gatewayNow())
   const choose = (since: string, until: string): void => {
     setQuery({ since, until: until === '' ? null : until })
     close()
@@ -82,7 +83,7 @@ function RangeForm({ range, close }: { readonly range: Range; readonly close: ()
             value={range.until === '' ? '' : toField(to, zone.value)}
           />
         </label>
-        <p class="hint">In {zoneName(new Date(), zone.value)}. Empty means now.</p>
+        <p class="hint">In {zoneName(gatewayNow(), zone.value)}. Empty means now.</p>
         <button class="button primary">Apply</button>
       </form>
     </div>

@@ -43,10 +43,22 @@ export function readFilter(query: URLSearchParams): Filter {
   return filter
 }
 
+/** The window that an address bears. One without a beginning is an hour long. */
 export function readRange(query: URLSearchParams, fallback = DEFAULT_RANGE): Range {
   const since = query.get('since') ?? ''
   const until = query.get('until') ?? ''
-  return since === '' && until === '' ? fallback : { since, until }
+  if (since !== '') return { since, until }
+  return until === '' ? fallback : { since: hourBefore(until), until }
+}
+
+const HOUR_MS = 3_600_000
+
+/** An hour before a duration or a moment; of a text that is neither, the text: the gateway says what is wrong with it. */
+function hourBefore(text: string): string {
+  const ago = durationMs(text)
+  if (ago !== null) return `${ago + HOUR_MS}ms`
+  const atMs = Date.parse(text)
+  return Number.isNaN(atMs) ? text : new Date(atMs - HOUR_MS).toISOString()
 }
 
 /** The parameters of a filter and a window, in one order for the same search. */
@@ -111,5 +123,5 @@ export function boundsOf(range: Range, now: Date): { readonly from: Date; readon
     return Number.isNaN(time.getTime()) ? fallback : time
   }
   const to = at(range.until, now)
-  return { from: at(range.since, new Date(to.getTime() - 3_600_000)), to }
+  return { from: at(range.since, new Date(to.getTime() - HOUR_MS)), to }
 }

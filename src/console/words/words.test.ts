@@ -61,6 +61,13 @@ t.test('a window is durations before now, or moments', async (t) => {
   t.equal(to.getTime() - from.getTime(), 480_000)
 })
 
+t.test('a window without a beginning is an hour long', async (t) => {
+  const sinceOf = (until: string): string => readRange(new URLSearchParams({ until })).since
+  t.equal(sinceOf('2026-11-20T03:18:00Z'), '2026-11-20T02:18:00.000Z')
+  t.equal(durationMs(sinceOf('30m')), 5_400_000)
+  t.equal(sinceOf('yesterday'), 'yesterday', 'the gateway says what is wrong with it')
+})
+
 t.test('lines to copy are safe in a shell, and bear no token', async (t) => {
   t.equal(shellWord('left-pad'), 'left-pad')
   t.equal(shellWord("it's $HOME"), String.raw`'it'\''s $HOME'`)

@@ -16,6 +16,7 @@ const FACETS = [
   'method',
   'artifactKind',
   'package',
+  'address',
 ] as const
 
 export type Facet = (typeof FACETS)[number]
@@ -43,7 +44,7 @@ export async function countFacets(sql: Sql, filter: BoundedFilter, signal: Abort
         SELECT grouping(${columns(tx)}) AS others, coalesce(${columns(tx)}) AS value, count(*)::int AS n
         FROM (
           SELECT e.tenant, e.key_id AS key, e.route, e.status::text, e.outcome, e.reason, e.method,
-            nullif(e.artifact_kind, 'none') AS "artifactKind", e.package
+            nullif(e.artifact_kind, 'none') AS "artifactKind", e.package, host(e.client_ip) AS address
           FROM ${sampled(tx, share)} WHERE ${inWindow(tx, filter)}) x
         GROUP BY GROUPING SETS ((), ${FACETS.map((name, i) => tx`${i === 0 ? tx`` : tx`,`} (${tx(name)})`)})
       ), ranked AS (
@@ -70,6 +71,7 @@ export async function countFacets(sql: Sql, filter: BoundedFilter, signal: Abort
         method: valuesOf('method'),
         artifactKind: valuesOf('artifactKind'),
         package: valuesOf('package'),
+        address: valuesOf('address'),
       },
     }
   })

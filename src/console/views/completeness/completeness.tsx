@@ -3,6 +3,7 @@ import { useEffect } from 'preact/hooks'
 import type { Audit } from '../../api/audit.ts'
 import { getAudit } from '../../api/audit.ts'
 import { messageOf } from '../../api/client.ts'
+import { gatewayNow } from '../../api/gateway-clock.ts'
 import { CopyAs } from '../../parts/copy.tsx'
 import { Failure, Page, Panel } from '../../parts/page.tsx'
 import { query, setQuery } from '../../state/location.ts'
@@ -30,7 +31,7 @@ function daysUpTo(now: Date): readonly string[] {
 
 /** Whether every request has its entry, by day and tenant, as the ledger proves it. */
 export function CompletenessView() {
-  const days = useSignal<readonly AuditedDay[]>(daysUpTo(new Date()).map((day) => ({ day, audit: null })))
+  const days = useSignal<readonly AuditedDay[]>(daysUpTo(gatewayNow()).map((day) => ({ day, audit: null })))
   const error = useSignal<string | null>(null)
   useEffect(() => {
     const ended = new AbortController()

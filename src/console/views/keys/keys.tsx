@@ -1,5 +1,6 @@
 import { useSignal } from '@preact/signals'
 import { type Key, listKeys } from '../../api/directory.ts'
+import { gatewayNow } from '../../api/gateway-clock.ts'
 import { Heads } from '../../parts/heads.tsx'
 import { CopyAs } from '../../parts/copy.tsx'
 import { Icon } from '../../parts/icon.tsx'
@@ -52,6 +53,7 @@ export function KeysView() {
   const { value, error } = loaded.value
   const chosen = CHOICES.find(([name]) => name === query.value.get('show')) ?? CHOICES[0]
   const keys = value ?? []
+  const nowMs = gatewayNow().getTime()
   return (
     <Page
       title="Keys"
@@ -83,7 +85,7 @@ export function KeysView() {
           >
             {label}{' '}
             <span class="soft">
-              {value === null ? '' : count(keys.filter((key) => fits(key, Date.now())).length)}
+              {value === null ? '' : count(keys.filter((key) => fits(key, nowMs)).length)}
             </span>
           </button>
         ))}
@@ -91,7 +93,7 @@ export function KeysView() {
       {value === null ? null : (
         <KeyTable
           title={chosen?.[1] ?? 'Keys'}
-          keys={keys.filter((key) => chosen?.[2](key, Date.now()) ?? true)}
+          keys={keys.filter((key) => chosen?.[2](key, nowMs) ?? true)}
         />
       )}
       {isMinting.value ? (

@@ -3,14 +3,16 @@ import { useEffect, useRef } from 'preact/hooks'
 import type { Entry } from '../../api/entries.ts'
 import { Copyable, CopyButton } from '../../parts/copy.tsx'
 import { Icon } from '../../parts/icon.tsx'
-import { Neighbours, searchAround } from './neighbours.tsx'
 import { Mark, StatusCode } from '../../parts/outcome.tsx'
 import { zone } from '../../state/preferences.ts'
-import { bytes, count, duration, words } from '../../words/format.ts'
+import { bytes, count, words } from '../../words/format.ts'
 import { cliOf, curlOf } from '../../words/command.ts'
 import type { FilterName } from '../../words/filter.ts'
 import { exactMoment } from '../../words/moment.ts'
 import { answererOf, sentenceOf } from '../../words/why.ts'
+import { LimitsThen } from './limits-then.tsx'
+import { Neighbours, searchAround } from './neighbours.tsx'
+import { Timeline } from './timeline.tsx'
 
 /** The whole life of one request. */
 export function EntryDrawer({ entry, onClose }: { readonly entry: Entry; readonly onClose: () => void }) {
@@ -42,7 +44,8 @@ export function EntryDrawer({ entry, onClose }: { readonly entry: Entry; readonl
       <p class={`why ${answererOf(entry)}`}>
         <Mark of={answererOf(entry)} /> {sentenceOf(entry)}
       </p>
-      <Timing entry={entry} />
+      <LimitsThen entry={entry} />
+      <Timeline entry={entry} />
       <EntryFields entry={entry} />
       <Neighbours of={entry} />
       <section>
@@ -65,34 +68,6 @@ export function EntryDrawer({ entry, onClose }: { readonly entry: Entry; readonl
         </details>
       </section>
     </aside>
-  )
-}
-
-/** How long it took, and what of that was the upstream's. */
-function Timing({ entry }: { readonly entry: Entry }) {
-  const all = Number(entry.duration_us) / 1000
-  const upstream = entry.upstream_us === null ? null : Number(entry.upstream_us) / 1000
-  const share = upstream === null || all === 0 ? 0 : Math.min(100, (upstream / all) * 100)
-  return (
-    <section class="timing" aria-label="Duration">
-      <svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true" focusable="false">
-        <rect class="phase-upstream" width={share} height="8" />
-        <rect class="phase-rest" x={share} width={100 - share} height="8" />
-      </svg>
-      <dl>
-        <dt>
-          <span class="swatch phase-upstream" aria-hidden="true" /> Upstream’s first byte
-        </dt>
-        <dd>{upstream === null ? 'did not go there' : duration(upstream)}</dd>
-        <dt>
-          <span class="swatch phase-rest" aria-hidden="true" />{' '}
-          {upstream === null ? 'Gateway' : 'Gateway and transfer'}
-        </dt>
-        <dd>{duration(Math.max(0, all - (upstream ?? 0)))}</dd>
-        <dt>Whole</dt>
-        <dd>{duration(all)}</dd>
-      </dl>
-    </section>
   )
 }
 

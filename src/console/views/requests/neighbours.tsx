@@ -4,6 +4,8 @@ import { useLoaded } from '../../state/load.ts'
 import { query, withQuery } from '../../state/location.ts'
 import { zone } from '../../state/preferences.ts'
 import { type Filter, rangeAround, searchOf } from '../../words/filter.ts'
+import { duration } from '../../words/format.ts'
+import { waterfallOf } from '../../words/life.ts'
 import { dateAndTime } from '../../words/moment.ts'
 
 /** Neighbours of each kind that are drawn. */
@@ -26,12 +28,14 @@ export function Neighbours({ of: entry }: { readonly of: Entry }) {
     <>
       <NeighbourList
         title="Same trace, within a minute"
-        entries={value?.sameTrace ?? []}
+        of={entry}
+        others={value?.sameTrace ?? []}
         all={trace === null ? null : searchAround(entry, { traceId: [trace] })}
       />
       <NeighbourList
         title="Same client, within a minute"
-        entries={value?.sameClient ?? []}
+        of={entry}
+        others={value?.sameClient ?? []}
         all={address === null ? null : searchAround(entry, client)}
       />
     </>
@@ -40,28 +44,52 @@ export function Neighbours({ of: entry }: { readonly of: Entry }) {
 
 interface NeighbourListProps {
   readonly title: string
-  readonly entries: readonly Entry[]
+  readonly of: Entry
+  readonly others: readonly Entry[]
   /** Where all of them are. */
   readonly all: string | null
 }
 
-function NeighbourList({ title, entries, all }: NeighbourListProps) {
-  return entries.length === 0 ? null : (
+/** The request among its neighbours, on one axis of time. */
+function NeighbourList({ title, of: entry, others, all }: NeighbourListProps) {
+  if (others.length === 0) return null
+  const { rows, axisMs } = waterfallOf(entry, others, MAX_SHOWN)
+  return (
     <section>
       <h3>
         {title} {all === null ? null : <a href={all}>All within half an hour</a>}
       </h3>
-      <ul class="neighbours">
-        {entries.slice(0, MAX_SHOWN).map((entry) => (
-          <li key={entry.id}>
-            <a href={linkTo(entry)}>{dateAndTime(new Date(entry.started_at), zone.value)[1]}</a>
-            <StatusCode status={entry.status} />
-            <span class="mono">{entry.path}</span>
+      <ol class="neighbours">
+        {rows.map(({ row, bar, headWidth }) => (
+          <li key={row.id} class={row === entry ? 'this' : ''}>
+            {row === entry ? (
+              <strong>{timeOf(row)}</strong>
+            ) : (
+              <a href={linkTo(row)} title={row.path ?? ''}>
+                {timeOf(row)}
+              </a>
+            )}
+            <StatusCode status={row.status} />
+            <span class="mono">{row === entry ? 'this request' : row.path}</span>
+            <span class="n">{duration(Number(row.duration_us) / 1000)}</span>
+            <svg viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true" focusable="false">
+              <rect class="meter-track" width="100" height="4" />
+              <rect class="phase-rest" x={bar.left} width={bar.width} height="4" />
+              <rect class="phase-upstream" x={bar.left} width={headWidth} height="4" />
+            </svg>
           </li>
         ))}
-      </ul>
+      </ol>
+      <p class="axis">
+        <span>Oldest first, {others.length > MAX_SHOWN ? 'the nearest, ' : ''}on one axis</span>
+        <span>{duration(axisMs)}</span>
+      </p>
     </section>
   )
+}
+
+function timeOf({ started_at: at }: Entry): string {
+  return dateAndTime(new Date(at), zone.value)[1]
 }
 
 /** What an address says of the request that is open: its moment too, so that it is not searched for in the whole log. */

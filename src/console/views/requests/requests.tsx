@@ -1,6 +1,7 @@
 import { signal, useSignal } from '@preact/signals'
 import { useMemo } from 'preact/hooks'
 import { type Entry, findRequest, fixedRange } from '../../api/entries.ts'
+import { gatewayNow } from '../../api/gateway-clock.ts'
 import { CopyAs, type Equivalent } from '../../parts/copy.tsx'
 import { Empty, Failure, Page } from '../../parts/page.tsx'
 import { RangePicker } from '../../parts/range-picker.tsx'
@@ -34,7 +35,7 @@ export function RequestsView() {
   const range = readRange(query.value)
   const round = useSignal(0)
   const key = `${searchOf(filter, range)} ${round.value}`
-  const search = useMemo(() => ({ key, filter, range: fixedRange(range, new Date()) }), [key])
+  const search = useMemo(() => ({ key, filter, range: fixedRange(range, gatewayNow()) }), [key])
   const [state, more] = useEntries(search)
   const { entries } = state.value
   const openId = query.value.get('open')

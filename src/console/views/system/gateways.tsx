@@ -1,3 +1,4 @@
+import { gatewayNow } from '../../api/gateway-clock.ts'
 import { type Gateway, listGateways } from '../../api/system.ts'
 import { Heads } from '../../parts/heads.tsx'
 import { Ago } from '../../parts/moment.tsx'
@@ -32,7 +33,7 @@ export function Gateways() {
 
 function stateOf({ endedAt, lastSeenAt }: Gateway): readonly ['ok' | 'client' | 'upstream', string] {
   if (endedAt !== null) return ['client', 'ended']
-  return Date.now() - Date.parse(lastSeenAt) > SILENT_MS ? ['upstream', 'silent'] : ['ok', 'live']
+  return gatewayNow().getTime() - Date.parse(lastSeenAt) > SILENT_MS ? ['upstream', 'silent'] : ['ok', 'live']
 }
 
 function GatewayTable({ gateways }: { readonly gateways: readonly Gateway[] }) {

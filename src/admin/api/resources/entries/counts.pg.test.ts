@@ -22,6 +22,7 @@ await rows.store(
     status: n % 10 === 0 ? 503 : 200,
     outcome: n % 20 === 0 ? 'overloaded' : 'forwarded',
     reason: n % 20 === 0 ? 'queue_full' : null,
+    client_ip: n < 50 ? '10.1.2.3' : '2001:db8::7',
   })),
 )
 
@@ -42,6 +43,10 @@ t.test('values are counted by field, the most frequent first', async (t) => {
     reason: [
       { value: null, n: 57 },
       { value: 'queue_full', n: 3 },
+    ],
+    address: [
+      { value: '10.1.2.3', n: 50 },
+      { value: '2001:db8::7', n: 10 },
     ],
   })
   const mine = (await api.ask('GET', `/entries/facets?${window}&status=503`, { token: own })).json()

@@ -35,6 +35,7 @@ const FACETS_BODY = z
     method: VALUES,
     artifactKind: VALUES,
     package: VALUES,
+    address: VALUES,
   } satisfies Record<Facet | keyof typeof BASIS | 'n', z.ZodType>)
   .openapi('EntryFacets')
 
