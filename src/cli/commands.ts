@@ -10,6 +10,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<AddCommand>> = new Map(
     tenants: async () => (await import('./commands/tenants.ts')).addTenantCommands,
     keys: async () => (await import('./commands/keys.ts')).addKeyCommands,
     tokens: async () => (await import('./commands/access/admin-tokens.ts')).addTokenCommands,
+    sessions: async () => (await import('./commands/access/sessions.ts')).addSessionCommands,
     logs: async () => (await import('./commands/logs.ts')).addLogsCommand,
     who: async () => (await import('./commands/who/who.ts')).addWhoCommand,
     identify: async () => (await import('./identify/identify.ts')).addIdentifyCommand,

@@ -73,13 +73,8 @@ const WHY_NOT: Readonly<Record<string, string>> = {
   backup: 'it copies tables whole',
   restore: 'it writes tables whole',
   identify: 'it rewrites rows of the access log',
-  audit:
-    'it reads every batch of the ledger and counts the rows, however long that takes; /api/v1/audit has the figures of a week',
-  who: 'it counts the rows of the window, however long that takes; /api/v1/who answers without',
   usage: '--upstream-budget has no operation',
   'admin-log': '--verify computes the chain from every record anew',
-  keys: 'keys that sign have their secrets in it',
-  quarantine: 'it shows what was refused byte for byte, and has no operation',
 }
 
 /** Throws a `UsageError` where the command was told to ask the API. */

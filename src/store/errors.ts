@@ -17,6 +17,7 @@ export const STORE_ERROR_CODES = [
   'partition_failed',
   'quarantine_not_found',
   'token_not_found',
+  'session_not_found',
   'series_too_large',
 ] as const
 

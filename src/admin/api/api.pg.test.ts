@@ -19,6 +19,8 @@ const BODIES: Readonly<Record<string, object>> = {
   rotateKey: {},
   changeKey: {},
   createToken: { name: 'ann', role: 'viewer' },
+  setRetention: { days: 30 },
+  rotateSigningKeys: {},
 }
 
 const QUERIES: Readonly<Record<string, string>> = { who: '?package=left-pad', groupUsage: '?by=tenant' }

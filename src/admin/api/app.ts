@@ -19,7 +19,10 @@ import { addOverview } from './resources/reports/overview.ts'
 import { addNames } from './resources/names.ts'
 import { addQuarantine } from './resources/quarantine.ts'
 import { addCompleteness } from './resources/reports/completeness.ts'
+import { addRetention } from './resources/retention.ts'
 import { addReports } from './resources/reports/reports.ts'
+import { addSessions } from './resources/sessions.ts'
+import { addSigningKeys } from './resources/signing-keys.ts'
 import { addSession } from './resources/session.ts'
 import { addSystem } from './resources/system.ts'
 import { addTenants } from './resources/tenants.ts'
@@ -31,12 +34,15 @@ const RESOURCES = [
   addTenants,
   addKeys,
   addTokens,
+  addSessions,
+  addSigningKeys,
   addNames,
   addReports,
   addCompleteness,
   addFigures,
   addEntries,
   addQuarantine,
+  addRetention,
   addAdminLog,
   addEvents,
   addSystem,

@@ -50,6 +50,7 @@ const STORE_STATUS: Partial<Record<StoreErrorCode, number>> = {
   tenant_not_found: 404,
   key_not_found: 404,
   token_not_found: 404,
+  session_not_found: 404,
   quarantine_not_found: 404,
   stale_version: 412,
   series_too_large: 400,

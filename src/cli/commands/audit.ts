@@ -12,10 +12,12 @@ import { describeDatabase, settle } from '../../store/audit/audit-settle.ts'
 import { findGone } from '../../store/audit/instance-deaths.ts'
 import type { Sql } from '../../store/sql.ts'
 import type { Cli } from '../cli.ts'
-import { DATABASE_OPTIONS, addConfigFlags } from '../configuration.ts'
 import { readByDatabase, withDatabase } from '../context.ts'
+import { UsageError } from '../errors.ts'
 import type { ExitCode, Io } from '../output/io.ts'
 import { requireTenant } from '../known-names.ts'
+import { addPlaneFlags, readByPlane, withApi, type OpenApi } from '../plane/open-plane.ts'
+import { askAudit } from '../plane/remote/remote-reports.ts'
 import { storeNames } from '../plane/store-plane.ts'
 import { openListing, type RowShape } from '../output/listing.ts'
 import { writeOut } from '../output/output.ts'
@@ -48,9 +50,7 @@ export function addAuditCommand(program: Command, cli: Cli): void {
     )
     .option('--settle <duration>', 'wait this long at most for live gateways to store what they had accepted')
     .option('--json', 'print one JSON object')
-  addConfigFlags(command, DATABASE_OPTIONS).action(async (flags: AuditFlags) =>
-    cli.finish(await audit(cli.io, flags)),
-  )
+  addPlaneFlags(command).action(async (flags: AuditFlags) => cli.finish(await audit(cli.io, flags)))
 }
 
 /** Reads the flags; collects what is wrong with them. */
@@ -71,12 +71,15 @@ async function audit(io: Io, flags: AuditFlags): Promise<ExitCode> {
   problems.readAtAnyTime((nowMs, found) => readAuditFilter(flags, nowMs, found))
   const settleMs = flags.settle === undefined ? null : problems.durationMs('--settle', flags.settle)
   problems.throwIfAny()
+  const code = await withApi(io, flags, (open) => auditByApi(io, open, flags))
+  if (code !== null) return code
   return await withDatabase(io, flags, 'reader', async ({ sql }) => {
     const filter = await readByDatabase(io, sql, (nowMs, found) => readAuditFilter(flags, nowMs, found))
     await requireTenant(storeNames(sql), filter.tenant)
     const settledAt = settleMs === null ? null : await settleLiving(sql, settleMs)
     const isDeep = flags.deep === true
-    const scene = { filter, isDeep, settledAt, database: await describeDatabase(sql) }
+    const rows = isDeep ? ('compared' as const) : ('counted' as const)
+    const scene = { filter, rows, settledAt, database: await describeDatabase(sql) }
     const gone = await findGone(sql, machineName())
     const audits = auditInstances(sql, filter, { isDeep, isCounted: true, gone })
     const print = flags.json === true ? printJson : printTable
@@ -94,10 +97,17 @@ async function settleLiving(sql: Sql, maxMs: number): Promise<Date | null> {
   )
 }
 
+const ROWS_WORDS = {
+  compared: 'every row compared',
+  counted: 'rows counted, not compared (--deep)',
+  'not counted': 'rows not counted: the API answers by the ledger',
+} as const
+
 /** What an audit is about, and how it is made. */
 interface AuditScene {
   readonly filter: AuditFilter
-  readonly isDeep: boolean
+  /** What was done with the rows in the table. */
+  readonly rows: keyof typeof ROWS_WORDS
   /** What was accepted by then is settled; null when that was not waited for, or took too long. */
   readonly settledAt: Date | null
   readonly database: string
@@ -121,12 +131,11 @@ function isWhole({ settledTo }: AuditSummary, settledAt: Date | null): boolean {
 /** One document, written instance by instance. */
 async function printJson(
   io: Io,
-  { filter, isDeep, database }: AuditScene,
+  { filter, rows, database }: AuditScene,
   audits: AsyncIterable<InstanceAudit>,
 ): Promise<AuditSummary> {
   const sum = new AuditSum()
   const { since = null, until = null, tenant = null } = filter
-  const rows = isDeep ? 'compared' : 'counted'
   let before = `{"database":${safeJson(database)},"rows":"${rows}","since":${safeJson(since)},"until":${safeJson(until)},"tenant":${safeJson(tenant)},"instances":[\n`
   for await (const one of audits) {
     sum.add(one)
@@ -183,20 +192,59 @@ async function printTable(
   }
   await listing.end()
   const { summary } = sum
+  await printVerdict(io, scene, { summary, gaps, omitted })
+  return summary
+}
+
+async function printVerdict(
+  io: Io,
+  scene: AuditScene,
+  { summary, gaps, omitted }: { summary: AuditSummary; gaps: readonly string[]; omitted: number },
+): Promise<void> {
   const lines = gaps.map((line) => `gap: ${escapeUnsafe(line)}\n`)
   if (omitted > 0) lines.push(`gap: ${omitted} more; --json names up to 10000 of each instance\n`)
   await writeOut(
     io.stdout,
     `\n${lines.join('')}database: ${escapeUnsafe(scene.database)}\n${verdict(summary, scene)}\n`,
   )
-  return summary
+}
+
+/** What the API audits at most, and unless told. */
+const API_WINDOW = '7d'
+
+/** By the ledger alone, a week at most: an answer over HTTP cannot take as long as an audit may. */
+async function auditByApi(io: Io, { api, plane, name }: OpenApi, flags: AuditFlags): Promise<ExitCode> {
+  for (const flag of ['deep', 'settle'] as const)
+    if (flags[flag] !== undefined)
+      throw new UsageError([`--${flag} needs the database itself: unset WAYBILL_URL`])
+  const filter = await readByPlane(plane, (nowMs, found) => readAuditFilter(flags, nowMs, found))
+  const { since, until, tenant } = filter
+  await requireTenant(plane, tenant)
+  const found = await askAudit(api, {
+    tenant,
+    since: since?.toISOString() ?? API_WINDOW,
+    until: until?.toISOString(),
+  })
+  const { summary, instances, gaps, json } = found
+  const scene: AuditScene = { filter, rows: 'not counted', settledAt: null, database: name }
+  if (flags.json === true) {
+    await writeOut(io.stdout, `${safeJson({ database: name, rows: scene.rows, ...json })}\n`)
+    return exitCodeOf(summary, null)
+  }
+  const listing = openListing(io, 'table', ACCOUNT_SHAPE)
+  for (const { id, host, state, accounts } of instances)
+    await listing.write(accounts.map((account) => ({ account, instance: id, host: host ?? '?', state })))
+  await listing.end()
+  const lines = gaps.map(({ line }) => line)
+  await printVerdict(io, scene, { summary, gaps: lines, omitted: summary.gapCount - lines.length })
+  return exitCodeOf(summary, null)
 }
 
 /** Gaps held to be printed below the table. */
 const MAX_LINES = 100_000
 
 /** The last line: what the numbers come to, and what was not looked at. */
-function verdict(summary: AuditSummary, { isDeep, settledAt }: AuditScene): string {
+function verdict(summary: AuditSummary, { rows, settledAt }: AuditScene): string {
   const { total, instanceCount, batches, gapCount, waiting, settledTo, weaknesses } = summary
   if (gapCount === 0 && isOfNothing(summary)) {
     return 'NOTHING TO AUDIT: no entry was accepted; is it the right database, window and tenant?'
@@ -204,7 +252,7 @@ function verdict(summary: AuditSummary, { isDeep, settledAt }: AuditScene): stri
   const parts = [
     `${total.accepted} accepted = ${total.stored} stored + ${total.quarantined} quarantined + ${droppedOf(total)} dropped`,
     `${instanceCount} ${instanceCount === 1 ? 'instance' : 'instances'}, ${batches} batches`,
-    isDeep ? 'every row compared' : 'rows counted, not compared (--deep)',
+    ROWS_WORDS[rows],
   ]
   if (total.expired > 0) parts.push(`${total.expired} of the stored have expired`)
   if (waiting > 0) parts.push(`${waiting} on their way`)

@@ -1,23 +1,12 @@
 import type { Command } from 'commander'
-import { asideWords, unnamedOf } from '../../model/audit/set-aside.ts'
-import { readCopyRow } from '../../model/copy-text.ts'
-import {
-  dropQuarantined,
-  getQuarantined,
-  listQuarantine,
-  retryQuarantined,
-  type QuarantinedRow,
-} from '../../store/entries/quarantine.ts'
-import { listSetAside, type InstanceAside } from '../../store/audit/set-aside.ts'
-import type { Sql } from '../../store/sql.ts'
+import type { QuarantinedRow } from '../../store/entries/quarantine.ts'
 import type { Cli } from '../cli.ts'
-import { DATABASE_OPTIONS, addConfigFlags } from '../configuration.ts'
-import { nameDatabase, withDatabase } from '../context.ts'
 import { UsageError } from '../errors.ts'
 import { addFormatFlags, readFormat, type FormatFlags } from '../flags.ts'
 import type { ExitCode, Io } from '../output/io.ts'
 import { requireTenant } from '../known-names.ts'
-import { storeNames } from '../plane/store-plane.ts'
+import { addPlaneFlags, withPlane } from '../plane/open-plane.ts'
+import type { ControlPlane } from '../plane/plane.ts'
 import { openListing, type RowShape } from '../output/listing.ts'
 import { writeOut } from '../output/output.ts'
 import { Problems } from '../problems.ts'
@@ -39,11 +28,11 @@ export function addQuarantineCommands(program: Command, cli: Cli): void {
     .description('list the rows that wait, oldest first, and what live gateways have set aside on disk')
     .option('--tenant <slug>', 'only rows of this tenant')
     .option('--all', 'also those that were decided on')
-  addConfigFlags(addFormatFlags(listing), DATABASE_OPTIONS).action(async (flags: QuarantineFlags) =>
+  addPlaneFlags(addFormatFlags(listing)).action(async (flags: QuarantineFlags) =>
     cli.finish(await list(cli.io, flags)),
   )
   const show = quarantine.command('show <id>').description('show a row, why it was refused, and its values')
-  addConfigFlags(show.option('--json', 'print one JSON object'), DATABASE_OPTIONS).action(
+  addPlaneFlags(show.option('--json', 'print one JSON object')).action(
     async (id: string, flags: QuarantineFlags) => cli.finish(await showRow(cli.io, id, flags)),
   )
   for (const [name, description, decide] of [
@@ -56,7 +45,7 @@ export function addQuarantineCommands(program: Command, cli: Cli): void {
       .option('--all', 'all that wait')
       .option('--tenant <slug>', 'with --all: only those of this tenant')
     if (name === 'drop') command.option('--yes', 'required: it cannot be undone')
-    addConfigFlags(command, DATABASE_OPTIONS).action(async (ids: string[], flags: QuarantineFlags) => {
+    addPlaneFlags(command).action(async (ids: string[], flags: QuarantineFlags) => {
       if (name === 'drop' && flags.yes !== true)
         throw new UsageError(['--yes is required: it cannot be undone'])
       cli.finish(await decideAll(cli.io, { ids, flags, decide }))
@@ -94,28 +83,28 @@ async function list(io: Io, flags: QuarantineFlags): Promise<ExitCode> {
   const format = readFormat(flags, problems)
   const filter = tenantFilter(flags, problems)
   problems.throwIfAny()
-  return await withDatabase(io, flags, 'reader', async (database) => {
-    const { sql } = database
-    await requireTenant(storeNames(sql), filter.tenant)
+  return await withPlane(io, flags, 'reader', async (plane) => {
+    await requireTenant(plane, filter.tenant)
     const listing = openListing(io, format, ROW_SHAPE)
-    const rows = listQuarantine(sql, { ...filter, isResolvedIncluded: flags.all === true })
+    const rows = plane.listQuarantine({ ...filter, isResolvedIncluded: flags.all === true })
     for await (const chunk of rows) await listing.write(chunk)
     await listing.end()
-    const aside = (await listSetAside(sql)).map(asideLines).join('')
+    const aside = (await plane.listSetAside()).map(asideText).join('')
     // A program that reads the rows reads rows only.
     if (format === 'table') await writeOut(io.stdout, aside)
     else io.stderr.write(aside)
-    nameDatabase(io, database)
+    plane.nameSource()
     return 0
   })
 }
 
 /** What stands aside on the disk of one gateway. */
-function asideLines({ host, instance, aside }: InstanceAside): string {
-  const more = unnamedOf(aside)
-  const lines = aside.named.map(asideWords)
-  if (more > 0) lines.push(`${more} more are set aside`)
-  return lines
+function asideText({
+  host,
+  instance,
+  lines: found,
+}: Awaited<ReturnType<ControlPlane['listSetAside']>>[number]): string {
+  return found
     .map((line) => `on disk of ${escapeUnsafe(host)}, instance ${instance}: ${escapeUnsafe(line)}\n`)
     .join('')
 }
@@ -124,42 +113,35 @@ async function showRow(io: Io, text: string, flags: QuarantineFlags): Promise<Ex
   const problems = new Problems()
   const id = rowId(text, problems)
   problems.throwIfAny()
-  return await withDatabase(io, flags, 'reader', async ({ sql }) => {
-    const found = await getQuarantined(sql, id)
+  return await withPlane(io, flags, 'reader', async (plane) => {
+    const found = await plane.getQuarantined(id)
     if (found === null) {
       io.stderr.write(`error: there is no row ${id} in quarantine\n`)
       return 1
     }
-    const values = readCopyRow(found.text)
-    // What is no text is shown as latin1: every byte is one character.
-    const entry = values === null ? found.text.toString('latin1') : Object.fromEntries(values)
-    const row = { ...found.row, entry }
-    if (flags.json === true) await writeOut(io.stdout, `${safeJson(row, 2)}\n`)
-    else
-      await writeOut(
-        io.stdout,
-        lines({ ...found.row, ...(values === null ? { entry } : {}) }) + lines(values),
-      )
+    const { row, entry } = found
+    if (flags.json === true) await writeOut(io.stdout, `${safeJson({ ...row, entry }, 2)}\n`)
+    else if (typeof entry === 'string') await writeOut(io.stdout, lines({ ...row, entry }))
+    else await writeOut(io.stdout, lines(row) + lines(entry))
     return 0
   })
 }
 
-function lines(values: object | ReadonlyMap<string, unknown> | null): string {
-  const pairs = values instanceof Map ? [...values] : Object.entries(values ?? {})
-  return pairs
+function lines(values: object): string {
+  return Object.entries(values)
     .filter(([, value]) => value !== null)
     .map(
       ([name, value]) =>
-        `${String(name)}: ${escapeUnsafe(value instanceof Date ? value.toISOString() : String(value))}\n`,
+        `${name}: ${escapeUnsafe(value instanceof Date ? value.toISOString() : String(value))}\n`,
     )
     .join('')
 }
 
 /** Decides on one row; false when it stays as it is. */
-type Decide = (io: Io, sql: Sql, id: number) => Promise<boolean>
+type Decide = (io: Io, plane: ControlPlane, id: number) => Promise<boolean>
 
-const retry: Decide = async (io, sql, id) => {
-  const result = await retryQuarantined(sql, id)
+const retry: Decide = async (io, plane, id) => {
+  const result = await plane.retryQuarantined(id)
   if (result.state === 'refused') {
     io.stderr.write(`row ${id}: refused again: ${escapeUnsafe(result.detail)} (SQLSTATE ${result.code})\n`)
     return false
@@ -168,8 +150,8 @@ const retry: Decide = async (io, sql, id) => {
   return true
 }
 
-const drop: Decide = async (io, sql, id) => {
-  const isDropped = await dropQuarantined(sql, id)
+const drop: Decide = async (io, plane, id) => {
+  const isDropped = await plane.dropQuarantined(id)
   io.stderr.write(`row ${id}: ${isDropped ? 'dropped' : 'was decided on before'}\n`)
   return true
 }
@@ -185,13 +167,13 @@ async function decideAll(
   if (wanted.length > 0 && flags.all === true) problems.add('--all contradicts ids')
   if (flags.tenant !== undefined && flags.all !== true) problems.add('--tenant needs --all')
   problems.throwIfAny()
-  return await withDatabase(io, flags, 'control', async ({ sql }) => {
-    await requireTenant(storeNames(sql), filter.tenant)
+  return await withPlane(io, flags, 'control', async (plane) => {
+    await requireTenant(plane, filter.tenant)
     let left = 0
-    for (const id of wanted) if (!(await decide(io, sql, id))) left++
+    for (const id of wanted) if (!(await decide(io, plane, id))) left++
     if (flags.all === true) {
-      for await (const rows of listQuarantine(sql, filter)) {
-        for (const { id } of rows) if (!(await decide(io, sql, id))) left++
+      for await (const rows of plane.listQuarantine(filter)) {
+        for (const { id } of rows) if (!(await decide(io, plane, id))) left++
       }
     }
     return left === 0 ? 0 : 1

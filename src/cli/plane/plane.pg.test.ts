@@ -35,6 +35,13 @@ for (const { sql } of [direct, behind]) {
   }))
   await own.store(own.seal(rows))
   await sql`UPDATE access_log SET id = md5(seq::text)::uuid`
+  for (const [seq, row] of [
+    [9001, Buffer.from([0xff, 0x09, 0x41])],
+    [9002, Buffer.from('no row')],
+  ] as const)
+    await sql`
+      INSERT INTO quarantine (instance, seq, tenant, code, detail, row)
+      VALUES (${instance.id}, ${seq}, 'acme', '22P02', 'what it said', ${row})`
 }
 
 const run = async (args: readonly string[], env: Record<string, string>) => {
@@ -113,6 +120,24 @@ const COMMANDS: readonly string[] = [
   'usage --tenant nobody',
   'admin-log --json --subject tenant',
   'admin-log --format ndjson --limit 2 --subject key',
+  'who left-pad --quick --since 1h --until 1m --format csv',
+  'who left-pad --quick --since 1h --until 1m --tenant acme',
+  'who no-such-package --quick --since 1h --until 1m',
+  'who left-pad --quick --route nmp --since 1h --until 1m',
+  'quarantine list --json',
+  'quarantine list --tenant nobody',
+  'quarantine show 1 --json',
+  'quarantine show 1',
+  'quarantine show 99',
+  'quarantine drop 1 --yes',
+  'quarantine drop 99 --yes',
+  'quarantine retry --all',
+  'quarantine list --all --format csv',
+  'retention show',
+  'retention set 40',
+  'retention show --json',
+  'sessions list --json',
+  'sessions end 0a1b2c3d4e5f',
   'tenants delete globex --yes',
   'tenants suspend globex',
 ]
@@ -204,15 +229,17 @@ t.test('what needs the database itself says so, and why', async (t) => {
     ['migrate', /schema/],
     ['backup x', /whole/],
     ['identify --since 1d', /rows/],
-    ['audit', /batch/],
     ['admin-log --verify', /chain|record/],
-    ['keys signing list', /secret/],
-    ['retention show', /no operation/],
   ] as const) {
     const { code, stderr } = await onApi(command.split(' '))
     t.equal(code, 2, command)
     t.match(stderr, /needs the database itself/, command)
     t.match(stderr, why, command)
+  }
+  for (const command of ['audit --deep', 'audit --settle 1s', 'who left-pad --settle 1s']) {
+    const { code, stderr } = await onApi(command.split(' '))
+    t.equal(code, 2, command)
+    t.match(stderr, /needs the database itself/, command)
   }
 })
 

@@ -3,11 +3,15 @@ import type { EntryRow } from '../../model/entry-columns.ts'
 import type { TenantState } from '../../model/grant.ts'
 import type { TenantChanges } from '../../model/tenant-settings.ts'
 import type { AdminToken, NewAdminToken } from '../../store/access/admin-tokens.ts'
+import type { AdminSession } from '../../store/access/sessions.ts'
 import type { AdminLogEntry, AdminLogFilter, AdminLogPage } from '../../store/admin-log/admin-log.ts'
 import type { Unconfirmed } from '../../store/directory/followers.ts'
 import type { ApiKey, KeyChanges, KeyListing, NewKey } from '../../store/directory/keys.ts'
+import type { SigningKeyInfo } from '../../store/directory/signing-keys.ts'
 import type { Tenant } from '../../store/directory/tenants.ts'
 import type { EntryFilter } from '../../store/entries/entries.ts'
+import type { QuarantinedRow, QuarantineFilter, RetryResult } from '../../store/entries/quarantine.ts'
+import type { Retention } from '../../store/entries/retention.ts'
 import type { UsageFilter, UsageRow } from '../../store/entries/usage.ts'
 import type { UsageGroup, UsageGroupQuery } from '../../store/figures/usage-groups.ts'
 
@@ -73,8 +77,35 @@ export interface LogPort {
   listAdminLog(filter: AdminLogFilter, page: AdminLogPage): Promise<readonly AdminLogEntry[]>
 }
 
+/** A row that PostgreSQL refused, with its columns, or as it is where it is none. */
+export interface QuarantinedValues {
+  readonly row: QuarantinedRow
+  readonly entry: Record<string, string | null> | string
+}
+
+/** What an operator looks after. All reject with a StoreError for what is refused. */
+export interface UpkeepPort {
+  /** Oldest first. */
+  listQuarantine(filter: QuarantineFilter): AsyncIterable<readonly QuarantinedRow[]>
+  getQuarantined(id: number): Promise<QuarantinedValues | null>
+  retryQuarantined(id: number): Promise<RetryResult>
+  /** False when something had been decided on it before. */
+  dropQuarantined(id: number): Promise<boolean>
+  /** What live gateways have on disk and cannot store for now, in lines for people. */
+  listSetAside(): Promise<
+    readonly { readonly host: string; readonly instance: string; readonly lines: readonly string[] }[]
+  >
+  readRetention(): Promise<Retention | null>
+  setRetention(days: number): Promise<void>
+  listSigningKeys(): Promise<readonly SigningKeyInfo[]>
+  rotateSigningKeys(isAtOnce: boolean): Promise<readonly SigningKeyInfo[]>
+  /** Of one person, or all. */
+  listSessions(subject: string | undefined): Promise<readonly AdminSession[]>
+  endSession(id: string): Promise<AdminSession>
+}
+
 /** The control plane as commands know it: a database, or the API of a gateway. */
-export interface ControlPlane extends DirectoryPort, LogPort {
+export interface ControlPlane extends DirectoryPort, LogPort, UpkeepPort {
   readonly config: Config
   /** The database's time, epoch milliseconds. */
   nowMs(): Promise<number>

@@ -28,6 +28,7 @@ import type { EntryRow } from '../../model/entry-columns.ts'
 import { type Sql, sqlStateOf } from '../../store/sql.ts'
 import { nameDatabase, type OpenDatabase } from '../context.ts'
 import type { Io } from '../output/io.ts'
+import { storeUpkeep } from './store-upkeep.ts'
 import type { Confirmations, ControlPlane, DirectoryPort, LogPort, NamePort } from './plane.ts'
 
 const PAGE = 500
@@ -42,6 +43,7 @@ export function storePlane(io: Io, database: OpenDatabase): ControlPlane {
     nameSource: () => nameDatabase(io, database),
     ...directoryOf(sql),
     ...logOf(sql),
+    ...storeUpkeep(sql),
   }
 }
 

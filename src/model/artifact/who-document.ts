@@ -79,6 +79,27 @@ export function userOutput(user: PackageUser): UserOutput {
   }
 }
 
+/** The user that a row is of. */
+export function userOf(row: UserOutput): PackageUser {
+  return {
+    purl: row.package,
+    tenant: row.tenant,
+    keyId: row.key_id,
+    keyName: row.key_name,
+    keyState: row.key_state,
+    use: row.use,
+    outcome: row.outcome,
+    requests: row.requests,
+    bytesSent: row.bytes_sent,
+    bytesReceived: row.bytes_received,
+    firstAt: row.first_at,
+    lastAt: row.last_at,
+    versions: { values: row.versions, more: row.versions_more },
+    addresses: { values: row.addresses, more: row.addresses_more },
+    userAgents: { values: row.user_agents, more: row.user_agents_more },
+  }
+}
+
 /** What an answer rests on, as a document. `gaps`: lines of the audit. */
 export function coverageOutput(coverage: Coverage, users: PackageUsers, gaps: readonly string[]) {
   const { state, missing, unseen } = coverageStatement(coverage, users)

@@ -32,3 +32,9 @@ export function asideWords({ what, name, code, entries, since }: AsideNote): str
 export function unnamedOf({ segments, batches, files, named }: AsideReport): number {
   return segments + batches + files - named.length
 }
+
+/** What stands aside in lines for people, the ones beyond those that are named in one. */
+export function asideLines(aside: AsideReport): string[] {
+  const more = unnamedOf(aside)
+  return [...aside.named.map(asideWords), ...(more > 0 ? [`${more} more are set aside`] : [])]
+}

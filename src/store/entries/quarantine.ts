@@ -33,19 +33,27 @@ export type RetryResult =
 
 const PAGE_ROWS = 500
 
+/** The first rows in quarantine behind `after`, an id, oldest first. */
+export async function quarantinePage(
+  sql: Sql,
+  { tenant, isResolvedIncluded = false }: QuarantineFilter,
+  { after, limit }: { readonly after: number; readonly limit: number },
+): Promise<QuarantinedRow[]> {
+  return await sql<QuarantinedRow[]>`
+    SELECT ${columns(sql)} FROM quarantine q
+    WHERE q.id > ${after}
+      ${isResolvedIncluded ? sql`` : sql`AND q.resolution IS NULL`}
+      ${tenant === undefined ? sql`` : sql`AND q.tenant = ${tenant}`}
+    ORDER BY q.id LIMIT ${limit}`
+}
+
 /** The rows in quarantine, oldest first, in chunks of at most 500. */
 export async function* listQuarantine(
   sql: Sql,
   filter: QuarantineFilter,
 ): AsyncGenerator<QuarantinedRow[], void, undefined> {
-  const { tenant, isResolvedIncluded = false } = filter
   for (let after = 0; ;) {
-    const rows = await sql<QuarantinedRow[]>`
-      SELECT ${columns(sql)} FROM quarantine q
-      WHERE q.id > ${after}
-        ${isResolvedIncluded ? sql`` : sql`AND q.resolution IS NULL`}
-        ${tenant === undefined ? sql`` : sql`AND q.tenant = ${tenant}`}
-      ORDER BY q.id LIMIT ${PAGE_ROWS}`
+    const rows = await quarantinePage(sql, filter, { after, limit: PAGE_ROWS })
     if (rows.length > 0) yield rows
     const last = rows.at(-1)
     if (last === undefined || rows.length < PAGE_ROWS) return
@@ -53,11 +61,20 @@ export async function* listQuarantine(
   }
 }
 
+/** A row, and its COPY text. */
+export interface QuarantinedText {
+  readonly row: QuarantinedRow
+  readonly text: Buffer
+}
+
+/** The columns by name; the text as latin1, in which every byte is a character, where it is no row. */
+export function quarantinedEntry({ text }: QuarantinedText): Record<string, string | null> | string {
+  const values = readCopyRow(text)
+  return values === null ? text.toString('latin1') : Object.fromEntries(values)
+}
+
 /** A row with its COPY text as it was refused; null when there is none of that id. */
-export async function getQuarantined(
-  sql: Sql,
-  id: number,
-): Promise<{ readonly row: QuarantinedRow; readonly text: Buffer } | null> {
+export async function getQuarantined(sql: Sql, id: number): Promise<QuarantinedText | null> {
   const [found] = await sql<(QuarantinedRow & { text: Buffer })[]>`
     SELECT ${columns(sql)}, q.row AS text FROM quarantine q WHERE q.id = ${id}`
   if (found === undefined) return null

@@ -11,6 +11,9 @@ const FAR_AHEAD_DAYS = 400
 /** Counting the rows of a day of 50 million takes about a minute. */
 const COUNT_TIMEOUT_MS = 600_000
 
+/** A century: more is a slip of the hand. */
+export const MAX_RETENTION_DAYS = 36_500
+
 /** How long rows are kept, as the database has it. */
 export interface Retention {
   readonly days: number

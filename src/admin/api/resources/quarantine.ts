@@ -1,13 +1,18 @@
 import { z } from '@hono/zod-openapi'
+import { asideLines } from '../../../model/audit/set-aside.ts'
+import { listSetAside } from '../../../store/audit/set-aside.ts'
 import {
   dropQuarantined,
-  listQuarantine,
+  getQuarantined,
+  quarantinedEntry,
+  quarantinePage,
   retryQuarantined,
   type QuarantinedRow,
 } from '../../../store/entries/quarantine.ts'
+import { StoreError } from '../../../store/errors.ts'
 import { change } from '../change.ts'
 import { SLUG } from '../fields.ts'
-import { json, operation, pageOf, TIME, type Api } from '../operation.ts'
+import { json, LIMIT, operation, pageBody, pageOf, TIME, type Api } from '../operation.ts'
 import type { ApiSources } from '../sources.ts'
 
 const ROW = z
@@ -32,41 +37,93 @@ const RESULT = z
   })
   .openapi('QuarantineResult')
 
-/** Rows of one answer; the command line has all of them. */
-const MAX_ROWS = 1000
-const PATH = { params: z.object({ id: z.coerce.number().int().positive().openapi({ type: 'integer' }) }) }
+const FOUND = ROW.extend({
+  entry: z.union([z.record(z.string(), z.string().nullable()), z.string()]).openapi({
+    description: 'The columns as they were to be stored; what is no row as it is, a character for each byte.',
+  }),
+}).openapi('QuarantinedEntryValues')
+
+const ASIDE = z
+  .object({
+    instance: z.uuid(),
+    host: z.string(),
+    lines: z.array(z.string()).openapi({ description: 'What stands aside, for people.' }),
+  })
+  .openapi('SetAside')
+
+const ROW_ID = z.coerce.number().int().positive().openapi({ type: 'integer' })
+const PATH = { params: z.object({ id: ROW_ID }) }
 const TAGS = ['access log']
+const READ = { role: 'viewer', isForTenants: false } as const
 
 /** /quarantine: entries that PostgreSQL refused, to store again or give up. */
-export function addQuarantine(api: Api, { control, reader }: ApiSources): void {
+export function addQuarantine(api: Api, sources: ApiSources): void {
+  addReading(api, sources)
+  addDeciding(api, sources)
+}
+
+function addReading(api: Api, { reader }: ApiSources): void {
   api.openapi(
-    operation(
-      { role: 'viewer', isForTenants: false },
-      {
-        method: 'get',
-        path: '/quarantine',
-        operationId: 'listQuarantine',
-        tags: TAGS,
-        request: {
-          query: z.strictObject({
-            tenant: SLUG.optional(),
-            resolved: z.enum(['true', 'false']).default('false'),
-          }),
-        },
-        responses: { 200: json(pageOf(ROW), `Oldest first, the first ${MAX_ROWS}`) },
+    operation(READ, {
+      method: 'get',
+      path: '/quarantine',
+      operationId: 'listQuarantine',
+      tags: TAGS,
+      request: {
+        query: z.strictObject({
+          limit: LIMIT,
+          cursor: ROW_ID.optional(),
+          tenant: SLUG.optional(),
+          resolved: z
+            .enum(['true', 'false'])
+            .default('false')
+            .openapi({ description: 'Those that were decided on too.' }),
+        }),
       },
-    ),
+      responses: { 200: json(pageOf(ROW), 'Oldest first') },
+    }),
     async (c) => {
-      const { tenant, resolved } = c.req.valid('query')
+      const { tenant, resolved, limit, cursor = 0 } = c.req.valid('query')
       const filter = { ...(tenant === undefined ? {} : { tenant }), isResolvedIncluded: resolved === 'true' }
-      const items: z.infer<typeof ROW>[] = []
-      for await (const rows of listQuarantine(reader, filter)) {
-        items.push(...rows.slice(0, MAX_ROWS - items.length).map(rowBody))
-        if (items.length === MAX_ROWS) break
-      }
+      const rows = await quarantinePage(reader, filter, { after: cursor, limit: limit + 1 })
+      return c.json(pageBody(rows, limit, { body: rowBody, cursor: ({ id }) => String(id) }), 200)
+    },
+  )
+  // Before what takes any name for a row's.
+  api.openapi(
+    operation(READ, {
+      method: 'get',
+      path: '/quarantine/set-aside',
+      operationId: 'listSetAside',
+      tags: TAGS,
+      description: 'What live gateways have on disk and cannot store for now.',
+      responses: { 200: json(pageOf(ASIDE), 'All on one page') },
+    }),
+    async (c) => {
+      const found = await listSetAside(reader)
+      const items = found.map(({ instance, host, aside }) => ({ instance, host, lines: asideLines(aside) }))
       return c.json({ items, next: null }, 200)
     },
   )
+  api.openapi(
+    operation(READ, {
+      method: 'get',
+      path: '/quarantine/{id}',
+      operationId: 'getQuarantined',
+      tags: TAGS,
+      request: PATH,
+      responses: { 200: json(FOUND, 'The entry and its values') },
+    }),
+    async (c) => {
+      const { id } = c.req.valid('param')
+      const found = await getQuarantined(reader, id)
+      if (found === null) throw new StoreError('quarantine_not_found', `there is no row ${id} in quarantine`)
+      return c.json({ ...rowBody(found.row), entry: quarantinedEntry(found) }, 200)
+    },
+  )
+}
+
+function addDeciding(api: Api, { control }: ApiSources): void {
   api.openapi(
     operation(
       { role: 'operator', isForTenants: false },
@@ -103,6 +160,8 @@ export function addQuarantine(api: Api, { control, reader }: ApiSources): void {
   )
 }
 
-function rowBody({ quarantinedAt, resolvedAt, ...row }: QuarantinedRow): z.infer<typeof ROW> {
+/** In the order of the command line's JSON. */
+function rowBody(row: QuarantinedRow): z.infer<typeof ROW> {
+  const { quarantinedAt, resolvedAt } = row
   return { ...row, quarantinedAt: quarantinedAt.toISOString(), resolvedAt: resolvedAt?.toISOString() ?? null }
 }

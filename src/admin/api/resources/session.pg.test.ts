@@ -92,3 +92,43 @@ t.test(
     t.match(refused.json(), { status: 503, title: 'The database takes no changes' })
   },
 )
+
+t.test('sessions that hold are listed without what opens them, and an admin ends one', async (t) => {
+  const fresh = await testDatabase(t)
+  const other = await testApi(t, fresh)
+  const open = async (token: string): Promise<string> =>
+    cookieOf(await other.ask('POST', '/session', { json: { token } }))
+  const admin = await other.tokenFor('admin')
+  const ann = await other.mint('viewer')
+  const cookies = [await open(ann.text), await open(ann.text), await open(CONFIGURED_TOKEN)]
+  await fresh.sql`
+    INSERT INTO admin_sessions (digest, issuer, subject, name, claimed, expires_at)
+    VALUES (${'5'.repeat(64)}, 'https://id.example.test', 'u-17', 'Bob', '{readers}', now() + interval '1 hour'),
+      (${'6'.repeat(64)}, 'https://id.example.test', 'u-17', 'Bob', '{readers}', now() - interval '1 hour')`
+  const list = async (query = '') => await other.ask('GET', `/sessions${query}`, { token: admin })
+  const reply = await list()
+  const items = reply.json()['items'] as { id: string; kind: string; tokenId: string | null }[]
+  t.same(items.map(({ kind }) => kind).toSorted(), ['configured', 'oidc', 'token', 'token'])
+  for (const secret of [...cookies.map((one) => one.split('=')[1] ?? ''), '5'.repeat(64)])
+    t.notMatch(reply.text, secret)
+  t.match((await list('?subject=u-17')).json()['items'], [{ name: 'Bob', subject: 'u-17', tokenId: null }])
+  const page = (await list('?limit=3')).json() as { items: object[]; next: string }
+  t.equal(page.items.length, 3)
+  t.equal(((await list(`?cursor=${page.next}`)).json()['items'] as object[]).length, 1)
+  const hold = async (cookie: string): Promise<boolean> =>
+    (await other.ask('GET', '/session', { headers: { cookie } })).status === 200
+  const id = items.find(({ tokenId }) => tokenId === ann.id)?.id ?? ''
+  for (let n = 0; n < 2; n++)
+    t.equal((await other.ask('DELETE', `/sessions/${id}`, { token: admin })).status, 200)
+  const [first = '', second = '', configured = ''] = cookies
+  t.not(await hold(first), await hold(second), 'one of the two has ended')
+  t.equal(await hold(configured), true)
+  t.equal(((await list()).json()['items'] as object[]).length, 3)
+  t.equal(
+    (await other.ask('DELETE', '/sessions/0a1b2c3d4e5f', { token: admin })).json()['code'],
+    'session_not_found',
+  )
+  const log = (await other.ask('GET', '/admin-log?subject=session', { token: admin })).json()['items']
+  t.match(log, [{ action: 'session.changed', subject: `session:${id}`, via: 'api' }])
+  t.equal((log as object[]).length, 1, 'who signs in is not in it, nor what has ended')
+})

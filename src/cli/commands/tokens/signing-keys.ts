@@ -1,15 +1,10 @@
 import type { Command } from 'commander'
-import {
-  listSigningKeys,
-  rotateSigningKeys,
-  type SigningKeyInfo,
-} from '../../../store/directory/signing-keys.ts'
+import type { SigningKeyInfo } from '../../../store/directory/signing-keys.ts'
 import type { Cli } from '../../cli.ts'
-import { DATABASE_OPTIONS, addConfigFlags } from '../../configuration.ts'
-import { withDatabase } from '../../context.ts'
 import type { ExitCode, Io } from '../../output/io.ts'
 import { writeOut } from '../../output/output.ts'
 import { safeJson } from '../../output/text.ts'
+import { addPlaneFlags, withPlane } from '../../plane/open-plane.ts'
 
 interface SigningFlags {
   readonly json?: boolean
@@ -20,25 +15,25 @@ interface SigningFlags {
 export function addSigningCommands(keys: Command, cli: Cli): void {
   const signing = keys.command('signing').description("keys that sign the tokens of registries' clients")
   const listing = signing.command('list').description('list them, without their secrets')
-  addConfigFlags(listing, DATABASE_OPTIONS)
+  addPlaneFlags(listing)
     .option('--json', 'print one JSON object per line')
     .action(async (flags: SigningFlags) =>
       cli.finish(
-        await withDatabase(cli.io, flags, 'control', async ({ sql }) =>
-          print(cli.io, flags, await listSigningKeys(sql)),
+        await withPlane(cli.io, flags, 'control', async (plane) =>
+          print(cli.io, flags, await plane.listSigningKeys()),
         ),
       ),
     )
   const rotation = signing
     .command('rotate')
     .description('sign with a new one in 30 s; tokens of those before it live on until they expire')
-  addConfigFlags(rotation, DATABASE_OPTIONS)
+  addPlaneFlags(rotation)
     .option('--now', 'at once, and refuse all tokens of those before it')
     .option('--json', 'print one JSON object per line')
     .action(async (flags: SigningFlags) =>
       cli.finish(
-        await withDatabase(cli.io, flags, 'control', async ({ sql }) =>
-          print(cli.io, flags, await rotateSigningKeys(sql, flags.now === true)),
+        await withPlane(cli.io, flags, 'control', async (plane) =>
+          print(cli.io, flags, await plane.rotateSigningKeys(flags.now === true)),
         ),
       ),
     )

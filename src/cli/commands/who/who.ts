@@ -9,16 +9,17 @@ import { readCoverage } from '../../../store/packages/package-coverage.ts'
 import { findPackageUsers } from '../../../store/packages/package-users.ts'
 import type { Sql } from '../../../store/sql.ts'
 import type { Cli } from '../../cli.ts'
-import { addConfigFlags, DATABASE_OPTIONS } from '../../configuration.ts'
 import { nameDatabase, readByDatabase, withDatabase } from '../../context.ts'
-import { CommandError } from '../../errors.ts'
+import { CommandError, UsageError } from '../../errors.ts'
 import { FORMATS } from '../../output/listing.ts'
 import type { ExitCode, Io } from '../../output/io.ts'
 import { requireTenant, routeProblem } from '../../known-names.ts'
+import { addPlaneFlags, readByPlane, withApi, type OpenApi } from '../../plane/open-plane.ts'
+import { askWho } from '../../plane/remote/remote-reports.ts'
 import { storeNames } from '../../plane/store-plane.ts'
 import { Problems, TIME_FORM } from '../../problems.ts'
 import { readWhoQuery, type WhoFlags, type WhoQuery } from './who-query.ts'
-import { openReport } from './who-report.ts'
+import { openReport, printDocument } from './who-report.ts'
 
 /** Adds `waybill who`. */
 export function addWhoCommand(program: Command, cli: Cli): void {
@@ -37,7 +38,7 @@ export function addWhoCommand(program: Command, cli: Cli): void {
     .option('--settle <duration>', 'wait this long at most for live gateways to store what they had accepted')
     .option('--format <format>', `${FORMATS.join(', ')} (default: table)`)
     .option('--json', 'the same as --format json: one JSON object')
-  addConfigFlags(command, DATABASE_OPTIONS).action(async (text: string, flags: WhoFlags) =>
+  addPlaneFlags(command).action(async (text: string, flags: WhoFlags) =>
     cli.finish(await who(cli.io, text, flags)),
   )
 }
@@ -51,6 +52,8 @@ async function who(io: Io, text: string, flags: WhoFlags): Promise<ExitCode> {
   const settleMs = flags.settle === undefined ? null : problems.durationMs('--settle', flags.settle)
   problems.throwIfAny()
   if (matcher === null) throw new RangeError('a question without problems that could not be read')
+  const code = await withApi(io, flags, (open) => ofApi(io, open, { text, flags, read }))
+  if (code !== null) return code
   return await withDatabase(io, flags, 'reader', async (database) => {
     const { sql, config } = database
     const query = await readByDatabase(io, sql, read)
@@ -61,6 +64,40 @@ async function who(io: Io, text: string, flags: WhoFlags): Promise<ExitCode> {
     nameDatabase(io, database)
     return EXIT_CODES[state.coverage]
   })
+}
+
+/** What the API answers at most, and looks back for unless told. */
+const API_WINDOW = '366d'
+
+/** By the ledger alone: an answer over HTTP cannot count rows for as long as that takes. */
+async function ofApi(
+  io: Io,
+  { api, plane }: OpenApi,
+  {
+    text,
+    flags,
+    read,
+  }: { text: string; flags: WhoFlags; read: (nowMs: number, found: Problems) => WhoQuery },
+): Promise<ExitCode> {
+  if (flags.settle !== undefined)
+    throw new UsageError(['--settle needs the database itself: unset WAYBILL_URL'])
+  const { filter, format } = await readByPlane(plane, read)
+  const { tenant, route, since, until } = filter
+  await requireTenant(plane, tenant)
+  const found = await askWho(api, {
+    package: text,
+    range: flags.range,
+    tenant,
+    route,
+    since: since?.toISOString() ?? API_WINDOW,
+    until: until?.toISOString(),
+  })
+  await printDocument(io, format, found)
+  if (flags.quick !== true) io.stderr.write('note: rows were not counted: the API answers by the ledger\n')
+  const problem = found.users.length === 0 ? await routeProblem(plane, plane.config, route) : null
+  if (problem !== null) throw new CommandError(problem.text)
+  plane.nameSource()
+  return EXIT_CODES[found.coverage.state]
 }
 
 interface Asked {
