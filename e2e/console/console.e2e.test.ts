@@ -18,6 +18,7 @@ const VIEWS: readonly (readonly [name: string, path: string, isThere: string])[]
   ['requests', '/requests', '.entries td:text("/files/ok")'],
   ['tail', '/tail', '.tail-state'],
   ['packages', '/packages?package=left-pad', '.why'],
+  ['top packages', '/packages', 'section:has(h2:text("Top packages")) a:text("left-pad")'],
   ['completeness', '/completeness', '.panel:has-text("complete so far") table'],
   ['tenants', '/tenants', 'a:text("globex")'],
   ['tenant', '/tenants/acme', 'a:text("acme-ci")'],

@@ -125,6 +125,20 @@ const QUESTIONS: readonly (readonly [question: string, find: (page: Page) => Pro
     },
   ],
   [
+    'which packages are asked for most',
+    async (page) => {
+      await page.locator('section:has(h2:text("Top packages")) a:text("left-pad")').click()
+      await page.locator('.why').waitFor()
+    },
+  ],
+  [
+    'which tenant waits longest',
+    async (page) => {
+      await page.locator('section:has(.hint:text("by tenant")) a:text("acme")').click()
+      await page.locator('.chip:has-text("acme")').waitFor()
+    },
+  ],
+  [
     'who changed the limit',
     async (page) => {
       await go(page, 'Tenants')

@@ -62,9 +62,13 @@ export async function getMinutes(tenant: string, signal: AbortSignal): Promise<r
   return points.map(({ at, requests }) => ({ minute: Math.floor(Date.parse(at) / 60_000), requests }))
 }
 
-/** Percentiles of each route, in one point of the whole window. */
-export async function getLatencies(range: Range, signal: AbortSignal): Promise<Series> {
-  return await getSeries(range, { by: 'route', step: 'none', percentiles: 'true' }, signal)
+/** Percentiles of each route, or of each tenant, in one point of the whole window. */
+export async function getLatencies(
+  by: 'route' | 'tenant',
+  range: Range,
+  signal: AbortSignal,
+): Promise<Series> {
+  return await getSeries(range, { by, step: 'none', percentiles: 'true' }, signal)
 }
 
 async function getSeries(

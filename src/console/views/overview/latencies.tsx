@@ -9,32 +9,48 @@ import { count, duration } from '../../words/format.ts'
 const MAX_ROWS = 8
 const POLL_MS = 30_000
 
-/** How long requests of each route took, the slowest first. */
-export function Latencies({ range }: { readonly range: Range }) {
+interface LatenciesProps {
+  readonly range: Range
+  readonly by: 'route' | 'tenant'
+}
+
+/** How long requests of each route, or tenant, took, the slowest first. */
+export function Latencies({ range, by }: LatenciesProps) {
   const { value, error } = useLoaded(
-    `${range.since} ${range.until}`,
-    (signal) => getLatencies(range, signal),
+    `${by} ${range.since} ${range.until}`,
+    (signal) => getLatencies(by, range, signal),
     POLL_MS,
   ).value
   const rows = (value?.points ?? []).toSorted((a, b) => (b.p95 ?? 0) - (a.p95 ?? 0)).slice(0, MAX_ROWS)
   return (
-    <Panel title="How long requests took" hint="by route, the slowest first">
+    <Panel
+      title={by === 'route' ? 'How long requests took' : 'How long tenants waited'}
+      hint={`by ${by}, the slowest first`}
+    >
       <Failure error={error} />
       {value === null ? (
         <div class="waiting" />
       ) : rows.length === 0 ? (
         <Empty title="No request in this window." />
       ) : (
-        <Table rows={rows} range={range} />
+        <Table rows={rows} range={range} by={by} />
       )}
     </Panel>
   )
 }
 
-function Table({ rows, range }: { readonly rows: readonly Point[]; readonly range: Range }) {
+function Table({ rows, range, by }: LatenciesProps & { readonly rows: readonly Point[] }) {
   return (
     <table>
-      <Heads of={['Route', ['Requests', 'n wide'], ['p50', 'n'], ['p95', 'n'], ['p99', 'n']]} />
+      <Heads
+        of={[
+          by === 'route' ? 'Route' : 'Tenant',
+          ['Requests', 'n wide'],
+          ['p50', 'n'],
+          ['p95', 'n'],
+          ['p99', 'n'],
+        ]}
+      />
       <tbody>
         {rows.map(({ key, requests, p50, p95, p99 }) => (
           <tr key={key ?? ''}>
@@ -42,7 +58,7 @@ function Table({ rows, range }: { readonly rows: readonly Point[]; readonly rang
               {key === null ? (
                 <span class="soft">not attributed</span>
               ) : (
-                <a href={withQuery('/requests', searchOf({ route: [key] }, range))}>{key}</a>
+                <a href={withQuery('/requests', searchOf({ [by]: [key] }, range))}>{key}</a>
               )}
             </th>
             <td class="n wide">{count(requests)}</td>

@@ -5,6 +5,7 @@ import { overview, staleMs } from '../../state/live.ts'
 import { query } from '../../state/location.ts'
 import { isOfTenant } from '../../state/session.ts'
 import { readRange } from '../../words/filter.ts'
+import { TopPackages } from '../packages/top-packages.tsx'
 import { Account } from './account.tsx'
 import { Failures } from './failures.tsx'
 import { Latencies } from './latencies.tsx'
@@ -15,6 +16,9 @@ import { Workers } from './workers.tsx'
 import { Usage } from './usage.tsx'
 
 const DEFAULT = { since: '24h', until: '' }
+
+/** Packages of the list. */
+const MAX_PACKAGES = 8
 
 /** What is going on, and whether anything is lost. */
 export function OverviewView() {
@@ -48,7 +52,9 @@ export function OverviewView() {
           </div>
           {overview.value === null ? null : (
             <div class="columns">
-              <Latencies range={range} />
+              <Latencies range={range} by="route" />
+              <Latencies range={range} by="tenant" />
+              <TopPackages range={range} limit={MAX_PACKAGES} />
               <Outcomes overview={overview.value} />
               <Workers overview={overview.value} hasLink />
             </div>

@@ -8,10 +8,14 @@ import { Empty, Failure, Page, Panel } from '../../parts/page.tsx'
 import { RangePicker } from '../../parts/range-picker.tsx'
 import { useLoaded } from '../../state/load.ts'
 import { query, setQuery } from '../../state/location.ts'
+import { isOfTenant } from '../../state/session.ts'
 import { readRange } from '../../words/filter.ts'
 import { bytes, count, several, words } from '../../words/format.ts'
+import { TopPackages } from './top-packages.tsx'
 
 const DEFAULT = { since: '7d', until: '' }
+/** Packages of the list. */
+const MAX_TOP = 50
 
 /** Who had a package, and whether that answer is complete. */
 export function PackagesView() {
@@ -53,11 +57,14 @@ export function PackagesView() {
           {value === null ? <p role="status">{isLoading ? 'Looking …' : ''}</p> : <Answer answer={value} />}
         </>
       ) : (
-        <Panel title="Who had a package">
-          <Empty title="Name a package to see who had it.">
-            <p>A name such as left-pad or @babel/core, or a package URL such as pkg:npm/left-pad@1.3.0.</p>
-          </Empty>
-        </Panel>
+        <div class="stack">
+          <Panel title="Who had a package">
+            <Empty title="Name a package to see who had it.">
+              <p>A name such as left-pad or @babel/core, or a package URL such as pkg:npm/left-pad@1.3.0.</p>
+            </Empty>
+          </Panel>
+          {isOfTenant() ? null : <TopPackages range={range} limit={MAX_TOP} />}
+        </div>
       )}
     </Page>
   )

@@ -1,8 +1,8 @@
-import { useSignal } from '@preact/signals'
 import { listOptions, listRoutes, type Option, type Route } from '../../api/system.ts'
 import { Heads } from '../../parts/heads.tsx'
 import { Empty, Failure, Panel } from '../../parts/page.tsx'
 import { useLoaded } from '../../state/load.ts'
+import { query, setQuery } from '../../state/location.ts'
 import { several } from '../../words/format.ts'
 
 /** The routes in force. */
@@ -43,19 +43,19 @@ function RouteTable({ routes }: { readonly routes: readonly Route[] }) {
 /** The options in force with their sources: those that were set, or all. */
 export function Configuration() {
   const loaded = useLoaded('options', listOptions)
-  const isAll = useSignal(false)
+  const isAll = query.value.get('options') === 'all'
   const { value, error } = loaded.value
-  const options = (value ?? []).filter(({ source }) => isAll.value || source !== 'default')
+  const options = (value ?? []).filter(({ source }) => isAll || source !== 'default')
   return (
     <Panel
       title="Configuration"
-      hint={isAll.value ? 'all options' : `${several(options.length, 'option')} that were set`}
+      hint={isAll ? 'all options' : `${several(options.length, 'option')} that were set`}
       tools={
         <button
           type="button"
           class="button small"
-          aria-pressed={isAll.value}
-          onClick={() => (isAll.value = !isAll.value)}
+          aria-pressed={isAll}
+          onClick={() => setQuery({ options: isAll ? null : 'all' }, { replace: true })}
         >
           Show defaults
         </button>

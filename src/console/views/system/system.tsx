@@ -9,6 +9,7 @@ import { Workers } from '../overview/workers.tsx'
 import { Changes } from './changes.tsx'
 import { Configuration, Routes } from './configuration.tsx'
 import { Gateways } from './gateways.tsx'
+import { Quarantine } from './quarantine.tsx'
 import { Tokens } from './tokens.tsx'
 
 /** Gateways and workers, their queues, who may sign in. */
@@ -23,6 +24,7 @@ export function SystemView() {
           </div>
         )}
         <Gateways />
+        <Quarantine />
         <Changes />
         <Routes />
         <Configuration />

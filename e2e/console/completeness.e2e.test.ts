@@ -1,0 +1,40 @@
+import { readFile } from 'node:fs/promises'
+import t from 'tap'
+import { NO_BROWSER, openTab, overflowOf, startBrowser, violationsOf } from './browser.ts'
+import { consoleScene, traffic } from './scene.ts'
+
+t.test(
+  'an hour has its state, its proof and its link',
+  NO_BROWSER === null ? {} : { skip: NO_BROWSER },
+  async (t) => {
+    const scene = await consoleScene(t)
+    await traffic(scene)
+    const browser = await startBrowser(t)
+    const page = await openTab(t, browser)
+    await page.goto(`${scene.gateway.adminUrl}/completeness`)
+    const hours = page.getByRole('group', { name: 'Hours' })
+    await hours
+      .locator('tbody tr')
+      .first()
+      .locator('.cell:is(.complete, .so_far)')
+      .filter({ hasText: /[✓…]/ })
+      .first()
+      .waitFor()
+    await hours.locator('tbody th:has-text("acme")').waitFor()
+    await hours.getByRole('button', { name: '00:00 to 00:59' }).click()
+    await page.waitForURL(/hour=00/)
+    const proof = page.locator('.panel:has(h2:text("00:00 to 00:59"))')
+    const saved = page.waitForEvent('download')
+    await proof.getByRole('button', { name: 'Save the proof' }).click()
+    const file = await saved
+    t.match(file.suggestedFilename(), /^audit-\d{4}-\d\d-\d\dT00\.json$/)
+    const { since, until } = JSON.parse(await readFile(await file.path(), 'utf8')) as Record<string, string>
+    t.equal(Date.parse(until ?? '') - Date.parse(since ?? ''), 3_600_000)
+    const other = await openTab(t, browser, { width: 390, theme: 'dark' })
+    await other.goto(page.url())
+    await other.locator('h2:text("00:00 to 00:59")').waitFor()
+    await other.getByRole('group', { name: 'Hours' }).waitFor()
+    t.strictSame(await violationsOf(other), [])
+    t.equal(await overflowOf(other), 0)
+  },
+)
