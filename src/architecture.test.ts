@@ -10,7 +10,9 @@ const ROOMS: Record<string, readonly string[]> = {
   model: ['lib'],
   // The data plane.
   http: ['lib'],
-  upstream: ['upstream/addresses', 'http', 'model', 'lib'],
+  upstream: ['upstream/addresses', 'upstream/health', 'http', 'model', 'lib'],
+  // Breakers and who of several serves: also for what is delivered without a client.
+  'upstream/health': ['model', 'lib'],
   limits: ['model', 'lib'],
   // A kind may rewrite what comes of its upstream; what asks its routes' upstreams is its last step.
   // Who signed what is sent to a receiver behind the gateway.

@@ -1,3 +1,4 @@
+import type { UpstreamStats } from '../model/stats.ts'
 import type { DatabaseOverview, Overview } from './overview.ts'
 
 /** Most urgent first: what the writers of several workers are said to be doing is what the first of these does. */
@@ -50,6 +51,7 @@ export function mergeOverviews(
         : sum(logs, (l) => l.pendingReplay ?? 0),
       canary: slowestCanary(logs.map(({ canary }) => canary)),
     },
+    upstreams: mergeUpstreams(parts.flatMap(({ upstreams }) => upstreams)),
     database: mergeDatabases(parts.map(({ database }) => database)),
     directory: {
       ageMs: ages.length === 0 ? null : Math.max(...ages),
@@ -65,7 +67,7 @@ export function mergeOverviews(
  * lost, or the next one's that replays them; the audit tells.
  */
 export function countedOverview(overview: Overview): Overview {
-  const { requests, limits, accessLog, directory } = overview
+  const { requests, limits, accessLog, directory, upstreams } = overview
   const { stored, quarantined, dropped } = accessLog
   return {
     ...overview,
@@ -87,9 +89,12 @@ export function countedOverview(overview: Overview): Overview {
       canary: null,
     },
     database: UNKNOWN,
+    upstreams: upstreams.map((upstream) => Object.assign({}, upstream, { states: NO_ADDRESS })),
     directory: { ...directory, ageMs: null, keys: Infinity, tenants: Infinity },
   }
 }
+
+const NO_ADDRESS: UpstreamStats['states'] = { open: 0, half_open: 0, ejected: 0, unhealthy: 0, serving: 0 }
 
 const UNKNOWN: DatabaseOverview = {
   state: 'unknown',
@@ -122,6 +127,19 @@ function mergeDatabases(databases: readonly DatabaseOverview[]): DatabaseOvervie
     longestFirst.findLast(({ state }) => state === 'there') ??
     UNKNOWN
   return { ...worst, isStoring }
+}
+
+/** Each worker finds out for itself how an address is: of one address there are as many states as workers. */
+function mergeUpstreams(parts: readonly UpstreamStats[]): UpstreamStats[] {
+  const merged = new Map<string, UpstreamStats>()
+  for (const part of parts) {
+    const name = `${part.route} ${part.upstream}`
+    const known = merged.get(name)
+    const states = sumRecords([...(known === undefined ? [] : [known.states]), part.states])
+    const changes = sumRecords([...(known === undefined ? [] : [known.changes]), part.changes])
+    merged.set(name, { ...part, states, changes } as UpstreamStats)
+  }
+  return [...merged.values()]
 }
 
 function sum<T>(parts: readonly T[], of: (part: T) => number): number {

@@ -6,6 +6,7 @@ import {
   type DirectoryStats,
   type LimitPolicy,
   type StatsSources,
+  type UpstreamStats,
   type WriterMode,
 } from '../model/stats.ts'
 
@@ -50,6 +51,8 @@ export interface Overview {
   }
   readonly directory: Pick<DirectoryStats, 'ageMs' | 'keys' | 'tenants'>
   readonly database: DatabaseOverview
+  /** How the addresses of the routes' upstreams are. */
+  readonly upstreams: readonly UpstreamStats[]
   /** Of a gateway of several processes: each of them; the figures above are their sums. */
   readonly workers?: readonly WorkerOverview[]
 }
@@ -114,6 +117,7 @@ export function readOverview(
       canary: canary === null ? null : { roundTripMs: canary.roundTripMs, ageMs: canary.ageMs },
     },
     directory: { ageMs, keys, tenants },
+    upstreams: [...sources.upstreams()],
     database: {
       ...contact,
       since: new Date(Date.now() - contact.sinceMs).toISOString(),

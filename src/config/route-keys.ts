@@ -9,6 +9,8 @@ import { duration, key, keyText, size } from './route-key.ts'
 import { RULE_KEYS } from './route-rules.ts'
 import { filesHosts } from './upstream/files-hosts.ts'
 import { followRedirects } from './upstream/followed-hosts.ts'
+import { upstream, UPSTREAM_FORM } from './upstream/upstream-addresses.ts'
+import { HEALTH_KEYS } from './upstream/upstream-health.ts'
 import { UPSTREAM_TOKENS_FORM, upstreamTokens } from './upstream/upstream-tokens.ts'
 import { UPSTREAM_AUTH_FORM, upstreamAuth } from './upstream/upstream-auth.ts'
 import { upstreamTls } from './upstream-tls.ts'
@@ -49,9 +51,9 @@ export const routeSchema = z.strictObject({
     'any host',
   ),
   upstream: key(
-    z.string(),
-    'an http:// or https:// URL, which may hold {tenant}',
-    "Where the route leads: the URL's path takes the place of the route's",
+    upstream,
+    UPSTREAM_FORM,
+    "Where the route leads: the URL's path takes the place of the route's; of several, to the one with the least to do",
     'required',
   ),
   auth: key(
@@ -170,6 +172,7 @@ export const routeSchema = z.strictObject({
     'true or false',
     'The upstream may be a link-local address, where clouds keep their metadata',
   ),
+  ...HEALTH_KEYS,
   ...RULE_KEYS,
 })
 

@@ -40,10 +40,63 @@ t.test('a route is completed with its defaults', async (t) => {
       maxConnections: 256,
       maxQueued: 1024,
       rules: DEFAULT_RULES,
+      breaker: {
+        failsOn: ['connect'],
+        failureShare: 0.5,
+        minAttempts: 20,
+        windowMs: 10_000,
+        openMs: 1000,
+        maxOpenMs: 30_000,
+      },
+      ejection: {
+        failures: 5,
+        failsOn: ['connect', 'reset', 'timeout', 502, 503, 504],
+        minMs: 10_000,
+        maxMs: 300_000,
+      },
+      healthCheck: null,
       upgradeIdleTimeoutMs: 3_600_000,
       upgradeMaxMs: 0,
     },
   ])
+})
+
+t.test('several upstreams are servers of the same things', async (t) => {
+  const { routes } = readRoutes([{ ...BASE, upstream: ['http://a:1/b', 'http://b:2/b/'] }])
+  t.match(routes[0]?.upstream, { origin: 'http://a:1', origins: ['http://a:1', 'http://b:2'], path: '/b/' })
+  t.equal(readRoutes([{ ...BASE, upstream: ['http://a:1/'] }]).routes[0]?.upstream.origins, undefined)
+  for (const [upstream, problem] of [
+    [[], /expected array to have >=1 items/],
+    [['http://a/', 'http://b/c/'], /same path/],
+    [['http://a/', 'https://b/'], /same scheme/],
+    [['http://a/', 'http://{tenant}.b/'], /must not hold \{tenant\}/],
+    [['http://a/', 'http://a:80/'], /same address twice/],
+    [['http://a/', 'ftp://b/'], /its address 2 must be an http/],
+    [Array.from({ length: 17 }, (_, i) => `http://a${i}/`), /list of 1 to 16/],
+  ] as const) {
+    const problems = problemsOf({ upstream })
+    t.equal(problems.length, 1)
+    t.match(problems[0], problem)
+  }
+})
+
+t.test('rules for upstreams that fail are checked', async (t) => {
+  t.same(problemsOf({ breaker: { enabled: false }, healthCheck: { path: '/healthz' } }), [])
+  for (const [keys, problem] of [
+    [{ breaker: { openMs: '1m' } }, /breaker.maxOpenMs: must be at least openMs/],
+    [{ breaker: { failsOn: [200] } }, /must be one of connect, reset, timeout, 5xx, 429, or 500 to 599/],
+    [{ breaker: { failureShare: 0 } }, /failureShare/],
+    [{ ejection: { minMs: '1h' } }, /ejection.maxMs: must be at least minMs/],
+    [{ healthCheck: { path: 'healthz' } }, /healthCheck.path: must begin with \//],
+    [
+      { healthCheck: { path: '/' }, upstream: 'http://{tenant}.example/' },
+      /healthCheck: needs an upstream without/,
+    ],
+  ] as const) {
+    const problems = problemsOf(keys)
+    t.equal(problems.length, 1)
+    t.match(problems[0], problem)
+  }
 })
 
 t.test('names, and places of host and path, are used once', async (t) => {

@@ -1,12 +1,13 @@
-import { isIP } from 'node:net'
-import { isLinkLocal } from '../model/network.ts'
+import type { z } from 'zod'
 import type { RateLimit, Route } from '../model/route.ts'
 import { signatureOf, signatureProblems, usualBodyBytes } from './integration/route-signature.ts'
 import { issueText } from './route-issues.ts'
 import { routeSchema } from './route-keys.ts'
 import { ociProblems } from './route-oci.ts'
 import { ruleProblems, takeRules, withField } from './route-rules.ts'
+import { readUpstreams } from './upstream/upstream-addresses.ts'
 import type { UpstreamLogin } from './upstream/upstream-auth.ts'
+import { healthProblems, healthRules } from './upstream/upstream-health.ts'
 import { tokenRules } from './upstream/upstream-tokens.ts'
 import { readUpstreamTls } from './upstream-tls.ts'
 
@@ -28,13 +29,9 @@ export function readRoutes(value: unknown): { routes: Route[]; problems: string[
 
 /** One route; null for one that is wrong beyond use. What is wrong is added to the problems. */
 function readRoute(item: unknown, label: string, problems: string[]): Route | null {
-  const parsed = routeSchema.safeParse(item)
-  if (!parsed.success) {
-    for (const issue of parsed.error.issues)
-      problems.push(`${label}${pathText(issue.path)}: ${issueText(issue, routeSchema, item)}`)
-    return null
-  }
-  const { rules: ownRules, ...keys } = takeRules(parsed.data)
+  const parsed = parseRoute(item, label, problems)
+  if (parsed === null) return null
+  const { rules: ownRules, ...keys } = takeRules(parsed)
   const {
     upstream,
     upstreamAuth: login = NO_LOGIN,
@@ -51,13 +48,15 @@ function readRoute(item: unknown, label: string, problems: string[]): Route | nu
   const senders = signatureProblems(rest, signature, tenant)
   problems.push(...senders.map((problem) => `${label}.${problem}`))
   if (senders.length > 0) return null
-  const target = readUpstream(upstream, allowLinkLocal)
+  const target = readUpstreams(upstream, allowLinkLocal)
   if (typeof target === 'string') {
     problems.push(`${label}.upstream: ${target}`)
     return null
   }
-  if (rest.auth === 'public')
-    problems.push(...publicProblems(upstream, rateLimit).map((problem) => `${label}.${problem}`))
+  const health = healthRules(rest)
+  const mismatches = healthProblems(health, target.origin)
+  if (rest.auth === 'public') mismatches.push(...publicProblems(target.origin + target.path, rateLimit))
+  problems.push(...mismatches.map((problem) => `${label}.${problem}`))
   if (tlsFiles !== undefined && target.origin.startsWith('http:')) {
     problems.push(`${label}.tls: needs an https:// upstream`)
   }
@@ -78,6 +77,7 @@ function readRoute(item: unknown, label: string, problems: string[]): Route | nu
   }
   return {
     ...rest,
+    ...health,
     host: host ?? null,
     signature: signature === undefined || tenant === undefined ? null : signatureOf(signature, tenant),
     rateLimit: rateLimit ?? null,
@@ -93,6 +93,15 @@ function readRoute(item: unknown, label: string, problems: string[]): Route | nu
     },
     rules,
   }
+}
+
+/** A route's keys by the schema; null, and the problems told, for what is not as it says. */
+function parseRoute(item: unknown, label: string, problems: string[]): z.infer<typeof routeSchema> | null {
+  const parsed = routeSchema.safeParse(item)
+  if (parsed.success) return parsed.data
+  for (const issue of parsed.error.issues)
+    problems.push(`${label}${pathText(issue.path)}: ${issueText(issue, routeSchema, item)}`)
+  return null
 }
 
 /** A public route has no tenant. */
@@ -111,23 +120,6 @@ export function routeOf(keys: Readonly<Record<string, unknown>>): Route {
   const [route] = routes
   if (route === undefined || problems.length > 0) throw new Error(problems.join('\n'))
   return route
-}
-
-function readUpstream(text: string, allowLinkLocal: boolean): { origin: string; path: string } | string {
-  const probe = text.replaceAll('{tenant}', 'tenant')
-  if (!URL.canParse(probe)) return 'is not an http:// or https:// URL'
-  const url = new URL(probe)
-  if (url.protocol !== 'http:' && url.protocol !== 'https:') return 'must be an http:// or https:// URL'
-  if (url.username !== '' || url.password !== '') return 'must not hold credentials; use upstreamAuth'
-  if (url.search !== '' || url.hash !== '') return 'must not hold a query or fragment'
-  const bare = url.hostname.replace(/^\[|\]$/g, '')
-  if (!allowLinkLocal && isIP(bare) !== 0 && isLinkLocal(bare)) {
-    return 'is a link-local address (cloud metadata lives there); set allowLinkLocal: true if it is meant'
-  }
-  const match = /^(https?:\/\/[^/]+)(\/[^\s]*)?$/.exec(text)
-  if (match === null) return 'is not an http:// or https:// URL'
-  const path = match[2] ?? '/'
-  return { origin: match[1] ?? '', path: path.endsWith('/') ? path : `${path}/` }
 }
 
 function hasKey(item: unknown, name: string): boolean {

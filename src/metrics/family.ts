@@ -10,6 +10,7 @@ import type {
   RouteStats,
   TokenStats,
   TraceStats,
+  UpstreamStats,
   VitalsStats,
   WriterStats,
 } from '../model/stats.ts'
@@ -26,6 +27,7 @@ export interface Reading {
   readonly directory: DirectoryStats
   readonly database: ContactReading
   readonly pools: readonly PoolStats[]
+  readonly upstreams: readonly UpstreamStats[]
   readonly tokens: readonly TokenStats[]
   readonly traces: TraceStats | null
   /** Tenants by label, at most as many as the option allows, the others summed up. */

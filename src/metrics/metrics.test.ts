@@ -92,6 +92,8 @@ t.test('every family of the product moves when its source does', async (t) => {
   })
   stats.droppedLogLines = 39
   stats.tokens.results.refused = 5
+  stats.upstreams.states.open = 1
+  stats.upstreams.changes.open = 3
   Object.assign(stats.traces, { exported: 1, waiting: 2 })
   Object.assign(stats.pool, { busy: 24, idle: 25, queued: 26 })
   const after = await scrape(metrics)

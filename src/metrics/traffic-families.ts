@@ -1,5 +1,5 @@
 import { OUTCOMES, OUTCOME_NAMES } from '../model/outcome.ts'
-import type { PoolStats, RouteStats, TokenStats } from '../model/stats.ts'
+import type { PoolStats, RouteStats, TokenStats, UpstreamStats } from '../model/stats.ts'
 import type { HistogramReading } from '../lib/histogram.ts'
 import { byKey, byRoute, histogramSamples, routeLabel, single, type Family, type Sample } from './family.ts'
 
@@ -78,6 +78,20 @@ export const TRAFFIC_FAMILIES: readonly Family[] = [
     read: (reading) => reading.pools.map((pool) => ({ value: pool.queued, labels: routeLabel(pool.route) })),
   },
   {
+    type: 'gauge',
+    name: 'waybill_upstream_addresses',
+    help: 'Upstream addresses, by how they are',
+    labels: ['route', 'upstream', 'state'],
+    read: (reading) => reading.upstreams.flatMap((upstream) => stateSamples(upstream, upstream.states)),
+  },
+  {
+    type: 'counter',
+    name: 'waybill_upstream_state_changes_total',
+    help: 'Times that an upstream address came into a state',
+    labels: ['route', 'upstream', 'state'],
+    read: (reading) => reading.upstreams.flatMap((upstream) => stateSamples(upstream, upstream.changes)),
+  },
+  {
     type: 'counter',
     name: 'waybill_upstream_tokens_total',
     help: 'Tokens that upstreams asked for, by what came of fetching them',
@@ -117,6 +131,13 @@ function tokenSamples({ route, results }: TokenStats): Sample[] {
   return Object.entries(results).map(([result, value]) => ({
     value,
     labels: { ...routeLabel(route), result },
+  }))
+}
+
+function stateSamples({ route, upstream }: UpstreamStats, counts: UpstreamStats['states']): Sample[] {
+  return Object.entries(counts).map(([state, value]) => ({
+    value,
+    labels: { ...routeLabel(route), upstream, state },
   }))
 }
 

@@ -129,6 +129,7 @@ export type Reason =
   | 'upstream_auth'
   | 'redirects'
   | 'connection_refused'
+  | 'breaker_open'
   | 'dns'
   | 'tls'
   | 'tls_unknown_ca'
@@ -141,12 +142,13 @@ export type Reason =
   | 'document_malformed'
   | 'document_foreign'
 
-/** Statuses that are more exact than their outcome's. RFC 6585 §5, RFC 9110 §15.5.9, §15.5.18. */
+/** Statuses that are more exact than their outcome's. RFC 6585 §5, RFC 9110 §15.5.9, §15.5.18, §15.6.4. */
 const REASON_STATUS: Partial<Record<Reason, number>> = {
   header_timeout: 408,
   body_timeout: 408,
   headers_too_large: 431,
   expectation: 417,
+  breaker_open: 503,
 }
 
 /** Status of the gateway's own answer; 0 for `forwarded`, where the upstream's is passed on. */

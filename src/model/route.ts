@@ -1,4 +1,5 @@
 import type { FilesHost } from './upstream/files-host.ts'
+import type { CheckRules, EjectionRules, RouteBreaker } from './upstream/health-rules.ts'
 import type { FollowRules } from './upstream/follow-rules.ts'
 import type { TokenRules } from './upstream/token-rules.ts'
 import type { SignatureRules } from './integration/signature-rules.ts'
@@ -67,6 +68,12 @@ export interface Route {
   readonly maxConnections: number
   readonly maxQueued: number
   readonly rules: RouteRules
+  /** Of each upstream address; null or absent for none. */
+  readonly breaker?: RouteBreaker | null
+  /** Of several upstream addresses; null or absent for none. */
+  readonly ejection?: EjectionRules | null
+  /** Null or absent asks no address whether it is well. */
+  readonly healthCheck?: CheckRules | null
   /**
    * Where package URLs say that the route's packages come from: host and port of an OCI registry or git server, vendor of deb packages.
    * Default the upstream's host and port, and `debian` for apt.
@@ -86,6 +93,8 @@ export interface RouteSignature extends SignatureRules {
 export interface RouteUpstream {
   /** `http:` or `https:` origin without path, for instance `https://repo.example.com:8443`. May contain `{tenant}`. */
   readonly origin: string
+  /** All of them where there are several, of which `origin` is the first; they hold no `{tenant}`. */
+  readonly origins?: readonly string[]
   /** Path that replaces the route's path: starts and ends with '/'. May contain `{tenant}`. */
   readonly path: string
   /** Value of the `Authorization` header sent upstream, or null for none. A secret. */

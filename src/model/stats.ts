@@ -2,6 +2,7 @@ import type { ContactReading } from '../lib/database-contact.ts'
 import type { HistogramReading } from '../lib/histogram.ts'
 import type { AuditGapKind } from './audit/audit.ts'
 import type { EventLoss } from './events/event.ts'
+import type { AddressState } from './upstream/health-rules.ts'
 
 /*
  * What each part of the gateway lets others see of itself: plain numbers that only grow, or are true right now. Read at
@@ -276,6 +277,17 @@ export interface PoolStats {
   readonly queued: number
 }
 
+/** The upstream addresses of one route with one host and port; several of them where that holds `{tenant}`. */
+export interface UpstreamStats {
+  readonly route: string
+  /** Host and port, as the configuration writes them. */
+  readonly upstream: string
+  /** Addresses in each state right now. */
+  readonly states: Readonly<Record<AddressState, number>>
+  /** How often one came into each state. */
+  readonly changes: Readonly<Record<AddressState, number>>
+}
+
 /** What came of asking for a token that an upstream wants; `not_asked`: its realm is nobody to ask. */
 export const TOKEN_RESULTS = ['fetched', 'refused', 'failed', 'not_asked'] as const
 
@@ -309,6 +321,7 @@ export interface StatsSources {
   /** Whether the database is there. */
   readonly database: () => ContactReading
   readonly pools: () => Iterable<PoolStats>
+  readonly upstreams: () => Iterable<UpstreamStats>
   readonly tokens: () => Iterable<TokenStats>
   /** null when traces are off. */
   readonly traces: () => TraceStats | null

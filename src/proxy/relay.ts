@@ -9,7 +9,12 @@ import type { ResponseReceiver, ResponseSource } from '../upstream/request.ts'
 import { readRateLimit } from '../http/rate-limit-fields.ts'
 import { clientHeaders, clientTrailers } from './headers/headers.ts'
 import { returnThroughRoute } from './headers/redirects.ts'
-import { RequestGoneError, upstreamFailure } from '../upstream/failure.ts'
+import {
+  RequestGoneError,
+  UpstreamOpenError,
+  upstreamFailure,
+  UpstreamSilentError,
+} from '../upstream/failure.ts'
 import type { Upload } from './upload.ts'
 
 /** What a relay leaves to what has sent its request. */
@@ -173,6 +178,7 @@ export class Relay implements ResponseReceiver {
       return
     }
     const { outcome, reason } = upstreamFailure(error)
+    if (error instanceof UpstreamOpenError) this.#exchange.retryAfterSeconds = error.retryAfterSeconds
     const isHeadless = this.#exchange.respondedTick < 0
     this.fail(outcome, isHeadless && reason === 'truncated' ? 'protocol' : reason)
   }
@@ -190,7 +196,7 @@ export class Relay implements ResponseReceiver {
       this.#res.socket?.uncork()
     }
     this.#isDone = true
-    this.#source?.abort(new RequestGoneError())
+    this.#source?.abort(reason === 'response_timeout' ? new UpstreamSilentError() : new RequestGoneError())
     const exchange = this.#exchange
     if (!this.#res.headersSent) {
       this.#owner.refuse(outcome, reason)

@@ -5,13 +5,23 @@ import type { Dispatcher } from '../upstream/dispatcher.ts'
 import { UpstreamClosedError } from '../upstream/failure.ts'
 import type { Place, PlaceTaker } from '../upstream/origin-pool.ts'
 import type { UpstreamPools } from '../upstream/pools.ts'
-import type { Dispatched, ResponseReceiver, ResponseSource, UpstreamRequest } from '../upstream/request.ts'
+import { hostOf } from '../upstream/health/route-health.ts'
+import {
+  NOT_QUEUED,
+  type Dispatched,
+  type ResponseReceiver,
+  type ResponseSource,
+  type UpstreamRequest,
+} from '../upstream/request.ts'
 import { TunnelAgent } from '../upstream/tunnel-agent.ts'
 import type { TunnelStart } from './exchange/client.ts'
 import type { Exchange } from './exchange/exchange.ts'
 import { clientHeaders } from './headers/headers.ts'
 import type { ProxyCounters } from './stats.ts'
 import { Tunnel } from './tunnel.ts'
+
+/** A handshake is sent once. */
+const NONE_TRIED: ReadonlySet<string> = new Set()
 
 /** What tunnels are made from. */
 export interface UpgraderOwner {
@@ -79,6 +89,7 @@ class Handshake implements Dispatcher, PlaceTaker, ResponseSource {
   #asked: HandshakeRequest | null = null
   #response: IncomingMessage | null = null
   #tunnel: Tunnel | null = null
+  #place: Place | null = null
 
   constructor(exchange: Exchange, start: TunnelStart, upgrader: Upgrader) {
     this.#exchange = exchange
@@ -89,9 +100,16 @@ class Handshake implements Dispatcher, PlaceTaker, ResponseSource {
 
   /** See Dispatcher. */
   dispatch(request: UpstreamRequest, receiver: ResponseReceiver): Dispatched {
-    this.#request = request
     this.#receiver = receiver
-    return this.#upgrader.pools.reserve(request, this)
+    const { pools } = this.#upgrader
+    const origin = pools.originFor(request, NONE_TRIED)
+    if (origin instanceof Error) {
+      receiver.onError(origin, false)
+      return NOT_QUEUED
+    }
+    this.#request = origin === request.origin ? request : { ...request, origin }
+    this.#exchange.upstream = hostOf(origin)
+    return pools.reserve(this.#request, this)
   }
 
   /** See PlaceTaker. However the handshake or the tunnel ends, the place is needed until its connection has ended. */
@@ -101,6 +119,7 @@ class Handshake implements Dispatcher, PlaceTaker, ResponseSource {
       place.release()
       return
     }
+    this.#place = place
     this.#socket.once('close', () => place.release())
     const proxy = httpProxy.createProxyServer({ ws: true, xfwd: false })
     proxy.once('proxyReqWs', (asked: HandshakeRequest) => {
@@ -164,8 +183,10 @@ class Handshake implements Dispatcher, PlaceTaker, ResponseSource {
   }
 
   #onError(error: NodeJS.ErrnoException): void {
-    if (this.#tunnel === null) this.#receiver?.onError(error, false)
-    else this.#tunnel.fail(error)
+    if (this.#tunnel === null) {
+      this.#place?.failed(error)
+      this.#receiver?.onError(error, false)
+    } else this.#tunnel.fail(error)
   }
 
   /** An answer that is no 101. */
@@ -173,6 +194,7 @@ class Handshake implements Dispatcher, PlaceTaker, ResponseSource {
     const receiver = this.#receiver
     if (receiver === null) return
     this.#response = response
+    this.#place?.answered(response.statusCode ?? 502)
     receiver.onHeaders(response.statusCode ?? 502, response.rawHeaders, response.statusMessage ?? '')
     receiver.onPause()
     response.on('data', (bytes: Buffer) => {
@@ -192,6 +214,7 @@ class Handshake implements Dispatcher, PlaceTaker, ResponseSource {
     response.headers = { ...kept, connection: 'Upgrade', upgrade: 'websocket' }
     const tunnel = new Tunnel(this.#exchange, upstreamSocket, this.#start)
     this.#tunnel = tunnel
+    this.#place?.answered(101)
     this.#upgrader.opened(tunnel)
     // First among the listeners: the one that closes the exchange needs the counts.
     this.#socket.prependOnceListener('close', () => {

@@ -20,6 +20,7 @@ import { RouteTable } from '../proxy/routing/route-table.ts'
 import { ProxyCounters } from '../proxy/stats.ts'
 import type { Sql } from '../store/sql.ts'
 import type { UpstreamPools } from '../upstream/pools.ts'
+import { HealthChecks } from '../upstream/checks/health-checks.ts'
 import { RouteChains } from '../upstream/route-chains.ts'
 import { TokenCounters } from '../upstream/tokens/token-counters.ts'
 import type { Traces } from '../traces/traces.ts'
@@ -81,6 +82,7 @@ export class DataPlane implements Service, LimitMember {
   readonly #limiter: Limiter
   readonly #pools: UpstreamPools
   readonly #chains: RouteChains
+  readonly #checks: HealthChecks
   readonly #counters = new ProxyCounters()
   readonly #tokens = new TokenCounters()
   readonly #log: AccessLog
@@ -109,7 +111,8 @@ export class DataPlane implements Service, LimitMember {
     this.#traces = tracesOf(o, () => this.#log.writer.life.instance, logger)
     this.#log = new AccessLog({ ...shared, onDead, traffic, traces: this.#traces })
     this.#limiter = openLimiter(o, parts.peers)
-    this.#pools = openUpstreams(o)
+    this.#pools = openUpstreams(o, logger)
+    this.#checks = new HealthChecks(this.#pools.health)
     this.#chains = new RouteChains(this.#pools, interceptorsOf(o, this.#tokens))
     const report = reportTo(logger)
     this.#handler = new Handler({
@@ -160,6 +163,7 @@ export class DataPlane implements Service, LimitMember {
     })
     readCertificates(this.#proxy, config, this.#parts.logger)
     this.#chains.apply(config.routes)
+    this.#checks.apply(config.routes)
     // From 0 on, so that a rate sees a route's first request.
     for (const { name } of config.routes) this.#counters.route(name)
     this.#parts.logger.level = config.options['log.level']
@@ -173,12 +177,16 @@ export class DataPlane implements Service, LimitMember {
     'access log': () => {
       this.#log.start()
       this.#traces?.start()
+      this.#checks.start()
     },
     snapshot: () => this.#directory.start(),
   }
 
   readonly stops: Service['stops'] = {
-    requests: (ms) => this.#proxy.drain(ms),
+    requests: (ms) => {
+      this.#checks.stop()
+      return this.#proxy.drain(ms)
+    },
     'access log': (ms) => this.#drainLog(ms),
     'upstream connections': () => Promise.all([this.#pools.destroy(), this.#traces?.stop(TRACES_STOP_MS)]),
     directory: () => this.#directory.stop(),
@@ -317,6 +325,7 @@ export class DataPlane implements Service, LimitMember {
       directory: () => ({ ...this.#directory.stats, clockOffsetMs: this.#clock.offsetMs }),
       database: () => this.#contact.reading,
       pools: () => this.#pools.stats,
+      upstreams: () => this.#pools.health.stats,
       tokens: () => this.#tokens.stats,
       traces: () => this.#traces?.stats ?? null,
       droppedLogLines: () => logger.droppedLines,

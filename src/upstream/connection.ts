@@ -2,10 +2,12 @@ import type { Socket } from 'node:net'
 import type { Holder } from './places.ts'
 import { ReadBuffer } from './read-buffer.ts'
 import { RequestBody } from './request-body.ts'
+import type { FailureKind } from '../model/upstream/health-rules.ts'
 import type { ResponseHead } from '../http/response-head.ts'
 import { ResponseParser, type ParsedResponse } from '../http/response-parser.ts'
 import { ProgressMark } from './slow-transfers.ts'
 import {
+  faultOf,
   RequestGoneError,
   UpstreamClosedError,
   UpstreamConnectTimeoutError,
@@ -22,6 +24,10 @@ export interface ConnectionOwner {
   onLost(connection: UpstreamConnection): void
   /** Bytes came that nobody asked for. */
   onStray(): void
+  /** A request, sent at `tick`, was answered. */
+  onAnswer(status: number, tick: number): void
+  /** A request ended without an answer, as `faultOf` says. */
+  onFault(kind: FailureKind | null): void
   /** The socket has closed, for whatever reason. */
   onClose(connection: UpstreamConnection): void
 }
@@ -58,6 +64,8 @@ export class UpstreamConnection implements ParsedResponse, ResponseSource, Socke
   #isReused = false
   /** A byte of the response has come. */
   #isHeard = false
+  /** The response's head has come. */
+  #isAnswered = false
   #isPersistent = false
   /** The receiver has asked to hold back; at the end of the read the socket pauses, unless it has resumed by then. */
   #isUnwelcome = false
@@ -140,6 +148,8 @@ export class UpstreamConnection implements ParsedResponse, ResponseSource, Socke
       this.isSuspect = status === 304 || status === 204 || this.#job?.request.method === 'HEAD'
       this.#idleMs = keepAliveMs === -1 ? IDLE_MS : Math.min(keepAliveMs - IDLE_MARGIN_MS, MAX_IDLE_MS)
       this.#isPersistent = isPersistent && this.#idleMs > 0
+      this.#isAnswered = true
+      this.#owner.onAnswer(status, this.#job?.request.tick ?? 0)
     }
     this.#job?.receiver.onHeaders(head.status, head.fields, head.statusText)
   }
@@ -174,6 +184,7 @@ export class UpstreamConnection implements ParsedResponse, ResponseSource, Socke
     const { request, receiver } = job
     if (!receiver.onConnect(this)) {
       this.#job = null
+      this.#owner.onFault(null)
       this.#rest(performance.now())
       this.#owner.onFree(this, true)
       return
@@ -182,6 +193,7 @@ export class UpstreamConnection implements ParsedResponse, ResponseSource, Socke
     const { body } = request
     this.#parser = new ResponseParser(this, request.method === 'HEAD')
     this.#isHeard = false
+    this.#isAnswered = false
     const head = requestHead(request, request.host ?? this.#target.host)
     if (body === null || Buffer.isBuffer(body)) {
       socket.write(body === null ? head : head + body.toString('latin1'), 'latin1')
@@ -277,6 +289,7 @@ export class UpstreamConnection implements ParsedResponse, ResponseSource, Socke
       this.#owner.onLost(this)
       return
     }
+    if (!this.#isAnswered) this.#owner.onFault(isUnheard ? null : faultOf(error, this.#isConnected))
     this.#owner.onFree(this, false)
     job.receiver.onError(error, isUnheard)
   }

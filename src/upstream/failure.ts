@@ -1,4 +1,5 @@
 import type { Outcome, Reason } from '../model/outcome.ts'
+import type { FailureKind } from '../model/upstream/health-rules.ts'
 
 /** Ends a request whose client has gone, or that the gateway gave up. */
 export class RequestGoneError extends Error {
@@ -37,6 +38,29 @@ export class UpstreamConnectTimeoutError extends Error {
   constructor() {
     super('the upstream took too long to connect to')
     this.name = 'UpstreamConnectTimeoutError'
+  }
+}
+
+/** A request was given up because the upstream did not answer in time. */
+export class UpstreamSilentError extends Error {
+  readonly code = 'WAYBILL_UPSTREAM_SILENT'
+
+  constructor() {
+    super('the upstream did not answer in time')
+    this.name = 'UpstreamSilentError'
+  }
+}
+
+/** No request goes to the upstream for now: too many have failed. */
+export class UpstreamOpenError extends Error {
+  readonly code = 'WAYBILL_UPSTREAM_OPEN'
+  /** Whole seconds, at least 1. */
+  readonly retryAfterSeconds: number
+
+  constructor(waitMs: number) {
+    super('the breaker of the upstream is open')
+    this.name = 'UpstreamOpenError'
+    this.retryAfterSeconds = Math.max(1, Math.ceil(waitMs / 1000))
   }
 }
 
@@ -157,6 +181,8 @@ const FAILURES: Readonly<Record<string, Failure>> = {
   EPIPE: RESET,
   WAYBILL_UPSTREAM_CLOSED: RESET,
   WAYBILL_UPSTREAM_PROTOCOL: PROTOCOL,
+  WAYBILL_UPSTREAM_SILENT: { outcome: 'upstream_timeout', reason: 'response_timeout' },
+  WAYBILL_UPSTREAM_OPEN: { outcome: 'upstream_refused', reason: 'breaker_open' },
   EPROTO: TLS,
   ERR_TLS_CERT_ALTNAME_INVALID: TLS_NAME,
   ERR_TLS_CERT_ALTNAME_FORMAT: TLS_NAME,
@@ -179,6 +205,20 @@ const FAILURES: Readonly<Record<string, Failure>> = {
   WAYBILL_UPSTREAM_AUTH: { outcome: 'upstream_refused', reason: 'upstream_auth' },
   WAYBILL_REDIRECT: { outcome: 'upstream_reset', reason: 'redirects' },
   WAYBILL_UPSTREAM_ADDRESS: { outcome: 'upstream_invalid', reason: null },
+}
+
+/** What went wrong is the gateway's own: it has no more descriptors or ports. */
+const OWN_TROUBLES = new Set(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM', 'EACCES', 'EPERM'])
+
+/**
+ * What an attempt that ended without an answer tells of its upstream; null for nothing. `isConnected`: the connection stood when it
+ * failed.
+ */
+export function faultOf(error: NodeJS.ErrnoException, isConnected: boolean): FailureKind | null {
+  if (error instanceof RequestGoneError) return null
+  if (error instanceof UpstreamSilentError) return 'timeout'
+  if (isConnected) return 'reset'
+  return OWN_TROUBLES.has(error.code ?? '') || error instanceof UpstreamAddressError ? null : 'connect'
 }
 
 /** Certificate verdicts of OpenSSL as Node names them. */

@@ -43,6 +43,11 @@ export abstract class Journey implements ResponseReceiver, ResponseSource, Dispa
     return this.#isOver
   }
 
+  /** Whether a connection was found for it, or an answer that needs none: something may have been sent. */
+  protected get hasConnected(): boolean {
+    return this.#hasConnected
+  }
+
   /** How often it has been sent. */
   protected get sends(): number {
     return this.#sends

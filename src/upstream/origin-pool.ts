@@ -1,9 +1,12 @@
 import { IdleConnections } from './idle-connections.ts'
-import { Claim, Places, type Holder } from './places.ts'
-import { ProgressMark, slowest, type MarkedTransfer, type SlowRule, type Transfer } from './slow-transfers.ts'
+import { HeldPlace, PlaceClaim, RequestClaim } from './pool/claims.ts'
+import { Places, type Claim, type Holder } from './places.ts'
+import { slowest, type MarkedTransfer, type SlowRule, type Transfer } from './slow-transfers.ts'
 import { UpstreamConnection, type ConnectionOwner } from './connection.ts'
 import type { Dispatcher } from './dispatcher.ts'
-import { QueueFullError } from './failure.ts'
+import { QueueFullError, UpstreamOpenError } from './failure.ts'
+import type { AddressHealth, AddressLoad } from './health/address-health.ts'
+import type { FailureKind } from '../model/upstream/health-rules.ts'
 import {
   NOT_QUEUED,
   type Destination,
@@ -42,6 +45,10 @@ export interface PlaceTaker extends Transfer {
 /** A place that a taker has. */
 export interface Place {
   readonly target: UpstreamTarget
+  /** The taker's request was answered. */
+  answered(status: number): void
+  /** The taker's request ended without an answer. */
+  failed(error: NodeJS.ErrnoException): void
   /** Gives it back. A second call does nothing. */
   release(): void
 }
@@ -65,7 +72,7 @@ const AGE_JITTER = 0.2
  * A holder gets the connection that it had last, at once. Another holder gets one that has rested, so that what an upstream in error
  * sends after its answer is nobody else's answer (RFC 9112 §9.2); else a new one.
  */
-export class OriginPool implements ConnectionOwner, Dispatcher {
+export class OriginPool implements ConnectionOwner, Dispatcher, AddressLoad {
   readonly #target: UpstreamTarget
   readonly #options: PoolOptions
   readonly #slowRule: SlowRule
@@ -74,6 +81,8 @@ export class OriginPool implements ConnectionOwner, Dispatcher {
   readonly #tunnels = new Set<HeldPlace>()
   readonly #idle = new IdleConnections()
   readonly #maxConnections: number
+  /** What is known of the address; null where nothing is to be. */
+  readonly health: AddressHealth | null
   #sweeper: NodeJS.Timeout | null = null
   #replacements = REPLACEMENTS
   /** The upstream has sent what nobody asked for: its connections stay with whom they are. */
@@ -84,8 +93,14 @@ export class OriginPool implements ConnectionOwner, Dispatcher {
   /** Monotonic milliseconds of the last request. */
   usedTick = 0
 
-  constructor(to: Pick<Destination, 'route' | 'origin' | 'standing'>, options: PoolOptions) {
+  constructor(
+    to: Pick<Destination, 'route' | 'origin' | 'standing'>,
+    options: PoolOptions,
+    health: AddressHealth | null = null,
+  ) {
     const { route } = to
+    this.health = health
+    if (health !== null) health.load = this
     this.#maxConnections = route.maxConnections
     this.#options = options
     this.#slowRule = {
@@ -111,8 +126,13 @@ export class OriginPool implements ConnectionOwner, Dispatcher {
 
   /** See Dispatcher. */
   dispatch(request: UpstreamRequest, receiver: ResponseReceiver): Dispatched {
+    if (this.health !== null && !this.health.isPassable(request.tick)) {
+      receiver.onError(new UpstreamOpenError(this.health.waitMs(request.tick)), false)
+      return NOT_QUEUED
+    }
     const holder = this.#places.holder(request.holder)
     if (this.#places.tryTake(holder)) {
+      this.health?.canTry(request.tick)
       this.#take(holder, request.tick).send(request, receiver)
       return NOT_QUEUED
     }
@@ -121,8 +141,13 @@ export class OriginPool implements ConnectionOwner, Dispatcher {
 
   /** Takes a place for a tunnel, now or later. */
   reserve(to: Destination, taker: PlaceTaker): Dispatched {
+    if (this.health !== null && !this.health.isPassable(to.tick)) {
+      taker.onRefused(new UpstreamOpenError(this.health.waitMs(to.tick)))
+      return NOT_QUEUED
+    }
     const holder = this.#places.holder(to.holder)
     if (this.#places.tryTake(holder)) {
+      this.health?.canTry(to.tick)
       this.hold(holder, taker)
       return NOT_QUEUED
     }
@@ -169,6 +194,18 @@ export class OriginPool implements ConnectionOwner, Dispatcher {
   }
 
   /** See ConnectionOwner. */
+  onAnswer(status: number, tick: number): void {
+    this.health?.answered(status, tick)
+  }
+
+  /** See ConnectionOwner. */
+  onFault(kind: FailureKind | null): void {
+    if (this.health === null) return
+    if (kind === null) this.health.abandoned(performance.now())
+    else this.health.failed(kind, performance.now())
+  }
+
+  /** See ConnectionOwner. */
   onClose(connection: UpstreamConnection): void {
     this.#open.delete(connection)
     if (this.#open.size === 0) this.#onEmpty()
@@ -181,7 +218,7 @@ export class OriginPool implements ConnectionOwner, Dispatcher {
 
   /** Hands a place that has been taken to a taker. */
   hold(holder: Holder, taker: PlaceTaker): void {
-    const place = new HeldPlace(this.#target, holder, taker, (held) => {
+    const place = new HeldPlace(this, this.#target, holder, taker, (held) => {
       if (!this.#tunnels.delete(held)) return
       this.#places.release(holder)
       this.#serve()
@@ -200,7 +237,15 @@ export class OriginPool implements ConnectionOwner, Dispatcher {
   }
 
   #serve(): void {
-    for (let claim = this.#places.next(); claim !== null; claim = this.#places.next()) claim.take()
+    const { health } = this
+    for (let claim = this.#places.next(); claim !== null; claim = this.#places.next()) {
+      const now = health === null ? 0 : performance.now()
+      if (health === null || health.canTry(now)) claim.take()
+      else {
+        this.#places.release(claim.holder)
+        claim.refuse(new UpstreamOpenError(health.waitMs(now)))
+      }
+    }
   }
 
   /** A connection for a holder: its own, one that has rested, or a new one. */
@@ -295,69 +340,5 @@ export class OriginPool implements ConnectionOwner, Dispatcher {
     for (const { taker, mark, holder: owner } of this.#tunnels) {
       if (owner === holder) yield { mark, transfer: taker }
     }
-  }
-}
-
-class RequestClaim extends Claim {
-  readonly #pool: OriginPool
-  readonly #request: UpstreamRequest
-  readonly #receiver: ResponseReceiver
-
-  constructor(holder: Holder, pool: OriginPool, request: UpstreamRequest, receiver: ResponseReceiver) {
-    super(holder, request.tick)
-    this.#pool = pool
-    this.#request = request
-    this.#receiver = receiver
-  }
-
-  override take(): void {
-    this.#pool.send(this.holder, this.#request, this.#receiver)
-  }
-
-  override refuse(error: Error): void {
-    this.#receiver.onError(error, false)
-  }
-}
-
-class PlaceClaim extends Claim {
-  readonly #pool: OriginPool
-  readonly #taker: PlaceTaker
-
-  constructor(holder: Holder, sinceTick: number, pool: OriginPool, taker: PlaceTaker) {
-    super(holder, sinceTick)
-    this.#pool = pool
-    this.#taker = taker
-  }
-
-  override take(): void {
-    this.#pool.hold(this.holder, this.#taker)
-  }
-
-  override refuse(error: Error): void {
-    this.#taker.onRefused(error)
-  }
-}
-
-class HeldPlace implements Place {
-  readonly target: UpstreamTarget
-  readonly holder: Holder
-  readonly taker: PlaceTaker
-  readonly mark = new ProgressMark()
-  readonly #onRelease: (place: HeldPlace) => void
-
-  constructor(
-    target: UpstreamTarget,
-    holder: Holder,
-    taker: PlaceTaker,
-    onRelease: (place: HeldPlace) => void,
-  ) {
-    this.target = target
-    this.holder = holder
-    this.taker = taker
-    this.#onRelease = onRelease
-  }
-
-  release(): void {
-    this.#onRelease(this)
   }
 }

@@ -2,7 +2,8 @@ import type { Route } from '../model/route.ts'
 import type { PoolStats } from '../model/stats.ts'
 import { addressProblem, strangeAddressProblem } from './address.ts'
 import type { Dispatcher } from './dispatcher.ts'
-import { TooManyUpstreamsError, UpstreamAddressError } from './failure.ts'
+import { TooManyUpstreamsError, UpstreamAddressError, UpstreamOpenError } from './failure.ts'
+import { HealthBook } from './health/health-book.ts'
 import { DEFAULT_POOL_OPTIONS, OriginPool, type PlaceTaker, type PoolOptions } from './origin-pool.ts'
 import {
   NOT_QUEUED,
@@ -21,8 +22,12 @@ export class UpstreamPools implements Dispatcher {
   readonly #maxPools: number
   readonly #options: PoolOptions
 
-  constructor(options: { maxPools: number; pool?: PoolOptions }) {
+  /** What is known of the routes' upstream addresses. */
+  readonly health: HealthBook
+
+  constructor(options: { maxPools: number; pool?: PoolOptions; health?: HealthBook }) {
     this.#maxPools = options.maxPools
+    this.health = options.health ?? new HealthBook()
     this.#options = options.pool ?? DEFAULT_POOL_OPTIONS
   }
 
@@ -54,6 +59,16 @@ export class UpstreamPools implements Dispatcher {
     if (pool instanceof OriginPool) return pool.reserve(to, taker)
     taker.onRefused(pool)
     return NOT_QUEUED
+  }
+
+  /**
+   * The origin that a request goes to which is for the upstream of its route: of several the one that has the least to do, and that was
+   * not tried. An error when no breaker lets it pass, or all were tried.
+   */
+  originFor({ route, origin, standing, tick }: Destination, tried: ReadonlySet<string>): string | Error {
+    const health = isShared(route) && standing === 'upstream' ? this.health.of(route) : null
+    if (health === null) return origin
+    return health.choose(tick, tried)?.origin ?? new UpstreamOpenError(health.waitMs(tick))
   }
 
   #poolFor(to: Destination): OriginPool | Error {
@@ -92,7 +107,8 @@ export class UpstreamPools implements Dispatcher {
     if (problem !== null) return new UpstreamAddressError(problem)
     if (found !== undefined) found.pool.close()
     else if (this.#pools.size >= this.#maxPools && !this.#evictUnused()) return new TooManyUpstreamsError()
-    const pool = new OriginPool({ origin, route, standing }, this.#options)
+    const health = standing === 'upstream' ? (this.health.of(route)?.of(origin) ?? null) : null
+    const pool = new OriginPool({ origin, route, standing }, this.#options, health)
     this.#pools.set(name, { route, pool })
     return pool
   }
@@ -111,7 +127,14 @@ export class UpstreamPools implements Dispatcher {
   }
 }
 
+/** Whether the upstream of a route has several addresses. */
+export function isShared({ upstream }: Route): boolean {
+  return upstream.origins !== undefined
+}
+
 function problemOf(route: Route, origin: string, standing: HostStanding): string | null {
   if (standing !== 'upstream') return strangeAddressProblem(origin)
-  return route.upstream.origin === origin ? null : addressProblem(origin, route)
+  return route.upstream.origin === origin || route.upstream.origins?.includes(origin) === true
+    ? null
+    : addressProblem(origin, route)
 }

@@ -1,5 +1,6 @@
 import type { Route } from '../model/route.ts'
 import type { Dispatcher, Interceptor } from './dispatcher.ts'
+import { balanced } from './steps/balance.ts'
 import type { UpstreamPools } from './pools.ts'
 import type { Dispatched, ResponseReceiver, UpstreamRequest } from './request.ts'
 
@@ -22,10 +23,11 @@ export class RouteChains implements Dispatcher {
 
   /** Composes the chains of a configuration's routes, and closes the pools of all others; requests on those finish. */
   apply(routes: readonly Route[]): void {
+    this.#pools.health.apply(routes)
     for (const route of routes) {
       const chain = this.#interceptors.reduceRight<Dispatcher>(
         (next, intercept) => intercept(next, route),
-        this.#pools,
+        balanced(this.#pools, route),
       )
       if (chain === this.#pools) continue
       this.#chains.set(route, chain)

@@ -45,7 +45,7 @@ export const ROUTE_SHAPE: RowShape<Route> = {
     { title: 'PATH', cell: (r) => (r.host ?? '') + r.path },
     { title: 'AUTH', cell: (r) => r.auth },
     { title: 'RATE', dropOrder: 2, cell: (r) => rateText(r.rateLimit) },
-    { title: 'UPSTREAM', minWidth: 16, cell: (r) => r.upstream.origin + r.upstream.path },
+    { title: 'UPSTREAM', minWidth: 16, cell: upstreamText },
     { title: 'CREDENTIALS', dropOrder: 1, cell: (r) => (r.upstream.authorization === null ? 'none' : MASK) },
   ],
 }
@@ -76,4 +76,9 @@ function table(titles: readonly string[], lines: readonly (readonly string[])[])
 
 function code(text: string): string {
   return text === '' ? '(empty)' : `\`${text}\``
+}
+
+/** Where a route leads; of several addresses all. */
+function upstreamText({ upstream: { origin, origins = [origin], path } }: Route): string {
+  return origins.map((one) => one + path).join(' ')
 }

@@ -59,6 +59,7 @@ const BY_REASON: Readonly<Record<string, Sentence>> = {
   queue_full: (row) => `Too many requests were waiting for ${row.upstream ?? 'the upstream'}.`,
   queue_timeout: (row) => `It waited too long for a connection to ${row.upstream ?? 'the upstream'}.`,
   gave_way: () => 'It gave way to the requests of other tenants, which had fewer waiting.',
+  breaker_open: (row) => `${upstream(row)} had failed too often, and was left alone for a while.`,
   connection_refused: (row) => `${upstream(row)} refused the connection.`,
   connection_reset: (row) => `${upstream(row)} broke the connection.`,
   dns: (row) => `The name of ${row.upstream ?? 'the upstream'} could not be resolved.`,

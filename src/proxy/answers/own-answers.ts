@@ -49,7 +49,7 @@ function refusalOf(
   reason: Reason | null,
   limit: LimitRefusal | null,
 ): Reply {
-  const { route, key, client, refusalContact, requestId } = exchange
+  const { route, key, client, refusalContact, requestId, retryAfterSeconds } = exchange
   const kind = exchange.own?.kind ?? kindOfClient(route, exchange.rest)
   const ecosystem = ECOSYSTEMS[kind]
   const words = sentenceOf({
@@ -60,12 +60,13 @@ function refusalOf(
     scope: reason === 'scope' ? scopeLacked(exchange) : null,
     route: route?.name ?? '',
     clientIp: client.ip,
+    retryAfterSeconds,
   })
   const sentence = refusalContact === '' ? words : `${words} ${refusalContact}`
   const form = ecosystem.refusalForm({ method: exchange.req.method ?? '', rest: exchange.rest })
   const isAsked = statusOf(outcome, reason) === 401
   const challenge = isAsked ? challengeFields(exchange, sentence, reason) : []
-  return replyOf({ outcome, reason, limit }, { sentence, form, challenge, requestId })
+  return replyOf({ outcome, reason, limit }, { sentence, form, challenge, requestId, retryAfterSeconds })
 }
 
 /** Ends an exchange with an answer of the gateway's own. */

@@ -23,6 +23,8 @@ export interface RefusalText {
   /** Fields that ask for credentials, should this be a 401: name, value, …. */
   readonly challenge: readonly string[]
   readonly requestId: string
+  /** What the client is asked to wait, where that is known; 0 elsewhere. */
+  readonly retryAfterSeconds: number
 }
 
 const MEDIA_TYPES: Readonly<Record<RefusalForm, string>> = {
@@ -47,6 +49,7 @@ const CODES: Readonly<Record<number, string>> = {
 /** RFC 9209 §2.3 error types, for what went wrong with the upstream. */
 const PROXY_STATUS: Partial<Record<Reason, string>> = {
   connection_refused: 'connection_refused',
+  breaker_open: 'destination_unavailable',
   dns: 'dns_error',
   tls: 'tls_protocol_error',
   tls_unknown_ca: 'tls_certificate_error',
@@ -82,7 +85,8 @@ export function replyOf({ outcome, reason, limit }: Refusal, text: RefusalText):
   if (status === 401) fields.push(...text.challenge)
   if (status === 405) fields.push('Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS')
   if (limit !== null) fields.push(...limitFields(limit))
-  else if (status === 429 || status === 503) fields.push('Retry-After', String(RETRY_AFTER_SECONDS))
+  else if (status === 429 || status === 503)
+    fields.push('Retry-After', String(text.retryAfterSeconds || RETRY_AFTER_SECONDS))
   const error = reason === null ? undefined : PROXY_STATUS[reason]
   fields.push('Proxy-Status', error === undefined ? 'waybill' : `waybill; error=${error}`)
   return { status, phrase: phraseOf(text.sentence), fields, body }

@@ -13,6 +13,7 @@ const PARTS: SentenceParts = {
   scope: 'npm:write',
   route: 'npm',
   clientIp: '203.0.113.7',
+  retryAfterSeconds: 0,
 }
 
 function limitOf(policy: LimitPolicy): SentenceParts['limit'] {
@@ -102,6 +103,7 @@ t.test(
       scope: `${'r'.repeat(63)}:write`,
       route: 'r'.repeat(63),
       clientIp: 'ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255',
+      retryAfterSeconds: 0,
     }
     for (const [outcome, reason] of TABLE) {
       const limit = say(outcome, reason).includes('Retry')

@@ -15,6 +15,8 @@ export interface SentenceParts {
   readonly route: string
   /** The client's address; '' for one that nobody knows. */
   readonly clientIp: string
+  /** What the client is asked to wait, where that is known; 0 elsewhere. */
+  readonly retryAfterSeconds: number
 }
 
 /** What 503 asks clients to wait; what they wait for comes back by itself, and nobody knows when. */
@@ -72,6 +74,7 @@ const SENTENCES: Partial<Record<Reason, string | ((parts: SentenceParts) => stri
   key_rate: (parts) => `The rate limit of ${keyName(parts)} is used up.`,
   route_rate: (parts) => `The tenant's rate limit for the route ${parts.route} is used up.`,
   tenant_concurrency: ({ limit }) => `At most ${limit?.quota ?? 0} requests of the tenant at once.`,
+  breaker_open: (parts) => `${upstreamOf(parts)} has failed too often, and is left alone for a while.`,
   connection_refused: (parts) => `${upstreamOf(parts)} cannot be reached.`,
   dns: (parts) => `The name of ${upstreamOf(parts)} cannot be resolved.`,
   tls: (parts) => `The TLS handshake with ${upstreamOf(parts)} failed.`,
@@ -105,11 +108,11 @@ export function sentenceOf(parts: SentenceParts): string {
   const words = typeof known === 'function' ? known(parts) : (known ?? `${OUTCOMES[outcome].title}.`)
   const sentence = `${words.slice(0, 1).toUpperCase()}${words.slice(1)}`
   const isTemporary = limit !== null || statusOf(outcome, reason) === 503
-  return isTemporary ? `${sentence} ${retryIn(limit)}` : sentence
+  return isTemporary ? `${sentence} ${retryIn(limit, parts.retryAfterSeconds)}` : sentence
 }
 
-function retryIn(limit: LimitRefusal | null): string {
-  return `Retry in ${limit?.retryAfterSeconds ?? RETRY_AFTER_SECONDS} s.`
+function retryIn(limit: LimitRefusal | null, seconds = 0): string {
+  return `Retry in ${limit?.retryAfterSeconds ?? (seconds || RETRY_AFTER_SECONDS)} s.`
 }
 
 /** The public id tells a person with many keys which one; whoever gets here has sent it. */

@@ -78,6 +78,8 @@ export class Exchange {
   isLogin = false
   /** What the operator adds to each refusal; '' for nothing. */
   refusalContact = ''
+  /** Whole seconds that a client is asked to wait, where that is known; 0 elsewhere. */
+  retryAfterSeconds = 0
   /** The limiter counted it: a release is owed. */
   isAdmitted = false
   /** The log has promised a place for the entry. */
@@ -235,6 +237,7 @@ export class Exchange {
   }
   /** Whether it went, or was tried to be sent, to the upstream: not if it only waited for a place. */
   #wasSent(): boolean {
+    if (this.reason === 'breaker_open') return false
     return this.phase !== 'queued' || (this.outcome !== 'overloaded' && this.outcome !== 'client_closed')
   }
 }

@@ -25,6 +25,8 @@ export interface RoutedRequest {
   /** The table that the route was found in. */
   readonly routes: RouteTable | null
   readonly tenant: { readonly slug: string } | null
+  /** Host and port of the upstream address that it went to; of several, the one that answers. */
+  readonly upstream: string
 }
 
 /**
@@ -49,11 +51,11 @@ export function returnThroughRoute(fields: string[], request: RoutedRequest): vo
 
 /** Where the route of a request leads, and how the request came. */
 export function placeOf(request: RoutedRequest, route: Route): RoutePlace {
-  const { client, path, files, routes, tenant } = request
+  const { client, path, files, routes, tenant, upstream } = request
   const slug = tenant?.slug ?? ''
   const { upstreamHost = null } = route.upstream
   return {
-    origin: upstreamOrigin(route, slug),
+    origin: servingOrigin(route, upstream) ?? upstreamOrigin(route, slug),
     base: upstreamPath(route, route.path, '', slug),
     prefix: route.path,
     asked: upstreamPath(route, path, '', slug),
@@ -65,6 +67,11 @@ export function placeOf(request: RoutedRequest, route: Route): RoutePlace {
     source: files,
     isRouted: (at) => routes !== null && routes.match(hostName(client.host) ?? '', at) !== null,
   }
+}
+
+/** The one of several addresses that a request went to; null for a route that has one. */
+function servingOrigin(route: Route, host: string): string | null {
+  return route.upstream.origins?.find((origin) => origin.endsWith(`//${host}`)) ?? null
 }
 
 /** Path at the upstream of the image that a client's path is about; null for none. */

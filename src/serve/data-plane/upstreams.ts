@@ -1,14 +1,18 @@
 import { documentRewriting } from '../../artifacts/rewrite/documents.ts'
 import type { Options } from '../../config/options.ts'
 import { systemNames } from '../../lib/host/system-names.ts'
+import type { Logger } from '../../logger/logger.ts'
+import type { AddressState } from '../../model/upstream/health-rules.ts'
 import type { Interceptor } from '../../upstream/dispatcher.ts'
+import { HealthBook } from '../../upstream/health/health-book.ts'
+import type { AddressChange } from '../../upstream/health/route-health.ts'
 import { UpstreamPools } from '../../upstream/pools.ts'
 import { followRedirects } from '../../upstream/steps/follow-redirects.ts'
 import type { TokenCounters } from '../../upstream/tokens/token-counters.ts'
 import { upstreamTokens } from '../../upstream/tokens/upstream-tokens.ts'
 
 /** The pools of upstream connections, and how this process resolves names, as the options say. */
-export function openUpstreams(o: Options): UpstreamPools {
+export function openUpstreams(o: Options, logger: Logger): UpstreamPools {
   systemNames.options = {
     cacheMs: o['dns.cacheMs'],
     staleMs: o['dns.staleMs'],
@@ -17,6 +21,7 @@ export function openUpstreams(o: Options): UpstreamPools {
   }
   return new UpstreamPools({
     maxPools: o['proxy.maxUpstreamPools'],
+    health: new HealthBook((change) => tellChange(logger, change)),
     pool: {
       maxAgeMs: o['upstreams.maxAgeMs'],
       restMs: o['upstreams.restMs'],
@@ -24,6 +29,20 @@ export function openUpstreams(o: Options): UpstreamPools {
       slowBytesPerSecond: o['upstreams.slowBytesPerSecond'],
     },
   })
+}
+
+/** In the words of `AddressState`. */
+const CHANGES: Readonly<Record<AddressState, string>> = {
+  open: 'upstream left alone: too many requests failed',
+  half_open: 'upstream tried again with one request',
+  ejected: 'upstream left out: failures in a row',
+  unhealthy: 'upstream unhealthy by its checks',
+  serving: 'upstream serves again',
+}
+
+function tellChange(logger: Logger, { route, upstream, state }: AddressChange): void {
+  const isBad = state === 'open' || state === 'ejected' || state === 'unhealthy'
+  logger[isBad ? 'warn' : 'info']({ route, upstream, state }, CHANGES[state])
 }
 
 /** What routes have before their upstreams, the outermost first, as the options say. */

@@ -1,4 +1,5 @@
 import { readRateLimit } from '../../http/rate-limit-fields.ts'
+import type { Route } from '../../model/route.ts'
 import { isFollowed, type FollowRules } from '../../model/upstream/follow-rules.ts'
 import type { Dispatcher, Interceptor } from '../dispatcher.ts'
 import { RedirectError, UpstreamAuthError } from '../failure.ts'
@@ -66,7 +67,7 @@ class RedirectJourney extends Journey {
       return
     }
     const { route, origin } = this.#request
-    const isElsewhere = url !== null && url.origin !== origin && url.origin !== route.upstream.origin
+    const isElsewhere = url !== null && url.origin !== origin && !isUpstream(route, url.origin)
     if (
       isElsewhere &&
       this.#rules.others === 'refuse' &&
@@ -88,4 +89,9 @@ class RedirectJourney extends Journey {
     if (this.#request.notes !== null) this.#request.notes.upstream = url.host
     this.send(this.#request)
   }
+}
+
+/** Whether an origin is the route's own upstream, or one of its several addresses. */
+function isUpstream({ upstream }: Route, origin: string): boolean {
+  return upstream.origin === origin || upstream.origins?.includes(origin) === true
 }

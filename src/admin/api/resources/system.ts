@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi'
+import { ADDRESS_STATES } from '../../../model/upstream/health-rules.ts'
 import { listGateways, type GatewayProcess } from '../../../store/gateways/gateways.ts'
 import { json, operation, pageOf, TIME, type Api } from '../operation.ts'
 import type { ApiSources } from '../sources.ts'
@@ -23,6 +24,21 @@ const ROUTE = z
   })
   .openapi('Route')
 
+const BY_STATE = z.record(z.enum(ADDRESS_STATES), z.int())
+
+const UPSTREAM = z
+  .object({
+    route: z.string(),
+    upstream: z.string().openapi({ description: 'Host and port, as the configuration writes them.' }),
+    states: BY_STATE.openapi({
+      description:
+        'How it is now, as each worker finds for itself: the number of workers that find it so. ' +
+        'With {tenant} in the host, of addresses.',
+    }),
+    changes: BY_STATE.openapi({ description: 'How often it came into each state, since the start.' }),
+  })
+  .openapi('Upstream')
+
 const GATEWAY = z
   .object({
     instance: z.uuid(),
@@ -44,8 +60,8 @@ const DAY_MS = 86_400_000
 const TAGS = ['system']
 const READ = { role: 'viewer', isForTenants: false } as const
 
-/** GET /routes, /configuration and /gateways. */
-export function addSystem(api: Api, { configuration, reader }: ApiSources): void {
+/** GET /routes, /upstreams, /configuration and /gateways. */
+export function addSystem(api: Api, { configuration, reader, served }: ApiSources): void {
   api.openapi(
     operation(READ, {
       method: 'get',
@@ -57,6 +73,19 @@ export function addSystem(api: Api, { configuration, reader }: ApiSources): void
     }),
     // Plain data of the configuration: numbers, texts and lists of them.
     (c) => c.json({ items: configuration().routes as z.infer<typeof ROUTE>[], next: null } as never, 200),
+  )
+  api.openapi(
+    operation(READ, {
+      method: 'get',
+      path: '/upstreams',
+      operationId: 'listUpstreams',
+      tags: TAGS,
+      description:
+        "The addresses of the routes' upstreams, and how this gateway finds them: serving, unhealthy by their health checks, " +
+        'ejected for failures in a row, or behind a breaker that is open or half open.',
+      responses: { 200: json(pageOf(UPSTREAM), 'All on one page') },
+    }),
+    async (c) => c.json({ items: [...(await served.overview()).upstreams], next: null }, 200),
   )
   api.openapi(
     operation(READ, {

@@ -74,7 +74,7 @@ export function addOverview(api: Api, { served, version, token, reader }: ApiSou
     ),
     async (c) => {
       // In this order: what is wrong with the figures is among the warnings.
-      const { workers, ...overview } = await served.overview()
+      const { workers, upstreams: _, ...overview } = await served.overview()
       const { ready, reasons, warnings } = await served.readiness()
       const body = {
         ready,
