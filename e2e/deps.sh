@@ -9,6 +9,9 @@ skopeo podman docker-registry golang-go git-lfs aria2 wget dpkg-dev cargo python
 # promtool checks rules, boards and metrics; the other is the reference parser of OpenMetrics.
 packages="$packages prometheus python3-prometheus-client"
 
+# Fronts: what deploy/ and docs/listener.md have for them is run.
+packages="$packages nginx libnginx-mod-stream haproxy caddy"
+
 # The console is tested in it.
 packages="$packages chromium fonts-dejavu-core"
 

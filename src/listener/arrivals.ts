@@ -180,5 +180,7 @@ export class Arrivals {
     accepted.once('close', () => this.#underWay.delete(accepted))
     accepted.on('data', onData)
     accepted.once('end', onEnd)
+    // Paused by the reading before this one: a listener alone does not set it going again.
+    if (accepted.isPaused()) accepted.resume()
   }
 }
