@@ -49,6 +49,7 @@ export interface components {
     "TenantSettings": { "rateLimit"?: ({ "perSecond": number; "burst": number } | null); "routeRateLimits"?: Record<string, ({ "perSecond": number; "burst": number } | null)>; "maxConcurrency"?: (number | null); "logPolicy"?: "best_effort" | "spill" | "strict" }
     "Token": { "id": string; "name": string; "role": "viewer" | "operator" | "admin" | "tenant"; "tenant": (string | null); "state": "active" | "expired" | "revoked"; "createdAt": string; "expiresAt": (string | null); "revokedAt": (string | null); "lastUsedAt": (string | null) }
     "TopPackages": { "since": string; "until": string; "packages": ({ "ecosystem": (string | null); "package": string; "requests": number; "downloads": number; "bytesSent": number })[] }
+    "Upstream": { "route": string; "upstream": string; "states": { "open"?: number; "half_open"?: number; "ejected"?: number; "unhealthy"?: number; "serving"?: number }; "changes": { "open"?: number; "half_open"?: number; "ejected"?: number; "unhealthy"?: number; "serving"?: number } }
     "Usage": { "since": string; "until": string; "timezone": string; "usage": (components["schemas"]["UsageRow"])[]; "isTruncated": boolean }
     "UsageGroups": { "since": string; "until": string; "isComplete": boolean; "groups": (Record<string, (number | string | null)>)[]; "previous": ((Record<string, (number | string | null)>)[] | null) }
     "UsageRow": { "day": string; "tenant": (string | null); "route": (string | null); "requests": number; "errors_4xx": number; "errors_5xx": number; "bytes_received": number; "bytes_sent": number; "refused_auth": number; "refused_limit": number; "refused_other": number; "refused_bytes_received": number; "refused_bytes_sent": number }
@@ -566,6 +567,17 @@ export interface paths {
   "/api/v1/routes": {
     parameters: { query?: never; header?: never; path?: never; cookie?: never }
     get: { parameters: { query?: never; header?: never; path?: never; cookie?: never }; requestBody?: never; responses: { 200: { headers: { [name: string]: unknown }; content: { "application/json": { "items": (components["schemas"]["Route"])[]; "next": (string | null) } } }; default: { headers: { [name: string]: unknown }; content: { "application/problem+json": components["schemas"]["Problem"] } } } }
+    put?: never
+    post?: never
+    delete?: never
+    patch?: never
+    options?: never
+    head?: never
+    trace?: never
+  }
+  "/api/v1/upstreams": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never }
+    get: { parameters: { query?: never; header?: never; path?: never; cookie?: never }; requestBody?: never; responses: { 200: { headers: { [name: string]: unknown }; content: { "application/json": { "items": (components["schemas"]["Upstream"])[]; "next": (string | null) } } }; default: { headers: { [name: string]: unknown }; content: { "application/problem+json": components["schemas"]["Problem"] } } } }
     put?: never
     post?: never
     delete?: never
