@@ -7,8 +7,8 @@ ARGS ?=
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /\t/' | expand -t 23
 
-run: build ## the gateway with sample upstreams, a tenant and a key (ARGS="--port 0" takes free ports)
-	@node dist/main.js demo $(ARGS)
+run: build ## the gateway with sample upstreams, tenants, a key and requests of its own (ARGS="--port 0" takes free ports)
+	@node dist/main.js demo --traffic $(ARGS)
 
 test: check pg e2e ## everything a contributor needs green
 

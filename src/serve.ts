@@ -20,6 +20,8 @@ import { packageVersion } from './version.ts'
 /** What the gateway is run with. `loadConfig` is called again on each reload and throws `ConfigError`. */
 export interface ServeInput {
   readonly mode: 'serve' | 'demo'
+  /** Whether the demo sends requests of its own. */
+  readonly hasTraffic?: boolean
   readonly loadConfig: () => Config
   readonly stdout: Writable
   readonly env: Readonly<Record<string, string | undefined>>
@@ -83,7 +85,10 @@ async function prepareAndRun(
   parts: Omit<Parts, 'spawned' | 'mode'> & { fileConfig: Config; signals: StopSignals; scene: Scene },
 ): Promise<number> {
   const { fileConfig, instance, logger, progress, signals, scene } = parts
-  if (input.mode === 'demo') scene.demo = await (await import('./serve/demo.ts')).prepareDemo(fileConfig)
+  if (input.mode === 'demo')
+    scene.demo = await (
+      await import('./serve/demo.ts')
+    ).prepareDemo(fileConfig, { hasTraffic: input.hasTraffic === true })
   const { demo } = scene
   const config = demo?.config ?? fileConfig
   hideSecrets(logger, config)

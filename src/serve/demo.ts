@@ -3,22 +3,28 @@ import type { Writable } from 'node:stream'
 import type { Config } from '../config/config.ts'
 import type { Options } from '../config/options.ts'
 import { startSamples, type Samples } from '../embedded/samples/samples.ts'
+import { systemClock } from '../lib/time/clock.ts'
 import { until } from '../lib/time/sleep.ts'
 import { mintAdminToken } from '../model/admin/admin-token.ts'
 import { mintKey } from '../model/api-key.ts'
+import type { TenantChanges } from '../model/tenant-settings.ts'
 import type { DatabaseTarget } from '../model/database-target.ts'
 import { routeOf } from '../config/routes.ts'
 import type { Route } from '../model/route.ts'
 import { StoreError } from '../store/errors.ts'
 import { insertAdminToken } from '../store/access/admin-tokens.ts'
 import { insertKey } from '../store/directory/keys.ts'
-import { closeSql, openControl } from '../store/sql.ts'
+import { closeSql, openControl, type Sql } from '../store/sql.ts'
 import { createTenant } from '../store/directory/tenants.ts'
 import { projectFolder } from '../version.ts'
 import { gatewayActor } from './control-plane/retention-upkeep.ts'
+import { startTraffic } from './demo-traffic.ts'
 import type { Addresses } from './running-gateway.ts'
 
 const DEMO_TENANT = 'demo'
+/** Of the demo's own traffic: it asks for more than it may. */
+const LIMITED_TENANT = 'demo-limited'
+const LIMITED_RATE = { perSecond: 1, burst: 1 }
 const KEY_LIFE_MS = 7 * 86_400_000
 /** Of the token by which the console changes things. */
 const TOKEN_LIFE_MS = 86_400_000
@@ -48,7 +54,10 @@ export interface Demo {
  * Starts the sample upstreams. Unless told otherwise the demo listens on loopback (docs/decisions/0071) and is one
  * process, so that it starts in a second.
  */
-export async function prepareDemo(fileConfig: Config): Promise<Demo> {
+export async function prepareDemo(
+  fileConfig: Config,
+  { hasTraffic }: { readonly hasTraffic: boolean },
+): Promise<Demo> {
   const samples = await startSamples()
   const configOf = (config: Config): Config => {
     const isHostGiven = config.sources['listen.host'] !== 'default'
@@ -62,7 +71,16 @@ export async function prepareDemo(fileConfig: Config): Promise<Demo> {
     }
     return { ...config, options, routes: [...demoRoutes(samples), ...config.routes] }
   }
-  return { config: configOf(fileConfig), configOf, announce, close: () => samples.close() }
+  let stopTraffic = (): void => {}
+  const announce: Demo['announce'] = async (parts, addresses, stdout) => {
+    const stop = await begin(parts, { addresses, stdout, hasTraffic })
+    stopTraffic = stop
+  }
+  const close: Demo['close'] = async () => {
+    stopTraffic()
+    await samples.close()
+  }
+  return { config: configOf(fileConfig), configOf, announce, close }
 }
 
 function demoRoutes(samples: Samples): Route[] {
@@ -73,18 +91,31 @@ function demoRoutes(samples: Samples): Route[] {
   ]
 }
 
-const announce: Demo['announce'] = async ({ gateway, target, config }, addresses, stdout) => {
+interface Beginning {
+  readonly addresses: Addresses
+  readonly stdout: Writable
+  readonly hasTraffic: boolean
+}
+
+/** Makes tenants and keys, prints what to copy, and begins to send where that is wanted; the result ends it. */
+async function begin(
+  { gateway, target, config }: Parameters<Demo['announce']>[0],
+  { addresses, stdout, hasTraffic }: Beginning,
+): Promise<() => void> {
   const key = mintKey()
+  const limited = mintKey()
   const token = mintAdminToken()
   const actor = gatewayActor('waybill demo')
   const sql = openControl(target, { applicationName: 'waybill demo', max: 1, actor })
   try {
-    await createTenant(sql, DEMO_TENANT, {}).catch((error: unknown) => {
-      if (!(error instanceof StoreError) || error.code !== 'tenant_exists') throw error
-    })
+    await insertTenant(sql, DEMO_TENANT, {})
     const expiresAt = new Date(Date.now() + KEY_LIFE_MS)
     const rest = { name: 'demo', scopes: ['*:*'], allowNetworks: [], rateLimit: null, expiresAt }
     await insertKey(sql, { id: key.id, digest: key.digest, tenant: DEMO_TENANT, ...rest })
+    if (hasTraffic) {
+      await insertTenant(sql, LIMITED_TENANT, { rateLimit: LIMITED_RATE })
+      await insertKey(sql, { id: limited.id, digest: limited.digest, tenant: LIMITED_TENANT, ...rest })
+    }
     await insertAdminToken(sql, {
       id: token.id,
       digest: token.digest,
@@ -96,8 +127,19 @@ const announce: Demo['announce'] = async ({ gateway, target, config }, addresses
   } finally {
     await closeSql(sql, 1000)
   }
-  await until(() => gateway.knowsKey(key.digest), { everyMs: 10, ms: KEY_KNOWN_TIMEOUT_MS })
+  await until(() => gateway.knowsKey((hasTraffic ? limited : key).digest), {
+    everyMs: 10,
+    ms: KEY_KNOWN_TIMEOUT_MS,
+  })
   stdout.write(instructions({ key: key.text, token: token.text }, addresses, config))
+  if (!hasTraffic) return () => {}
+  return startTraffic(originOf(addresses.proxy), { demo: key.text, limited: limited.text }, systemClock)
+}
+
+async function insertTenant(sql: Sql, slug: string, settings: TenantChanges): Promise<void> {
+  await createTenant(sql, slug, settings).catch((error: unknown) => {
+    if (!(error instanceof StoreError) || error.code !== 'tenant_exists') throw error
+  })
 }
 
 /** Each line can be pasted where the program was started, a checkout of Waybill included, and leaves nothing there. */

@@ -29,11 +29,13 @@ export function addServeCommands(program: Command, cli: Cli): void {
     .command('demo')
     .description('run the gateway with sample upstreams, a tenant and a key, on an embedded database')
     .option('--port <value>', 'the same as --listen-port')
+    .option('--traffic', 'send some requests a second to it, so that the console has something to show')
   addConfigFlags(demo, OPTION_NAMES, 'none').action(async (flags: Flags) =>
     cli.finish(
       await cli.serve({
         ...surroundings(cli.io),
         mode: 'demo',
+        hasTraffic: (flags as { traffic?: boolean }).traffic === true,
         loadConfig: () => readDemoConfig(cli.io, flags),
       }),
     ),

@@ -60,6 +60,8 @@ export function CompletenessView() {
     return () => ended.abort()
   }, [])
   const chosen = days.value.find(({ day }) => day === asked) ?? days.value.at(-1)
+  // Until the chosen day is known nothing is drawn that would move.
+  const hours = chosen?.hours ?? null
   const hour = /^(?:[01]\d|2[0-3])$/.test(query.value.get('hour') ?? '')
     ? (query.value.get('hour') ?? '')
     : ''
@@ -82,21 +84,25 @@ export function CompletenessView() {
       <Failure error={error.value} />
       <div class="stack">
         <Panel title={`The last ${DAYS} days`}>
-          <Calendar
-            days={days.value}
-            chosen={chosen?.day ?? ''}
-            onChoose={(day) => setQuery({ day, hour: null }, { replace: true })}
-          />
+          {hours === null ? (
+            <div class="waiting" />
+          ) : (
+            <Calendar
+              days={days.value}
+              chosen={chosen?.day ?? ''}
+              onChoose={(day) => setQuery({ day, hour: null }, { replace: true })}
+            />
+          )}
         </Panel>
-        {chosen === undefined || chosen.hours === null ? null : (
+        {hours === null ? null : (
           <Hours
-            day={chosen.day}
-            hours={chosen.hours}
+            day={chosen?.day ?? ''}
+            hours={hours}
             chosen={hour}
             onChoose={(to) => setQuery({ hour: to === '' ? null : to }, { replace: true })}
           />
         )}
-        <Proof key={span.name} of={span} />
+        {hours === null && error.value === null ? null : <Proof key={span.name} of={span} />}
       </div>
     </Page>
   )

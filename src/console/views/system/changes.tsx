@@ -1,5 +1,6 @@
 import { type Change, listChanges } from '../../api/system.ts'
 import { Heads } from '../../parts/heads.tsx'
+import { type OnSettled, useSettled } from '../../parts/in-turn.tsx'
 import { Moment } from '../../parts/moment.tsx'
 import { Empty, Failure, Panel } from '../../parts/page.tsx'
 import { useLoaded } from '../../state/load.ts'
@@ -7,8 +8,15 @@ import { useLoaded } from '../../state/load.ts'
 const POLL_MS = 15_000
 
 /** Who changed what, newest first: of a tenant and what belongs to it, or of all. */
-export function Changes({ tenant = null }: { readonly tenant?: string | null }) {
+export function Changes({
+  tenant = null,
+  onSettled,
+}: {
+  readonly tenant?: string | null
+  readonly onSettled?: OnSettled
+}) {
   const loaded = useLoaded(`changes ${tenant ?? ''}`, (signal) => listChanges(tenant, signal), POLL_MS)
+  useSettled(loaded, onSettled)
   const { value, error } = loaded.value
   return (
     <Panel title="Changes" hint="who changed what, newest first">

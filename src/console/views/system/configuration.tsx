@@ -1,13 +1,15 @@
 import { listOptions, listRoutes, type Option, type Route } from '../../api/system.ts'
 import { Heads } from '../../parts/heads.tsx'
+import { type OnSettled, useSettled } from '../../parts/in-turn.tsx'
 import { Empty, Failure, Panel } from '../../parts/page.tsx'
 import { useLoaded } from '../../state/load.ts'
 import { query, setQuery } from '../../state/location.ts'
 import { several } from '../../words/format.ts'
 
 /** The routes in force. */
-export function Routes() {
+export function Routes({ onSettled }: { readonly onSettled?: OnSettled }) {
   const loaded = useLoaded('routes', listRoutes)
+  useSettled(loaded, onSettled)
   const { value, error } = loaded.value
   return (
     <Panel title="Routes" hint="of this gateway's configuration">
@@ -41,8 +43,9 @@ function RouteTable({ routes }: { readonly routes: readonly Route[] }) {
 }
 
 /** The options in force with their sources: those that were set, or all. */
-export function Configuration() {
+export function Configuration({ onSettled }: { readonly onSettled?: OnSettled }) {
   const loaded = useLoaded('options', listOptions)
+  useSettled(loaded, onSettled)
   const isAll = query.value.get('options') === 'all'
   const { value, error } = loaded.value
   const options = (value ?? []).filter(({ source }) => isAll || source !== 'default')

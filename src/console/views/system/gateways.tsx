@@ -1,6 +1,7 @@
 import { gatewayNow } from '../../api/gateway-clock.ts'
 import { type Gateway, listGateways } from '../../api/system.ts'
 import { Heads } from '../../parts/heads.tsx'
+import { type OnSettled, useSettled } from '../../parts/in-turn.tsx'
 import { Ago } from '../../parts/moment.tsx'
 import { Mark } from '../../parts/outcome.tsx'
 import { Empty, Failure, Panel } from '../../parts/page.tsx'
@@ -12,8 +13,9 @@ const POLL_MS = 5000
 const SILENT_MS = 60_000
 
 /** Every gateway process on this database that was seen within a day. */
-export function Gateways() {
+export function Gateways({ onSettled }: { readonly onSettled?: OnSettled }) {
   const loaded = useLoaded('gateways', listGateways, POLL_MS)
+  useSettled(loaded, onSettled)
   const { value, error } = loaded.value
   return (
     <Panel title="Gateways" hint="processes on this database, seen within a day">

@@ -9,6 +9,7 @@ import {
 import { FormEnd, useChange } from '../../parts/change.tsx'
 import { Dialog } from '../../parts/dialog.tsx'
 import { Heads } from '../../parts/heads.tsx'
+import { type OnSettled, useSettled } from '../../parts/in-turn.tsx'
 import { Ago } from '../../parts/moment.tsx'
 import { Empty, Failure, Panel } from '../../parts/page.tsx'
 import { useLoaded } from '../../state/load.ts'
@@ -25,10 +26,12 @@ interface Question {
 }
 
 /** Entries that PostgreSQL refused, to store again once the cause is mended, or to give up. */
-export function Quarantine() {
+export function Quarantine({ onSettled }: { readonly onSettled?: OnSettled }) {
   const round = useSignal(0)
   const question = useSignal<Question | null>(null)
-  const { value, error } = useLoaded(`quarantine ${round.value}`, listQuarantine, POLL_MS).value
+  const loaded = useLoaded(`quarantine ${round.value}`, listQuarantine, POLL_MS)
+  useSettled(loaded, onSettled)
+  const { value, error } = loaded.value
   const close = (): void => {
     question.value = null
     round.value++

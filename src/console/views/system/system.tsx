@@ -1,8 +1,10 @@
+import type { ComponentChildren } from 'preact'
 import type { Overview } from '../../api/overview.ts'
 import { CopyAs } from '../../parts/copy.tsx'
+import { InTurn } from '../../parts/in-turn.tsx'
 import { Meter } from '../../parts/meter.tsx'
 import { Page, Panel } from '../../parts/page.tsx'
-import { overview } from '../../state/live.ts'
+import { liveError, overview } from '../../state/live.ts'
 import { may } from '../../state/session.ts'
 import { bytes, count, duration, words } from '../../words/format.ts'
 import { Workers } from '../overview/workers.tsx'
@@ -12,8 +14,20 @@ import { Gateways } from './gateways.tsx'
 import { Quarantine } from './quarantine.tsx'
 import { Tokens } from './tokens.tsx'
 
+/** What is below the figures. */
+const PARTS: readonly ((onSettled: () => void) => ComponentChildren)[] = [
+  (onSettled) => <Gateways key="gateways" onSettled={onSettled} />,
+  (onSettled) => <Quarantine key="quarantine" onSettled={onSettled} />,
+  (onSettled) => <Changes key="changes" onSettled={onSettled} />,
+  (onSettled) => <Routes key="routes" onSettled={onSettled} />,
+  (onSettled) => <Configuration key="configuration" onSettled={onSettled} />,
+  () => (may('admin') ? <Tokens key="tokens" /> : null),
+]
+
 /** Gateways and workers, their queues, who may sign in. */
 export function SystemView() {
+  // The figures of this gateway stand above the rest, and come first.
+  const isArriving = overview.value === null && liveError.value === null
   return (
     <Page title="System" tools={<CopyAs path="/api/v1/overview" cli={['config', 'show']} />}>
       <div class="stack">
@@ -23,12 +37,7 @@ export function SystemView() {
             <Queues overview={overview.value} />
           </div>
         )}
-        <Gateways />
-        <Quarantine />
-        <Changes />
-        <Routes />
-        <Configuration />
-        {may('admin') ? <Tokens /> : null}
+        {isArriving ? null : <InTurn parts={PARTS} />}
       </div>
     </Page>
   )
