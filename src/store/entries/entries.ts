@@ -7,6 +7,7 @@ import {
   type EntryFilter,
   takeCursor,
 } from './entry-filter.ts'
+import { isLookUp, readLookUp } from './look-up.ts'
 import { oldestPartitionMs } from './partitions.ts'
 import { readClock } from './retention.ts'
 import { readTimes, timesCondition } from '../packages/package-times.ts'
@@ -43,10 +44,7 @@ export async function listEntries(
     options.signal?.throwIfAborted()
     const part = { ...window, before, limit: wanted - rows.length }
     const page = (tx: Sql | TransactionSql, times?: Times) => readWindow(tx, filter, { ...part, times })
-    const find = (tx: TransactionSql) => readTimes(tx, windowStatement(tx, tx`e.started_at`, filter, part))
-    rows.push(
-      ...(await readScoped(sql, filter.tenant, page, filter.package === undefined ? undefined : find)),
-    )
+    rows.push(...(await readPage(sql, filter, { page, part })))
     if (rows.length >= wanted) break
   }
   const entries = rows.slice(0, options.limit)
@@ -93,6 +91,23 @@ export async function* streamEntries(
       if (rows.length < PAGE_ROWS / 4) widthMs = Math.min(DAY_MS, widthMs * 4)
     }
   }
+}
+
+/** One window of `listEntries`, by the way that suits what is asked for. */
+function readPage(
+  sql: Sql,
+  filter: EntryFilter,
+  how: {
+    readonly page: (tx: Sql | TransactionSql, times?: Times) => Promise<CursoredRow[]>
+    readonly part: WindowPage
+  },
+): Promise<CursoredRow[]> {
+  const { page, part } = how
+  if (filter.package !== undefined) {
+    const find = (tx: TransactionSql) => readTimes(tx, windowStatement(tx, tx`e.started_at`, filter, part))
+    return readScoped(sql, filter.tenant, page, find)
+  }
+  return isLookUp(filter) ? readLookUp(sql, filter.tenant, page) : readScoped(sql, filter.tenant, page)
 }
 
 interface Window {
