@@ -28,6 +28,5 @@ export async function readLookUp<T>(
   }
   if (tenant !== undefined) return (await asTenant(sql, tenant, withoutScans)).value
   // The settings end with the transaction, so nothing of them is left on a pooled connection.
-  const result = await sql.begin('read only', withoutScans)
-  return (result as { value: T }).value
+  return (await sql.begin('read only', withoutScans)).value
 }
