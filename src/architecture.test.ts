@@ -29,7 +29,7 @@ const ROOMS: Record<string, readonly string[]> = {
   'proxy/answers':
     'proxy/decide proxy/exchange proxy/headers proxy/routing artifacts limits http model lib'.split(' '),
   proxy:
-    'proxy/answers proxy/decide proxy/exchange proxy/headers proxy/routing artifacts upstream limits http model lib'.split(
+    'proxy/answers proxy/decide proxy/exchange proxy/headers proxy/routing artifacts integrations upstream limits http model lib'.split(
       ' ',
     ),
   listener: ['proxy', 'http', 'model', 'lib'],
@@ -37,12 +37,14 @@ const ROOMS: Record<string, readonly string[]> = {
   channel: ['model', 'lib'],
   // The background.
   spool: ['model', 'lib'],
+  // What routes accept: kept, and delivered.
+  deliveries: ['integrations', 'spool', 'upstream', 'model', 'lib'],
   writer: ['writer/database', 'writer/batch', 'spool', 'channel', 'model', 'lib'],
   'writer/database': ['writer/batch', 'channel', 'model', 'lib'],
   'writer/batch': ['channel', 'model', 'lib'],
   // The control plane.
   directory: ['model', 'lib'],
-  store: ['directory', 'model', 'lib'],
+  store: ['directory', 'deliveries', 'model', 'lib'],
   logger: ['model', 'lib'],
   metrics: ['model', 'lib'],
   // Spans of what the entries tell, for a collector.
@@ -54,7 +56,7 @@ const ROOMS: Record<string, readonly string[]> = {
   embedded: ['model', 'lib'],
   // What puts the planes together, and what a user types.
   'serve/data-plane':
-    'listener proxy artifacts upstream limits channel writer spool directory store traces admin config logger model lib version'.split(
+    'listener proxy artifacts upstream limits channel writer spool deliveries directory store traces admin config logger model lib version'.split(
       ' ',
     ),
   'serve/control-plane': 'store admin embedded config logger model lib version'.split(' '),

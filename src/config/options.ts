@@ -19,6 +19,7 @@ import { ADMIN_OPTIONS } from './admin/admin-options.ts'
 import { EVENT_OPTIONS } from './admin/event-options.ts'
 import { ACCESS_LOG_OPTIONS } from './access-log-options.ts'
 import { ARTIFACT_OPTIONS } from './artifact-options.ts'
+import { DELIVERY_OPTIONS } from './integration/delivery-options.ts'
 import { DIRECTORY_OPTIONS } from './directory-options.ts'
 import { UPSTREAM_OPTIONS } from './upstream-options.ts'
 
@@ -203,6 +204,8 @@ export const OPTIONS = {
   ...DIRECTORY_OPTIONS,
 
   ...ACCESS_LOG_OPTIONS,
+
+  ...DELIVERY_OPTIONS,
 
   'rollUps.intervalMs': milliseconds(
     60_000,

@@ -3,6 +3,7 @@ import { DURATION_FORM } from '../model/duration.ts'
 import { ROUTE_AUTH, ROUTE_KINDS } from '../model/route.ts'
 import { SLUG_PATTERN } from '../model/slug.ts'
 import { routeHost } from './route-host.ts'
+import { accept, deliver, ROUTE_MODES } from './integration/route-deliver.ts'
 import { signature } from './integration/route-signature.ts'
 import { bare } from './route-issues.ts'
 import { duration, key, keyText, size } from './route-key.ts'
@@ -72,6 +73,23 @@ export const routeSchema = z.strictObject({
     'an object with the keys below',
     'How senders sign, with `auth: signature` and `kind: integration`; bodies are held until verified',
     'none',
+  ),
+  mode: key(
+    z.enum(ROUTE_MODES).default('forward'),
+    `one of ${ROUTE_MODES.join(', ')}`,
+    'With `kind: integration`: pass requests on, or answer 202, keep them and deliver them',
+  ),
+  accept: key(
+    accept.optional(),
+    'an object with the keys below',
+    'What is taken, with `mode: accept`',
+    'all that is verified',
+  ),
+  deliver: key(
+    deliver.optional(),
+    'an object with the keys below',
+    'How it is delivered, with `mode: accept`',
+    'the defaults of its keys',
   ),
   upstreamAuth: key(
     upstreamAuth.optional(),

@@ -29,6 +29,7 @@ t.test('a route is completed with its defaults', async (t) => {
       },
       auth: 'key',
       signature: null,
+      delivery: null,
       files: [],
       followRedirects: null,
       upstreamTokens: null,

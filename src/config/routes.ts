@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { RateLimit, Route } from '../model/route.ts'
+import { deliverProblems, deliveryRules } from './integration/route-deliver.ts'
 import { signatureOf, signatureProblems, usualBodyBytes } from './integration/route-signature.ts'
 import { issueText } from './route-issues.ts'
 import { routeSchema } from './route-keys.ts'
@@ -42,10 +43,12 @@ function readRoute(item: unknown, label: string, problems: string[]): Route | nu
     upstreamTokens: tokensKey,
     ...more
   } = keys
-  const { upstreamHost = null, tls: tlsFiles, tenant, signature, ...rest } = more
-  if (rest.auth === 'signature' && !hasKey(item, 'maxBodyBytes'))
+  const { upstreamHost = null, tls: tlsFiles, tenant, signature, mode, accept, deliver, ...rest } = more
+  if ((rest.auth === 'signature' || mode === 'accept') && !hasKey(item, 'maxBodyBytes'))
     rest.maxBodyBytes = usualBodyBytes(signature)
-  const senders = signatureProblems(rest, signature, tenant)
+  const senders = signatureProblems(rest, signature, tenant).concat(
+    deliverProblems(rest, mode, { accept, deliver }),
+  )
   problems.push(...senders.map((problem) => `${label}.${problem}`))
   if (senders.length > 0) return null
   const target = readUpstreams(upstream, allowLinkLocal)
@@ -80,6 +83,7 @@ function readRoute(item: unknown, label: string, problems: string[]): Route | nu
     ...health,
     host: host ?? null,
     signature: signature === undefined || tenant === undefined ? null : signatureOf(signature, tenant),
+    delivery: mode === 'accept' ? deliveryRules({ accept, deliver }) : null,
     rateLimit: rateLimit ?? null,
     followRedirects: followRedirects ?? null,
     upstreamTokens: tokens,

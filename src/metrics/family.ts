@@ -2,6 +2,7 @@ import type { ContactReading } from '../lib/database-contact.ts'
 import type { Exemplar, HistogramReading } from '../lib/histogram.ts'
 import type {
   ChannelStats,
+  DeliveryStats,
   DirectoryStats,
   LedgerStats,
   LimitsStats,
@@ -29,6 +30,7 @@ export interface Reading {
   readonly pools: readonly PoolStats[]
   readonly upstreams: readonly UpstreamStats[]
   readonly tokens: readonly TokenStats[]
+  readonly deliveries: DeliveryStats | null
   readonly traces: TraceStats | null
   /** Tenants by label, at most as many as the option allows, the others summed up. */
   readonly tenants: ReadonlyMap<string, TenantCounts>

@@ -94,6 +94,12 @@ t.test('every family of the product moves when its source does', async (t) => {
   stats.tokens.results.refused = 5
   stats.upstreams.states.open = 1
   stats.upstreams.changes.open = 3
+  Object.assign(stats.deliveries, {
+    accepted: 4,
+    attempts: { delivered: 2, failed: 1 },
+    tenants: [{ tenant: 'acme', waiting: 3, dead: 1, bytes: 5, oldestMs: 2000 }],
+    routes: [{ route: 'hook', held: 2, underWay: 1, breaker: 'open' }],
+  })
   Object.assign(stats.traces, { exported: 1, waiting: 2 })
   Object.assign(stats.pool, { busy: 24, idle: 25, queued: 26 })
   const after = await scrape(metrics)

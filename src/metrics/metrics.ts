@@ -14,6 +14,7 @@ import {
 } from './family.ts'
 import { FIGURES_FAMILIES } from './figures-families.ts'
 import { PROCESS_FAMILIES } from './process-families.ts'
+import { DELIVERY_FAMILIES } from './delivery-families.ts'
 import { TRACE_FAMILIES } from './trace-families.ts'
 import { TRAFFIC_FAMILIES } from './traffic-families.ts'
 import { CANARY_TENANT } from '../model/canary.ts'
@@ -99,6 +100,7 @@ export class Metrics {
       ...TRAFFIC_FAMILIES,
       ...BACKGROUND_FAMILIES,
       ...FIGURES_FAMILIES,
+      ...DELIVERY_FAMILIES,
       ...TRACE_FAMILIES,
       ...PROCESS_FAMILIES,
       ...tenantFamilies,
@@ -166,6 +168,7 @@ export class Metrics {
       pools,
       upstreams,
       tokens,
+      deliveries,
       traces,
       droppedLogLines,
     } = this.#sources
@@ -184,6 +187,7 @@ export class Metrics {
       pools: [...pools()],
       upstreams: [...upstreams()],
       tokens: [...tokens()],
+      deliveries: deliveries(),
       traces: traces(),
       droppedLogLines: droppedLogLines(),
       tenants: this.#tenantsByLabel(books.accounts()),

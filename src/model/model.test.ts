@@ -117,7 +117,7 @@ t.test('every outcome has a status of its source', async (t) => {
   for (const name of OUTCOME_NAMES) {
     const { status, source } = OUTCOMES[name]
     if (source === 'upstream') t.equal(status, 0)
-    else t.ok((status >= 400 && status < 600) || name === 'answered', name)
+    else t.ok((status >= 400 && status < 600) || name === 'answered' || name === 'accepted', name)
   }
   t.equal(statusOf('bad_request', 'headers_too_large'), 431)
   t.equal(statusOf('bad_request', 'framing'), 400)

@@ -16,6 +16,9 @@ interface OutcomeRow {
  */
 export const OUTCOMES = {
   forwarded: { status: 0, source: 'upstream', title: 'Forwarded' },
+  accepted: { status: 202, source: 'gateway', title: 'Accepted, to be delivered' },
+  delivered: { status: 0, source: 'upstream', title: 'Delivered' },
+  delivery_failed: { status: 0, source: 'upstream', title: 'An attempt to deliver failed' },
   answered: { status: 200, source: 'gateway', title: 'Answered by the gateway' },
   unauthenticated: { status: 401, source: 'gateway', title: 'Valid credentials are required' },
   forbidden: { status: 403, source: 'gateway', title: 'The key does not permit this' },
@@ -122,6 +125,16 @@ export type Reason =
   | 'response_timeout'
   | 'idle_timeout'
   | 'bodies_full'
+  | 'deliveries_full'
+  | 'not_kept'
+  | 'duplicate'
+  | 'ignored'
+  | 'content_type'
+  | 'content_encoding'
+  | 'malformed_body'
+  | 'missing_field'
+  | 'status'
+  | 'attempt_timeout'
   | 'queue_full'
   | 'queue_timeout'
   | 'gave_way'
@@ -149,6 +162,8 @@ const REASON_STATUS: Partial<Record<Reason, number>> = {
   headers_too_large: 431,
   expectation: 417,
   breaker_open: 503,
+  content_type: 415,
+  content_encoding: 415,
 }
 
 /** Status of the gateway's own answer; 0 for `forwarded`, where the upstream's is passed on. */

@@ -1,3 +1,4 @@
+import type { DeliveryRules } from './delivery/deliver-rules.ts'
 import type { FilesHost } from './upstream/files-host.ts'
 import type { CheckRules, EjectionRules, RouteBreaker } from './upstream/health-rules.ts'
 import type { FollowRules } from './upstream/follow-rules.ts'
@@ -57,6 +58,8 @@ export interface Route {
   readonly auth: RouteAuth
   /** How senders sign, and whose requests they are; null unless `auth` is `signature`. */
   readonly signature: RouteSignature | null
+  /** What it keeps and delivers; null for a route that forwards. */
+  readonly delivery: DeliveryRules | null
   /** Rate of each tenant on this route unless the tenant has its own for it; null for none. */
   readonly rateLimit: RateLimit | null
   readonly maxBodyBytes: number

@@ -323,8 +323,37 @@ export interface StatsSources {
   readonly pools: () => Iterable<PoolStats>
   readonly upstreams: () => Iterable<UpstreamStats>
   readonly tokens: () => Iterable<TokenStats>
+  /** null while no route accepts deliveries. */
+  readonly deliveries: () => DeliveryStats | null
   /** null when traces are off. */
   readonly traces: () => TraceStats | null
   /** Log lines lost because they were not read. */
   readonly droppedLogLines: () => number
+}
+
+/** What a process keeps and delivers. */
+export interface DeliveryStats {
+  readonly accepted: number
+  readonly duplicates: number
+  /** Of the accepted ones those that went to disk first. */
+  readonly spooled: number
+  readonly refused: number
+  /** Senders that wait for their delivery to be durable. */
+  readonly pending: number
+  readonly attempts: { readonly delivered: number; readonly failed: number }
+  /** Of all processes, as the database told last. */
+  readonly tenants: readonly {
+    readonly tenant: string
+    readonly waiting: number
+    readonly dead: number
+    readonly bytes: number
+    readonly oldestMs: number
+  }[]
+  /** Those that this process delivers for. */
+  readonly routes: readonly {
+    readonly route: string
+    readonly held: number
+    readonly underWay: number
+    readonly breaker: 'closed' | 'open' | 'half_open'
+  }[]
 }

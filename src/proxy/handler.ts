@@ -1,9 +1,11 @@
 import { Roster } from '../lib/roster.ts'
 import type { EntrySink, Report, RequestIds } from '../model/access-entry.ts'
+import type { Inbox } from '../model/delivery/inbox.ts'
 import type { Directory } from '../model/grant.ts'
 import { isInNetworks, plainAddress } from '../model/network.ts'
 import { statusOf, type Reason } from '../model/outcome.ts'
 import type { Limiter } from '../limits/limiter.ts'
+import { Accepting } from './accepting.ts'
 import type { ClientRequest, ClientResponse } from './exchange/client.ts'
 import type { Connection } from './exchange/connection.ts'
 import { isPreflight, preflightFields } from './headers/cors.ts'
@@ -22,6 +24,7 @@ import { UNBOUNDED_HEAD, readHead, type HeadBounds } from '../http/request-head.
 import { RouteTable } from './routing/route-table.ts'
 import type { ProxyCounters } from './stats.ts'
 import { splitTarget } from './routing/target.ts'
+import { HeldShares } from './held-shares.ts'
 import { WaitingBodies } from './waiting-bodies.ts'
 import { Upgrader, type UpgraderOwner } from './upgrade.ts'
 import { Upkeep, type UpkeepOwner } from './upkeep.ts'
@@ -37,6 +40,8 @@ export interface HandlerDependencies {
   readonly counters: ProxyCounters
   /** Pseudonym of this gateway in Via fields (RFC 9110 §7.6.3), unique to the process. */
   readonly via: string
+  /** Keeps what routes with `mode: accept` take; without one nothing can be kept. */
+  readonly inbox?: Inbox
   /** Which requests get spans; none unless told. */
   readonly sampling?: Sampling | null
   /** Default `UNBOUNDED_HEAD`. */
@@ -89,6 +94,7 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
   readonly #upkeep: Upkeep
   readonly #upgrader: Upgrader
   readonly #waiting: WaitingBodies
+  readonly #accepting: Accepting
   readonly #sampling: Sampling | null
   #settings = NO_SETTINGS
   #isDraining = false
@@ -109,7 +115,11 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
     this.#bounds = deps.headBounds ?? UNBOUNDED_HEAD
     this.#upkeep = new Upkeep(this)
     this.#upgrader = new Upgrader(this)
-    this.#waiting = new WaitingBodies(this, (exchange, decideNow) => this.#settleLate(exchange, decideNow))
+    const shares = new HeldShares()
+    this.#waiting = new WaitingBodies(this, shares, (exchange, decideNow) =>
+      this.#settleLate(exchange, decideNow),
+    )
+    this.#accepting = new Accepting(deps.inbox ?? NO_INBOX, shares, deps.via)
   }
 
   /** Takes over what a reload may change; requests that have been decided on keep what was decided. */
@@ -333,6 +343,11 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
 
   #forward(exchange: Exchange): void {
     if (this.#waiting.take(exchange)) return
+    const { route } = exchange
+    if (route !== null && route.delivery !== null) {
+      this.#accepting.take(exchange, route, route.delivery)
+      return
+    }
     const { tunnel } = exchange.req
     const dispatcher = tunnel === null ? this.dispatcher : this.#upgrader.dispatcherOf(exchange, tunnel)
     new UpstreamCarrier(exchange, dispatcher, this.via).send()
@@ -349,6 +364,8 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
     })
   }
 }
+
+const NO_INBOX: Inbox = { accept: () => Promise.resolve({ kind: 'unavailable' }) }
 
 /** What came and is no request. */
 const UNREAD: ClientRequest = {

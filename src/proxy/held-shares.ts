@@ -75,6 +75,11 @@ export class HeldShares {
   readonly #unverified = new Share(UNVERIFIED)
   readonly #verified = new Share(VERIFIED)
 
+  /** A body of a tenant, which is known before it. */
+  openFor(tenant: string): HeldBody {
+    return new HeldBody(this.#verified, this.#verified, tenant)
+  }
+
   /** A body of a source, of which nothing is held yet. */
   open(source: string): HeldBody {
     return new HeldBody(this.#unverified, this.#verified, source)

@@ -8,7 +8,7 @@ import type { HostStanding, UpstreamRequest } from '../upstream/request.ts'
 import { strangerHeaders } from '../upstream/steps/stranger-headers.ts'
 import type { Exchange } from './exchange/exchange.ts'
 import { upstreamHeaders } from './headers/headers.ts'
-import { upstreamOrigin, upstreamPath } from './routing/route-table.ts'
+import { upstreamOrigin, upstreamPath } from '../model/upstream/upstream-place.ts'
 
 /**
  * The request of an exchange that has been decided on as its upstream will see it. `via` is this gateway's pseudonym, `tick` now in

@@ -8,7 +8,7 @@ import { decideSigned } from './decide/decide.ts'
 import { mustBeVerified } from './decide/signed.ts'
 import type { ClientBody } from './exchange/client.ts'
 import type { Exchange } from './exchange/exchange.ts'
-import { HeldShares } from './held-shares.ts'
+import type { HeldShares } from './held-shares.ts'
 import { WholeBody } from './whole-body.ts'
 
 const NO_BODY = Buffer.alloc(0)
@@ -20,10 +20,11 @@ type Settle = (exchange: Exchange, decide: () => Refusal | null) => void
 export class WaitingBodies {
   readonly #context: DecisionContext
   readonly #settle: Settle
-  readonly #shares = new HeldShares()
+  readonly #shares: HeldShares
 
-  constructor(context: DecisionContext, settle: Settle) {
+  constructor(context: DecisionContext, shares: HeldShares, settle: Settle) {
     this.#context = context
+    this.#shares = shares
     this.#settle = settle
   }
 

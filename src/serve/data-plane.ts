@@ -27,6 +27,7 @@ import type { Traces } from '../traces/traces.ts'
 import { packageVersion } from '../version.ts'
 import { AccessLog } from './data-plane/access-log.ts'
 import { readCertificates } from './data-plane/certificates.ts'
+import { Deliveries } from './data-plane/deliveries.ts'
 import { tracesOf } from './data-plane/traces.ts'
 import { databaseContact, openDirectory } from './data-plane/directory.ts'
 import type { ToldLife } from './data-plane/instance-record.ts'
@@ -87,6 +88,7 @@ export class DataPlane implements Service, LimitMember {
   readonly #tokens = new TokenCounters()
   readonly #log: AccessLog
   readonly #traces: Traces | null
+  readonly #deliveries: Deliveries
   readonly #handler: Handler
   readonly #proxy: ProxyListener
   readonly #sources: StatsSources
@@ -114,6 +116,13 @@ export class DataPlane implements Service, LimitMember {
     this.#pools = openUpstreams(o, logger)
     this.#checks = new HealthChecks(this.#pools.health)
     this.#chains = new RouteChains(this.#pools, interceptorsOf(o, this.#tokens))
+    this.#deliveries = new Deliveries({
+      ...shared,
+      directory: this.#directory,
+      dispatcher: this.#chains,
+      sink: this.#log.channel,
+      nowMs: () => clock.nowMs(),
+    })
     const report = reportTo(logger)
     this.#handler = new Handler({
       directory: this.#directory,
@@ -121,6 +130,7 @@ export class DataPlane implements Service, LimitMember {
       dispatcher: this.#chains,
       pools: this.#pools,
       sink: this.#log.channel,
+      inbox: this.#deliveries,
       counters: this.#counters,
       headBounds: {
         maxFields: o['proxy.maxHeaderFields'],
@@ -164,6 +174,7 @@ export class DataPlane implements Service, LimitMember {
     readCertificates(this.#proxy, config, this.#parts.logger)
     this.#chains.apply(config.routes)
     this.#checks.apply(config.routes)
+    this.#deliveries.apply(config.routes)
     // From 0 on, so that a rate sees a route's first request.
     for (const { name } of config.routes) this.#counters.route(name)
     this.#parts.logger.level = config.options['log.level']
@@ -178,6 +189,7 @@ export class DataPlane implements Service, LimitMember {
       this.#log.start()
       this.#traces?.start()
       this.#checks.start()
+      this.#deliveries.start()
     },
     snapshot: () => this.#directory.start(),
   }
@@ -187,6 +199,7 @@ export class DataPlane implements Service, LimitMember {
       this.#checks.stop()
       return this.#proxy.drain(ms)
     },
+    deliveries: (ms) => this.#deliveries.stop(ms),
     'access log': (ms) => this.#drainLog(ms),
     'upstream connections': () => Promise.all([this.#pools.destroy(), this.#traces?.stop(TRACES_STOP_MS)]),
     directory: () => this.#directory.stop(),
@@ -327,6 +340,7 @@ export class DataPlane implements Service, LimitMember {
       pools: () => this.#pools.stats,
       upstreams: () => this.#pools.health.stats,
       tokens: () => this.#tokens.stats,
+      deliveries: () => this.#deliveries.stats,
       traces: () => this.#traces?.stats ?? null,
       droppedLogLines: () => logger.droppedLines,
     }

@@ -57,6 +57,12 @@ export const STOP_ORDER = [
     overMs: OVER_MS,
   },
   {
+    name: 'deliveries',
+    does: 'ends attempts, notes what came of them, and gives its routes to other processes',
+    ms: (_, leftMs) => Math.min(5000, leftMs / 4),
+    overMs: OVER_MS,
+  },
+  {
     name: 'access log',
     does: 'stores entries, and spills what cannot be stored',
     ms: (o, leftMs) => Math.min(o['shutdown.flushTimeoutMs'], Math.max(0, leftMs - SPILL_MS)),

@@ -5,10 +5,13 @@ import { createLogger } from '../logger/logger.ts'
 import { hideSecrets } from './secrets.ts'
 
 const SECRET = 'Corr3ct-h0rse-b4ttery-staple'
+/** 32 bytes in base64. */
+const SECRET_KEY = Buffer.from(SECRET.padEnd(32, '!')).toString('base64')
 
 /** A value that the option takes. */
 function valueWith(name: OptionName): string {
   if (name.startsWith('database.')) return `postgres://waybill:${SECRET}@db.example.test/waybill`
+  if (name === 'deliveries.encryptionKeys') return `first:${SECRET_KEY}`
   return name.endsWith('.authorization') ? `Token ${SECRET}` : SECRET
 }
 
@@ -21,9 +24,10 @@ for (const name of OPTION_NAMES.filter((each) => optionRow(each).isSecret === tr
       destination: { write: (line: string) => void (text += line) },
     })
     hideSecrets(logger, loadConfig({ file: null, env, flags: {} }))
-    logger.warn({ reason: `unknown: ${SECRET}` }, `it said ${valueWith(name)}`)
+    logger.warn({ reason: `unknown: ${valueWith(name)}` }, `it said ${valueWith(name)}`)
     t.match(text, 'unknown: ')
     t.notMatch(text, SECRET)
+    t.notMatch(text, SECRET_KEY)
     t.end()
   })
 }

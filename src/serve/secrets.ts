@@ -26,6 +26,8 @@ export function hideSecrets(logger: RootLogger, config: Config): void {
 function secretsOfOption(name: OptionName, value: string): string[] {
   if (name.startsWith('database.'))
     return URL.canParse(value) ? [decodeURIComponent(new URL(value).password)] : []
+  if (name === 'deliveries.encryptionKeys')
+    return value.split(',').map((part) => part.slice(part.indexOf(':') + 1))
   return name.endsWith('.authorization') ? secretsOf(value) : [value]
 }
 

@@ -95,6 +95,7 @@ t.test('a process stops in one order: requests, then the log, the admin listener
     'accepting',
     'proxy listener',
     'requests',
+    'deliveries',
     'access log',
     'workers',
     'upstream connections',

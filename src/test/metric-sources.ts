@@ -5,6 +5,7 @@ import type {
   AuditStats,
   CertificateExpiry,
   DatabaseFigures,
+  DeliveryStats,
   EventsStats,
   StatsSources,
 } from '../model/stats.ts'
@@ -123,6 +124,16 @@ export function restingStats() {
       changes: { open: 0, half_open: 0, ejected: 0, unhealthy: 0, serving: 0 },
     },
     tokens: { route: 'npm', results: { fetched: 0, refused: 0, failed: 0, not_asked: 0 } },
+    deliveries: {
+      accepted: 0,
+      duplicates: 0,
+      spooled: 0,
+      refused: 0,
+      pending: 0,
+      attempts: { delivered: 0, failed: 0 },
+      tenants: [] as DeliveryStats['tenants'],
+      routes: [] as DeliveryStats['routes'],
+    },
     traces: { exported: 0, dropped: 0, rejected: 0, waiting: 0 },
     droppedLogLines: 0,
   }
@@ -138,6 +149,7 @@ export function restingStats() {
     pools: () => [stats.pool],
     upstreams: () => [stats.upstreams],
     tokens: () => [stats.tokens],
+    deliveries: () => stats.deliveries,
     traces: () => stats.traces,
     droppedLogLines: () => stats.droppedLogLines,
   }

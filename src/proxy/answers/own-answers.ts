@@ -59,6 +59,7 @@ function refusalOf(
     key,
     scope: reason === 'scope' ? scopeLacked(exchange) : null,
     route: route?.name ?? '',
+    place: exchange.lackedPlace,
     clientIp: client.ip,
     retryAfterSeconds,
   })

@@ -12,6 +12,7 @@ const PARTS: SentenceParts = {
   key: { id: '0a1b2c3d4e5f', expiresAtMs: Date.UTC(2026, 10, 1, 23, 59) },
   scope: 'npm:write',
   route: 'npm',
+  place: '',
   clientIp: '203.0.113.7',
   retryAfterSeconds: 0,
 }

@@ -13,6 +13,8 @@ export interface SentenceParts {
   readonly scope: string | null
   /** Name of the route; '' before one was found. */
   readonly route: string
+  /** What the route asks for and the request lacks: `$.repository.id`; '' for nothing. */
+  readonly place: string
   /** The client's address; '' for one that nobody knows. */
   readonly clientIp: string
   /** What the client is asked to wait, where that is known; 0 elsewhere. */
@@ -64,6 +66,14 @@ const SENTENCES: Partial<Record<Reason, string | ((parts: SentenceParts) => stri
   redirects: "The upstream's redirects lead round in a circle, too far, or to a host that is not listed.",
   upstream_auth: "The upstream refused the gateway's own credentials. The key is not the reason.",
   bodies_full: 'Too many bytes of bodies are waiting to be verified.',
+  deliveries_full: 'As many deliveries of the tenant as may are waiting for their receivers.',
+  not_kept: 'The delivery can be neither stored nor put on disk now.',
+  content_type: (parts) => `The route ${parts.route} takes no body of this Content-Type.`,
+  content_encoding: (parts) =>
+    `The route ${parts.route} reads bodies, and takes none with a Content-Encoding.`,
+  malformed_body: 'The body is not JSON.',
+  missing_field: (parts) =>
+    `The route ${parts.route} needs ${parts.place}, which has no value, or stands twice.`,
   queue_full: 'Too many requests wait for this upstream.',
   gave_way: 'Others waited for the connection to the upstream, and this request moved too few bytes.',
   document_too_large: "The upstream's document is larger than the gateway rewrites.",

@@ -3,7 +3,7 @@ import { isRepository } from '../../model/artifact/oci-name.ts'
 import { permits } from '../../model/scope.ts'
 import { tokenPermits } from '../../model/token/access-token.ts'
 import type { Exchange } from '../exchange/exchange.ts'
-import { upstreamPath } from '../routing/route-table.ts'
+import { upstreamPath } from '../../model/upstream/upstream-place.ts'
 import { hostName } from '../routing/target.ts'
 import type { Refusal } from './context.ts'
 

@@ -94,6 +94,8 @@ export class Exchange {
   isVerified = false
   /** What is held of its body, to be given back at the end; null where nothing is counted. */
   held: { pass(tenant: string): boolean; release(): void } | null = null
+  /** What its route asks for and it lacks, as the configuration writes it; '' for nothing. */
+  lackedPlace = ''
   /** The client waits for 100 before it sends the body (RFC 9110 §10.1.1). */
   expectsContinue = false
   outcome: Outcome = 'client_closed'

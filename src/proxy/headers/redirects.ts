@@ -2,7 +2,8 @@ import { repositoryIn } from '../../model/artifact/oci-name.ts'
 import type { Route } from '../../model/route.ts'
 import type { FilesPlace } from '../../model/upstream/files-host.ts'
 import { localAddress, type RoutePlace } from '../../upstream/addresses/route-addresses.ts'
-import { upstreamOrigin, upstreamPath, type RouteTable } from '../routing/route-table.ts'
+import { upstreamOrigin, upstreamPath } from '../../model/upstream/upstream-place.ts'
+import type { RouteTable } from '../routing/route-table.ts'
 import { hostName } from '../routing/target.ts'
 
 /** Fields that name an address of the upstream's (RFC 9110 §10.2.2, §8.7; RFC 8288 §3; Refresh as the HTML standard reads it), by their length. */

@@ -1,7 +1,8 @@
 import { array, assert, constantFrom, property } from 'fast-check'
 import t from 'tap'
 import { hostName, isUnambiguousPath, splitTarget } from './target.ts'
-import { RouteTable, upstreamPath } from './route-table.ts'
+import { upstreamPath } from '../../model/upstream/upstream-place.ts'
+import { RouteTable } from './route-table.ts'
 import { testRoute } from '../../test/gateway.ts'
 
 const ACCEPTED = [

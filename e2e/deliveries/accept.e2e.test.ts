@@ -1,0 +1,163 @@
+import { createHmac } from 'node:crypto'
+import t, { type Test } from 'tap'
+import { assertAllStored } from '../harness/accounting.ts'
+import { request } from '../harness/client.ts'
+import { testDatabase } from '../harness/database.ts'
+import { startGateway } from '../harness/gateway.ts'
+import { startReceiver, type Receiver } from '../harness/receiver.ts'
+import { untilTrue } from '../harness/wait.ts'
+
+const SECRET = 'the secret of the hook'
+
+function hook(receiver: Receiver, name: string, deliver: object = {}, more: object = {}): object {
+  return {
+    name,
+    kind: 'integration',
+    path: `/hooks/${name}/`,
+    upstream: receiver.url,
+    auth: 'signature',
+    tenant: 'acme',
+    signature: { scheme: 'github', secrets: [SECRET] },
+    mode: 'accept',
+    deliver: { retries: { max: 2, minMs: 20, maxMs: 50 }, ...deliver },
+    ...more,
+  }
+}
+
+async function scene(t: Test, routes: readonly object[]) {
+  const db = await testDatabase(t)
+  const gateway = await startGateway(t, {
+    databaseUrl: db.url,
+    config: { routes, accessLog: { flushIntervalMs: 50 } },
+  })
+  await gateway.must('tenants', 'create', 'acme')
+  const send = async (route: string, body: string, headers: Record<string, string> = {}) => {
+    const signature = `sha256=${createHmac('sha256', SECRET).update(body).digest('hex')}`
+    return await request(`${gateway.proxyUrl}/hooks/${route}/x?y=1`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'x-hub-signature-256': signature, ...headers },
+      body,
+    })
+  }
+  const states = () =>
+    db.query<{ state: string; n: number }>(
+      'SELECT state, count(*)::int AS n FROM deliveries GROUP BY 1 ORDER BY 1',
+    )
+  return { db, gateway, send, states }
+}
+
+t.test('a webhook is answered 202 once it is durable, and delivered with what its sender said', async (t) => {
+  const receiver = await startReceiver(t)
+  const { db, gateway, send, states } = await scene(t, [hook(receiver, 'github')])
+  const answer = await send('github', '{"action":"opened"}', { 'x-github-event': 'issues' })
+  t.equal(answer.status, 202)
+  const { id } = JSON.parse(answer.body.toString()) as { id: string }
+  t.equal(answer.headers['waybill-delivery-id'], id)
+  await untilTrue('it is delivered', () => receiver.taken.length === 1)
+  const [got] = receiver.taken
+  t.match(got, { path: '/x?y=1', method: 'POST', body: '{"action":"opened"}' })
+  t.match(got?.headers, {
+    'x-github-event': 'issues',
+    'content-type': 'application/json',
+    'waybill-delivery-id': id,
+    'waybill-delivery-attempt': '1',
+    'x-hub-signature-256': /^sha256=/,
+  })
+  await untilTrue('that is noted', async () => (await states())[0]?.state === 'delivered')
+  t.same(await db.query('SELECT FROM delivery_work'), [])
+  await assertAllStored(t, db, [gateway], 2)
+  t.same(
+    await db.query(
+      `SELECT tenant, route, outcome, status, request_id = $1 AS is_attempt, count(*) OVER (PARTITION BY trace_id)::int AS traced
+      FROM access_log ORDER BY started_at, seq`,
+      [id],
+    ),
+    [
+      { tenant: 'acme', route: 'github', outcome: 'accepted', status: 202, is_attempt: false, traced: 2 },
+      { tenant: 'acme', route: 'github', outcome: 'delivered', status: 204, is_attempt: true, traced: 2 },
+    ],
+  )
+  t.equal(await gateway.stop(), 0)
+})
+
+t.test('what fails is tried again, keeps its order, and dies with a reason', async (t) => {
+  const receiver = await startReceiver(t)
+  const { db, send, states } = await scene(t, [
+    hook(receiver, 'ordered', { orderBy: ['$.repo'], concurrency: 5 }),
+  ])
+  let failures = 2
+  receiver.answer = ({ body }, res) => {
+    const { repo, n } = JSON.parse(body) as { repo: string; n: number }
+    const isFailing = repo === 'poison' || (repo === 'a' && n === 0 && failures-- > 0)
+    res.writeHead(isFailing ? 500 : 200).end()
+  }
+  for (let n = 0; n < 5; n++)
+    for (const repo of ['a', 'b', 'c'])
+      t.equal((await send('ordered', JSON.stringify({ repo, n }))).status, 202)
+  t.equal((await send('ordered', JSON.stringify({ repo: 'poison', n: 0 }))).status, 202)
+  t.equal((await send('ordered', JSON.stringify({ repo: 'poison', n: 1 }))).status, 202)
+  await untilTrue('all have ended', async () => {
+    const all = await states()
+    return !all.some(({ state }) => state === 'waiting') && all.reduce((sum, { n }) => sum + n, 0) === 17
+  })
+  t.same(await states(), [
+    { state: 'dead', n: 2 },
+    { state: 'delivered', n: 15 },
+  ])
+  for (const repo of ['a', 'b', 'c']) {
+    const order = receiver.taken.map(({ body }) => JSON.parse(body) as { repo: string; n: number })
+    t.same(
+      order.filter((one) => one.repo === repo).map(({ n }) => n),
+      [0, 1, 2, 3, 4],
+      repo,
+    )
+  }
+  t.same(await db.query('SELECT DISTINCT attempts, last_status, last_reason, is_dead FROM delivery_work'), [
+    { attempts: 3, last_status: 500, last_reason: 'status', is_dead: true },
+  ])
+  t.equal((await send('ordered', '{"n":1}')).status, 400)
+  const lacking = await send('ordered', '{"n":1}')
+  t.match(lacking.body.toString(), /\$\.repo/, 'what has no value is named')
+})
+
+t.test(
+  'a delivery that came before is answered 202 with the id of the first, also among 50 at once',
+  async (t) => {
+    const receiver = await startReceiver(t)
+    const { db, send, states } = await scene(t, [
+      hook(receiver, 'once', { dedupeBy: 'header:X-GitHub-Delivery' }),
+      hook(receiver, 'twice', { dedupeBy: 'body' }),
+    ])
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, () => send('once', '{}', { 'x-github-delivery': 'one' })),
+    )
+    t.same(new Set(answers.map(({ status }) => status)), new Set([202]))
+    t.equal(new Set(answers.map(({ body }) => body.toString())).size, 1)
+    t.equal((await send('twice', '{}')).status, 202)
+    t.equal((await send('twice', '{}')).status, 202)
+    await untilTrue('both are delivered', async () => (await states())[0]?.n === 2)
+    t.equal(receiver.taken.length, 2)
+    await untilTrue('entries are stored', async () => {
+      const [row] = await db.query<{ n: number }>(
+        `SELECT count(*)::int AS n FROM access_log WHERE outcome = 'accepted' AND reason = 'duplicate'`,
+      )
+      return row?.n === 50
+    })
+    t.equal((await send('once', '{}')).status, 400, 'what tells duplicates is not there')
+  },
+)
+
+t.test('deliveries of the same object within the window become one call with the latest body', async (t) => {
+  const receiver = await startReceiver(t)
+  const { send, states } = await scene(t, [
+    hook(receiver, 'merged', { coalesce: { by: ['$.id'], windowMs: 1000 } }),
+  ])
+  for (let n = 0; n < 5; n++) for (const id of ['x', 'y']) await send('merged', JSON.stringify({ id, n }))
+  await untilTrue('both calls were made', () => receiver.taken.length === 2)
+  t.same(receiver.taken.map(({ body }) => body).toSorted(), ['{"id":"x","n":4}', '{"id":"y","n":4}'])
+  await untilTrue('that is noted', async () => !(await states()).some(({ state }) => state === 'waiting'))
+  t.same(await states(), [
+    { state: 'coalesced', n: 8 },
+    { state: 'delivered', n: 2 },
+  ])
+})

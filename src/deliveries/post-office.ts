@@ -1,0 +1,319 @@
+import type { Clock } from '../lib/time/clock.ts'
+import { Periodic } from '../lib/time/periodic.ts'
+import { sleep } from '../lib/time/sleep.ts'
+import type { Reason } from '../model/outcome.ts'
+import type { Route } from '../model/route.ts'
+import type { AttemptEnd } from './attempt.ts'
+import type { BreakerState } from './breaker.ts'
+import type { DeliveryStore, Lease, Letter } from './delivery-store.ts'
+import { isReceiverFailure, resultsOf, verdictOf } from './results.ts'
+import { RouteQueue, type Batch } from './route-queue.ts'
+import { SettleQueue } from './settle-queue.ts'
+
+/** A process that is not heard for so long has lost its routes to others. */
+export const LEASE_MS = 10_000
+const BEAT_MS = 1000
+/** A lease is not believed for its last part: what is begun by then shall end within it. */
+const LEASE_MARGIN_MS = 2000
+/** Deliveries that another process accepted are seen after this long at most. */
+const POLL_MS = 200
+/** What lies below the highest number seen is looked for so often: commits come out of order, and people put deliveries back. */
+const SWEEP_MS = 2000
+/** A look that was slow is not repeated at once: it gets so many times its duration. */
+const POLL_REST = 10
+/** Bytes of bodies of a route that are under way at once, beside the first. */
+const MAX_ROUTE_BYTES = 8 * 1024 * 1024
+/** What cannot be tried now for a reason of ours is looked at again after this long. */
+const POSTPONED_MS = 5000
+
+/** Why an attempt came to nothing before its receiver heard of it. */
+const NOT_ASKED: ReadonlySet<Reason> = new Set(['breaker_open', 'queue_full', 'queue_timeout'])
+
+/** Who makes the attempts. */
+export interface Courier {
+  /** Null when it may not be made now: the tenant is not served, or its log takes nothing. Never rejects. */
+  deliver(route: Route, batch: Batch, letter: Letter): Promise<AttemptEnd | null>
+}
+
+export interface PostOfficeParts {
+  /** Of this process life. */
+  readonly member: string
+  readonly store: DeliveryStore
+  readonly courier: Courier
+  readonly clock: Clock
+  readonly random: () => number
+  readonly log: {
+    info(fields: object, message: string): void
+    warn(fields: object, message: string): void
+    error(fields: object, message: string): void
+  }
+}
+
+/** A route that this process delivers for. */
+interface Post {
+  route: Route
+  lease: Lease
+  readonly queue: RouteQueue
+  bytes: number
+  sweptAtMs: number
+  breaker: BreakerState
+}
+
+/** A route's figures, as its owner sees them. */
+export interface PostStats {
+  readonly route: string
+  readonly held: number
+  readonly underWay: number
+  readonly breaker: BreakerState
+}
+
+/**
+ * Delivers what routes have kept. Of all processes one at a time delivers for a route, the owner of its lease: so that order, the number of
+ * attempts at once and the breaker are decided in one memory, and no look-up is needed per delivery. A process that dies loses its leases
+ * after LEASE_MS, and what it has not reported is tried again by the next owner.
+ */
+export class PostOffice {
+  readonly attempts = { delivered: 0, failed: 0 }
+  readonly #parts: PostOfficeParts
+  readonly #posts = new Map<string, Post>()
+  readonly #beats: Periodic
+  readonly #polls: Periodic
+  readonly #settles: SettleQueue
+  #routes = new Map<string, Route>()
+  #cancelWake = (): void => {}
+  #underWay = 0
+  #isStopping = false
+  /** Until then the leases hold, by the monotonic clock. */
+  #leasedUntilTick = 0
+
+  constructor(parts: PostOfficeParts) {
+    this.#parts = parts
+    const { clock, log } = parts
+    this.#settles = new SettleQueue(parts.store, parts.member, clock, log)
+    this.#beats = new Periodic({
+      run: () => this.#beat(),
+      intervalMs: BEAT_MS,
+      pace: 'rest',
+      clock,
+      onFailure: ({ error, inARow, isStopped }) => {
+        if (inARow === 1 && !isStopped) log.warn({ err: error }, 'deliveries: leases cannot be renewed')
+      },
+    })
+    this.#polls = new Periodic({
+      run: () => this.#poll(),
+      intervalMs: POLL_MS,
+      pace: 'rest',
+      clock,
+      onFailure: ({ error, inARow, isStopped }) => {
+        if (inARow === 1 && !isStopped) log.warn({ err: error }, 'deliveries: what waits cannot be read')
+      },
+      onWell: (failures) => log.info({ failures }, 'deliveries: what waits can be read again'),
+    })
+  }
+
+  /** Takes over what a reload may change. */
+  apply(routes: readonly Route[]): void {
+    this.#routes = new Map(
+      routes.filter(({ delivery }) => delivery !== null).map((route) => [route.name, route]),
+    )
+    for (const [name, post] of this.#posts) {
+      const route = this.#routes.get(name)
+      if (route === undefined || route.delivery === null) continue
+      post.route = route
+      post.queue.rules = route.delivery.deliver
+    }
+  }
+
+  start(): void {
+    this.#beats.start(0)
+    this.#polls.start()
+  }
+
+  /** Something of a route was stored by this process. */
+  noteStored(): void {
+    this.#polls.kick()
+  }
+
+  /** Begins no attempt any more; those under way may end within `ms`, and their results are noted. Gives its routes to others. */
+  async stop(ms: number): Promise<void> {
+    this.#isStopping = true
+    this.#cancelWake()
+    const { clock, store, member } = this.#parts
+    const untilMs = clock.nowMs() + ms
+    await Promise.all([this.#beats.stop(ms), this.#polls.stop(ms)])
+    while (this.#underWay > 0 && clock.nowMs() < untilMs) await sleep(20)
+    await this.#settles.stop(Math.max(0, untilMs - clock.nowMs()))
+    const names = [...this.#posts.keys()]
+    if (names.length > 0) await store.release(member, names).catch(() => {})
+    this.#posts.clear()
+  }
+
+  get stats(): PostStats[] {
+    const tick = performance.now()
+    return [...this.#posts.values()].map(({ route, queue }) => ({
+      route: route.name,
+      held: queue.size,
+      underWay: queue.busy,
+      breaker: queue.breaker.state(tick),
+    }))
+  }
+
+  async #beat(): Promise<void> {
+    const names = [...this.#routes.keys()]
+    if (names.length === 0 && this.#posts.size === 0) return
+    const { store, member } = this.#parts
+    const askedTick = performance.now()
+    const leases = await store.beat(member, names, LEASE_MS)
+    this.#leasedUntilTick = askedTick + LEASE_MS - LEASE_MARGIN_MS
+    const held = new Map(leases.map((lease) => [lease.route, lease]))
+    for (const [name, { lease, queue }] of this.#posts) {
+      // One that was lost meanwhile begins anew, if it is ours again: others may have delivered of it.
+      const isOurs = held.get(name)?.epoch === lease.epoch
+      if (!isOurs && queue.busy === 0) this.#posts.delete(name)
+      else if (!isOurs) held.delete(name)
+    }
+    const surplus: string[] = []
+    for (const lease of held.values()) {
+      const post = this.#posts.get(lease.route)
+      if (post !== undefined) post.lease = lease
+      if (lease.isSurplus && (post === undefined || post.queue.busy === 0)) surplus.push(lease.route)
+      else if (post === undefined) this.#open(lease)
+    }
+    if (surplus.length > 0) await this.#release(surplus)
+    this.#polls.kick()
+  }
+
+  #open(lease: Lease): void {
+    const route = this.#routes.get(lease.route)
+    if (route === undefined || route.delivery === null) return
+    const queue = new RouteQueue(route.delivery.deliver)
+    this.#posts.set(route.name, { route, lease, queue, bytes: 0, sweptAtMs: 0, breaker: 'closed' })
+  }
+
+  async #release(names: readonly string[]): Promise<void> {
+    for (const name of names) this.#posts.delete(name)
+    await this.#parts.store.release(this.#parts.member, names)
+  }
+
+  /** Reads what is new of the routes that have room, and what lies behind. */
+  async #poll(): Promise<number> {
+    const { store, clock } = this.#parts
+    const nowMs = clock.nowMs()
+    const posts = [...this.#posts.values()].filter(({ queue, lease }) => queue.room > 0 && !lease.isSurplus)
+    if (posts.length === 0) return POLL_MS
+    const fresh = posts.map(({ route, queue }) => ({
+      route: route.name,
+      afterSeq: queue.lastSeq,
+      known: [],
+      lanes: queue.fullLanes,
+      limit: queue.room,
+    }))
+    const swept = posts.filter((post) => post.queue.hasGaps || nowMs - post.sweptAtMs > SWEEP_MS)
+    const behind = swept.map(({ route, queue }) => ({
+      route: route.name,
+      afterSeq: 0,
+      known: queue.known,
+      lanes: queue.fullLanes,
+      limit: queue.room,
+    }))
+    for (const post of swept) {
+      post.sweptAtMs = nowMs
+      post.queue.hasGaps = false
+    }
+    const begun = performance.now()
+    // A route that is swept needs no look at what is new besides.
+    const asked = [
+      ...fresh.filter(({ route }) => !swept.some((post) => post.route.name === route)),
+      ...behind,
+    ]
+    const found = await store.waiting(asked)
+    const tick = performance.now()
+    for (const { route, item } of found) this.#posts.get(route)?.queue.add([item], tick)
+    this.#pump()
+    return Math.max(POLL_MS, (tick - begun) * POLL_REST)
+  }
+
+  /** Begins all attempts that may begin now. */
+  #pump(): void {
+    const tick = performance.now()
+    if (this.#isStopping || tick > this.#leasedUntilTick) return
+    const begun: { post: Post; batch: Batch }[] = []
+    for (const post of this.#posts.values()) {
+      if (post.lease.isSurplus) continue
+      while (post.bytes === 0 || post.bytes < MAX_ROUTE_BYTES) {
+        const batch = post.queue.next(tick)
+        if (batch === null) break
+        post.bytes += batch.item.bodyBytes
+        begun.push({ post, batch })
+      }
+    }
+    if (begun.length > 0) void this.#send(begun)
+    this.#wakeLater(tick)
+  }
+
+  #wakeLater(tick: number): void {
+    this.#cancelWake()
+    let inMs = Infinity
+    for (const { queue, lease } of this.#posts.values())
+      if (!lease.isSurplus) inMs = Math.min(inMs, queue.dueInMs(tick))
+    this.#cancelWake =
+      inMs === Infinity
+        ? (): void => {}
+        : this.#parts.clock.later(Math.max(1, Math.ceil(inMs)), () => this.#pump())
+  }
+
+  async #send(begun: readonly { post: Post; batch: Batch }[]): Promise<void> {
+    this.#underWay += begun.length
+    let letters: ReadonlyMap<string, Letter> = new Map()
+    try {
+      const found = await this.#parts.store.letters(begun.map(({ batch }) => batch.item))
+      letters = new Map(found.map((letter) => [letter.id, letter]))
+    } catch (error) {
+      this.#parts.log.warn({ err: error }, 'deliveries: bodies cannot be read')
+    }
+    for (const { post, batch } of begun) void this.#deliver(post, batch, letters.get(batch.item.id))
+  }
+
+  async #deliver(post: Post, batch: Batch, letter: Letter | undefined): Promise<void> {
+    const end = letter === undefined ? null : await this.#parts.courier.deliver(post.route, batch, letter)
+    const tick = performance.now()
+    const rules = post.route.delivery?.deliver
+    if (end === null || rules === undefined) {
+      post.queue.breaker.abandoned()
+      this.#finish(post, batch, { delayMs: POSTPONED_MS, isMade: false })
+      return
+    }
+    this.#count(post, end, tick)
+    // The receiver was not asked: no attempt is used up.
+    if (end.reason !== null && NOT_ASKED.has(end.reason)) {
+      this.#finish(post, batch, { delayMs: POSTPONED_MS, isMade: false })
+      return
+    }
+    const verdict = verdictOf(end, batch.attempt, rules, this.#parts.random)
+    const isTaken = await this.#settles.add(resultsOf(batch, post.lease, end, verdict))
+    const isGone = !isTaken || verdict.state !== 'waiting'
+    this.#finish(post, batch, isGone ? 'gone' : { delayMs: verdict.delayMs, isMade: true })
+  }
+
+  #count(post: Post, end: AttemptEnd, tick: number): void {
+    const { breaker } = post.queue
+    if (end.reason === null) this.attempts.delivered++
+    else this.attempts.failed++
+    if (isReceiverFailure(end)) breaker.failed(tick)
+    else breaker.succeeded()
+    const state = breaker.state(tick)
+    if (state === post.breaker) return
+    post.breaker = state
+    const fields = { route: post.route.name, breaker: state, status: end.status, reason: end.reason }
+    if (state === 'closed') this.#parts.log.info(fields, 'deliveries: the receiver is well again')
+    else this.#parts.log.warn(fields, 'deliveries: the receiver fails; it is left alone for a while')
+  }
+
+  #finish(post: Post, batch: Batch, ending: Parameters<RouteQueue['end']>[1]): void {
+    this.#underWay--
+    post.bytes -= batch.item.bodyBytes
+    post.queue.end(batch, ending, performance.now())
+    if (post.queue.hasGaps) this.#polls.kick()
+    this.#pump()
+  }
+}

@@ -1,0 +1,164 @@
+import { secretField } from '../integrations/secret-field.ts'
+import { readValues, type ParcelFault } from '../integrations/parcel-values.ts'
+import { uuidV7 } from '../model/delivery/delivery-id.ts'
+import type { Inbox, Kept } from '../model/delivery/inbox.ts'
+import type { Parcel } from '../model/delivery/parcel.ts'
+import type { DeliveryRules } from '../model/delivery/deliver-rules.ts'
+import type { Outcome, Reason } from '../model/outcome.ts'
+import type { Route } from '../model/route.ts'
+import { answerRefusal } from './answers/own-answers.ts'
+import { answerAccepted, answerIgnored } from './answers/accepted.ts'
+import type { Carrier, Exchange } from './exchange/exchange.ts'
+import type { HeldShares } from './held-shares.ts'
+import { redactPath } from './routing/redact.ts'
+import { upstreamRequest } from './upstream-request.ts'
+import { WholeBody } from './whole-body.ts'
+
+const NO_BODY = Buffer.alloc(0)
+/** Fields that are the connection's, or are made anew for each attempt. */
+const OWN_FIELDS = new Set(['content-length', 'authorization', 'expect'])
+
+/** Requests of routes with `mode: accept`: their bodies are read, they are given to the inbox, and answered 202 once they are durable. */
+export class Accepting {
+  readonly #inbox: Inbox
+  readonly #shares: HeldShares
+  readonly #via: string
+
+  constructor(inbox: Inbox, shares: HeldShares, via: string) {
+    this.#inbox = inbox
+    this.#shares = shares
+    this.#via = via
+  }
+
+  /** Takes a request that was let through and whose route accepts. */
+  take(exchange: Exchange, route: Route, rules: DeliveryRules): void {
+    const { body } = exchange
+    if (body === null || Buffer.isBuffer(body)) {
+      this.#accept(exchange, rules, body ?? NO_BODY)
+      return
+    }
+    const held = this.#shares.openFor(exchange.tenant?.slug ?? '')
+    exchange.held = held
+    void new WholeBody(exchange, body, {
+      maxBytes: route.maxBodyBytes,
+      limitMs: route.idleTimeoutMs,
+      hold: (bytes) => held.take(bytes.length),
+      onNoRoom: () => answerRefusal(exchange, 'overloaded', 'bodies_full'),
+      onTooLong: () => answerRefusal(exchange, 'body_too_large', null),
+      onBody: (whole) => {
+        exchange.body = whole
+        this.#accept(exchange, rules, whole)
+      },
+    })
+  }
+
+  #accept(exchange: Exchange, rules: DeliveryRules, body: Buffer): void {
+    exchange.bytesReceived = body.length
+    const values = readValues(rules, {
+      rawHeaders: exchange.req.rawHeaders,
+      contentType: exchange.head.contentType ?? '',
+      contentEncoding: fieldOf(exchange, 'content-encoding'),
+      body,
+    })
+    if (values.kind === 'ignore') {
+      answerIgnored(exchange)
+      return
+    }
+    if (values.kind === 'refuse') {
+      exchange.lackedPlace = values.place
+      answerRefusal(exchange, 'bad_request', REASONS[values.reason])
+      return
+    }
+    const { lane, coalesceBy, senderKey } = values
+    const parcel = this.#parcelOf(exchange, { lane, coalesceBy, senderKey }, rules, body)
+    const wait = new Waiting(exchange)
+    void this.#inbox.accept(parcel, rules.accept.patienceMs).then((kept) => wait.end(kept))
+  }
+
+  #parcelOf(
+    exchange: Exchange,
+    values: Pick<Parcel, 'lane' | 'coalesceBy' | 'senderKey'>,
+    rules: DeliveryRules,
+    body: Buffer,
+  ): Parcel {
+    const { route, tenant, target } = exchange
+    if (route === null || target === null) throw new Error('what is accepted has a route and a target')
+    const receivedAtMs = Math.trunc(exchange.startedAtMs)
+    const request = upstreamRequest(exchange, this.#via, body, performance.now())
+    // Where it goes is told by each attempt's entry.
+    exchange.upstream = ''
+    return {
+      ...values,
+      id: uuidV7(receivedAtMs),
+      receivedAtMs,
+      tenant: tenant?.slug ?? '',
+      route: route.name,
+      dedupeMs: rules.deliver.dedupe?.windowMs ?? 0,
+      requestId: exchange.requestId,
+      traceId: exchange.traceId,
+      head: {
+        method: request.method,
+        path: exchange.path,
+        shown: redactPath(exchange.path, target.query, route),
+        query: exchange.sentQuery ?? target.query,
+        host: request.host,
+        fields: keptFields(request.headers, secretField(route)?.[0] ?? ''),
+      },
+      body,
+    }
+  }
+}
+
+const REASONS: Readonly<Record<ParcelFault, Reason>> = {
+  content_type: 'content_type',
+  content_encoding: 'content_encoding',
+  malformed_body: 'malformed_body',
+  missing_field: 'missing_field',
+}
+
+/** A request while it is made durable. */
+class Waiting implements Carrier {
+  readonly #exchange: Exchange
+
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange
+    exchange.carrier = this
+    // The inbox bounds the time itself.
+    exchange.enter('head', 0, performance.now())
+  }
+
+  end(kept: Kept): void {
+    const exchange = this.#exchange
+    if (exchange.isClosed || exchange.res.headersSent) return
+    if (kept.kind === 'kept') answerAccepted(exchange, kept)
+    else answerRefusal(exchange, 'overloaded', kept.kind === 'full' ? 'deliveries_full' : 'not_kept')
+  }
+
+  /** See Carrier. What is being made durable becomes durable: its sender, who did not hear so, may send it again. */
+  cancel(): void {}
+
+  /** See Carrier. */
+  timeOut(): void {}
+
+  /** See Carrier. */
+  stop(outcome: Outcome, reason: Reason | null): void {
+    if (!this.#exchange.isClosed && !this.#exchange.res.headersSent)
+      answerRefusal(this.#exchange, outcome, reason)
+  }
+}
+
+function fieldOf({ req }: Exchange, name: string): string {
+  const { rawHeaders } = req
+  for (let i = 0; i < rawHeaders.length; i += 2)
+    if (rawHeaders[i]?.toLowerCase() === name) return (rawHeaders[i + 1] ?? '').toLowerCase()
+  return ''
+}
+
+function keptFields(headers: readonly string[], secret: string): string[] {
+  const kept: string[] = []
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = (headers[i] ?? '').toLowerCase()
+    if (!OWN_FIELDS.has(name) && name !== secret) kept.push(headers[i] ?? '', headers[i + 1] ?? '')
+  }
+  return kept
+}

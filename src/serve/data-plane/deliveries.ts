@@ -1,0 +1,173 @@
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import type { Options } from '../../config/options.ts'
+import { Depths } from '../../deliveries/depths.ts'
+import { InboxLog } from '../../deliveries/inbox-log.ts'
+import { parcelCodec } from '../../deliveries/parcel-codec.ts'
+import { PostCourier } from '../../deliveries/post-courier.ts'
+import { PostInbox } from '../../deliveries/post-inbox.ts'
+import { PostOffice } from '../../deliveries/post-office.ts'
+import { systemClock } from '../../lib/time/clock.ts'
+import { Periodic } from '../../lib/time/periodic.ts'
+import type { Logger } from '../../logger/logger.ts'
+import type { EntrySink } from '../../model/access-entry.ts'
+import type { DatabaseTarget } from '../../model/database-target.ts'
+import { bodyKeys } from '../../model/delivery/body-key.ts'
+import type { Inbox, Kept } from '../../model/delivery/inbox.ts'
+import type { Parcel } from '../../model/delivery/parcel.ts'
+import type { Directory } from '../../model/grant.ts'
+import type { Route } from '../../model/route.ts'
+import type { DeliveryStats } from '../../model/stats.ts'
+import { Spool } from '../../spool/spool.ts'
+import { DELIVERY_CONNECTIONS, PostgresDeliveries } from '../../store/deliveries/delivery-store.ts'
+import { openControl } from '../../store/sql.ts'
+import type { Dispatcher } from '../../upstream/dispatcher.ts'
+
+const DEPTHS_MS = 2000
+const UPKEEP_MS = 600_000
+/** Frames are synced one by one before anybody hears of them: this timer has nothing to do. */
+const SYNC_MS = 3_600_000
+
+export interface DeliveriesParts {
+  readonly options: Options
+  readonly target: DatabaseTarget
+  /** Where this process keeps its state. */
+  readonly folder: string
+  readonly instance: string
+  readonly directory: Pick<Directory, 'snapshot'>
+  readonly dispatcher: Dispatcher
+  readonly sink: EntrySink
+  readonly nowMs: () => number
+  readonly logger: Logger
+}
+
+/** What routes with `mode: accept` need, from the first one on: without any, nothing of it is made. */
+export class Deliveries implements Inbox {
+  readonly #parts: DeliveriesParts
+  #routes: readonly Route[] = []
+  #isStarted = false
+  #work: DeliveryWork | null = null
+
+  constructor(parts: DeliveriesParts) {
+    this.#parts = parts
+  }
+
+  /** Takes over what a reload may change. */
+  apply(routes: readonly Route[]): void {
+    this.#routes = routes
+    if (this.#work === null && this.#isStarted && this.#isUsed) this.#begin()
+    this.#work?.office.apply(routes)
+  }
+
+  start(): void {
+    this.#isStarted = true
+    if (this.#isUsed) this.#begin()
+  }
+
+  /** Nothing more is accepted or tried; results of what is under way are noted within `ms`. */
+  async stop(ms: number): Promise<void> {
+    await this.#work?.stop(ms)
+  }
+
+  /** See Inbox. */
+  async accept(parcel: Parcel, patienceMs: number): Promise<Kept> {
+    return (await this.#work?.inbox.accept(parcel, patienceMs)) ?? { kind: 'unavailable' }
+  }
+
+  /** Null while no route accepts. */
+  get stats(): DeliveryStats | null {
+    return this.#work?.stats ?? null
+  }
+
+  /** A tenant that has nearly as much waiting as it may; null for none. */
+  get nearlyFull(): string | null {
+    return this.#work?.depths.nearlyFull ?? null
+  }
+
+  get #isUsed(): boolean {
+    return this.#routes.some(({ delivery }) => delivery !== null)
+  }
+
+  #begin(): void {
+    this.#work = new DeliveryWork(this.#parts)
+    this.#work.office.apply(this.#routes)
+    this.#work.start()
+  }
+}
+
+class DeliveryWork {
+  readonly inbox: PostInbox
+  readonly office: PostOffice
+  readonly depths: Depths
+  readonly #member = randomUUID()
+  readonly #store: PostgresDeliveries
+  readonly #jobs: readonly Periodic[]
+
+  constructor({ options: o, target, folder, instance, logger, ...parts }: DeliveriesParts) {
+    const sql = openControl(target, { applicationName: 'waybill deliveries', max: DELIVERY_CONNECTIONS })
+    const store = (this.#store = new PostgresDeliveries(sql))
+    const keys = bodyKeys(o['deliveries.encryptionKeys']) ?? []
+    const depths = (this.depths = new Depths({
+      deliveries: o['deliveries.maxWaiting'],
+      bytes: o['deliveries.maxWaitingBytes'],
+    }))
+    const later = (ms: number, fn: () => void): (() => void) => systemClock.later(ms, fn)
+    this.office = new PostOffice({
+      member: this.#member,
+      store,
+      courier: new PostCourier({ ...parts, later, keys, log: logger }),
+      clock: systemClock,
+      random: Math.random,
+      log: logger,
+    })
+    this.inbox = new PostInbox({
+      store,
+      spool: new Spool({
+        directory: join(folder, 'deliveries'),
+        instance,
+        maxBytes: o['deliveries.spoolBytes'],
+        syncIntervalMs: SYNC_MS,
+        codec: parcelCodec,
+        log: new InboxLog(logger),
+      }),
+      clock: systemClock,
+      keys,
+      isFull: (tenant) => depths.isFull(tenant),
+      onStored: (parcels) => {
+        for (const { tenant, bodyBytes } of parcels) depths.note(tenant, bodyBytes)
+        this.office.noteStored()
+      },
+      onFailure: (error) => logger.warn({ err: error }, 'deliveries: the database takes none'),
+    })
+    const job = (run: () => Promise<void>, intervalMs: number): Periodic =>
+      new Periodic({ run, intervalMs, pace: 'rest', jitter: 0.2, onFailure: () => {} })
+    this.#jobs = [
+      job(async () => depths.set(await store.depths()), DEPTHS_MS),
+      job(() => store.upkeep(o['deliveries.retentionDays']), UPKEEP_MS),
+    ]
+  }
+
+  start(): void {
+    for (const job of this.#jobs) job.start(1)
+    this.inbox.start()
+    this.office.start()
+  }
+
+  async stop(ms: number): Promise<void> {
+    await this.inbox.stop(ms)
+    await this.office.stop(ms)
+    await Promise.all(this.#jobs.map((job) => job.stop(0)))
+    await this.#store.leave(this.#member).catch(() => {})
+    await this.#store.close()
+  }
+
+  get stats(): DeliveryStats {
+    return {
+      ...this.inbox.counts,
+      pending: this.inbox.waiting,
+      attempts: this.office.attempts,
+      tenants: this.depths.all,
+      routes: this.office.stats,
+    }
+  }
+}
