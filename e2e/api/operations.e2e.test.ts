@@ -130,6 +130,7 @@ async function ofTheGateway({ client: { api } }: Scene): Promise<void> {
   await must(api.GET('/api/v1/clock'))
   t.match(await must(api.GET('/api/v1/routes')), { items: [{ name: 'open' }] })
   await must(api.GET('/api/v1/configuration'))
+  await must(api.GET('/api/v1/upstreams'))
   t.equal((await must(api.GET('/api/v1/gateways'))).items.length, 1)
   await must(api.GET('/api/v1/events'))
   t.match(await must(api.GET('/api/v1/events/receivers')), { items: [{ name: 'http://127.0.0.1:9' }] })

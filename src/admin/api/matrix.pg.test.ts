@@ -124,6 +124,7 @@ const SAMPLES: Readonly<Record<string, (owner: Owner) => Sample | Promise<Sample
   listEventReceivers: plain('/events/receivers'),
   listRoutes: plain('/routes'),
   getConfiguration: plain('/configuration'),
+  listUpstreams: plain('/upstreams'),
   listGateways: plain('/gateways'),
 }
 
