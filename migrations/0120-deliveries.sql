@@ -87,22 +87,26 @@ CREATE TABLE delivery_members (
   seen_at timestamptz NOT NULL
 );
 
+-- Makes the partition of a day (UTC) of one of the two tables, if it is missing.
+CREATE FUNCTION delivery_partition(parent text, day date) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  name text := parent || '_' || to_char(day, 'YYYYMMDD');
+BEGIN
+  IF to_regclass(name) IS NULL THEN
+    EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)', name, parent,
+      day::timestamp AT TIME ZONE 'UTC', (day + 1)::timestamp AT TIME ZONE 'UTC');
+  END IF;
+END $$;
+
 -- Makes the partitions of the days from `since` to two days from now that are missing. Any number of processes may call it at once.
 CREATE FUNCTION delivery_partitions(since timestamptz) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   day date;
-  name text;
-  parent text;
 BEGIN
   PERFORM pg_advisory_xact_lock(9299460);
   FOR day IN SELECT generate_series((since AT TIME ZONE 'UTC')::date, (now() AT TIME ZONE 'UTC')::date + 2, interval '1 day')::date LOOP
-    FOREACH parent IN ARRAY ARRAY['deliveries', 'delivery_bodies'] LOOP
-      name := parent || '_' || to_char(day, 'YYYYMMDD');
-      IF to_regclass(name) IS NULL THEN
-        EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)', name, parent,
-          day::timestamp AT TIME ZONE 'UTC', (day + 1)::timestamp AT TIME ZONE 'UTC');
-      END IF;
-    END LOOP;
+    PERFORM delivery_partition('deliveries', day);
+    PERFORM delivery_partition('delivery_bodies', day);
   END LOOP;
 END $$;
 

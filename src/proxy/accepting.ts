@@ -1,6 +1,6 @@
 import { secretField } from '../integrations/secret-field.ts'
 import { readValues, type ParcelFault } from '../integrations/parcel-values.ts'
-import { uuidV7 } from '../model/delivery/delivery-id.ts'
+import { deliveryId } from '../model/delivery/delivery-id.ts'
 import type { Inbox, Kept } from '../model/delivery/inbox.ts'
 import type { Parcel } from '../model/delivery/parcel.ts'
 import type { DeliveryRules } from '../model/delivery/deliver-rules.ts'
@@ -89,7 +89,7 @@ export class Accepting {
     exchange.upstream = ''
     return {
       ...values,
-      id: uuidV7(receivedAtMs),
+      id: deliveryId(receivedAtMs),
       receivedAtMs,
       tenant: tenant?.slug ?? '',
       route: route.name,

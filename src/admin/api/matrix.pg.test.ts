@@ -124,7 +124,7 @@ const SAMPLES: Readonly<Record<string, (owner: Owner) => Sample | Promise<Sample
   listEventReceivers: plain('/events/receivers'),
   listRoutes: plain('/routes'),
   getConfiguration: plain('/configuration'),
-  listUpstreams: plain('/upstreams'),
+  listUpstreams: plain('/upstreams', { status: 500 }),
   listGateways: plain('/gateways'),
 }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 
 /** A UUID of version 7 (RFC 9562 §5.7): it begins with the milliseconds since 1970, the rest is random. */
-export function uuidV7(epochMs: number): string {
+export function deliveryId(epochMs: number): string {
   const time = Math.trunc(epochMs).toString(16).padStart(12, '0')
   const random = randomBytes(10)
   random[0] = 0x70 | ((random[0] ?? 0) & 0x0f)

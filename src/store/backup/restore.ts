@@ -5,7 +5,7 @@ import { mendHorizon } from '../figures/due.ts'
 import { type Sql, sqlStateOf, type TransactionSql } from '../sql.ts'
 import { BackupError, damaged, type BackupHead, type BackupTable } from './format.ts'
 import { BackupReader, type TableSink } from './read.ts'
-import { backupTables, lockTables, quoted } from './tables.ts'
+import { backupTables, lockTables, PARTITIONED, quoted } from './tables.ts'
 import type { BackupSummary } from './write.ts'
 
 /**
@@ -22,7 +22,7 @@ const SEEDED: ReadonlySet<string> = new Set([
   'admin_log_head',
 ])
 
-const PARTITION = /^access_log_(\d{4})(\d{2})(\d{2})$/
+const PARTITION = new RegExp(`^(${PARTITIONED.join('|')})_(\\d{4})(\\d{2})(\\d{2})$`)
 
 export interface RestoreOptions {
   /** Whether rows that are there give way to those of the backup; else a database that has any is refused. */
@@ -155,8 +155,11 @@ async function makePartitions(
     if (PARTITION.test(name) && !wanted.has(name)) await tx`DROP TABLE ${tx(name)}`
   const there = new Set(present.map(({ name }) => name))
   for (const name of wanted) {
-    const [, year, month, day] = PARTITION.exec(name) ?? []
-    if (year !== undefined && !there.has(name)) await attachPartition(tx, `${year}-${month}-${day}`)
+    const [, parent, year, month, day] = PARTITION.exec(name) ?? []
+    if (parent === undefined || there.has(name)) continue
+    const date = `${year}-${month}-${day}`
+    if (parent === 'access_log') await attachPartition(tx, date)
+    else await tx`SELECT delivery_partition(${parent}, ${date}::date)`
   }
 }
 

@@ -6,16 +6,23 @@ import { BackupError, type BackupTable } from './format.ts'
 /**
  * What no backup has: `schema_migrations` is in its head, as a restored database is migrated first; `directory_followers` has a row
  * for each process that serves now, none of which serves from the database that is restored;
+ * `delivery_members` and `delivery_routes` say likewise which process delivers now;
  * `signing_keys` are secrets, and a restored database gets its own.
  */
-const LEFT_OUT: ReadonlySet<string> = new Set(['schema_migrations', 'directory_followers', 'signing_keys'])
+const LEFT_OUT: ReadonlySet<string> = new Set([
+  'schema_migrations',
+  'directory_followers',
+  'delivery_members',
+  'delivery_routes',
+  'signing_keys',
+])
 
-/** The partitioned table, of which the partitions have the rows. */
-const PARTITIONED = 'access_log'
+/** Partitioned tables, of which the partitions have the rows. */
+export const PARTITIONED = ['access_log', 'deliveries', 'delivery_bodies'] as const
 
 /**
  * Waybill's tables in a database, as the migrations name them (so that none is forgotten, and no foreign table in the same
- * schema is taken), each behind those that it refers to; for `access_log` its partitions, oldest first.
+ * schema is taken), each behind those that it refers to; of partitioned ones the partitions, oldest first.
  */
 export async function backupTables(
   sql: Sql | TransactionSql,
@@ -27,14 +34,15 @@ export async function backupTables(
         SELECT array_agg(r.relname::text) FROM pg_constraint f JOIN pg_class r ON r.oid = f.confrelid
         WHERE f.conrelid = c.oid AND f.contype = 'f' AND f.confrelid <> c.oid
       ) AS refers_to
-    FROM pg_class log JOIN pg_class c ON c.relnamespace = log.relnamespace AND c.relkind IN ('r', 'p')
+    FROM pg_class log JOIN pg_class c ON c.relnamespace = log.relnamespace 
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-    LEFT JOIN pg_inherits i ON i.inhrelid = c.oid
-    WHERE log.oid = to_regclass(${PARTITIONED})
-      AND (c.relname = ANY(${names}) OR (i.inhparent = log.oid AND NOT i.inhdetachpending))
+    LEFT JOIN (pg_inherits i JOIN pg_class parent ON parent.oid = i.inhparent AND parent.relname = ANY (${[...PARTITIONED]}))
+      ON i.inhrelid = c.oid AND parent.relnamespace = c.relnamespace
+    WHERE log.oid = to_regclass('access_log') AND c.relkind = 'r'
+      AND (c.relname = ANY(${names}) OR (i.inhparent IS NOT NULL AND NOT i.inhdetachpending))
     GROUP BY c.oid, c.relname, i.inhparent
     ORDER BY i.inhparent IS NOT NULL, c.relname`
-  const tables = found.filter(({ name }) => name !== PARTITIONED && !LEFT_OUT.has(name))
+  const tables = found.filter(({ name }) => !LEFT_OUT.has(name))
   const sorted: BackupTable[] = []
   const place = (table: (typeof tables)[number]): void => {
     if (sorted.some(({ name }) => name === table.name)) return
