@@ -28,7 +28,7 @@ t.test(
         ],
       },
     })
-    await gateway.must('tenants', 'create', 'acme')
+    await gateway.createTenant('acme')
     const send = async (body: string, secret: string): Promise<number> => {
       const signature = `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`
       const headers = { 'x-hub-signature-256': signature, 'content-type': 'application/json' }

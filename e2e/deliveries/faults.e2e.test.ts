@@ -87,7 +87,7 @@ for (const how of ['cut off', 'frozen'] as const) {
       const forwarder = await startForwarder(t, db)
       await forwarder.open()
       const gateway = await startGateway(t, { databaseUrl: forwarder.url, config: configOf(receiver) })
-      await gateway.must('tenants', 'create', 'acme')
+      await gateway.createTenant('acme')
       await sendAll(() => [gateway], 5)
       await untilDone(db, 5)
       if (how === 'cut off') await forwarder.close()
@@ -120,7 +120,7 @@ t.test('a gateway that is killed loses none: another takes its route over', asyn
   const [db, receiver] = [await testDatabase(t), await startReceiver(t)]
   const config = configOf(receiver)
   const first = await startGateway(t, { databaseUrl: db.url, config })
-  await first.must('tenants', 'create', 'acme')
+  await first.createTenant('acme')
   const second = await startGateway(t, { databaseUrl: db.url, config })
   let alive: readonly TestGateway[] = [first, second]
   await sendAll(() => alive, 3)

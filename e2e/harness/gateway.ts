@@ -192,6 +192,15 @@ export class TestGateway {
     return key
   }
 
+  /** Makes a tenant and waits until this gateway knows it. */
+  async createTenant(slug: string): Promise<void> {
+    const before = (await this.overview()).directory.tenants
+    await this.must('tenants', 'create', slug)
+    await untilTrue('the gateway knows the new tenant', async () => {
+      return (await this.overview()).directory.tenants > before
+    })
+  }
+
   async overview(): Promise<Overview> {
     return JSON.parse(await this.#adminText('/api/overview')) as Overview
   }

@@ -18,6 +18,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<AddCommand>> = new Map(
     audit: async () => (await import('./commands/audit.ts')).addAuditCommand,
     'admin-log': async () => (await import('./commands/admin-log/admin-log.ts')).addAdminLogCommand,
     quarantine: async () => (await import('./commands/quarantine.ts')).addQuarantineCommands,
+    deliveries: async () => (await import('./commands/deliveries/deliveries.ts')).addDeliveryCommands,
     retention: async () => (await import('./commands/retention.ts')).addRetentionCommands,
     // Adds `restore` as well.
     backup: async () => (await import('./commands/backup.ts')).addBackupCommands,
