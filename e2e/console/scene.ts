@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import { testDatabase } from '../harness/database.ts'
+import { testDatabase, type TestDatabase } from '../harness/database.ts'
 import { startGateway, type TestGateway } from '../harness/gateway.ts'
 import { startLoad } from '../harness/load.ts'
 import { startUpstream } from '../harness/upstream.ts'
@@ -7,6 +7,7 @@ import { untilTrue } from '../harness/wait.ts'
 
 /** A gateway with two tenants and requests that ended in every way that a console shows. */
 export interface ConsoleScene {
+  readonly db: TestDatabase
   readonly gateway: TestGateway
   readonly keys: { readonly acme: string; readonly globex: string }
 }
@@ -34,7 +35,7 @@ export async function consoleScene(
   await gateway.must('tenants', 'create', 'globex', '--rate', '1')
   const minted = async (tenant: string): Promise<string> =>
     gateway.must('keys', 'mint', '--tenant', tenant, '--name', `${tenant}-ci`, '--scope', '*:*')
-  return { gateway, keys: { acme: await minted('acme'), globex: await minted('globex') } }
+  return { db, gateway, keys: { acme: await minted('acme'), globex: await minted('globex') } }
 }
 
 /** Sends requests, waits until each has its entry in the table. */

@@ -20,9 +20,12 @@ export interface QuarantineResult {
   readonly detail?: string
 }
 
+/** The most that the API gives at once. */
+const MAX_READ = 1000
+
 /** Those that wait for somebody, the oldest first, 1,000 at most. */
 export async function listQuarantine(signal: AbortSignal): Promise<readonly Quarantined[]> {
-  return (await get<Page<Quarantined>>('/api/v1/quarantine', { signal })).items
+  return (await get<Page<Quarantined>>(`/api/v1/quarantine?limit=${MAX_READ}`, { signal })).items
 }
 
 export function retryQuarantined(id: number): Promise<QuarantineResult> {

@@ -14,7 +14,7 @@ import { Ago } from '../../parts/moment.tsx'
 import { Empty, Failure, Panel } from '../../parts/page.tsx'
 import { useLoaded } from '../../state/load.ts'
 import { may } from '../../state/session.ts'
-import { count, several, words } from '../../words/format.ts'
+import { several, words } from '../../words/format.ts'
 
 const POLL_MS = 30_000
 /** Entries drawn: the command line has all of them. */
@@ -118,7 +118,7 @@ function Answer({ question, onClose }: { readonly question: Question; readonly o
     })
   }
   return (
-    <Dialog title={`${LABELS[what]}: entry ${count(entry.id)}?`} onClose={onClose}>
+    <Dialog title={`${LABELS[what]}: entry ${entry.id}?`} onClose={onClose}>
       <form class="form" onSubmit={submit}>
         <p role="status">
           {result.value === null
