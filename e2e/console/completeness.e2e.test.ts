@@ -38,3 +38,30 @@ t.test(
     t.equal(await overflowOf(other), 0)
   },
 )
+
+t.test(
+  'a day that is not read yet can be chosen: the calendar stays, and the focus in it',
+  NO_BROWSER === null ? {} : { skip: NO_BROWSER },
+  async (t) => {
+    const { gateway } = await consoleScene(t)
+    const page = await openTab(t, await startBrowser(t))
+    let letOthers = (): void => {}
+    const others = new Promise<void>((resolve) => (letOthers = resolve))
+    let asked = 0
+    await page.route('**/api/v1/completeness?*', async (route) => {
+      if (asked++ > 0) await others
+      await route.continue()
+    })
+    await page.goto(`${gateway.adminUrl}/completeness`)
+    const calendar = page.getByRole('group', { name: 'Calendar' })
+    const first = calendar.locator('thead button').first()
+    const day = (await first.getAttribute('aria-label')) ?? ''
+    await first.click()
+    await page.waitForURL(`**/completeness?day=${day}`)
+    await calendar.locator(`button[aria-label="${day}"][aria-pressed="true"]:focus`).waitFor()
+    t.equal(await page.getByRole('group', { name: 'Hours' }).count(), 0, 'its hours are not known')
+    letOthers()
+    await page.locator(`h2:text("Hours of ${day}")`).waitFor()
+    t.equal(await first.evaluate('document.activeElement.ariaLabel'), day)
+  },
+)

@@ -60,7 +60,6 @@ export function CompletenessView() {
     return () => ended.abort()
   }, [])
   const chosen = days.value.find(({ day }) => day === asked) ?? days.value.at(-1)
-  // Until the chosen day is known nothing is drawn that would move.
   const hours = chosen?.hours ?? null
   const hour = /^(?:[01]\d|2[0-3])$/.test(query.value.get('hour') ?? '')
     ? (query.value.get('hour') ?? '')
@@ -84,14 +83,14 @@ export function CompletenessView() {
       <Failure error={error.value} />
       <div class="stack">
         <Panel title={`The last ${DAYS} days`}>
-          {hours === null ? (
-            <div class="waiting" />
-          ) : (
+          {days.value.some((day) => day.hours !== null) ? (
             <Calendar
               days={days.value}
               chosen={chosen?.day ?? ''}
               onChoose={(day) => setQuery({ day, hour: null }, { replace: true })}
             />
+          ) : (
+            <div class="waiting" />
           )}
         </Panel>
         {hours === null ? null : (
