@@ -5,11 +5,16 @@ export const HOUR_STATES = ['complete', 'so_far', 'gap', 'unproven', 'none'] as 
 
 export type HourState = (typeof HOUR_STATES)[number]
 
+/** What a gap makes of its hour. */
+export type GapState = Extract<HourState, 'gap' | 'unproven'>
+
 /** The audit of an hour (UTC). */
 export interface AuditedHour {
   /** Its beginning. */
   readonly at: Date
   readonly gaps: readonly AuditGap[]
+  /** What they come to: `worstByTenant`. Each of thousands of tenants asks this, and not the gaps. */
+  readonly worst: ReadonlyMap<string | null, GapState>
   /** Gaps beyond those: nobody knows whose they are. */
   readonly gapsOmitted: number
   /** Whether some of its batches are known in sum only, with those of other hours. */
@@ -26,11 +31,20 @@ export function gapsOf({ gaps }: Pick<AuditedHour, 'gaps'>, tenant: string | nul
   return tenant === null ? gaps : gaps.filter((gap) => gap.tenant === null || gap.tenant === tenant)
 }
 
+/** The worst that gaps say of each tenant that they name; of all tenants under null. */
+export function worstByTenant(gaps: readonly AuditGap[]): ReadonlyMap<string | null, GapState> {
+  const worst = new Map<string | null, GapState>()
+  for (const { kind, tenant } of gaps)
+    if (worst.get(tenant) !== 'gap') worst.set(tenant, DOUBTS.has(kind) ? 'unproven' : 'gap')
+  return worst
+}
+
 /** What is said of an hour of a tenant, or, where it is null, of all. `accepted`: its requests. */
 export function hourState(hour: AuditedHour, tenant: string | null, accepted: number): HourState {
-  const gaps = gapsOf(hour, tenant)
-  if (gaps.some(({ kind }) => !DOUBTS.has(kind))) return 'gap'
-  if (gaps.length > 0 || hour.gapsOmitted > 0 || hour.isCut) return 'unproven'
+  const { worst } = hour
+  const found = tenant === null ? [...worst.values()] : [worst.get(null), worst.get(tenant)]
+  if (found.includes('gap')) return 'gap'
+  if (found.includes('unproven') || hour.gapsOmitted > 0 || hour.isCut) return 'unproven'
   if (!hour.isSettled) return 'so_far'
   return accepted === 0 ? 'none' : 'complete'
 }

@@ -1,5 +1,5 @@
 import type { AuditGap } from '../../model/audit/audit.ts'
-import type { AuditedHour } from '../../model/audit/completeness.ts'
+import { worstByTenant, type AuditedHour } from '../../model/audit/completeness.ts'
 import { CANARY_TENANT } from '../../model/canary.ts'
 import type { Sql } from '../sql.ts'
 import { auditInstances } from './audit.ts'
@@ -105,9 +105,10 @@ function* split({ since, until, ...rest }: Hours, ms: number): Generator<Hours, 
 }
 
 function hoursOf({ range, settledTo, gaps, gapsOmitted, isCut }: RangeAudit, nowMs: number): AuditedHour[] {
+  const worst = worstByTenant(gaps)
   return [...split(range, HOUR_MS)].map(({ since: at, until: end }) => {
     const isSettled = end.getTime() <= nowMs && (settledTo === null || settledTo >= end)
-    return { at, gaps, gapsOmitted, isCut, isSettled }
+    return { at, gaps, worst, gapsOmitted, isCut, isSettled }
   })
 }
 
