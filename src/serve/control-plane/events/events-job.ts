@@ -1,4 +1,5 @@
 import { backoffMs } from '../../../lib/time/backoff.ts'
+import { systemClock, type Clock } from '../../../lib/time/clock.ts'
 import { Periodic, tellFailures } from '../../../lib/time/periodic.ts'
 import type { Logger } from '../../../logger/logger.ts'
 import type { AuditGap } from '../../../model/audit/audit.ts'
@@ -44,14 +45,15 @@ export class EventsJob {
   readonly #logger: Logger
   readonly #receivers: () => readonly EventReceiver[]
   readonly #findOwn: () => Promise<readonly Finding[]>
-  readonly #runs: Periodic
+  /** Two jobs: what cannot be found keeps nothing from being sent. */
+  readonly #looks: Periodic
+  readonly #sends: Periodic
   /** Answered 410; asked again after a reload, which makes them anew. */
   readonly #gone = new WeakSet<EventReceiver>()
   /** Ends what is being sent: its lease ends soon, and another gateway sends it. */
   readonly #stopped = new AbortController()
   readonly #lost: Record<EventLoss, number> = { full: 0, given_up: 0, gone: 0 }
   #sent = 0
-  #lookedTick = -Infinity
 
   constructor(parts: {
     readonly sql: Sql
@@ -59,32 +61,45 @@ export class EventsJob {
     readonly receivers: () => readonly EventReceiver[]
     /** What this gateway has found of itself; asked at each look. */
     readonly findOwn?: () => Promise<readonly Finding[]>
+    readonly clock?: Clock
   }) {
     this.#sql = parts.sql
     this.#logger = parts.logger
     this.#receivers = parts.receivers
     this.#findOwn = parts.findOwn ?? (() => Promise.resolve([]))
-    this.#runs = new Periodic({
-      run: () => this.#run(),
-      intervalMs: SEND_INTERVAL_MS,
+    const { clock = systemClock, logger } = parts
+    const common = {
       pace: 'rest',
       jitter: 0.2,
       backoff: { minMs: SEND_INTERVAL_MS, maxMs: LOOK_INTERVAL_MS },
-      ...tellFailures(parts.logger, {
-        failed: 'events are not told; trying again',
-        well: 'events are told again',
+      clock,
+    } as const
+    this.#looks = new Periodic({
+      ...common,
+      run: () => this.#look(),
+      intervalMs: LOOK_INTERVAL_MS,
+      ...tellFailures(logger, {
+        failed: 'events are not looked for; trying again',
+        well: 'events are looked for again',
       }),
+    })
+    this.#sends = new Periodic({
+      ...common,
+      run: () => this.#send(),
+      intervalMs: SEND_INTERVAL_MS,
+      ...tellFailures(logger, { failed: 'events are not sent; trying again', well: 'events are sent again' }),
     })
   }
 
   start(): void {
-    this.#runs.start()
+    this.#looks.start(SEND_INTERVAL_MS)
+    this.#sends.start()
   }
 
   /** Begins nothing more, and breaks off what is being sent. */
   async stop(ms: number): Promise<void> {
     this.#stopped.abort()
-    await this.#runs.stop(ms)
+    await Promise.all([this.#looks.stop(ms), this.#sends.stop(ms)])
   }
 
   /** null without receivers. */
@@ -99,8 +114,8 @@ export class EventsJob {
 
   /** Looks and sends once. For tests. Rejects with the driver's error. */
   async run(): Promise<void> {
-    this.#lookedTick = -Infinity
-    await this.#runs.now()
+    await this.#looks.now()
+    await this.#sends.now()
   }
 
   /** Tells of what an audit found: each kind once a day for an instance and tenant. Rejects with the driver's error. */
@@ -118,21 +133,21 @@ export class EventsJob {
 
   async #publish(events: readonly Finding[]): Promise<void> {
     const receivers = this.#receivers()
-    if (receivers.length === 0) return
+    if (receivers.length === 0 || events.length === 0) return
     const { lost } = await publishEvents(this.#sql, events, receivers)
     this.#lost.full += lost
     if (lost > 0) this.#logger.warn({ lost }, 'too many events wait for a receiver: these are not told')
+    this.#sends.kick()
   }
 
-  async #run(): Promise<void> {
-    const receivers = this.#receivers()
-    if (receivers.length === 0) return
-    if (performance.now() - this.#lookedTick >= LOOK_INTERVAL_MS) {
-      await this.#publish([...(await findEvents(this.#sql)), ...(await this.#findOwn())])
-      await forgetOldEvents(this.#sql)
-      this.#lookedTick = performance.now()
-    }
-    await Promise.all(receivers.map(async (one) => await this.#serve(one)))
+  async #look(): Promise<void> {
+    if (this.#receivers().length === 0) return
+    await this.#publish([...(await findEvents(this.#sql)), ...(await this.#findOwn())])
+    await forgetOldEvents(this.#sql)
+  }
+
+  async #send(): Promise<void> {
+    await Promise.all(this.#receivers().map(async (one) => await this.#serve(one)))
   }
 
   async #serve(receiver: EventReceiver): Promise<void> {

@@ -9,6 +9,7 @@ import { createLogger } from '../../../logger/logger.ts'
 import { listEvents, readBacklogs } from '../../../store/events/event-list.ts'
 import { MAX_WAITING, publishEvents } from '../../../store/events/outbox.ts'
 import { createTenant } from '../../../store/directory/tenants.ts'
+import { FakeClock } from '../../../test/clock.ts'
 import { testDatabase } from '../../../test/database.ts'
 import { EventsJob } from './events-job.ts'
 import { sendEvent } from './send.ts'
@@ -243,6 +244,27 @@ t.test('a stop breaks off what a receiver does not answer, and it is sent by the
   await jobOf([receiver]).run()
   t.equal(taken.length, 2)
   t.same(await waiting(), [])
+})
+
+t.test('a look that fails does not keep what waits from being sent', async (t) => {
+  const { sql, event } = await scene(t)
+  const { receiver, arrived } = await startReceiver(t)
+  await publishEvents(sql, [event('a')], [receiver])
+  let tellLine = (_line: string): void => {}
+  const line = new Promise<string>((resolve) => (tellLine = resolve))
+  const clock = new FakeClock()
+  const job = new EventsJob({
+    sql,
+    logger: createLogger({ level: 'info', destination: { write: (text: string) => tellLine(text) } }),
+    receivers: () => [receiver],
+    findOwn: () => Promise.reject(new Error('nobody knows')),
+    clock,
+  })
+  t.teardown(async () => await job.stop(10_000))
+  job.start()
+  await clock.advance(6000)
+  t.match(await line, /nobody knows.*events are not looked for; trying again/)
+  await arrived
 })
 
 t.test('without receivers nothing is told or kept', async (t) => {
