@@ -1,4 +1,5 @@
 import t from 'tap'
+import { createLogger } from '../../logger/logger.ts'
 import type { AuditGap } from '../../model/audit/audit.ts'
 import { registerInstance } from '../../store/audit/instances.ts'
 import { ensurePartitions } from '../../store/entries/partitions.ts'
@@ -51,5 +52,34 @@ t.test('tells the gaps of the last hour, and keeps the last result when the data
   t.match(job.stats, { gaps: { missing_batches: 0 } })
   t.same(lines, ['audit failed; trying again'], 'told once')
   await sql`ALTER TABLE away RENAME TO access_ledger`
+  job.stop()
+})
+
+t.test('gaps that are not told leave their place to those that are', async (t) => {
+  const told: AuditGap[] = []
+  const logger = createLogger({ level: 'info', destination: { write: () => {} } })
+  const job = new AuditJob({
+    sql,
+    intervalMs: 1e6,
+    logger,
+    onGaps: (gaps) => Promise.resolve(void told.push(...gaps)),
+  })
+  const instance = new TestInstance(sql)
+  const version = '1'
+  const startedAt = new Date()
+  await registerInstance(sql, {
+    id: instance.id,
+    host: 'h',
+    version,
+    startedAt,
+    capacityEntries: 10,
+    journalMs: null,
+  })
+  const tenants = Array.from({ length: 150 }, (_, n) => ({ tenant: `t${n}`, startedAt }))
+  await instance.store(instance.seal(tenants), [...tenants.keys()])
+  await instance.store(instance.seal([], { dropped: { acme: { overflow: 3 } } }))
+  await job.run()
+  t.match(job.stats, { gaps: { quarantined: 150, dropped: 1 } })
+  t.match(told, [{ kind: 'dropped', instance: instance.id, tenant: 'acme', entries: 3 }])
   job.stop()
 })

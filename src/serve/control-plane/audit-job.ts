@@ -6,6 +6,7 @@ import type { AuditStats } from '../../model/stats.ts'
 import { auditInstances } from '../../store/audit/audit.ts'
 import { readClock } from '../../store/entries/retention.ts'
 import type { Sql } from '../../store/sql.ts'
+import { isTold } from './events/events-job.ts'
 
 /** What was accepted in this time is audited. Measured: an hour of 50 million entries a day in a quarter of a second. */
 const WINDOW_MS = 3_600_000
@@ -26,7 +27,7 @@ export class AuditJob {
     sql: Sql
     intervalMs: number
     logger: Logger
-    /** Is told the first of them after each audit. What it rejects with is a failure of the audit. */
+    /** Is told the first of those that are told after each audit. What it rejects with is a failure of the audit. */
     onGaps?: (gaps: readonly AuditGap[], now: Date) => Promise<void>
   }) {
     this.#sql = parts.sql
@@ -62,7 +63,7 @@ export class AuditJob {
     const since = new Date(databaseMs - WINDOW_MS)
     for await (const one of auditInstances(this.#sql, { since }, { signal: this.#stopped.signal })) {
       for (const { kind } of one.gaps) gaps[kind]++
-      found.push(...one.gaps.slice(0, MAX_TOLD - found.length))
+      found.push(...one.gaps.filter(({ kind }) => isTold(kind)).slice(0, MAX_TOLD - found.length))
     }
     this.#gaps = gaps
     this.#auditedTick = performance.now()

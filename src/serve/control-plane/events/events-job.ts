@@ -2,7 +2,7 @@ import { backoffMs } from '../../../lib/time/backoff.ts'
 import { systemClock, type Clock } from '../../../lib/time/clock.ts'
 import { Periodic, tellFailures } from '../../../lib/time/periodic.ts'
 import type { Logger } from '../../../logger/logger.ts'
-import type { AuditGap } from '../../../model/audit/audit.ts'
+import type { AuditGap, AuditGapKind } from '../../../model/audit/audit.ts'
 import {
   receiverName,
   type EventLoss,
@@ -34,7 +34,12 @@ const BACKOFF_MIN_MS = 5000
 const BACKOFF_MAX_MS = 3_600_000
 
 /** Not whole for now, or told of as something else. */
-const UNTOLD: ReadonlySet<string> = new Set(['spilled', 'set_aside', 'quarantined'])
+const UNTOLD: ReadonlySet<AuditGapKind> = new Set(['spilled', 'set_aside', 'quarantined'])
+
+/** Whether gaps of this kind are told of as events. */
+export function isTold(kind: AuditGapKind): boolean {
+  return !UNTOLD.has(kind)
+}
 
 /**
  * Finds what is to be told, and sends it. What was found lies in the database until a receiver has taken it: a restart loses nothing,
@@ -118,12 +123,11 @@ export class EventsJob {
     await this.#sends.now()
   }
 
-  /** Tells of what an audit found: each kind once a day for an instance and tenant. Rejects with the driver's error. */
+  /** Tells of what an audit found, of kinds that are told: each kind once a day for an instance and tenant. Rejects with the driver's error. */
   async tellGaps(gaps: readonly AuditGap[], now: Date): Promise<void> {
     const day = now.toISOString().slice(0, 10)
     const events = new Map<string, Finding>()
     for (const { kind, instance, tenant, entries, entriesAtMost, line } of gaps) {
-      if (UNTOLD.has(kind)) continue
       const type = kind === 'dropped' ? 'entries.dropped' : 'ledger.gap'
       const id = `${type}:${kind}:${instance}:${tenant ?? '*'}:${day}`
       events.set(id, { id, type, data: { kind, instance, tenant, entries, entriesAtMost, line } })
