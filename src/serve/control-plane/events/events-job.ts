@@ -28,7 +28,7 @@ const SEND_INTERVAL_MS = 5000
 const LOOK_INTERVAL_MS = 60_000
 /** Of one receiver at once. */
 const BATCH = 10
-/** 5 s, 10 s, 20 s … an hour: four hours in all. */
+/** 5 s, 10 s, 20 s … an hour, less up to half of each at random: 1.8 hours from first to last, at most 2.4. */
 const MAX_ATTEMPTS = 12
 const BACKOFF_MIN_MS = 5000
 const BACKOFF_MAX_MS = 3_600_000
