@@ -1,9 +1,11 @@
 import { backoffMs } from '../../../lib/time/backoff.ts'
 import { systemClock, type Clock } from '../../../lib/time/clock.ts'
 import { Periodic, tellFailures } from '../../../lib/time/periodic.ts'
+import { Seldom } from '../../../lib/time/seldom.ts'
 import type { Logger } from '../../../logger/logger.ts'
 import type { AuditGap, AuditGapKind } from '../../../model/audit/audit.ts'
 import {
+  receiverId,
   receiverName,
   type EventLoss,
   type EventReceiver,
@@ -57,6 +59,8 @@ export class EventsJob {
   readonly #gone = new WeakSet<EventReceiver>()
   /** Ends what is being sent: its lease ends soon, and another gateway sends it. */
   readonly #stopped = new AbortController()
+  /** Of a receiver that is down each event fails. */
+  readonly #untaken = new Seldom()
   readonly #lost: Record<EventLoss, number> = { full: 0, given_up: 0, gone: 0 }
   #sent = 0
 
@@ -168,6 +172,7 @@ export class EventsJob {
       return await endDelivery(this.#sql, receiver, event.id)
     }
     if (result.kind === 'gone') {
+      if (this.#gone.has(receiver)) return
       this.#gone.add(receiver)
       const dropped = await dropDeliveries(this.#sql, receiver)
       this.#lost.gone += dropped
@@ -184,7 +189,8 @@ export class EventsJob {
       this.#logger.warn({ ...fields, reason }, 'an event was given up: its receiver did not take it')
       return await failDelivery(this.#sql, receiver, { eventId: event.id, ms: null, reason })
     }
-    if (attempt === 1) this.#logger.warn({ ...fields, reason }, 'an event was not taken; trying again')
+    const times = attempt === 1 ? this.#untaken.occur(receiverId(receiver), performance.now()) : 0
+    if (times > 0) this.#logger.warn({ ...fields, reason, times }, 'an event was not taken; trying again')
     const ms = backoffMs(attempt - 1, BACKOFF_MIN_MS, BACKOFF_MAX_MS, Math.random)
     await failDelivery(this.#sql, receiver, { eventId: event.id, ms, reason })
   }

@@ -219,6 +219,26 @@ t.test('410 ends what a receiver gets', async (t) => {
   t.match(job.stats, { lost: { gone: 1 } })
 })
 
+t.test(
+  'of a receiver that is down, or wants no more, one line tells, however many events wait',
+  async (t) => {
+    const { sql, jobOf, event, lines } = await scene(t)
+    const { receiver, taken, state } = await startReceiver(t)
+    const job = jobOf([receiver])
+    state.status = 500
+    await publishEvents(sql, ['a', 'b', 'c'].map(event), [receiver])
+    await job.run()
+    t.equal(taken.length, 3)
+    t.equal(lines.filter((line) => line.includes('an event was not taken')).length, 1)
+    state.status = 410
+    await publishEvents(sql, ['d', 'e', 'f'].map(event), [receiver])
+    await job.run()
+    t.equal(taken.length, 6)
+    t.equal(lines.filter((line) => line.includes('wants no more')).length, 1)
+    t.match(job.stats, { lost: { gone: 6 } })
+  },
+)
+
 t.test('a receiver that does not answer is left after the time', async (t) => {
   const { receiver, state } = await startReceiver(t)
   state.isSilent = true
