@@ -189,7 +189,8 @@ function selectPrincipals(sql: Sql, more = sql``) {
     SELECT t.id, t.name, t.role, t.tenant ${more} FROM admin_tokens t LEFT JOIN tenants o ON o.slug = t.tenant`
 }
 
-function isInForce(sql: Sql) {
+/** Whether the token `t` opens anything; `o` is its tenant, by a left join. */
+export function isInForce(sql: Sql) {
   return sql`t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now()) AND o.state IS DISTINCT FROM 'deleted'`
 }
 

@@ -1,5 +1,6 @@
 import { StoreError } from '../errors.ts'
 import type { Sql, TransactionSql } from '../sql.ts'
+import { isInForce } from './admin-tokens.ts'
 
 /** A session of a browser, as it is shown: nothing tells of its cookie. */
 export interface AdminSession {
@@ -24,7 +25,7 @@ export interface SessionListing {
   readonly limit: number
 }
 
-/** Sessions that hold, newest first. Those of a token that was revoked are none. */
+/** Sessions that hold, newest first. Those of a token that is not in force are none. */
 export async function listSessions(
   sql: Sql,
   { subject, after, limit }: SessionListing,
@@ -34,8 +35,7 @@ export async function listSessions(
       (s.created_at < a.created_at OR (s.created_at = a.created_at AND s.id > a.id)))`
   return await sql<AdminSession[]>`
     ${selectSessions(sql)}
-    WHERE s.expires_at > now() AND (s.token_id IS NULL OR (
-      t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())))
+    WHERE s.expires_at > now() AND (s.token_id IS NULL OR (${isInForce(sql)}))
       ${subject === undefined ? sql`` : sql`AND s.subject = ${subject}`}
       ${after === undefined ? sql`` : behind(after)}
     ORDER BY s.created_at DESC, s.id LIMIT ${limit}`
@@ -54,5 +54,5 @@ function selectSessions(sql: Sql | TransactionSql) {
     SELECT s.id, CASE WHEN s.token_id IS NOT NULL THEN 'token' WHEN s.issuer IS NOT NULL THEN 'oidc' ELSE 'configured' END AS kind,
       coalesce(t.name, s.name) AS name, s.token_id AS "tokenId", s.issuer, s.subject, s.created_at AS "createdAt",
       s.expires_at AS "expiresAt"
-    FROM admin_sessions s LEFT JOIN admin_tokens t ON t.id = s.token_id`
+    FROM admin_sessions s LEFT JOIN admin_tokens t ON t.id = s.token_id LEFT JOIN tenants o ON o.slug = t.tenant`
 }

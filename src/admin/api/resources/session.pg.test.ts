@@ -132,3 +132,24 @@ t.test('sessions that hold are listed without what opens them, and an admin ends
   t.match(log, [{ action: 'session.changed', subject: `session:${id}`, via: 'api' }])
   t.equal((log as object[]).length, 1, 'who signs in is not in it, nor what has ended')
 })
+
+t.test('sessions of a token whose tenant was deleted, or that is not in force, are not listed', async (t) => {
+  const fresh = await testDatabase(t)
+  const other = await testApi(t, fresh)
+  await createTenant(fresh.sql, 'acme', {})
+  const admin = await other.tokenFor('admin')
+  const tokens = [await other.mint('tenant', 'acme'), await other.mint('viewer'), await other.mint('viewer')]
+  for (const { text } of tokens) await other.ask('POST', '/session', { json: { token: text } })
+  const listed = async (): Promise<unknown[]> => {
+    const { items } = (await other.ask('GET', '/sessions', { token: admin })).json() as {
+      items: { tokenId: string }[]
+    }
+    return items.map(({ tokenId }) => tokenId).toSorted()
+  }
+  const [ofTenant = '', revoked = '', kept = ''] = tokens.map(({ id }) => id)
+  t.same(await listed(), [ofTenant, revoked, kept].toSorted())
+  await setTenantState(fresh.sql, 'acme', 'deleted')
+  t.same(await listed(), [revoked, kept].toSorted())
+  await other.ask('DELETE', `/tokens/${revoked}`, { token: admin })
+  t.same(await listed(), [kept])
+})
