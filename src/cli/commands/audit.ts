@@ -17,7 +17,7 @@ import { UsageError } from '../errors.ts'
 import type { ExitCode, Io } from '../output/io.ts'
 import { requireTenant } from '../known-names.ts'
 import { addPlaneFlags, readByPlane, withApi, type OpenApi } from '../plane/open-plane.ts'
-import { askAudit } from '../plane/remote/remote-reports.ts'
+import { askAudit, windowUpTo } from '../plane/remote/remote-reports.ts'
 import { storeNames } from '../plane/store-plane.ts'
 import { openListing, type RowShape } from '../output/listing.ts'
 import { writeOut } from '../output/output.ts'
@@ -209,8 +209,8 @@ async function printVerdict(
   )
 }
 
-/** What the API audits at most, and unless told. */
-const API_WINDOW = '7d'
+/** What the API audits at most. */
+const API_DAYS = 7
 
 /** By the ledger alone, a week at most: an answer over HTTP cannot take as long as an audit may. */
 async function auditByApi(io: Io, { api, plane, name }: OpenApi, flags: AuditFlags): Promise<ExitCode> {
@@ -218,13 +218,9 @@ async function auditByApi(io: Io, { api, plane, name }: OpenApi, flags: AuditFla
     if (flags[flag] !== undefined)
       throw new UsageError([`--${flag} needs the database itself: unset WAYBILL_URL`])
   const filter = await readByPlane(plane, (nowMs, found) => readAuditFilter(flags, nowMs, found))
-  const { since, until, tenant } = filter
+  const { tenant } = filter
   await requireTenant(plane, tenant)
-  const found = await askAudit(api, {
-    tenant,
-    since: since?.toISOString() ?? API_WINDOW,
-    until: until?.toISOString(),
-  })
+  const found = await askAudit(api, { tenant, ...windowUpTo(filter, API_DAYS) })
   const { summary, instances, gaps, json } = found
   const scene: AuditScene = { filter, rows: 'not counted', settledAt: null, database: name }
   if (flags.json === true) {

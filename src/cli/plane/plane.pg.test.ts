@@ -224,6 +224,15 @@ t.test('entries are followed over HTTP, from since on, none twice', async (t) =>
   t.equal(lines().length, 173)
 })
 
+t.test('until alone asks for the time before it, not for that before now', async (t) => {
+  const audited = await onApi(['audit', '--until', '8d', '--json'])
+  t.equal(audited.stderr, '')
+  const { since, until } = JSON.parse(audited.stdout) as { since: string; until: string }
+  t.equal(Date.parse(until) - Date.parse(since), 7 * 86_400_000)
+  const asked = await onApi(['who', 'left-pad', '--until', '400d', '--json'])
+  t.match(JSON.parse(asked.stdout || 'null'), { users: [] }, asked.stderr)
+})
+
 t.test('what needs the database itself says so, and why', async (t) => {
   for (const [command, why] of [
     ['migrate', /schema/],

@@ -15,7 +15,7 @@ import { FORMATS } from '../../output/listing.ts'
 import type { ExitCode, Io } from '../../output/io.ts'
 import { requireTenant, routeProblem } from '../../known-names.ts'
 import { addPlaneFlags, readByPlane, withApi, type OpenApi } from '../../plane/open-plane.ts'
-import { askWho } from '../../plane/remote/remote-reports.ts'
+import { askWho, windowUpTo } from '../../plane/remote/remote-reports.ts'
 import { storeNames } from '../../plane/store-plane.ts'
 import { Problems, TIME_FORM } from '../../problems.ts'
 import { readWhoQuery, type WhoFlags, type WhoQuery } from './who-query.ts'
@@ -66,8 +66,8 @@ async function who(io: Io, text: string, flags: WhoFlags): Promise<ExitCode> {
   })
 }
 
-/** What the API answers at most, and looks back for unless told. */
-const API_WINDOW = '366d'
+/** What the API answers at most. */
+const API_DAYS = 366
 
 /** By the ledger alone: an answer over HTTP cannot count rows for as long as that takes. */
 async function ofApi(
@@ -82,15 +82,14 @@ async function ofApi(
   if (flags.settle !== undefined)
     throw new UsageError(['--settle needs the database itself: unset WAYBILL_URL'])
   const { filter, format } = await readByPlane(plane, read)
-  const { tenant, route, since, until } = filter
+  const { tenant, route } = filter
   await requireTenant(plane, tenant)
   const found = await askWho(api, {
     package: text,
     range: flags.range,
     tenant,
     route,
-    since: since?.toISOString() ?? API_WINDOW,
-    until: until?.toISOString(),
+    ...windowUpTo(filter, API_DAYS),
   })
   await printDocument(io, format, found)
   if (flags.quick !== true) io.stderr.write('note: rows were not counted: the API answers by the ledger\n')

@@ -5,6 +5,17 @@ import type { UserOutput, WhoQuestion } from '../../../model/artifact/who-docume
 import type { ApiClient } from './api-client.ts'
 import { withTimes } from './remote-directory.ts'
 
+const DAY_MS = 86_400_000
+
+/** The window of a question: so many days up to `until`, or to now, unless told since when. */
+export function windowUpTo(
+  { since, until }: { readonly since?: Date; readonly until?: Date },
+  days: number,
+): { readonly since: string; readonly until: string | undefined } {
+  const from = since ?? (until === undefined ? null : new Date(until.getTime() - days * DAY_MS))
+  return { since: from?.toISOString() ?? `${days}d`, until: until?.toISOString() }
+}
+
 /** A row of an answer, with its moments. */
 const userOf = (row: object): UserOutput => withTimes<UserOutput>(row, ['first_at', 'last_at'])
 
