@@ -38,7 +38,7 @@ const ROOMS: Record<string, readonly string[]> = {
   // The background.
   spool: ['model', 'lib'],
   // What routes accept: kept, and delivered.
-  deliveries: ['integrations', 'spool', 'upstream', 'model', 'lib'],
+  deliveries: ['integrations', 'spool', 'upstream', 'upstream/health', 'http', 'model', 'lib'],
   writer: ['writer/database', 'writer/batch', 'spool', 'channel', 'model', 'lib'],
   'writer/database': ['writer/batch', 'channel', 'model', 'lib'],
   'writer/batch': ['channel', 'model', 'lib'],

@@ -195,14 +195,18 @@ t.test(
     const receiver = await startReceiver(t)
     const { db, gateway, send, states } = await scene(t, [hook(receiver, 'books', { permanent: [422] })])
     receiver.answer = (_, res) => void res.writeHead(422).end()
-    for (const n of [1, 2]) t.equal((await send('books', JSON.stringify({ n }))).status, 202)
+    for (const n of [1, 2]) {
+      const answer = await send('books', JSON.stringify({ n }), { 'x-request-id': `request-${n}` })
+      t.equal(answer.status, 202)
+    }
     await untilTrue(
       'both are dead',
       async () => (await states())[0]?.state === 'dead' && (await states())[0]?.n === 2,
     )
     const list = async (...args: string[]) =>
       JSON.parse(await gateway.must('deliveries', 'list', '--json', ...args)) as Record<string, unknown>[]
-    const [second, first] = await list('--state', 'dead', '--route', 'books')
+    const dead = await list('--state', 'dead', '--route', 'books')
+    const [first, second] = [1, 2].map((n) => dead.find(({ requestId }) => requestId === `request-${n}`))
     t.match(first, { tenant: 'acme', state: 'dead', attempts: 1, lastStatus: 422, lastReason: 'status' })
     receiver.answer = (_, res) => void res.writeHead(200).end()
     t.match(await gateway.must('deliveries', 'redeliver', String(first?.['id'])), /^1 to be delivered again/)

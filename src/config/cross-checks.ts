@@ -62,7 +62,7 @@ export function crossWarnings(o: Options, routes: readonly Route[]): string[] {
 function openSecretWarnings(o: Options): string[] {
   if (o['traces.endpoint'] === '' || o['traces.authorization'] === '') return []
   const { protocol, hostname } = new URL(o['traces.endpoint'])
-  if (protocol !== 'http:' || isLoopback(hostname.replace(/^\[(.*)\]$/, '$1'))) return []
+  if (protocol !== 'http:' || isLoopback(hostname)) return []
   return [
     `traces.endpoint sends traces.authorization to ${hostname} over plain http, where all that lies between can read it: use https`,
   ]

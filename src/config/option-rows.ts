@@ -14,6 +14,8 @@ export interface Row<T> {
   readonly isSecret?: boolean
   /** What of a secret may be shown; nothing without it. */
   show?(value: T): unknown
+  /** Of a secret what must not be seen anywhere; the value itself, a text, without it. */
+  secrets?(value: T): readonly string[]
   /**
    * What a change waits for: a reload, or a restart of the gateway. Without it new workers are enough; a gateway of one process has
    * none, and is restarted.
@@ -35,7 +37,7 @@ export function row<T>(
   form: string,
   help: string,
   parse: (v: unknown) => T | null,
-  { choices, ...extra }: Extra & { choices?: readonly string[] } & Pick<Row<T>, 'show'>,
+  { choices, ...extra }: Extra & { choices?: readonly string[] } & Pick<Row<T>, 'show' | 'secrets'>,
 ): Row<T> {
   const read = (value: unknown): T => {
     const parsed = parse(value)
@@ -90,7 +92,7 @@ export function text(
   form: string,
   help: string,
   test: (v: string) => boolean,
-  extra: Extra = {},
+  extra: Extra & Pick<Row<string>, 'secrets'> = {},
 ) {
   return row(def, form, help, (v) => (typeof v === 'string' && test(v) ? v : null), extra)
 }

@@ -1,4 +1,5 @@
 import { ADDRESS_FIELDS } from '../model/address-field.ts'
+import { credentialTexts, urlPassword } from '../model/upstream/credential-texts.ts'
 import {
   bytes,
   choice,
@@ -80,14 +81,14 @@ export const OPTIONS = {
     'a URL such as postgres://user:password@host:5432/database?sslmode=verify-full, or embedded',
     'PostgreSQL 15 or newer; empty starts the embedded one as well, and `serve` warns of it',
     isDatabase,
-    { isSecret: true, env: 'DATABASE_URL', actsOn: 'restart' },
+    { isSecret: true, secrets: urlPassword, env: 'DATABASE_URL', actsOn: 'restart' },
   ),
   'database.readerUrl': text(
     '',
     'a URL such as postgres://user:password@host:5432/database?sslmode=verify-full',
     'Where listings and reports read from; empty for database.url',
     isPostgresUrl,
-    { isSecret: true, actsOn: 'restart' },
+    { isSecret: true, secrets: urlPassword, actsOn: 'restart' },
   ),
   'database.maxClockOffsetMs': milliseconds(
     120_000,
@@ -269,7 +270,7 @@ export const OPTIONS = {
     'empty, or a field value of up to 1,024 printable characters, such as Bearer …',
     'What the collector gets in the field Authorization',
     (v) => /^[\x20-\x7e]{0,1024}$/.test(v),
-    { isSecret: true },
+    { isSecret: true, secrets: credentialTexts },
   ),
   'traces.beginOneIn': integer(
     0,

@@ -1,5 +1,7 @@
+import { readRateLimit, retryAfterSeconds } from '../http/rate-limit-fields.ts'
 import { AccessEntry, capText, ENTRY_TEXT_MAX, type EntrySink } from '../model/access-entry.ts'
 import type { Outcome, Reason } from '../model/outcome.ts'
+import { hostOf } from '../model/upstream/upstream-place.ts'
 import type { Dispatcher } from '../upstream/dispatcher.ts'
 import { RequestGoneError, upstreamFailure } from '../upstream/failure.ts'
 import {
@@ -82,7 +84,7 @@ class Attempt implements ResponseReceiver, RequestNotes {
 
   send(request: Omit<UpstreamRequest, 'notes'>, timeoutMs: number): void {
     this.#request = request
-    this.upstream = request.origin.slice(request.origin.indexOf('//') + 2)
+    this.upstream = hostOf(request.origin)
     this.#cancelTimeout = this.#parts.later(timeoutMs, () => this.#timeOut())
     try {
       const place = this.#parts.dispatcher.dispatch({ ...request, notes: this }, this)
@@ -109,7 +111,9 @@ class Attempt implements ResponseReceiver, RequestNotes {
     if (status < 200 || this.#status !== null) return
     this.#status = status
     this.#respondedTick = performance.now()
-    this.#retryAfterMs = retryAfterMs(fields, this.timeAt(this.#respondedTick))
+    const nowMs = this.timeAt(this.#respondedTick)
+    this.#retryAfterMs = retryAfterMs(fields, nowMs)
+    this.upstreamLimit = readRateLimit(fields, status, nowMs)
   }
 
   /** See ResponseReceiver. */
@@ -199,14 +203,11 @@ export function isSuccess(status: number | null): boolean {
   return status !== null && status >= 200 && status < 300
 }
 
-/** Retry-After in seconds or as a date (RFC 9110 §10.2.3). */
 function retryAfterMs(fields: readonly string[], nowMs: number): number | null {
   for (let i = 0; i < fields.length; i += 2) {
     if (fields[i]?.toLowerCase() !== 'retry-after') continue
-    const value = fields[i + 1] ?? ''
-    if (/^\d{1,9}$/.test(value)) return Number(value) * 1000
-    const atMs = Date.parse(value)
-    return Number.isNaN(atMs) ? null : Math.max(0, atMs - nowMs)
+    const seconds = retryAfterSeconds(fields[i + 1] ?? '', nowMs)
+    return seconds === null ? null : seconds * 1000
   }
   return null
 }

@@ -97,5 +97,4 @@ export interface DeliveryStore {
   /** Notes results; returns the numbers of those that were taken: others are of an owner of before. */
   settle(member: string, results: readonly Result[]): Promise<ReadonlySet<number>>
   depths(): Promise<Depth[]>
-  close(): Promise<void>
 }

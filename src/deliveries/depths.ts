@@ -6,9 +6,6 @@ export interface DepthBounds {
   readonly bytes: number
 }
 
-/** Part of a bound from which the gateway is no place for more (readiness). */
-const NEARLY = 0.95
-
 /** How much waits of each tenant, as the database told last, and what came since. */
 export class Depths {
   readonly #bounds: DepthBounds
@@ -35,12 +32,6 @@ export class Depths {
 
   isFull(tenant: string): boolean {
     return this.#fill(tenant) >= 1
-  }
-
-  /** The first tenant that has nearly as much waiting as it may; null for none. */
-  get nearlyFull(): string | null {
-    for (const tenant of this.#told.keys()) if (this.#fill(tenant) >= NEARLY) return tenant
-    return null
   }
 
   get all(): readonly Depth[] {

@@ -1,3 +1,4 @@
+import { Seldom } from '../lib/time/seldom.ts'
 import { secretField } from '../integrations/secret-field.ts'
 import type { EntrySink } from '../model/access-entry.ts'
 import type { BodyKey } from '../model/delivery/body-key.ts'
@@ -26,6 +27,7 @@ export interface PostCourierParts {
 /** Makes attempts through the same pools as forwarded requests, each with an entry in the access log. */
 export class PostCourier implements Courier {
   readonly #parts: PostCourierParts
+  readonly #seldom = new Seldom()
 
   constructor(parts: PostCourierParts) {
     this.#parts = parts
@@ -74,7 +76,12 @@ export class PostCourier implements Courier {
     try {
       return unpackBody(letter.packed, this.#parts.keys)
     } catch (error) {
-      this.#parts.log.error({ err: error, delivery: letter.id }, 'deliveries: a body cannot be opened')
+      const times = this.#seldom.occur('open', performance.now())
+      if (times > 0)
+        this.#parts.log.error(
+          { err: error, delivery: letter.id, times },
+          'deliveries: a body cannot be opened',
+        )
       return null
     }
   }

@@ -1,6 +1,7 @@
 import { errorCode } from '../lib/error-code.ts'
 import type { Clock } from '../lib/time/clock.ts'
 import { Periodic } from '../lib/time/periodic.ts'
+import { sleep } from '../lib/time/sleep.ts'
 import { endsWithin } from '../lib/time/within.ts'
 import type { BodyKey } from '../model/delivery/body-key.ts'
 import type { Inbox, Kept } from '../model/delivery/inbox.ts'
@@ -48,7 +49,6 @@ export interface PostInboxParts {
 export interface InboxCounts {
   accepted: number
   duplicates: number
-  spooled: number
   refused: number
 }
 
@@ -63,7 +63,7 @@ export interface InboxCounts {
  * While anything is on disk, what comes goes there too: what came first is stored first.
  */
 export class PostInbox implements Inbox {
-  readonly counts: InboxCounts = { accepted: 0, duplicates: 0, spooled: 0, refused: 0 }
+  readonly counts: InboxCounts = { accepted: 0, duplicates: 0, refused: 0 }
   readonly #parts: PostInboxParts
   readonly #replays: Periodic
   #pending: Pending[] = []
@@ -90,11 +90,6 @@ export class PostInbox implements Inbox {
   start(): void {
     void this.#parts.spool.start()
     this.#replays.start()
-  }
-
-  /** Parcels whose senders wait. */
-  get waiting(): number {
-    return this.#pending.length
   }
 
   /** Takes no more; what is pending is kept or refused within `ms`. What is on disk stays there. */
@@ -131,7 +126,7 @@ export class PostInbox implements Inbox {
   }
 
   #pause(): Promise<void> {
-    return new Promise((resolve) => void this.#parts.clock.later(AGAIN_MS, resolve))
+    return sleep(AGAIN_MS, { clock: this.#parts.clock, isBackground: true })
   }
 
   #flushSoon(): void {
@@ -225,7 +220,6 @@ export class PostInbox implements Inbox {
       this.#parts.onFailure(error)
       return false
     }
-    this.counts.spooled += batch.length
     this.counts.accepted += batch.length
     for (const { stored, resolve } of batch) resolve({ kind: 'kept', id: stored.id, isDuplicate: false })
     return true

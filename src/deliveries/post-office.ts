@@ -1,17 +1,18 @@
 import type { Clock } from '../lib/time/clock.ts'
-import { Periodic } from '../lib/time/periodic.ts'
-import { sleep } from '../lib/time/sleep.ts'
+import { Periodic, tellFailures } from '../lib/time/periodic.ts'
+import { Seldom } from '../lib/time/seldom.ts'
+import { until } from '../lib/time/sleep.ts'
 import type { Reason } from '../model/outcome.ts'
 import type { Route } from '../model/route.ts'
 import type { AttemptEnd } from './attempt.ts'
-import type { BreakerState } from './breaker.ts'
+import type { BreakerState } from '../upstream/health/circuit-breaker.ts'
 import type { DeliveryStore, Lease, Letter } from './delivery-store.ts'
 import { isReceiverFailure, resultsOf, verdictOf } from './results.ts'
 import { RouteQueue, type Batch } from './route-queue.ts'
 import { SettleQueue } from './settle-queue.ts'
 
 /** A process that is not heard for so long has lost its routes to others. */
-export const LEASE_MS = 10_000
+const LEASE_MS = 10_000
 const BEAT_MS = 1000
 /** A lease is not believed for its last part: what is begun by then shall end within it. */
 const LEASE_MARGIN_MS = 2000
@@ -45,7 +46,6 @@ export interface PostOfficeParts {
   readonly log: {
     info(fields: object, message: string): void
     warn(fields: object, message: string): void
-    error(fields: object, message: string): void
   }
 }
 
@@ -56,7 +56,8 @@ interface Post {
   readonly queue: RouteQueue
   bytes: number
   sweptAtMs: number
-  breaker: BreakerState
+  /** False once another process may have it: nothing more is begun, and it is forgotten when nothing is under way. */
+  isOurs: boolean
 }
 
 /** A route's figures, as its owner sees them. */
@@ -79,6 +80,7 @@ export class PostOffice {
   readonly #beats: Periodic
   readonly #polls: Periodic
   readonly #settles: SettleQueue
+  readonly #seldom = new Seldom()
   #routes = new Map<string, Route>()
   #cancelWake = (): void => {}
   #underWay = 0
@@ -95,19 +97,20 @@ export class PostOffice {
       intervalMs: BEAT_MS,
       pace: 'rest',
       clock,
-      onFailure: ({ error, inARow, isStopped }) => {
-        if (inARow === 1 && !isStopped) log.warn({ err: error }, 'deliveries: leases cannot be renewed')
-      },
+      ...tellFailures(log, {
+        failed: 'deliveries: leases cannot be renewed',
+        well: 'deliveries: leases are renewed again',
+      }),
     })
     this.#polls = new Periodic({
       run: () => this.#poll(),
       intervalMs: POLL_MS,
       pace: 'rest',
       clock,
-      onFailure: ({ error, inARow, isStopped }) => {
-        if (inARow === 1 && !isStopped) log.warn({ err: error }, 'deliveries: what waits cannot be read')
-      },
-      onWell: (failures) => log.info({ failures }, 'deliveries: what waits can be read again'),
+      ...tellFailures(log, {
+        failed: 'deliveries: what waits cannot be read',
+        well: 'deliveries: what waits can be read again',
+      }),
     })
   }
 
@@ -134,27 +137,24 @@ export class PostOffice {
     this.#polls.kick()
   }
 
-  /** Begins no attempt any more; those under way may end within `ms`, and their results are noted. Gives its routes to others. */
+  /** Begins no attempt any more; those under way may end within `ms`, and their results are noted. */
   async stop(ms: number): Promise<void> {
     this.#isStopping = true
     this.#cancelWake()
-    const { clock, store, member } = this.#parts
+    const { clock } = this.#parts
     const untilMs = clock.nowMs() + ms
     await Promise.all([this.#beats.stop(ms), this.#polls.stop(ms)])
-    while (this.#underWay > 0 && clock.nowMs() < untilMs) await sleep(20)
+    await until(() => this.#underWay === 0, { everyMs: 20, ms, clock })
     await this.#settles.stop(Math.max(0, untilMs - clock.nowMs()))
-    const names = [...this.#posts.keys()]
-    if (names.length > 0) await store.release(member, names).catch(() => {})
     this.#posts.clear()
   }
 
   get stats(): PostStats[] {
-    const tick = performance.now()
     return [...this.#posts.values()].map(({ route, queue }) => ({
       route: route.name,
       held: queue.size,
       underWay: queue.busy,
-      breaker: queue.breaker.state(tick),
+      breaker: queue.breaker.state,
     }))
   }
 
@@ -166,11 +166,12 @@ export class PostOffice {
     const leases = await store.beat(member, names, LEASE_MS)
     this.#leasedUntilTick = askedTick + LEASE_MS - LEASE_MARGIN_MS
     const held = new Map(leases.map((lease) => [lease.route, lease]))
-    for (const [name, { lease, queue }] of this.#posts) {
+    for (const [name, post] of this.#posts) {
       // One that was lost meanwhile begins anew, if it is ours again: others may have delivered of it.
-      const isOurs = held.get(name)?.epoch === lease.epoch
-      if (!isOurs && queue.busy === 0) this.#posts.delete(name)
-      else if (!isOurs) held.delete(name)
+      post.isOurs = held.get(name)?.epoch === post.lease.epoch
+      if (post.isOurs) continue
+      if (post.queue.busy === 0) this.#posts.delete(name)
+      else held.delete(name)
     }
     const surplus: string[] = []
     for (const lease of held.values()) {
@@ -186,8 +187,13 @@ export class PostOffice {
   #open(lease: Lease): void {
     const route = this.#routes.get(lease.route)
     if (route === undefined || route.delivery === null) return
-    const queue = new RouteQueue(route.delivery.deliver)
-    this.#posts.set(route.name, { route, lease, queue, bytes: 0, sweptAtMs: 0, breaker: 'closed' })
+    const queue = new RouteQueue(route.delivery.deliver, (state) => this.#tellBreaker(route.name, state))
+    this.#posts.set(route.name, { route, lease, queue, bytes: 0, sweptAtMs: 0, isOurs: true })
+  }
+
+  /** Those of which something may be begun. */
+  #working(): Post[] {
+    return [...this.#posts.values()].filter(({ isOurs, lease }) => isOurs && !lease.isSurplus)
   }
 
   async #release(names: readonly string[]): Promise<void> {
@@ -199,7 +205,7 @@ export class PostOffice {
   async #poll(): Promise<number> {
     const { store, clock } = this.#parts
     const nowMs = clock.nowMs()
-    const posts = [...this.#posts.values()].filter(({ queue, lease }) => queue.room > 0 && !lease.isSurplus)
+    const posts = this.#working().filter(({ queue }) => queue.room > 0)
     if (posts.length === 0) return POLL_MS
     const fresh = posts.map(({ route, queue }) => ({
       route: route.name,
@@ -238,8 +244,7 @@ export class PostOffice {
     const tick = performance.now()
     if (this.#isStopping || tick > this.#leasedUntilTick) return
     const begun: { post: Post; batch: Batch }[] = []
-    for (const post of this.#posts.values()) {
-      if (post.lease.isSurplus) continue
+    for (const post of this.#working()) {
       while (post.bytes === 0 || post.bytes < MAX_ROUTE_BYTES) {
         const batch = post.queue.next(tick)
         if (batch === null) break
@@ -254,8 +259,7 @@ export class PostOffice {
   #wakeLater(tick: number): void {
     this.#cancelWake()
     let inMs = Infinity
-    for (const { queue, lease } of this.#posts.values())
-      if (!lease.isSurplus) inMs = Math.min(inMs, queue.dueInMs(tick))
+    for (const { queue } of this.#working()) inMs = Math.min(inMs, queue.dueInMs(tick))
     this.#cancelWake =
       inMs === Infinity
         ? (): void => {}
@@ -264,49 +268,61 @@ export class PostOffice {
 
   async #send(begun: readonly { post: Post; batch: Batch }[]): Promise<void> {
     this.#underWay += begun.length
-    let letters: ReadonlyMap<string, Letter> = new Map()
+    let letters: ReadonlyMap<string, Letter> | null = null
     try {
       const found = await this.#parts.store.letters(begun.map(({ batch }) => batch.item))
       letters = new Map(found.map((letter) => [letter.id, letter]))
     } catch (error) {
-      this.#parts.log.warn({ err: error }, 'deliveries: bodies cannot be read')
+      const times = this.#seldom.occur('letters', performance.now())
+      if (times > 0) this.#parts.log.warn({ err: error, times }, 'deliveries: bodies cannot be read')
     }
-    for (const { post, batch } of begun) void this.#deliver(post, batch, letters.get(batch.item.id))
+    for (const { post, batch } of begun) {
+      const letter = letters?.get(batch.item.id)
+      if (letter !== undefined) void this.#deliver(post, batch, letter)
+      else if (letters === null) this.#postpone(post, batch)
+      // Somebody has decided on it meanwhile.
+      else this.#skip(post, batch)
+    }
   }
 
-  async #deliver(post: Post, batch: Batch, letter: Letter | undefined): Promise<void> {
-    const end = letter === undefined ? null : await this.#parts.courier.deliver(post.route, batch, letter)
-    const tick = performance.now()
+  async #deliver(post: Post, batch: Batch, letter: Letter): Promise<void> {
+    const end = await this.#parts.courier.deliver(post.route, batch, letter)
     const rules = post.route.delivery?.deliver
-    if (end === null || rules === undefined) {
-      post.queue.breaker.abandoned()
-      this.#finish(post, batch, { delayMs: POSTPONED_MS, isMade: false })
+    // Where the receiver was not asked no attempt is used up.
+    if (end === null || rules === undefined || (end.reason !== null && NOT_ASKED.has(end.reason))) {
+      this.#postpone(post, batch)
       return
     }
-    this.#count(post, end, tick)
-    // The receiver was not asked: no attempt is used up.
-    if (end.reason !== null && NOT_ASKED.has(end.reason)) {
-      this.#finish(post, batch, { delayMs: POSTPONED_MS, isMade: false })
-      return
-    }
+    this.#count(post, end)
     const verdict = verdictOf(end, batch.attempt, rules, this.#parts.random)
     const isTaken = await this.#settles.add(resultsOf(batch, post.lease, end, verdict))
     const isGone = !isTaken || verdict.state !== 'waiting'
     this.#finish(post, batch, isGone ? 'gone' : { delayMs: verdict.delayMs, isMade: true })
   }
 
-  #count(post: Post, end: AttemptEnd, tick: number): void {
-    const { breaker } = post.queue
+  #postpone(post: Post, batch: Batch): void {
+    post.queue.breaker.abandoned(performance.now())
+    this.#finish(post, batch, { delayMs: POSTPONED_MS, isMade: false })
+  }
+
+  /** Of several that were to become one call only the one that is gone: the others are looked at anew. */
+  #skip(post: Post, batch: Batch): void {
+    post.queue.breaker.abandoned(performance.now())
+    post.queue.hasGaps = true
+    this.#finish(post, batch, 'gone')
+  }
+
+  #count({ queue: { breaker } }: Post, end: AttemptEnd): void {
     if (end.reason === null) this.attempts.delivered++
     else this.attempts.failed++
-    if (isReceiverFailure(end)) breaker.failed(tick)
-    else breaker.succeeded()
-    const state = breaker.state(tick)
-    if (state === post.breaker) return
-    post.breaker = state
-    const fields = { route: post.route.name, breaker: state, status: end.status, reason: end.reason }
-    if (state === 'closed') this.#parts.log.info(fields, 'deliveries: the receiver is well again')
-    else this.#parts.log.warn(fields, 'deliveries: the receiver fails; it is left alone for a while')
+    if (isReceiverFailure(end)) breaker.failed(performance.now())
+    else breaker.succeeded(performance.now())
+  }
+
+  #tellBreaker(route: string, state: BreakerState): void {
+    const { log } = this.#parts
+    if (state === 'closed') log.info({ route }, 'deliveries: the receiver is well again')
+    if (state === 'open') log.warn({ route }, 'deliveries: the receiver fails; it is left alone for a while')
   }
 
   #finish(post: Post, batch: Batch, ending: Parameters<RouteQueue['end']>[1]): void {

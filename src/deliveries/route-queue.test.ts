@@ -107,13 +107,14 @@ t.test('failures in a row open the breaker; then one attempt tries, and closes i
     queue.breaker.failed(0)
     queue.end(batch, { delayMs: 1, isMade: true }, 0)
   }
-  t.equal(queue.breaker.state(50), 'open')
+  t.equal(queue.breaker.state, 'open')
   t.equal(queue.next(50), null)
   const trial = queue.next(100)
   t.not(trial, null)
   t.equal(queue.next(100), null, 'one alone')
-  queue.breaker.succeeded()
-  t.equal(queue.breaker.state(100), 'closed')
+  t.equal(queue.dueInMs(100), Infinity, 'and its end is waited for, not the next moment')
+  queue.breaker.succeeded(100)
+  t.equal(queue.breaker.state, 'closed')
   t.not(queue.next(100), null)
 })
 

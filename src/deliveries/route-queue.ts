@@ -1,5 +1,5 @@
 import type { DeliverRules } from '../model/delivery/deliver-rules.ts'
-import { Breaker } from './breaker.ts'
+import { CircuitBreaker, type BreakerState } from '../upstream/health/circuit-breaker.ts'
 import type { WorkItem } from './delivery-store.ts'
 import { DueHeap, type Due } from './due-heap.ts'
 
@@ -47,8 +47,9 @@ interface Turn extends Due {
  *      ▲                 └──failed──► waiting, until its next attempt; the lane with it
  */
 export class RouteQueue {
-  readonly breaker: Breaker
+  breaker: CircuitBreaker
   #rules: DeliverRules
+  readonly #onBreaker: (state: BreakerState) => void
   readonly #known = new Map<number, Lane>()
   readonly #lanes = new Map<string, Lane>()
   readonly #heap = new DueHeap<Turn>()
@@ -58,15 +59,19 @@ export class RouteQueue {
   /** Something of a lower number may wait in the database: a lane that was full has room again. */
   hasGaps = false
 
-  constructor(rules: DeliverRules) {
+  /** `onBreaker` is told of each new state of the receiver's breaker. */
+  constructor(rules: DeliverRules, onBreaker: (state: BreakerState) => void = () => {}) {
     this.#rules = rules
-    this.breaker = new Breaker(rules.breaker)
+    this.#onBreaker = onBreaker
+    this.breaker = breakerOf(rules, onBreaker)
   }
 
   /** A reload may change them. */
   set rules(rules: DeliverRules) {
+    const { failures, openMs } = this.#rules.breaker
     this.#rules = rules
-    this.breaker.rules = rules.breaker
+    if (rules.breaker.failures !== failures || rules.breaker.openMs !== openMs)
+      this.breaker = breakerOf(rules, this.#onBreaker)
   }
 
   /** Items in memory. */
@@ -119,7 +124,7 @@ export class RouteQueue {
 
   /** What goes now; null when nothing may. The caller owes an `end` for it. */
   next(nowTick: number): Batch | null {
-    if (this.#busy >= this.#rules.concurrency || !this.breaker.canTry(nowTick)) return null
+    if (this.#busy >= this.#rules.concurrency || !this.breaker.isPassable(nowTick)) return null
     for (;;) {
       const first = this.#heap.first
       if (first === undefined || first.dueTick > nowTick) return null
@@ -129,7 +134,7 @@ export class RouteQueue {
       if (lane.turn !== turn || lane.isBusy || head === undefined) continue
       lane.isBusy = true
       this.#busy++
-      this.breaker.begin(nowTick)
+      this.breaker.canTry(nowTick)
       const all = this.#rules.coalesce === null ? [head] : companions(lane.items, head)
       return { item: all.at(-1) ?? head, all, attempt: lane.attempts + 1 }
     }
@@ -177,7 +182,7 @@ export class RouteQueue {
     if (this.#busy >= this.#rules.concurrency) return Infinity
     const first = this.#heap.first
     if (first === undefined) return Infinity
-    return Math.max(0, first.dueTick - nowTick, this.breaker.blockedForMs(nowTick))
+    return Math.max(0, first.dueTick - nowTick, this.breaker.waitMs(nowTick))
   }
 
   #dueTickOf({ coalesceBy, ageMs, dueInMs }: WorkItem, nowTick: number): number {
@@ -199,6 +204,15 @@ export class RouteQueue {
     lane.turn++
     this.#heap.push({ lane, turn: lane.turn, dueTick, seq: lane.seq })
   }
+}
+
+/** One that opens by failures in a row. Each of its attempts comes to an end: no second trial is needed. */
+function breakerOf(
+  { breaker: { failures, openMs } }: DeliverRules,
+  onBreaker: (state: BreakerState) => void,
+): CircuitBreaker {
+  const rules = { failureShare: 1, minAttempts: failures, windowMs: Infinity, openMs, maxOpenMs: openMs }
+  return new CircuitBreaker({ ...rules, isInARow: true, trialMs: Infinity }, onBreaker)
 }
 
 /** What one call stands for: the first item, and all known ones of its lane that are to become one with it. */

@@ -1,5 +1,7 @@
 import type { Clock } from '../lib/time/clock.ts'
 import { backoffMs } from '../lib/time/backoff.ts'
+import { sleep } from '../lib/time/sleep.ts'
+import { endsWithin } from '../lib/time/within.ts'
 import type { DeliveryStore, Result } from './delivery-store.ts'
 
 /** Results of one statement at most. */
@@ -46,9 +48,7 @@ export class SettleQueue {
 
   /** Notes what it has within `ms`, if the database takes it: what is not noted is delivered once more by the next owner. */
   async stop(ms: number): Promise<void> {
-    const cancel = this.#clock.after(ms, () => (this.#isStopped = true))
-    while (this.#running !== null && !this.#isStopped) await this.#clock.turn()
-    cancel()
+    if (this.#running !== null) await endsWithin(this.#running, ms, this.#clock)
     this.#isStopped = true
   }
 
@@ -69,7 +69,7 @@ export class SettleQueue {
         if (failures === 0) this.#log.warn({ err: error }, 'deliveries: what became of them cannot be noted')
         this.#waiting = [...taken, ...this.#waiting]
         const waitMs = backoffMs(failures++, RETRY.minMs, RETRY.maxMs, Math.random)
-        await new Promise<void>((resolve) => void this.#clock.later(waitMs, resolve))
+        await sleep(waitMs, { clock: this.#clock, isBackground: true })
       }
     }
     this.#running = null

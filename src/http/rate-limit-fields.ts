@@ -73,12 +73,16 @@ function readField(facts: RateLimitFacts, name: string, value: string, nowMs: nu
       facts.remaining ??= parameter(value, 'remaining') ?? parameter(value, 'r')
       facts.reset ??= after(parameter(value, 'reset') ?? parameter(value, 't'), nowMs)
       break
-    case 'retry-after': {
-      const at = leading(value) === null ? moment(value, nowMs) : null
-      facts.retry ??= at === null ? leading(value) : Math.max(0, at - Math.ceil(nowMs / 1000))
+    case 'retry-after':
+      facts.retry ??= retryAfterSeconds(value, nowMs)
       break
-    }
   }
+}
+
+/** Seconds that `Retry-After` asks for, as such or as a date with its zone (RFC 9110 §10.2.3); null for what is neither. */
+export function retryAfterSeconds(value: string, nowMs: number): number | null {
+  const at = leading(value) === null ? moment(value, nowMs) : null
+  return at === null ? leading(value) : Math.max(0, at - Math.ceil(nowMs / 1000))
 }
 
 /** The whole number that a value begins with. */

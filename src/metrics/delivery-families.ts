@@ -1,5 +1,5 @@
 import type { DeliveryStats } from '../model/stats.ts'
-import { byKey, type Family, type Sample } from './family.ts'
+import { byKey, single, type Family, type Sample } from './family.ts'
 
 /** What routes with `mode: accept` keep and deliver; without such a route these families are empty. */
 export const DELIVERY_FAMILIES: readonly Family[] = [
@@ -63,12 +63,11 @@ function sum({ tenants }: DeliveryStats, name: 'waiting' | 'dead'): number {
 
 /** Every process that delivers tells the same: the greatest, for one may have looked later. */
 function told(name: string, help: string, read: (told: DeliveryStats) => number): Family {
-  return {
-    type: 'gauge',
-    merge: 'max',
+  return single(
+    'gauge',
     name,
     help,
-    labels: [],
-    read: ({ deliveries }) => (deliveries === null ? [] : [{ value: read(deliveries), labels: {} }]),
-  }
+    ({ deliveries }) => (deliveries === null ? null : read(deliveries)),
+    'max',
+  )
 }

@@ -1,20 +1,23 @@
 import type { EventsStats } from '../model/stats.ts'
-import type { Family, FamilySamples, Sample } from './family.ts'
+import {
+  lookedAtFamilies,
+  lookedAtSamples,
+  type Family,
+  type FamilySamples,
+  type LookedAt,
+} from './family.ts'
 
 /** What became of events. Of several processes only one sends them. */
-const FAMILIES: readonly {
-  readonly name: string
-  readonly help: string
-  readonly labels: readonly string[]
-  readonly read: (events: EventsStats) => readonly Sample[]
-}[] = [
+const COUNTERS: readonly LookedAt<EventsStats>[] = [
   {
+    isCounter: true,
     name: 'waybill_events_sent_total',
     help: 'Events that a receiver took; absent without receivers',
     labels: [],
     read: ({ sent }) => [{ value: sent, labels: {} }],
   },
   {
+    isCounter: true,
     name: 'waybill_events_lost_total',
     help: 'Events that a receiver does not get: too many wait for it, it took none of the attempts, it wants no more; absent without receivers',
     labels: ['reason'],
@@ -23,21 +26,9 @@ const FAMILIES: readonly {
 ]
 
 /** For a process that sends events itself. */
-export const EVENT_FAMILIES: readonly Family[] = FAMILIES.map(({ name, help, labels, read }) => ({
-  type: 'counter',
-  name,
-  help,
-  labels,
-  read: ({ vitals: { events } }) => (events === null ? [] : read(events)),
-}))
+export const EVENT_FAMILIES: readonly Family[] = lookedAtFamilies(COUNTERS, ({ vitals }) => vitals.events)
 
 /** For a primary, which sends events for its workers. */
 export function eventSamples(events: EventsStats | null): FamilySamples[] {
-  return FAMILIES.map(({ name, help, read }) => ({
-    type: 'counter',
-    merge: 'sum',
-    name,
-    help,
-    values: events === null ? [] : read(events),
-  }))
+  return lookedAtSamples(COUNTERS, events)
 }

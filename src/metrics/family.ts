@@ -148,23 +148,31 @@ export function byRoute(
   return { type, name, help, labels: ['route'], read: (reading) => reading.routes.map(sample) }
 }
 
-/** A gauge of what one process of a gateway looks at: the primary, where there are workers. */
+/** A figure of what one process of a gateway looks at: the primary, where there are workers. */
 export interface LookedAt<T> {
+  /** A gauge unless told. */
+  readonly isCounter?: boolean
   readonly name: string
   readonly help: string
   readonly labels: readonly string[]
   readonly read: (found: T) => readonly Sample[]
 }
 
+/** What it is, and how what several processes say of it becomes one. */
+function kindOf(isCounter: boolean): { readonly type: 'counter' | 'gauge'; readonly merge: Merge } {
+  return isCounter ? { type: 'counter', merge: 'sum' } : { type: 'gauge', merge: 'max' }
+}
+
 /** The families of a process that looks itself; they are empty while `foundIn` has null. */
 export function lookedAtFamilies<T>(
-  gauges: readonly LookedAt<T>[],
+  figures: readonly LookedAt<T>[],
   foundIn: (reading: Reading) => T | null,
 ): Family[] {
-  return gauges.map(({ read, ...rest }) => ({
-    ...rest,
-    type: 'gauge',
-    merge: 'max',
+  return figures.map(({ read, isCounter = false, name, help, labels }) => ({
+    ...kindOf(isCounter),
+    name,
+    help,
+    labels,
     read: (reading) => {
       const found = foundIn(reading)
       return found === null ? [] : read(found)
@@ -173,10 +181,9 @@ export function lookedAtFamilies<T>(
 }
 
 /** The same of a primary, which looks for its workers. */
-export function lookedAtSamples<T>(gauges: readonly LookedAt<T>[], found: T | null): FamilySamples[] {
-  return gauges.map(({ name, help, read }) => ({
-    type: 'gauge',
-    merge: 'max',
+export function lookedAtSamples<T>(figures: readonly LookedAt<T>[], found: T | null): FamilySamples[] {
+  return figures.map(({ name, help, read, isCounter = false }) => ({
+    ...kindOf(isCounter),
     name,
     help,
     values: found === null ? [] : read(found),

@@ -335,11 +335,7 @@ export interface StatsSources {
 export interface DeliveryStats {
   readonly accepted: number
   readonly duplicates: number
-  /** Of the accepted ones those that went to disk first. */
-  readonly spooled: number
   readonly refused: number
-  /** Senders that wait for their delivery to be durable. */
-  readonly pending: number
   readonly attempts: { readonly delivered: number; readonly failed: number }
   /** Of all processes, as the database told last. */
   readonly tenants: readonly {

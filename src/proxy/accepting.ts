@@ -1,5 +1,5 @@
 import { secretField } from '../integrations/secret-field.ts'
-import { readValues, type ParcelFault } from '../integrations/parcel-values.ts'
+import { readValues } from '../integrations/parcel-values.ts'
 import { deliveryId } from '../model/delivery/delivery-id.ts'
 import type { Inbox, Kept } from '../model/delivery/inbox.ts'
 import type { Parcel } from '../model/delivery/parcel.ts'
@@ -23,11 +23,18 @@ export class Accepting {
   readonly #inbox: Inbox
   readonly #shares: HeldShares
   readonly #via: string
+  readonly #fail: (exchange: Exchange, error: unknown) => void
 
-  constructor(inbox: Inbox, shares: HeldShares, via: string) {
+  /** `fail` ends an exchange after what should never happen. */
+  constructor(
+    inbox: Inbox,
+    shares: HeldShares,
+    { via, fail }: { readonly via: string; readonly fail: (exchange: Exchange, error: unknown) => void },
+  ) {
     this.#inbox = inbox
     this.#shares = shares
     this.#via = via
+    this.#fail = fail
   }
 
   /** Takes a request that was let through and whose route accepts. */
@@ -47,7 +54,11 @@ export class Accepting {
       onTooLong: () => answerRefusal(exchange, 'body_too_large', null),
       onBody: (whole) => {
         exchange.body = whole
-        this.#accept(exchange, rules, whole)
+        try {
+          this.#accept(exchange, rules, whole)
+        } catch (error) {
+          this.#fail(exchange, error)
+        }
       },
     })
   }
@@ -66,13 +77,16 @@ export class Accepting {
     }
     if (values.kind === 'refuse') {
       exchange.lackedPlace = values.place
-      answerRefusal(exchange, 'bad_request', REASONS[values.reason])
+      answerRefusal(exchange, 'bad_request', values.reason)
       return
     }
     const { lane, coalesceBy, senderKey } = values
     const parcel = this.#parcelOf(exchange, { lane, coalesceBy, senderKey }, rules, body)
     const wait = new Waiting(exchange)
-    void this.#inbox.accept(parcel, rules.accept.patienceMs).then((kept) => wait.end(kept))
+    this.#inbox
+      .accept(parcel, rules.accept.patienceMs)
+      .then((kept) => wait.end(kept))
+      .catch((error: unknown) => this.#fail(exchange, error))
   }
 
   #parcelOf(
@@ -107,13 +121,6 @@ export class Accepting {
       body,
     }
   }
-}
-
-const REASONS: Readonly<Record<ParcelFault, Reason>> = {
-  content_type: 'content_type',
-  content_encoding: 'content_encoding',
-  malformed_body: 'malformed_body',
-  missing_field: 'missing_field',
 }
 
 /** A request while it is made durable. */

@@ -119,7 +119,8 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
     this.#waiting = new WaitingBodies(this, shares, (exchange, decideNow) =>
       this.#settleLate(exchange, decideNow),
     )
-    this.#accepting = new Accepting(deps.inbox ?? NO_INBOX, shares, deps.via)
+    const fail = (exchange: Exchange, error: unknown): void => this.#failInternally(exchange, error)
+    this.#accepting = new Accepting(deps.inbox ?? NO_INBOX, shares, { via: deps.via, fail })
   }
 
   /** Takes over what a reload may change; requests that have been decided on keep what was decided. */

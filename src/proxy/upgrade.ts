@@ -5,7 +5,7 @@ import type { Dispatcher } from '../upstream/dispatcher.ts'
 import { UpstreamClosedError } from '../upstream/failure.ts'
 import type { Place, PlaceTaker } from '../upstream/origin-pool.ts'
 import type { UpstreamPools } from '../upstream/pools.ts'
-import { hostOf } from '../upstream/health/route-health.ts'
+import { hostOf } from '../model/upstream/upstream-place.ts'
 import {
   NOT_QUEUED,
   type Dispatched,

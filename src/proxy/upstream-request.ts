@@ -8,7 +8,7 @@ import type { HostStanding, UpstreamRequest } from '../upstream/request.ts'
 import { strangerHeaders } from '../upstream/steps/stranger-headers.ts'
 import type { Exchange } from './exchange/exchange.ts'
 import { upstreamHeaders } from './headers/headers.ts'
-import { upstreamOrigin, upstreamPath } from '../model/upstream/upstream-place.ts'
+import { hostOf, upstreamOrigin, upstreamPath } from '../model/upstream/upstream-place.ts'
 
 /**
  * The request of an exchange that has been decided on as its upstream will see it. `via` is this gateway's pseudonym, `tick` now in
@@ -26,7 +26,7 @@ export function upstreamRequest(
   const { files } = exchange
   const origin = files === null ? upstreamOrigin(route, slug) : files.host.origin
   const standing = standingOf(files)
-  exchange.upstream = origin.slice(origin.indexOf('//') + 2)
+  exchange.upstream = hostOf(origin)
   // What came in chunks and was waited for goes on in one piece.
   const contentLength = Buffer.isBuffer(body) ? body.length : head.contentLength
   const headers = upstreamHeaders({

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { request } from 'node:http'
 import type { Clock } from '../lib/time/clock.ts'
+import { Periodic } from '../lib/time/periodic.ts'
 
 /** Between the end of a request and the next: less than three a second, so that each can be followed by eye. */
 const PAUSE_MS = 350
@@ -39,20 +40,21 @@ export function startTraffic(
   keys: Readonly<Record<Exclude<Bearer, 'nobody'>, string>>,
   clock: Clock,
 ): () => void {
-  let isStopped = false
-  let cancel = (): void => {}
-  const send = async (n: number): Promise<void> => {
-    const sent = ROUND[n % ROUND.length]
-    if (isStopped || sent === undefined) return
-    const [bearer, method, path] = sent
-    await sendOne(`${origin}${path}`, method, bearer === 'nobody' ? null : keys[bearer]).catch(() => {})
-    if (!isStopped) cancel = clock.later(PAUSE_MS, () => void send(n + 1))
-  }
-  void send(0)
-  return () => {
-    isStopped = true
-    cancel()
-  }
+  let n = 0
+  const sends = new Periodic({
+    run: async () => {
+      const sent = ROUND[n++ % ROUND.length]
+      if (sent === undefined) return
+      const [bearer, method, path] = sent
+      await sendOne(`${origin}${path}`, method, bearer === 'nobody' ? null : keys[bearer])
+    },
+    intervalMs: PAUSE_MS,
+    pace: 'rest',
+    clock,
+    onFailure: () => {},
+  })
+  sends.start(0)
+  return () => void sends.stop(0)
 }
 
 /** Sends a request on a connection of its own; resolves at the end of the answer. Rejects when there is none. */

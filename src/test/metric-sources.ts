@@ -127,9 +127,7 @@ export function restingStats() {
     deliveries: {
       accepted: 0,
       duplicates: 0,
-      spooled: 0,
       refused: 0,
-      pending: 0,
       attempts: { delivered: 0, failed: 0 },
       tenants: [] as DeliveryStats['tenants'],
       routes: [] as DeliveryStats['routes'],

@@ -195,7 +195,8 @@ export class OriginPool implements ConnectionOwner, Dispatcher, AddressLoad {
 
   /** See ConnectionOwner. */
   onAnswer(status: number, tick: number): void {
-    this.health?.answered(status, tick)
+    // `tick` is that of the sending. What is left alone is so from the answer on, which may be long after; for the rest no clock is read.
+    this.health?.answered(status, status < 400 ? tick : performance.now())
   }
 
   /** See ConnectionOwner. */

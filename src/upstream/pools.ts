@@ -1,4 +1,5 @@
 import type { Route } from '../model/route.ts'
+import { isUpstreamOrigin } from '../model/upstream/upstream-place.ts'
 import type { PoolStats } from '../model/stats.ts'
 import { addressProblem, strangeAddressProblem } from './address.ts'
 import type { Dispatcher } from './dispatcher.ts'
@@ -134,7 +135,5 @@ export function isShared({ upstream }: Route): boolean {
 
 function problemOf(route: Route, origin: string, standing: HostStanding): string | null {
   if (standing !== 'upstream') return strangeAddressProblem(origin)
-  return route.upstream.origin === origin || route.upstream.origins?.includes(origin) === true
-    ? null
-    : addressProblem(origin, route)
+  return isUpstreamOrigin(route, origin) ? null : addressProblem(origin, route)
 }

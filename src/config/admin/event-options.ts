@@ -11,6 +11,7 @@ export const EVENT_OPTIONS = {
   events: row<readonly EventReceiver[]>([], FORM, 'Receivers of events (webhooks)', readReceivers, {
     isSecret: true,
     actsOn: 'reload',
+    secrets: (receivers) => receivers.flatMap(({ url, secret }) => [url, secret]),
     show: (receivers) => receivers.map((one) => ({ url: receiverName(one), types: one.types })),
   }),
 } as const

@@ -1,4 +1,4 @@
-import { bytes, integer, type Row } from '../option-rows.ts'
+import { bytes, integer, text } from '../option-rows.ts'
 import { bodyKeys } from '../../model/delivery/body-key.ts'
 
 const GIB = 1024 ** 3
@@ -31,14 +31,11 @@ export const DELIVERY_OPTIONS = {
     3650,
     'Days of deliveries that are kept, dead letters included; a day of which something waits stays. 0 for ever',
   ),
-  'deliveries.encryptionKeys': {
-    default: '',
-    help: 'Keys that bodies are encrypted with at rest (AES-256-GCM); without one they are not',
-    isSecret: true,
-    form: KEY_FORM,
-    read: (value) => {
-      if (typeof value === 'string' && bodyKeys(value) !== null) return value
-      throw new RangeError(`must be ${KEY_FORM}`)
-    },
-  } satisfies Row<string>,
+  'deliveries.encryptionKeys': text(
+    '',
+    KEY_FORM,
+    'Keys that bodies are encrypted with at rest (AES-256-GCM); without one they are not',
+    (v) => bodyKeys(v) !== null,
+    { isSecret: true, secrets: (v) => (bodyKeys(v) ?? []).map(({ key }) => key.toString('base64')) },
+  ),
 } as const

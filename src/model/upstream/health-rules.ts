@@ -16,6 +16,10 @@ export interface BreakerRules {
   /** How long it is open at first; twice as long after each trial that fails, up to the other. */
   readonly openMs: number
   readonly maxOpenMs: number
+  /** Only failures since the last success count, however many attempts were before. */
+  readonly isInARow?: boolean
+  /** A trial of which nothing was heard for so long makes room for another; as long as it was open last unless told. */
+  readonly trialMs?: number
 }
 
 /** The breaker of each of a route's upstream addresses. */

@@ -14,3 +14,13 @@ export function upstreamOrigin(route: Route, tenant: string): string {
   const { origin } = route.upstream
   return origin.includes('{tenant}') ? origin.replaceAll('{tenant}', tenant) : origin
 }
+
+/** Whether an origin is the route's own upstream as it is written, or one of its several addresses. */
+export function isUpstreamOrigin({ upstream }: Route, origin: string): boolean {
+  return upstream.origin === origin || upstream.origins?.includes(origin) === true
+}
+
+/** Host and port of an origin, as an entry's `upstream` has them. */
+export function hostOf(origin: string): string {
+  return origin.slice(origin.indexOf('//') + 2)
+}

@@ -8,7 +8,8 @@ import { PostCourier } from '../../deliveries/post-courier.ts'
 import { PostInbox } from '../../deliveries/post-inbox.ts'
 import { PostOffice } from '../../deliveries/post-office.ts'
 import { systemClock } from '../../lib/time/clock.ts'
-import { Periodic } from '../../lib/time/periodic.ts'
+import { Periodic, tellFailures } from '../../lib/time/periodic.ts'
+import { Seldom } from '../../lib/time/seldom.ts'
 import type { Logger } from '../../logger/logger.ts'
 import type { EntrySink } from '../../model/access-entry.ts'
 import type { DatabaseTarget } from '../../model/database-target.ts'
@@ -79,11 +80,6 @@ export class Deliveries implements Inbox {
     return this.#work?.stats ?? null
   }
 
-  /** A tenant that has nearly as much waiting as it may; null for none. */
-  get nearlyFull(): string | null {
-    return this.#work?.depths.nearlyFull ?? null
-  }
-
   get #isUsed(): boolean {
     return this.#routes.some(({ delivery }) => delivery !== null)
   }
@@ -102,6 +98,7 @@ class DeliveryWork {
   readonly #member = randomUUID()
   readonly #store: PostgresDeliveries
   readonly #jobs: readonly Periodic[]
+  readonly #seldom = new Seldom()
 
   constructor({ options: o, target, folder, instance, logger, ...parts }: DeliveriesParts) {
     const sql = openControl(target, { applicationName: 'waybill deliveries', max: DELIVERY_CONNECTIONS })
@@ -137,13 +134,25 @@ class DeliveryWork {
         for (const { tenant, bodyBytes } of parcels) depths.note(tenant, bodyBytes)
         this.office.noteStored()
       },
-      onFailure: (error) => logger.warn({ err: error }, 'deliveries: the database takes none'),
+      onFailure: (error) => {
+        const times = this.#seldom.occur('keep', performance.now())
+        if (times > 0) logger.warn({ err: error, times }, 'deliveries: the database takes none')
+      },
     })
-    const job = (run: () => Promise<void>, intervalMs: number): Periodic =>
-      new Periodic({ run, intervalMs, pace: 'rest', jitter: 0.2, onFailure: () => {} })
+    const job = (what: string, intervalMs: number, run: () => Promise<void>): Periodic =>
+      new Periodic({
+        run,
+        intervalMs,
+        pace: 'rest',
+        jitter: 0.2,
+        ...tellFailures(logger, {
+          failed: `deliveries: ${what} failed; trying again`,
+          well: `deliveries: ${what} goes on`,
+        }),
+      })
     this.#jobs = [
-      job(async () => depths.set(await store.depths()), DEPTHS_MS),
-      job(() => store.upkeep(o['deliveries.retentionDays']), UPKEEP_MS),
+      job('counting', DEPTHS_MS, async () => depths.set(await store.depths())),
+      job('upkeep', UPKEEP_MS, () => store.upkeep(o['deliveries.retentionDays'])),
     ]
   }
 
@@ -164,7 +173,6 @@ class DeliveryWork {
   get stats(): DeliveryStats {
     return {
       ...this.inbox.counts,
-      pending: this.inbox.waiting,
       attempts: this.office.attempts,
       tenants: this.depths.all,
       routes: this.office.stats,

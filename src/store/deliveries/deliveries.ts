@@ -49,7 +49,7 @@ export interface DeliveryAccount {
   readonly dropped: number
   readonly coalesced: number
   readonly duplicate: number
-  /** Access entries that say `accepted` and of which there is no delivery: lost ones. */
+  /** Access entries that say `accepted` and of which there is no delivery, and what waits and nobody would deliver. */
   readonly missing: number
 }
 
@@ -131,13 +131,21 @@ export async function deliveryAccounts(
   const ofTenant = tenant === undefined ? sql`` : sql`AND tenant = ${tenant}`
   return await sql<DeliveryAccount[]>`
     WITH d AS (
-      SELECT tenant, state, request_id, redelivery_of FROM deliveries
+      SELECT id, tenant, state, request_id, redelivery_of FROM deliveries
       WHERE received_at >= ${since} AND received_at < ${until} ${ofTenant}
-    ), missing AS (
-      SELECT tenant, count(*) AS n FROM access_log e
+    ), lost AS (
+      -- By number: senders may say the same request id again.
+      SELECT tenant, greatest(0, count(*) - coalesce(k.n, 0)) AS n FROM access_log e
+      LEFT JOIN (SELECT tenant, request_id, count(*) AS n FROM d WHERE redelivery_of IS NULL GROUP BY 1, 2) k
+        USING (tenant, request_id)
       WHERE started_at >= ${since} AND started_at < ${until} AND outcome = 'accepted' AND reason IS NULL ${ofTenant}
-        AND NOT EXISTS (SELECT FROM d WHERE d.tenant = e.tenant AND d.request_id = e.request_id)
-      GROUP BY tenant
+      GROUP BY tenant, request_id, k.n
+      UNION ALL
+      -- Of what waits somebody has to know.
+      SELECT tenant, 1 FROM d WHERE state = 'waiting' AND NOT EXISTS (
+        SELECT FROM delivery_work w WHERE w.id = d.id AND NOT w.is_dead)
+    ), missing AS (
+      SELECT tenant, sum(n)::bigint AS n FROM lost GROUP BY tenant
     ), books AS (
       SELECT tenant, count(*) FILTER (WHERE redelivery_of IS NULL) AS accepted,
         count(*) FILTER (WHERE redelivery_of IS NOT NULL) AS repeated,

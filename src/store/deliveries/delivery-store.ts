@@ -168,7 +168,8 @@ export class PostgresDeliveries implements DeliveryStore {
     >`
       SELECT b.id, b.head, b.packing, b.body, d.trace_id
       FROM unnest(${items.map(({ id }) => id)}::uuid[], ${items.map(({ receivedAtMs }) => new Date(receivedAtMs).toISOString())}::text[]::timestamptz[]) i (id, received_at)
-      JOIN delivery_bodies b USING (received_at, id) JOIN deliveries d USING (received_at, id)`
+      JOIN delivery_bodies b USING (received_at, id) JOIN deliveries d USING (received_at, id)
+      WHERE d.state = 'waiting'`
     return rows.map(({ id, head, packing, body, trace_id }) => ({
       id,
       head: JSON.parse(head) as ParcelHead,
@@ -186,11 +187,11 @@ export class PostgresDeliveries implements DeliveryStore {
           delay_ms float8, status smallint, reason text, into_id uuid)
         JOIN (SELECT route, epoch FROM delivery_routes WHERE owner = ${member} FOR SHARE) o USING (route, epoch)
       ), gone AS (
-        DELETE FROM delivery_work w USING r WHERE w.seq = r.seq AND r.state IN ('delivered', 'coalesced')
+        DELETE FROM delivery_work w USING r WHERE w.seq = r.seq AND w.id = r.id AND r.state IN ('delivered', 'coalesced')
       ), kept AS (
         UPDATE delivery_work w SET attempts = r.attempts, last_status = r.status, last_reason = r.reason,
           is_dead = r.state = 'dead', next_at = CASE WHEN r.state = 'waiting' THEN now() + r.delay_ms * interval '1 ms' END
-        FROM r WHERE w.seq = r.seq AND r.state IN ('waiting', 'dead') AND NOT w.is_dead
+        FROM r WHERE w.seq = r.seq AND w.id = r.id AND r.state IN ('waiting', 'dead') AND NOT w.is_dead
       ), ended AS (
         UPDATE deliveries d SET state = r.state, ended_at = now(), attempts = r.attempts, last_status = r.status,
           last_reason = r.reason, into_id = r.into_id
@@ -225,7 +226,7 @@ export class PostgresDeliveries implements DeliveryStore {
     await this.#sql`DELETE FROM delivery_keys WHERE expires_at < now() - interval '1 minute'`
   }
 
-  /** See DeliveryStore. */
+  /** Ends all use of it. */
   async close(): Promise<void> {
     await closeSql(this.#sql, CLOSE_MS)
   }

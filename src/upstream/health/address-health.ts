@@ -44,6 +44,8 @@ export class AddressHealth {
   #servedSinceMs = -Infinity
   #checksInARow = 0
   #isUnhealthy = false
+  /** The state that others know. */
+  #told: AddressState = 'serving'
 
   constructor(
     origin: string,
@@ -156,7 +158,11 @@ export class AddressHealth {
     this.#tell()
   }
 
+  /** Of several things that are wrong the worst is the state: the others come and go behind it. */
   #tell(): void {
-    this.owner.onState(this, this.state)
+    const { state } = this
+    if (state === this.#told) return
+    this.#told = state
+    this.owner.onState(this, state)
   }
 }

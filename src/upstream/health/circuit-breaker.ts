@@ -12,7 +12,7 @@ export type BreakerState = 'closed' | 'open' | 'half_open'
  *
  * Every attempt is asked for by `canTry`, and ends with `succeeded`, `failed` or `abandoned`. While open all attempts are refused, and
  * while half open all but one, the trial; the first verdict that comes then decides, also of an attempt that began before. What comes
- * while open changes nothing. A trial of which nothing is heard for as long as it was open last makes room for another.
+ * while open changes nothing. A trial of which nothing is heard for as long as it was open last, or `trialMs`, makes room for another.
  *
  * Moments are milliseconds of one clock, any that does not go back.
  */
@@ -46,7 +46,7 @@ export class CircuitBreaker {
   canTry(nowMs: number): boolean {
     if (this.#state === 'closed') return true
     if (nowMs < this.#untilMs) return false
-    this.#untilMs = nowMs + this.#openForMs
+    this.#untilMs = nowMs + (this.#rules.trialMs ?? this.#openForMs)
     if (this.#state === 'open') this.#become('half_open')
     return true
   }
@@ -54,7 +54,8 @@ export class CircuitBreaker {
   /** An attempt came to a good end. */
   succeeded(nowMs: number): void {
     if (this.#state === 'closed') {
-      this.#recent.add(false, nowMs)
+      if (this.#rules.isInARow === true) this.#recent.clear()
+      else this.#recent.add(false, nowMs)
       return
     }
     if (this.#state !== 'half_open') return

@@ -3,6 +3,7 @@ import t from 'tap'
 import { routeOf } from '../../config/routes.ts'
 import type { Route } from '../../model/route.ts'
 import type { AddressHealth } from './address-health.ts'
+import { CircuitBreaker } from './circuit-breaker.ts'
 import { HealthBook } from './health-book.ts'
 import type { AddressChange, RouteHealth } from './route-health.ts'
 
@@ -200,4 +201,51 @@ t.test('addresses with a tenant in their names are one line of the figures', asy
   health.of('http://a.example.com:81')
   fail(health.of('http://b.example.com:81'), 1, 0)
   t.match(book.stats, [{ upstream: '{tenant}.example.com:81', states: { open: 1, serving: 1 } }])
+})
+
+t.test('a state is told when it changes, not for what comes and goes behind a worse one', async (t) => {
+  const rules = { failsOn: ['connect'], minAttempts: 1, failureShare: 1, openMs: 1000, maxOpenMs: 1000 }
+  const { health, changes } = healthOf(routeTo(2, { breaker: rules, healthCheck: CHECK }))
+  const [a] = health.addresses
+  fail(a, 1, 0)
+  for (const isWell of [false, false, true, true, true]) a?.checked(isWell, CHECK)
+  t.same(
+    changes.map(({ state }) => state),
+    ['open'],
+  )
+  a?.canTry(1000)
+  a?.answered(200, 1001)
+  t.same(
+    changes.map(({ state }) => state),
+    ['open', 'half_open', 'serving'],
+  )
+})
+
+t.test('another host for tenants is known nothing of', async (t) => {
+  const breaker = { failsOn: ['connect'], minAttempts: 1, failureShare: 1, openMs: 1000, maxOpenMs: 1000 }
+  const of = (host: string): Route =>
+    routeOf({ name: 'r', kind: 'generic', path: '/r/', upstream: `http://{tenant}.${host}/`, breaker })
+  const { health, book } = healthOf(of('old.example'))
+  fail(health.of('http://acme.old.example'), 1, 0)
+  const after = of('new.example')
+  book.apply([after])
+  t.same(book.of(after)?.addresses, [])
+})
+
+t.test('failures in a row open a breaker of that kind, and its trial is waited for', async (t) => {
+  const rules = { failureShare: 1, minAttempts: 2, windowMs: Infinity, openMs: 100, maxOpenMs: 100 }
+  const breaker = new CircuitBreaker({ ...rules, isInARow: true, trialMs: Infinity })
+  for (let i = 0; i < 5; i++) {
+    breaker.failed(0)
+    breaker.succeeded(0)
+  }
+  t.equal(breaker.state, 'closed')
+  breaker.failed(0)
+  breaker.failed(0)
+  t.equal(breaker.state, 'open')
+  t.ok(breaker.canTry(100))
+  t.notOk(breaker.canTry(1e6), 'one alone, however long it takes')
+  t.equal(breaker.waitMs(1e6), Infinity)
+  breaker.abandoned(1e6)
+  t.ok(breaker.canTry(1e6))
 })

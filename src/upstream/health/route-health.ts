@@ -1,5 +1,6 @@
 import { ADDRESS_STATES, type AddressState } from '../../model/upstream/health-rules.ts'
 import type { Route } from '../../model/route.ts'
+import { hostOf } from '../../model/upstream/upstream-place.ts'
 import type { UpstreamStats } from '../../model/stats.ts'
 import { AddressHealth, type AddressOwner } from './address-health.ts'
 
@@ -153,16 +154,11 @@ export class RouteHealth implements AddressOwner {
   }
 }
 
-/** What of a route a verdict on its addresses depends on. */
-function rulesOf({ breaker, ejection, upstream }: Route): string {
-  return JSON.stringify([breaker, ejection, upstream.path])
+/** What of a route a verdict on its addresses depends on; where they stand for tenants, by whose addresses these are. */
+function rulesOf({ breaker, ejection, upstream: { origin, path } }: Route): string {
+  return JSON.stringify([breaker, ejection, path, origin.includes('{tenant}') ? origin : ''])
 }
 
 function noStates(): Record<AddressState, number> {
   return Object.fromEntries(ADDRESS_STATES.map((state) => [state, 0])) as Record<AddressState, number>
-}
-
-/** Host and port of an origin, as the entry's `upstream` has them. */
-export function hostOf(origin: string): string {
-  return origin.slice(origin.indexOf('//') + 2)
 }

@@ -239,3 +239,22 @@ t.test('requests that wait for a place are told when the breaker opens', async (
   await gateway.quiet()
   t.equal(gateway.entries.filter(({ reason }) => reason === 'breaker_open').length, 3)
 })
+
+t.test('a bad answer that took longer than the breaker is open opens it from then on', async (t) => {
+  const gateway = await startGateway(t)
+  const breaker = { failsOn: ['5xx'], minAttempts: 1, failureShare: 1, windowMs: 1e4 } as const
+  const route = testRoute(gateway.upstream.port, { breaker: { ...breaker, openMs: 1e5, maxOpenMs: 1e5 } })
+  gateway.setRoutes([route])
+  const client = await gateway.client()
+  const sentTick = performance.now()
+  client.send(gateway.head(GET))
+  const asked = await gateway.upstream.request()
+  await until(() => performance.now() - sentTick > 50, 'the answer to be slow')
+  const answeredTick = performance.now()
+  asked.wire.send('HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n')
+  t.equal((await client.message()).status, 500)
+  const health = gateway.pools.health.of(route)
+  t.equal(health?.addresses[0]?.state, 'open')
+  // By the moment of the sending it would be shorter by what the answer took.
+  t.ok((health?.waitMs(answeredTick) ?? 0) >= 1e5)
+})

@@ -1,7 +1,7 @@
 import type { Route } from '../../model/route.ts'
 import type { Dispatcher } from '../dispatcher.ts'
 import { RequestGoneError } from '../failure.ts'
-import { hostOf } from '../health/route-health.ts'
+import { hostOf } from '../../model/upstream/upstream-place.ts'
 import { Journey } from '../journey.ts'
 import { isShared, type UpstreamPools } from '../pools.ts'
 import type { Dispatched, ResponseReceiver, UpstreamRequest } from '../request.ts'

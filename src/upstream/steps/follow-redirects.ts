@@ -1,6 +1,6 @@
 import { readRateLimit } from '../../http/rate-limit-fields.ts'
-import type { Route } from '../../model/route.ts'
 import { isFollowed, type FollowRules } from '../../model/upstream/follow-rules.ts'
+import { isUpstreamOrigin } from '../../model/upstream/upstream-place.ts'
 import type { Dispatcher, Interceptor } from '../dispatcher.ts'
 import { RedirectError, UpstreamAuthError } from '../failure.ts'
 import { Journey } from '../journey.ts'
@@ -67,7 +67,7 @@ class RedirectJourney extends Journey {
       return
     }
     const { route, origin } = this.#request
-    const isElsewhere = url !== null && url.origin !== origin && !isUpstream(route, url.origin)
+    const isElsewhere = url !== null && url.origin !== origin && !isUpstreamOrigin(route, url.origin)
     if (
       isElsewhere &&
       this.#rules.others === 'refuse' &&
@@ -89,9 +89,4 @@ class RedirectJourney extends Journey {
     if (this.#request.notes !== null) this.#request.notes.upstream = url.host
     this.send(this.#request)
   }
-}
-
-/** Whether an origin is the route's own upstream, or one of its several addresses. */
-function isUpstream({ upstream }: Route, origin: string): boolean {
-  return upstream.origin === origin || upstream.origins?.includes(origin) === true
 }

@@ -22,7 +22,7 @@ export function tokenRequest(
   if (realm.length > MAX_REALM || !/^https?:\/\//i.test(realm) || !URL.canParse(realm)) return null
   const url = new URL(realm)
   if (url.username !== '' || url.password !== '') return null
-  const standing = standingOf(rules, origin, url)
+  const standing = standingOf(route, rules, { origin, url })
   if (standing === 'stranger' && url.protocol !== 'https:') return null
   if (service !== '') url.searchParams.append('service', service)
   for (const one of scope.split(' ')) if (one !== '') url.searchParams.append('scope', one)
@@ -56,7 +56,13 @@ export function getRequest(
   }
 }
 
-function standingOf(rules: TokenRules, origin: string, url: URL): HostStanding {
-  if (URL.canParse(origin) && new URL(origin).origin === url.origin) return 'upstream'
+/** A registry that makes its realm of the Host field names the address that answered, of several. */
+function standingOf(
+  { upstream }: Route,
+  rules: TokenRules,
+  { origin, url }: { readonly origin: string; readonly url: URL },
+): HostStanding {
+  const own = [origin, ...(upstream.origins ?? [])]
+  if (own.some((one) => URL.canParse(one) && new URL(one).origin === url.origin)) return 'upstream'
   return isFollowed(rules, url) ? 'sibling' : 'stranger'
 }

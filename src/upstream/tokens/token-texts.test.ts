@@ -95,6 +95,26 @@ t.test('credentials go to the own origin and to listed hosts, and to nobody else
     t.equal(ask(realm), null, realm)
 })
 
+t.test('a realm at any of the route’s addresses is the upstream’s own', async (t) => {
+  const route = routeOf({
+    name: 'images',
+    kind: 'oci',
+    path: '/v2/images/',
+    upstream: ['http://10.0.0.1:5000/v2/', 'http://10.0.0.2:5000/v2/'],
+    upstreamAuth: { basic: { user: 'u', password: 'p' } },
+  })
+  const rules = route.upstreamTokens ?? { hosts: [] }
+  const at = (host: string) =>
+    tokenRequest(route, rules, 'http://10.0.0.1:5000', {
+      realm: `http://${host}/token`,
+      service: '',
+      scope: '',
+    })
+  for (const host of ['10.0.0.1:5000', '10.0.0.2:5000'])
+    t.match(at(host), { standing: 'upstream', origin: 'http://10.0.0.1:5000' }, host)
+  t.equal(at('10.0.0.3:5000'), null, 'a stranger without TLS')
+})
+
 t.test('what was not used for longest is forgotten first, by number and by size', async (t) => {
   const recent = new Recent<number>({ maxEntries: 2, maxSize: 12 })
   recent.set('a', 1, 1)

@@ -9,9 +9,10 @@ import {
   type DeliveryFilter,
   type DeliveryRow,
 } from '../../../store/deliveries/deliveries.ts'
+import type { Sql } from '../../../store/sql.ts'
 import type { Cli } from '../../cli.ts'
 import { addConfigFlags, DATABASE_OPTIONS } from '../../configuration.ts'
-import { withDatabase } from '../../context.ts'
+import { readByDatabase, withDatabase, type Handle } from '../../context.ts'
 import { UsageError } from '../../errors.ts'
 import { addFormatFlags, readFormat, type FormatFlags } from '../../flags.ts'
 import type { ExitCode, Io } from '../../output/io.ts'
@@ -91,17 +92,17 @@ function withFilter(command: Command): Command {
     .option('--until <time>', 'received before this time')
 }
 
-function readFilter(flags: DeliveryFlags, problems: Problems): DeliveryFilter {
+/** Reads the flags as they are at a time, which they may count from. */
+function readFilter(flags: DeliveryFlags, nowMs: number, problems: Problems): DeliveryFilter {
   const { tenant, route, state, since, until } = flags
-  const nowMs = Date.now()
   return {
     ...(tenant === undefined ? {} : { tenant }),
     ...(route === undefined ? {} : { route }),
     ...(state === undefined
       ? {}
       : { state: problems.choice('--state', state, DELIVERY_STATES) ?? 'waiting' }),
-    ...(since === undefined ? {} : { since: problems.time('--since', since, nowMs) ?? new Date(0) }),
-    ...(until === undefined ? {} : { until: problems.time('--until', until, nowMs) ?? new Date(0) }),
+    ...(since === undefined ? {} : { since: problems.time('--since', since, nowMs) }),
+    ...(until === undefined ? {} : { until: problems.time('--until', until, nowMs) }),
   }
 }
 
@@ -142,35 +143,24 @@ function lastOf({ lastStatus, lastReason }: DeliveryRow): string {
   return lastStatus === null ? escapeUnsafe(lastReason ?? '-') : String(lastStatus)
 }
 
+const COUNTS = [
+  'accepted',
+  'repeated',
+  'delivered',
+  'waiting',
+  'dead',
+  'dropped',
+  'coalesced',
+  'duplicate',
+  'missing',
+] as const
+
 const BOOKS: RowShape<DeliveryAccount> = {
   toOutput: (row) => ({ ...row }),
-  csvColumns: [
-    'tenant',
-    'accepted',
-    'repeated',
-    'delivered',
-    'waiting',
-    'dead',
-    'dropped',
-    'coalesced',
-    'duplicate',
-    'missing',
-  ],
+  csvColumns: ['tenant', ...COUNTS],
   columns: [
     { title: 'TENANT', minWidth: 8, cell: (row) => row.tenant },
-    ...(
-      [
-        'accepted',
-        'repeated',
-        'delivered',
-        'waiting',
-        'dead',
-        'dropped',
-        'coalesced',
-        'duplicate',
-        'missing',
-      ] as const
-    ).map((name) => ({
+    ...COUNTS.map((name) => ({
       title: name.toUpperCase(),
       isRight: true,
       cell: (row: DeliveryAccount) => String(row[name]),
@@ -181,10 +171,8 @@ const BOOKS: RowShape<DeliveryAccount> = {
 async function list(io: Io, flags: DeliveryFlags): Promise<ExitCode> {
   const problems = new Problems()
   const format = readFormat(flags, problems)
-  const filter = readFilter(flags, problems)
-  const limit = flags.limit === undefined ? 100 : (problems.integer('--limit', flags.limit, 1, MAX_ROWS) ?? 1)
-  problems.throwIfAny()
-  return await withDatabase(io, flags, 'reader', async ({ sql }) => {
+  const limit = flags.limit === undefined ? 100 : problems.integer('--limit', flags.limit, 1, MAX_ROWS)
+  return await withFiltered(io, flags, { handle: 'reader', problems }, async (sql, filter) => {
     await printListing(io, format, ROW, await listDeliveries(sql, filter, limit))
     return 0
   })
@@ -199,11 +187,9 @@ interface Decision {
 
 async function decide(io: Io, { id, flags, act, word }: Decision): Promise<ExitCode> {
   const problems = new Problems()
-  const filter = readFilter(flags, problems)
   if (id !== undefined && !UUID.test(id)) problems.add(`${id.slice(0, 60)}: is not the id of a delivery`)
   if ((id === undefined) !== (flags.all === true)) problems.add('name one delivery, or give --all')
-  problems.throwIfAny()
-  return await withDatabase(io, flags, 'control', async ({ sql }) => {
+  return await withFiltered(io, flags, { handle: 'control', problems }, async (sql, filter) => {
     const wanted = id === undefined ? filter : { ...filter, id }
     let total = 0
     for (let done = MAX_ROWS; done === MAX_ROWS; total += done) done = await act(sql, wanted, MAX_ROWS)
@@ -215,16 +201,29 @@ async function decide(io: Io, { id, flags, act, word }: Decision): Promise<ExitC
 async function account(io: Io, flags: DeliveryFlags): Promise<ExitCode> {
   const problems = new Problems()
   const format = readFormat(flags, problems)
-  const nowMs = Date.now()
-  const {
-    tenant,
-    since = new Date(nowMs - DAY_MS),
-    until = new Date(nowMs - SETTLED_MS),
-  } = readFilter(flags, problems)
-  problems.throwIfAny()
-  return await withDatabase(io, flags, 'reader', async ({ sql }) => {
+  return await withFiltered(io, flags, { handle: 'reader', problems }, async (sql, filter, nowMs) => {
+    const { tenant, since = new Date(nowMs - DAY_MS), until = new Date(nowMs - SETTLED_MS) } = filter
     const rows = await deliveryAccounts(sql, { ...(tenant === undefined ? {} : { tenant }), since, until })
     await printListing(io, format, BOOKS, rows)
     return rows.some(({ missing }) => missing > 0) ? 1 : 0
+  })
+}
+
+/** Gives `use` the filter of the flags, whose times count from the database's. Throws a UsageError with all that is wrong with them. */
+async function withFiltered(
+  io: Io,
+  flags: DeliveryFlags,
+  { handle, problems }: { readonly handle: Handle; readonly problems: Problems },
+  use: (sql: Sql, filter: DeliveryFilter, nowMs: number) => Promise<ExitCode>,
+): Promise<ExitCode> {
+  problems.readAtAnyTime((nowMs, found) => readFilter(flags, nowMs, found))
+  problems.throwIfAny()
+  return await withDatabase(io, flags, handle, async ({ sql }) => {
+    const [filter, nowMs] = await readByDatabase(
+      io,
+      sql,
+      (now, found) => [readFilter(flags, now, found), now] as const,
+    )
+    return await use(sql, filter, nowMs)
   })
 }
