@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { runCommand } from './harness/child.ts'
 import { request } from './harness/client.ts'
 import { projectFolder } from './harness/product.ts'
+import { programFor } from './harness/program.ts'
 import { seriesFound, startPrometheus } from './harness/prometheus.ts'
 import { directScene } from './harness/scene.ts'
 import { untilTrue } from './harness/wait.ts'
@@ -13,13 +14,6 @@ const TIMEOUT_MS = 120_000
 
 const folder = join(projectFolder(), 'deploy/prometheus')
 const rules = join(folder, 'rules.yml')
-
-/** Whether promtool is there; it is named where it is not. */
-async function hasPromtool(t: Test): Promise<boolean> {
-  const { code } = await runCommand('sh', ['-c', 'command -v promtool'], { cwd: folder })
-  if (code !== 0) t.comment('NOT RUN: promtool is not on this machine (make e2e-deps installs it)')
-  return code === 0
-}
 
 /** Asserts that promtool has nothing to say: it prints complaints of metrics with the exit status 3. */
 async function assertTool(t: Test, args: readonly string[], input = ''): Promise<void> {
@@ -32,14 +26,14 @@ async function assertTool(t: Test, args: readonly string[], input = ''): Promise
 }
 
 t.test('promtool takes the rules, and each alert fires and does not fire as its test says', async (t) => {
-  if (!(await hasPromtool(t))) return
+  if ((await programFor(t, 'promtool')) === null) return
   await assertTool(t, ['check', 'rules', 'rules.yml'])
   await assertTool(t, ['test', 'rules', 'rules.test.yml'])
 })
 
 for (const workers of [1, 2]) {
   t.test(`promtool has nothing to say against the metrics of a gateway of ${workers}`, async (t) => {
-    if (!(await hasPromtool(t))) return
+    if ((await programFor(t, 'promtool')) === null) return
     const { gateway } = await directScene(t, { config: { workers, metrics: { tenantLabels: 5 } } })
     t.equal((await request(`${gateway.proxyUrl}/open/ok`)).status, 200)
     const response = await fetch(`${gateway.adminUrl}/metrics`, { headers: { connection: 'close' } })

@@ -6,6 +6,7 @@ import { testDatabase } from './harness/database.ts'
 import { startGateway, writeConfig } from './harness/gateway.ts'
 import { npmClient } from './harness/npm.ts'
 import { testFolder } from './harness/product.ts'
+import { programFor } from './harness/program.ts'
 import { startUpstream } from './harness/upstream.ts'
 import { untilTrue } from './harness/wait.ts'
 
@@ -25,11 +26,7 @@ async function printer(t: Test, proxyUrl: string): Promise<{ print: Print; home:
     GOFLAGS: '-mod=mod',
   }
   const print: Print = async (program, ...args) => {
-    const found = await runCommand('sh', ['-c', `command -v ${program}`], { cwd: home })
-    if (found.code !== 0) {
-      t.comment(`NOT RUN: ${program} is not on this machine`)
-      return null
-    }
+    if ((await programFor(t, program)) === null) return null
     const { code, stdout, stderr } = await runCommand(program, args, { cwd: home, env, timeoutMs: 60_000 })
     t.not(code, 0, `${program} fails`)
     return stdout + stderr

@@ -2,6 +2,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { waitForEntries } from '../harness/accounting.ts'
+import { programFor } from '../harness/program.ts'
 import { generated } from '../harness/upstream.ts'
 import { startFileServer, type FileServer } from './harness/file-server.ts'
 import { assertAllByFront, startFronted, type Fronted } from './harness/fronted.ts'
@@ -17,7 +18,6 @@ import {
   assertRefused,
   assertUsed,
   limitedKey,
-  programFor,
   revokedKey,
 } from './harness/trial.ts'
 

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { programFor } from '../harness/program.ts'
 import { generated } from '../harness/upstream.ts'
 import { bodyOf, sha256, startFileServer, type FileServer } from './harness/file-server.ts'
 import { assertAllByFront, startFronted, type Fronted } from './harness/fronted.ts'
@@ -17,7 +18,6 @@ import {
   assertRefused,
   assertUsed,
   limitedKey,
-  programFor,
   revokedKey,
   WRONG_KEY,
 } from './harness/trial.ts'

@@ -2,12 +2,12 @@ import { appendFile, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { assertAllStored } from '../harness/accounting.ts'
+import { programFor } from '../harness/program.ts'
 import type { Machine } from './harness/machine.ts'
 import { machineFor, NPM_CLIENTS, type NpmClient } from './harness/npm-clients.ts'
 import { npmScene, type NpmScene } from './harness/npm-scene.ts'
 import { Report } from './harness/report.ts'
 import { startTlsFront, type TlsFront } from './harness/tls-front.ts'
-import { programFor } from './harness/trial.ts'
 import { who } from './harness/who.ts'
 
 t.test('behind a front with TLS, on a port of its own, with a base path', async (t) => {

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { waitForEntries } from '../harness/accounting.ts'
+import { programFor } from '../harness/program.ts'
 import { generated, sendBytes, startUpstream, type TestUpstream } from '../harness/upstream.ts'
 import { befall, type Fault, type Strike } from './harness/fault.ts'
 import { sha256 } from './harness/file-server.ts'
@@ -14,7 +15,6 @@ import {
   assertKeysRefused,
   assertRefused,
   limitedKey,
-  programFor,
   revokedKey,
 } from './harness/trial.ts'
 import { who } from './harness/who.ts'

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { GIT_ENV, GIT_PATHS, makeRepository, runBackend } from '../harness/git-server.ts'
 import { testFolder } from '../harness/product.ts'
+import { programFor } from '../harness/program.ts'
 import { generated } from '../harness/upstream.ts'
 import { bodyOf, sha256, startFileServer, type FileServer } from './harness/file-server.ts'
 import { assertAllByFront, startFronted, type Fronted } from './harness/fronted.ts'
@@ -20,7 +21,6 @@ import {
   assertRefused,
   assertUsed,
   limitedKey,
-  programFor,
   revokedKey,
 } from './harness/trial.ts'
 

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { programFor } from '../harness/program.ts'
 import { generated } from '../harness/upstream.ts'
 import { startFileServer, type FileServer } from './harness/file-server.ts'
 import { newMachine, type Machine } from './harness/machine.ts'
@@ -14,7 +15,6 @@ import {
   assertRefused,
   assertUsed,
   limitedKey,
-  programFor,
   revokedKey,
   said,
 } from './harness/trial.ts'

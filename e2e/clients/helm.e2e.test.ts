@@ -1,6 +1,7 @@
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { programFor } from '../harness/program.ts'
 import { sha256, startFileServer, type FileServer } from './harness/file-server.ts'
 import { newMachine, type Machine } from './harness/machine.ts'
 import { Report } from './harness/report.ts'
@@ -12,7 +13,6 @@ import {
   assertRefused,
   assertUsed,
   limitedKey,
-  programFor,
   revokedKey,
   type Used,
 } from './harness/trial.ts'

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { programFor } from '../harness/program.ts'
 import { generated } from '../harness/upstream.ts'
 import { startFileServer, type FileServer } from './harness/file-server.ts'
 import { assertAllByFront, startFronted, type Fronted } from './harness/fronted.ts'
@@ -16,7 +17,6 @@ import {
   assertRefused,
   assertUsed,
   limitedKey,
-  programFor,
   revokedKey,
   said,
 } from './harness/trial.ts'

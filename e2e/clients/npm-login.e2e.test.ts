@@ -1,18 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import t, { type Test } from 'tap'
 import type { Finished } from '../harness/child.ts'
+import { programFor } from '../harness/program.ts'
 import { converse } from './harness/conversation.ts'
 import { newMachine, type Machine } from './harness/machine.ts'
 import { npmScene, type NpmScene } from './harness/npm-scene.ts'
-import {
-  assertAllCounted,
-  assertDone,
-  assertRefused,
-  programFor,
-  revokedKey,
-  said,
-  WRONG_KEY,
-} from './harness/trial.ts'
+import { assertAllCounted, assertDone, assertRefused, revokedKey, said, WRONG_KEY } from './harness/trial.ts'
 
 t.test(
   'clients of the npm family log in with a key as password, say who they are, and log out',

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { programFor } from '../harness/program.ts'
 import { startFronted, type Fronted } from './harness/fronted.ts'
 import { BASE, handTo, startGuard, type Guard } from './harness/guard.ts'
 import { makeImage, startImageRegistry, type ImageRegistry } from './harness/image-registry.ts'
@@ -8,7 +9,7 @@ import { newMachine, type Machine } from './harness/machine.ts'
 import { Report } from './harness/report.ts'
 import { assertEndsWithKey } from './harness/revocation.ts'
 import { startScene, type Scene, type SceneRoute } from './harness/scene.ts'
-import { assertAllCounted, assertDone, assertUsed, programFor } from './harness/trial.ts'
+import { assertAllCounted, assertDone, assertUsed } from './harness/trial.ts'
 
 interface GuardedImages extends Scene {
   /** Between the gateway and the registry: it lets nobody else in. */

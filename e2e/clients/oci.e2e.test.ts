@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { testDatabase } from '../harness/database.ts'
 import { startGateway, type TestGateway } from '../harness/gateway.ts'
+import { programFor } from '../harness/program.ts'
 import { generated } from '../harness/upstream.ts'
 import { startAlternatingFront } from './harness/alternating-front.ts'
 import { makeImage, startImageRegistry, type ImageRegistry } from './harness/image-registry.ts'
@@ -15,7 +16,6 @@ import {
   assertRefused,
   assertUsed,
   keyId,
-  programFor,
   said,
   WRONG_KEY,
 } from './harness/trial.ts'

@@ -1,6 +1,7 @@
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { programFor } from '../harness/program.ts'
 import { newMachine, type Machine } from './harness/machine.ts'
 import { startPythonRepository, type PythonRepository } from './harness/python-repository.ts'
 import { Report } from './harness/report.ts'
@@ -11,7 +12,6 @@ import {
   assertRefused,
   assertUsed,
   limitedKey,
-  programFor,
   revokedKey,
   said,
   WRONG_KEY,

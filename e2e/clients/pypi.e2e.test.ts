@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { waitForEntries } from '../harness/accounting.ts'
+import { programFor } from '../harness/program.ts'
 import { assertAllByFront, startFronted, type Fronted } from './harness/fronted.ts'
 import { newMachine, type Machine } from './harness/machine.ts'
 import { makeWheel, startPythonRepository, type PythonRepository } from './harness/python-repository.ts'
@@ -15,7 +16,6 @@ import {
   assertRefused,
   assertUsed,
   limitedKey,
-  programFor,
   revokedKey,
   said,
 } from './harness/trial.ts'

@@ -6,6 +6,7 @@ import t, { type Test } from 'tap'
 import { parse, parseAllDocuments } from 'yaml'
 import { runCommand } from '../harness/child.ts'
 import { MAIN, productNode, projectFolder, testFolder } from '../harness/product.ts'
+import { programFor } from '../harness/program.ts'
 
 const deploy = join(projectFolder(), 'deploy')
 
@@ -134,10 +135,7 @@ t.test('the Dockerfile copies what is there, and runs the product as a user with
 })
 
 t.test('systemd takes the unit, and finds it closed', async (t) => {
-  if ((await runCommand('sh', ['-c', 'command -v systemd-analyze'], { cwd: deploy })).code !== 0) {
-    t.comment('NOT RUN: deploy/systemd/waybill.service, for systemd-analyze is not on this machine')
-    return
-  }
+  if ((await programFor(t, 'systemd-analyze', 'deploy/systemd/waybill.service')) === null) return
   const folder = await testFolder(t)
   const unit = join(folder, 'waybill.service')
   const text = await read('systemd/waybill.service')

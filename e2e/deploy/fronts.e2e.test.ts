@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { request as httpsRequest } from 'node:https'
 import type { IncomingMessage } from 'node:http'
@@ -12,6 +13,7 @@ import { testDatabase } from '../harness/database.ts'
 import { startGateway } from '../harness/gateway.ts'
 import { freePort } from '../harness/loopback.ts'
 import { projectFolder, testFolder } from '../harness/product.ts'
+import { noteMissing, programFor } from '../harness/program.ts'
 import { startUpstream } from '../harness/upstream.ts'
 import { untilTrue } from '../harness/wait.ts'
 
@@ -109,10 +111,10 @@ const FRONTS: readonly Front[] = [
 
 /** Whether a front can be run here; it is named where it cannot. */
 async function isThere(t: Test, { name, program, needs }: Front): Promise<boolean> {
-  const look = needs === undefined ? `command -v ${program}` : `command -v ${program} && test -e ${needs}`
-  const { code } = await runCommand('sh', ['-c', look], { cwd: projectFolder() })
-  if (code !== 0) t.comment(`NOT RUN: deploy/${name}, for ${needs ?? program} is not on this machine`)
-  return code === 0
+  if ((await programFor(t, program, `deploy/${name}`)) === null) return false
+  if (needs === undefined || existsSync(needs)) return true
+  noteMissing(t, needs, `deploy/${name}`)
+  return false
 }
 
 async function ask(

@@ -2,9 +2,10 @@ import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { runCommand, spawnPlain } from './child.ts'
+import { spawnPlain } from './child.ts'
 import { freePort } from './loopback.ts'
 import { testFolder } from './product.ts'
+import { programFor } from './program.ts'
 import { untilTrue } from './wait.ts'
 
 /** Prometheus opens its database, and reads the rules, on a machine that is busy. */
@@ -19,12 +20,9 @@ export async function startPrometheus(
   t: Test,
   { target, rules }: { readonly target: string; readonly rules?: string },
 ): Promise<string | null> {
+  const program = await programFor(t, 'prometheus')
+  if (program === null) return null
   const cwd = await testFolder(t)
-  const { code } = await runCommand('sh', ['-c', 'command -v prometheus'], { cwd })
-  if (code !== 0) {
-    t.comment('NOT RUN: prometheus is not on this machine (make e2e-deps installs it)')
-    return null
-  }
   const port = await freePort()
   // JSON is YAML.
   const settings = {
@@ -35,7 +33,7 @@ export async function startPrometheus(
   await writeFile(join(cwd, 'prometheus.yml'), JSON.stringify(settings))
   const args = ['--config.file=prometheus.yml', '--storage.tsdb.path=data', '--log.level=warn']
   const child = spawnPlain(
-    'prometheus',
+    program,
     [...args, '--enable-feature=exemplar-storage', `--web.listen-address=127.0.0.1:${port}`],
     { cwd },
   )

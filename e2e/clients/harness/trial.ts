@@ -4,7 +4,6 @@ import type { Finished } from '../../harness/child.ts'
 import type { TestDatabase } from '../../harness/database.ts'
 import type { TestGateway } from '../../harness/gateway.ts'
 import { inventedKey } from '../../harness/invented-key.ts'
-import { findProgram } from './machine.ts'
 
 /** A package and its version, as entries name them. */
 export interface Used {
@@ -42,13 +41,6 @@ export function keyId(key: string): string {
 /** All that a client printed. */
 export function said({ stdout, stderr }: Finished): string {
   return `${stdout}${stderr}`
-}
-
-/** Where a program is; null, and named in the output, when it is not on this machine. */
-export async function programFor(t: Test, name: string): Promise<string | null> {
-  const program = await findProgram(name)
-  if (program === null) t.comment(`NOT RUN: ${name} is not on this machine`)
-  return program
 }
 
 /** Asserts that a client ended well; shows what it printed when it did not. */
