@@ -2,10 +2,8 @@ import { tmpdir } from 'node:os'
 import t, { type Test } from 'tap'
 import { runCommand } from './harness/child.ts'
 import { request } from './harness/client.ts'
-import { testDatabase } from './harness/database.ts'
-import { startGateway } from './harness/gateway.ts'
 import { askPrometheus, startPrometheus } from './harness/prometheus.ts'
-import { startUpstream } from './harness/upstream.ts'
+import { directScene } from './harness/scene.ts'
 import { until } from './harness/wait.ts'
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736'
@@ -54,16 +52,12 @@ async function findParser(t: Test): Promise<string | null> {
 
 for (const workers of [1, 2]) {
   t.test(`a gateway of ${workers} tells in OpenMetrics which traces its latencies are of`, async (t) => {
-    const db = await testDatabase(t)
-    const upstream = await startUpstream(t)
-    const gateway = await startGateway(t, {
-      databaseUrl: db.url,
+    const { gateway } = await directScene(t, {
       config: {
         workers,
         metrics: { tenantLabels: 5 },
         // Nobody listens there: what is recorded is an exemplar whether or not a collector takes it.
         traces: { endpoint: 'http://127.0.0.1:1/v1/traces' },
-        routes: [{ name: 'open', kind: 'generic', path: '/open/', upstream: upstream.url, auth: 'public' }],
       },
     })
     const ask = async (trace: string, flags: string): Promise<void> => {

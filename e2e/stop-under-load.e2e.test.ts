@@ -5,6 +5,7 @@ import { request } from './harness/client.ts'
 import { testDatabase } from './harness/database.ts'
 import { startGateway } from './harness/gateway.ts'
 import { startLoad } from './harness/load.ts'
+import { directScene } from './harness/scene.ts'
 import { startUpstream } from './harness/upstream.ts'
 import { untilTrue } from './harness/wait.ts'
 
@@ -61,17 +62,7 @@ for (const workers of [1, 2]) {
   t.test(
     `R25: after SIGTERM connections are accepted for shutdown.acceptMs while /readyz is 503, workers ${workers}`,
     async (t) => {
-      const db = await testDatabase(t)
-      const upstream = await startUpstream(t)
-      const gateway = await startGateway(t, {
-        databaseUrl: db.url,
-        config: {
-          workers,
-          shutdown: { acceptMs: 2000 },
-          routes: [{ name: 'files', kind: 'generic', path: '/files/', upstream: upstream.url }],
-        },
-      })
-      const key = await gateway.mint({ tenant: 'acme', scopes: ['files:read'] })
+      const { gateway, key } = await directScene(t, { config: { workers, shutdown: { acceptMs: 2000 } } })
       const tick = performance.now()
       gateway.child.kill('SIGTERM')
       await gateway.waitForLog('stopping', ({ msg }) => msg === 'stopping')

@@ -8,6 +8,7 @@ import { runCommand } from '../harness/child.ts'
 import { testDatabase } from '../harness/database.ts'
 import { startGateway, type TestGateway } from '../harness/gateway.ts'
 import { testFolder } from '../harness/product.ts'
+import { directScene } from '../harness/scene.ts'
 import { startUpstream } from '../harness/upstream.ts'
 import { untilTrue } from '../harness/wait.ts'
 
@@ -56,17 +57,8 @@ for (const workers of [1, 2]) {
   t.test(
     `F1: a reader of stderr that stops does not stop ${workers} worker(s); accounts close`,
     async (t) => {
-      const db = await testDatabase(t)
-      const upstream = await startUpstream(t)
-      const gateway = await startGateway(t, {
-        databaseUrl: db.url,
-        config: {
-          workers,
-          log: { maxBacklogBytes: '64KiB' },
-          routes: [{ name: 'files', kind: 'generic', path: '/files/', upstream: upstream.url }],
-        },
-      })
-      const key = await gateway.mint({ tenant: 'acme', scopes: ['files:read'] })
+      const config = { workers, log: { maxBacklogBytes: '64KiB' } }
+      const { db, gateway, key } = await directScene(t, { config })
       gateway.child.stderr?.pause()
       await serveThroughIt(t, gateway, key, null)
       gateway.child.stderr?.resume()
@@ -108,13 +100,7 @@ t.test('F1: the same through a named pipe; read again, it tells what was dropped
 })
 
 t.test('F1: a reader of stderr that has gone does not end the gateway', async (t) => {
-  const db = await testDatabase(t)
-  const upstream = await startUpstream(t)
-  const gateway = await startGateway(t, {
-    databaseUrl: db.url,
-    config: { routes: [{ name: 'files', kind: 'generic', path: '/files/', upstream: upstream.url }] },
-  })
-  const key = await gateway.mint({ tenant: 'acme', scopes: ['files:read'] })
+  const { gateway, key } = await directScene(t)
   gateway.child.stderr?.destroy()
   for (let i = 0; i < 20; i++) gateway.child.kill('SIGHUP')
   const response = await fetch(`${gateway.proxyUrl}/files/ok`, {
