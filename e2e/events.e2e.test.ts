@@ -1,10 +1,8 @@
 import { createHmac, randomBytes } from 'node:crypto'
-import { once } from 'node:events'
-import { createServer, type IncomingMessage } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { testDatabase } from './harness/database.ts'
 import { startGateway, writeConfig } from './harness/gateway.ts'
+import { type Got, startReceiver } from './harness/receiver.ts'
 import { until } from './harness/wait.ts'
 
 const KEY = randomBytes(32)
@@ -15,34 +13,19 @@ interface Received {
   readonly message: { readonly type: string; readonly data: Readonly<Record<string, unknown>> }
 }
 
-async function read(request: IncomingMessage): Promise<Received> {
-  let body = ''
-  for await (const chunk of request.setEncoding('utf8')) body += String(chunk)
-  const { 'webhook-id': id, 'webhook-timestamp': at, 'webhook-signature': signature } = request.headers
+function read({ headers, body }: Got): Received {
+  const { 'webhook-id': id, 'webhook-timestamp': at, 'webhook-signature': signature } = headers
   const expected = `v1,${createHmac('sha256', KEY)
     .update(`${String(id)}.${String(at)}.${body}`)
     .digest('base64')}`
   return { id, isSigned: signature === expected, message: JSON.parse(body) as Received['message'] }
 }
 
-/** Answers 503 at first, then 204. */
-async function startReceiver(t: Test): Promise<{ url: string; received: readonly Received[] }> {
-  const received: Received[] = []
-  const server = createServer((request, response) => {
-    void read(request).then((one) => {
-      received.push(one)
-      response.writeHead(received.length === 1 ? 503 : 204).end()
-    })
-  }).listen(0, '127.0.0.1')
-  t.teardown(() => server.close())
-  await once(server, 'listening')
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook?token=hidden`, received }
-}
-
 for (const workers of [1, 2])
   t.test(`a receiver that a reload adds is told of a key that expires, by ${workers} workers`, async (t) => {
     const routes = [{ name: 'r', kind: 'generic', path: '/r/', upstream: 'http://127.0.0.1:9' }]
-    const [db, { url, received }] = [await testDatabase(t), await startReceiver(t)]
+    const [db, receiver] = [await testDatabase(t), await startReceiver(t)]
+    receiver.answer = (_, res) => void res.writeHead(receiver.got.length === 1 ? 503 : 204).end()
     const gateway = await startGateway(t, { databaseUrl: db.url, config: { workers, routes } })
     await gateway.must('tenants', 'create', 'acme')
     // Made long ago, as no command can.
@@ -50,6 +33,7 @@ for (const workers of [1, 2])
       `INSERT INTO api_keys (id, digest, tenant, scopes, created_at, expires_at)
        VALUES ('0a1b2c3d4e5f', repeat('0', 64), 'acme', '{*:read}', now() - interval '28 days', now() + interval '2 days')`,
     )
+    const url = `${receiver.url}hook?token=hidden`
     const secret = `whsec_${KEY.toString('base64')}`
     await writeConfig(gateway.configFile, {
       workers,
@@ -57,12 +41,12 @@ for (const workers of [1, 2])
       events: [{ url, secret, types: ['key.expiring'] }],
     })
     gateway.child.kill('SIGHUP')
-    const metric = async (): Promise<string> => await (await fetch(`${gateway.adminUrl}/metrics`)).text()
-    const text = await until('the event was taken', async () => {
-      const lines = await metric()
-      return /^waybill_events_sent_total 1$/m.test(lines) ? lines : undefined
+    const scrape = await until('the event was taken', async () => {
+      const found = await gateway.metrics()
+      return found.sum('waybill_events_sent_total') === 1 ? found : undefined
     })
-    t.match(text, /^waybill_events_lost_total\{reason="given_up"\} 0$/m)
+    t.equal(scrape.sum('waybill_events_lost_total', { reason: 'given_up' }), 0)
+    const received = receiver.got.map(read)
     t.match(received, [
       { isSigned: true },
       { isSigned: true, message: { type: 'key.expiring', data: { tenant: 'acme' } } },
