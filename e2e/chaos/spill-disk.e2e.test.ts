@@ -19,8 +19,10 @@ const BLOCK_BYTES = 512
 const LONG_QUERY = `?${'q'.repeat(1900)}`
 const TOTAL = shortOrLong(20_000, 200_000)
 
-/** Notices soon that nothing answers. */
-/** Batches are a tenth of the disk, however slow the machine is: one that is larger than the disk would leave it empty. */
+/**
+ * Notices soon that nothing answers. Batches are a tenth of the disk, however slow the machine is: one that is larger than the disk
+ * would leave it empty.
+ */
 const SILENT = { ...SMALL_CHANNEL, copyTimeoutMs: 1000, backoffMaxMs: 300, maxBatchBytes: 400 * 1024 }
 
 /** Floods a gateway whose database is silent until its disk refuses, and twice as much again. Returns how many were answered. */

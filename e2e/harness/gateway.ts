@@ -183,22 +183,23 @@ export class TestGateway {
 
   /** Mints a key and waits until this gateway knows it. Returns the key. */
   async mint({ tenant, scopes = [], flags = [] }: MintOptions): Promise<string> {
-    const before = (await this.overview()).directory.keys
     const scopeFlags = scopes.flatMap((scope) => ['--scope', scope])
-    const key = await this.must('keys', 'mint', '--tenant', tenant, ...scopeFlags, ...flags)
-    await untilTrue('the gateway knows the new key', async () => {
-      return (await this.overview()).directory.keys > before
-    })
-    return key
+    return this.#make('keys', 'mint', '--tenant', tenant, ...scopeFlags, ...flags)
   }
 
   /** Makes a tenant and waits until this gateway knows it. */
   async createTenant(slug: string): Promise<void> {
-    const before = (await this.overview()).directory.tenants
-    await this.must('tenants', 'create', slug)
-    await untilTrue('the gateway knows the new tenant', async () => {
-      return (await this.overview()).directory.tenants > before
+    await this.#make('tenants', 'create', slug)
+  }
+
+  /** As `must`, of a command that makes a key or a tenant; then waits until this gateway knows one more of those. */
+  async #make(what: 'keys' | 'tenants', ...args: readonly string[]): Promise<string> {
+    const before = (await this.overview()).directory[what]
+    const printed = await this.must(what, ...args)
+    await untilTrue(`the gateway knows more ${what}`, async () => {
+      return (await this.overview()).directory[what] > before
     })
+    return printed
   }
 
   async overview(): Promise<Overview> {
