@@ -14,8 +14,6 @@ const RATE_MS = 900
 
 /** Rates between two readings, per second. */
 export interface Sample {
-  /** Epoch milliseconds. */
-  readonly at: number
   readonly requests: number
   readonly byAnswerer: Readonly<Record<Answerer, number>>
   readonly byOutcome: Readonly<Record<string, number>>
@@ -97,7 +95,6 @@ function sampleOf(before: Overview, now: Overview, seconds: number): Sample {
     byAnswerer[answererOf({ outcome, status: 200 })] += n
   }
   return {
-    at: Date.now(),
     requests: rate(({ requests }) => requests.total),
     byAnswerer,
     byOutcome,
