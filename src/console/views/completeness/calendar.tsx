@@ -1,9 +1,8 @@
-import { several } from '../../words/format.ts'
 import { type Cell, CELL_WORDS, dayCell, tenantsOf } from './cell.ts'
 import type { AuditedDay } from './completeness.tsx'
 import { Cells, type Column } from './cells.tsx'
 
-/** Tenants drawn; the row of all of them covers the others. */
+/** Tenants drawn of all days. */
 const MAX_TENANTS = 40
 
 interface CalendarProps {
@@ -15,9 +14,7 @@ interface CalendarProps {
 /** Days across, tenants down. */
 export function Calendar({ days, chosen, onChoose }: CalendarProps) {
   const audits = days.map(({ hours }) => hours)
-  const tenants = tenantsOf(audits)
-  const beyond = Math.max(0, ...audits.map((day) => day?.moreTenants ?? 0))
-  const rest = Math.max(0, tenants.length - MAX_TENANTS) + beyond
+  const moreTenants = Math.max(0, ...audits.map((day) => day?.moreTenants ?? 0))
   const columns = days.map(({ day }): Column => ({
     id: day,
     label: day,
@@ -34,12 +31,13 @@ export function Calendar({ days, chosen, onChoose }: CalendarProps) {
       <Cells
         label="Calendar"
         columns={columns}
-        tenants={tenants.slice(0, MAX_TENANTS)}
+        tenants={tenantsOf(audits)}
+        maxTenants={MAX_TENANTS}
+        moreTenants={moreTenants}
         cellAt={cellAt}
         chosen={chosen}
         onChoose={onChoose}
       />
-      {rest > 0 ? <p class="hint note">and {several(rest, 'other tenant')}, within the row of all</p> : null}
       <ul class="legend note">
         {(['complete', 'so_far', 'gap', 'unproven', 'none'] as const).map((state) => (
           <li key={state}>

@@ -1,4 +1,5 @@
 import type { ComponentChildren } from 'preact'
+import { TenantLink } from '../../parts/tenant-link.tsx'
 import { several } from '../../words/format.ts'
 import { type Cell, CELL_WORDS } from './cell.ts'
 
@@ -14,6 +15,10 @@ interface CellsProps {
   readonly label: string
   readonly columns: readonly Column[]
   readonly tenants: readonly string[]
+  /** How many of them are drawn: the row of all of them covers the others. */
+  readonly maxTenants: number
+  /** Tenants that were not read. */
+  readonly moreTenants: number
   /** Null is for all tenants together. */
   readonly cellAt: (tenant: string | null, column: number) => Cell
   readonly chosen: string
@@ -21,53 +26,70 @@ interface CellsProps {
 }
 
 /** Spans of time across, tenants down, and what the ledger says of each. A head chooses its column. */
-export function Cells({ label, columns, tenants, cellAt, chosen, onChoose }: CellsProps) {
-  const classOf = (id: string): string => (id === chosen ? 'chosen' : '')
+export function Cells({
+  label,
+  columns,
+  tenants,
+  maxTenants,
+  moreTenants,
+  cellAt,
+  chosen,
+  onChoose,
+}: CellsProps) {
+  const rest = Math.max(0, tenants.length - maxTenants) + moreTenants
   return (
-    <div class="scroll" tabIndex={0} role="group" aria-label={label}>
-      <table class="calendar">
-        <thead>
-          <tr>
-            <th scope="col">Tenant</th>
-            {columns.map(({ id, label: words, head }) => (
-              <th scope="col" key={id} class={classOf(id)}>
-                <button
-                  type="button"
-                  class="day"
-                  aria-pressed={id === chosen}
-                  onClick={() => onChoose(id)}
-                  aria-label={words}
-                >
-                  {head}
-                </button>
-              </th>
+    <>
+      <div class="scroll" tabIndex={0} role="group" aria-label={label}>
+        <table class="calendar">
+          <Columns of={columns} chosen={chosen} onChoose={onChoose} />
+          <tbody>
+            {[null, ...tenants.slice(0, maxTenants)].map((tenant) => (
+              <tr key={tenant ?? ' '}>
+                <th scope="row">{tenant === null ? <strong>All</strong> : <TenantLink of={tenant} />}</th>
+                {columns.map(({ id }, i) => (
+                  <td key={id} class={classOf(id, chosen)}>
+                    <CellMark of={cellAt(tenant, i)} />
+                  </td>
+                ))}
+              </tr>
             ))}
-          </tr>
-        </thead>
-        <tbody>
-          {[null, ...tenants].map((tenant) => (
-            <tr key={tenant ?? ' '}>
-              <th scope="row">{nameOf(tenant)}</th>
-              {columns.map(({ id }, i) => (
-                <td key={id} class={classOf(id)}>
-                  <CellMark of={cellAt(tenant, i)} />
-                </td>
-              ))}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+          </tbody>
+        </table>
+      </div>
+      {rest > 0 ? <p class="hint note">and {several(rest, 'other tenant')}, within the row of all</p> : null}
+    </>
   )
 }
 
-function nameOf(tenant: string | null) {
-  if (tenant === null) return <strong>All</strong>
-  return tenant === '' ? (
-    <span class="soft">not attributed</span>
-  ) : (
-    <a href={`/tenants/${tenant}`}>{tenant}</a>
+interface ColumnsProps extends Pick<CellsProps, 'chosen' | 'onChoose'> {
+  readonly of: readonly Column[]
+}
+
+function Columns({ of: columns, chosen, onChoose }: ColumnsProps) {
+  return (
+    <thead>
+      <tr>
+        <th scope="col">Tenant</th>
+        {columns.map(({ id, label, head }) => (
+          <th scope="col" key={id} class={classOf(id, chosen)}>
+            <button
+              type="button"
+              class="day"
+              aria-pressed={id === chosen}
+              onClick={() => onChoose(id)}
+              aria-label={label}
+            >
+              {head}
+            </button>
+          </th>
+        ))}
+      </tr>
+    </thead>
   )
+}
+
+function classOf(id: string, chosen: string): string {
+  return id === chosen ? 'chosen' : ''
 }
 
 function CellMark({ of: cell }: { readonly of: Cell }) {

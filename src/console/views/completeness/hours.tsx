@@ -1,6 +1,5 @@
 import type { Completeness } from '../../api/completeness.ts'
 import { Panel } from '../../parts/page.tsx'
-import { several } from '../../words/format.ts'
 import { hourCell, tenantsOf } from './cell.ts'
 import { Cells } from './cells.tsx'
 
@@ -18,19 +17,18 @@ interface HoursProps {
 
 /** The hours of a day, in UTC: across, tenants down. */
 export function Hours({ day, hours, chosen, onChoose }: HoursProps) {
-  const tenants = tenantsOf([hours])
-  const rest = Math.max(0, tenants.length - MAX_TENANTS) + hours.moreTenants
   return (
     <Panel title={`Hours of ${day}`} hint="UTC. Choose one for its own proof; choose it again for the day's.">
       <Cells
         label="Hours"
         columns={HOURS.map((hour) => ({ id: hour, label: `${hour}:00 to ${hour}:59`, head: hour }))}
-        tenants={tenants.slice(0, MAX_TENANTS)}
+        tenants={tenantsOf([hours])}
+        maxTenants={MAX_TENANTS}
+        moreTenants={hours.moreTenants}
         cellAt={(tenant, i) => hourCell(hours, tenant, i)}
         chosen={chosen}
         onChoose={(hour) => onChoose(hour === chosen ? '' : hour)}
       />
-      {rest > 0 ? <p class="hint note">and {several(rest, 'other tenant')}, within the row of all</p> : null}
     </Panel>
   )
 }

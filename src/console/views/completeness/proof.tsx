@@ -3,12 +3,16 @@ import { Heads } from '../../parts/heads.tsx'
 import { Moment } from '../../parts/moment.tsx'
 import { Mark } from '../../parts/outcome.tsx'
 import { Empty, Failure, Panel } from '../../parts/page.tsx'
+import { TenantLink } from '../../parts/tenant-link.tsx'
 import { useLoaded } from '../../state/load.ts'
 import { saveAs } from '../../state/save.ts'
 import { count, several, words } from '../../words/format.ts'
 import { auditState, CELL_WORDS } from './cell.ts'
 
 const TONES = { complete: 'ok', so_far: 'ok', gap: 'upstream', unproven: 'refused', none: 'client' } as const
+
+/** Whose requests a gateway makes of itself. */
+const CANARY = '__canary__'
 
 /** A window whose proof is shown. */
 export interface Span {
@@ -122,7 +126,13 @@ function Books({ tenants }: { readonly tenants: readonly Account[] }) {
         <tbody>
           {tenants.map((account) => (
             <tr key={account.tenant}>
-              <th scope="row">{tenantWords(account.tenant)}</th>
+              <th scope="row">
+                {account.tenant === CANARY ? (
+                  "the gateway's own canaries"
+                ) : (
+                  <TenantLink of={account.tenant} />
+                )}
+              </th>
               <td class="n">{count(account.accepted)}</td>
               <td class="n">{count(account.stored)}</td>
               <td class="n">{count(account.expired)}</td>
@@ -139,9 +149,4 @@ function Books({ tenants }: { readonly tenants: readonly Account[] }) {
       </table>
     </div>
   )
-}
-
-function tenantWords(tenant: string): string {
-  if (tenant === '') return 'not attributed'
-  return tenant === '__canary__' ? "the gateway's own canaries" : tenant
 }

@@ -3,6 +3,7 @@ import { getKey, type Key } from '../../api/directory.ts'
 import { CopyAs } from '../../parts/copy.tsx'
 import { Ago, Moment } from '../../parts/moment.tsx'
 import { Failure, Page, Panel } from '../../parts/page.tsx'
+import { TenantLink } from '../../parts/tenant-link.tsx'
 import { useLoaded } from '../../state/load.ts'
 import { may } from '../../state/session.ts'
 import { KeyState, limitWords } from './key-words.tsx'
@@ -60,7 +61,7 @@ function KeyFacts({ of: key }: { readonly of: Key }) {
         <dd class="mono">{key.id}</dd>
         <dt>Tenant</dt>
         <dd>
-          <a href={`/tenants/${key.tenant}`}>{key.tenant}</a>
+          <TenantLink of={key.tenant} />
         </dd>
         <dt>Scopes</dt>
         <dd class="mono">{key.scopes.join(' ')}</dd>

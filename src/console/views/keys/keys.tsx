@@ -6,6 +6,7 @@ import { CopyAs } from '../../parts/copy.tsx'
 import { Icon } from '../../parts/icon.tsx'
 import { Ago } from '../../parts/moment.tsx'
 import { Empty, Failure, Page, Panel } from '../../parts/page.tsx'
+import { TenantLink } from '../../parts/tenant-link.tsx'
 import { useLoaded } from '../../state/load.ts'
 import { query, setQuery } from '../../state/location.ts'
 import { may } from '../../state/session.ts'
@@ -151,7 +152,7 @@ function KeyRow({ of: key }: { readonly of: Key }) {
       </th>
       <td class="mono soft">{key.id}</td>
       <td>
-        <a href={`/tenants/${key.tenant}`}>{key.tenant}</a>
+        <TenantLink of={key.tenant} />
       </td>
       <td>
         <KeyState of={key} />

@@ -1,6 +1,7 @@
 import { getLatencies, type Point } from '../../api/figures.ts'
 import { Heads } from '../../parts/heads.tsx'
 import { Empty, Failure, Panel } from '../../parts/page.tsx'
+import { NotAttributed } from '../../parts/tenant-link.tsx'
 import { useLoaded } from '../../state/load.ts'
 import { withQuery } from '../../state/location.ts'
 import { type Range, searchOf } from '../../words/filter.ts'
@@ -56,7 +57,7 @@ function Table({ rows, range, by }: LatenciesProps & { readonly rows: readonly P
           <tr key={key ?? ''}>
             <th scope="row">
               {key === null ? (
-                <span class="soft">not attributed</span>
+                <NotAttributed />
               ) : (
                 <a href={withQuery('/requests', searchOf({ [by]: [key] }, range))}>{key}</a>
               )}

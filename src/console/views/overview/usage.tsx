@@ -2,6 +2,7 @@ import { getUsage, type UsageSum } from '../../api/usage.ts'
 import { Heads } from '../../parts/heads.tsx'
 import { Meter } from '../../parts/meter.tsx'
 import { Empty, Failure, Panel } from '../../parts/page.tsx'
+import { NotAttributed } from '../../parts/tenant-link.tsx'
 import { useLoaded } from '../../state/load.ts'
 import { withQuery } from '../../state/location.ts'
 import { bytes, changeOf, count, several } from '../../words/format.ts'
@@ -72,7 +73,7 @@ function UsageTable({ rows, range, by, tenant }: UsageTableProps) {
           <tr key={row.name ?? ''}>
             <th scope="row">
               {row.name === null ? (
-                <span class="soft">not attributed</span>
+                <NotAttributed />
               ) : (
                 <a
                   href={withQuery(

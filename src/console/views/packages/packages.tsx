@@ -6,6 +6,7 @@ import { Moment } from '../../parts/moment.tsx'
 import { Mark } from '../../parts/outcome.tsx'
 import { Empty, Failure, Page, Panel } from '../../parts/page.tsx'
 import { RangePicker } from '../../parts/range-picker.tsx'
+import { TenantLink } from '../../parts/tenant-link.tsx'
 import { useLoaded } from '../../state/load.ts'
 import { query, setQuery } from '../../state/location.ts'
 import { isOfTenant } from '../../state/session.ts'
@@ -167,11 +168,7 @@ function UserTable({ users }: { readonly users: readonly PackageUser[] }) {
             key={`${user.package} ${user.tenant ?? ''} ${user.key_id ?? ''} ${user.use} ${user.outcome ?? ''}`}
           >
             <th scope="row">
-              {user.tenant === null ? (
-                <span class="soft">not attributed</span>
-              ) : (
-                <a href={`/tenants/${user.tenant}`}>{user.tenant}</a>
-              )}
+              <TenantLink of={user.tenant} />
             </th>
             <td>
               {user.key_id === null ? (

@@ -12,6 +12,7 @@ import { Heads } from '../../parts/heads.tsx'
 import { type OnSettled, useSettled } from '../../parts/in-turn.tsx'
 import { Ago } from '../../parts/moment.tsx'
 import { Empty, Failure, Panel } from '../../parts/page.tsx'
+import { TenantLink } from '../../parts/tenant-link.tsx'
 import { useLoaded } from '../../state/load.ts'
 import { may } from '../../state/session.ts'
 import { several, words } from '../../words/format.ts'
@@ -66,7 +67,9 @@ function Table({ entries, onAsk }: TableProps) {
           {entries.slice(0, MAX_SHOWN).map((entry) => (
             <tr key={entry.id}>
               <th scope="row">{entry.id}</th>
-              <td>{entry.tenant === '' ? <span class="soft">not attributed</span> : entry.tenant}</td>
+              <td>
+                <TenantLink of={entry.tenant} />
+              </td>
               <td>
                 <Ago at={entry.quarantinedAt} />
               </td>

@@ -8,6 +8,7 @@ import { Icon } from '../../parts/icon.tsx'
 import { Meter, Spark } from '../../parts/meter.tsx'
 import { Empty, Failure, Page, Panel } from '../../parts/page.tsx'
 import { RangePicker } from '../../parts/range-picker.tsx'
+import { TenantLink } from '../../parts/tenant-link.tsx'
 import { useLoaded } from '../../state/load.ts'
 import { query } from '../../state/location.ts'
 import { may } from '../../state/session.ts'
@@ -142,7 +143,7 @@ function TenantRow({ of: tenant, used, most, row, range }: TenantRowProps) {
   return (
     <tr>
       <th scope="row">
-        <a href={`/tenants/${tenant.slug}`}>{tenant.slug}</a>
+        <TenantLink of={tenant.slug} />
       </th>
       <td>
         <TenantState state={tenant.state} />
