@@ -33,6 +33,11 @@ export function dateAndTime(at: Date, zone: Zone): readonly [date: string, time:
   return [date, `${time}.${ms}`]
 }
 
+/** `08:00:00.123`, in the zone. */
+export function exactTime(at: Date, zone: Zone): string {
+  return dateAndTime(at, zone)[1]
+}
+
 /** `UTC`, or the offset of the local zone at that moment: `UTC+01:00`. */
 export function zoneName(at: Date, zone: Zone): string {
   if (zone === 'utc') return 'UTC'

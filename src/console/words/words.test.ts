@@ -2,7 +2,7 @@ import t from 'tap'
 import { cliOf, curlOf, shellWord } from './command.ts'
 import { boundsOf, durationMs, readFilter, readRange, searchOf, sizeOf, toggled } from './filter.ts'
 import { bytes, duration, percent, perSecond, several, changeOf } from './format.ts'
-import { exactMoment, fromField, moment, relative, toField } from './moment.ts'
+import { exactMoment, exactTime, fromField, moment, relative, toField } from './moment.ts'
 import { answererOf, sentenceOf, type Told } from './why.ts'
 
 const AT = new Date('2026-11-21T08:00:00.123Z')
@@ -27,6 +27,7 @@ t.test('figures are written with their unit, and little is not nothing', async (
 t.test('a moment has its date and names its zone', async (t) => {
   t.equal(moment(AT, 'utc'), '2026-11-21 08:00:00')
   t.equal(exactMoment(AT, 'utc'), '2026-11-21 08:00:00.123 UTC')
+  t.equal(exactTime(AT, 'utc'), '08:00:00.123')
   t.match(exactMoment(AT, 'local'), /^2026-11-2[012] \d\d:\d\d:00\.123 UTC[+-]\d\d:\d\d$/)
   for (const zone of ['utc', 'local'] as const) {
     t.equal(fromField(toField(AT, zone), zone)?.toISOString(), '2026-11-21T08:00:00.000Z')

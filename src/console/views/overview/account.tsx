@@ -1,4 +1,5 @@
 import type { Overview } from '../../api/overview.ts'
+import { Track } from '../../parts/meter.tsx'
 import { Panel } from '../../parts/page.tsx'
 import { count, duration, words } from '../../words/format.ts'
 
@@ -115,20 +116,14 @@ function AccountBar({ terms, accepted }: { readonly terms: readonly Term[]; read
   )
   let x = 0
   return (
-    <svg
-      class="account-bar"
-      viewBox="0 0 100 10"
-      preserveAspectRatio="none"
-      aria-hidden="true"
-      focusable="false"
-    >
-      <rect class="meter-track" width="100" height="10" />
-      {terms.map(({ id }, i) => {
+    <Track
+      name="account-bar"
+      bars={terms.map(({ id }, i) => {
         const width = ((shares[i] ?? 0) / whole) * (accepted === 0 ? 0 : 100)
-        const from = x
+        const left = x
         x += width
-        return <rect class={id} key={id} x={from} width={width} height="10" />
+        return { name: id, left, width }
       })}
-    </svg>
+    />
   )
 }

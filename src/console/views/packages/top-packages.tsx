@@ -4,7 +4,7 @@ import { Meter } from '../../parts/meter.tsx'
 import { Empty, Failure, Panel } from '../../parts/page.tsx'
 import { useLoaded } from '../../state/load.ts'
 import { withQuery } from '../../state/location.ts'
-import type { Range } from '../../words/filter.ts'
+import { type Range, searchOf } from '../../words/filter.ts'
 import { bytes, count } from '../../words/format.ts'
 
 const POLL_MS = 30_000
@@ -53,7 +53,7 @@ function Table({ packages, range }: { readonly packages: readonly PackageFigure[
           {packages.map(({ ecosystem, package: name, requests, downloads, bytesSent }) => (
             <tr key={`${ecosystem ?? ''} ${name}`}>
               <th scope="row">
-                <a href={linkTo(name, range)}>{name}</a>
+                <a href={withQuery('/packages', searchOf({ package: [name] }, range))}>{name}</a>
               </th>
               <td>{ecosystem ?? <span class="soft">–</span>}</td>
               <td class="n">{count(requests)}</td>
@@ -68,10 +68,4 @@ function Table({ packages, range }: { readonly packages: readonly PackageFigure[
       </table>
     </div>
   )
-}
-
-function linkTo(name: string, { since, until }: Range): string {
-  const query = new URLSearchParams({ package: name, since })
-  if (until !== '') query.set('until', until)
-  return withQuery('/packages', query)
 }

@@ -1,4 +1,5 @@
 import { type Entry, findRequest } from '../../api/entries.ts'
+import { Track } from '../../parts/meter.tsx'
 import { StatusCode } from '../../parts/outcome.tsx'
 import { useLoaded } from '../../state/load.ts'
 import { query, withQuery } from '../../state/location.ts'
@@ -6,7 +7,7 @@ import { zone } from '../../state/preferences.ts'
 import { type Filter, rangeAround, searchOf } from '../../words/filter.ts'
 import { duration } from '../../words/format.ts'
 import { waterfallOf } from '../../words/life.ts'
-import { dateAndTime } from '../../words/moment.ts'
+import { exactTime } from '../../words/moment.ts'
 
 /** Neighbours of each kind that are drawn. */
 const MAX_SHOWN = 8
@@ -60,25 +61,29 @@ function NeighbourList({ title, of: entry, others, all }: NeighbourListProps) {
         {title} {all === null ? null : <a href={all}>All within half an hour</a>}
       </h3>
       <ol class="neighbours">
-        {rows.map(({ row, bar, headWidth }) => (
-          <li key={row.id} class={row === entry ? 'this' : ''}>
-            {row === entry ? (
-              <strong>{timeOf(row)}</strong>
-            ) : (
-              <a href={linkTo(row)} title={row.path ?? ''}>
-                {timeOf(row)}
-              </a>
-            )}
-            <StatusCode status={row.status} />
-            <span class="mono">{row === entry ? 'this request' : row.path}</span>
-            <span class="n">{duration(Number(row.duration_us) / 1000)}</span>
-            <svg viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true" focusable="false">
-              <rect class="meter-track" width="100" height="4" />
-              <rect class="phase-rest" x={bar.left} width={bar.width} height="4" />
-              <rect class="phase-upstream" x={bar.left} width={headWidth} height="4" />
-            </svg>
-          </li>
-        ))}
+        {rows.map(({ row, bar, headWidth }) => {
+          const time = exactTime(new Date(row.started_at), zone.value)
+          return (
+            <li key={row.id} class={row === entry ? 'this' : ''}>
+              {row === entry ? (
+                <strong>{time}</strong>
+              ) : (
+                <a href={linkTo(row)} title={row.path ?? ''}>
+                  {time}
+                </a>
+              )}
+              <StatusCode status={row.status} />
+              <span class="mono">{row === entry ? 'this request' : row.path}</span>
+              <span class="n">{duration(Number(row.duration_us) / 1000)}</span>
+              <Track
+                bars={[
+                  { name: 'phase-rest', ...bar },
+                  { name: 'phase-upstream', left: bar.left, width: headWidth },
+                ]}
+              />
+            </li>
+          )
+        })}
       </ol>
       <p class="axis">
         <span>Oldest first, {others.length > MAX_SHOWN ? 'the nearest, ' : ''}on one axis</span>
@@ -86,10 +91,6 @@ function NeighbourList({ title, of: entry, others, all }: NeighbourListProps) {
       </p>
     </section>
   )
-}
-
-function timeOf({ started_at: at }: Entry): string {
-  return dateAndTime(new Date(at), zone.value)[1]
 }
 
 /** What an address says of the request that is open: its moment too, so that it is not searched for in the whole log. */
