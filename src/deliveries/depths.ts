@@ -1,3 +1,4 @@
+import { Brim } from './brim.ts'
 import type { Depth } from './delivery-store.ts'
 
 /** What a tenant may have waiting. */
@@ -9,17 +10,21 @@ export interface DepthBounds {
 /** How much waits of each tenant, as the database told last, and what came since. */
 export class Depths {
   readonly #bounds: DepthBounds
+  readonly #brim: Brim
   #told = new Map<string, Depth>()
   readonly #since = new Map<string, { deliveries: number; bytes: number }>()
 
-  constructor(bounds: DepthBounds) {
+  /** `onBrim` is told of each tenant that has nearly as much waiting as it may, or has room again. */
+  constructor(bounds: DepthBounds, onBrim?: (tenant: string, isFull: boolean, fill: number) => void) {
     this.#bounds = bounds
+    this.#brim = new Brim(onBrim)
   }
 
   /** What was looked at just now. */
   set(depths: readonly Depth[]): void {
     this.#told = new Map(depths.map((depth) => [depth.tenant, depth]))
     this.#since.clear()
+    for (const tenant of [...this.#told.keys(), ...this.#brim.full]) this.#look(tenant)
   }
 
   /** Something of a tenant was kept, which a look of before does not know. */
@@ -28,6 +33,7 @@ export class Depths {
     since.deliveries++
     since.bytes += bytes
     this.#since.set(tenant, since)
+    this.#look(tenant)
   }
 
   isFull(tenant: string): boolean {
@@ -36,6 +42,23 @@ export class Depths {
 
   get all(): readonly Depth[] {
     return [...this.#told.values()]
+  }
+
+  /** Tenants that have nearly as much waiting as they may. */
+  get nearlyFull(): ReadonlySet<string> {
+    return this.#brim.full
+  }
+
+  /** Share of what it may have waiting, of the tenant that has most of it. */
+  get fullest(): number {
+    let most = 0
+    for (const tenant of new Set([...this.#told.keys(), ...this.#since.keys()]))
+      most = Math.max(most, this.#fill(tenant))
+    return most
+  }
+
+  #look(tenant: string): void {
+    this.#brim.look(tenant, this.#fill(tenant))
   }
 
   #fill(tenant: string): number {

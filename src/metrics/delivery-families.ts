@@ -29,6 +29,13 @@ export const DELIVERY_FAMILIES: readonly Family[] = [
   told('waybill_deliveries_oldest_seconds', 'Since the oldest delivery that waits was received', (told) =>
     told.tenants.reduce((most, { oldestMs }) => Math.max(most, oldestMs / 1000), 0),
   ),
+  byKey(
+    'gauge',
+    ['waybill_deliveries_fill_ratio', 'bound'],
+    'Share of a bound that is used up: by the tenant with most of what it may have waiting, and on disk',
+    ({ deliveries }): Readonly<Record<string, number>> => (deliveries === null ? {} : { ...deliveries.fill }),
+    'max',
+  ),
   {
     type: 'gauge',
     merge: 'sum',

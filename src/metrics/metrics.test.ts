@@ -99,6 +99,7 @@ t.test('every family of the product moves when its source does', async (t) => {
     attempts: { delivered: 2, failed: 1 },
     tenants: [{ tenant: 'acme', waiting: 3, dead: 1, bytes: 5, oldestMs: 2000 }],
     routes: [{ route: 'hook', held: 2, underWay: 1, breaker: 'open' }],
+    fill: { tenant: 0.5, disk: 0.1 },
   })
   Object.assign(stats.traces, { exported: 1, waiting: 2 })
   Object.assign(stats.pool, { busy: 24, idle: 25, queued: 26 })

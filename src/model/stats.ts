@@ -352,4 +352,6 @@ export interface DeliveryStats {
     readonly underWay: number
     readonly breaker: 'closed' | 'open' | 'half_open'
   }[]
+  /** Shares of bounds: of the tenant that has most of what it may have waiting, and of the disk of this process. */
+  readonly fill: { readonly tenant: number; readonly disk: number }
 }

@@ -293,6 +293,7 @@ export class DataPlane implements Service, LimitMember {
       maxClockOffsetMs: config.options['database.maxClockOffsetMs'],
       contact: this.#contact.reading,
       directory: this.#directory.stats,
+      deliveries: this.#deliveries.room,
     })
     return { ...readiness, warnings: [...readiness.warnings, ...this.#log.warnings] }
   }

@@ -131,6 +131,7 @@ export function restingStats() {
       attempts: { delivered: 0, failed: 0 },
       tenants: [] as DeliveryStats['tenants'],
       routes: [] as DeliveryStats['routes'],
+      fill: { tenant: 0, disk: 0 },
     },
     traces: { exported: 0, dropped: 0, rejected: 0, waiting: 0 },
     droppedLogLines: 0,

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import type { Options } from '../../config/options.ts'
+import { Brim } from '../../deliveries/brim.ts'
 import { Depths } from '../../deliveries/depths.ts'
 import { InboxLog } from '../../deliveries/inbox-log.ts'
 import { parcelCodec } from '../../deliveries/parcel-codec.ts'
@@ -19,13 +20,16 @@ import type { Parcel } from '../../model/delivery/parcel.ts'
 import type { Directory } from '../../model/grant.ts'
 import type { Route } from '../../model/route.ts'
 import type { DeliveryStats } from '../../model/stats.ts'
+import type { StoredParcel } from '../../deliveries/delivery-store.ts'
 import { Spool } from '../../spool/spool.ts'
 import { DELIVERY_CONNECTIONS, PostgresDeliveries } from '../../store/deliveries/delivery-store.ts'
 import { openControl } from '../../store/sql.ts'
 import type { Dispatcher } from '../../upstream/dispatcher.ts'
+import type { DeliveryRoom } from './readiness.ts'
 
 const DEPTHS_MS = 2000
 const UPKEEP_MS = 600_000
+const DISK = 'disk'
 /** Frames are synced one by one before anybody hears of them: this timer has nothing to do. */
 const SYNC_MS = 3_600_000
 
@@ -76,6 +80,11 @@ export class Deliveries implements Inbox {
   }
 
   /** Null while no route accepts. */
+  get room(): DeliveryRoom | null {
+    return this.#work?.room(this.#routes) ?? null
+  }
+
+  /** Null while no route accepts. */
   get stats(): DeliveryStats | null {
     return this.#work?.stats ?? null
   }
@@ -97,6 +106,8 @@ class DeliveryWork {
   readonly depths: Depths
   readonly #member = randomUUID()
   readonly #store: PostgresDeliveries
+  readonly #spool: Spool<readonly StoredParcel[]>
+  readonly #disk = new Brim()
   readonly #jobs: readonly Periodic[]
   readonly #seldom = new Seldom()
 
@@ -104,10 +115,8 @@ class DeliveryWork {
     const sql = openControl(target, { applicationName: 'waybill deliveries', max: DELIVERY_CONNECTIONS })
     const store = (this.#store = new PostgresDeliveries(sql))
     const keys = bodyKeys(o['deliveries.encryptionKeys']) ?? []
-    const depths = (this.depths = new Depths({
-      deliveries: o['deliveries.maxWaiting'],
-      bytes: o['deliveries.maxWaitingBytes'],
-    }))
+    const bounds = { deliveries: o['deliveries.maxWaiting'], bytes: o['deliveries.maxWaitingBytes'] }
+    const depths = (this.depths = new Depths(bounds, (...brim) => this.#tellBrim(logger, ...brim)))
     const later = (ms: number, fn: () => void): (() => void) => systemClock.later(ms, fn)
     this.office = new PostOffice({
       member: this.#member,
@@ -117,16 +126,17 @@ class DeliveryWork {
       random: Math.random,
       log: logger,
     })
+    this.#spool = new Spool({
+      directory: join(folder, 'deliveries'),
+      instance,
+      maxBytes: o['deliveries.spoolBytes'],
+      syncIntervalMs: SYNC_MS,
+      codec: parcelCodec,
+      log: new InboxLog(logger),
+    })
     this.inbox = new PostInbox({
       store,
-      spool: new Spool({
-        directory: join(folder, 'deliveries'),
-        instance,
-        maxBytes: o['deliveries.spoolBytes'],
-        syncIntervalMs: SYNC_MS,
-        codec: parcelCodec,
-        log: new InboxLog(logger),
-      }),
+      spool: this.#spool,
       clock: systemClock,
       keys,
       isFull: (tenant) => depths.isFull(tenant),
@@ -176,6 +186,34 @@ class DeliveryWork {
       attempts: this.office.attempts,
       tenants: this.depths.all,
       routes: this.office.stats,
+      fill: { tenant: this.depths.fullest, disk: this.#diskFill },
     }
+  }
+
+  room(routes: readonly Route[]): DeliveryRoom {
+    const { nearlyFull, fullest } = this.depths
+    const disk = this.#diskFill
+    this.#disk.look(DISK, disk)
+    const isDiskNearlyFull = this.#disk.full.has(DISK)
+    const isAllFull =
+      isDiskNearlyFull || routes.every(({ signature }) => nearlyFull.has(signature?.tenant ?? ''))
+    return {
+      tenants: nearlyFull.size,
+      fullest,
+      disk,
+      isDiskNearlyFull,
+      isNothingElse: isAllFull && routes.length > 0 && routes.every(({ delivery }) => delivery !== null),
+    }
+  }
+
+  get #diskFill(): number {
+    const { bytes, foreignBytes, maxBytes } = this.#spool.stats
+    return maxBytes === 0 ? 0 : (bytes + foreignBytes) / maxBytes
+  }
+
+  #tellBrim(logger: Logger, tenant: string, isFull: boolean, fill: number): void {
+    const percent = Math.round(100 * fill)
+    if (isFull) logger.warn({ tenant, percent }, 'deliveries: a tenant has nearly as many waiting as it may')
+    else logger.info({ tenant, percent }, 'deliveries: a tenant has room again')
   }
 }

@@ -93,3 +93,27 @@ t.test('a log that promises no place makes it unready only when an active tenant
     }
   }
 })
+
+t.test(
+  'deliveries that have no room are a warning; a reason where the gateway is there for nothing else',
+  async (t) => {
+    const usual = { phase: 'ready', snapshot: snapshotOf(), reserveRefusal: null } as const
+    const room = { tenants: 0, fullest: 0.5, disk: 0.1, isDiskNearlyFull: false, isNothingElse: false }
+    t.same(readinessOf({ ...usual, deliveries: null }).warnings, [])
+    t.same(readinessOf({ ...usual, deliveries: room }), { ready: true, reasons: [], warnings: [] })
+    const full = { ...room, tenants: 2, fullest: 0.969 }
+    t.match(readinessOf({ ...usual, deliveries: full }), {
+      ready: true,
+      reasons: [],
+      warnings: [{ code: 'deliveries_nearly_full', detail: /^2 tenants have .* the fullest 96 %/ }],
+    })
+    t.match(readinessOf({ ...usual, deliveries: { ...full, tenants: 1, isNothingElse: true } }), {
+      ready: false,
+      reasons: [{ code: 'deliveries_nearly_full', detail: /^1 tenant has/ }],
+      warnings: [],
+    })
+    t.match(readinessOf({ ...usual, deliveries: { ...room, disk: 0.95, isDiskNearlyFull: true } }).warnings, [
+      { code: 'deliveries_disk_nearly_full', detail: /take 95 % of/ },
+    ])
+  },
+)

@@ -20,6 +20,21 @@ export interface ReadinessFacts {
     readonly isRecalled: boolean
     readonly ageMs: number | null
   }
+  /** Null while no route accepts deliveries. */
+  readonly deliveries?: DeliveryRoom | null
+}
+
+/** How much room there is for deliveries, as far as it is short. */
+export interface DeliveryRoom {
+  /** How many have nearly as much waiting as they may. */
+  readonly tenants: number
+  /** Share of its bound, of the tenant that has most. */
+  readonly fullest: number
+  /** Share of what this process may have on disk. */
+  readonly disk: number
+  readonly isDiskNearlyFull: boolean
+  /** Nothing has room, and the gateway has no route that does not accept deliveries. */
+  readonly isNothingElse: boolean
 }
 
 /** The answer, and what is wrong although traffic may come. */
@@ -50,11 +65,40 @@ export function readinessOf(facts: ReadinessFacts): Readiness {
   } else if (reserveRefusal !== null && hasStrictTenants(snapshot)) {
     reasons.push({ code: reserveRefusal, detail: LOG_DETAILS[reserveRefusal] })
   }
+  const crowded = crowdedDeliveries(facts)
+  const isCrowdedOut = facts.deliveries?.isNothingElse === true
+  if (isCrowdedOut) reasons.push(...crowded)
   return {
     ready: reasons.length === 0,
     reasons,
-    warnings: [...databaseWarnings(facts), ...directoryWarnings(facts), ...clockWarnings(facts)],
+    warnings: [
+      ...databaseWarnings(facts),
+      ...directoryWarnings(facts),
+      ...clockWarnings(facts),
+      ...(isCrowdedOut ? [] : crowded),
+    ],
   }
+}
+
+/** A reason only where nothing but deliveries would be kept away (decision 0606). Anybody may read it: no tenant is named. */
+function crowdedDeliveries({ deliveries }: ReadinessFacts): StateReason[] {
+  if (deliveries === null || deliveries === undefined) return []
+  const { tenants, fullest, disk, isDiskNearlyFull } = deliveries
+  const told: StateReason[] = []
+  if (tenants > 0) {
+    const who = tenants === 1 ? '1 tenant has' : `${tenants} tenants have`
+    const detail = `${who} nearly as many deliveries waiting as they may, the fullest ${percentOf(fullest)}: more than that are answered 503`
+    told.push({ code: 'deliveries_nearly_full', detail })
+  }
+  if (isDiskNearlyFull) {
+    const detail = `deliveries take ${percentOf(disk)} of what they may on disk while the database is away: more than that are answered 503`
+    told.push({ code: 'deliveries_disk_nearly_full', detail })
+  }
+  return told
+}
+
+function percentOf(share: number): string {
+  return `${Math.floor(100 * share)} %`
 }
 
 /** No reason either: the snapshot serves, and entries wait. */
