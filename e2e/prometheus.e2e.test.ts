@@ -7,6 +7,7 @@ import { projectFolder } from './harness/product.ts'
 import { programFor } from './harness/program.ts'
 import { seriesFound, startPrometheus } from './harness/prometheus.ts'
 import { directScene } from './harness/scene.ts'
+import { startUpstream } from './harness/upstream.ts'
 import { untilTrue } from './harness/wait.ts'
 
 /** It opens a database of its own for each test of a rule: 9 s of a core. */
@@ -53,7 +54,22 @@ const ABSENT =
   /waybill_workers|waybill_audit_gaps|waybill_upstream_tokens_total|waybill_spill_room_seconds|waybill_canary/
 
 t.test('Prometheus scrapes a gateway with the rules, and answers each query of the boards', async (t) => {
-  const { gateway } = await directScene(t, { config: { metrics: { tenantLabels: 5 } } })
+  const { url: upstream } = await startUpstream(t)
+  const routes = [
+    { name: 'files', kind: 'generic', path: '/files/', upstream },
+    { name: 'open', kind: 'generic', path: '/open/', upstream, auth: 'public' },
+    {
+      name: 'hook',
+      kind: 'integration',
+      path: '/hook/',
+      upstream,
+      auth: 'signature',
+      tenant: 'acme',
+      signature: { scheme: 'token', header: 'X-Token', secrets: ['secret-of-the-hook'] },
+      mode: 'accept',
+    },
+  ]
+  const { gateway } = await directScene(t, { config: { routes, metrics: { tenantLabels: 5 } } })
   const prometheus = await startPrometheus(t, { target: new URL(gateway.adminUrl).host, rules })
   if (prometheus === null) return
   // A rate takes two scrapes between which it rose, and then an evaluation.
@@ -61,6 +77,9 @@ t.test('Prometheus scrapes a gateway with the rules, and answers each query of t
   await untilTrue('rules have been evaluated on requests', async () => {
     await request(`${gateway.proxyUrl}/open/ok`)
     return (await seriesFound(prometheus, query)) === 1
+  })
+  await untilTrue('deliveries of the route have an owner', async () => {
+    return (await seriesFound(prometheus, 'waybill_deliveries_under_way')) === 1
   })
   const boards = join(projectFolder(), 'deploy/grafana')
   for (const file of await readdir(boards)) {

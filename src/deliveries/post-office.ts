@@ -1,6 +1,7 @@
 import type { Clock } from '../lib/time/clock.ts'
 import { Periodic, tellFailures } from '../lib/time/periodic.ts'
 import { Seldom } from '../lib/time/seldom.ts'
+import { StateLines } from '../lib/time/state-lines.ts'
 import { until } from '../lib/time/sleep.ts'
 import type { Reason } from '../model/outcome.ts'
 import type { Route } from '../model/route.ts'
@@ -81,6 +82,7 @@ export class PostOffice {
   readonly #polls: Periodic
   readonly #settles: SettleQueue
   readonly #seldom = new Seldom()
+  readonly #lines: StateLines
   #routes = new Map<string, Route>()
   #cancelWake = (): void => {}
   #underWay = 0
@@ -91,6 +93,7 @@ export class PostOffice {
   constructor(parts: PostOfficeParts) {
     this.#parts = parts
     const { clock, log } = parts
+    this.#lines = new StateLines(clock)
     this.#settles = new SettleQueue(parts.store, parts.member, clock, log)
     this.#beats = new Periodic({
       run: () => this.#beat(),
@@ -321,8 +324,12 @@ export class PostOffice {
 
   #tellBreaker(route: string, state: BreakerState): void {
     const { log } = this.#parts
-    if (state === 'closed') log.info({ route }, 'deliveries: the receiver is well again')
-    if (state === 'open') log.warn({ route }, 'deliveries: the receiver fails; it is left alone for a while')
+    if (state === 'half_open') return
+    this.#lines.note(route, state, (times) => {
+      const fields = { route, ...(times > 1 ? { times } : {}) }
+      if (state === 'closed') log.info(fields, 'deliveries: the receiver is well again')
+      else log.warn(fields, 'deliveries: the receiver fails; it is left alone for a while')
+    })
   }
 
   #finish(post: Post, batch: Batch, ending: Parameters<RouteQueue['end']>[1]): void {

@@ -10,6 +10,7 @@ import { PostInbox } from '../../deliveries/post-inbox.ts'
 import { PostOffice } from '../../deliveries/post-office.ts'
 import { systemClock } from '../../lib/time/clock.ts'
 import { Periodic, tellFailures } from '../../lib/time/periodic.ts'
+import { StateLines } from '../../lib/time/state-lines.ts'
 import { Seldom } from '../../lib/time/seldom.ts'
 import type { Logger } from '../../logger/logger.ts'
 import type { EntrySink } from '../../model/access-entry.ts'
@@ -110,6 +111,7 @@ class DeliveryWork {
   readonly #disk = new Brim()
   readonly #jobs: readonly Periodic[]
   readonly #seldom = new Seldom()
+  readonly #lines = new StateLines(systemClock)
 
   constructor({ options: o, target, folder, instance, logger, ...parts }: DeliveriesParts) {
     const sql = openControl(target, { applicationName: 'waybill deliveries', max: DELIVERY_CONNECTIONS })
@@ -213,7 +215,10 @@ class DeliveryWork {
 
   #tellBrim(logger: Logger, tenant: string, isFull: boolean, fill: number): void {
     const percent = Math.round(100 * fill)
-    if (isFull) logger.warn({ tenant, percent }, 'deliveries: a tenant has nearly as many waiting as it may')
-    else logger.info({ tenant, percent }, 'deliveries: a tenant has room again')
+    this.#lines.note(tenant, String(isFull), () => {
+      if (isFull)
+        logger.warn({ tenant, percent }, 'deliveries: a tenant has nearly as many waiting as it may')
+      else logger.info({ tenant, percent }, 'deliveries: a tenant has room again')
+    })
   }
 }

@@ -1,6 +1,8 @@
 import { documentRewriting } from '../../artifacts/rewrite/documents.ts'
 import type { Options } from '../../config/options.ts'
 import { systemNames } from '../../lib/host/system-names.ts'
+import { systemClock } from '../../lib/time/clock.ts'
+import { StateLines } from '../../lib/time/state-lines.ts'
 import type { Logger } from '../../logger/logger.ts'
 import type { AddressState } from '../../model/upstream/health-rules.ts'
 import type { Interceptor } from '../../upstream/dispatcher.ts'
@@ -19,9 +21,10 @@ export function openUpstreams(o: Options, logger: Logger): UpstreamPools {
     timeoutMs: o['dns.timeoutMs'],
     maxLookups: o['dns.maxLookups'],
   }
+  const lines = new StateLines(systemClock)
   return new UpstreamPools({
     maxPools: o['proxy.maxUpstreamPools'],
-    health: new HealthBook((change) => tellChange(logger, change)),
+    health: new HealthBook((change) => tellChange(logger, lines, change)),
     pool: {
       maxAgeMs: o['upstreams.maxAgeMs'],
       restMs: o['upstreams.restMs'],
@@ -31,18 +34,20 @@ export function openUpstreams(o: Options, logger: Logger): UpstreamPools {
   })
 }
 
-/** In the words of `AddressState`. */
-const CHANGES: Readonly<Record<AddressState, string>> = {
+/** In the words of `AddressState`. Trials have no line: while a server is away there is one again and again. */
+const CHANGES: Readonly<Record<Exclude<AddressState, 'half_open'>, string>> = {
   open: 'upstream left alone: too many requests failed',
-  half_open: 'upstream tried again with one request',
   ejected: 'upstream left out: failures in a row',
   unhealthy: 'upstream unhealthy by its checks',
   serving: 'upstream serves again',
 }
 
-function tellChange(logger: Logger, { route, upstream, state }: AddressChange): void {
-  const isBad = state === 'open' || state === 'ejected' || state === 'unhealthy'
-  logger[isBad ? 'warn' : 'info']({ route, upstream, state }, CHANGES[state])
+function tellChange(logger: Logger, lines: StateLines, { route, upstream, state }: AddressChange): void {
+  if (state === 'half_open') return
+  const level = state === 'serving' ? 'info' : 'warn'
+  lines.note(`${route} ${upstream}`, state, (times) => {
+    logger[level]({ route, upstream, state, ...(times > 1 ? { times } : {}) }, CHANGES[state])
+  })
 }
 
 /** What routes have before their upstreams, the outermost first, as the options say. */
