@@ -1,10 +1,11 @@
 import t, { type Test } from 'tap'
 import { testDatabase, type TestDatabase } from '../harness/database.ts'
 import { startGateway, type TestGateway } from '../harness/gateway.ts'
-import { until } from '../harness/wait.ts'
+import { until, untilTrue } from '../harness/wait.ts'
 import { apiClient, must, type ApiClient } from './client.ts'
 
 const TOKEN = 'the-token-of-the-configuration'
+const HOOK_SECRET = 'the-secret-of-the-hook'
 const ID = { params: { path: { slug: 'acme' } } }
 
 interface Scene {
@@ -35,6 +36,17 @@ async function scene(t: Test): Promise<Scene> {
       events: [{ url: 'http://127.0.0.1:9/hook', secret: `whsec_${Buffer.alloc(32, 7).toString('base64')}` }],
       routes: [
         { name: 'open', kind: 'generic', path: '/open/', upstream: 'http://127.0.0.1:9', auth: 'public' },
+        {
+          name: 'hook',
+          kind: 'integration',
+          path: '/hook/',
+          upstream: 'http://127.0.0.1:9',
+          auth: 'signature',
+          tenant: 'hooked',
+          signature: { scheme: 'gitlab', secrets: [HOOK_SECRET] },
+          mode: 'accept',
+          deliver: { retries: { max: 0, minMs: 10, maxMs: 10 } },
+        },
       ],
     },
   })
@@ -112,6 +124,35 @@ async function ofTheLog({ client: { api }, gateway, db }: Scene): Promise<void> 
   t.equal((await must(api.GET('/api/v1/retention'))).days, 40)
 }
 
+async function ofDeliveries({ client: { api }, gateway }: Scene): Promise<void> {
+  await must(api.PUT('/api/v1/tenants/{slug}', { params: { path: { slug: 'hooked' } }, body: {} }))
+  const send = async (): Promise<number> => {
+    const headers = { 'x-gitlab-token': HOOK_SECRET, connection: 'close' }
+    const answer = await fetch(`${gateway.proxyUrl}/hook/`, { method: 'POST', body: 'x', headers })
+    await answer.arrayBuffer()
+    return answer.status
+  }
+  await untilTrue('the gateway knows the tenant', async () => (await send()) === 202)
+  t.equal(await send(), 202)
+  // Nobody takes them.
+  const [first = '', second = ''] = await until('both are dead', async () => {
+    const { items } = await must(api.GET('/api/v1/deliveries', { params: { query: { state: 'dead' } } }))
+    return items.length === 2 ? items.map(({ id }) => id) : undefined
+  })
+  const one = (id: string) => ({ params: { path: { id } } })
+  const again = await must(api.POST('/api/v1/deliveries/{id}/redeliver', one(first)))
+  t.equal(again.redeliveryOf, first)
+  await must(api.DELETE('/api/v1/deliveries/{id}', one(second)))
+  t.equal((await must(api.GET('/api/v1/deliveries/{id}', one(second)))).state, 'dropped')
+  const search = { route: 'hook', limit: 1000 }
+  t.equal(
+    (await must(api.POST('/api/v1/deliveries/redeliver', { body: { ...search, state: 'dropped' } }))).n,
+    1,
+  )
+  await must(api.POST('/api/v1/deliveries/drop', { body: { ...search, state: 'waiting' } }))
+  await must(api.GET('/api/v1/deliveries/account', { params: { query: { since: '1h' } } }))
+}
+
 async function ofReports({ client: { api } }: Scene): Promise<void> {
   await must(api.GET('/api/v1/who', { params: { query: { package: 'left-pad' } } }))
   await must(api.GET('/api/v1/usage'))
@@ -128,7 +169,7 @@ async function ofTheGateway({ client: { api } }: Scene): Promise<void> {
   await must(api.GET('/api/v1/overview'))
   await must(api.GET('/api/v1/meta'))
   await must(api.GET('/api/v1/clock'))
-  t.match(await must(api.GET('/api/v1/routes')), { items: [{ name: 'open' }] })
+  t.match(await must(api.GET('/api/v1/routes')), { items: [{ name: 'open' }, { name: 'hook' }] })
   await must(api.GET('/api/v1/configuration'))
   await must(api.GET('/api/v1/upstreams'))
   t.equal((await must(api.GET('/api/v1/gateways'))).items.length, 1)
@@ -138,7 +179,8 @@ async function ofTheGateway({ client: { api } }: Scene): Promise<void> {
 
 t.test('every operation of the document is answered, by a client that the document types', async (t) => {
   const staged = await scene(t)
-  for (const part of [ofTenantsAndKeys, ofTheLog, ofReports, ofTheGateway, ofPeople]) await part(staged)
+  for (const part of [ofTenantsAndKeys, ofTheLog, ofDeliveries, ofReports, ofTheGateway, ofPeople])
+    await part(staged)
   const { gateway, client } = staged
   const response = await fetch(`${gateway.adminUrl}/api/v1/openapi.json`, {
     headers: { authorization: `Bearer ${TOKEN}`, connection: 'close' },

@@ -13,11 +13,17 @@ export interface components {
     "CompletenessHour": { "at": string; "state": "complete" | "so_far" | "gap" | "unproven" | "none"; "accepted": number; "gapCount": number; "gaps": (components["schemas"]["AuditGap"])[] }
     "CompletenessTenant": { "tenant": string; "states": ("complete" | "so_far" | "gap" | "unproven" | "none")[]; "accepted": (number)[] }
     "Coverage": { "state": "complete" | "so_far" | "gaps"; "missing": (string)[]; "unseen": (string)[]; "audit": components["schemas"]["AuditSummary"]; "rows": "counted" | "not counted"; "missingEntries": { "entries": number; "atMost": number; "unknown": number; "doubtful": number }; "gaps": (string)[]; "settledAt": (string | null); "unidentified": ({ "entries": number; "isExact": boolean; "firstAt": string; "lastAt": string } | null); "expired": ({ "days": number; "entries": (number | null); "from": string; "to": string } | null) }
+    "DecidedDeliveries": { "n": number; "isMore": boolean }
+    "Delivery": { "id": string; "receivedAt": string; "tenant": string; "route": string; "state": "waiting" | "delivered" | "dead" | "dropped" | "coalesced" | "duplicate"; "attempts": number; "nextAt": (string | null); "endedAt": (string | null); "lastStatus": (number | null); "lastReason": (string | null); "senderKey": (string | null); "intoId": (string | null); "redeliveryOf": (string | null); "redeliveredAs": (string | null); "requestId": (string | null); "traceId": (string | null); "bodyBytes": number }
+    "DeliveryAccount": { "tenant": string; "accepted": number; "repeated": number; "delivered": number; "waiting": number; "dead": number; "dropped": number; "coalesced": number; "duplicate": number; "missing": number }
+    "DeliveryAccounts": { "since": string; "until": string; "isClosed": boolean; "items": (components["schemas"]["DeliveryAccount"])[] }
+    "Dropping": { "tenant"?: string; "route"?: string; "since"?: string; "until"?: string; "state": "waiting" | "dead"; "limit"?: number }
     "Entry": { "id": string; "started_at": string; "tenant": (string | null); "key_id": (string | null); "route": (string | null); "kind": (string | null); "method": (string | null); "host": (string | null); "path": (string | null); "status": number; "outcome": string; "reason": (string | null); "bytes_received": number; "bytes_sent": number; "duration_us": number; "upstream_us": (number | null); "upstream": (string | null); "client_ip": (string | null); "user_agent": (string | null); "request_id": (string | null); "trace_id": (string | null); "ecosystem": (string | null); "package": (string | null); "version": (string | null); "purl": (string | null); "artifactKind": (string | null); "qualifiers": (string | null); "upstreamLimit": (string | null); "instance": string; "seq": (number | null) }
     "EntryFacets": { "isSample": boolean; "rows": number; "n": number; "tenant": ({ "value": (string | null); "n": number })[]; "key": ({ "value": (string | null); "n": number })[]; "route": ({ "value": (string | null); "n": number })[]; "status": ({ "value": (string | null); "n": number })[]; "outcome": ({ "value": (string | null); "n": number })[]; "reason": ({ "value": (string | null); "n": number })[]; "method": ({ "value": (string | null); "n": number })[]; "artifactKind": ({ "value": (string | null); "n": number })[]; "package": ({ "value": (string | null); "n": number })[]; "address": ({ "value": (string | null); "n": number })[] }
     "EntryHistogram": { "isSample": boolean; "rows": number; "stepMs": number; "items": ({ "at": string; "n": number; "errors": number; "refused": number })[] }
     "Event": { "id": string; "message": string; "type": string; "at": string; "data": Record<string, unknown>; "waiting": number; "givenUp": number }
     "EventReceiver": { "name": string; "types": ("key.expiring" | "ledger.gap" | "entries.dropped" | "quarantine.added" | "limit.reached" | "upstream.failing" | "certificate.expiring" | "gateway.not_ready")[]; "isGone": boolean; "waiting": number; "oldestAt": (string | null); "givenUp": number; "attempts": number; "failure": (string | null) }
+    "FoundDelivery": (components["schemas"]["Delivery"] & { "entries": (components["schemas"]["Entry"])[] })
     "FoundEntries": { "items": (components["schemas"]["Entry"])[]; "sameTrace": (components["schemas"]["Entry"])[]; "sameClient": (components["schemas"]["Entry"])[] }
     "Gateway": { "instance": string; "host": string; "processId": (number | null); "version": string; "startedAt": string; "lastSeenAt": string; "endedAt": (string | null); "directorySilentMs": (number | null) }
     "Key": { "id": string; "tenant": string; "name": (string | null); "state": "active" | "expired" | "revoked"; "scopes": (string)[]; "allowNetworks": (string)[]; "rateLimit": ({ "perSecond": number; "burst": number } | null); "expiresAt": (string | null); "revokedAt": (string | null); "rotatedTo": (string | null); "createdAt": string; "lastUsedAt": (string | null); "version": number }
@@ -36,6 +42,8 @@ export interface components {
     "QuarantinedEntry": { "id": number; "instance": string; "seq": number; "tenant": string; "code": string; "detail": (string | null); "quarantinedAt": string; "resolution": "stored" | "dropped" | null; "resolvedAt": (string | null) }
     "QuarantinedEntryValues": (components["schemas"]["QuarantinedEntry"] & { "entry": (Record<string, (string | null)> | string) })
     "Receipt": { "instance": string; "host": (string | null); "processId": (number | null); "isConfirmed": boolean; "silentMs": number }
+    "RedeliveredDelivery": { "id": string; "redeliveryOf": string }
+    "Redelivery": { "tenant"?: string; "route"?: string; "since"?: string; "until"?: string; "state"?: "dead" | "delivered" | "dropped"; "limit"?: number }
     "Retention": { "days": (number | null); "isExplicit": boolean }
     "Route": ({ "name": string; "kind": string; "path": string; "host": (string | null); "auth": string } & Record<string, unknown>)
     "RouteNames": { "routes": (string)[] }
@@ -537,6 +545,72 @@ export interface paths {
     put?: never
     post?: never
     delete?: never
+    patch?: never
+    options?: never
+    head?: never
+    trace?: never
+  }
+  "/api/v1/deliveries": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never }
+    get: { parameters: { query?: { "tenant"?: string; "route"?: string; "state"?: "waiting" | "delivered" | "dead" | "dropped" | "coalesced" | "duplicate"; "since"?: string; "until"?: string; "limit"?: number; "cursor"?: string }; header?: never; path?: never; cookie?: never }; requestBody?: never; responses: { 200: { headers: { [name: string]: unknown }; content: { "application/json": { "items": (components["schemas"]["Delivery"])[]; "next": (string | null) } } }; default: { headers: { [name: string]: unknown }; content: { "application/problem+json": components["schemas"]["Problem"] } } } }
+    put?: never
+    post?: never
+    delete?: never
+    patch?: never
+    options?: never
+    head?: never
+    trace?: never
+  }
+  "/api/v1/deliveries/account": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never }
+    get: { parameters: { query?: { "tenant"?: string; "since"?: string; "until"?: string }; header?: never; path?: never; cookie?: never }; requestBody?: never; responses: { 200: { headers: { [name: string]: unknown }; content: { "application/json": components["schemas"]["DeliveryAccounts"] } }; default: { headers: { [name: string]: unknown }; content: { "application/problem+json": components["schemas"]["Problem"] } } } }
+    put?: never
+    post?: never
+    delete?: never
+    patch?: never
+    options?: never
+    head?: never
+    trace?: never
+  }
+  "/api/v1/deliveries/redeliver": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never }
+    get?: never
+    put?: never
+    post: { parameters: { query?: never; header?: never; path?: never; cookie?: never }; requestBody: { content: { "application/json": components["schemas"]["Redelivery"] } }; responses: { 200: { headers: { [name: string]: unknown }; content: { "application/json": components["schemas"]["DecidedDeliveries"] } }; default: { headers: { [name: string]: unknown }; content: { "application/problem+json": components["schemas"]["Problem"] } } } }
+    delete?: never
+    patch?: never
+    options?: never
+    head?: never
+    trace?: never
+  }
+  "/api/v1/deliveries/drop": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never }
+    get?: never
+    put?: never
+    post: { parameters: { query?: never; header?: never; path?: never; cookie?: never }; requestBody: { content: { "application/json": components["schemas"]["Dropping"] } }; responses: { 200: { headers: { [name: string]: unknown }; content: { "application/json": components["schemas"]["DecidedDeliveries"] } }; default: { headers: { [name: string]: unknown }; content: { "application/problem+json": components["schemas"]["Problem"] } } } }
+    delete?: never
+    patch?: never
+    options?: never
+    head?: never
+    trace?: never
+  }
+  "/api/v1/deliveries/{id}/redeliver": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never }
+    get?: never
+    put?: never
+    post: { parameters: { query?: never; header?: never; path: { "id": string }; cookie?: never }; requestBody?: never; responses: { 200: { headers: { [name: string]: unknown }; content: { "application/json": components["schemas"]["RedeliveredDelivery"] } }; default: { headers: { [name: string]: unknown }; content: { "application/problem+json": components["schemas"]["Problem"] } } } }
+    delete?: never
+    patch?: never
+    options?: never
+    head?: never
+    trace?: never
+  }
+  "/api/v1/deliveries/{id}": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never }
+    get: { parameters: { query?: never; header?: never; path: { "id": string }; cookie?: never }; requestBody?: never; responses: { 200: { headers: { [name: string]: unknown }; content: { "application/json": components["schemas"]["FoundDelivery"] } }; default: { headers: { [name: string]: unknown }; content: { "application/problem+json": components["schemas"]["Problem"] } } } }
+    put?: never
+    post?: never
+    delete: { parameters: { query?: never; header?: never; path: { "id": string }; cookie?: never }; requestBody?: never; responses: { 200: { headers: { [name: string]: unknown }; content: { "application/json": { "state": "dropped" } } }; default: { headers: { [name: string]: unknown }; content: { "application/problem+json": components["schemas"]["Problem"] } } } }
     patch?: never
     options?: never
     head?: never

@@ -19,6 +19,8 @@ export const STORE_ERROR_CODES = [
   'token_not_found',
   'session_not_found',
   'series_too_large',
+  'delivery_not_found',
+  'delivery_state',
 ] as const
 
 export type StoreErrorCode = (typeof STORE_ERROR_CODES)[number]

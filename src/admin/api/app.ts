@@ -10,6 +10,7 @@ import { documentOf } from './document.ts'
 import { inTime, type Api, type ApiEnv } from './operation.ts'
 import { ApiError, problemBody } from './problems.ts'
 import { addAdminLog } from './resources/admin-log.ts'
+import { addDeliveries } from './resources/deliveries/deliveries.ts'
 import { addEntries } from './resources/entries/entries.ts'
 import { addEvents } from './resources/events.ts'
 import { addFigures } from './resources/figures.ts'
@@ -44,6 +45,7 @@ const RESOURCES = [
   addQuarantine,
   addRetention,
   addAdminLog,
+  addDeliveries,
   addEvents,
   addSystem,
 ]

@@ -5,6 +5,7 @@ import { insertKey } from '../../store/directory/keys.ts'
 import { createTenant } from '../../store/directory/tenants.ts'
 import { testApi } from '../../test/api/api.ts'
 import { operationsOf } from '../../test/api/openapi.ts'
+import { TestDeliveries } from '../../test/api/deliveries.ts'
 import { TestRows } from '../../test/api/rows.ts'
 import { testDatabase } from '../../test/database.ts'
 
@@ -26,6 +27,8 @@ const api = await testApi(t, database)
 for (const slug of OWNERS) await createTenant(sql, slug, {})
 const rows = await TestRows.open(sql)
 await rows.store(OWNERS.map((tenant) => ({ tenant, request_id: `of-${tenant}`, package: 'left-pad' })))
+
+const deliveries = await TestDeliveries.open(sql)
 
 let made = 0
 const fresh = (): string => `made-${++made}`
@@ -49,6 +52,14 @@ const newRow = async (): Promise<number> => {
     INSERT INTO quarantine (instance, seq, tenant, code, row)
     VALUES (gen_random_uuid(), ${++made}, 'acme', '22P02', 'no row') RETURNING id`
   return row?.id ?? 0
+}
+
+/** One that waits, or is dead. */
+const newDelivery = async (owner: Owner, state: 'waiting' | 'dead'): Promise<string> => {
+  const route = fresh()
+  const [id = ''] = await deliveries.keep(1, { route, tenant: owner })
+  if (state === 'dead') await deliveries.end(route, 'dead')
+  return id
 }
 
 const newSession = async (): Promise<string> => {
@@ -122,6 +133,16 @@ const SAMPLES: Readonly<Record<string, (owner: Owner) => Sample | Promise<Sample
   listChanges: list('/admin-log'),
   listEvents: plain('/events'),
   listEventReceivers: plain('/events/receivers'),
+  listDeliveries: list('/deliveries'),
+  accountDeliveries: list('/deliveries/account'),
+  getDelivery: async (owner) => ({
+    path: `/deliveries/${await newDelivery(owner, 'waiting')}`,
+    foreign: 404,
+  }),
+  redeliver: async (owner) => ({ path: `/deliveries/${await newDelivery(owner, 'dead')}/redeliver` }),
+  dropDelivery: async (owner) => ({ path: `/deliveries/${await newDelivery(owner, 'waiting')}` }),
+  redeliverSearch: (tenant) => ({ path: '/deliveries/redeliver', json: { tenant } }),
+  dropSearch: (tenant) => ({ path: '/deliveries/drop', json: { tenant, state: 'dead' } }),
   listRoutes: plain('/routes'),
   getConfiguration: plain('/configuration'),
   listUpstreams: plain('/upstreams', { status: 500 }),

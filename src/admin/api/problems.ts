@@ -52,6 +52,7 @@ const STORE_STATUS: Partial<Record<StoreErrorCode, number>> = {
   token_not_found: 404,
   session_not_found: 404,
   quarantine_not_found: 404,
+  delivery_not_found: 404,
   stale_version: 412,
   series_too_large: 400,
 }

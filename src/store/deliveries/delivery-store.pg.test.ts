@@ -1,40 +1,20 @@
 import t from 'tap'
-import type { Result, StoredParcel } from '../../deliveries/delivery-store.ts'
+import type { Result } from '../../deliveries/delivery-store.ts'
 import { deliveryId } from '../../model/delivery/delivery-id.ts'
+import { TestDeliveries } from '../../test/api/deliveries.ts'
 import { testDatabase } from '../../test/database.ts'
 import { PostgresDeliveries } from './delivery-store.ts'
-import { deliveryAccounts, dropDeliveries, listDeliveries, redeliver } from './deliveries.ts'
+import { deliveryAccounts } from './delivery-accounts.ts'
+import { dropDeliveries, redeliver } from './delivery-decisions.ts'
+import { listDeliveries } from './deliveries.ts'
 
 const { sql } = await testDatabase(t)
 const store = new PostgresDeliveries(sql)
 const ME = '00000000-0000-4000-8000-000000000001'
 const OTHER = '00000000-0000-4000-8000-000000000002'
 
-let atMs = 0
-const [clock] = await sql<{ ms: number }[]>`SELECT (extract(epoch FROM now()) * 1000)::bigint AS ms`
-const startMs = clock?.ms ?? 0
-
-function parcel(more: Partial<StoredParcel> = {}): StoredParcel {
-  const receivedAtMs = startMs + atMs++
-  return {
-    id: deliveryId(receivedAtMs),
-    receivedAtMs,
-    tenant: 'acme',
-    route: 'hook',
-    lane: 'a',
-    coalesceBy: '',
-    senderKey: null,
-    dedupeMs: 60_000,
-    requestId: 'request',
-    traceId: '',
-    head: { method: 'POST', path: '/', shown: '/', query: '', host: null, fields: [] },
-    packed: { packing: '', bytes: Buffer.from('body') },
-    bodyBytes: 4,
-    isPromised: false,
-    ...more,
-  }
-}
-
+const made = await TestDeliveries.open(sql)
+const parcel = made.parcel.bind(made)
 const all = async (route: string) =>
   (await store.waiting([{ route, afterSeq: 0, known: [], lanes: [], limit: 100 }])).map(({ item }) => item)
 
@@ -87,7 +67,7 @@ t.test('a second of its kind is told the first, and noted where its sender was p
   t.equal((await all('kinds')).length, 1)
   const other = parcel({ route: 'kinds', senderKey: 'k', tenant: 'globex' })
   t.same(await store.keep([other]), new Map([[other.id, null]]), 'another tenant has keys of its own')
-  t.match(await listDeliveries(sql, { route: 'kinds', state: 'duplicate' }, 10), [
+  t.match(await listDeliveries(sql, { route: 'kinds', state: 'duplicate' }, { limit: 10 }), [
     { id: promised.id, intoId: first.id },
   ])
 })
@@ -108,7 +88,7 @@ t.test(
     t.same(await all('owned'), [])
     await store.settle(ME, [{ ...result, state: 'dead' }])
     t.match(
-      await listDeliveries(sql, { route: 'owned' }, 10),
+      await listDeliveries(sql, { route: 'owned' }, { limit: 10 }),
       [{ state: 'delivered' }],
       'what is final stays',
     )
@@ -137,15 +117,19 @@ t.test(
     await store.keep([parcel({ route: 'books' }), parcel({ route: 'books' })])
     const items = await all('books')
     const [one] = items
-    t.equal(await dropDeliveries(sql, { id: one?.id ?? '' }, 10), 1)
+    t.equal((await dropDeliveries(sql, { id: one?.id ?? '' }, 10)).length, 1)
     t.equal((await store.letters(items)).length, 1)
     const [lease] = await store.beat(ME, ['books'], 60_000)
     await store.settle(ME, [await resultOf('books', lease?.epoch ?? 0, { state: 'dead', status: 500 })])
     t.same(await all('books'), [])
-    t.equal(await redeliver(sql, { route: 'books', state: 'dead' }, 10), 1)
-    t.equal(await redeliver(sql, { route: 'books', state: 'dead' }, 10), 0)
+    t.equal((await redeliver(sql, { route: 'books', state: 'dead' }, 10)).length, 1)
+    t.equal((await redeliver(sql, { route: 'books', state: 'dead' }, 10)).length, 0)
     t.equal((await all('books')).length, 1)
-    const window = { tenant: 'acme', since: new Date(startMs - 1), until: new Date(startMs + 86_400_000) }
+    const window = {
+      tenant: 'acme',
+      since: new Date(made.startMs - 1),
+      until: new Date(made.startMs + 86_400_000),
+    }
     const [before] = await deliveryAccounts(sql, window)
     if (before === undefined) throw new Error('acme has no books')
     const { accepted, repeated, missing, waiting, delivered, dead, dropped, coalesced, duplicate } = before

@@ -1,11 +1,9 @@
 import type { Command } from 'commander'
+import { deliveryAccounts, type DeliveryAccount } from '../../../store/deliveries/delivery-accounts.ts'
+import { dropDeliveries, MAX_DECISIONS, redeliver } from '../../../store/deliveries/delivery-decisions.ts'
 import {
   DELIVERY_STATES,
-  deliveryAccounts,
-  dropDeliveries,
   listDeliveries,
-  redeliver,
-  type DeliveryAccount,
   type DeliveryFilter,
   type DeliveryRow,
 } from '../../../store/deliveries/deliveries.ts'
@@ -61,7 +59,7 @@ export function addDeliveryCommands(program: Command, cli: Cli): void {
   ] as const) {
     const command = withFilter(group.command(`${name} [id]`).description(description)).option(
       '--all',
-      `all that the flags name, ${MAX_ROWS} at a time`,
+      `all that the flags name, ${MAX_DECISIONS} at a time`,
     )
     if (name === 'drop') command.option('--yes', 'required: it cannot be undone')
     addConfigFlags(command, DATABASE_OPTIONS).action(async (id: string | undefined, flags: DeliveryFlags) => {
@@ -173,7 +171,7 @@ async function list(io: Io, flags: DeliveryFlags): Promise<ExitCode> {
   const format = readFormat(flags, problems)
   const limit = flags.limit === undefined ? 100 : problems.integer('--limit', flags.limit, 1, MAX_ROWS)
   return await withFiltered(io, flags, { handle: 'reader', problems }, async (sql, filter) => {
-    await printListing(io, format, ROW, await listDeliveries(sql, filter, limit))
+    await printListing(io, format, ROW, await listDeliveries(sql, filter, { limit }))
     return 0
   })
 }
@@ -181,7 +179,7 @@ async function list(io: Io, flags: DeliveryFlags): Promise<ExitCode> {
 interface Decision {
   readonly id: string | undefined
   readonly flags: DeliveryFlags
-  readonly act: typeof redeliver
+  readonly act: typeof redeliver | typeof dropDeliveries
   readonly word: string
 }
 
@@ -192,7 +190,8 @@ async function decide(io: Io, { id, flags, act, word }: Decision): Promise<ExitC
   return await withFiltered(io, flags, { handle: 'control', problems }, async (sql, filter) => {
     const wanted = id === undefined ? filter : { ...filter, id }
     let total = 0
-    for (let done = MAX_ROWS; done === MAX_ROWS; total += done) done = await act(sql, wanted, MAX_ROWS)
+    for (let done = MAX_DECISIONS; done === MAX_DECISIONS; total += done)
+      done = (await act(sql, wanted, MAX_DECISIONS)).length
     await writeOut(io.stdout, `${total} ${word}\n`)
     return id !== undefined && total === 0 ? 1 : 0
   })
