@@ -59,10 +59,19 @@ export class TestDeliveries {
     const waiting = await this.store.waiting([{ route, afterSeq: 0, known: [], lanes: [], limit: 10_000 }])
     const status = state === 'delivered' ? 204 : 500
     const reason = state === 'delivered' ? null : 'status'
-    const same = { route, epoch, state, attempts: 1, delayMs: 0, status, reason, intoId: null } as const
-    await this.store.settle(
-      MEMBER,
-      waiting.map(({ item: { seq, id, receivedAtMs } }) => ({ ...same, seq, id, receivedAtMs })),
-    )
+    const results = waiting.map(({ item: { seq, id, receivedAtMs } }) => ({
+      route,
+      epoch,
+      seq,
+      id,
+      receivedAtMs,
+      state,
+      attempts: 1,
+      delayMs: 0,
+      status,
+      reason,
+      intoId: null,
+    }))
+    await this.store.settle(MEMBER, results)
   }
 }
