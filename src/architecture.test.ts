@@ -39,6 +39,8 @@ const ROOMS: Record<string, readonly string[]> = {
   spool: ['model', 'lib'],
   // What routes accept: kept, and delivered.
   deliveries: ['integrations', 'spool', 'upstream', 'upstream/health', 'http', 'model', 'lib'],
+  // Which calls with a key are under way, and were answered.
+  idempotency: ['model', 'lib'],
   writer: ['writer/database', 'writer/batch', 'spool', 'channel', 'model', 'lib'],
   'writer/database': ['writer/batch', 'channel', 'model', 'lib'],
   'writer/batch': ['channel', 'model', 'lib'],
@@ -56,7 +58,7 @@ const ROOMS: Record<string, readonly string[]> = {
   embedded: ['model', 'lib'],
   // What puts the planes together, and what a user types.
   'serve/data-plane':
-    'listener proxy artifacts upstream limits channel writer spool deliveries directory store traces admin config logger model lib version'.split(
+    'listener proxy artifacts upstream limits channel writer spool deliveries idempotency directory store traces admin config logger model lib version'.split(
       ' ',
     ),
   'serve/control-plane': 'store admin embedded config logger model lib version'.split(' '),

@@ -3,6 +3,7 @@ import { DURATION_FORM } from '../model/duration.ts'
 import { ROUTE_AUTH, ROUTE_KINDS } from '../model/route.ts'
 import { SLUG_PATTERN } from '../model/slug.ts'
 import { routeHost } from './route-host.ts'
+import { idempotency } from './integration/route-idempotency.ts'
 import { accept, deliver, ROUTE_MODES } from './integration/route-deliver.ts'
 import { signature } from './integration/route-signature.ts'
 import { bare } from './route-issues.ts'
@@ -90,6 +91,12 @@ export const routeSchema = z.strictObject({
     'an object with the keys below',
     'How it is delivered, with `mode: accept`',
     'the defaults of its keys',
+  ),
+  idempotency: key(
+    idempotency.optional(),
+    'an object with the keys below',
+    'Heeds the Idempotency-Key: the upstream sees each once, repetitions get the first answer',
+    'the field is passed on',
   ),
   upstreamAuth: key(
     upstreamAuth.optional(),

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { RateLimit, Route } from '../model/route.ts'
 import { deliverProblems, deliveryRules } from './integration/route-deliver.ts'
+import { idempotencyProblems } from './integration/route-idempotency.ts'
 import { signatureOf, signatureProblems, usualBodyBytes } from './integration/route-signature.ts'
 import { issueText } from './route-issues.ts'
 import { routeSchema } from './route-keys.ts'
@@ -48,6 +49,7 @@ function readRoute(item: unknown, label: string, problems: string[]): Route | nu
     rest.maxBodyBytes = usualBodyBytes(signature)
   const senders = signatureProblems(rest, signature, tenant).concat(
     deliverProblems(rest, mode, { accept, deliver }),
+    idempotencyProblems(rest, mode, rest.idempotency),
   )
   problems.push(...senders.map((problem) => `${label}.${problem}`))
   if (senders.length > 0) return null
@@ -60,9 +62,8 @@ function readRoute(item: unknown, label: string, problems: string[]): Route | nu
   const mismatches = healthProblems(health, target.origin)
   if (rest.auth === 'public') mismatches.push(...publicProblems(target.origin + target.path, rateLimit))
   problems.push(...mismatches.map((problem) => `${label}.${problem}`))
-  if (tlsFiles !== undefined && target.origin.startsWith('http:')) {
+  if (tlsFiles !== undefined && target.origin.startsWith('http:'))
     problems.push(`${label}.tls: needs an https:// upstream`)
-  }
   const rules = login.field === null ? ownRules : withField(ownRules, login.field)
   if (rules === null) {
     problems.push(`${label}.upstreamAuth.header: headers of the route has a field of that name too`)

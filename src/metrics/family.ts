@@ -3,6 +3,7 @@ import type { Exemplar, HistogramReading } from '../lib/histogram.ts'
 import type {
   ChannelStats,
   DeliveryStats,
+  IdempotencyStats,
   DirectoryStats,
   LedgerStats,
   LimitsStats,
@@ -31,6 +32,7 @@ export interface Reading {
   readonly upstreams: readonly UpstreamStats[]
   readonly tokens: readonly TokenStats[]
   readonly deliveries: DeliveryStats | null
+  readonly idempotency: IdempotencyStats | null
   readonly traces: TraceStats | null
   /** Tenants by label, at most as many as the option allows, the others summed up. */
   readonly tenants: ReadonlyMap<string, TenantCounts>

@@ -101,6 +101,9 @@ t.test('every family of the product moves when its source does', async (t) => {
     routes: [{ route: 'hook', held: 2, underWay: 1, breaker: 'open' }],
     fill: { tenant: 0.5, disk: 0.1 },
   })
+  Object.assign(stats.idempotency, { underWay: 1 })
+  stats.idempotency.results.replayed = 2
+  stats.idempotency.ends.kept = 1
   Object.assign(stats.traces, { exported: 1, waiting: 2 })
   Object.assign(stats.pool, { busy: 24, idle: 25, queued: 26 })
   const after = await scrape(metrics)

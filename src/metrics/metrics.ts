@@ -15,6 +15,7 @@ import {
 import { FIGURES_FAMILIES } from './figures-families.ts'
 import { PROCESS_FAMILIES } from './process-families.ts'
 import { DELIVERY_FAMILIES } from './delivery-families.ts'
+import { IDEMPOTENCY_FAMILIES } from './idempotency-families.ts'
 import { TRACE_FAMILIES } from './trace-families.ts'
 import { TRAFFIC_FAMILIES } from './traffic-families.ts'
 import { CANARY_TENANT } from '../model/canary.ts'
@@ -101,6 +102,7 @@ export class Metrics {
       ...BACKGROUND_FAMILIES,
       ...FIGURES_FAMILIES,
       ...DELIVERY_FAMILIES,
+      ...IDEMPOTENCY_FAMILIES,
       ...TRACE_FAMILIES,
       ...PROCESS_FAMILIES,
       ...tenantFamilies,
@@ -169,6 +171,7 @@ export class Metrics {
       upstreams,
       tokens,
       deliveries,
+      idempotency,
       traces,
       droppedLogLines,
     } = this.#sources
@@ -188,6 +191,7 @@ export class Metrics {
       upstreams: [...upstreams()],
       tokens: [...tokens()],
       deliveries: deliveries(),
+      idempotency: idempotency(),
       traces: traces(),
       droppedLogLines: droppedLogLines(),
       tenants: this.#tenantsByLabel(books.accounts()),

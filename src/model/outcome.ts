@@ -27,6 +27,7 @@ export const OUTCOMES = {
   no_route: { status: 404, source: 'gateway', title: 'No such route' },
   bad_request: { status: 400, source: 'gateway', title: 'Malformed request' },
   method_not_allowed: { status: 405, source: 'gateway', title: 'Method not allowed' },
+  conflict: { status: 409, source: 'gateway', title: 'The Idempotency-Key belongs to another request' },
   body_too_large: { status: 413, source: 'gateway', title: 'Request body too large' },
   not_ready: { status: 503, source: 'gateway', title: 'The gateway is not ready' },
   overloaded: { status: 503, source: 'gateway', title: 'Too many requests are waiting for this upstream' },
@@ -62,6 +63,7 @@ const REFUSALS: Partial<Record<Outcome, RefusalKind>> = {
   no_route: 'other',
   bad_request: 'other',
   method_not_allowed: 'other',
+  conflict: 'other',
   body_too_large: 'other',
   not_ready: 'other',
   overloaded: 'other',
@@ -133,6 +135,14 @@ export type Reason =
   | 'content_encoding'
   | 'malformed_body'
   | 'missing_field'
+  | 'idempotency_missing'
+  | 'idempotency_malformed'
+  | 'idempotency_body'
+  | 'idempotency_reused'
+  | 'idempotency_in_use'
+  | 'idempotency_unkept'
+  | 'idempotency_unknown'
+  | 'replayed'
   | 'status'
   | 'attempt_timeout'
   | 'queue_full'
@@ -155,7 +165,7 @@ export type Reason =
   | 'document_malformed'
   | 'document_foreign'
 
-/** Statuses that are more exact than their outcome's. RFC 6585 §5, RFC 9110 §15.5.9, §15.5.18, §15.6.4. */
+/** Statuses that are more exact than their outcome's. RFC 6585 §5, RFC 9110 §15.5.9, §15.5.18, §15.5.21, §15.6.4. */
 const REASON_STATUS: Partial<Record<Reason, number>> = {
   header_timeout: 408,
   body_timeout: 408,
@@ -164,6 +174,7 @@ const REASON_STATUS: Partial<Record<Reason, number>> = {
   breaker_open: 503,
   content_type: 415,
   content_encoding: 415,
+  idempotency_reused: 422,
 }
 
 /** Status of the gateway's own answer; 0 for `forwarded`, where the upstream's is passed on. */

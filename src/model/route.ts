@@ -1,4 +1,5 @@
 import type { DeliveryRules } from './delivery/deliver-rules.ts'
+import type { IdempotencyRules } from './idempotency/idempotency-rules.ts'
 import type { FilesHost } from './upstream/files-host.ts'
 import type { CheckRules, EjectionRules, RouteBreaker } from './upstream/health-rules.ts'
 import type { FollowRules } from './upstream/follow-rules.ts'
@@ -60,6 +61,8 @@ export interface Route {
   readonly signature: RouteSignature | null
   /** What it keeps and delivers; null for a route that forwards. */
   readonly delivery: DeliveryRules | null
+  /** How it treats requests with an Idempotency-Key; null or absent passes the field on and nothing else. */
+  readonly idempotency?: IdempotencyRules | null | undefined
   /** Rate of each tenant on this route unless the tenant has its own for it; null for none. */
   readonly rateLimit: RateLimit | null
   readonly maxBodyBytes: number

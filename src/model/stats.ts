@@ -325,10 +325,24 @@ export interface StatsSources {
   readonly tokens: () => Iterable<TokenStats>
   /** null while no route accepts deliveries. */
   readonly deliveries: () => DeliveryStats | null
+  /** null while no route heeds Idempotency-Keys. */
+  readonly idempotency: () => IdempotencyStats | null
   /** null when traces are off. */
   readonly traces: () => TraceStats | null
   /** Log lines lost because they were not read. */
   readonly droppedLogLines: () => number
+}
+
+/** What a process did with requests that bear an Idempotency-Key, since it started. */
+export interface IdempotencyStats {
+  /** What the key turned out to be. */
+  readonly results: Readonly<
+    Record<'first' | 'replayed' | 'in_use' | 'reused' | 'unkept' | 'unknown', number>
+  >
+  /** What became of the keys of those that were the first. */
+  readonly ends: Readonly<Record<'kept' | 'too_large' | 'released' | 'failed', number>>
+  /** Calls that are the first, and not at their end. */
+  readonly underWay: number
 }
 
 /** What a process keeps and delivers. */

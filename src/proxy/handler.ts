@@ -2,11 +2,12 @@ import { Roster } from '../lib/roster.ts'
 import type { EntrySink, Report, RequestIds } from '../model/access-entry.ts'
 import type { Inbox } from '../model/delivery/inbox.ts'
 import type { Directory } from '../model/grant.ts'
+import { NO_CALLS, type CallBook } from '../model/idempotency/kept-calls.ts'
 import { isInNetworks, plainAddress } from '../model/network.ts'
 import { statusOf, type Reason } from '../model/outcome.ts'
 import type { Limiter } from '../limits/limiter.ts'
 import { Accepting } from './accepting.ts'
-import type { ClientRequest, ClientResponse } from './exchange/client.ts'
+import { UNREAD, type ClientRequest, type ClientResponse } from './exchange/client.ts'
 import type { Connection } from './exchange/connection.ts'
 import { isPreflight, preflightFields } from './headers/cors.ts'
 import type { DecisionContext, Refusal } from './decide/context.ts'
@@ -18,6 +19,7 @@ import type { UpstreamPools } from '../upstream/pools.ts'
 import { answerEmpty, answerRefusal } from './answers/own-answers.ts'
 import { answerOwn } from './own/own-exchange.ts'
 import { UpstreamCarrier } from './upstream-carrier.ts'
+import { IdempotentCalls } from './idempotency/idempotent-calls.ts'
 import { newTraceparent, requestIdOf, traceIdOf } from './headers/ids.ts'
 import { sampledTraceparent, type Sampling } from './headers/sampling.ts'
 import { UNBOUNDED_HEAD, readHead, type HeadBounds } from '../http/request-head.ts'
@@ -42,6 +44,8 @@ export interface HandlerDependencies {
   readonly via: string
   /** Keeps what routes with `mode: accept` take; without one nothing can be kept. */
   readonly inbox?: Inbox
+  /** Knows what came before on routes with `idempotency`; without one nobody can tell. */
+  readonly calls?: CallBook
   /** Which requests get spans; none unless told. */
   readonly sampling?: Sampling | null
   /** Default `UNBOUNDED_HEAD`. */
@@ -95,6 +99,7 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
   readonly #upgrader: Upgrader
   readonly #waiting: WaitingBodies
   readonly #accepting: Accepting
+  readonly #idempotent: IdempotentCalls
   readonly #sampling: Sampling | null
   #settings = NO_SETTINGS
   #isDraining = false
@@ -121,6 +126,8 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
     )
     const fail = (exchange: Exchange, error: unknown): void => this.#failInternally(exchange, error)
     this.#accepting = new Accepting(deps.inbox ?? NO_INBOX, shares, { via: deps.via, fail })
+    const { calls: book = NO_CALLS, dispatcher, via } = deps
+    this.#idempotent = new IdempotentCalls({ book, shares, dispatcher, via, fail })
   }
 
   /** Takes over what a reload may change; requests that have been decided on keep what was decided. */
@@ -349,6 +356,8 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
       this.#accepting.take(exchange, route, route.delivery)
       return
     }
+    const rules = route?.idempotency ?? null
+    if (route !== null && rules !== null && this.#idempotent.take(exchange, route, rules)) return
     const { tunnel } = exchange.req
     const dispatcher = tunnel === null ? this.dispatcher : this.#upgrader.dispatcherOf(exchange, tunnel)
     new UpstreamCarrier(exchange, dispatcher, this.via).send()
@@ -367,16 +376,6 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
 }
 
 const NO_INBOX: Inbox = { accept: () => Promise.resolve({ kind: 'unavailable' }) }
-
-/** What came and is no request. */
-const UNREAD: ClientRequest = {
-  httpVersionMajor: 1,
-  httpVersionMinor: 1,
-  rawHeaders: [],
-  body: null,
-  tunnel: null,
-  complete: true,
-}
 
 const ALLOWED = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
 

@@ -28,6 +28,7 @@ import { packageVersion } from '../version.ts'
 import { AccessLog } from './data-plane/access-log.ts'
 import { readCertificates } from './data-plane/certificates.ts'
 import { Deliveries } from './data-plane/deliveries.ts'
+import { IdempotencyKeys } from './data-plane/idempotency.ts'
 import { tracesOf } from './data-plane/traces.ts'
 import { databaseContact, openDirectory } from './data-plane/directory.ts'
 import type { ToldLife } from './data-plane/instance-record.ts'
@@ -89,6 +90,7 @@ export class DataPlane implements Service, LimitMember {
   readonly #log: AccessLog
   readonly #traces: Traces | null
   readonly #deliveries: Deliveries
+  readonly #idempotency: IdempotencyKeys
   readonly #handler: Handler
   readonly #proxy: ProxyListener
   readonly #sources: StatsSources
@@ -123,6 +125,7 @@ export class DataPlane implements Service, LimitMember {
       sink: this.#log.channel,
       nowMs: () => clock.nowMs(),
     })
+    this.#idempotency = new IdempotencyKeys({ target, logger })
     const report = reportTo(logger)
     this.#handler = new Handler({
       directory: this.#directory,
@@ -131,6 +134,7 @@ export class DataPlane implements Service, LimitMember {
       pools: this.#pools,
       sink: this.#log.channel,
       inbox: this.#deliveries,
+      calls: this.#idempotency,
       counters: this.#counters,
       headBounds: {
         maxFields: o['proxy.maxHeaderFields'],
@@ -175,6 +179,7 @@ export class DataPlane implements Service, LimitMember {
     this.#chains.apply(config.routes)
     this.#checks.apply(config.routes)
     this.#deliveries.apply(config.routes)
+    this.#idempotency.apply(config.routes)
     // From 0 on, so that a rate sees a route's first request.
     for (const { name } of config.routes) this.#counters.route(name)
     this.#parts.logger.level = config.options['log.level']
@@ -199,7 +204,7 @@ export class DataPlane implements Service, LimitMember {
       this.#checks.stop()
       return this.#proxy.drain(ms)
     },
-    deliveries: (ms) => this.#deliveries.stop(ms),
+    deliveries: (ms) => Promise.all([this.#deliveries.stop(ms), this.#idempotency.stop(ms)]),
     'access log': (ms) => this.#drainLog(ms),
     'upstream connections': () => Promise.all([this.#pools.destroy(), this.#traces?.stop(TRACES_STOP_MS)]),
     directory: () => this.#directory.stop(),
@@ -342,6 +347,7 @@ export class DataPlane implements Service, LimitMember {
       upstreams: () => this.#pools.health.stats,
       tokens: () => this.#tokens.stats,
       deliveries: () => this.#deliveries.stats,
+      idempotency: () => this.#idempotency.stats,
       traces: () => this.#traces?.stats ?? null,
       droppedLogLines: () => logger.droppedLines,
     }

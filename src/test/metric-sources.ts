@@ -133,6 +133,11 @@ export function restingStats() {
       routes: [] as DeliveryStats['routes'],
       fill: { tenant: 0, disk: 0 },
     },
+    idempotency: {
+      results: { first: 0, replayed: 0, in_use: 0, reused: 0, unkept: 0, unknown: 0 },
+      ends: { kept: 0, too_large: 0, released: 0, failed: 0 },
+      underWay: 0,
+    },
     traces: { exported: 0, dropped: 0, rejected: 0, waiting: 0 },
     droppedLogLines: 0,
   }
@@ -149,6 +154,7 @@ export function restingStats() {
     upstreams: () => [stats.upstreams],
     tokens: () => [stats.tokens],
     deliveries: () => stats.deliveries,
+    idempotency: () => stats.idempotency,
     traces: () => stats.traces,
     droppedLogLines: () => stats.droppedLogLines,
   }

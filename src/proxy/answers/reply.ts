@@ -85,7 +85,7 @@ export function replyOf({ outcome, reason, limit }: Refusal, text: RefusalText):
   if (status === 401) fields.push(...text.challenge)
   if (status === 405) fields.push('Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS')
   if (limit !== null) fields.push(...limitFields(limit))
-  else if (status === 429 || status === 503)
+  else if (status === 429 || status === 503 || reason === 'idempotency_in_use')
     fields.push('Retry-After', String(text.retryAfterSeconds || RETRY_AFTER_SECONDS))
   const error = reason === null ? undefined : PROXY_STATUS[reason]
   fields.push('Proxy-Status', error === undefined ? 'waybill' : `waybill; error=${error}`)

@@ -74,6 +74,16 @@ const SENTENCES: Partial<Record<Reason, string | ((parts: SentenceParts) => stri
   malformed_body: 'The body is not JSON.',
   missing_field: (parts) =>
     `The route ${parts.route} needs ${parts.place}, which has no value, or stands twice.`,
+  idempotency_missing: (parts) => `The route ${parts.route} needs an Idempotency-Key, and none was sent.`,
+  idempotency_malformed:
+    'The Idempotency-Key must stand once: 1 to 255 characters of printable ASCII, with or without quotes.',
+  idempotency_body: (parts) =>
+    `The body is larger than the route ${parts.route} takes with an Idempotency-Key.`,
+  idempotency_reused: 'The Idempotency-Key was used for another request: another method, path or body.',
+  idempotency_in_use: 'The first request with this Idempotency-Key is still under way.',
+  idempotency_unkept:
+    'This was answered before, and the answer was too large to be kept. It is not done again.',
+  idempotency_unknown: 'Whether the Idempotency-Key was used before cannot be told now.',
   queue_full: 'Too many requests wait for this upstream.',
   gave_way: 'Others waited for the connection to the upstream, and this request moved too few bytes.',
   document_too_large: "The upstream's document is larger than the gateway rewrites.",
@@ -117,7 +127,7 @@ export function sentenceOf(parts: SentenceParts): string {
   const known = (reason === null ? undefined : SENTENCES[reason]) ?? GENERAL[outcome]
   const words = typeof known === 'function' ? known(parts) : (known ?? `${OUTCOMES[outcome].title}.`)
   const sentence = `${words.slice(0, 1).toUpperCase()}${words.slice(1)}`
-  const isTemporary = limit !== null || statusOf(outcome, reason) === 503
+  const isTemporary = limit !== null || reason === 'idempotency_in_use' || statusOf(outcome, reason) === 503
   return isTemporary ? `${sentence} ${retryIn(limit, parts.retryAfterSeconds)}` : sentence
 }
 

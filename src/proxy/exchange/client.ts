@@ -65,3 +65,13 @@ export interface ClientResponse {
   /** It is finished, or can be no more. */
   once(event: 'close', listener: () => void): unknown
 }
+
+/** What came and is no request. */
+export const UNREAD: ClientRequest = {
+  httpVersionMajor: 1,
+  httpVersionMinor: 1,
+  rawHeaders: [],
+  body: null,
+  tunnel: null,
+  complete: true,
+}

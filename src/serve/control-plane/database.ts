@@ -9,6 +9,7 @@ import { MIGRATIONS_DIR, migrate, pendingMigrations } from '../../store/migrate.
 import { ensureSigningKey } from '../../store/directory/signing-keys.ts'
 import { ensurePartitions } from '../../store/entries/partitions.ts'
 import { readClock } from '../../store/entries/retention.ts'
+import { dropExpiredCalls } from '../../store/idempotency/kept-calls.ts'
 import { closeSql, openControl, sqlStateOf, type Sql } from '../../store/sql.ts'
 import { StoreError } from '../../store/errors.ts'
 import { connectionsNeeded, embeddedSettings } from './connections.ts'
@@ -173,6 +174,7 @@ export class DatabaseUpkeep {
       new Date(databaseMs - DAY_MS),
       this.#partitionsAheadDays + 2,
     )
+    await dropExpiredCalls(this.control)
     const { dropped } = await this.#retention.run(this.control)
     if (made.length + dropped.length > 0) this.#logger.info({ made, dropped }, 'partitions kept')
     // At the start, once the database is back, and every hour. Nobody waits for it.

@@ -1,11 +1,12 @@
-import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto'
+import { digestOf, seal, unseal } from '../sealed.ts'
 import type { TransactionSql } from '../sql.ts'
 
 /** Answers are kept so long. */
 const KEPT = '24 hours'
 /** Of those that are over, so many are deleted with each that is kept: more than come. */
 const MAX_DELETED = 100
-const [SALT, NONCE, TAG] = [16, 12, 16]
+/** See `seal`. */
+const PURPOSE = 'waybill admin answer'
 
 /** A creation that may be asked for again. */
 export interface RepeatableRequest {
@@ -25,15 +26,17 @@ export async function findAnswer(
   tx: TransactionSql,
   { principal, key, request }: RepeatableRequest,
 ): Promise<KeptAnswer> {
-  const lock = `waybill answer ${principal} ${digest(key).toString('hex')}`
+  const lock = `waybill answer ${principal} ${digestOf(key).toString('hex')}`
   const [held] = await tx<{ is_held: boolean }[]>`
     SELECT pg_try_advisory_xact_lock(hashtextextended(${lock}, 0)) AS is_held`
   if (held?.is_held !== true) return 'under_way'
   const [row] = await tx<{ request_digest: Buffer; sealed: Buffer }[]>`
     SELECT request_digest, sealed FROM admin_answers
-    WHERE principal = ${principal} AND key_digest = ${digest(key)} AND created_at > now() - ${KEPT}::interval`
+    WHERE principal = ${principal} AND key_digest = ${digestOf(key)} AND created_at > now() - ${KEPT}::interval`
   if (row === undefined) return 'none'
-  return row.request_digest.equals(digest(request)) ? { answer: open(row.sealed, key) } : 'other'
+  return row.request_digest.equals(digestOf(request))
+    ? { answer: unseal(row.sealed, key, PURPOSE).toString() }
+    : 'other'
 }
 
 /** Keeps an answer with the change that it tells of. */
@@ -48,32 +51,7 @@ export async function keepAnswer(
       ORDER BY created_at LIMIT ${MAX_DELETED} FOR UPDATE SKIP LOCKED)`
   await tx`
     INSERT INTO admin_answers (principal, key_digest, request_digest, sealed)
-    VALUES (${principal}, ${digest(key)}, ${digest(request)}, ${seal(answer, key)})
+    VALUES (${principal}, ${digestOf(key)}, ${digestOf(request)}, ${seal(Buffer.from(answer), key, PURPOSE)})
     ON CONFLICT (principal, key_digest) DO UPDATE
     SET request_digest = excluded.request_digest, sealed = excluded.sealed, created_at = now()`
-}
-
-function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest()
-}
-
-/** HKDF, RFC 5869: who has the table and not the key has nothing. */
-function cipherKey(key: string, salt: Buffer): Buffer {
-  return Buffer.from(hkdfSync('sha256', key, salt, 'waybill admin answer', 32))
-}
-
-function seal(text: string, key: string): Buffer {
-  const [salt, nonce] = [randomBytes(SALT), randomBytes(NONCE)]
-  const cipher = createCipheriv('aes-256-gcm', cipherKey(key, salt), nonce)
-  const sealed = Buffer.concat([cipher.update(text), cipher.final()])
-  return Buffer.concat([salt, nonce, cipher.getAuthTag(), sealed])
-}
-
-function open(sealed: Buffer, key: string): string {
-  const salt = sealed.subarray(0, SALT)
-  const nonce = sealed.subarray(SALT, SALT + NONCE)
-  const tag = sealed.subarray(SALT + NONCE, SALT + NONCE + TAG)
-  const decipher = createDecipheriv('aes-256-gcm', cipherKey(key, salt), nonce, { authTagLength: TAG })
-  decipher.setAuthTag(tag)
-  return decipher.update(sealed.subarray(SALT + NONCE + TAG)) + decipher.final('utf8')
 }

@@ -1,0 +1,191 @@
+import type { CallBook, Claimed, HeldCall } from '../../model/idempotency/kept-calls.ts'
+import type { IdempotencyRules, RepeatableMethod } from '../../model/idempotency/idempotency-rules.ts'
+import type { Outcome, Reason } from '../../model/outcome.ts'
+import type { Route } from '../../model/route.ts'
+import type { Dispatcher } from '../../upstream/dispatcher.ts'
+import { answerRefusal } from '../answers/own-answers.ts'
+import type { Carrier, Exchange } from '../exchange/exchange.ts'
+import type { HeldBody, HeldShares } from '../held-shares.ts'
+import { UpstreamCarrier } from '../upstream-carrier.ts'
+import { WholeBody } from '../whole-body.ts'
+import { AnswerRecorder } from './answer-recorder.ts'
+import { fingerprintOf } from './fingerprint.ts'
+import { idempotencyKeyOf } from './idempotency-key.ts'
+import { replaying } from './replay.ts'
+
+const NO_BODY = Buffer.alloc(0)
+/** What a client whose call is under way is asked to wait. */
+const IN_USE_SECONDS = 1
+
+export interface IdempotentCallsParts {
+  readonly book: CallBook
+  readonly shares: HeldShares
+  readonly dispatcher: Dispatcher
+  /** This gateway's pseudonym in Via fields. */
+  readonly via: string
+  /** Ends an exchange after what should never happen. */
+  readonly fail: (exchange: Exchange, error: unknown) => void
+}
+
+/** Requests with an Idempotency-Key, of routes that heed it: their upstream sees each key once, and repetitions get the first answer. */
+export class IdempotentCalls {
+  readonly #parts: IdempotentCallsParts
+
+  constructor(parts: IdempotentCallsParts) {
+    this.#parts = parts
+  }
+
+  /** Takes a request that was let through and whose route has rules; false for one that the rules leave alone. */
+  take(exchange: Exchange, route: Route, rules: IdempotencyRules): boolean {
+    const { req, body } = exchange
+    if (!rules.methods.includes(req.method as RepeatableMethod) || exchange.asksForTunnel) return false
+    const key = idempotencyKeyOf(req.rawHeaders)
+    if (key === null && !rules.required) return false
+    if (key === null || key === '') {
+      answerRefusal(exchange, 'bad_request', key === null ? 'idempotency_missing' : 'idempotency_malformed')
+      return true
+    }
+    const bytes = this.#parts.shares.openFor(exchange.tenant?.slug ?? '')
+    const call = new CallUnderWay(exchange, bytes)
+    const claim = (whole: Buffer): void => this.#claim({ exchange, route, rules, call, bytes }, key, whole)
+    if (body === null || Buffer.isBuffer(body)) {
+      if ((body?.length ?? 0) > rules.maxRequestBytes)
+        answerRefusal(exchange, 'body_too_large', 'idempotency_body')
+      else claim(body ?? NO_BODY)
+      return true
+    }
+    void new WholeBody(exchange, body, {
+      maxBytes: rules.maxRequestBytes,
+      limitMs: route.idleTimeoutMs,
+      hold: (piece) => bytes.take(piece.length),
+      onNoRoom: () => answerRefusal(exchange, 'overloaded', 'bodies_full'),
+      onTooLong: () => answerRefusal(exchange, 'body_too_large', 'idempotency_body'),
+      onBody: (whole) => {
+        exchange.body = whole
+        try {
+          claim(whole)
+        } catch (error) {
+          this.#parts.fail(exchange, error)
+        }
+      },
+    })
+    return true
+  }
+
+  #claim(taken: Taken, key: string, body: Buffer): void {
+    const { exchange, route, call } = taken
+    const { req, tenant, path, target } = exchange
+    exchange.bytesReceived = body.length
+    call.wait()
+    this.#parts.book
+      .claim({
+        tenant: tenant?.slug ?? '',
+        route: route.name,
+        key,
+        fingerprint: fingerprintOf(req.method ?? '', path + (target?.query ?? ''), body),
+      })
+      .then((claimed) => this.#act(taken, claimed))
+      .catch((error: unknown) => this.#parts.fail(exchange, error))
+  }
+
+  #act({ exchange, rules, call, bytes }: Taken, claimed: Claimed): void {
+    const { dispatcher, via, fail } = this.#parts
+    if (claimed.kind === 'first') call.held = claimed.held
+    if (call.isOver) {
+      call.letGo()
+      return
+    }
+    switch (claimed.kind) {
+      case 'first': {
+        const recorded = AnswerRecorder.around(dispatcher, {
+          call: claimed.held,
+          rules,
+          hold: (count) => bytes.take(count),
+          touch: () => exchange.touch(),
+          fail: (error) => fail(exchange, error),
+        })
+        new UpstreamCarrier(exchange, recorded, via).send()
+        return
+      }
+      case 'answered': {
+        const onHead = (): void => {
+          exchange.outcome = 'answered'
+          exchange.reason = 'replayed'
+        }
+        new UpstreamCarrier(exchange, replaying(claimed.answer, onHead), via).send()
+        return
+      }
+      case 'unknown':
+        if (rules.whenUnknown === 'forward') new UpstreamCarrier(exchange, dispatcher, via).send()
+        else answerRefusal(exchange, 'overloaded', 'idempotency_unknown')
+        return
+      case 'under_way':
+        exchange.retryAfterSeconds = IN_USE_SECONDS
+        answerRefusal(exchange, 'conflict', 'idempotency_in_use')
+        return
+      case 'unkept':
+      case 'other':
+        answerRefusal(
+          exchange,
+          'conflict',
+          claimed.kind === 'unkept' ? 'idempotency_unkept' : 'idempotency_reused',
+        )
+    }
+  }
+}
+
+/** A request that was taken, and what it is to go by. */
+interface Taken {
+  readonly exchange: Exchange
+  readonly route: Route
+  readonly rules: IdempotencyRules
+  readonly call: CallUnderWay
+  readonly bytes: HeldBody
+}
+
+/** A request while its key is claimed, and what is to be given back at its end. */
+class CallUnderWay implements Carrier {
+  /** Its key, once it has it. */
+  held: HeldCall | null = null
+  readonly #exchange: Exchange
+
+  constructor(exchange: Exchange, bytes: HeldBody) {
+    this.#exchange = exchange
+    const { held: before } = exchange
+    exchange.held = {
+      pass: (tenant) => before?.pass(tenant) ?? true,
+      // The end of every exchange, however it comes: a key that was not answered by then is free again.
+      release: () => {
+        before?.release()
+        bytes.release()
+        this.letGo()
+      },
+    }
+  }
+
+  /** Waits for the key; who has it bounds the time. */
+  wait(): void {
+    this.#exchange.carrier = this
+    this.#exchange.enter('head', 0, performance.now())
+  }
+
+  /** Its client has gone, or was answered already. */
+  get isOver(): boolean {
+    return this.#exchange.isClosed || this.#exchange.res.headersSent
+  }
+
+  letGo(): void {
+    void this.held?.release()
+  }
+
+  /** See Carrier: `isOver` tells. */
+  cancel(): void {}
+
+  /** See Carrier. */
+  timeOut(): void {}
+
+  /** See Carrier. */
+  stop(outcome: Outcome, reason: Reason | null): void {
+    if (!this.isOver) answerRefusal(this.#exchange, outcome, reason)
+  }
+}
