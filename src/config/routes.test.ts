@@ -56,6 +56,7 @@ t.test('a route is completed with its defaults', async (t) => {
         maxMs: 300_000,
       },
       healthCheck: null,
+      retries: null,
       upgradeIdleTimeoutMs: 3_600_000,
       upgradeMaxMs: 0,
     },
@@ -87,6 +88,8 @@ t.test('rules for upstreams that fail are checked', async (t) => {
     [{ breaker: { openMs: '1m' } }, /breaker.maxOpenMs: must be at least openMs/],
     [{ breaker: { failsOn: [200] } }, /must be one of connect, reset, timeout, 5xx, 429, or 500 to 599/],
     [{ breaker: { failureShare: 0 } }, /failureShare/],
+    [{ retries: { on: ['timeout'] } }, /retries.on: must not hold timeout/],
+    [{ retries: { minMs: '1s' } }, /retries.maxMs: must be at least minMs/],
     [{ ejection: { minMs: '1h' } }, /ejection.maxMs: must be at least minMs/],
     [{ healthCheck: { path: 'healthz' } }, /healthCheck.path: must begin with \//],
     [

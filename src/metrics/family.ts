@@ -10,6 +10,7 @@ import type {
   PoolStats,
   ProxyStats,
   RouteStats,
+  RetryStats,
   TokenStats,
   TraceStats,
   UpstreamStats,
@@ -31,6 +32,7 @@ export interface Reading {
   readonly pools: readonly PoolStats[]
   readonly upstreams: readonly UpstreamStats[]
   readonly tokens: readonly TokenStats[]
+  readonly retries: readonly RetryStats[]
   readonly deliveries: DeliveryStats | null
   readonly idempotency: IdempotencyStats | null
   readonly traces: TraceStats | null

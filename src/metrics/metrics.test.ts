@@ -92,6 +92,7 @@ t.test('every family of the product moves when its source does', async (t) => {
   })
   stats.droppedLogLines = 39
   stats.tokens.results.refused = 5
+  stats.retries.results.sent = 2
   stats.upstreams.states.open = 1
   stats.upstreams.changes.open = 3
   Object.assign(stats.deliveries, {

@@ -1,5 +1,5 @@
 import { OUTCOMES, OUTCOME_NAMES } from '../model/outcome.ts'
-import type { PoolStats, RouteStats, TokenStats, UpstreamStats } from '../model/stats.ts'
+import type { PoolStats, RouteStats, RetryStats, TokenStats, UpstreamStats } from '../model/stats.ts'
 import type { HistogramReading } from '../lib/histogram.ts'
 import { byKey, byRoute, histogramSamples, routeLabel, single, type Family, type Sample } from './family.ts'
 
@@ -96,7 +96,14 @@ export const TRAFFIC_FAMILIES: readonly Family[] = [
     name: 'waybill_upstream_tokens_total',
     help: 'Tokens that upstreams asked for, by what came of fetching them',
     labels: ['route', 'result'],
-    read: (reading) => reading.tokens.flatMap(tokenSamples),
+    read: (reading) => reading.tokens.flatMap(resultSamples),
+  },
+  {
+    type: 'counter',
+    name: 'waybill_upstream_retries_total',
+    help: 'Requests that failed and could be sent again, by whether they were',
+    labels: ['route', 'result'],
+    read: (reading) => reading.retries.flatMap(resultSamples),
   },
 ]
 
@@ -127,7 +134,7 @@ function requestSamples(route: RouteStats): Sample[] {
   return samples
 }
 
-function tokenSamples({ route, results }: TokenStats): Sample[] {
+function resultSamples({ route, results }: TokenStats | RetryStats): Sample[] {
   return Object.entries(results).map(([result, value]) => ({
     value,
     labels: { ...routeLabel(route), result },

@@ -1,7 +1,7 @@
 import type { DeliveryRules } from './delivery/deliver-rules.ts'
 import type { IdempotencyRules } from './idempotency/idempotency-rules.ts'
 import type { FilesHost } from './upstream/files-host.ts'
-import type { CheckRules, EjectionRules, RouteBreaker } from './upstream/health-rules.ts'
+import type { CheckRules, EjectionRules, RetryRules, RouteBreaker } from './upstream/health-rules.ts'
 import type { FollowRules } from './upstream/follow-rules.ts'
 import type { TokenRules } from './upstream/token-rules.ts'
 import type { SignatureRules } from './integration/signature-rules.ts'
@@ -80,6 +80,8 @@ export interface Route {
   readonly ejection?: EjectionRules | null
   /** Null or absent asks no address whether it is well. */
   readonly healthCheck?: CheckRules | null
+  /** Null or absent sends nothing again that was sent. */
+  readonly retries?: RetryRules | null
   /**
    * Where package URLs say that the route's packages come from: host and port of an OCI registry or git server, vendor of deb packages.
    * Default the upstream's host and port, and `debian` for apt.

@@ -299,6 +299,15 @@ export interface TokenStats {
   readonly results: Readonly<Record<TokenResult, number>>
 }
 
+/** What became of requests that could have been sent again: they were, or the route's budget was used up. */
+export type RetryResult = 'sent' | 'no_budget'
+
+/** Retries of one route that has them. */
+export interface RetryStats {
+  readonly route: string
+  readonly results: Readonly<Record<RetryResult, number>>
+}
+
 /** Spans for a collector, since the process started. */
 export interface TraceStats {
   readonly exported: number
@@ -323,6 +332,7 @@ export interface StatsSources {
   readonly pools: () => Iterable<PoolStats>
   readonly upstreams: () => Iterable<UpstreamStats>
   readonly tokens: () => Iterable<TokenStats>
+  readonly retries: () => Iterable<RetryStats>
   /** null while no route accepts deliveries. */
   readonly deliveries: () => DeliveryStats | null
   /** null while no route heeds Idempotency-Keys. */

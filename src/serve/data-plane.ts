@@ -22,6 +22,7 @@ import type { Sql } from '../store/sql.ts'
 import type { UpstreamPools } from '../upstream/pools.ts'
 import { HealthChecks } from '../upstream/checks/health-checks.ts'
 import { RouteChains } from '../upstream/route-chains.ts'
+import { RetryCounters } from '../upstream/health/retry-counters.ts'
 import { TokenCounters } from '../upstream/tokens/token-counters.ts'
 import type { Traces } from '../traces/traces.ts'
 import { packageVersion } from '../version.ts'
@@ -87,6 +88,7 @@ export class DataPlane implements Service, LimitMember {
   readonly #checks: HealthChecks
   readonly #counters = new ProxyCounters()
   readonly #tokens = new TokenCounters()
+  readonly #retries = new RetryCounters()
   readonly #log: AccessLog
   readonly #traces: Traces | null
   readonly #deliveries: Deliveries
@@ -117,7 +119,7 @@ export class DataPlane implements Service, LimitMember {
     this.#limiter = openLimiter(o, parts.peers)
     this.#pools = openUpstreams(o, logger)
     this.#checks = new HealthChecks(this.#pools.health)
-    this.#chains = new RouteChains(this.#pools, interceptorsOf(o, this.#tokens))
+    this.#chains = new RouteChains(this.#pools, interceptorsOf(o, this.#tokens, this.#retries))
     this.#deliveries = new Deliveries({
       ...shared,
       directory: this.#directory,
@@ -346,6 +348,7 @@ export class DataPlane implements Service, LimitMember {
       pools: () => this.#pools.stats,
       upstreams: () => this.#pools.health.stats,
       tokens: () => this.#tokens.stats,
+      retries: () => this.#retries.stats,
       deliveries: () => this.#deliveries.stats,
       idempotency: () => this.#idempotency.stats,
       traces: () => this.#traces?.stats ?? null,

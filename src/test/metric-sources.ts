@@ -124,6 +124,7 @@ export function restingStats() {
       changes: { open: 0, half_open: 0, ejected: 0, unhealthy: 0, serving: 0 },
     },
     tokens: { route: 'npm', results: { fetched: 0, refused: 0, failed: 0, not_asked: 0 } },
+    retries: { route: 'npm', results: { sent: 0, no_budget: 0 } },
     deliveries: {
       accepted: 0,
       duplicates: 0,
@@ -153,6 +154,7 @@ export function restingStats() {
     pools: () => [stats.pool],
     upstreams: () => [stats.upstreams],
     tokens: () => [stats.tokens],
+    retries: () => [stats.retries],
     deliveries: () => stats.deliveries,
     idempotency: () => stats.idempotency,
     traces: () => stats.traces,

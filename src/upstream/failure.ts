@@ -210,15 +210,24 @@ const FAILURES: Readonly<Record<string, Failure>> = {
 /** What went wrong is the gateway's own: it has no more descriptors or ports. */
 const OWN_TROUBLES = new Set(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM', 'EACCES', 'EPERM'])
 
+/** It was not tried. */
+const NOT_SENT = new Set([
+  'WAYBILL_UPSTREAM_OPEN',
+  'WAYBILL_UPSTREAM_ADDRESS',
+  'WAYBILL_QUEUE_FULL',
+  'WAYBILL_QUEUE_DISPLACED',
+  'WAYBILL_TOO_MANY_UPSTREAMS',
+])
+
 /**
  * What an attempt that ended without an answer tells of its upstream; null for nothing. `isConnected`: the connection stood when it
  * failed.
  */
 export function faultOf(error: NodeJS.ErrnoException, isConnected: boolean): FailureKind | null {
-  if (error instanceof RequestGoneError) return null
+  if (error instanceof RequestGoneError || NOT_SENT.has(error.code ?? '')) return null
   if (error instanceof UpstreamSilentError) return 'timeout'
   if (isConnected) return 'reset'
-  return OWN_TROUBLES.has(error.code ?? '') || error instanceof UpstreamAddressError ? null : 'connect'
+  return OWN_TROUBLES.has(error.code ?? '') ? null : 'connect'
 }
 
 /** Certificate verdicts of OpenSSL as Node names them. */

@@ -48,6 +48,17 @@ export abstract class Journey implements ResponseReceiver, ResponseSource, Dispa
     return this.#hasConnected
   }
 
+  /** What comes is of an answer that is not handed on. */
+  protected get isPassingOver(): boolean {
+    return this.#afterwards !== null
+  }
+
+  /** Forgets the attempt that has failed, before another one. */
+  protected lose(): void {
+    this.#source = null
+    this.#place = NOT_QUEUED
+  }
+
   /** How often it has been sent. */
   protected get sends(): number {
     return this.#sends

@@ -93,6 +93,42 @@ export const healthCheck = z.strictObject({
   ),
 })
 
+/** The `retries` of a route. */
+export const retries = z.strictObject({
+  max: key(
+    z.int().min(1).max(5).default(2),
+    'a whole number from 1 to 5',
+    'Times that one request is sent again',
+  ),
+  on: key(
+    failsOn
+      .refine((names) => !names.includes('timeout'), 'must not hold timeout: by then the time is over')
+      .default(['connect', 'reset', 502, 503, 504]),
+    'a list of connect, reset, 5xx, or statuses 429 and 500 to 599',
+    'What it is sent again after',
+  ),
+  methods: key(
+    z
+      .array(z.enum(['PUT', 'DELETE']))
+      .max(2)
+      .default([]),
+    'a list of PUT, DELETE',
+    'Methods that are sent again besides GET, HEAD and OPTIONS',
+  ),
+  budgetShare: key(
+    z.number().min(0).max(1).default(0.2),
+    'a number from 0 to 1',
+    'So large a part of the requests of the last 10 s may be sent again',
+  ),
+  budgetPerSecond: key(
+    z.number().min(0).max(1000).default(1),
+    'a number from 0 to 1000',
+    'And so many a second, however few these are',
+  ),
+  minMs: key(duration(1, 25), TIME(1), 'Wait before the first time'),
+  maxMs: key(duration(1, 250), TIME(1), 'Longest wait; it doubles'),
+})
+
 /** Keys of a route that say when its upstream addresses are left alone. */
 export const HEALTH_KEYS = {
   breaker: key(
@@ -113,22 +149,35 @@ export const HEALTH_KEYS = {
     'Asks each upstream address now and then whether it is well',
     'none is asked',
   ),
+  retries: key(
+    retries.optional(),
+    'an object with the keys below',
+    'Sends requests again that change nothing and failed; never a body that streams',
+    'nothing is sent again',
+  ),
 }
 
 interface HealthKeys {
   readonly breaker?: z.infer<typeof breaker> | undefined
   readonly ejection?: z.infer<typeof ejection> | undefined
   readonly healthCheck?: z.infer<typeof healthCheck> | undefined
+  readonly retries?: z.infer<typeof retries> | undefined
 }
 
 /** What the keys say, complete; what is turned off, or not asked for, is null. */
-export function healthRules({ breaker: broken, ejection: ejected, healthCheck: checked }: HealthKeys) {
+export function healthRules({
+  breaker: broken,
+  ejection: ejected,
+  healthCheck: checked,
+  retries: again,
+}: HealthKeys) {
   const { enabled: breaks, ...breakerRules } = broken ?? breaker.parse({})
   const { enabled: ejects, ...ejectionRules } = ejected ?? ejection.parse({})
   return {
     breaker: breaks ? breakerRules : null,
     ejection: ejects ? ejectionRules : null,
     healthCheck: checked ?? null,
+    retries: again ?? null,
   }
 }
 
@@ -139,6 +188,8 @@ export function healthProblems(rules: ReturnType<typeof healthRules>, origin: st
     problems.push('breaker.maxOpenMs: must be at least openMs')
   if (rules.ejection !== null && rules.ejection.maxMs < rules.ejection.minMs)
     problems.push('ejection.maxMs: must be at least minMs')
+  if (rules.retries !== null && rules.retries.maxMs < rules.retries.minMs)
+    problems.push('retries.maxMs: must be at least minMs')
   if (rules.healthCheck !== null && origin.includes('{tenant}'))
     problems.push('healthCheck: needs an upstream without {tenant} in its host')
   return problems

@@ -48,6 +48,22 @@ export interface CheckRules {
   readonly healthyAfter: number
 }
 
+/** When requests of a route are sent again. */
+export interface RetryRules {
+  /** Times at most that one request is sent again. */
+  readonly max: number
+  /** What they are sent again after. */
+  readonly on: readonly FailureName[]
+  /** Besides GET, HEAD and OPTIONS. */
+  readonly methods: readonly ('PUT' | 'DELETE')[]
+  /** So large a part of the requests of the last while may be sent again, and so many a second however few they are. */
+  readonly budgetShare: number
+  readonly budgetPerSecond: number
+  /** The waits before: the first, and the longest. */
+  readonly minMs: number
+  readonly maxMs: number
+}
+
 /** How one upstream address is, the worst first: see docs/upstreams.md. */
 export const ADDRESS_STATES = ['open', 'half_open', 'ejected', 'unhealthy', 'serving'] as const
 

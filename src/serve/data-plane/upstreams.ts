@@ -7,9 +7,11 @@ import type { Logger } from '../../logger/logger.ts'
 import type { AddressState } from '../../model/upstream/health-rules.ts'
 import type { Interceptor } from '../../upstream/dispatcher.ts'
 import { HealthBook } from '../../upstream/health/health-book.ts'
+import type { RetryCounters } from '../../upstream/health/retry-counters.ts'
 import type { AddressChange } from '../../upstream/health/route-health.ts'
 import { UpstreamPools } from '../../upstream/pools.ts'
 import { followRedirects } from '../../upstream/steps/follow-redirects.ts'
+import { retries } from '../../upstream/steps/retries.ts'
 import type { TokenCounters } from '../../upstream/tokens/token-counters.ts'
 import { upstreamTokens } from '../../upstream/tokens/upstream-tokens.ts'
 
@@ -51,7 +53,7 @@ function tellChange(logger: Logger, lines: StateLines, { route, upstream, state 
 }
 
 /** What routes have before their upstreams, the outermost first, as the options say. */
-export function interceptorsOf(o: Options, counters: TokenCounters): Interceptor[] {
+export function interceptorsOf(o: Options, counters: TokenCounters, again: RetryCounters): Interceptor[] {
   return [
     documentRewriting({
       maxBytes: o['artifacts.maxDocumentBytes'],
@@ -60,5 +62,6 @@ export function interceptorsOf(o: Options, counters: TokenCounters): Interceptor
     }),
     followRedirects,
     upstreamTokens({ counters }),
+    retries({ counters: again }),
   ]
 }
