@@ -21,6 +21,7 @@ import { EVENT_OPTIONS } from './admin/event-options.ts'
 import { ACCESS_LOG_OPTIONS } from './access-log-options.ts'
 import { ARTIFACT_OPTIONS } from './artifact-options.ts'
 import { DELIVERY_OPTIONS } from './integration/delivery-options.ts'
+import { IDEMPOTENCY_OPTIONS } from './integration/idempotency-options.ts'
 import { DIRECTORY_OPTIONS } from './directory-options.ts'
 import { UPSTREAM_OPTIONS } from './upstream-options.ts'
 
@@ -207,6 +208,7 @@ export const OPTIONS = {
   ...ACCESS_LOG_OPTIONS,
 
   ...DELIVERY_OPTIONS,
+  ...IDEMPOTENCY_OPTIONS,
 
   'rollUps.intervalMs': milliseconds(
     60_000,

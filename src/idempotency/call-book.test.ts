@@ -1,7 +1,8 @@
 import t from 'tap'
-import type { CallStore, Claimed, HeldCall } from '../model/idempotency/kept-calls.ts'
+import type { CallStore, Claimed, HeldCall, KnownCall } from '../model/idempotency/kept-calls.ts'
 import { FakeClock } from '../test/clock.ts'
 import { PostgresCallBook } from './call-book.ts'
+import { KeptShare } from './kept-share.ts'
 
 const CALL = { tenant: 'acme', route: 'api', key: 'k', fingerprint: Buffer.alloc(32) }
 const ANSWER = { status: 201, fields: [], body: Buffer.from('done') }
@@ -12,6 +13,7 @@ type First = Awaited<ReturnType<CallStore['claim']>>
 /** A store that is told what to answer, and tells what it was asked. */
 class Scripted implements CallStore {
   readonly asked: string[] = []
+  finds: KnownCall | null = null
   claims: () => Promise<First> = () => Promise.resolve({ kind: 'first' })
   keeps: () => Promise<boolean> = () => Promise.resolve(true)
 
@@ -29,6 +31,15 @@ class Scripted implements CallStore {
     this.asked.push('release')
   }
 
+  async find(): Promise<KnownCall | null> {
+    this.asked.push('find')
+    return this.finds
+  }
+
+  async usage(): Promise<[]> {
+    return []
+  }
+
   async renew(claims: readonly string[]): Promise<void> {
     this.asked.push(`renew ${claims.length}`)
   }
@@ -38,8 +49,9 @@ function scene() {
   const store = new Scripted()
   const clock = new FakeClock()
   const failures: unknown[] = []
-  const book = new PostgresCallBook({ store, clock, onFailure: (error) => failures.push(error) })
-  return { store, clock, failures, book }
+  const share = new KeptShare({ keys: 10, bytes: 1000 })
+  const book = new PostgresCallBook({ store, clock, share, onFailure: (error) => failures.push(error) })
+  return { store, clock, failures, share, book }
 }
 
 function heldOf(claimed: Claimed): HeldCall {
@@ -130,4 +142,16 @@ t.test('a book that stops waits for what it tells the database, and claims no mo
   await Promise.all([ended, stopped])
   t.equal(clock.timers, 0)
   t.equal(book.stats.ends.kept, 1)
+})
+
+t.test('of a tenant that has as much as it may, what is known is told and nothing is claimed', async (t) => {
+  const { store, book, share } = scene()
+  share.set([{ tenant: 'acme', keys: 9, bytes: 0 }])
+  await heldOf(await book.claim(CALL)).keep(ANSWER, LONG_MS)
+  t.same(await book.claim(CALL), { kind: 'full' })
+  store.finds = { kind: 'answered', answer: ANSWER }
+  t.same(await book.claim(CALL), { kind: 'answered', answer: ANSWER })
+  t.equal((await book.claim({ ...CALL, tenant: 'other' })).kind, 'first')
+  t.same(store.asked, ['claim', 'keep', 'find', 'find', 'claim'])
+  t.match(book.stats.results, { first: 2, full: 1, replayed: 1 })
 })

@@ -10,6 +10,7 @@ import type {
   KnownCall,
   RepeatableCall,
 } from '../model/idempotency/kept-calls.ts'
+import type { KeptShare } from './kept-share.ts'
 import type { IdempotencyStats } from '../model/stats.ts'
 
 /** A claim whose gateway has died holds for so long. */
@@ -23,9 +24,14 @@ const END_MS = 2000
 /** Statements under way: what comes beyond them finds a database that is too slow to decide. */
 const MAX_ASKED = 1000
 
+/** What the database says of a key. */
+type Heard = KnownCall | { readonly kind: 'first' } | { readonly kind: 'full' }
+
 export interface CallBookParts {
   readonly store: CallStore
   readonly clock: Clock
+  /** What is kept of each tenant. */
+  readonly share: KeptShare
   /** The database did not do what was asked. */
   readonly onFailure: (error: unknown) => void
 }
@@ -44,6 +50,7 @@ export class PostgresCallBook implements CallBook {
     reused: 0,
     unkept: 0,
     unknown: 0,
+    full: 0,
   }
   readonly #ends = { kept: 0, too_large: 0, released: 0, failed: 0 }
   /** What the database is being told. */
@@ -69,15 +76,15 @@ export class PostgresCallBook implements CallBook {
 
   async #ask(call: RepeatableCall): Promise<Claimed> {
     if (this.#isClosed || this.#asked >= (this.#isAway ? 1 : MAX_ASKED)) return { kind: 'unknown' }
-    const { store, clock, onFailure } = this.#parts
+    const { store, clock, share, onFailure } = this.#parts
     const claim = randomUUID()
-    const heard: { known: KnownCall | { readonly kind: 'first' } | null; isLate: boolean } = {
-      known: null,
-      isLate: false,
-    }
+    const heard: { known: Heard | null; isLate: boolean } = { known: null, isLate: false }
+    const isFull = share.isFull(call.tenant)
     this.#asked++
-    const asked = store
-      .claim(call, claim, LEASE_MS)
+    const asking: Promise<Heard> = isFull
+      ? store.find(call).then((known) => known ?? { kind: 'full' })
+      : store.claim(call, claim, LEASE_MS)
+    const asked = asking
       .then(
         (known) => {
           heard.known = known
@@ -97,16 +104,19 @@ export class PostgresCallBook implements CallBook {
     }
     const { known } = heard
     if (known === null) return { kind: 'unknown' }
-    return known.kind === 'first' ? { kind: 'first', held: this.#hold(call, claim) } : known
+    if (known.kind !== 'first') return known
+    share.note(call.tenant, 1, 0)
+    return { kind: 'first', held: this.#hold(call, claim) }
   }
 
   #hold(call: RepeatableCall, claim: string): HeldCall {
     this.#claims.add(claim)
-    const { store } = this.#parts
+    const { store, share } = this.#parts
     return {
       keep: (answer: KeptAnswer | null, ttlMs: number) =>
         this.#end(claim, async () => {
           const isKept = await store.keep(call, claim, answer, ttlMs)
+          if (isKept && answer !== null) share.note(call.tenant, 0, answer.body.length)
           this.#ends[!isKept ? 'failed' : answer === null ? 'too_large' : 'kept']++
         }),
       release: () =>
@@ -149,4 +159,5 @@ const COUNTED = {
   other: 'reused',
   unkept: 'unkept',
   unknown: 'unknown',
+  full: 'full',
 } as const

@@ -142,6 +142,7 @@ export type Reason =
   | 'idempotency_in_use'
   | 'idempotency_unkept'
   | 'idempotency_unknown'
+  | 'idempotency_full'
   | 'replayed'
   | 'status'
   | 'attempt_timeout'

@@ -347,7 +347,7 @@ export interface StatsSources {
 export interface IdempotencyStats {
   /** What the key turned out to be. */
   readonly results: Readonly<
-    Record<'first' | 'replayed' | 'in_use' | 'reused' | 'unkept' | 'unknown', number>
+    Record<'first' | 'replayed' | 'in_use' | 'reused' | 'unkept' | 'unknown' | 'full', number>
   >
   /** What became of the keys of those that were the first. */
   readonly ends: Readonly<Record<'kept' | 'too_large' | 'released' | 'failed', number>>

@@ -127,7 +127,7 @@ export class DataPlane implements Service, LimitMember {
       sink: this.#log.channel,
       nowMs: () => clock.nowMs(),
     })
-    this.#idempotency = new IdempotencyKeys({ target, logger })
+    this.#idempotency = new IdempotencyKeys({ target, options: o, logger })
     const report = reportTo(logger)
     this.#handler = new Handler({
       directory: this.#directory,

@@ -135,7 +135,7 @@ export function restingStats() {
       fill: { tenant: 0, disk: 0 },
     },
     idempotency: {
-      results: { first: 0, replayed: 0, in_use: 0, reused: 0, unkept: 0, unknown: 0 },
+      results: { first: 0, replayed: 0, in_use: 0, reused: 0, unkept: 0, unknown: 0, full: 0 },
       ends: { kept: 0, too_large: 0, released: 0, failed: 0 },
       underWay: 0,
     },

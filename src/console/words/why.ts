@@ -65,6 +65,7 @@ const BY_REASON: Readonly<Record<string, Sentence>> = {
   idempotency_in_use: () => 'The first request with this Idempotency-Key was still under way.',
   idempotency_unkept: () =>
     'The request had been answered before, with more than is kept, and was not done again.',
+  idempotency_full: () => 'As many Idempotency-Keys of the tenant as may were kept.',
   idempotency_unknown: () =>
     'The database did not say in time whether the Idempotency-Key had been used before.',
   replayed: () => 'The answer to the first request with this Idempotency-Key was given again.',

@@ -24,16 +24,29 @@ export type KnownCall =
   /** It was answered before with what was too large to keep; the same call is under way; the key is of another call. */
   | { readonly kind: 'unkept' | 'under_way' | 'other' }
 
+/** What is kept of a tenant. */
+export interface KeptUsage {
+  /** Slug. */
+  readonly tenant: string
+  readonly keys: number
+  /** Of answers, as they are stored. */
+  readonly bytes: number
+}
+
 /** Where calls are kept, for all gateways: whoever is first is decided there. Methods reject while it is away. */
 export interface CallStore {
   /** Claims the key for `leaseMs`, under the id `claim`, unless it is known. */
   claim(call: RepeatableCall, claim: string, leaseMs: number): Promise<KnownCall | { readonly kind: 'first' }>
+  /** What is known of the key, which is not claimed; null for nothing. */
+  find(call: RepeatableCall): Promise<KnownCall | null>
   /** Keeps the answer, or that there was one, for `ttlMs`; false when the claim does not hold any more. */
   keep(call: RepeatableCall, claim: string, answer: KeptAnswer | null, ttlMs: number): Promise<boolean>
   /** Lets go of the key, unless it is answered or claimed by another. */
   release(call: RepeatableCall, claim: string): Promise<void>
   /** Claims hold for so long from now. */
   renew(claims: readonly string[], leaseMs: number): Promise<void>
+  /** Of each tenant of which anything is kept. */
+  usage(): Promise<readonly KeptUsage[]>
 }
 
 /** A call that is the first with its key. */
@@ -44,11 +57,11 @@ export interface HeldCall {
   release(): Promise<void>
 }
 
-/** What became of a claim; `unknown` when nobody can tell in time. */
+/** What became of a claim; `unknown` when nobody can tell in time, `full` for a new key of a tenant that has as many as it may. */
 export type Claimed =
   | KnownCall
   | { readonly kind: 'first'; readonly held: HeldCall }
-  | { readonly kind: 'unknown' }
+  | { readonly kind: 'unknown' | 'full' }
 
 /** The data plane's end of what is kept of calls. */
 export interface CallBook {

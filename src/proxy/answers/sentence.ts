@@ -83,6 +83,7 @@ const SENTENCES: Partial<Record<Reason, string | ((parts: SentenceParts) => stri
   idempotency_in_use: 'The first request with this Idempotency-Key is still under way.',
   idempotency_unkept:
     'This was answered before, and the answer was too large to be kept. It is not done again.',
+  idempotency_full: 'As many Idempotency-Keys of the tenant as may are kept.',
   idempotency_unknown: 'Whether the Idempotency-Key was used before cannot be told now.',
   queue_full: 'Too many requests wait for this upstream.',
   gave_way: 'Others waited for the connection to the upstream, and this request moved too few bytes.',

@@ -116,9 +116,12 @@ export class IdempotentCalls {
         return
       }
       case 'unknown':
+      case 'full': {
+        const reason = claimed.kind === 'full' ? 'idempotency_full' : 'idempotency_unknown'
         if (rules.whenUnknown === 'forward') new UpstreamCarrier(exchange, dispatcher, via).send()
-        else answerRefusal(exchange, 'overloaded', 'idempotency_unknown')
+        else answerRefusal(exchange, 'overloaded', reason)
         return
+      }
       case 'under_way':
         exchange.retryAfterSeconds = IN_USE_SECONDS
         answerRefusal(exchange, 'conflict', 'idempotency_in_use')

@@ -1,4 +1,6 @@
+import type { Options } from '../../config/options.ts'
 import { LEASE_MS, PostgresCallBook, RENEW_MS } from '../../idempotency/call-book.ts'
+import { KeptShare } from '../../idempotency/kept-share.ts'
 import { systemClock } from '../../lib/time/clock.ts'
 import { Periodic, tellFailures } from '../../lib/time/periodic.ts'
 import { Seldom } from '../../lib/time/seldom.ts'
@@ -11,15 +13,24 @@ import { IDEMPOTENCY_CONNECTIONS, PostgresCalls } from '../../store/idempotency/
 import { closeSql, openControl } from '../../store/sql.ts'
 
 const CLOSE_MS = 1000
+/** What is kept of each tenant is counted so often. */
+const COUNT_MS = 60_000
 
 /** What routes with `idempotency` need, from the first one on: without any, nothing of it is made. */
 export class IdempotencyKeys implements CallBook {
   readonly #target: DatabaseTarget
+  readonly #options: Options
   readonly #logger: Logger
   #work: { readonly book: PostgresCallBook; readonly stop: (ms: number) => Promise<void> } | null = null
 
-  constructor({ target, logger }: { readonly target: DatabaseTarget; readonly logger: Logger }) {
+  constructor(parts: {
+    readonly target: DatabaseTarget
+    readonly options: Options
+    readonly logger: Logger
+  }) {
+    const { target, options, logger } = parts
     this.#target = target
+    this.#options = options
     this.#logger = logger
   }
 
@@ -51,8 +62,14 @@ export class IdempotencyKeys implements CallBook {
     })
     const seldom = new Seldom()
     const logger = this.#logger
+    const store = new PostgresCalls(sql)
+    const share = new KeptShare({
+      keys: this.#options['idempotency.maxKeys'],
+      bytes: this.#options['idempotency.maxBytes'],
+    })
     const book = new PostgresCallBook({
-      store: new PostgresCalls(sql),
+      store,
+      share,
       clock: systemClock,
       onFailure: (error) => {
         const times = seldom.occur('call', performance.now())
@@ -68,9 +85,20 @@ export class IdempotencyKeys implements CallBook {
         well: 'idempotency: keys of calls under way are renewed again',
       }),
     })
+    const counting = new Periodic({
+      run: async () => share.set(await store.usage()),
+      intervalMs: COUNT_MS,
+      pace: 'rest',
+      jitter: 0.2,
+      ...tellFailures(logger, {
+        failed: 'idempotency: what is kept is not counted; trying again',
+        well: 'idempotency: what is kept is counted again',
+      }),
+    })
     renewal.start()
+    counting.start(1)
     const stop = async (ms: number): Promise<void> => {
-      await renewal.stop(0)
+      await Promise.all([renewal.stop(0), counting.stop(0)])
       await book.stop(ms)
       await closeSql(sql, CLOSE_MS)
     }

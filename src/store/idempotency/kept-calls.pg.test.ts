@@ -78,6 +78,20 @@ t.test('whoever has lost a claim ends nothing', async (t) => {
   )
 })
 
+t.test('what is kept is counted by tenant, and found without a claim', async (t) => {
+  const mine = call('counted', '', { tenant: 'counts' })
+  t.equal(await store.find(mine), null)
+  const claim = randomUUID()
+  await store.claim(mine, claim, LEASE_MS)
+  t.same(await store.find(mine), { kind: 'under_way' })
+  await store.keep(mine, claim, ANSWER, DAY_MS)
+  await store.claim(call('second', '', { tenant: 'counts' }), randomUUID(), LEASE_MS)
+  const usage = (await store.usage()).find(({ tenant }) => tenant === 'counts')
+  t.match(usage, { keys: 2 })
+  t.ok((usage?.bytes ?? 0) > ANSWER.body.length)
+  t.ok((usage?.bytes ?? Infinity) < ANSWER.body.length + 300)
+})
+
 t.test('a key that was let go of is free, and what is over is deleted', async (t) => {
   const claim = randomUUID()
   await store.claim(call('free'), claim, LEASE_MS)

@@ -1,4 +1,10 @@
-import type { CallStore, KeptAnswer, KnownCall, RepeatableCall } from '../../model/idempotency/kept-calls.ts'
+import type {
+  CallStore,
+  KeptAnswer,
+  KeptUsage,
+  KnownCall,
+  RepeatableCall,
+} from '../../model/idempotency/kept-calls.ts'
 import { digestOf, seal, unseal } from '../sealed.ts'
 import type { Sql } from '../sql.ts'
 
@@ -28,7 +34,7 @@ export class PostgresCalls implements CallStore {
   ): Promise<KnownCall | { readonly kind: 'first' }> {
     for (let look = 0; look < MAX_LOOKS; look++) {
       if (await this.#insert(call, claim, leaseMs)) return { kind: 'first' }
-      const known = await this.#find(call)
+      const known = await this.find(call)
       if (known !== null) return known
     }
     return { kind: 'under_way' }
@@ -48,8 +54,8 @@ export class PostgresCalls implements CallStore {
     return rows.length > 0
   }
 
-  /** Null for what is not there any more. */
-  async #find({ tenant, route, key, fingerprint }: RepeatableCall): Promise<KnownCall | null> {
+  /** See CallStore. */
+  async find({ tenant, route, key, fingerprint }: RepeatableCall): Promise<KnownCall | null> {
     const [row] = await this.#sql<{ is_same: boolean; is_answered: boolean; sealed: Buffer | null }[]>`
       SELECT request_digest = ${fingerprint} AS is_same, answered_at IS NOT NULL AS is_answered,
         CASE WHEN request_digest = ${fingerprint} THEN sealed END AS sealed
@@ -92,6 +98,13 @@ export class PostgresCalls implements CallStore {
     await this.#sql`
       UPDATE idempotency_keys SET until = now() + ${leaseMs} * interval '1 ms'
       WHERE claim = ANY (${[...claims]}::uuid[]) AND answered_at IS NULL`
+  }
+
+  /** See CallStore. Lengths are read without the answers themselves: those lie apart, and are not compressed. */
+  async usage(): Promise<KeptUsage[]> {
+    return await this.#sql<KeptUsage[]>`
+      SELECT tenant, count(*) AS keys, coalesce(sum(octet_length(sealed)), 0)::bigint AS bytes
+      FROM idempotency_keys WHERE until > now() GROUP BY tenant`
   }
 }
 
