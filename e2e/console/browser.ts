@@ -54,6 +54,7 @@ export async function openTab(
     permissions: ['clipboard-read', 'clipboard-write'],
   })
   const page = await context.newPage()
+  await page.addInitScript(WATCH_SHIFTS)
   page.on('pageerror', (error) => t.fail(`the page threw: ${error.message}`))
   page.on('console', (message) => {
     // What the API refuses, the console shows; the browser logs it as well.
@@ -62,6 +63,27 @@ export async function openTab(
   })
   t.teardown(() => context.close())
   return page
+}
+
+/** Notes by how much what is on the page moves without being asked to (Layout Instability API). */
+const WATCH_SHIFTS = `
+  globalThis.layoutShifts = []
+  new PerformanceObserver((list) => {
+    for (const { value, hadRecentInput, sources } of list.getEntries())
+      if (!hadRecentInput)
+        layoutShifts.push({ value, of: sources.map(({ node }) => node?.outerHTML?.slice(0, 120) ?? String(node)) })
+  }).observe({ type: 'layout-shift', buffered: true })`
+
+/** By how much the page has moved since it was loaded: the sum of all shifts, 0 for none; 0.1 and less is good. */
+export async function layoutShiftOf(page: Page): Promise<number> {
+  return (await layoutShiftsOf(page)).reduce((sum, { value }) => sum + value, 0)
+}
+
+/** Each shift, and what moved. */
+export function layoutShiftsOf(
+  page: Page,
+): Promise<readonly { readonly value: number; readonly of: readonly string[] }[]> {
+  return page.evaluate('layoutShifts') as Promise<readonly { value: number; of: string[] }[]>
 }
 
 /** Signs in with a token, by clicking; the view that was open is there again. */

@@ -17,6 +17,7 @@ const VIEWS: readonly (readonly [name: string, path: string, isThere: string])[]
   ['overview', '/', 'section:has(h2:text("Top tenants")) a:text("acme")'],
   ['requests', '/requests', '.entries td:text("/files/ok")'],
   ['tail', '/tail', '.tail-state'],
+  ['deliveries', '/deliveries', '.empty-title'],
   ['packages', '/packages?package=left-pad', '.why'],
   ['top packages', '/packages', 'section:has(h2:text("Top packages")) a:text("left-pad")'],
   ['completeness', '/completeness', '.panel:has-text("complete so far") table'],

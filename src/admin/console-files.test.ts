@@ -30,6 +30,7 @@ t.test('every address of the console gives the page; others are not found', asyn
     '/keys',
     '/system',
     '/completeness',
+    '/deliveries',
   ]) {
     const { status, text } = await ask(path)
     t.equal(status, 200, path)

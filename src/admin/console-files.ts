@@ -8,6 +8,7 @@ const VIEWS: ReadonlySet<string> = new Set([
   'tail',
   'packages',
   'completeness',
+  'deliveries',
   'tenants',
   'keys',
   'system',

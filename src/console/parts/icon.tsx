@@ -2,6 +2,7 @@ const PATHS = {
   overview: 'M3 3h5v6H3zM10 3h5v3h-5zM10 8h5v7h-5zM3 11h5v4H3z',
   requests: 'M3 4.5h12M3 9h12M3 13.5h8',
   tail: 'M2.5 9h3l2-5 3 10 2-5h3',
+  deliveries: 'M2.500 4.500h13v9h-13zM2.500 5l6.500 5 6.500-5',
   packages: 'M9 2.5l6 3v7l-6 3-6-3v-7zM3 5.5l6 3 6-3M9 8.5v7',
   completeness: 'M3 4h12v11H3zM3 7.5h12M6.5 2.5v3M11.5 2.5v3M6.3 11.2l1.8 1.8 3.4-3.4',
   tenants:

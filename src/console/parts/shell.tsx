@@ -21,6 +21,7 @@ const GROUPS: readonly (readonly [title: string, items: readonly NavItem[]])[] =
       { segment: '', label: 'Overview', icon: 'overview' },
       { segment: 'requests', label: 'Requests', icon: 'requests' },
       { segment: 'tail', label: 'Live tail', icon: 'tail' },
+      { segment: 'deliveries', label: 'Deliveries', icon: 'deliveries' },
       { segment: 'packages', label: 'Packages', icon: 'packages' },
       { segment: 'completeness', label: 'Completeness', icon: 'completeness' },
     ],

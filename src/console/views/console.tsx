@@ -8,6 +8,7 @@ import { isOfTenant, session } from '../state/session.ts'
 import { OverviewView } from './overview/overview.tsx'
 import { RequestsView } from './requests/requests.tsx'
 import { SignIn } from './sign-in.tsx'
+import { DeliveriesView } from './deliveries/deliveries.tsx'
 import { CompletenessView } from './completeness/completeness.tsx'
 import { KeyView } from './keys/key.tsx'
 import { KeysView } from './keys/keys.tsx'
@@ -22,6 +23,7 @@ const VIEWS: Readonly<Record<string, (name: string | undefined) => ComponentChil
   '': () => <OverviewView />,
   requests: () => <RequestsView />,
   tail: () => <TailView />,
+  deliveries: () => <DeliveriesView />,
   packages: () => <PackagesView />,
   completeness: () => <CompletenessView />,
   tenants: (slug) => (slug === undefined ? <TenantsView /> : <TenantView key={slug} slug={slug} />),

@@ -55,6 +55,7 @@ const BY_REASON: Readonly<Record<string, Sentence>> = {
   connect_timeout: (row) => `${upstream(row)} took too long to accept a connection.`,
   response_timeout: (row) => `${upstream(row)} took too long to begin its answer.`,
   idle_timeout: (row) => `${upstream(row)} stopped sending in the middle of its answer.`,
+  duplicate: () => 'The same delivery had come before; this one was not kept again.',
   deliveries_full: () => 'As many deliveries of the tenant as may were waiting.',
   not_kept: () => 'The delivery could be neither stored nor put on disk.',
   bodies_full: () => 'Too many bytes of signed bodies were held at once.',
@@ -93,6 +94,9 @@ const BY_REASON: Readonly<Record<string, Sentence>> = {
 const BY_OUTCOME: Readonly<Record<string, Sentence>> = {
   forwarded: (row) => forwarded(row),
   answered: () => 'The gateway answered this itself.',
+  accepted: () => 'It was kept, to be delivered; the sender was answered before that.',
+  delivered: (row) => `Delivered to ${row.upstream ?? 'the receiver'}, which answered ${row.status}.`,
+  delivery_failed: (row) => `The attempt failed: ${row.upstream ?? 'the receiver'} answered ${row.status}.`,
   unauthenticated: () => 'No valid credentials were sent.',
   forbidden: (row) => `${capital(key(row))} does not permit this.`,
   tenant_suspended: (row) => `${capital(tenant(row))} was suspended.`,
@@ -140,14 +144,16 @@ function capital(text: string): string {
 export type Answerer = 'ok' | 'upstream' | 'gateway' | 'refused' | 'client'
 
 /** Failures of the upstream or the way to it. */
-const OF_UPSTREAM = /^(?:upstream_|overloaded$|loop_detected$)/
+const OF_UPSTREAM = /^(?:upstream_|overloaded$|loop_detected$|delivery_failed$)/
+/** What went as it should. */
+const OF_NOBODY = new Set(['canary', 'accepted', 'delivered'])
 /** Failures of the gateway itself. */
 const OF_GATEWAY = /^(?:internal|not_ready|log_unavailable|draining)$/
 
 export function answererOf({ outcome, status }: Pick<Told, 'outcome' | 'status'>): Answerer {
   if (outcome === 'client_closed') return 'client'
   if (outcome === 'forwarded' || outcome === 'answered') return status >= 500 ? 'upstream' : 'ok'
-  if (outcome === 'canary') return 'ok'
+  if (OF_NOBODY.has(outcome)) return 'ok'
   if (OF_UPSTREAM.test(outcome)) return 'upstream'
   return OF_GATEWAY.test(outcome) ? 'gateway' : 'refused'
 }

@@ -1,12 +1,14 @@
 import { signal, useSignal } from '@preact/signals'
 import { useMemo } from 'preact/hooks'
-import { type Entry, findRequest, fixedRange } from '../../api/entries.ts'
+import { type Entry, findRequest, fixedRange, getEntries } from '../../api/entries.ts'
 import { gatewayNow } from '../../api/gateway-clock.ts'
 import { CopyAs, type Equivalent } from '../../parts/copy.tsx'
 import { Empty, Failure, Page } from '../../parts/page.tsx'
 import { RangePicker } from '../../parts/range-picker.tsx'
+import { focusActiveRow, PagesFoot } from '../../parts/row-table.tsx'
 import { useLoaded } from '../../state/load.ts'
 import { query, setQuery } from '../../state/location.ts'
+import { usePages } from '../../state/pages.ts'
 import {
   FILTER_FIELDS,
   type Filter,
@@ -16,9 +18,7 @@ import {
   searchOf,
   sizeOf,
 } from '../../words/filter.ts'
-import { count } from '../../words/format.ts'
 import { EntryDrawer } from './entry-drawer.tsx'
-import { type EntriesState, useEntries } from './entries-state.ts'
 import { EntryTable } from './entry-table.tsx'
 import { Export } from './export.tsx'
 import { FacetPanel } from './facets.tsx'
@@ -36,8 +36,10 @@ export function RequestsView() {
   const round = useSignal(0)
   const key = `${searchOf(filter, range)} ${round.value}`
   const search = useMemo(() => ({ key, filter, range: fixedRange(range, gatewayNow()) }), [key])
-  const [state, more] = useEntries(search)
-  const { entries } = state.value
+  const [state, more] = usePages(key, (cursor, signal) =>
+    getEntries(search.filter, search.range, { cursor, signal }),
+  )
+  const { items: entries } = state.value
   const openId = query.value.get('open')
   const open = useOpened(openId, entries)
   return (
@@ -78,7 +80,7 @@ export function RequestsView() {
               openId={open?.id ?? null}
               onOpen={(entry) => setQuery(openingOf(entry), { replace: true })}
               onEnd={more}
-              footer={<Footer state={state.value} />}
+              footer={<PagesFoot of={state.value} />}
             />
           )}
         </div>
@@ -101,18 +103,7 @@ function useOpened(openId: string | null, entries: readonly Entry[]): Entry | nu
 
 function closeDrawer(): void {
   setQuery({ open: null, at: null }, { replace: true })
-  requestAnimationFrame(() => document.querySelector<HTMLElement>('.entries [data-active]')?.focus())
-}
-
-function Footer({ state }: { readonly state: EntriesState }) {
-  const { entries, next, isLoading } = state
-  const text = isLoading ? 'Loading …' : next === null ? 'That is all of them.' : 'Scroll for more.'
-  return (
-    <p class="entries-foot" role="status">
-      {entries.length === 0 ? '' : `${count(entries.length)} shown. `}
-      {text}
-    </p>
-  )
+  focusActiveRow()
 }
 
 function NoEntries({ isFiltered }: { readonly isFiltered: boolean }) {
