@@ -26,6 +26,7 @@ export function textUnits(entry: AccessEntry): number {
     entry.version.length +
     entry.qualifiers.length +
     entry.upstreamLimit.length +
+    entry.ruleId.length +
     entry.digest.length
   )
 }

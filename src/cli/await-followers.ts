@@ -1,4 +1,5 @@
 import { sleep } from '../lib/time/sleep.ts'
+import type { FollowedTable } from '../store/directory/followers.ts'
 import type { ExitCode, Io } from './output/io.ts'
 import type { Confirmations, DirectoryPort } from './plane/plane.ts'
 
@@ -8,12 +9,12 @@ const LOOK_MS = 50
 
 /**
  * Waits until every gateway and worker that serves from a copy of this database's tenants and keys has said that its copy
- * holds the last change of a key or tenant. 1, with a line for each that has not, when the time is over.
+ * holds the last change of a key, tenant or rule. 1, with a line for each that has not, when the time is over.
  */
 export async function awaitFollowers(
   io: Io,
-  plane: DirectoryPort,
-  change: { readonly table: 'api_keys' | 'tenants'; readonly id: string; readonly timeoutMs: number },
+  plane: Pick<DirectoryPort, 'confirmations'>,
+  change: { readonly table: FollowedTable; readonly id: string; readonly timeoutMs: number },
 ): Promise<ExitCode> {
   const startedTick = performance.now()
   for (;;) {

@@ -11,6 +11,9 @@ const COMMANDS: ReadonlyMap<string, () => Promise<AddCommand>> = new Map(
     keys: async () => (await import('./commands/keys.ts')).addKeyCommands,
     tokens: async () => (await import('./commands/access/admin-tokens.ts')).addTokenCommands,
     sessions: async () => (await import('./commands/access/sessions.ts')).addSessionCommands,
+    rules: async () => (await import('./commands/rules/rules.ts')).addRuleCommands,
+    // Adds `unblock` as well.
+    block: async () => (await import('./commands/rules/block.ts')).addBlockCommands,
     logs: async () => (await import('./commands/logs.ts')).addLogsCommand,
     who: async () => (await import('./commands/who/who.ts')).addWhoCommand,
     identify: async () => (await import('./identify/identify.ts')).addIdentifyCommand,
@@ -28,8 +31,11 @@ const COMMANDS: ReadonlyMap<string, () => Promise<AddCommand>> = new Map(
   }),
 )
 
+/** Commands that another one's module adds. */
+const SECONDS: Readonly<Record<string, string>> = { restore: 'backup', unblock: 'block' }
+
 /** Adds the command that is named, or all when it is none of these: a command need not wait for the modules of the others. */
 export async function addCommands(program: Command, cli: Cli, named: string | undefined): Promise<void> {
-  const load = COMMANDS.get(named === 'restore' ? 'backup' : (named ?? ''))
+  const load = COMMANDS.get(SECONDS[named ?? ''] ?? named ?? '')
   for (const add of load === undefined ? COMMANDS.values() : [load]) (await add())(program, cli)
 }

@@ -1,4 +1,4 @@
-import { integer, milliseconds, type Row } from './option-rows.ts'
+import { choice, integer, milliseconds, type Row } from './option-rows.ts'
 
 const DAY_MS = 86_400_000
 
@@ -34,5 +34,11 @@ export const DIRECTORY_OPTIONS = {
     0,
     30 * DAY_MS,
     'A start without the database goes by what stateDir holds of tenants and keys (digests only) if that is no older, nor than directory.maxAgeMs; 0 keeps nothing on disk',
+  ),
+
+  'rules.whenUnknown': choice(
+    'allow',
+    ['allow', 'deny'],
+    'What becomes of downloads while no rule was ever known, as in a start without the database and without a snapshot: deny answers them 503',
   ),
 } as const satisfies Record<string, Row<unknown>>

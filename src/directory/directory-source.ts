@@ -1,5 +1,6 @@
 import type { TenantGrant } from '../model/grant.ts'
 import type { SigningKey } from '../model/token/signing-key.ts'
+import type { RuleRecord } from '../model/rules/rule.ts'
 import type { RateLimit } from '../model/route.ts'
 
 /** A key's row as the directory reads it. */
@@ -24,6 +25,8 @@ export interface DirectoryChunk {
   readonly keys: readonly KeyRecord[]
   /** All of them come with every load, of whatever else changed. */
   readonly signingKeys?: readonly SigningKey[]
+  /** Missing where the source knows of no rules, not even that there are none. */
+  readonly rules?: readonly RuleRecord[]
 }
 
 /** How far a load has read. */

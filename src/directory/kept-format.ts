@@ -1,6 +1,8 @@
 import { crc32 } from 'node:zlib'
 import { systemClock } from '../lib/time/clock.ts'
 import { type TenantGrant, tenantGrant, type TenantState } from '../model/grant.ts'
+import type { Rule } from '../model/rules/rule-book.ts'
+import { isSameRule, type RuleRecord } from '../model/rules/rule.ts'
 import type { KeyRecord } from './directory-source.ts'
 import type { ShardedMap } from './sharded-map.ts'
 import type { SigningKey } from '../model/token/signing-key.ts'
@@ -23,6 +25,8 @@ export interface KeptHeader {
   readonly clockOffsetMs: number | null
   readonly tenants: number
   readonly keys: number
+  /** Missing where rules were not known: written by a program that knows none. */
+  readonly rules?: number
 }
 
 /** Content of the file that says how long the snapshot went on being true. */
@@ -35,11 +39,12 @@ export interface KeptContact {
   readonly clockOffsetMs: number | null
 }
 
-/** What was taken from a key or a tenant since the snapshot was written. */
+/** What was taken from a key or a tenant since the snapshot was written, or became of a rule. */
 export type Taken =
   | readonly ['k', digest: string, version: number, what: 'revoked' | 'changed' | 'gone']
   | readonly ['t', slug: string, version: number, state: TenantState]
   | readonly ['s', kid: string, version: number, what: 'gone']
+  | readonly ['r', id: string, version: number, rule: RuleRecord]
 
 export const FORMAT = 'waybill directory 1'
 
@@ -70,6 +75,15 @@ export function keyLine(digest: string, key: LoadedKey): string {
 /** With its secret, which lies where only its owner reads it: a gateway without its database has to know tokens (0483). */
 export function signingKeyLine(key: SigningKey): string {
   return `s${JSON.stringify(key)}\n`
+}
+
+export function ruleLine(rule: Rule): string {
+  return `r${JSON.stringify(recordOf(rule))}\n`
+}
+
+function recordOf(rule: Rule): RuleRecord {
+  const { test: _, ...record } = rule
+  return record
 }
 
 /** A line that proves itself. It begins with a line's end: one that was torn before it spoils only itself. */
@@ -112,11 +126,32 @@ export async function takenAway(base: DirectorySnapshot, next: DirectorySnapshot
   })
   for (const { kid } of base.signingKeys)
     if (!next.signingKeys.some((key) => key.kid === kid)) taken.push(['s', kid, 0, 'gone'])
+  await noteRules(base, next, taken)
   await compare(base.tenants, next.tenants, (slug, old, now) => {
     const state = now?.state ?? 'deleted'
     if (state !== old.state) taken.push(['t', slug, Math.max(old.version, now?.version ?? 0), state])
   })
   return taken
+}
+
+/** What was decided of rules, whichever way: one that is forgotten would let pass what it refuses, or refuse what it lets pass. */
+async function noteRules(base: DirectorySnapshot, next: DirectorySnapshot, taken: Taken[]): Promise<void> {
+  if (next.rules === null || base.rules === next.rules) return
+  const before = base.rules?.byId ?? null
+  const note = (rule: Rule): void => void taken.push(['r', rule.id, rule.version, recordOf(rule)])
+  let looked = 0
+  for (const [i, shard] of next.rules.byId.shards.entries()) {
+    const other = before?.shards[i]
+    if (shard === other) continue
+    for (const [id, rule] of shard) {
+      const old = other?.get(id)
+      if (old !== rule && (old === undefined || !isSameRule(old, rule))) note(rule)
+    }
+    // One that is there no more: of a full load, of another life of the database.
+    for (const [id, old] of other ?? [])
+      if (!shard.has(id) && old.state !== 'removed') note({ ...old, state: 'removed' })
+    if (++looked % SHARDS_AT_ONCE === 0) await systemClock.turn()
+  }
 }
 
 async function compare<V>(
@@ -153,12 +188,14 @@ export class TakenSince {
   readonly #keys = new Map<string, { version: number; what: 'revoked' | 'changed' | 'gone' }>()
   readonly #tenants = new Map<string, { version: number; state: TenantState }>()
   readonly #signingKeys = new Set<string>()
+  readonly #rules = new Map<string, RuleRecord>()
 
   constructor(lines: readonly Taken[]) {
     for (const line of lines) {
       const [kind, name, version] = line
       if (kind === 'k') this.#addKey(name, version, line[3])
       else if (kind === 's') this.#signingKeys.add(name)
+      else if (kind === 'r') this.#rules.set(name, line[3])
       else if (version >= (this.#tenants.get(name)?.version ?? 0))
         this.#tenants.set(name, { version, state: line[3] })
     }
@@ -174,6 +211,17 @@ export class TakenSince {
   tenant(record: TenantGrant): TenantGrant {
     const taken = this.#tenants.get(record.slug)
     return taken === undefined || taken.version < record.version ? record : { ...record, state: taken.state }
+  }
+
+  /** What is known of a rule by now. Notes are in the order of what they note, so the last one counts. */
+  rule(record: RuleRecord): RuleRecord {
+    const noted = this.#rules.get(record.id)
+    return noted === undefined || noted.version < record.version ? record : noted
+  }
+
+  /** All rules that were noted: also those that the snapshot did not have yet. */
+  get rules(): Iterable<RuleRecord> {
+    return this.#rules.values()
   }
 
   hasSigningKey({ kid }: SigningKey): boolean {

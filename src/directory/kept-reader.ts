@@ -3,6 +3,7 @@ import { constants } from 'node:fs'
 import { join } from 'node:path'
 import type { TenantGrant } from '../model/grant.ts'
 import type { ScopeSet } from '../model/scope.ts'
+import type { RuleRecord } from '../model/rules/rule.ts'
 import type { SigningKey } from '../model/token/signing-key.ts'
 import type { KeyRecord } from './directory-source.ts'
 import { checkFolder, openOwn, readOwn, refused } from './kept-files.ts'
@@ -101,6 +102,7 @@ class SnapshotReading {
   #digest: string | null = null
   #tenants = 0
   #keys = 0
+  readonly #ruleIds = new Set<string>()
 
   constructor(taken: TakenSince) {
     this.#taken = taken
@@ -114,6 +116,7 @@ class SnapshotReading {
     const tenants: TenantGrant[] = []
     const keys: KeyRecord[] = []
     const signingKeys: SigningKey[] = []
+    const rules: RuleRecord[] = []
     for (const line of lines) {
       if (this.#digest !== null) throw corrupt('something follows the end')
       if (line.startsWith('end ')) {
@@ -132,9 +135,13 @@ class SnapshotReading {
       } else if (line.startsWith('s')) {
         const key = JSON.parse(line.slice(1)) as SigningKey
         if (this.#taken.hasSigningKey(key)) signingKeys.push(key)
+      } else if (line.startsWith('r')) {
+        const rule = this.#taken.rule(JSON.parse(line.slice(1)) as RuleRecord)
+        this.#ruleIds.add(rule.id)
+        rules.push(rule)
       } else throw corrupt('a line of no kind')
     }
-    this.#update.add({ tenants, keys, signingKeys })
+    this.#update.add({ tenants, keys, signingKeys, ...(rules.length > 0 && { rules }) })
   }
 
   finish(): { header: KeptHeader; snapshot: DirectorySnapshot } {
@@ -142,6 +149,11 @@ class SnapshotReading {
     const isWhole = this.#digest === this.#hash.digest('hex') && this.#rest.length === 0
     if (header === null || !isWhole) throw corrupt('the checksum is another one')
     if (header.tenants !== this.#tenants || header.keys !== this.#keys) throw corrupt('rows are missing')
+    if ((header.rules ?? 0) !== this.#ruleIds.size) throw corrupt('rows are missing')
+    if (header.rules !== undefined) {
+      const rules = [...this.#taken.rules].filter(({ id }) => !this.#ruleIds.has(id))
+      this.#update.add({ tenants: [], keys: [], rules })
+    }
     return { header, snapshot: this.#update.finish() }
   }
 }

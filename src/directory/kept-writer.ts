@@ -10,6 +10,7 @@ import {
   keyLine,
   type KeptContact,
   type KeptHeader,
+  ruleLine,
   sealedLine,
   signingKeyLine,
   type Taken,
@@ -34,9 +35,9 @@ const NEW = '.new'
 /**
  * The files of one folder, for the owner alone:
  *
- *   snapshot      header, a line for each tenant and key, and a checksum; another takes its place at once
+ *   snapshot      header, a line for each tenant, key and rule, and a checksum; another takes its place at once
  *   contact       until when that snapshot was true; written every few seconds, so that an unchanged one need not be
- *   changes       what was taken away since, appended by every process before it acts: it never comes back
+ *   changes       what was taken away since, or became of a rule, appended by every process before it acts: it never comes back
  *   changes.old   the same, set apart until the snapshot is known to hold it
  */
 export class KeptFolder {
@@ -49,11 +50,16 @@ export class KeptFolder {
   /** Writes a snapshot in the place of the last. Rejects with node's errors, and with code `size`; then the last one stays. */
   async write(
     snapshot: DirectorySnapshot,
-    about: Omit<KeptHeader, 'format' | 'id' | 'tenants' | 'keys'>,
+    about: Omit<KeptHeader, 'format' | 'id' | 'tenants' | 'keys' | 'rules'>,
   ): Promise<KeptHeader> {
     await ownFolder(this.path)
     const id = randomUUID()
-    const counts = { tenants: snapshot.tenants.size, keys: snapshot.keyCount }
+    const { rules } = snapshot
+    const counts = {
+      tenants: snapshot.tenants.size,
+      keys: snapshot.keyCount,
+      ...(rules !== null && { rules: rules.byId.size }),
+    }
     const header: KeptHeader = { format: FORMAT, id, ...about, ...counts }
     await this.#removeUnfinished()
     await writePrivateFile(join(this.path, SNAPSHOT), {
@@ -140,6 +146,10 @@ async function writeLines(file: FileHandle, header: KeptHeader, snapshot: Direct
       text += keyLine(digest, key)
       if (text.length > SLICE_CHARACTERS) await flush()
     }
+  }
+  for (const rule of snapshot.rules?.byId.values() ?? []) {
+    text += ruleLine(rule)
+    if (text.length > SLICE_CHARACTERS) await flush()
   }
   await flush()
   await file.appendFile(`end ${hash.digest('hex')}\n`)

@@ -19,6 +19,8 @@ export interface DirectoryOptions {
   readonly lastUsedIntervalMs: number
   /** Without contact for so long there is no snapshot any more. */
   readonly maxAgeMs: number
+  /** While no rule was ever known: `deny` refuses what rules may be about. Default `allow`. */
+  readonly rulesWhenUnknown?: 'allow' | 'deny'
 }
 
 export interface DirectoryCollaborators {
@@ -47,6 +49,8 @@ export interface DirectoryStats {
   readonly ageMs: number | null
   readonly keys: number
   readonly tenants: number
+  /** Rules in force. */
+  readonly rules: number
   /** The snapshot is one from before this process began, of disk. */
   readonly isRecalled: boolean
   /** Too long since the last contact to say of a key that there is none. */

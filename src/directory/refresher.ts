@@ -15,6 +15,7 @@ import type {
   DirectoryOptions,
   DirectoryStats,
 } from './refresher-options.ts'
+import { EMPTY_RULES, type RuleShards } from './rule-shards.ts'
 import { type DirectorySnapshot, SnapshotUpdate } from './snapshot.ts'
 
 /** Between attempts while the database is away. */
@@ -137,6 +138,11 @@ export class DirectoryRefresher implements Directory {
     return this.#isTooOld ? null : this.#snapshot
   }
 
+  /** See Directory. The last ones decide, however old: they let nobody in. */
+  get rules(): RuleShards | null {
+    return this.#snapshot?.rules ?? (this.#options.rulesWhenUnknown === 'deny' ? null : EMPTY_RULES)
+  }
+
   get isStale(): boolean {
     if (this.#recalledOrigin !== null) return true
     return this.#clock.nowMs() - this.#contactTick > this.#options.pollIntervalMs + STALE_AFTER_MS
@@ -148,6 +154,7 @@ export class DirectoryRefresher implements Directory {
       ageMs: this.#contactAtMs === null ? null : Math.max(0, this.#now() - this.#contactAtMs),
       keys: this.#snapshot?.keyCount ?? 0,
       tenants: this.#snapshot?.tenants.size ?? 0,
+      rules: this.#snapshot?.rules?.count ?? 0,
       isRecalled: this.#recalledOrigin !== null,
       isStale: this.isStale,
       keepFailures: this.#keeper?.failures ?? 0,

@@ -43,6 +43,11 @@ export class ShardedMapUpdate<V> {
     return this.#shards === null ? (this.#base?.size ?? 0) : sizeOf(this.#merged(this.#shards))
   }
 
+  get(name: string): V | undefined {
+    const own = this.#shards?.[shardOf(name)]
+    return own === undefined ? this.#base?.get(name) : own.get(name)
+  }
+
   set(name: string, value: V): void {
     this.#shards ??= Array.from({ length: SHARDS }, () => undefined)
     const index = shardOf(name)

@@ -5,6 +5,7 @@ import { isSameRate } from '../model/rate-limit.ts'
 import { compileScopes, type ScopeSet } from '../model/scope.ts'
 import { isSameSettings } from '../model/tenant-settings.ts'
 import type { SigningKey } from '../model/token/signing-key.ts'
+import { type RuleShards, RuleShardsUpdate } from './rule-shards.ts'
 import type { DirectoryChunk, KeyRecord } from './directory-source.ts'
 import { type ShardedMap, ShardedMapUpdate } from './sharded-map.ts'
 
@@ -24,17 +25,21 @@ export class DirectorySnapshot implements Snapshot {
   /** The same by public id. */
   readonly #keysById: ShardedMap<LoadedKey>
   readonly signingKeys: readonly SigningKey[]
+  /** Null where its source knew nothing of rules. */
+  readonly rules: RuleShards | null
 
   constructor(
     tenants: ShardedMap<TenantGrant>,
     keys: ShardedMap<LoadedKey>,
     keysById: ShardedMap<LoadedKey>,
     signingKeys: readonly SigningKey[],
+    rules: RuleShards | null,
   ) {
     this.tenants = tenants
     this.keys = keys
     this.#keysById = keysById
     this.signingKeys = signingKeys
+    this.rules = rules
   }
 
   /** For the snapshot after this one. */
@@ -70,6 +75,8 @@ export class SnapshotUpdate {
   readonly #keys: ShardedMapUpdate<LoadedKey>
   readonly #keysById: ShardedMapUpdate<LoadedKey>
   readonly #signingKeys: SigningKey[] = []
+  readonly #rules: RuleShardsUpdate
+  #knowsRules = false
   readonly #scopes: Map<string, ScopeSet>
   #hasChanged = false
   #isContradicted = false
@@ -79,6 +86,7 @@ export class SnapshotUpdate {
     this.#base = base
     this.#isFull = isFull || base === null
     this.#scopes = scopes
+    this.#rules = new RuleShardsUpdate(base?.rules ?? null, this.#isFull || !base?.rules)
     this.#tenants = new ShardedMapUpdate(this.#isFull ? null : (base?.tenants ?? null))
     this.#keys = new ShardedMapUpdate(this.#isFull ? null : (base?.keys ?? null))
     this.#keysById = new ShardedMapUpdate(this.#isFull ? null : (base?.keysById ?? null))
@@ -86,13 +94,16 @@ export class SnapshotUpdate {
 
   /** A row says something else than was read before, and is not newer: the database is not the one it was. */
   get isContradicted(): boolean {
-    return this.#isContradicted
+    return this.#isContradicted || this.#rules.isContradicted
   }
 
   add(chunk: DirectoryChunk): void {
     for (const tenant of chunk.tenants) this.#addTenant(tenant)
     for (const key of chunk.keys) this.#addKey(key)
     this.#signingKeys.push(...(chunk.signingKeys ?? []))
+    if (chunk.rules === undefined) return
+    this.#knowsRules = true
+    for (const rule of chunk.rules) this.#rules.add(rule)
   }
 
   /** The new snapshot; `base` itself when nothing has changed. */
@@ -100,7 +111,8 @@ export class SnapshotUpdate {
     const base = this.#base
     const signingKeys = this.#signingKeys.toSorted((a, b) => (a.kid < b.kid ? -1 : 1))
     const isSameSigning = JSON.stringify(base?.signingKeys) === JSON.stringify(signingKeys)
-    if (base !== null && !this.#hasChanged && isSameSigning) {
+    const rules = this.#knowsRules ? this.#rules.finish() : (base?.rules ?? null)
+    if (base !== null && !this.#hasChanged && isSameSigning && rules === base.rules) {
       if (!this.#isFull) return base
       if (this.#keys.size === base.keys.size && this.#tenants.size === base.tenants.size) return base
     }
@@ -109,6 +121,7 @@ export class SnapshotUpdate {
       this.#tenants.finish(),
       ...keys,
       isSameSigning ? (base?.signingKeys ?? []) : signingKeys,
+      rules,
     )
   }
 

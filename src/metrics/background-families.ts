@@ -279,6 +279,7 @@ export const BACKGROUND_FAMILIES: readonly Family[] = [
     'max',
   ),
   single('gauge', 'waybill_directory_keys', 'Keys in the snapshot', (r) => r.directory.keys, 'min'),
+  single('gauge', 'waybill_rules_active', 'Rules in force', (r) => r.directory.rules, 'min'),
   single('gauge', 'waybill_directory_tenants', 'Tenants in the snapshot', (r) => r.directory.tenants, 'min'),
   single(
     'counter',

@@ -79,8 +79,9 @@ t.test('every family of the product moves when its source does', async (t) => {
     aside: { segments: 1, batches: 2, files: 3, entries: 4 },
   })
   stats.proxy.refusedConnections.max_per_source = 3
+  stats.proxy.ruled.deny = 2
   Object.assign(stats.database, { state: 'there', silentMs: 40 })
-  Object.assign(stats.directory, { ageMs: 250, keys: 20, tenants: 21, refreshes: 22, failures: 23 })
+  Object.assign(stats.directory, { ageMs: 250, keys: 20, tenants: 21, rules: 4, refreshes: 22, failures: 23 })
   Object.assign(stats.directory, {
     fullLoads: 1,
     notifications: 2,

@@ -44,6 +44,12 @@ export const TRAFFIC_FAMILIES: readonly Family[] = [
     'Client connections refused before their first request, by why',
     (r) => r.proxy.refusedConnections,
   ),
+  byKey(
+    'counter',
+    ['waybill_rules_decisions_total', 'action'],
+    'Requests that a rule concerned, by what it did or, as a dry run, would have done',
+    (r) => r.proxy.ruled,
+  ),
   single(
     'gauge',
     'waybill_proxy_upgraded_connections',

@@ -2,6 +2,7 @@ import type { ArtifactKind } from './artifact/identity.ts'
 import type { CANARY_OUTCOME } from './canary.ts'
 import type { Outcome, Reason } from './outcome.ts'
 import type { Route, RouteKind } from './route.ts'
+import type { RuleMark } from './rules/rule.ts'
 
 /** Upper bounds of an entry's texts, in UTF-16 code units; what is longer is cut and marked by `capText`. */
 export const ENTRY_TEXT_MAX = {
@@ -81,6 +82,9 @@ export class AccessEntry {
   artifactKind: ArtifactKind | '' = ''
   /** What the upstream said of its own rate limit: see `RequestNotes`. */
   upstreamLimit = ''
+  /** The rule that concerned it, and what it did; '' for none. */
+  ruleId = ''
+  ruleAction: RuleMark | '' = ''
 
   /* For the background alone, which identifies the artifact; no columns. */
   routed: Route | null = null

@@ -1,4 +1,4 @@
-import { ENTRY_COLUMN_NAMES, FIRST_FORM_NAMES } from './entry-columns.ts'
+import { FORM_NAMES } from './entry-columns.ts'
 
 const ESCAPES: Readonly<Record<string, string>> = { t: '\t', n: '\n', r: '\r', b: '\b', f: '\f', v: '\v' }
 
@@ -12,7 +12,7 @@ export function decodeRow(row: string): (string | null)[] {
 
 /**
  * The values of one row of COPY text (PostgreSQL manual, COPY, "Text Format"), its newline left out or not, by column of
- * `access_log`; null for `\N`. A row of the first form lacks some of them. Null altogether when it is not such a row: other bytes
+ * `access_log`; null for `\N`. A row of an older form lacks some of them. Null altogether when it is not such a row: other bytes
  * than UTF-8, or another number of fields.
  */
 export function readCopyRow(row: Uint8Array): ReadonlyMap<string, string | null> | null {
@@ -23,6 +23,6 @@ export function readCopyRow(row: Uint8Array): ReadonlyMap<string, string | null>
     return null
   }
   const fields = decodeRow(text.endsWith('\n') ? text.slice(0, -1) : text)
-  const names = [ENTRY_COLUMN_NAMES, FIRST_FORM_NAMES].find(({ length }) => length === fields.length)
+  const names = FORM_NAMES.find(({ length }) => length === fields.length)
   return names === undefined ? null : new Map(names.map((name, i) => [name, fields[i] ?? null]))
 }

@@ -57,6 +57,8 @@ export const ENTRY_COLUMNS = [
   { name: 'artifact_kind', type: 'text', isNullable: true, field: 'artifactKind' },
   { name: 'qualifiers', type: 'text', isNullable: true, field: 'qualifiers' },
   { name: 'upstream_limit', type: 'text', isNullable: true, field: 'upstreamLimit' },
+  { name: 'rule_id', type: 'text', isNullable: true, field: 'ruleId' },
+  { name: 'rule_action', type: 'text', isNullable: true, field: 'ruleAction' },
   { name: 'instance', type: 'uuid', isNullable: false, field: null },
   { name: 'seq', type: 'bigint', isNullable: false, field: 'seq' },
 ] as const satisfies readonly EntryColumn[]
@@ -72,22 +74,32 @@ export const ENTRY_COLUMN_NAMES: readonly EntryColumnName[] = ENTRY_COLUMNS.map(
 /** `artifact_kind` of a request that no artifact route took. */
 export const NO_ARTIFACT = 'none'
 
-/**
- * Rows were sealed in two forms, of which a batch has one. Rows of the first have no columns for what the request was about:
- * programs wrote it that knew nothing of artifacts, and segments on disk, rows in quarantine and tables still have it
- * (docs/decisions/0460). In the table, rows of the second form are those with an `artifact_kind` that was not put there later.
- */
-const SECOND_FORM: ReadonlySet<EntryColumnName> = new Set(['artifact_kind', 'qualifiers', 'upstream_limit'])
+/** `rule_action` of a request that no rule concerned. */
+export const NO_RULE = 'none'
 
-/** Whether rows of the first form have no such column. */
-export function isOfSecondForm({ name }: EntryColumn): boolean {
-  return (SECOND_FORM as ReadonlySet<string>).has(name)
+/**
+ * Rows were sealed in three forms, of which a batch has one. Rows of the first have no columns for what the request was about, and those
+ * of the second none for rules: programs wrote them that knew nothing of it, and segments on disk, rows in quarantine and tables still have
+ * them (docs/decisions/0460, 0620). In the table, rows of the second form are those with an `artifact_kind` that was not put there later,
+ * and rows of the third those with a `rule_action`.
+ */
+const LATER_FORMS: ReadonlyMap<string, 2 | 3> = new Map<EntryColumnName, 2 | 3>([
+  ['artifact_kind', 2],
+  ['qualifiers', 2],
+  ['upstream_limit', 2],
+  ['rule_id', 3],
+  ['rule_action', 3],
+])
+
+/** The first form whose rows have the column. */
+export function formOf({ name }: EntryColumn): 1 | 2 | 3 {
+  return LATER_FORMS.get(name) ?? 1
 }
 
-/** Names of the columns of the first form, in their order. */
-export const FIRST_FORM_NAMES: readonly EntryColumnName[] = ENTRY_COLUMNS.filter(
-  (column) => !isOfSecondForm(column),
-).map(({ name }) => name)
+/** Names of the columns of each form, in their order; the newest form first. */
+export const FORM_NAMES: readonly (readonly EntryColumnName[])[] = [3, 2, 1].map((form) =>
+  ENTRY_COLUMNS.filter((column) => formOf(column) <= form).map(({ name }) => name),
+)
 
 /** A row of `access_log` as it stands. */
 export type EntryRow = {

@@ -1,5 +1,6 @@
 import type { BlockList } from 'node:net'
 import type { RateLimit } from './route.ts'
+import type { RuleBook } from './rules/rule-book.ts'
 import type { ScopeSet } from './scope.ts'
 import type { SigningKey } from './token/signing-key.ts'
 import { INITIAL_SETTINGS, type TenantSettings } from './tenant-settings.ts'
@@ -64,6 +65,11 @@ export interface Snapshot {
 export interface Directory {
   /** The last good snapshot; null until the first has been loaded. */
   readonly snapshot: Snapshot | null
+  /**
+   * The last rules that were known, however old; without any while none ever were, and null where that refuses all that rules may be
+   * about (`rules.whenUnknown`).
+   */
+  readonly rules: RuleBook | null
   /** Whether a key that the snapshot does not hold may exist: it came from disk, or the database has been away for some seconds. */
   readonly isStale: boolean
   /** Notes that a key was used now; written back coalesced, elsewhere. Never waits. */

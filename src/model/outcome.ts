@@ -22,6 +22,7 @@ export const OUTCOMES = {
   answered: { status: 200, source: 'gateway', title: 'Answered by the gateway' },
   unauthenticated: { status: 401, source: 'gateway', title: 'Valid credentials are required' },
   forbidden: { status: 403, source: 'gateway', title: 'The key does not permit this' },
+  blocked: { status: 403, source: 'gateway', title: 'A rule blocks this package' },
   tenant_suspended: { status: 401, source: 'gateway', title: 'Valid credentials are required' },
   rate_limited: { status: 429, source: 'gateway', title: 'Too many requests' },
   no_route: { status: 404, source: 'gateway', title: 'No such route' },
@@ -58,6 +59,7 @@ export type RefusalKind = 'auth' | 'limit' | 'other'
 const REFUSALS: Partial<Record<Outcome, RefusalKind>> = {
   unauthenticated: 'auth',
   forbidden: 'auth',
+  blocked: 'other',
   tenant_suspended: 'auth',
   rate_limited: 'limit',
   no_route: 'other',
@@ -103,6 +105,9 @@ export type Reason =
   | 'suspended'
   | 'deleted'
   | 'scope'
+  | 'rule'
+  | 'no_rules'
+  | 'unidentified'
   | 'tenant_rate'
   | 'key_rate'
   | 'route_rate'

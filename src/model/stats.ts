@@ -2,6 +2,7 @@ import type { ContactReading } from '../lib/database-contact.ts'
 import type { HistogramReading } from '../lib/histogram.ts'
 import type { AuditGapKind } from './audit/audit.ts'
 import type { EventLoss } from './events/event.ts'
+import type { RuleMark } from './rules/rule.ts'
 import type { AddressState } from './upstream/health-rules.ts'
 
 /*
@@ -45,6 +46,8 @@ export interface ProxyStats {
   /** Open upgraded connections (WebSocket and other). */
   readonly upgradesOpen: number
   readonly refusedConnections: Readonly<Record<ConnectionRefusal, number>>
+  /** Requests that a rule concerned, by what it did. */
+  readonly ruled: Readonly<Record<RuleMark, number>>
   readonly routes: Iterable<RouteStats>
 }
 
@@ -249,6 +252,8 @@ export interface DirectoryStats {
   readonly ageMs: number | null
   readonly keys: number
   readonly tenants: number
+  /** Rules in force. */
+  readonly rules: number
   /** The snapshot is one of disk: the database has not been reached since the start. */
   readonly isRecalled: boolean
   /** Snapshots, and notes of what was taken away, that could not be written to disk. */

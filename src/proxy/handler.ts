@@ -340,6 +340,7 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
     route.bytesSent += entry.bytesSent
     route.durationBuckets.observe(entry.durationUs / 1e6)
     if (entry.upstreamUs >= 0) route.upstreamBuckets.observe(entry.upstreamUs / 1e6)
+    if (exchange.rule !== null) counters.ruled[exchange.rule.mark]++
     if (entry.span !== null) route.exemplify(entry, entry.span)
     try {
       sink.push(entry)

@@ -2,6 +2,7 @@ import { HistogramCounts, REQUEST_BOUNDS_SECONDS } from '../lib/histogram.ts'
 import { WatchedCount } from '../lib/promised-bound.ts'
 import type { AccessEntry, EntrySpan } from '../model/access-entry.ts'
 import { OUTCOME_NAMES, type Outcome } from '../model/outcome.ts'
+import { RULE_MARKS, type RuleMark } from '../model/rules/rule.ts'
 import {
   CONNECTION_REFUSALS,
   type ConnectionRefusal,
@@ -48,6 +49,8 @@ export class ProxyCounters implements ProxyStats {
   readonly refusedConnections = Object.fromEntries(
     CONNECTION_REFUSALS.map((reason) => [reason, 0]),
   ) as Record<ConnectionRefusal, number>
+  /** Requests that a rule concerned, by what it did. */
+  readonly ruled = Object.fromEntries(RULE_MARKS.map((mark) => [mark, 0])) as Record<RuleMark, number>
   readonly #routes = new Map<string, RouteCounters>()
 
   get inFlight(): number {

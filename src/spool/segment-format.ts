@@ -10,10 +10,10 @@ import { crc32 } from 'node:zlib'
  */
 const MAGIC = Buffer.from([0xff, 0xfe, 0x57, 0x42])
 /**
- * What is written. Version 1 differs in what batches hold: rows of the access log's first form only. A program that knows no other would
- * have each row of the second refused; by the number it leaves the segment alone.
+ * What is written. Versions differ in what batches hold: rows of the access log's first form, or up to its second, or up to its third. A
+ * program that does not know a form would have each row of it refused; by the number it leaves the segment alone.
  */
-const VERSION = 2
+const VERSION = 3
 const OLDEST_VERSION = 1
 
 /** No gateway writes longer frames. A longer length is damage, and believing it would exhaust the memory. */

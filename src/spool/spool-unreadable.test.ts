@@ -122,7 +122,7 @@ t.test('D10: a segment of a later format waits, whole, for the version that can 
   const { spill, directory } = rigOf(t)
   await mkdir(join(directory, OTHER), { recursive: true })
   const later = await bytesOf(1)
-  later.writeUInt16LE(3, 4)
+  later.writeUInt16LE(4, 4)
   const { crc32 } = await import('node:zlib')
   later.writeUInt32LE(crc32(later.subarray(0, 24)), 24)
   await writeFile(join(directory, OTHER, '1.seg'), later)

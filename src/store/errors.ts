@@ -21,6 +21,10 @@ export const STORE_ERROR_CODES = [
   'series_too_large',
   'delivery_not_found',
   'delivery_state',
+  'rule_not_found',
+  'rule_removed',
+  'rule_contradicts',
+  'too_many_rules',
 ] as const
 
 export type StoreErrorCode = (typeof STORE_ERROR_CODES)[number]

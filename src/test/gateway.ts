@@ -17,6 +17,8 @@ import { Handler, NO_SETTINGS, type HandlerSettings } from '../proxy/handler.ts'
 import type { PoolOptions } from '../upstream/origin-pool.ts'
 import { ProxyListener, type ListenerOptions } from '../listener/listener.ts'
 import type { HeadBounds } from '../http/request-head.ts'
+import { EMPTY_RULES } from '../directory/rule-shards.ts'
+import type { RuleBook } from '../model/rules/rule-book.ts'
 import { RouteTable } from '../proxy/routing/route-table.ts'
 import { ProxyCounters } from '../proxy/stats.ts'
 import { keyOf, tenantOf } from './grants.ts'
@@ -29,6 +31,7 @@ export type ExpectedEntry = Partial<AccessEntry>
 export class TestDirectory implements Directory {
   snapshot: Snapshot | null = null
   isStale = false
+  rules: RuleBook | null = EMPTY_RULES
   readonly keys = new Map<string, KeyGrant>()
   readonly tenants = new Map<string, TenantGrant>()
   /** Digests that were looked up. */

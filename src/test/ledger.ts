@@ -16,8 +16,9 @@ export interface TestEntry {
   readonly bytes?: number
   readonly durationUs?: number
   readonly path?: string
-  /** Makes its row one of the second form, with this package of npm. */
+  /** Makes its row one of the second form, with this package of npm; with a rule one of the third. */
   readonly package?: string
+  readonly rule?: string
 }
 
 /** For tests: a batch that was sealed, with the text of its rows. */
@@ -184,6 +185,7 @@ function copyText(instance: string, seq: number, entry: TestEntry): string {
     ...(entry.package === undefined
       ? ['\\N', '\\N', '\\N']
       : ['npm', entry.package, '1.3.0', 'artifact', '\\N', '\\N']),
+    ...(entry.rule === undefined ? [] : [entry.rule, 'warn']),
     instance,
     seq,
   ].join('\t')}\n`

@@ -36,6 +36,7 @@ export function restingStats() {
         tls_handshake: 0,
         accept_failed: 0,
       },
+      ruled: { deny: 0, warn: 0, allow: 0, would_deny: 0, would_warn: 0, would_allow: 0 },
     },
     limits: {
       refusals: { tenant_rate: 0, key_rate: 0, route_rate: 0, tenant_concurrency: 0, auth_throttled: 0 },
@@ -100,6 +101,7 @@ export function restingStats() {
       ageMs: null as number | null,
       keys: 0,
       tenants: 0,
+      rules: 0,
       isRecalled: false,
       keepFailures: 0,
       refreshes: 0,

@@ -190,10 +190,17 @@ export function brokenAccounts(ledger: Ledger): string[] {
     .map(({ tenant }) => tenant)
 }
 
-/** For tests: rows as programs wrote them that knew nothing of artifacts. */
-export class FirstFormEncoder extends RowEncoder {
+/** For tests: rows as programs wrote them that knew nothing of rules, or not even of artifacts. */
+export class OlderFormEncoder extends RowEncoder {
+  readonly #missing: RegExp
+
+  constructor(instance: string, form: 1 | 2) {
+    super(instance)
+    this.#missing = new RegExp(`(?:\\t[^\\t]*){${form === 1 ? 5 : 2}}(\\t[^\\t]*\\t[^\\t]*\\n)$`)
+  }
+
   override row(entry: AccessEntry): string {
-    return super.row(entry).replace(/(?:\t[^\t]*){3}(\t[^\t]*\t[^\t]*\n)$/, '$1')
+    return super.row(entry).replace(this.#missing, '$1')
   }
 }
 

@@ -1,28 +1,43 @@
 import { purlOf } from '../../model/artifact/purl.ts'
-import { ENTRY_COLUMN_NAMES, NO_ARTIFACT, type EntryRow } from '../../model/entry-columns.ts'
+import { ENTRY_COLUMN_NAMES, NO_ARTIFACT, NO_RULE, type EntryRow } from '../../model/entry-columns.ts'
 import { ROUTE_KINDS, type RouteKind } from '../../model/route.ts'
 import { ECOSYSTEMS } from '../kinds.ts'
 
 /** An entry as it is shown: its columns under their names, but for what tells of the artifact. */
-export interface ShownEntry extends Omit<EntryRow, 'artifact_kind' | 'upstream_limit'> {
+export interface ShownEntry extends Omit<
+  EntryRow,
+  'artifact_kind' | 'upstream_limit' | 'rule_id' | 'rule_action'
+> {
   /** The package URL; null where the request was about no package, or was not identified. */
   readonly purl: string | null
   /** Null also for a request of no artifact route, which has `none` in the table. */
   readonly artifactKind: string | null
   readonly upstreamLimit: string | null
+  /** The rule that concerned it, and what it did or would have done; null for none. */
+  readonly ruleId: string | null
+  readonly ruleAction: string | null
+}
+
+const SHOWN: Readonly<Record<string, string>> = {
+  upstream_limit: 'upstreamLimit',
+  rule_id: 'ruleId',
+  rule_action: 'ruleAction',
 }
 
 /** Names of a shown entry, in the order of the columns. */
 export const SHOWN_NAMES: readonly string[] = ENTRY_COLUMN_NAMES.flatMap((name) => {
   if (name === 'artifact_kind') return ['purl', 'artifactKind']
-  return name === 'upstream_limit' ? ['upstreamLimit'] : [name]
+  return [SHOWN[name] ?? name]
 })
 
 /** The entry as listings and the API show it. */
 export function shownEntry(entry: EntryRow): ShownEntry {
-  const { artifact_kind: kind, upstream_limit: upstreamLimit, instance, seq, qualifiers, ...columns } = entry
+  const { artifact_kind: kind, upstream_limit: upstreamLimit, rule_id: ruleId, ...others } = entry
+  const { rule_action: action, instance, seq, qualifiers, ...columns } = others
   const artifactKind = kind === NO_ARTIFACT ? null : kind
-  return { ...columns, purl: purlOfRow(entry), artifactKind, qualifiers, upstreamLimit, instance, seq }
+  const ruleAction = action === NO_RULE ? null : action
+  const purl = purlOfRow(entry)
+  return { ...columns, purl, artifactKind, qualifiers, upstreamLimit, ruleId, ruleAction, instance, seq }
 }
 
 /** The package URL of a row; null where it has no package. */

@@ -5,7 +5,7 @@ import type { TenantChanges } from '../../model/tenant-settings.ts'
 import type { AdminToken, NewAdminToken } from '../../store/access/admin-tokens.ts'
 import type { AdminSession } from '../../store/access/sessions.ts'
 import type { AdminLogEntry, AdminLogFilter, AdminLogPage } from '../../store/admin-log/admin-log.ts'
-import type { Unconfirmed } from '../../store/directory/followers.ts'
+import type { FollowedTable, Unconfirmed } from '../../store/directory/followers.ts'
 import type { ApiKey, KeyChanges, KeyListing, NewKey } from '../../store/directory/keys.ts'
 import type { SigningKeyInfo } from '../../store/directory/signing-keys.ts'
 import type { Tenant } from '../../store/directory/tenants.ts'
@@ -53,7 +53,7 @@ export interface DirectoryPort extends NamePort {
   createToken(wish: TokenWish): Promise<Minted<AdminToken>>
   revokeToken(id: string): Promise<{ token: AdminToken; changed: boolean }>
   /** Which gateways have, and have not, the last change of a key or tenant; null when there is none such. */
-  confirmations(table: 'api_keys' | 'tenants', id: string): Promise<Confirmations | null>
+  confirmations(table: FollowedTable, id: string): Promise<Confirmations | null>
 }
 
 /** How far a change has come. */

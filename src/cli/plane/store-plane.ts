@@ -3,7 +3,12 @@ import { mintAdminToken } from '../../model/admin/admin-token.ts'
 import { mintKey } from '../../model/api-key.ts'
 import { insertAdminToken, listAdminTokens, revokeAdminToken } from '../../store/access/admin-tokens.ts'
 import { listAdminLog } from '../../store/admin-log/admin-log.ts'
-import { lastChange, removeFollower, unconfirmed } from '../../store/directory/followers.ts'
+import {
+  type FollowedTable,
+  lastChange,
+  removeFollower,
+  unconfirmed,
+} from '../../store/directory/followers.ts'
 import { getKey, insertKey, listKeys, revokeKey, rotateKey, updateKey } from '../../store/directory/keys.ts'
 import { isInLedger, recentRoutes, tenantsLike } from '../../store/directory/names.ts'
 import {
@@ -130,11 +135,7 @@ async function newestEntries(
 }
 
 /** Nobody waits for a follower of this machine that has ended. */
-async function confirmationsOf(
-  sql: Sql,
-  table: 'api_keys' | 'tenants',
-  id: string,
-): Promise<Confirmations | null> {
+async function confirmationsOf(sql: Sql, table: FollowedTable, id: string): Promise<Confirmations | null> {
   const xid = await lastChange(sql, table, id)
   if (xid === null) return null
   const { followers, missing } = await unconfirmed(sql, xid)

@@ -30,6 +30,8 @@ export interface Entry {
   readonly purl: string | null
   readonly artifactKind: string | null
   readonly upstreamLimit: string | null
+  readonly ruleId: string | null
+  readonly ruleAction: string | null
   readonly instance: string
   /** Null for a tenant. */
   readonly seq: number | string | null

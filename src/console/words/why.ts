@@ -10,6 +10,7 @@ export interface Told {
   readonly upstream: string | null
   readonly client_ip: string | null
   readonly upstreamLimit?: string | null
+  readonly ruleId?: string | null
 }
 
 type Sentence = (row: Told) => string
@@ -70,6 +71,8 @@ const BY_REASON: Readonly<Record<string, Sentence>> = {
   idempotency_unknown: () =>
     'The database did not say in time whether the Idempotency-Key had been used before.',
   replayed: () => 'The answer to the first request with this Idempotency-Key was given again.',
+  unidentified: () => 'The path was too long to tell its package by, and rules apply to this route.',
+  no_rules: () => 'The rules for packages had not been loaded yet.',
   queue_full: (row) => `Too many requests were waiting for ${row.upstream ?? 'the upstream'}.`,
   queue_timeout: (row) => `It waited too long for a connection to ${row.upstream ?? 'the upstream'}.`,
   gave_way: () => 'It gave way to the requests of other tenants, which had fewer waiting.',
@@ -98,6 +101,7 @@ const BY_OUTCOME: Readonly<Record<string, Sentence>> = {
   delivered: (row) => `Delivered to ${row.upstream ?? 'the receiver'}, which answered ${row.status}.`,
   delivery_failed: (row) => `The attempt failed: ${row.upstream ?? 'the receiver'} answered ${row.status}.`,
   unauthenticated: () => 'No valid credentials were sent.',
+  blocked: (row) => `The rule ${row.ruleId ?? ''} denies this package.`,
   forbidden: (row) => `${capital(key(row))} does not permit this.`,
   tenant_suspended: (row) => `${capital(tenant(row))} was suspended.`,
   rate_limited: () => 'A rate limit was used up.',

@@ -62,10 +62,19 @@ export class PackageMatcher {
     return (['meant', 'unversioned', 'incomparable'] as const).find((each) => verdicts.has(each)) ?? 'other'
   }
 
+  /** As `judge`, of a package whose type and name are known to be meant: by its qualifiers and version alone. */
+  judgeVersionOf(found: LoggedPackage): Verdict {
+    const [reading] = this.readings
+    return reading === undefined ? 'other' : this.#judgeFurther(reading, found)
+  }
+
   #judgeAs(reading: PackageReading, found: LoggedPackage): Verdict {
-    const { type, name, version, qualifiers } = reading
+    const { type, name } = reading
     if (type !== null && type !== found.type) return 'other'
-    if (!isSameName(name, found, type === null)) return 'other'
+    return isSameName(name, found, type === null) ? this.#judgeFurther(reading, found) : 'other'
+  }
+
+  #judgeFurther({ version, qualifiers }: PackageReading, found: LoggedPackage): Verdict {
     let isUnknown = false
     for (const [key, value] of qualifiers) {
       const fit = fitOf(found, key, value)

@@ -60,6 +60,7 @@ function refusalOf(
     scope: reason === 'scope' ? scopeLacked(exchange) : null,
     route: route?.name ?? '',
     place: exchange.lackedPlace,
+    denied: exchange.rule === null ? null : { purl: exchange.deniedPurl, rule: exchange.rule.rule },
     clientIp: client.ip,
     retryAfterSeconds,
   })

@@ -13,6 +13,7 @@ const PARTS: SentenceParts = {
   scope: 'npm:write',
   route: 'npm',
   place: '',
+  denied: null,
   clientIp: '203.0.113.7',
   retryAfterSeconds: 0,
 }

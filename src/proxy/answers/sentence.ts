@@ -1,5 +1,6 @@
 import type { KeyGrant } from '../../model/grant.ts'
 import { OUTCOMES, statusOf, type Outcome, type Reason } from '../../model/outcome.ts'
+import type { RuleRecord } from '../../model/rules/rule.ts'
 import type { LimitRefusal } from '../../limits/limiter.ts'
 
 /** What a sentence is made of, beside the reason. */
@@ -15,6 +16,11 @@ export interface SentenceParts {
   readonly route: string
   /** What the route asks for and the request lacks: `$.repository.id`; '' for nothing. */
   readonly place: string
+  /** What a rule denies; null for all else. */
+  readonly denied: {
+    readonly purl: string
+    readonly rule: Pick<RuleRecord, 'id' | 'reason' | 'reference'>
+  } | null
   /** The client's address; '' for one that nobody knows. */
   readonly clientIp: string
   /** What the client is asked to wait, where that is known; 0 elsewhere. */
@@ -37,6 +43,9 @@ const SENTENCES: Partial<Record<Reason, string | ((parts: SentenceParts) => stri
   suspended: (parts) => `${tenantOf(parts)} is suspended.`,
   deleted: (parts) => `${tenantOf(parts)} no longer exists.`,
   network: (parts) => `${keyName(parts)} may not be used from ${parts.clientIp || 'an unknown address'}.`,
+  rule: deniedWords,
+  unidentified: 'The path is too long to tell its package by, and there are rules for packages of this kind.',
+  no_rules: 'The rules for packages have not been loaded yet.',
   scope: (parts) =>
     parts.scope === null
       ? 'The Destination leads out of the route.'
@@ -130,6 +139,14 @@ export function sentenceOf(parts: SentenceParts): string {
   const sentence = `${words.slice(0, 1).toUpperCase()}${words.slice(1)}`
   const isTemporary = limit !== null || reason === 'idempotency_in_use' || statusOf(outcome, reason) === 503
   return isTemporary ? `${sentence} ${retryIn(limit, parts.retryAfterSeconds)}` : sentence
+}
+
+/** First what a client that shows little may not cut off: the package, then why. */
+function deniedWords({ denied }: SentenceParts): string {
+  if (denied === null) return 'A rule blocks this package.'
+  const { purl, rule } = denied
+  const reference = rule.reference === '' ? '' : ` (${rule.reference})`
+  return `Blocked: ${purl.slice('pkg:'.length)}: ${rule.reason}${reference}. Rule ${rule.id}.`
 }
 
 function retryIn(limit: LimitRefusal | null, seconds = 0): string {

@@ -1,6 +1,7 @@
 import type { Exchange } from '../exchange/exchange.ts'
 import { refuse, type DecisionContext, type Refusal } from './context.ts'
 import { checkMount } from './mount.ts'
+import { checkRules } from './rules.ts'
 import { verifyBody } from './signed.ts'
 import {
   answerPreflight,
@@ -34,7 +35,6 @@ export function decide(exchange: Exchange, context: DecisionContext): Refusal | 
     refuseLoop(exchange, context) ??
     findRoute(exchange, context) ??
     answerPreflight(exchange) ??
-    // Here a request's package and version are identified, once a rule needs them.
     findCredential(exchange) ??
     (exchange.own === null ? decideForwarded(exchange, context) : decideOwn(exchange, context))
   )
@@ -49,6 +49,7 @@ function decideForwarded(exchange: Exchange, context: DecisionContext): Refusal 
     checkSize(exchange) ??
     checkDestination(exchange) ??
     checkMount(exchange) ??
+    checkRules(exchange, context) ??
     takeLimits(exchange, context, exchange.startedTick, false) ??
     // Here a quota is asked, once there are quotas.
     takeLogPlace(exchange, context)

@@ -5,6 +5,7 @@ import type { KeyGrant, TenantGrant } from '../../model/grant.ts'
 import type { SpanIds } from '../headers/sampling.ts'
 import type { TokenAccess } from '../../model/token/access-token.ts'
 import { statusOf, type Outcome, type Reason } from '../../model/outcome.ts'
+import type { RuleVerdict } from '../../model/rules/rule-book.ts'
 import type { Route } from '../../model/route.ts'
 import type { FilesPlace } from '../../model/upstream/files-host.ts'
 import type { ClientBody, ClientRequest, ClientResponse } from './client.ts'
@@ -76,6 +77,10 @@ export class Exchange {
   access: readonly TokenAccess[] | null = null
   /** It fetches a token, or logs in: no limit refuses it with 429, at which clients give up (`takeLimits`). */
   isLogin = false
+  /** The rule that concerns it; null for none. */
+  rule: RuleVerdict | null = null
+  /** Package URL of what it denies; '' for nothing. */
+  deniedPurl = ''
   /** What the operator adds to each refusal; '' for nothing. */
   refusalContact = ''
   /** Whole seconds that a client is asked to wait, where that is known; 0 elsewhere. */
@@ -235,6 +240,10 @@ export class Exchange {
       entry.span = { ...this.span, sentUs }
     }
     entry.upstreamLimit = this.upstreamLimit
+    if (this.rule !== null) {
+      entry.ruleId = this.rule.rule.id
+      entry.ruleAction = this.rule.mark
+    }
     return entry
   }
   /** Whether it went, or was tried to be sent, to the upstream: not if it only waited for a place. */

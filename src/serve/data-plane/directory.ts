@@ -46,6 +46,7 @@ export function openDirectory(parts: DirectoryParts): DirectoryRefresher {
     source: openDirectorySource(target, control, follower, clock),
     options: {
       maxAgeMs,
+      rulesWhenUnknown: options['rules.whenUnknown'],
       pollIntervalMs: options['directory.pollIntervalMs'],
       reconcileIntervalMs: options['directory.reconcileIntervalMs'],
       lastUsedIntervalMs: options['directory.lastUsedIntervalMs'],

@@ -1,5 +1,5 @@
 import { type AuditedBatch, storedRows } from '../../model/audit/audit-batch.ts'
-import { type EntryColumn, ENTRY_COLUMNS, isOfSecondForm } from '../../model/entry-columns.ts'
+import { type EntryColumn, ENTRY_COLUMNS, formOf } from '../../model/entry-columns.ts'
 import { unreachable } from '../../lib/unreachable.ts'
 import type { Sql } from '../sql.ts'
 
@@ -112,7 +112,7 @@ const NULL = String.raw`'\N'`
 const IDENTITY: ReadonlySet<string> = new Set(['ecosystem', 'package', 'version'])
 
 /**
- * The row of `access_log` as COPY text, byte for byte as the encoder of its gateway wrote it, in either form. What was identified later was
+ * The row of `access_log` as COPY text, byte for byte as the encoder of its gateway wrote it, in any form. What was identified later was
  * sealed without an identity.
  */
 const ROW_TEXT = rowText()
@@ -120,15 +120,19 @@ const ROW_TEXT = rowText()
 function rowText(): string {
   const joined = (columns: readonly EntryColumn[], text = columnText): string =>
     columns.map((column) => text(column)).join(` || ${TAB} || `)
-  const isOfIdentity = (column: EntryColumn): boolean => IDENTITY.has(column.name) || isOfSecondForm(column)
+  const isOfIdentity = (column: EntryColumn): boolean => IDENTITY.has(column.name) || formOf(column) > 1
   const identity = ENTRY_COLUMNS.filter(isOfIdentity)
   const at = ENTRY_COLUMNS.findIndex(isOfIdentity)
-  const firstForm = identity.filter((column) => !isOfSecondForm(column))
-  // NULL in all rows of the first form: a value is a change.
-  const others = ['qualifiers', 'upstream_limit'].map((name) => ` || coalesce(e.${name}, '')`)
+  const firstForm = identity.filter((column) => formOf(column) === 1)
+  const secondForm = identity.filter((column) => formOf(column) <= 2)
+  // NULL in all rows of the form that has no such column: a value is a change.
+  const others = ['qualifiers', 'upstream_limit', 'rule_id', 'rule_action'].map(
+    (name) => ` || coalesce(e.${name}, '')`,
+  )
   const middle = `CASE
     WHEN e.artifact_kind IS NULL THEN ${joined(firstForm)}${others.join('')} || coalesce(e.identified_at::text, '')
     WHEN e.identified_at IS NOT NULL THEN ${joined(firstForm, () => NULL)}${others.slice(1).join('')}
+    WHEN e.rule_action IS NULL THEN ${joined(secondForm)} || coalesce(e.rule_id, '')
     ELSE ${joined(identity)} END`
   const around = [
     joined(ENTRY_COLUMNS.slice(0, at)),

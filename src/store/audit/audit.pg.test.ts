@@ -54,13 +54,17 @@ function entries(n: number, at: Date, tenant = 'acme'): TestEntry[] {
   return Array.from({ length: n }, () => ({ tenant, startedAt: at }))
 }
 
-/** A registered instance with three stored batches of 10, the last final; `packageName` makes its rows such of the second form. */
-async function complete(t: Test, packageName?: string) {
+/** A registered instance with three stored batches of 10, the last final; `packageName` makes its rows such of the second form, `rule` of the third. */
+async function complete(t: Test, packageName?: string, rule?: string) {
   const w = window()
   const instance = new TestInstance(sql)
   await register(instance, w.since)
   const formed = (list: readonly TestEntry[]): TestEntry[] =>
-    list.map((entry) => (packageName === undefined ? entry : { ...entry, package: packageName }))
+    list.map((entry) => ({
+      ...entry,
+      ...(packageName !== undefined && { package: packageName }),
+      ...(rule !== undefined && { rule }),
+    }))
   const batches = [
     instance.seal(formed(entries(10, w.at(1))), { buffered: 0 }),
     instance.seal(formed([...entries(6, w.at(2)), ...entries(4, w.at(3), '')])),
@@ -184,9 +188,10 @@ t.test('a ledger row that was changed breaks the chain, whatever was changed', a
   }
 })
 
-for (const [form, packageName] of [
-  ['the first form', undefined],
-  ['the second form', 'left-pad'],
+for (const [form, packageName, rule] of [
+  ['the first form', undefined, undefined],
+  ['the second form', 'left-pad', undefined],
+  ['the third form', 'left-pad', 'r0123456789abcdef'],
 ] as const) {
   t.test(
     `a deep audit finds rows of ${form} that were removed, added, or changed in any column`,
@@ -194,7 +199,7 @@ for (const [form, packageName] of [
       const columns = await sql<{ name: string }[]>`
     SELECT attname AS name FROM pg_attribute WHERE attrelid = 'access_log'::regclass AND attnum > 0
       AND attname NOT IN ('instance', 'seq')`
-      const { instance, since, until } = await complete(t, packageName)
+      const { instance, since, until } = await complete(t, packageName, rule)
       const check = async (what: string, change: string): Promise<void> => {
         await sql.unsafe(`${change} WHERE instance = '${instance.id}' AND seq = 12`)
         const one = await audit({ since, until }, instance.id, true)

@@ -48,14 +48,13 @@ export async function removeFollower(sql: Sql, instance: string): Promise<void> 
   await sql`DELETE FROM directory_followers WHERE instance = ${instance}`
 }
 
-/** The transaction of the last change of a key or tenant: what followers have to have seen. Null for none such. */
-export async function lastChange(
-  sql: Sql,
-  table: 'api_keys' | 'tenants',
-  id: string,
-): Promise<string | null> {
+/** Tables of which followers have copies. */
+export type FollowedTable = 'api_keys' | 'tenants' | 'rules'
+
+/** The transaction of the last change of a key, tenant or rule: what followers have to have seen. Null for none such. */
+export async function lastChange(sql: Sql, table: FollowedTable, id: string): Promise<string | null> {
   const rows = await sql<{ xid: string }[]>`
-    SELECT changed_xid::text AS xid FROM ${sql(table)} WHERE ${sql(table === 'api_keys' ? 'id' : 'slug')} = ${id}`
+    SELECT changed_xid::text AS xid FROM ${sql(table)} WHERE ${sql(table === 'tenants' ? 'slug' : 'id')} = ${id}`
   return rows[0]?.xid ?? null
 }
 

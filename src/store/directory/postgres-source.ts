@@ -9,6 +9,7 @@ import { systemClock } from '../../lib/time/clock.ts'
 import type { DatabaseTarget } from '../../model/database-target.ts'
 import { DatabaseClock } from '../../lib/time/database-clock.ts'
 import { type TenantGrant, tenantGrant, type TenantState } from '../../model/grant.ts'
+import type { RuleRecord, RuleState } from '../../model/rules/rule.ts'
 import { rateOf } from '../../model/rate-limit.ts'
 import type { SigningKey } from '../../model/token/signing-key.ts'
 import { SETTING_COLUMNS, settingsOfRow } from '../../model/tenant-settings.ts'
@@ -26,19 +27,19 @@ const CHUNK_ROWS = 2000
 
 /** One shape for both tables: a single statement reads them, and so a single snapshot of the database. */
 interface DirectoryRow {
-  type: 'moment' | 'tenant' | 'key' | 'signing'
+  type: 'moment' | 'tenant' | 'key' | 'signing' | 'rule'
   id: string
   version: number
   tenant: string
   digest: string
-  state: TenantState | 'revoked'
+  state: TenantState | 'revoked' | 'disabled' | 'removed'
   /** Of a signing key: epoch milliseconds from which on it signs. */
   scopes: string
   networks: string
   expires_at_ms: number | null
   rate_per_second: number | null
   rate_burst: number | null
-  /** Of a tenant, by column. */
+  /** Of a tenant, by column; of a rule what other rows have no column for. */
   settings: Readonly<Record<string, unknown>> | null
 }
 
@@ -115,6 +116,7 @@ class PostgresDirectoryConnection implements DirectoryConnection {
           tenants: rows.filter((row) => row.type === 'tenant').map(toTenant),
           keys: rows.filter((row) => row.type === 'key').map(toKeyRecord),
           signingKeys: rows.filter((row) => row.type === 'signing').map(toSigningKey),
+          rules: rows.filter((row) => row.type === 'rule').map(toRule),
         })
       } catch (error) {
         failure ??= error
@@ -142,7 +144,7 @@ const SETTINGS = `jsonb_build_object(${SETTING_COLUMNS.map((column) => `'${colum
  * Left out: what has been of no use for 90 days. Until then each refusal can name its own reason.
  */
 function selectDirectory(sql: Sql, since: string | null) {
-  const changed = (table: 't' | 'k') =>
+  const changed = (table: 't' | 'k' | 'r') =>
     since === null
       ? sql``
       : sql`AND ${sql(table)}.changed_xid >= ${since}::text::xid8
@@ -162,6 +164,14 @@ function selectDirectory(sql: Sql, since: string | null) {
     FROM signing_keys s
     WHERE s.retires_at IS NULL OR s.retires_at > now() - interval '1 day'
     UNION ALL
+    SELECT 'rule', r.id, r.version, '', r.package,
+      CASE WHEN r.removed_at IS NOT NULL THEN 'removed' WHEN r.disabled_at IS NOT NULL THEN 'disabled' ELSE 'active' END,
+      array_to_string(r.tenants, ' '), array_to_string(r.routes, ' '), extract(epoch FROM r.expires_at)::float8 * 1000, NULL, r.priority,
+      jsonb_build_object('type', r.type, 'lookUp', r.look_up, 'keys', array_to_string(r.keys, ' '), 'action', r.action,
+        'isDryRun', r.dry_run, 'reason', r.reason, 'reference', r.reference)
+    FROM rules r
+    WHERE ${since === null ? sql`r.removed_at IS NULL` : sql`true`} ${changed('r')}
+    UNION ALL
     SELECT 'key', k.id, k.version, k.tenant, k.digest, CASE WHEN k.revoked_at IS NULL THEN 'active' ELSE 'revoked' END,
       array_to_string(k.scopes, ' '), array_to_string(k.allow_networks, ' '),
       extract(epoch FROM k.expires_at)::float8 * 1000, k.rate_per_second, k.rate_burst, NULL
@@ -173,7 +183,7 @@ function selectDirectory(sql: Sql, since: string | null) {
 function toTenant({ id, state, version, settings }: DirectoryRow): TenantGrant {
   return tenantGrant({
     slug: id,
-    state: state === 'revoked' ? 'deleted' : state,
+    state: state === 'active' || state === 'suspended' ? state : 'deleted',
     version,
     ...settingsOfRow(settings ?? {}),
   })
@@ -181,6 +191,34 @@ function toTenant({ id, state, version, settings }: DirectoryRow): TenantGrant {
 
 function toSigningKey({ id, digest, scopes, expires_at_ms: retiresAtMs }: DirectoryRow): SigningKey {
   return { kid: id, secret: digest, activeFromMs: Number(scopes), retiresAtMs }
+}
+
+/** A rule's row; its settings are written by `selectDirectory`. */
+function toRule({ id, version, digest, state, scopes, networks, ...row }: DirectoryRow): RuleRecord {
+  const settings = row.settings as unknown as Omit<RuleRecord, 'keys'> & { readonly keys: string }
+  return {
+    id,
+    package: digest,
+    type: settings.type,
+    lookUp: settings.lookUp,
+    tenants: wordsOf(scopes),
+    routes: wordsOf(networks),
+    keys: wordsOf(settings.keys),
+    action: settings.action,
+    isDryRun: settings.isDryRun,
+    reason: settings.reason,
+    reference: settings.reference,
+    expiresAtMs: row.expires_at_ms,
+    priority: row.rate_burst ?? 0,
+    state: state as RuleState,
+    version,
+  }
+}
+
+const NO_WORDS: readonly string[] = []
+
+function wordsOf(text: string): readonly string[] {
+  return text === '' ? NO_WORDS : text.split(' ')
 }
 
 function toKeyRecord(row: DirectoryRow): KeyRecord {

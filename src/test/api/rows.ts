@@ -49,6 +49,7 @@ function plainRow() {
     duration_us: 1000,
     client_ip: '10.0.0.1',
     artifact_kind: 'other',
+    rule_action: 'none',
   }
 }
 

@@ -1,5 +1,5 @@
 import { decodeRow } from '../../model/copy-text.ts'
-import { ENTRY_COLUMN_NAMES, FIRST_FORM_NAMES } from '../../model/entry-columns.ts'
+import { ENTRY_COLUMN_NAMES } from '../../model/entry-columns.ts'
 import { storableText } from './encode.ts'
 import type { DropReport } from '../../channel/ledger.ts'
 
@@ -49,19 +49,20 @@ export interface Batch {
 }
 
 const TAB = 9
-/** Where the columns of the second form stand: before the last two. */
+/** Where the columns of later forms stand: before the last two. */
 const LAST_TWO = /\t[0-9a-f-]{36}\t-?\d+\n/g
-const FILLING = '\t\\N'.repeat(ENTRY_COLUMN_NAMES.length - FIRST_FORM_NAMES.length)
 
 /**
- * The rows as COPY takes them into all columns: those of the first form are filled up with NULLs, which say of what form they
+ * The rows as COPY takes them into all columns: those of older forms are filled up with NULLs, which say of what form they
  * are. What was sealed stays as it was.
  */
 export function copyText({ body }: Pick<Batch, 'body'>): Buffer {
-  if (fieldsOfFirstRow(body) !== FIRST_FORM_NAMES.length) return body
+  const missing = body.length === 0 ? 0 : ENTRY_COLUMN_NAMES.length - fieldsOfFirstRow(body)
+  if (missing <= 0) return body
+  const filling = '\t\\N'.repeat(missing)
   // latin1: byte by byte. A raw tab or newline ends a field or a row, so nothing else matches.
   return Buffer.from(
-    body.toString('latin1').replaceAll(LAST_TWO, (end) => FILLING + end),
+    body.toString('latin1').replaceAll(LAST_TWO, (end) => filling + end),
     'latin1',
   )
 }

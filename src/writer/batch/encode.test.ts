@@ -50,7 +50,7 @@ t.test('each field of an entry has a column, but those of the channel', async (t
 })
 
 /** Texts of closed sets, which are written as they are. */
-const CLOSED = new Set(['kind', 'outcome', 'reason', 'artifact_kind'])
+const CLOSED = new Set(['kind', 'outcome', 'reason', 'artifact_kind', 'rule_action'])
 const TEXT_COLUMNS = ENTRY_COLUMNS.filter(({ name, type }) => type === 'text' && !CLOSED.has(name))
 
 const hostileText = fc.oneof(
@@ -159,8 +159,9 @@ t.test(
 t.test('what was absent is NULL, and a row without an artifact says so', async (t) => {
   const row = encode({ tenant: '', method: '', path: '', upstreamUs: -1 })
   for (const { name, isNullable } of ENTRY_COLUMNS)
-    t.equal(row[name] === null, isNullable && name !== 'artifact_kind', name)
+    t.equal(row[name] === null, isNullable && name !== 'artifact_kind' && name !== 'rule_action', name)
   t.equal(row['artifact_kind'], 'none', 'this tells of which form a row is')
+  t.equal(row['rule_action'], 'none', 'and this')
   t.equal(encode({ ecosystem: 'npm' })['artifact_kind'], 'none')
 })
 

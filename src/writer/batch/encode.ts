@@ -1,6 +1,6 @@
 import { isIP, SocketAddress } from 'node:net'
 import type { AccessEntry } from '../../model/access-entry.ts'
-import { NO_ARTIFACT } from '../../model/entry-columns.ts'
+import { NO_ARTIFACT, NO_RULE } from '../../model/entry-columns.ts'
 import { textUnits } from '../../channel/channel.ts'
 
 /** Year 0001 and the last day but one of 9999, UTC: a timestamp, and the end of its partition, have four digits of year. */
@@ -30,7 +30,9 @@ export function maxRowBytes(entry: AccessEntry): number {
  */
 export class RowEncoder {
   readonly #instance: string
+  /** The columns of an artifact where there is none; those of a rule likewise, with the instance. */
   readonly #nothing: string
+  readonly #noRule: string
   /** The last ten hex digits of the instance id, and the two bits before them. */
   readonly #instanceTail: string
   readonly #instanceBits: number
@@ -48,7 +50,8 @@ export class RowEncoder {
       throw new RangeError('instance must be a UUID in lower case')
     }
     this.#instance = instance
-    this.#nothing = `\\N\t\\N\t\\N\t${NO_ARTIFACT}\t\\N\t\\N\t${instance}`
+    this.#nothing = `\\N\t\\N\t\\N\t${NO_ARTIFACT}\t\\N\t\\N`
+    this.#noRule = `\\N\t${NO_RULE}\t${instance}`
     this.#instanceTail = instance.slice(-10)
     this.#instanceBits = Number.parseInt(instance.slice(-12, -10), 16) & 3
   }
@@ -72,7 +75,7 @@ export class RowEncoder {
       entry.upstreamUs >= 0 ? integer(entry.upstreamUs) : '\\N'
     }\t${text(entry.upstream)}\t${this.#address(entry.clientIp)}\t${text(entry.userAgent)}\t${text(
       entry.requestId,
-    )}\t${text(entry.traceId)}\t${this.#artifact(entry)}\t${integer(entry.seq)}\n`
+    )}\t${text(entry.traceId)}\t${this.#artifact(entry)}\t${this.#rule(entry)}\t${integer(entry.seq)}\n`
   }
 
   /**
@@ -106,17 +109,22 @@ export class RowEncoder {
     return `${this.#secondText}${ms < 10 ? '00' : ms < 100 ? '0' : ''}${ms}+00`
   }
 
-  /** What the request was about, and the instance. A row has an artifact_kind in any case: it tells the form. */
+  /** What the request was about. A row has an artifact_kind in any case: it tells the form. */
   #artifact(entry: AccessEntry): string {
     const { ecosystem, package: name, version, qualifiers, artifactKind, upstreamLimit } = entry
     const isNamed = name !== '' || version !== '' || qualifiers !== ''
     if (!isNamed && ecosystem === '' && artifactKind === '' && upstreamLimit === '') return this.#nothing
     const kind = artifactKind === '' ? NO_ARTIFACT : artifactKind
-    if (!isNamed)
-      return `${text(ecosystem)}\t\\N\t\\N\t${kind}\t\\N\t${text(upstreamLimit)}\t${this.#instance}`
+    if (!isNamed) return `${text(ecosystem)}\t\\N\t\\N\t${kind}\t\\N\t${text(upstreamLimit)}`
     return `${text(ecosystem)}\t${text(name)}\t${text(version)}\t${kind}\t${text(qualifiers)}\t${text(
       upstreamLimit,
-    )}\t${this.#instance}`
+    )}`
+  }
+
+  /** Which rule concerned the request, and the instance. A row has a rule_action in any case: it tells the form. */
+  #rule({ ruleId, ruleAction }: AccessEntry): string {
+    if (ruleAction === '' && ruleId === '') return this.#noRule
+    return `${text(ruleId)}\t${ruleAction === '' ? NO_RULE : ruleAction}\t${this.#instance}`
   }
 
   #address(address: string): string {

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { entryOf, FirstFormEncoder, INSTANCE, sealedBatch } from '../../test/writer-parts.ts'
+import { entryOf, INSTANCE, OlderFormEncoder, sealedBatch } from '../../test/writer-parts.ts'
 import { type Batch, cutRow } from '../batch/batch.ts'
 import { RowEncoder } from '../batch/encode.ts'
 import { Spill } from './spill.ts'
@@ -63,7 +63,36 @@ const RECORDED_2 = [
   'NGNiODRmZmM3YTFiZTJjMTllMDAxM2EyYWUwOGU5NjUxZjdhMmM3OGI4YzlkYTJmMjhjNWZiMjgzMWIifQ==',
 ].join('')
 
-const FIRST_FORM = new FirstFormEncoder(INSTANCE)
+/** The same of format version 3, whose rows are of the third form. */
+const RECORDED_3 = [
+  '//5XQgMAAACOAwAAnQEAAAIAAACZCl8yo5io13siaW5zdGFuY2UiOiIwMTkwYTFiMi1jM2Q0LTdlNWYtOGE5Yi0wYzFkMmUzZjRh',
+  'NWIiLCJudW1iZXIiOjEsImRyb3BwZWQiOnsiYWNtZSI6eyJjaGFubmVsX2Z1bGwiOjMsInJlamVjdGVkIjoxfX0sImFjY2VwdGVk',
+  'U2VxIjozLCJidWZmZXJlZCI6NCwiaXNGaW5hbCI6ZmFsc2UsInJhbmdlIjp7ImZpcnN0U2VxIjoxLCJsYXN0U2VxIjozLCJmaXJz',
+  'dFN0YXJ0ZWRBdE1zIjoxNzk1MjYyNDAwMDAwLCJsYXN0U3RhcnRlZEF0TXMiOjE3OTUzMDU1OTk5OTl9LCJzZWFsZWRCeXRlcyI6',
+  'NjE1LCJkYXlzIjpbIjIwMjYtMTEtMjEiXSwibWludXRlcyI6WzI5OTIxMDQwLDI5OTIxNzU5XSwicXVhcmFudGluZWQiOlt7InRl',
+  'bmFudCI6Imdsb2JleCIsInNlcSI6MiwidGV4dCI6IjAxYTFmZGZhLTQ2MDAtNzAwMC04MDAwLTA4MWQyZTNmNGE1Ylx0MjAyNi0x',
+  'MS0yMSAxMjowMDowMC4wMDArMDBcdGdsb2JleFx0XFxOXHRcXE5cdFxcTlx0R0VUXHRcXE5cdC9wb2lzb25cdDIwMFx0aW50ZXJu',
+  'YWxcdFxcTlx0MFx0MFx0MFx0XFxOXHRcXE5cdFxcTlx0XFxOXHRcXE5cdFxcTlx0XFxOXHRcXE5cdFxcTlx0bm9uZVx0XFxOXHRc',
+  'XE5cdFxcTlx0bm9uZVx0MDE5MGExYjItYzNkNC03ZTVmLThhOWItMGMxZDJlM2Y0YTViXHQyIiwiY29kZSI6IjIyMDIxIiwiZGV0',
+  'YWlsIjoiaW52YWxpZCBieXRlIHNlcXVlbmNlLCBjb2x1bW4gcGF0aCJ9XSwidGVuYW50cyI6W1siYVx1MDAwMMOpXHVkODAwIiwx',
+  'XSxbImdsb2JleCIsMF0sWyJfX3Byb3RvX18iLDFdXSwicm93c0RpZ2VzdCI6IjRjYmM2ODY2ZWEwOWFiYjFhZTI5YWY3MTMzMzlh',
+  'OWJkZDk4YjAyZDE5MzMyYjFjY2VlOWM0OTBlNjJlYjg2NmIiLCJkaWdlc3QiOiIyMDM5MmE3YzQ1MDQzOTc2ZWFjMTAyYzIxZGMy',
+  'ZWIxOWY5Y2Q0NzY5YTJlM2I1NmZmNTAzN2RkZjM5NGY5NWVkIn0wMWExZmRmYS00NjAwLTcwMDAtODAwMC0wNDFkMmUzZjRhNWIJ',
+  'MjAyNi0xMS0yMSAxMjowMDowMC4wMDArMDAJYe+/vcOp77+9CVxOCVxOCVxOCUdFVAlcTgkvYVx0YlxcYwkyMDAJZm9yd2FyZGVk',
+  'CVxOCTAJMAkwCVxOCVxOCTEwLjEuMi4zCVxOCVxOCVxOCVxOCVxOCVxOCW5vbmUJXE4JXE4JXE4Jbm9uZQkwMTkwYTFiMi1jM2Q0',
+  'LTdlNWYtOGE5Yi0wYzFkMmUzZjRhNWIJMQowMWEyMDA4ZC03M2ZmLTcwMDAtODAwMC0wYzFkMmUzZjRhNWIJMjAyNi0xMS0yMSAy',
+  'Mzo1OTo1OS45OTkrMDAJX19wcm90b19fCVxOCVxOCVxOCUdFVAlcTgkvYwkyMDAJaW50ZXJuYWwJXE4JMAkwCTAJXE4JXE4JXE4J',
+  'XE4JXE4JXE4JXE4JXE4JXE4Jbm9uZQlcTglcTglcTglub25lCTAxOTBhMWIyLWMzZDQtN2U1Zi04YTliLTBjMWQyZTNmNGE1Ygkz',
+  'Cv/+V0IDAAAAZwEAAAAAAAAAAAAA3Sj3jF7pitN7Imluc3RhbmNlIjoiMDE5MGExYjItYzNkNC03ZTVmLThhOWItMGMxZDJlM2Y0',
+  'YTViIiwibnVtYmVyIjoyLCJkcm9wcGVkIjpudWxsLCJhY2NlcHRlZFNlcSI6MywiYnVmZmVyZWQiOjAsImlzRmluYWwiOnRydWUs',
+  'InJhbmdlIjpudWxsLCJzZWFsZWRCeXRlcyI6MCwiZGF5cyI6W10sIm1pbnV0ZXMiOltdLCJxdWFyYW50aW5lZCI6W10sInRlbmFu',
+  'dHMiOltdLCJyb3dzRGlnZXN0IjoiZTNiMGM0NDI5OGZjMWMxNDlhZmJmNGM4OTk2ZmI5MjQyN2FlNDFlNDY0OWI5MzRjYTQ5NTk5',
+  'MWI3ODUyYjg1NSIsImRpZ2VzdCI6IjA5ZjI2ODRjMTNiM2VhNDc2MGY2MjM0ZDQ5N2JkNjc5MmNlNjJkOGE5ZDNkYWQ1OTdhYzI5',
+  'MzJlYTdiMmNkZTMifQ==',
+].join('')
+
+const FIRST_FORM = new OlderFormEncoder(INSTANCE, 1)
+const SECOND_FORM = new OlderFormEncoder(INSTANCE, 2)
 
 /** One with a row in quarantine, unusual tenants and drops; and an empty last one. */
 function batches(encoder: RowEncoder = new RowEncoder(INSTANCE)): Batch[] {
@@ -109,13 +138,20 @@ t.test('a segment of format version 1, with rows of the first form, is read as i
   t.strictSame(await read(t, RECORDED_1), batches(FIRST_FORM))
 })
 
-t.test('a segment of format version 2 is read as it was written', async (t) => {
-  t.strictSame(await read(t, RECORDED_2), batches())
+t.test(
+  'a segment of format version 2, with rows of the second form, is read as it was written',
+  async (t) => {
+    t.strictSame(await read(t, RECORDED_2), batches(SECOND_FORM))
+  },
+)
+
+t.test('a segment of format version 3 is read as it was written', async (t) => {
+  t.strictSame(await read(t, RECORDED_3), batches())
 })
 
-t.test('a segment is written as format version 2 says, byte for byte', async (t) => {
+t.test('a segment is written as format version 3 says, byte for byte', async (t) => {
   const folder = await freshFolder(t)
   const spill = await spillIn(t, folder, INSTANCE)
   for (const batch of batches()) await spill.append(batch)
-  t.equal((await readFile(join(folder, INSTANCE, '1.seg'))).toString('base64'), RECORDED_2)
+  t.equal((await readFile(join(folder, INSTANCE, '1.seg'))).toString('base64'), RECORDED_3)
 })

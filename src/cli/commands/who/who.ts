@@ -45,7 +45,8 @@ export function addWhoCommand(program: Command, cli: Cli): void {
 
 const EXIT_CODES: Readonly<Record<CoverageState, ExitCode>> = { complete: 0, gaps: 1, so_far: 3 }
 
-async function who(io: Io, text: string, flags: WhoFlags): Promise<ExitCode> {
+/** Prints who had a package; the exit code says whether the answer is complete. */
+export async function who(io: Io, text: string, flags: WhoFlags): Promise<ExitCode> {
   const problems = new Problems()
   const read = (nowMs: number, found: Problems): WhoQuery => readWhoQuery(text, flags, nowMs, found)
   const { matcher } = problems.readAtAnyTime(read)

@@ -19,13 +19,20 @@ export function entryQuery(filter: EntryFilter): Readonly<Record<string, string 
   }
 }
 
+/** Columns that the API shows under other names. */
+const SHOWN: Readonly<Record<string, string>> = {
+  artifact_kind: 'artifactKind',
+  upstream_limit: 'upstreamLimit',
+  rule_id: 'ruleId',
+  rule_action: 'ruleAction',
+}
+
 /** The row of an entry as the API shows it, its columns in their order. */
 export function entryOf(shown: object): EntryRow {
   const fields: Readonly<Record<string, unknown>> = { ...shown }
   const columns = ENTRY_COLUMN_NAMES.map((name) => {
     if (name === 'started_at') return [name, new Date(String(fields[name]))]
-    if (name === 'artifact_kind') return [name, fields['artifactKind']]
-    return [name, name === 'upstream_limit' ? fields['upstreamLimit'] : fields[name]]
+    return [name, fields[SHOWN[name] ?? name]]
   })
   return Object.fromEntries(columns) as EntryRow
 }

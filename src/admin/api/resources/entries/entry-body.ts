@@ -26,6 +26,9 @@ const WORDS: Readonly<Record<string, string>> = {
   purl: 'Package URL; null where the request was about no package, or was not identified.',
   artifactKind: 'What of the package the request was about; null for a request of no artifact route.',
   upstreamLimit: 'What the upstream said of its own limit.',
+  ruleId: 'The rule that concerned the request; null for none.',
+  ruleAction:
+    'What the rule did, or, as a dry run, would have done: deny, warn, allow, would_deny, would_warn, would_allow.',
   instance: 'The process that wrote it.',
   seq: 'Its number there, without gaps; null for a tenant.',
   upstream: 'Where it was forwarded to; null where it was not, and for a tenant.',
