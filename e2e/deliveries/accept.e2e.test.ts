@@ -80,6 +80,20 @@ t.test('a webhook is answered 202 once it is durable, and delivered with what it
   t.equal(await gateway.stop(), 0)
 })
 
+t.test('a request that changes nothing is not kept: it is told what is served', async (t) => {
+  const receiver = await startReceiver(t)
+  const { db, gateway } = await scene(t, [hook(receiver, 'any')])
+  const headers = { 'x-hub-signature-256': `sha256=${createHmac('sha256', SECRET).digest('hex')}` }
+  for (const method of ['GET', 'HEAD', 'OPTIONS']) {
+    const answer = await request(`${gateway.proxyUrl}/hooks/any/x`, { method, headers })
+    t.equal(answer.status, 405, method)
+    t.equal(answer.headers['allow'], 'POST, PUT, PATCH, DELETE', method)
+  }
+  await assertAllStored(t, db, [gateway], 3)
+  t.same(await db.query('SELECT FROM deliveries'), [])
+  t.equal(await gateway.stop(), 0)
+})
+
 t.test('what fails is tried again, keeps its order, and dies with a reason', async (t) => {
   const receiver = await startReceiver(t)
   const { db, send, states } = await scene(t, [

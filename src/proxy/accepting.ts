@@ -18,6 +18,9 @@ const NO_BODY = Buffer.alloc(0)
 /** Fields that are the connection's, or are made anew for each attempt. */
 const OWN_FIELDS = new Set(['content-length', 'authorization', 'expect'])
 
+/** What is asked with these changes nothing, so nothing is kept of it (RFC 9110 §9.2.1). */
+const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS'])
+
 /** Requests of routes with `mode: accept`: their bodies are read, they are given to the inbox, and answered 202 once they are durable. */
 export class Accepting {
   readonly #inbox: Inbox
@@ -40,6 +43,10 @@ export class Accepting {
   /** Takes a request that was let through and whose route accepts. */
   take(exchange: Exchange, route: Route, rules: DeliveryRules): void {
     const { body } = exchange
+    if (SAFE_METHODS.has(exchange.req.method ?? '')) {
+      answerRefusal(exchange, 'method_not_allowed', null)
+      return
+    }
     if (body === null || Buffer.isBuffer(body)) {
       this.#accept(exchange, rules, body ?? NO_BODY)
       return

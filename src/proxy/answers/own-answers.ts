@@ -68,7 +68,17 @@ function refusalOf(
   const form = ecosystem.refusalForm({ method: exchange.req.method ?? '', rest: exchange.rest })
   const isAsked = statusOf(outcome, reason) === 401
   const challenge = isAsked ? challengeFields(exchange, sentence, reason) : []
-  return replyOf({ outcome, reason, limit }, { sentence, form, challenge, requestId, retryAfterSeconds })
+  const allow = allowedBy(exchange)
+  return replyOf(
+    { outcome, reason, limit },
+    { sentence, form, challenge, requestId, retryAfterSeconds, allow },
+  )
+}
+
+/** Methods that are served where the request went. */
+function allowedBy({ route }: Exchange): string {
+  const changing = 'POST, PUT, PATCH, DELETE'
+  return route !== null && route.delivery !== null ? changing : `GET, HEAD, ${changing}, OPTIONS`
 }
 
 /** Ends an exchange with an answer of the gateway's own. */

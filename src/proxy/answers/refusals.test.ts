@@ -174,7 +174,14 @@ t.test('what a stranger sent does not show in any answer', async (t) => {
 
 t.test('429 and 503 always say when to come again, in a field and in words', async (t) => {
   const reasons: readonly (Reason | null)[] = [null, 'no_snapshot', 'queue_full', 'log_full', 'tenant_rate']
-  const text = { sentence: '', form: 'text', challenge: [], requestId: 'x', retryAfterSeconds: 0 } as const
+  const text = {
+    sentence: '',
+    form: 'text',
+    challenge: [],
+    requestId: 'x',
+    allow: '',
+    retryAfterSeconds: 0,
+  } as const
   for (const outcome of OUTCOME_NAMES) {
     for (const reason of reasons) {
       const { status, fields } = replyOf(refuse(outcome, reason), text)

@@ -23,6 +23,8 @@ export interface RefusalText {
   /** Fields that ask for credentials, should this be a 401: name, value, …. */
   readonly challenge: readonly string[]
   readonly requestId: string
+  /** Methods that are served, for a 405. */
+  readonly allow: string
   /** What the client is asked to wait, where that is known; 0 elsewhere. */
   readonly retryAfterSeconds: number
 }
@@ -83,7 +85,7 @@ export function replyOf({ outcome, reason, limit }: Refusal, text: RefusalText):
     text.requestId,
   ]
   if (status === 401) fields.push(...text.challenge)
-  if (status === 405) fields.push('Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS')
+  if (status === 405) fields.push('Allow', text.allow)
   if (limit !== null) fields.push(...limitFields(limit))
   else if (status === 429 || status === 503 || reason === 'idempotency_in_use')
     fields.push('Retry-After', String(text.retryAfterSeconds || RETRY_AFTER_SECONDS))
