@@ -2,7 +2,13 @@ import type { Sql } from './sql.ts'
 import { isTenantScopeEnforced } from './tenant-scope.ts'
 
 /** What of the database keeps tenants apart, by migration 0006. */
-const SCOPED_TABLES = ['access_log', 'access_minutes', 'figures_usage', 'figures_tenants']
+const SCOPED_TABLES = [
+  'access_log',
+  'access_minutes',
+  'figures_usage',
+  'figures_usage_days',
+  'figures_tenants',
+]
 
 /**
  * What is missing of what keeps tenants' rows apart, one phrase each; empty when it is in force for `reader`. A restore into another

@@ -6,7 +6,7 @@ import { followEntries, listEntries, streamEntries } from './entries/entries.ts'
 import { readBatches } from './entries/follow-entries.ts'
 import { migrate, MIGRATIONS_DIR } from './migrate.ts'
 import { ensurePartitions } from './entries/partitions.ts'
-import { type Cover, readCover } from './figures/cover.ts'
+import { readUsageFigures, type UsageCover } from './figures/usage-days.ts'
 import { rollUp } from './figures/roll-up.ts'
 import { closeSql, openControl, openReader, type Sql, type TransactionSql } from './sql.ts'
 import { asTenant, isTenantScopeEnforced } from './tenant-scope.ts'
@@ -35,6 +35,9 @@ await instance.store(sealed)
 await sql`UPDATE access_log SET key_id = 'key-' || tenant, request_id = 'request-' || tenant`
 await untilSettled(sql)
 while ((await rollUp(sql)).state === 'more');
+await sql`
+  INSERT INTO figures_usage_days (bytes_received, bytes_sent, n, minute, status_class, refusal, tenant, route, outcome)
+  SELECT 0, 0, 1, ${Math.floor(start.getTime() / 86_400_000) * 1440}, 2, '', tenant, '', 'forwarded' FROM unnest('{mine,theirs}'::text[]) tenant`
 // Not rolled up: usage joins both sources.
 await instance.store(
   instance.seal(
@@ -43,12 +46,13 @@ await instance.store(
 )
 
 const quarter = Math.floor(start.getTime() / QUARTER_MS) * 15
-const cover = (fresh: number[]): Cover => ({
+const cover = (fresh: number[]): UsageCover => ({
   isComplete: true,
   firstMinute: 0,
   first: quarter - 15,
   end: quarter + 30,
   fresh,
+  days: [],
   rows: fresh.map((slot) => ({ from: new Date(slot * 60_000), to: new Date((slot + 15) * 60_000) })),
 })
 const zero = '00000000-0000-0000-0000-000000000000'
@@ -109,6 +113,8 @@ const STATEMENTS: Record<
   },
   'readUsage, rows': (tx) => readUsage(tx, range, null),
   'readUsage, roll-ups': (tx) => readUsage(tx, range, { figures: cover([]) }),
+  'readUsage, days': (tx) =>
+    readUsage(tx, range, { figures: { ...cover([]), days: [quarter - (quarter % 1440)] } }),
   'readUsage, both': (tx) => readUsage(tx, range, { figures: cover([quarter]) }),
   'readUsage, of programs of before': (tx) =>
     readUsage(tx, range, {
@@ -116,7 +122,7 @@ const STATEMENTS: Record<
     }),
   'everything there is': (tx) =>
     tx`SELECT tenant FROM access_log UNION ALL SELECT tenant FROM access_minutes UNION ALL SELECT tenant FROM figures_usage
-      UNION ALL SELECT tenant FROM figures_tenants`,
+      UNION ALL SELECT tenant FROM figures_usage_days UNION ALL SELECT tenant FROM figures_tenants`,
 }
 
 const theirs: EntryFilter[] = [
@@ -181,11 +187,11 @@ t.test(
 )
 
 t.test('the cover of usage is read in the same snapshot, with the rights of the handle', async (t) => {
-  const cover = await asTenant<Cover, Cover>(
+  const cover = await asTenant<UsageCover, UsageCover>(
     reader,
     'mine',
     async (_, found) => found,
-    (tx) => readCover(tx, 15, range),
+    (tx) => readUsageFigures(tx, range, true),
   )
   t.same(cover.fresh, [quarter])
 })

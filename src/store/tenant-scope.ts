@@ -53,6 +53,7 @@ export async function isTenantScopeEnforced(sql: Sql): Promise<boolean> {
     WHERE r.rolname = ${READER_ROLE} AND has_table_privilege(r.oid, to_regclass('access_log'), 'SELECT')
       AND has_table_privilege(r.oid, to_regclass('access_minutes'), 'SELECT')
       AND has_table_privilege(r.oid, to_regclass('figures_usage'), 'SELECT')
+      AND has_table_privilege(r.oid, to_regclass('figures_usage_days'), 'SELECT')
       AND has_table_privilege(r.oid, to_regclass('figures_tenants'), 'SELECT')
       AND pg_has_role(r.oid, CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)`
   if (rows.length === 0) return false

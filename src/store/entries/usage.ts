@@ -1,7 +1,8 @@
 import { CANARY_TENANT } from '../../model/canary.ts'
 import { TimeZone } from '../../model/time-zone.ts'
 import { refusalOf } from '../figures/compute.ts'
-import { type Cover, freshRows, isCovered, readCover } from '../figures/cover.ts'
+import { freshRows } from '../figures/cover.ts'
+import { readUsageFigures, type UsageCover as FiguresCover, usageFigures } from '../figures/usage-days.ts'
 import { type MinutesCover, readMinutesCover } from './minutes-before.ts'
 import { oldestPartitionMs } from './partitions.ts'
 import { sumRefusals } from './refusals.ts'
@@ -9,9 +10,6 @@ import type { Sql, SqlFragment, TransactionSql } from '../sql.ts'
 import { asTenant } from '../tenant-scope.ts'
 
 const MINUTE_MS = 60_000
-
-/** Minutes of a row of `figures_usage`. */
-const USAGE_GRAIN = 15
 
 /** What a tenant did on a route in one day. */
 export interface UsageRow {
@@ -79,11 +77,11 @@ export async function* usageByDay(
 }
 
 /** Where usage is read from; null for the rows alone. */
-export type UsageCover = { readonly figures: Cover } | { readonly minutes: MinutesCover } | null
+export type UsageCover = { readonly figures: FiguresCover } | { readonly minutes: MinutesCover } | null
 
 /** Where usage of a range is read from: the figures, or, until they are complete, what programs of before have left. */
 export async function readUsageCover(tx: TransactionSql, range: Range): Promise<UsageCover> {
-  const figures = await readCover(tx, USAGE_GRAIN, range)
+  const figures = await readUsageFigures(tx, range, true)
   if (figures.isComplete) return { figures }
   const [first, last] = [range.from.getTime(), range.to.getTime() - 1].map((ms) => Math.floor(ms / MINUTE_MS))
   const minutes = await readMinutesCover(tx, first ?? 0, last ?? 0)
@@ -134,7 +132,7 @@ function partsOf(
 }
 
 /** Figures, and the rows of the quarters of an hour that they do not hold, or hold only as a whole. */
-function readFigures(tx: TransactionSql, cover: Cover, tenant: string | undefined): SqlFragment {
+function readFigures(tx: TransactionSql, cover: FiguresCover, tenant: string | undefined): SqlFragment {
   const any = tx`r.refusal <> ''`
   const refused = (kind: string) => tx`coalesce(sum(r.n) FILTER (WHERE r.refusal = ${kind}), 0)`
   return tx`
@@ -144,8 +142,8 @@ function readFigures(tx: TransactionSql, cover: Cover, tenant: string | undefine
       coalesce(sum(r.bytes_received) FILTER (WHERE ${any}), 0) AS refused_received,
       coalesce(sum(r.bytes_sent) FILTER (WHERE ${any}), 0) AS refused_sent
     FROM (
-      SELECT f.tenant, f.route, f.status_class, f.refusal, f.n, f.bytes_received, f.bytes_sent
-      FROM figures_usage f WHERE ${isCovered(tx, cover)} ${isOf(tx, 'f', tenant)}
+      SELECT u.tenant, u.route, u.status_class, u.refusal, u.n, u.bytes_received, u.bytes_sent
+      FROM (${usageFigures(tx, cover, isOf(tx, 'f', tenant))}) u
       UNION ALL
       SELECT coalesce(e.tenant, ''), coalesce(e.route, ''), e.status / 100, ${refusalOf(tx)}, 1, e.bytes_received, e.bytes_sent
       ${freshRows(tx, cover)} ${isOf(tx, 'e', tenant)}

@@ -181,12 +181,12 @@ t.test(`reading ${ROWS} rows of ${DAYS} days, ${TENANTS} tenants`, { timeout: 86
   const cost = await costOf(sql, async () => {
     while ((await rollUp(sql)).state === 'more');
   })
-  await sql`VACUUM ANALYZE figures_usage, figures_routes, figures_tenants, figures_packages`
+  await sql`VACUUM ANALYZE figures_usage, figures_usage_days, figures_routes, figures_tenants, figures_packages`
   t.comment(`roll-ups: ${cost.toFixed(2)} µs CPU an entry`)
-  for (const name of ['usage', 'routes', 'tenants', 'packages']) {
+  for (const name of ['usage', 'usage_days', 'routes', 'tenants', 'packages']) {
     const [row] = await sql<{ n: number }[]>`SELECT count(*) AS n FROM ${sql(`figures_${name}`)}`
     t.comment(
-      `figures_${name}: ${((row?.n ?? 0) / ROWS).toFixed(3)} rows and ${(await bytesOf(`^figures_${name}`)).toFixed(1)} bytes an entry`,
+      `figures_${name}: ${((row?.n ?? 0) / ROWS).toFixed(3)} rows and ${(await bytesOf(`^figures_${name}(_minute|_tenant)?$`)).toFixed(1)} bytes an entry`,
     )
   }
   const { readFile } = await import('node:fs/promises')

@@ -66,13 +66,14 @@ const FIGURES = [
   ['figures_tenants', 1, ['tenant', 'status_class']],
   ['figures_tenants', 60, ['tenant', 'status_class']],
   ['figures_usage', 15, ['tenant', 'key_id', 'route', 'outcome', 'reason', 'status_class']],
+  ['figures_usage_days', 1440, ['tenant', 'route', 'outcome', 'status_class']],
 ] as const
 
 /** Figures that differ from what the rows give. */
 async function wrongFigures(): Promise<string[]> {
   const wrong: string[] = []
   for (const [table, step, columns] of FIGURES) {
-    const isUsage = table === 'figures_usage'
+    const isUsage = table.startsWith('figures_usage')
     const names = columns.join(', ')
     const fast = isUsage ? 0 : '(SELECT sum(k & 1099511627775) FROM unnest(f.sketch) k WHERE k >> 40 <= 80)'
     const rows = await sql.unsafe<{ n: number }[]>(`

@@ -10,6 +10,7 @@ import {
   takeOverUsage,
 } from './compute.ts'
 import { type Grain, hasDue, mendHorizon, noteBatches, seedDue, takeDue, takeFinished } from './due.ts'
+import { hasDueDays, sumUsageDays } from './usage-days.ts'
 
 /** One gateway at a time keeps the figures; the lock ends with its transaction. Not the lock of programs of before (9_299_458). */
 const FIGURES_LOCK_KEY = 9_299_460
@@ -49,7 +50,7 @@ export async function rollUp(sql: Sql): Promise<RollUpRun> {
     await seedDue(tx)
     const { isReached } = await noteBatches(tx)
     const slots = await computeDue(tx)
-    const isDone = isReached && !(await hasDue(tx))
+    const isDone = isReached && !(await hasDue(tx)) && !(await hasDueDays(tx))
     if (isDone) await tx`UPDATE access_minutes_state SET figures_complete = true WHERE NOT figures_complete`
     return { state: isDone ? ('caught_up' as const) : ('more' as const), slots }
   })
@@ -81,7 +82,8 @@ async function computeDue(tx: TransactionSql): Promise<number> {
   }
   const days = await takeDue(tx, 1440, MAX_SLOTS[1440])
   for (const first of days) await sumPackages(tx, { first, end: first + DAY_MINUTES })
-  return minutes.length + quarters.length + finished.length + hours.length + days.length
+  const sums = await sumUsageDays(tx)
+  return minutes.length + quarters.length + finished.length + hours.length + days.length + sums
 }
 
 /** Neighbours as one; never more than a day of UTC, which is final as a whole. */

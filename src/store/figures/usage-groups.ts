@@ -3,11 +3,11 @@ import { TimeZone } from '../../model/time-zone.ts'
 import type { Sql, SqlFragment, TransactionSql } from '../sql.ts'
 import { asTenant } from '../tenant-scope.ts'
 import { classOf, refusalOf } from './compute.ts'
-import { type Cover, freshRows, isCovered, readCover } from './cover.ts'
+import { freshRows } from './cover.ts'
+import { readUsageFigures, type UsageCover, usageFigures } from './usage-days.ts'
 
 const MINUTE_MS = 60_000
-/** Minutes of a row of `figures_usage`. */
-const GRAIN = 15
+const DAY_MINUTES = 1440
 
 /** What usage may be grouped by. */
 export const USAGE_DIMENSIONS = [
@@ -73,10 +73,11 @@ export async function groupUsage(
   sql: Sql,
   query: UsageGroupQuery,
 ): Promise<{ readonly groups: readonly UsageGroup[]; readonly isComplete: boolean }> {
-  const cover = (tx: TransactionSql): Promise<Cover> =>
-    readCover(tx, GRAIN, { from: query.since, to: query.until })
-  const read = async (tx: TransactionSql, found: Cover) => ({
-    groups: await readGroups(tx, query, found),
+  const calendar = calendarOf(query)
+  const cover = (tx: TransactionSql): Promise<UsageCover> =>
+    readUsageFigures(tx, { from: query.since, to: query.until }, isOfWholeDays(query, calendar))
+  const read = async (tx: TransactionSql, found: UsageCover) => ({
+    groups: await readGroups(tx, query, calendar, found),
     isComplete: found.isComplete,
   })
   if (query.tenant !== undefined) return await asTenant(sql, query.tenant, read, cover)
@@ -89,8 +90,12 @@ export function previousPeriod<T extends { readonly since: Date; readonly until:
   return { ...query, since: new Date(query.since.getTime() - ms), until: query.since }
 }
 
-async function readGroups(tx: TransactionSql, query: UsageGroupQuery, cover: Cover): Promise<UsageGroup[]> {
-  const calendar = calendarOf(query)
+async function readGroups(
+  tx: TransactionSql,
+  query: UsageGroupQuery,
+  calendar: Calendar,
+  cover: UsageCover,
+): Promise<UsageGroup[]> {
   const columns: Readonly<Record<UsageDimension, SqlFragment>> = {
     day: periodOf(tx, calendar),
     month: periodOf(tx, calendar),
@@ -134,18 +139,26 @@ function onlyOf(tx: TransactionSql, { only }: UsageGroupQuery): SqlFragment {
 }
 
 /** Figures, and the rows of what they do not hold. */
-function sourceOf(tx: TransactionSql, query: UsageGroupQuery, cover: Cover): SqlFragment {
+function sourceOf(tx: TransactionSql, query: UsageGroupQuery, cover: UsageCover): SqlFragment {
   const { tenant, route } = query
   const is = (table: 'e' | 'f') => tx`
     ${tenant === undefined ? tx`AND ${tx(table)}.tenant IS DISTINCT FROM ${CANARY_TENANT}` : tx`AND ${tx(table)}.tenant = ${tenant}`}
     ${route === undefined ? tx`` : tx`AND ${tx(table)}.route = ${route}`}`
   return tx`
-    SELECT f.minute, f.tenant, f.key_id, f.route, f.outcome, f.reason, f.status_class, f.refusal, f.n, f.bytes_received, f.bytes_sent
-    FROM figures_usage f WHERE ${isCovered(tx, cover)} ${is('f')}
+    ${usageFigures(tx, cover, is('f'))}
     UNION ALL
     SELECT floor(date_part('epoch', e.started_at) / 60)::int, coalesce(e.tenant, ''), coalesce(e.key_id, ''), coalesce(e.route, ''),
       e.outcome, coalesce(e.reason, ''), ${classOf(tx)}, ${refusalOf(tx)}, 1, e.bytes_received, e.bytes_sent
     ${freshRows(tx, cover)} ${is('e')}`
+}
+
+/** Whether sums of whole days of UTC give what is asked. */
+function isOfWholeDays({ by }: UsageGroupQuery, { minutes }: Calendar): boolean {
+  return (
+    !by.includes('key') &&
+    !by.includes('reason') &&
+    minutes.slice(1).every((minute) => minute % DAY_MINUTES === 0)
+  )
 }
 
 interface Calendar {
