@@ -16,7 +16,7 @@ t.test('npm is told clearly why it is refused, and is refused no more than that'
   const gateway = await startGateway(t, {
     databaseUrl: db.url,
     config: {
-      routes: [{ name: 'npm', kind: 'npm', path: '/npm/', upstream: verdaccio.url }],
+      routes: [{ name: 'npm', kind: 'npm', path: '/npm/', upstream: verdaccio.url, holdMs: 0 }],
       accessLog: { flushIntervalMs: 100 },
     },
   })

@@ -10,19 +10,20 @@ import { assertAllByFront, startFronted, type Fronted } from './harness/fronted.
 import { newMachine, type Machine } from './harness/machine.ts'
 import { Report } from './harness/report.ts'
 import { assertEndsWithKey } from './harness/revocation.ts'
-import { startScene, type Scene, type SceneRoute } from './harness/scene.ts'
+import { startScene, type LimitedScene, type SceneRoute } from './harness/scene.ts'
 import {
   assertAllCounted,
   assertDone,
   assertKeysRefused,
   assertRefused,
+  assertSlowed,
   assertUsed,
   limitedKey,
   revokedKey,
   WRONG_KEY,
 } from './harness/trial.ts'
 
-interface CargoScene extends Scene {
+interface CargoScene extends LimitedScene {
   readonly registry: FileServer
   readonly route: SceneRoute
 }
@@ -149,6 +150,13 @@ async function refuse(t: Test, scene: CargoScene, { cargo, report }: Trial): Pro
   machine.env['CARGO_NET_RETRY'] = '0'
   const limited = await limitedKey(gateway, 'cargo', 'cargo:read')
   if (assertRefused(t, await fetch(limited), /rate limit/)) report.note('limited')
+  const fresh = await cargoMachine(t, scene, WRONG_KEY)
+  await writePackage(fresh, 'app', '0.1.0', 'demo-lib = "1"')
+  fresh.env['CARGO_NET_RETRY'] = '0'
+  await assertSlowed(t, scene, { tenant: 'cargo', scope: 'cargo:read' }, async (key) => {
+    await fresh.setUp(gateway, 'cargo', 'cargo', key)
+    return fresh.run(cargo, FETCH, { below: 'app' })
+  })
 }
 
 async function endWithKey(t: Test, scene: CargoScene, { cargo, report }: Trial): Promise<void> {
@@ -182,7 +190,7 @@ async function tryFront(t: Test, fronted: Fronted, { cargo, report }: Trial): Pr
 
 async function cargoMachine(
   t: Test,
-  { gateway }: Pick<Scene, 'gateway'>,
+  { gateway }: Pick<LimitedScene, 'gateway'>,
   key: string,
   url?: string,
 ): Promise<Machine> {

@@ -6,13 +6,14 @@ import { generated } from '../harness/upstream.ts'
 import { startFileServer, type FileServer } from './harness/file-server.ts'
 import { newMachine, type Machine } from './harness/machine.ts'
 import { Report } from './harness/report.ts'
-import { startScene, type Scene } from './harness/scene.ts'
+import { startScene, type LimitedScene } from './harness/scene.ts'
 import { startTlsFront, type TlsFront } from './harness/tls-front.ts'
 import {
   assertAllCounted,
   assertDone,
   assertKeysRefused,
   assertRefused,
+  assertSlowed,
   assertUsed,
   limitedKey,
   revokedKey,
@@ -21,7 +22,7 @@ import {
 import { who } from './harness/who.ts'
 import { zip } from './harness/zip.ts'
 
-interface GoScene extends Scene {
+interface GoScene extends LimitedScene {
   readonly front: TlsFront
   readonly proxy: FileServer
 }
@@ -143,6 +144,7 @@ async function refuse(t: Test, scene: GoScene, report: Report): Promise<void> {
   if (await assertKeysRefused(t, revoked, attempt)) report.note('refused')
   const limited = await attempt(await limitedKey(gateway, 'go', 'go:read'))
   if (assertRefused(t, limited, /429/) && /rate limit/.test(said(limited))) report.note('limited')
+  await assertSlowed(t, scene, { tenant: 'go', scope: 'go:read' }, attempt)
 }
 
 async function goMachine(t: Test, { gateway, front }: GoScene, key: string): Promise<Machine> {

@@ -8,19 +8,20 @@ import { newMachine, type Machine } from './harness/machine.ts'
 import { makeWheel, startPythonRepository, type PythonRepository } from './harness/python-repository.ts'
 import { Report } from './harness/report.ts'
 import { assertEndsWithKey } from './harness/revocation.ts'
-import { startScene, type Scene, type SceneRoute } from './harness/scene.ts'
+import { startScene, type LimitedScene, type SceneRoute } from './harness/scene.ts'
 import {
   assertAllCounted,
   assertDone,
   assertKeysRefused,
   assertRefused,
+  assertSlowed,
   assertUsed,
   limitedKey,
   revokedKey,
   said,
 } from './harness/trial.ts'
 
-interface PythonScene extends Scene {
+interface PythonScene extends LimitedScene {
   readonly repository: PythonRepository
   readonly route: SceneRoute
 }
@@ -126,6 +127,10 @@ async function refusePip(t: Test, scene: PythonScene, report: Report): Promise<v
   await machine.setUp(gateway, 'pip', 'pypi', await limitedKey(gateway, 'pip', 'pypi:read'))
   const limited = await pip(machine, 'download', '--no-deps', '--retries=0', 'demo-tool')
   if (assertRefused(t, limited, /429|rate limit/)) report.note('limited')
+  await assertSlowed(t, scene, { tenant: 'pip', scope: 'pypi:read' }, async (key) => {
+    await machine.setUp(gateway, 'pip', 'pypi', key)
+    return pip(machine, 'download', '--retries=0', '--no-cache-dir', 'demo-tool')
+  })
 }
 
 async function endWithKey(t: Test, scene: PythonScene, report: Report): Promise<void> {
@@ -164,7 +169,7 @@ async function tryFront(t: Test, fronted: Fronted): Promise<void> {
 }
 
 /** A machine on which pip asks nobody and does not look for newer pips. */
-async function pipMachine(t: Test, { gateway }: Scene, key: string): Promise<Machine> {
+async function pipMachine(t: Test, { gateway }: LimitedScene, key: string): Promise<Machine> {
   const machine = await newMachine(t)
   await machine.setUp(gateway, 'pip', 'pypi', key)
   machine.env['PIP_DISABLE_PIP_VERSION_CHECK'] = '1'

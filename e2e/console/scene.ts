@@ -25,7 +25,7 @@ export async function consoleScene(
       admin: { host: '127.0.0.1', port: 0, ...admin },
       accessLog: { flushIntervalMs: 50 },
       routes: [
-        { name: 'npm', kind: 'npm', path: '/npm/', upstream: upstream.url },
+        { name: 'npm', kind: 'npm', path: '/npm/', upstream: upstream.url, holdMs: 0 },
         { name: 'files', kind: 'generic', path: '/files/', upstream: upstream.url },
         { name: 'broken', kind: 'generic', path: '/broken/', upstream: 'http://127.0.0.1:9' },
       ],

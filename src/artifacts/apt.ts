@@ -4,7 +4,7 @@ import { Endings } from './identify/endings.ts'
 import { lastIndexIn, verbOf } from './identify/paths.ts'
 import { ecosystem, NOTHING } from './kind.ts'
 
-export const apt = ecosystem('apt', { purlType: 'deb', formats: ['debian', 'deb'], identify })
+export const apt = ecosystem('apt', { holdMs: 20_000, purlType: 'deb', formats: ['debian', 'deb'], identify })
 
 /** Debian policy 5.6.1, and capitals, which third parties use. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9+.-]*$/

@@ -3,6 +3,7 @@ import { ecosystem, type RefusedRequest } from './kind.ts'
 import { cargoConfig } from './rewrite/cargo-documents.ts'
 
 export const cargo = ecosystem('cargo', {
+  holdMs: 20_000,
   formats: ['cargo'],
   identify: identifyCargo,
   documents: [cargoConfig],

@@ -10,6 +10,7 @@ const SMART = ['/info/refs', '/git-upload-pack', '/git-receive-pack']
 const MAX_BATCH_BYTES = 1024 * 1024
 
 export const git = ecosystem('git', {
+  holdMs: 60_000,
   access: {
     isWrite: ({ query }) => query !== '' && asksToPush(query),
     ofPost: accessOfPost,

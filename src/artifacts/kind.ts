@@ -18,6 +18,8 @@ export interface Ecosystem {
   readonly challenge: Challenge
   /** What the gateway answers itself; null for nothing. */
   readonly own: OwnAnswers | null
+  /** How long a request over its rate may be held: well within what its clients wait for a first byte (docs/clients.md). 0 for not at all. */
+  readonly holdMs: number
   /** How its client reads why it is refused. Pure; never throws. The reason phrase says it too, whatever the form. */
   refusalForm(request: RefusedRequest): RefusalForm
   /** Where the protocol departs from what HTTP's methods say of reading and writing. */
@@ -98,6 +100,7 @@ interface OwnTraits {
   readonly purlType?: string
   readonly challenge?: Challenge
   readonly own?: OwnAnswers
+  readonly holdMs?: number
   readonly refusalForm?: Ecosystem['refusalForm']
   readonly access?: Partial<AccessExceptions>
   readonly documents?: Ecosystem['documents']
@@ -117,6 +120,7 @@ export function ecosystem(name: string, own: OwnTraits = {}): Ecosystem {
     purlType: own.purlType ?? name,
     challenge: own.challenge ?? basicOrBearer,
     own: own.own ?? null,
+    holdMs: own.holdMs ?? 0,
     refusalForm: own.refusalForm ?? (() => 'problem'),
     access: { ...NO_EXCEPTIONS, ...access },
     documents: own.documents ?? [],

@@ -5,7 +5,7 @@ import { about, aboutNone, endOfDigits, isDigit, verbOf } from './identify/paths
 import type { ScannedPath } from './identify/scanned-path.ts'
 import { ecosystem, MAX_IDENTIFIED_PATH, NOTHING } from './kind.ts'
 
-export const maven = ecosystem('maven', { identifyBytes: identify, formats: ['maven'] })
+export const maven = ecosystem('maven', { holdMs: 20_000, identifyBytes: identify, formats: ['maven'] })
 
 const DASH = 0x2d
 const DOT = 0x2e

@@ -14,6 +14,7 @@ const AUDITS: ReadonlySet<string> = new Set([
 const TOKEN = /(\/-\/(?:user|npm\/v1)\/tokens?\/(?:token\/)?)[^/]+/
 
 export const npm = ecosystem('npm', {
+  holdMs: 20_000,
   challenge,
   access: { ofPost: accessOfPost },
   own: npmLogin,

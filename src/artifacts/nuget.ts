@@ -4,7 +4,7 @@ import { Endings } from './identify/endings.ts'
 import { aboutNone, endOfDigits, kindBy } from './identify/paths.ts'
 import { ecosystem } from './kind.ts'
 
-export const nuget = ecosystem('nuget', { formats: ['nuget/v3', 'nuget'], identify })
+export const nuget = ecosystem('nuget', { holdMs: 10_000, formats: ['nuget/v3', 'nuget'], identify })
 
 /** An id of a package ("Package identifier"): letters, digits, `_`, and `.` or `-` between them; 100 at most. */
 const ID = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/

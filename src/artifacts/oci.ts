@@ -8,6 +8,7 @@ import { ociChallenge, ociLogin } from './login/oci-login.ts'
 
 // docker reads `errors` of `application/json` and of no other type.
 export const oci = ecosystem('oci', {
+  holdMs: 60_000,
   identifyBytes: identify,
   challenge: ociChallenge,
   own: ociLogin,

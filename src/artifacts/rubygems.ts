@@ -5,6 +5,7 @@ import { aboutNone, isDigit, kindBy, verbOf } from './identify/paths.ts'
 import { ecosystem } from './kind.ts'
 
 export const rubygems = ecosystem('rubygems', {
+  holdMs: 10_000,
   purlType: 'gem',
   // gem and bundler show a body as it is.
   refusalForm: () => 'text',

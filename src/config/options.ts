@@ -189,6 +189,13 @@ export const OPTIONS = {
     'Rate buckets that are full again and unused for this long are evicted',
   ),
 
+  'limits.maxHeld': integer(
+    1024,
+    0,
+    100_000,
+    'Requests over a rate that a process holds at once (`holdMs` of their routes), half of them of one tenant at most; more are answered 429; 0 holds none',
+  ),
+
   'auth.failuresPerMinute': integer(
     60,
     0,

@@ -27,14 +27,16 @@ export function keyText(schema: z.ZodType): RouteKeyText | null {
 
 /** Milliseconds as a number, or a duration such as `5s`. */
 export const duration = (min: number, def: number) =>
+  durationUpTo(min, Number.MAX_SAFE_INTEGER, `must be milliseconds from ${min}, or ${DURATION_FORM}`).default(
+    def,
+  )
+
+/** As `duration`, without a default; `message` says what is allowed. */
+export const durationUpTo = (min: number, max: number, message: string) =>
   z
     .union([z.number(), z.string()])
     .transform((v) => (typeof v === 'number' ? v : (parseDurationMs(v) ?? Number.NaN)))
-    .refine(
-      (v) => Number.isSafeInteger(v) && v >= min,
-      `must be milliseconds from ${min}, or ${DURATION_FORM}`,
-    )
-    .default(def)
+    .refine((v) => Number.isSafeInteger(v) && v >= min && v <= max, message)
 
 /** Bytes as a number, or a size such as `8MiB`. */
 export const size = (def: number) =>

@@ -7,7 +7,7 @@ import { idempotency } from './integration/route-idempotency.ts'
 import { accept, deliver, ROUTE_MODES } from './integration/route-deliver.ts'
 import { signature } from './integration/route-signature.ts'
 import { bare } from './route-issues.ts'
-import { duration, key, keyText, size } from './route-key.ts'
+import { duration, durationUpTo, key, keyText, size } from './route-key.ts'
 import { RULE_KEYS } from './route-rules.ts'
 import { filesHosts } from './upstream/files-hosts.ts'
 import { followRedirects } from './upstream/followed-hosts.ts'
@@ -18,6 +18,8 @@ import { UPSTREAM_AUTH_FORM, upstreamAuth } from './upstream/upstream-auth.ts'
 import { upstreamTls } from './upstream-tls.ts'
 
 const SLUG = '1 to 63 of a-z, 0-9 and -, starting with a letter or digit'
+/** Clients that wait for a first byte this long are few (docs/clients.md). */
+const MAX_HOLD_MS = 120_000
 const MILLISECONDS = `milliseconds, or ${DURATION_FORM}`
 
 /**
@@ -155,6 +157,12 @@ export const routeSchema = z.strictObject({
     '{ perSecond: up to 1000000, burst: 1 to 1000000 }',
     'Rate of each tenant on this route; not with `auth: public`',
     'none',
+  ),
+  holdMs: key(
+    durationUpTo(0, MAX_HOLD_MS, `must be ${MILLISECONDS}; up to 2m`).optional(),
+    `${MILLISECONDS}; up to 2m`,
+    'Longest that a request that reads and is over a rate, or too many at once, is held before it is answered 429',
+    '10s for pypi, nuget, rubygems; 20s for npm, maven, cargo, apt; 60s for go, git, oci, helm; 0 for others',
   ),
   maxBodyBytes: key(
     size(5 * 1024 ** 3),

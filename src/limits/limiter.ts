@@ -3,6 +3,7 @@ import type { KeyGrant, TenantGrant } from '../model/grant.ts'
 import { rateForRoute } from '../model/tenant-settings.ts'
 import type { RateLimit, Route } from '../model/route.ts'
 import type { LimitPolicy, LimitsStats } from '../model/stats.ts'
+import { HoldQueue } from './hold-queue.ts'
 import { AuthFailures, type FailureLimit } from './auth-failures.ts'
 import type { LimitLoans } from './limit-news.ts'
 import { LoanWaiters } from './loan-waiters.ts'
@@ -18,7 +19,7 @@ export interface LimitRefusal {
   readonly remaining: number
   /** Whole seconds until a request may succeed, at least 1. */
   readonly retryAfterSeconds: number
-  /** There may be enough of it, lent to other workers, and it was asked for: not final, and not counted. */
+  /** There may be enough of it, lent to other workers, and it was asked for, or the request may be held: not final, and not counted. */
   readonly mayCome?: true
 }
 
@@ -92,12 +93,25 @@ export class Limiter {
   readonly #failures: AuthFailures | null
   /** Requests for which enough of their limit may lie with other workers. */
   readonly waiters = new LoanWaiters()
+  /** Requests that wait until their limit lets them pass. */
+  readonly holds: HoldQueue
 
-  /** Without `failures` wrong credentials are not counted. */
-  constructor(options: { idleBucketMs: number; peers?: LimitPeers | null; failures?: FailureLimit | null }) {
+  /** Without `failures` wrong credentials are not counted, without `maxHeld` nothing is held. */
+  constructor(options: {
+    idleBucketMs: number
+    peers?: LimitPeers | null
+    failures?: FailureLimit | null
+    maxHeld?: number
+  }) {
     this.#idleBucketMs = options.idleBucketMs
     this.#failures = options.failures ? new AuthFailures(options.failures) : null
     this.#peers = options.peers ?? null
+    this.holds = new HoldQueue(options.maxHeld ?? 0)
+  }
+
+  /** Whether other workers may have what is left of a limit. */
+  get isShared(): boolean {
+    return this.#peers !== null
   }
 
   /** Read-only view for metrics. */
@@ -108,12 +122,13 @@ export class Limiter {
       buckets += byRoute.size + (bucket === null ? 0 : 1)
       if (inFlight > 0) inFlightTenants++
     }
-    return { buckets, inFlightTenants, refusals: this.#refusals }
+    return { buckets, inFlightTenants, refusals: this.#refusals, holds: this.holds.stats }
   }
 
   /**
    * Admits a request, or says why not. On null the caller owes one `release(tenant.slug)`.
-   * All rules are asked before any is charged. `key` is null for who signs. `nowMs` must be monotonic. Unless `isLast`, a refusal may be one that is not final.
+   * All rules are asked before any is charged. `key` is null for who signs. `nowMs` must be monotonic. Unless `isLast`, a refusal may be one that is not final, and is not counted: see
+   * `noteRefusal`.
    */
   admit(
     tenant: TenantGrant,
@@ -155,6 +170,11 @@ export class Limiter {
     use.inFlight++
     if (use.places !== null) use.places.inUse = use.inFlight
     return null
+  }
+
+  /** Counts a refusal that stands, of `admit` without `isLast`. */
+  noteRefusal({ policy }: LimitRefusal): void {
+    this.#refusals[policy]++
   }
 
   /** Counts wrong credentials from a source, or says that it has presented too many. `nowMs` must be monotonic. */
@@ -294,7 +314,7 @@ export class Limiter {
   #refuse(refusal: LimitRefusal, bucket: Bucket | null, nowMs: number, isLast: boolean): LimitRefusal {
     if (!isLast && this.#peers !== null && bucket !== null && leftOf(bucket, nowMs) >= 1)
       return { ...refusal, mayCome: true }
-    this.#refusals[refusal.policy]++
+    if (isLast) this.#refusals[refusal.policy]++
     return refusal
   }
 

@@ -42,6 +42,7 @@ t.test('every family of the product moves when its source does', async (t) => {
   Object.assign(stats.proxy, { inFlight: 1, connections: 2, upgradesOpen: 3 })
   stats.limits.refusals.key_rate = 4
   Object.assign(stats.limits, { buckets: 5, inFlightTenants: 6 })
+  stats.limits.holds = { held: 7, ended: { admitted: 8, refused: 9, gone: 10 }, seconds: 11 }
   Object.assign(stats.channel, { size: 7, bytes: 8, capacityEntries: 9, capacityBytes: 10 })
   Object.assign(stats.channel, { reserved: 34, isBlocked: true })
   Object.assign(stats.totals, { accepted: 11, stored: 12, buffered: 13, spilled: 27, quarantined: 28 })

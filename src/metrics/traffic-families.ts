@@ -69,6 +69,24 @@ export const TRAFFIC_FAMILIES: readonly Family[] = [
     'Tenants with requests in flight',
     (r) => r.limits.inFlightTenants,
   ),
+  single(
+    'gauge',
+    'waybill_limits_held_requests',
+    'Requests over a limit that are held',
+    (r) => r.limits.holds.held,
+  ),
+  byKey(
+    'counter',
+    ['waybill_limits_holds_total', 'result'],
+    'Requests that were held, by how they went on',
+    (r) => r.limits.holds.ended,
+  ),
+  single(
+    'counter',
+    'waybill_limits_hold_seconds_total',
+    'How long requests were held, all together',
+    (r) => r.limits.holds.seconds,
+  ),
   {
     type: 'gauge',
     name: 'waybill_upstream_connections',

@@ -65,6 +65,8 @@ export interface Route {
   readonly idempotency?: IdempotencyRules | null | undefined
   /** Rate of each tenant on this route unless the tenant has its own for it; null for none. */
   readonly rateLimit: RateLimit | null
+  /** How long a request over a rate is held; as its kind has it unless told. */
+  readonly holdMs?: number | undefined
   readonly maxBodyBytes: number
   readonly connectTimeoutMs: number
   /** From the request's last byte to the response's head. */

@@ -69,6 +69,19 @@ export interface LimitsStats {
   readonly buckets: number
   /** Tenants with at least one request in flight. */
   readonly inFlightTenants: number
+  readonly holds: HoldStats
+}
+
+/** How a request that was held went on: `gone` when its client left, or it lost its right, or the process ended. */
+export type HoldEnd = 'admitted' | 'refused' | 'gone'
+
+/** Requests over a limit that are held. */
+export interface HoldStats {
+  /** Held right now. */
+  readonly held: number
+  readonly ended: Readonly<Record<HoldEnd, number>>
+  /** How long those that have ended were held, all together. */
+  readonly seconds: number
 }
 
 /** The bounded channel of access entries. */

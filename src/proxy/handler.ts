@@ -27,6 +27,7 @@ import { RouteTable } from './routing/route-table.ts'
 import type { ProxyCounters } from './stats.ts'
 import { splitTarget } from './routing/target.ts'
 import { HeldShares } from './held-shares.ts'
+import { hold } from './holding.ts'
 import { WaitingBodies } from './waiting-bodies.ts'
 import { Upgrader, type UpgraderOwner } from './upgrade.ts'
 import { Upkeep, type UpkeepOwner } from './upkeep.ts'
@@ -231,7 +232,8 @@ export class Handler implements DecisionContext, UpkeepOwner, UpgraderOwner {
       return
     }
     const act = (again: Refusal | null): void => this.#act(exchange, again)
-    decideLater(exchange, this, act, (error) => this.#failInternally(exchange, error))
+    const fail = (error: unknown): void => this.#failInternally(exchange, error)
+    if (!hold(exchange, refusal.limit, this, { act, fail })) decideLater(exchange, this, act, fail)
   }
 
   #failInternally(exchange: Exchange, error: unknown): void {

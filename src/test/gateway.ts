@@ -94,6 +94,8 @@ export interface TestGatewayOptions {
   readonly interceptors?: readonly Interceptor[]
   /** Wrong credentials a source may present; default none are counted. */
   readonly failures?: FailureLimit
+  /** Requests over a limit that are held; default none. */
+  readonly maxHeld?: number
 }
 
 const DEFAULTS: ListenerOptions = {
@@ -142,7 +144,8 @@ export class TestGateway {
 
   constructor(upstream: RawUpstream, options: TestGatewayOptions) {
     this.upstream = upstream
-    this.limiter = new Limiter({ idleBucketMs: 60_000, failures: options.failures ?? null })
+    const { failures = null, maxHeld = 0 } = options
+    this.limiter = new Limiter({ idleBucketMs: 60_000, failures, maxHeld })
     this.pools = new UpstreamPools({
       maxPools: options.maxPools ?? 16,
       ...(options.pool && { pool: options.pool }),

@@ -42,6 +42,7 @@ export function restingStats() {
       refusals: { tenant_rate: 0, key_rate: 0, route_rate: 0, tenant_concurrency: 0, auth_throttled: 0 },
       buckets: 0,
       inFlightTenants: 0,
+      holds: { held: 0, ended: { admitted: 0, refused: 0, gone: 0 }, seconds: 0 },
     },
     channel: {
       size: 0,

@@ -8,7 +8,7 @@ import type { Machine } from './machine.ts'
 import { machineFor, NPM_CLIENTS, type NpmClient } from './npm-clients.ts'
 import { LARGE_BYTES, npmScene, PART_BYTES, type NpmScene } from './npm-scene.ts'
 import { Report } from './report.ts'
-import { assertAllCounted, keyId, said, WRONG_KEY } from './trial.ts'
+import { assertAllCounted, assertSlowed, keyId, said, WRONG_KEY } from './trial.ts'
 import { who } from './who.ts'
 
 const CONTACT = 'Ask platform@example.com.'
@@ -28,6 +28,7 @@ export function testNpmClients(...names: readonly string[]): void {
   void t.test(`${names.join(', ')}: a registry that names other addresses, behind a gateway`, async (t) => {
     const scene = await npmScene(t, { proxy: { refusalContact: CONTACT } })
     for (const client of clients) await t.test(client.name, (t) => tryClient(t, scene, client))
+    for (const client of clients) await t.test(`${client.name} is held`, (t) => isSlowed(t, scene, client))
     t.strictSame(scene.guard.around, [], 'no request went around the gateway')
     await assertAllCounted(t, scene.db, [scene.gateway], [{ seen: scene.guard.passed }])
   })
@@ -102,6 +103,19 @@ async function isLimited(t: Test, turn: Turn): Promise<void> {
   const refused = await waitForEntries(scene.db, 1, { where })
   if (done.code !== 0) t.match(said(done), /429|rate|too many/i)
   report.note('limited', done.code === 0 ? 'yes' : `gives up after ${refused}`)
+}
+
+/** Some of its requests are over the rate at first. */
+async function isSlowed(t: Test, scene: NpmScene, client: NpmClient): Promise<void> {
+  const program = await programFor(t, client.name)
+  if (program === null) return
+  await assertSlowed(t, scene, { tenant: client.name, scope: 'npm:read' }, async (key) => {
+    const machine = await machineFor(t, scene.gateway, client, {
+      key,
+      dependencies: { 'acme-tool': '^2.0.0' },
+    })
+    return machine.run(program, client.install)
+  })
 }
 
 /** A file whose first transfer breaks off in the middle. */

@@ -4,10 +4,10 @@ import type { GatewayConfig } from '../../harness/gateway.ts'
 import { startVerdaccio } from '../../harness/verdaccio.ts'
 import { BASE, handTo, startGuard, type Guard } from './guard.ts'
 import { pack, publishBody, type MadePackage, type PackedPackage } from './npm-packages.ts'
-import { startScene, type Scene } from './scene.ts'
+import { startScene, type LimitedScene } from './scene.ts'
 
 /** A gateway in front of an npm registry whose documents name an address of its own, where only the gateway is let in. */
-export interface NpmScene extends Scene {
+export interface NpmScene extends LimitedScene {
   readonly guard: Guard
   /** What is in the registry, by name. */
   readonly packages: ReadonlyMap<string, PackedPackage>

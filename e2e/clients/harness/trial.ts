@@ -4,6 +4,7 @@ import type { Finished } from '../../harness/child.ts'
 import type { TestDatabase } from '../../harness/database.ts'
 import type { TestGateway } from '../../harness/gateway.ts'
 import { inventedKey } from '../../harness/invented-key.ts'
+import type { LimitedScene } from './scene.ts'
 
 /** A package and its version, as entries name them. */
 export interface Used {
@@ -28,6 +29,28 @@ export async function limitedKey(
   const limited = `${tenant}-limited`
   await gateway.must('tenants', 'create', limited, '--rate', `0.01:${burst}`)
   return gateway.mint({ tenant: limited, scopes: [scope] })
+}
+
+/**
+ * Asserts that a client that is far over its rate ends well, for it is held: none of its requests is refused. `scope` is of the scene's route.
+ */
+export async function assertSlowed(
+  t: Test,
+  scene: LimitedScene,
+  { tenant, scope }: { readonly tenant: string; readonly scope: string },
+  attempt: (key: string) => Promise<Finished>,
+): Promise<void> {
+  await scene.hold()
+  const { db, gateway } = scene
+  const slowed = `${tenant}-slowed`
+  await gateway.must('tenants', 'create', slowed, '--rate', '2:1')
+  const finished = await attempt(await gateway.mint({ tenant: slowed, scopes: [scope] }))
+  assertDone(t, finished, 'over its rate it is slow, and does not fail')
+  await waitForEntries(db, 2, { where: `tenant = '${slowed}'` })
+  t.same(await db.query('SELECT status FROM access_log WHERE tenant = $1 AND status = 429', [slowed]), [])
+  const metrics = await gateway.metrics()
+  t.ok(metrics.sum('waybill_limits_holds_total', { result: 'admitted' }) > 0, 'it was held')
+  t.equal(metrics.sum('waybill_limits_held_requests'), 0)
 }
 
 /** A key of the right form that never was. */

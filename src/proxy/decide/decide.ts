@@ -50,7 +50,7 @@ function decideForwarded(exchange: Exchange, context: DecisionContext): Refusal 
     checkDestination(exchange) ??
     checkMount(exchange) ??
     checkRules(exchange, context) ??
-    takeLimits(exchange, context, exchange.startedTick, false) ??
+    takeLimits(exchange, context, exchange.startedTick, 'first') ??
     // Here a quota is asked, once there are quotas.
     takeLogPlace(exchange, context)
   )
@@ -63,7 +63,7 @@ function decideForwarded(exchange: Exchange, context: DecisionContext): Refusal 
 export function decideSigned(exchange: Exchange, context: DecisionContext, body: Buffer): Refusal | null {
   return (
     verifyBody(exchange, context, body) ??
-    takeLimits(exchange, context, performance.now(), false) ??
+    takeLimits(exchange, context, performance.now(), 'first') ??
     takeLogPlace(exchange, context)
   )
 }
@@ -81,7 +81,7 @@ export function decideLater(
   const tryAgain = (isLast: boolean): boolean => {
     try {
       if (exchange.isClosed) return true
-      const again = decideAgain(exchange, context, isLast)
+      const again = decideAgain(exchange, context, isLast ? 'last' : 'first')
       if (again?.limit?.mayCome === true) return false
       then(again)
     } catch (error) {
@@ -93,7 +93,11 @@ export function decideLater(
 }
 
 /** From the limits on; a tunnel for which it is too late by now is refused. */
-function decideAgain(exchange: Exchange, context: DecisionContext, isLast: boolean): Refusal | null {
+export function decideAgain(
+  exchange: Exchange,
+  context: DecisionContext,
+  turn: 'first' | 'held' | 'last',
+): Refusal | null {
   if (context.isDraining && exchange.asksForTunnel) return refuse('draining', null)
-  return takeLimits(exchange, context, performance.now(), isLast) ?? takeLogPlace(exchange, context)
+  return takeLimits(exchange, context, performance.now(), turn) ?? takeLogPlace(exchange, context)
 }

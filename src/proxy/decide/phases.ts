@@ -1,6 +1,9 @@
 import { accessOf } from '../../artifacts/access.ts'
+import { ECOSYSTEMS } from '../../artifacts/kinds.ts'
 import type { Need } from '../../artifacts/kind.ts'
 import { npmPath } from '../../artifacts/aliases/npm-path.ts'
+import { heldBefore } from '../../limits/lanes.ts'
+import type { Limiter } from '../../limits/limiter.ts'
 import { KEY_LENGTH } from '../../model/api-key.ts'
 import { repositoryIn } from '../../model/artifact/oci-name.ts'
 import type { Route } from '../../model/route.ts'
@@ -210,19 +213,54 @@ export function checkDestination(exchange: Exchange): Refusal | null {
   return null
 }
 
-/** Limit: the rates and the number at once, but for a login. What this takes, `Limiter.release` gives back when the exchange closes. */
+/**
+ * Limit: the rates and the number at once, but for a login. What this takes, `Limiter.release` gives back when the exchange closes. A request
+ * that may be held is not admitted before those that are. `held` is one of these, which is asked again, and `last` is final.
+ */
 export function takeLimits(
   exchange: Exchange,
   { limiter }: DecisionContext,
   tick: number,
-  isLast: boolean,
+  turn: 'first' | 'held' | 'last',
 ): Refusal | null {
   const { tenant, key, route } = exchange
   if (tenant === null || route === null || exchange.isLogin) return null
+  const isLast = turn === 'last'
+  if (turn === 'first' && limiter.holds.size > 0 && mayBeHeld(exchange, limiter)) {
+    const policy = heldBefore(limiter.holds, { tenant, key, route })
+    if (policy !== null) return refuseBy({ policy, ...BEHIND_OTHERS })
+  }
   const limit = limiter.admit(tenant, key, route, tick, isLast)
-  if (limit !== null) return refuseBy(limit)
-  exchange.isAdmitted = true
-  return null
+  if (limit === null) {
+    exchange.isAdmitted = true
+    return null
+  }
+  if (!isLast && limit.mayCome !== true) {
+    if (mayBeHeld(exchange, limiter)) return refuseBy({ ...limit, mayCome: true })
+    limiter.noteRefusal(limit)
+  }
+  return refuseBy(limit)
+}
+
+function mayBeHeld(exchange: Exchange, { holds }: Limiter): boolean {
+  return holds.isOn && holdMsOf(exchange) > 0
+}
+
+/** Not final, so that nobody is told. */
+const BEHIND_OTHERS = {
+  quota: 0,
+  windowSeconds: 0,
+  remaining: 0,
+  retryAfterSeconds: 1,
+  mayCome: true,
+} as const
+
+/** How long a request over its rate may be held: one that reads, as its route says or its kind has it. 0 for not at all. */
+export function holdMsOf(exchange: Exchange): number {
+  const { route } = exchange
+  if (route === null || exchange.asksForTunnel) return 0
+  const holdMs = route.holdMs ?? ECOSYSTEMS[route.kind].holdMs
+  return holdMs > 0 && needOf(exchange, route) === 'read' ? holdMs : 0
 }
 
 /** Log place: of a tenant with the policy `strict`. Last of all, so that no place is promised to what is refused anyway. */

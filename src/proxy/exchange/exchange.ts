@@ -108,6 +108,8 @@ export class Exchange {
   status = 0
   bytesReceived = 0
   bytesSent = 0
+  /** Milliseconds that it was held because of a limit. */
+  heldMs = 0
   /** Monotonic milliseconds at which the request went upstream, and the response head came; -1 before. */
   sentTick = -1
   respondedTick = -1

@@ -9,6 +9,7 @@ export function openLimiter(options: Options, peers: LimitPeers | null): Limiter
   return new Limiter({
     idleBucketMs: options['limits.idleBucketMs'],
     peers,
+    maxHeld: options['limits.maxHeld'],
     failures: perMinute === 0 ? null : { perMinute, burst, maxSources },
   })
 }
