@@ -9,10 +9,10 @@ import type { Route } from '../model/route.ts'
 import { answerRefusal } from './answers/own-answers.ts'
 import { answerAccepted, answerIgnored } from './answers/accepted.ts'
 import type { Carrier, Exchange } from './exchange/exchange.ts'
-import type { HeldShares } from './held-shares.ts'
+import type { HeldShares } from './waiting/held-shares.ts'
 import { redactPath } from './routing/redact.ts'
 import { upstreamRequest } from './upstream-request.ts'
-import { WholeBody } from './whole-body.ts'
+import { WholeBody } from './waiting/whole-body.ts'
 
 const NO_BODY = Buffer.alloc(0)
 /** Fields that are the connection's, or are made anew for each attempt. */

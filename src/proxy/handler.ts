@@ -26,9 +26,9 @@ import { UNBOUNDED_HEAD, readHead, type HeadBounds } from '../http/request-head.
 import { RouteTable } from './routing/route-table.ts'
 import type { ProxyCounters } from './stats.ts'
 import { splitTarget } from './routing/target.ts'
-import { HeldShares } from './held-shares.ts'
-import { hold } from './holding.ts'
-import { WaitingBodies } from './waiting-bodies.ts'
+import { HeldShares } from './waiting/held-shares.ts'
+import { hold } from './waiting/holding.ts'
+import { WaitingBodies } from './waiting/waiting-bodies.ts'
 import { Upgrader, type UpgraderOwner } from './upgrade.ts'
 import { Upkeep, type UpkeepOwner } from './upkeep.ts'
 

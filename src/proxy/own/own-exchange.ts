@@ -3,7 +3,7 @@ import type { DecisionContext } from '../decide/context.ts'
 import { authenticateClient, takeLogPlace } from '../decide/phases.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import { answerRefusal, answerWith } from '../answers/own-answers.ts'
-import { WholeBody } from '../whole-body.ts'
+import { WholeBody } from '../waiting/whole-body.ts'
 import { tokenReply } from './token-endpoint.ts'
 
 /** Longest time for a body that says who its client is: some 100 bytes. */

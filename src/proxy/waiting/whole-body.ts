@@ -1,9 +1,9 @@
-import { HeldBytes } from '../http/held-bytes.ts'
-import type { BodySink } from '../http/body.ts'
-import type { Outcome, Reason } from '../model/outcome.ts'
-import { answerRefusal } from './answers/own-answers.ts'
-import type { ClientBody } from './exchange/client.ts'
-import type { Carrier, Exchange } from './exchange/exchange.ts'
+import { HeldBytes } from '../../http/held-bytes.ts'
+import type { BodySink } from '../../http/body.ts'
+import type { Outcome, Reason } from '../../model/outcome.ts'
+import { answerRefusal } from '../answers/own-answers.ts'
+import type { ClientBody } from '../exchange/client.ts'
+import type { Carrier, Exchange } from '../exchange/exchange.ts'
 
 /** What is told when the body is there, or will not be for what it is: one of them, once. Why else it does not come is answered here. */
 export interface WholeBodyOwner {

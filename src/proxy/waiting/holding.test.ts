@@ -1,7 +1,7 @@
 import t from 'tap'
-import type { TenantGrant } from '../model/grant.ts'
-import { startGateway, type TestGateway } from '../test/gateway.ts'
-import { until } from '../test/wire.ts'
+import type { TenantGrant } from '../../model/grant.ts'
+import { startGateway, type TestGateway } from '../../test/gateway.ts'
+import { until } from '../../test/wire.ts'
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 const FAST = { perSecond: 50, burst: 1 }

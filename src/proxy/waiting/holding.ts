@@ -1,12 +1,12 @@
-import type { Held, Verdict } from '../limits/hold-queue.ts'
-import { laneOf } from '../limits/lanes.ts'
-import type { LimitRefusal } from '../limits/limiter.ts'
-import type { Outcome, Reason } from '../model/outcome.ts'
-import { answerRefusal } from './answers/own-answers.ts'
-import type { DecisionContext, Refusal } from './decide/context.ts'
-import { decideAgain } from './decide/decide.ts'
-import { holdMsOf } from './decide/phases.ts'
-import type { Carrier, Exchange } from './exchange/exchange.ts'
+import type { Held, Verdict } from '../../limits/hold-queue.ts'
+import { laneOf } from '../../limits/lanes.ts'
+import type { LimitRefusal } from '../../limits/limiter.ts'
+import type { Outcome, Reason } from '../../model/outcome.ts'
+import { answerRefusal } from '../answers/own-answers.ts'
+import type { DecisionContext, Refusal } from '../decide/context.ts'
+import { decideAgain } from '../decide/decide.ts'
+import { holdMsOf } from '../decide/phases.ts'
+import type { Carrier, Exchange } from '../exchange/exchange.ts'
 
 /** What is done with a request that was held. */
 export interface AfterHold {
