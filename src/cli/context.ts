@@ -74,6 +74,7 @@ const WHY_NOT: Readonly<Record<string, string>> = {
   restore: 'it writes tables whole',
   identify: 'it rewrites rows of the access log',
   usage: '--upstream-budget has no operation',
+  deliveries: '--body and --to read what was sent, which the API does not show',
   'admin-log': '--verify computes the chain from every record anew',
 }
 

@@ -13,6 +13,7 @@ const RULES: DeliverRules = {
   timeoutMs: 1000,
   retries: { max: 3, minMs: 10, maxMs: 100 },
   permanent: [],
+  mask: [],
   breaker: { failures: 1000, openMs: 100 },
 }
 

@@ -18,6 +18,7 @@ function rulesOf(
       timeoutMs: 1,
       retries: { max: 0, minMs: 1, maxMs: 1 },
       permanent: [],
+      mask: [],
       breaker: { failures: 1, openMs: 1 },
       ...deliver,
     },

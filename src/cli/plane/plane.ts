@@ -14,6 +14,7 @@ import type { QuarantinedRow, QuarantineFilter, RetryResult } from '../../store/
 import type { Retention } from '../../store/entries/retention.ts'
 import type { UsageFilter, UsageRow } from '../../store/entries/usage.ts'
 import type { UsageGroup, UsageGroupQuery } from '../../store/figures/usage-groups.ts'
+import type { DeliveryPort } from './delivery-port.ts'
 
 /** Names that are known, for what is said of one that is not. */
 export interface NamePort {
@@ -105,7 +106,7 @@ export interface UpkeepPort {
 }
 
 /** The control plane as commands know it: a database, or the API of a gateway. */
-export interface ControlPlane extends DirectoryPort, LogPort, UpkeepPort {
+export interface ControlPlane extends DirectoryPort, LogPort, UpkeepPort, DeliveryPort {
   readonly config: Config
   /** The database's time, epoch milliseconds. */
   nowMs(): Promise<number>

@@ -33,6 +33,7 @@ import type { EntryRow } from '../../model/entry-columns.ts'
 import { type Sql, sqlStateOf } from '../../store/sql.ts'
 import { nameDatabase, type OpenDatabase } from '../context.ts'
 import type { Io } from '../output/io.ts'
+import { storeDeliveries } from './store-deliveries.ts'
 import { storeUpkeep } from './store-upkeep.ts'
 import type { Confirmations, ControlPlane, DirectoryPort, LogPort, NamePort } from './plane.ts'
 
@@ -49,6 +50,7 @@ export function storePlane(io: Io, database: OpenDatabase): ControlPlane {
     ...directoryOf(sql),
     ...logOf(sql),
     ...storeUpkeep(sql),
+    ...storeDeliveries(sql),
   }
 }
 

@@ -107,6 +107,7 @@ export const deliver = z.strictObject({
     'a list of statuses from 300 to 599',
     'Answers after which nothing is repeated, beside 410',
   ),
+  mask: key(places.default([]), PLACES_FORM, 'What `waybill deliveries show --body` does not show'),
   breaker: key(
     z
       .strictObject({ failures: z.int().min(1).max(1000).default(10), openMs: duration(100, 30_000) })

@@ -29,6 +29,8 @@ export interface DeliverRules {
   /** Of one attempt, from its first byte to the answer's head. */
   readonly timeoutMs: number
   readonly retries: { readonly max: number; readonly minMs: number; readonly maxMs: number }
+  /** What is not shown of what was sent. */
+  readonly mask: readonly ValuePlace[]
   /** Statuses at which nothing is tried again, beside 410. */
   readonly permanent: readonly number[]
   /** So many failures in a row open the breaker, for so long. */

@@ -43,13 +43,15 @@ export interface DeliveryPage {
   readonly limit: number
   /** Behind the delivery of this id: the last one of the page before. */
   readonly after?: string
+  /** Without `after`. */
+  readonly isOldestFirst?: boolean
 }
 
-/** Deliveries, newest first. */
+/** Deliveries, newest first unless told. */
 export async function listDeliveries(
   sql: Sql | TransactionSql,
   filter: DeliveryFilter,
-  { limit, after }: DeliveryPage,
+  { limit, after, isOldestFirst = false }: DeliveryPage,
 ): Promise<DeliveryRow[]> {
   return await sql<DeliveryRow[]>`
     SELECT d.id, d.received_at AS "receivedAt", d.tenant, d.route, d.state, greatest(d.attempts, w.attempts) AS attempts,
@@ -59,7 +61,7 @@ export async function listDeliveries(
       d.trace_id AS "traceId", d.body_bytes AS "bodyBytes"
     FROM deliveries d LEFT JOIN delivery_work w ON w.id = d.id
     WHERE ${deliveryCondition(sql, filter)} ${after === undefined ? sql`` : behind(sql, after)}
-    ORDER BY d.received_at DESC, d.id DESC LIMIT ${limit}`
+    ORDER BY ${isOldestFirst ? sql`d.received_at, d.id` : sql`d.received_at DESC, d.id DESC`} LIMIT ${limit}`
 }
 
 /** The delivery of an id, of the tenant if one is given; null for none. */

@@ -9,6 +9,8 @@ export const MAX_DECISIONS = 1000
 /** States of what may be delivered once more. */
 export const REPEATABLE_STATES = ['dead', 'delivered', 'dropped'] as const
 
+export type RepeatableState = (typeof REPEATABLE_STATES)[number]
+
 /** A delivery that is delivered once more, and the new one. */
 export interface Redelivered {
   readonly id: string

@@ -4,6 +4,7 @@ import type { Io } from '../../output/io.ts'
 import type { OpenApi } from '../open-plane.ts'
 import type { ControlPlane } from '../plane.ts'
 import { ApiClient, type ApiPlace } from './api-client.ts'
+import { remoteDeliveries } from './remote-deliveries.ts'
 import { remoteDirectory } from './remote-directory.ts'
 import { remoteLog } from './remote-log.ts'
 import { remoteUpkeep } from './remote-upkeep.ts'
@@ -26,6 +27,7 @@ export function openRemote(io: Io, place: ApiPlace, config: Config): OpenApi {
     ...remoteDirectory(api),
     ...remoteLog(api, say),
     ...remoteUpkeep(api),
+    ...remoteDeliveries(api),
   }
   return { api, plane, name }
 }

@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi'
+import { attemptEntries } from '../../../../store/deliveries/attempt-entries.ts'
 import { deliveryAccounts } from '../../../../store/deliveries/delivery-accounts.ts'
 import { findDelivery, listDeliveries } from '../../../../store/deliveries/deliveries.ts'
-import { listEntries } from '../../../../store/entries/entries.ts'
 import { readClock } from '../../../../store/entries/retention.ts'
 import { StoreError } from '../../../../store/errors.ts'
 import { windowOf } from '../../../window.ts'
@@ -12,12 +12,8 @@ import { ACCOUNT, DELIVERY, deliveryBody, FOUND, ID } from './delivery-body.ts'
 import { addDecisions } from './delivery-decisions.ts'
 import { deliveryFilter, FILTER, TAGS, timesOf } from './delivery-query.ts'
 
-/** Attempts whose entries are shown at most. */
-const MAX_ENTRIES = 100
 /** Entries are stored by then: an account of younger ones would miss some. */
 const SETTLED_MS = 10_000
-/** A gateway's clock may be so much behind that of the one that received it. */
-const CLOCKS_MS = 600_000
 /** Of an account. */
 const ACCOUNT_WINDOW = { defaultDays: 1, maxDays: 31 }
 
@@ -114,17 +110,7 @@ function addFound(api: Api, { reader }: ApiSources): void {
       const tenant = tenantScope(c, undefined)
       const found = await findDelivery(reader, { id, ...(tenant === undefined ? {} : { tenant }) })
       if (found === null) throw new StoreError('delivery_not_found', `there is no delivery ${id}`)
-      const { entries } = await listEntries(
-        reader,
-        {
-          tenant: found.tenant,
-          requestId: id,
-          since: new Date(found.receivedAt.getTime() - CLOCKS_MS),
-          // A sender may say any request id.
-          oneOf: { outcome: ['delivered', 'delivery_failed'] },
-        },
-        { limit: MAX_ENTRIES, signal: c.var.ended.signal },
-      )
+      const entries = await attemptEntries(reader, found, c.var.ended.signal)
       const view = viewFor(c.var.signedIn.principal)
       return c.json({ ...deliveryBody(found), entries: entries.map((row) => entryBody(row, view)) }, 200)
     },
