@@ -85,6 +85,19 @@ t.test(
       'copies are in no books',
     )
     t.equal(await gateway.stop(), 0)
+    const audited = await gateway.cli('audit')
+    t.match(audited, { code: 0 }, audited.stdout)
+    t.match(
+      audited.stdout,
+      /deliveries: 1 accepted \+ 1 repeated = 2 delivered \+ 0 waiting \+ 0 dead \+ 0 dropped/,
+    )
+    await db.query('DELETE FROM access_log WHERE request_id = $1', [id])
+    const tampered = await gateway.cli('audit', '--json')
+    t.equal(tampered.code, 1)
+    const found = JSON.parse(tampered.stdout) as object
+    t.match(found, { isComplete: false, deliveries: [{ tenant: 'acme', missing: 0, unproven: 1 }] })
+    await db.query('DELETE FROM deliveries WHERE id = $1', [id])
+    t.match(await gateway.cli('audit'), { code: 1, stdout: /gap: tenant acme: deliveries missing: 1/ })
   },
 )
 

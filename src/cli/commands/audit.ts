@@ -10,6 +10,7 @@ import {
 import { auditInstances, type AuditFilter } from '../../store/audit/audit.ts'
 import { describeDatabase, settle } from '../../store/audit/audit-settle.ts'
 import { findGone } from '../../store/audit/instance-deaths.ts'
+import { proveDeliveries } from '../../store/deliveries/delivery-proofs.ts'
 import type { Sql } from '../../store/sql.ts'
 import type { Cli } from '../cli.ts'
 import { readByDatabase, withDatabase } from '../context.ts'
@@ -23,6 +24,7 @@ import { openListing, type RowShape } from '../output/listing.ts'
 import { writeOut } from '../output/output.ts'
 import { Problems, TIME_FORM } from '../problems.ts'
 import { escapeUnsafe, safeJson } from '../output/text.ts'
+import { proveByApi, withDeliveries, type ProveDeliveries } from './deliveries/audit-deliveries.ts'
 
 /** The flags of `waybill audit`. */
 export interface AuditFlags {
@@ -79,7 +81,8 @@ async function audit(io: Io, flags: AuditFlags): Promise<ExitCode> {
     const settledAt = settleMs === null ? null : await settleLiving(sql, settleMs)
     const isDeep = flags.deep === true
     const rows = isDeep ? ('compared' as const) : ('counted' as const)
-    const scene = { filter, rows, settledAt, database: await describeDatabase(sql) }
+    const prove: ProveDeliveries = (settledTo) => proveDeliveries(sql, { ...filter, settledTo })
+    const scene = { filter, rows, settledAt, database: await describeDatabase(sql), prove }
     const gone = await findGone(sql, machineName())
     const audits = auditInstances(sql, filter, { isDeep, isCounted: true, gone })
     const print = flags.json === true ? printJson : printTable
@@ -111,6 +114,7 @@ interface AuditScene {
   /** What was accepted by then is settled; null when that was not waited for, or took too long. */
   readonly settledAt: Date | null
   readonly database: string
+  readonly prove: ProveDeliveries
 }
 
 function exitCodeOf(summary: AuditSummary, settledAt: Date | null): ExitCode {
@@ -131,7 +135,7 @@ function isWhole({ settledTo }: AuditSummary, settledAt: Date | null): boolean {
 /** One document, written instance by instance. */
 async function printJson(
   io: Io,
-  { filter, rows, database }: AuditScene,
+  { filter, rows, database, prove }: AuditScene,
   audits: AsyncIterable<InstanceAudit>,
 ): Promise<AuditSummary> {
   const sum = new AuditSum()
@@ -142,9 +146,10 @@ async function printJson(
     await writeOut(io.stdout, before + safeJson(one))
     before = ',\n'
   }
-  const rest = safeJson(sum.summary).slice(1)
+  const { summary, deliveries } = await withDeliveries(sum.summary, prove)
+  const rest = safeJson({ ...summary, deliveries }).slice(1)
   await writeOut(io.stdout, `${before === ',\n' ? '\n' : before}],${rest}\n`)
-  return sum.summary
+  return summary
 }
 
 interface AccountRow {
@@ -191,21 +196,26 @@ async function printTable(
     omitted += Math.max(0, one.gaps.length - room) + one.gapsOmitted
   }
   await listing.end()
-  const { summary } = sum
-  await printVerdict(io, scene, { summary, gaps, omitted })
+  const { summary, found } = await withDeliveries(sum.summary, scene.prove)
+  await printVerdict(io, scene, { summary, gaps: [...gaps, ...found.gaps], omitted, books: found.words })
   return summary
 }
 
 async function printVerdict(
   io: Io,
   scene: AuditScene,
-  { summary, gaps, omitted }: { summary: AuditSummary; gaps: readonly string[]; omitted: number },
+  {
+    summary,
+    gaps,
+    omitted,
+    books,
+  }: { summary: AuditSummary; gaps: readonly string[]; omitted: number; books: string },
 ): Promise<void> {
   const lines = gaps.map((line) => `gap: ${escapeUnsafe(line)}\n`)
   if (omitted > 0) lines.push(`gap: ${omitted} more; --json names up to 10000 of each instance\n`)
   await writeOut(
     io.stdout,
-    `\n${lines.join('')}database: ${escapeUnsafe(scene.database)}\n${verdict(summary, scene)}\n`,
+    `\n${lines.join('')}database: ${escapeUnsafe(scene.database)}\n${verdict(summary, scene, books)}\n`,
   )
 }
 
@@ -221,18 +231,26 @@ async function auditByApi(io: Io, { api, plane, name }: OpenApi, flags: AuditFla
   const { tenant } = filter
   await requireTenant(plane, tenant)
   const found = await askAudit(api, { tenant, ...windowUpTo(filter, API_DAYS) })
-  const { summary, instances, gaps, json } = found
-  const scene: AuditScene = { filter, rows: 'not counted', settledAt: null, database: name }
+  const { instances, gaps, json } = found
+  const scene = { filter, rows: 'not counted', settledAt: null, database: name } as const
+  const { since, until } = found
+  const prove = proveByApi(plane, { ...(tenant === undefined ? {} : { tenant }), since, until })
+  const { summary, deliveries, found: ofDeliveries } = await withDeliveries(found.summary, prove)
+  const { isComplete, gapCount } = summary
   if (flags.json === true) {
-    await writeOut(io.stdout, `${safeJson({ database: name, rows: scene.rows, ...json })}\n`)
+    await writeOut(
+      io.stdout,
+      `${safeJson({ database: name, rows: scene.rows, ...json, isComplete, gapCount, deliveries })}\n`,
+    )
     return exitCodeOf(summary, null)
   }
   const listing = openListing(io, 'table', ACCOUNT_SHAPE)
   for (const { id, host, state, accounts } of instances)
     await listing.write(accounts.map((account) => ({ account, instance: id, host: host ?? '?', state })))
   await listing.end()
-  const lines = gaps.map(({ line }) => line)
-  await printVerdict(io, scene, { summary, gaps: lines, omitted: summary.gapCount - lines.length })
+  const lines = [...gaps.map(({ line }) => line), ...ofDeliveries.gaps]
+  const omitted = summary.gapCount - lines.length
+  await printVerdict(io, { ...scene, prove }, { summary, gaps: lines, omitted, books: ofDeliveries.words })
   return exitCodeOf(summary, null)
 }
 
@@ -240,7 +258,7 @@ async function auditByApi(io: Io, { api, plane, name }: OpenApi, flags: AuditFla
 const MAX_LINES = 100_000
 
 /** The last line: what the numbers come to, and what was not looked at. */
-function verdict(summary: AuditSummary, { rows, settledAt }: AuditScene): string {
+function verdict(summary: AuditSummary, { rows, settledAt }: AuditScene, deliveries: string): string {
   const { total, instanceCount, batches, gapCount, waiting, settledTo, weaknesses } = summary
   if (gapCount === 0 && isOfNothing(summary)) {
     return 'NOTHING TO AUDIT: no entry was accepted; is it the right database, window and tenant?'
@@ -264,6 +282,7 @@ function verdict(summary: AuditSummary, { rows, settledAt }: AuditScene): string
   }
   if (weaknesses.length > 0)
     parts.push(`a crash of the database may have taken, or take, what is stored: ${weaknesses.join(', ')}`)
+  if (deliveries !== '') parts.push(deliveries)
   const books = parts.join('; ')
   if (gapCount > 0) return `INCOMPLETE, ${gapCount} ${gapCount === 1 ? 'gap' : 'gaps'}: ${books}`
   const since = summary.isCutByFold ? ` since ${summary.batchesSince?.toISOString()}` : ''

@@ -12,7 +12,10 @@ export interface DeliveryAccount {
   readonly dropped: number
   readonly coalesced: number
   readonly duplicate: number
-  /** Access entries that say `accepted` and of which there is no delivery, and what waits and nobody would deliver. */
+  /**
+   * Access entries that say `accepted` and of which there is no delivery, of days whose deliveries are kept; what waits and nobody would
+   * deliver; what is over and somebody would.
+   */
   readonly missing: number
 }
 
@@ -23,7 +26,10 @@ export async function deliveryAccounts(
 ): Promise<DeliveryAccount[]> {
   const ofTenant = tenant === undefined ? sql`` : sql`AND tenant = ${tenant}`
   return await sql<DeliveryAccount[]>`
-    WITH d AS (
+    WITH days AS (
+      SELECT to_date(right(c.relname, 8), 'YYYYMMDD') AS day FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+      WHERE i.inhparent = to_regclass('deliveries') AND c.relname ~ '^deliveries_[0-9]{8}$'
+    ), d AS (
       SELECT id, tenant, state, request_id, redelivery_of FROM deliveries
       WHERE received_at >= ${since} AND received_at < ${until} ${ofTenant}
     ), lost AS (
@@ -32,11 +38,14 @@ export async function deliveryAccounts(
       LEFT JOIN (SELECT tenant, request_id, count(*) AS n FROM d WHERE redelivery_of IS NULL GROUP BY 1, 2) k
         USING (tenant, request_id)
       WHERE started_at >= ${since} AND started_at < ${until} AND outcome = 'accepted' AND reason IS NULL ${ofTenant}
+        AND (started_at AT TIME ZONE 'UTC')::date IN (SELECT day FROM days)
       GROUP BY tenant, request_id, k.n
       UNION ALL
       -- Of what waits somebody has to know.
       SELECT tenant, 1 FROM d WHERE state = 'waiting' AND NOT EXISTS (
         SELECT FROM delivery_work w WHERE w.id = d.id AND NOT w.is_dead)
+      UNION ALL
+      SELECT d.tenant, 1 FROM d JOIN delivery_work w USING (id) WHERE d.state <> 'waiting' AND NOT w.is_dead
     ), missing AS (
       SELECT tenant, sum(n)::bigint AS n FROM lost GROUP BY tenant
     ), books AS (

@@ -46,11 +46,15 @@ export interface AuditDocument {
     readonly accounts: readonly AuditAccount[]
   }[]
   readonly gaps: readonly { readonly line: string }[]
+  readonly since: Date
+  readonly until: Date
   /** As it came. */
   readonly json: object
 }
 
-interface AuditAnswer extends Omit<AuditDocument, 'json' | 'summary'> {
+interface AuditAnswer extends Omit<AuditDocument, 'json' | 'summary' | 'since' | 'until'> {
+  readonly since: string
+  readonly until: string
   readonly batches: number | null
   readonly waiting: number | null
   readonly foldedBatches: number | null
@@ -65,5 +69,5 @@ export async function askAudit(
   const { instances, gaps, batches, waiting, foldedBatches } = json
   const numbers = { batches: batches ?? 0, waiting: waiting ?? 0, foldedBatches: foldedBatches ?? 0 }
   const summary = withTimes<AuditSummary>({ ...json, ...numbers }, ['settledTo', 'batchesSince'])
-  return { summary, instances, gaps, json }
+  return { summary, instances, gaps, since: new Date(json.since), until: new Date(json.until), json }
 }

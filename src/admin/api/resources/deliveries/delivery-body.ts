@@ -57,7 +57,7 @@ export const ACCOUNT = z
     duplicate: z.int(),
     missing: z.int().openapi({
       description:
-        'Access entries that say `accepted` and of which there is no delivery, and what waits and nobody would deliver.',
+        'Access entries that say `accepted` and of which there is no delivery, what waits and nobody would deliver, and what is over and somebody would.',
     }),
   } satisfies Record<keyof DeliveryAccount, z.ZodType>)
   .openapi('DeliveryAccount')
