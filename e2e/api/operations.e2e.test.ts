@@ -76,6 +76,20 @@ async function ofTenantsAndKeys({ client: { api } }: Scene): Promise<void> {
   await must(api.DELETE('/api/v1/tenants/{slug}', ID))
 }
 
+async function ofRules({ client: { api } }: Scene): Promise<void> {
+  const body = { package: 'pkg:npm/left-pad@1.3.0', reason: 'It steals tokens' }
+  const { id } = await must(api.POST('/api/v1/rules', { body }))
+  const rule = { params: { path: { id } } }
+  await must(api.GET('/api/v1/rules/{id}', rule))
+  const query = { package: body.package }
+  const tested = await must(api.GET('/api/v1/rules/test', { params: { query } }))
+  t.match(tested, { decides: { id, action: 'deny' } })
+  await must(api.POST('/api/v1/rules/{id}/disable', rule))
+  await must(api.POST('/api/v1/rules/{id}/enable', rule))
+  await must(api.DELETE('/api/v1/rules/{id}', rule))
+  t.same((await must(api.GET('/api/v1/rules'))).items, [])
+}
+
 async function ofPeople({ client: { api } }: Scene): Promise<void> {
   const made = await must(
     api.POST('/api/v1/tokens', { body: { name: 'ann', role: 'viewer', tenant: null, expires: '1h' } }),
@@ -179,7 +193,7 @@ async function ofTheGateway({ client: { api } }: Scene): Promise<void> {
 
 t.test('every operation of the document is answered, by a client that the document types', async (t) => {
   const staged = await scene(t)
-  for (const part of [ofTenantsAndKeys, ofTheLog, ofDeliveries, ofReports, ofTheGateway, ofPeople])
+  for (const part of [ofTenantsAndKeys, ofRules, ofTheLog, ofDeliveries, ofReports, ofTheGateway, ofPeople])
     await part(staged)
   const { gateway, client } = staged
   const response = await fetch(`${gateway.adminUrl}/api/v1/openapi.json`, {

@@ -32,6 +32,7 @@ export interface components {
     "MintedKey": (components["schemas"]["Key"] & { "key": string })
     "MintedToken": (components["schemas"]["Token"] & { "token": string })
     "NewKey": { "tenant": string; "name"?: (string | null); "scopes": (string)[]; "allowNetworks"?: ((string | string | string | string))[]; "rateLimit"?: ({ "perSecond": number; "burst": number } | null); "expires"?: (string | null) }
+    "NewRule": { "package": string; "action"?: "deny" | "warn" | "allow"; "dryRun"?: boolean; "tenants"?: (string)[]; "routes"?: (string)[]; "keys"?: (string)[]; "priority"?: number; "reason": string; "reference"?: string; "expires"?: (string | null); "all"?: boolean }
     "NewToken": { "name": string; "role": "viewer" | "operator" | "admin" | "tenant"; "tenant"?: (string | null); "expires"?: (string | null) }
     "OpenSession": { "id": string; "kind": "token" | "configured" | "oidc"; "name": (string | null); "tokenId": (string | null); "issuer": (string | null); "subject": (string | null); "createdAt": string; "expiresAt": string }
     "Option": { "name": string; "value"?: unknown; "source": string; "actsOn": string; "help": string }
@@ -47,6 +48,8 @@ export interface components {
     "Retention": { "days": (number | null); "isExplicit": boolean }
     "Route": ({ "name": string; "kind": string; "path": string; "host": (string | null); "auth": string } & Record<string, unknown>)
     "RouteNames": { "routes": (string)[] }
+    "Rule": { "id": string; "package": string; "action": string; "dryRun": boolean; "state": "active" | "disabled" | "removed"; "tenants": (string)[]; "routes": (string)[]; "keys": (string)[]; "priority": number; "reason": string; "reference": string; "expiresAt": (string | null); "createdBy": string; "createdAt": string; "version": number }
+    "RuleTrial": { "answer": string; "decides": ({ "id": string; "action": "deny" | "warn" | "allow" | "would_deny" | "would_warn" | "would_allow" } | null); "rules": ({ "id": string; "package": string; "action": string; "priority": number; "says": string })[] }
     "Series": { "since": string; "until": string; "stepMinutes": (number | null); "isComplete": boolean; "keptSince": (string | null); "points": ({ "at": string; "key": (string | null); "requests": number; "bytesReceived": number; "bytesSent": number; "p50": (number | null); "p95": (number | null); "p99": (number | null) })[] }
     "Session": { "principal": { "name": string; "role": "viewer" | "operator" | "admin" | "tenant"; "tenant": (string | null); "kind": "token" | "configured" | "anonymous" | "oidc" }; "expiresAt": (string | null) }
     "SetAside": { "instance": string; "host": string; "lines": (string)[] }
@@ -275,6 +278,61 @@ export interface paths {
     head?: never
     trace?: never
   }
+  "/api/v1/rules/test": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never }
+    get: { parameters: { query: { "package": string; "tenant"?: string; "route"?: string; "key"?: string }; header?: never; path?: never; cookie?: never }; requestBody?: never; responses: { 200: { headers: { [name: string]: unknown }; content: { "application/json": components["schemas"]["RuleTrial"] } }; default: { headers: { [name: string]: unknown }; content: { "application/problem+json": components["schemas"]["Problem"] } } } }
+    put?: never
+    post?: never
+    delete?: never
+    patch?: never
+    options?: never
+    head?: never
+    trace?: never
+  }
+  "/api/v1/rules": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never }
+    get: { parameters: { query?: { "limit"?: number; "cursor"?: string; "package"?: string; "removed"?: "true" | "false" }; header?: never; path?: never; cookie?: never }; requestBody?: never; responses: { 200: { headers: { [name: string]: unknown }; content: { "application/json": { "items": (components["schemas"]["Rule"])[]; "next": (string | null) } } }; default: { headers: { [name: string]: unknown }; content: { "application/problem+json": components["schemas"]["Problem"] } } } }
+    put?: never
+    post: { parameters: { query?: never; header?: { "idempotency-key"?: string }; path?: never; cookie?: never }; requestBody: { content: { "application/json": components["schemas"]["NewRule"] } }; responses: { 201: { headers: { [name: string]: unknown }; content: { "application/json": components["schemas"]["Rule"] } }; default: { headers: { [name: string]: unknown }; content: { "application/problem+json": components["schemas"]["Problem"] } } } }
+    delete?: never
+    patch?: never
+    options?: never
+    head?: never
+    trace?: never
+  }
+  "/api/v1/rules/{id}": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never }
+    get: { parameters: { query?: never; header?: never; path: { "id": string }; cookie?: never }; requestBody?: never; responses: { 200: { headers: { [name: string]: unknown }; content: { "application/json": components["schemas"]["Rule"] } }; default: { headers: { [name: string]: unknown }; content: { "application/problem+json": components["schemas"]["Problem"] } } } }
+    put?: never
+    post?: never
+    delete: { parameters: { query?: never; header?: never; path: { "id": string }; cookie?: never }; requestBody?: never; responses: { 200: { headers: { [name: string]: unknown }; content: { "application/json": components["schemas"]["Rule"] } }; default: { headers: { [name: string]: unknown }; content: { "application/problem+json": components["schemas"]["Problem"] } } } }
+    patch?: never
+    options?: never
+    head?: never
+    trace?: never
+  }
+  "/api/v1/rules/{id}/disable": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never }
+    get?: never
+    put?: never
+    post: { parameters: { query?: never; header?: never; path: { "id": string }; cookie?: never }; requestBody?: never; responses: { 200: { headers: { [name: string]: unknown }; content: { "application/json": components["schemas"]["Rule"] } }; default: { headers: { [name: string]: unknown }; content: { "application/problem+json": components["schemas"]["Problem"] } } } }
+    delete?: never
+    patch?: never
+    options?: never
+    head?: never
+    trace?: never
+  }
+  "/api/v1/rules/{id}/enable": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never }
+    get?: never
+    put?: never
+    post: { parameters: { query?: never; header?: never; path: { "id": string }; cookie?: never }; requestBody?: never; responses: { 200: { headers: { [name: string]: unknown }; content: { "application/json": components["schemas"]["Rule"] } }; default: { headers: { [name: string]: unknown }; content: { "application/problem+json": components["schemas"]["Problem"] } } } }
+    delete?: never
+    patch?: never
+    options?: never
+    head?: never
+    trace?: never
+  }
   "/api/v1/sessions": {
     parameters: { query?: never; header?: never; path?: never; cookie?: never }
     get: { parameters: { query?: { "limit"?: number; "cursor"?: string; "subject"?: string }; header?: never; path?: never; cookie?: never }; requestBody?: never; responses: { 200: { headers: { [name: string]: unknown }; content: { "application/json": { "items": (components["schemas"]["OpenSession"])[]; "next": (string | null) } } }; default: { headers: { [name: string]: unknown }; content: { "application/problem+json": components["schemas"]["Problem"] } } } }
@@ -420,7 +478,7 @@ export interface paths {
   }
   "/api/v1/entries": {
     parameters: { query?: never; header?: never; path?: never; cookie?: never }
-    get: { parameters: { query?: { "tenant"?: (string)[]; "key"?: (string)[]; "route"?: (string)[]; "status"?: (string)[]; "outcome"?: (string)[]; "reason"?: (string)[]; "method"?: (string)[]; "artifactKind"?: (string)[]; "path"?: string; "package"?: string; "address"?: string; "requestId"?: string; "traceId"?: string; "slowerThan"?: string; "since"?: string; "until"?: string; "limit"?: number; "cursor"?: string }; header?: never; path?: never; cookie?: never }; requestBody?: never; responses: { 200: { headers: { [name: string]: unknown }; content: { "application/json": { "items": (components["schemas"]["Entry"])[]; "next": (string | null) } } }; default: { headers: { [name: string]: unknown }; content: { "application/problem+json": components["schemas"]["Problem"] } } } }
+    get: { parameters: { query?: { "tenant"?: (string)[]; "key"?: (string)[]; "route"?: (string)[]; "status"?: (string)[]; "outcome"?: (string)[]; "reason"?: (string)[]; "method"?: (string)[]; "artifactKind"?: (string)[]; "path"?: string; "package"?: string; "address"?: string; "requestId"?: string; "traceId"?: string; "rule"?: string; "slowerThan"?: string; "since"?: string; "until"?: string; "limit"?: number; "cursor"?: string }; header?: never; path?: never; cookie?: never }; requestBody?: never; responses: { 200: { headers: { [name: string]: unknown }; content: { "application/json": { "items": (components["schemas"]["Entry"])[]; "next": (string | null) } } }; default: { headers: { [name: string]: unknown }; content: { "application/problem+json": components["schemas"]["Problem"] } } } }
     put?: never
     post?: never
     delete?: never
@@ -431,7 +489,7 @@ export interface paths {
   }
   "/api/v1/entries/facets": {
     parameters: { query?: never; header?: never; path?: never; cookie?: never }
-    get: { parameters: { query?: { "tenant"?: (string)[]; "key"?: (string)[]; "route"?: (string)[]; "status"?: (string)[]; "outcome"?: (string)[]; "reason"?: (string)[]; "method"?: (string)[]; "artifactKind"?: (string)[]; "path"?: string; "package"?: string; "address"?: string; "requestId"?: string; "traceId"?: string; "slowerThan"?: string; "since"?: string; "until"?: string }; header?: never; path?: never; cookie?: never }; requestBody?: never; responses: { 200: { headers: { [name: string]: unknown }; content: { "application/json": components["schemas"]["EntryFacets"] } }; default: { headers: { [name: string]: unknown }; content: { "application/problem+json": components["schemas"]["Problem"] } } } }
+    get: { parameters: { query?: { "tenant"?: (string)[]; "key"?: (string)[]; "route"?: (string)[]; "status"?: (string)[]; "outcome"?: (string)[]; "reason"?: (string)[]; "method"?: (string)[]; "artifactKind"?: (string)[]; "path"?: string; "package"?: string; "address"?: string; "requestId"?: string; "traceId"?: string; "rule"?: string; "slowerThan"?: string; "since"?: string; "until"?: string }; header?: never; path?: never; cookie?: never }; requestBody?: never; responses: { 200: { headers: { [name: string]: unknown }; content: { "application/json": components["schemas"]["EntryFacets"] } }; default: { headers: { [name: string]: unknown }; content: { "application/problem+json": components["schemas"]["Problem"] } } } }
     put?: never
     post?: never
     delete?: never
@@ -442,7 +500,7 @@ export interface paths {
   }
   "/api/v1/entries/histogram": {
     parameters: { query?: never; header?: never; path?: never; cookie?: never }
-    get: { parameters: { query?: { "tenant"?: (string)[]; "key"?: (string)[]; "route"?: (string)[]; "status"?: (string)[]; "outcome"?: (string)[]; "reason"?: (string)[]; "method"?: (string)[]; "artifactKind"?: (string)[]; "path"?: string; "package"?: string; "address"?: string; "requestId"?: string; "traceId"?: string; "slowerThan"?: string; "since"?: string; "until"?: string }; header?: never; path?: never; cookie?: never }; requestBody?: never; responses: { 200: { headers: { [name: string]: unknown }; content: { "application/json": components["schemas"]["EntryHistogram"] } }; default: { headers: { [name: string]: unknown }; content: { "application/problem+json": components["schemas"]["Problem"] } } } }
+    get: { parameters: { query?: { "tenant"?: (string)[]; "key"?: (string)[]; "route"?: (string)[]; "status"?: (string)[]; "outcome"?: (string)[]; "reason"?: (string)[]; "method"?: (string)[]; "artifactKind"?: (string)[]; "path"?: string; "package"?: string; "address"?: string; "requestId"?: string; "traceId"?: string; "rule"?: string; "slowerThan"?: string; "since"?: string; "until"?: string }; header?: never; path?: never; cookie?: never }; requestBody?: never; responses: { 200: { headers: { [name: string]: unknown }; content: { "application/json": components["schemas"]["EntryHistogram"] } }; default: { headers: { [name: string]: unknown }; content: { "application/problem+json": components["schemas"]["Problem"] } } } }
     put?: never
     post?: never
     delete?: never
@@ -453,7 +511,7 @@ export interface paths {
   }
   "/api/v1/entries/export": {
     parameters: { query?: never; header?: never; path?: never; cookie?: never }
-    get: { parameters: { query?: { "tenant"?: (string)[]; "key"?: (string)[]; "route"?: (string)[]; "status"?: (string)[]; "outcome"?: (string)[]; "reason"?: (string)[]; "method"?: (string)[]; "artifactKind"?: (string)[]; "path"?: string; "package"?: string; "address"?: string; "requestId"?: string; "traceId"?: string; "slowerThan"?: string; "since"?: string; "until"?: string; "format"?: "csv" | "ndjson" }; header?: never; path?: never; cookie?: never }; requestBody?: never; responses: { 200: { headers: { [name: string]: unknown }; content: { "application/x-ndjson": string; "text/csv": string } }; default: { headers: { [name: string]: unknown }; content: { "application/problem+json": components["schemas"]["Problem"] } } } }
+    get: { parameters: { query?: { "tenant"?: (string)[]; "key"?: (string)[]; "route"?: (string)[]; "status"?: (string)[]; "outcome"?: (string)[]; "reason"?: (string)[]; "method"?: (string)[]; "artifactKind"?: (string)[]; "path"?: string; "package"?: string; "address"?: string; "requestId"?: string; "traceId"?: string; "rule"?: string; "slowerThan"?: string; "since"?: string; "until"?: string; "format"?: "csv" | "ndjson" }; header?: never; path?: never; cookie?: never }; requestBody?: never; responses: { 200: { headers: { [name: string]: unknown }; content: { "application/x-ndjson": string; "text/csv": string } }; default: { headers: { [name: string]: unknown }; content: { "application/problem+json": components["schemas"]["Problem"] } } } }
     put?: never
     post?: never
     delete?: never
@@ -464,7 +522,7 @@ export interface paths {
   }
   "/api/v1/entries/stream": {
     parameters: { query?: never; header?: never; path?: never; cookie?: never }
-    get: { parameters: { query?: { "tenant"?: (string)[]; "key"?: (string)[]; "route"?: (string)[]; "status"?: (string)[]; "outcome"?: (string)[]; "reason"?: (string)[]; "method"?: (string)[]; "artifactKind"?: (string)[]; "path"?: string; "package"?: string; "address"?: string; "requestId"?: string; "traceId"?: string; "slowerThan"?: string; "since"?: string; "until"?: string; "cursor"?: string }; header?: { "last-event-id"?: string }; path?: never; cookie?: never }; requestBody?: never; responses: { 200: { headers: { [name: string]: unknown }; content: { "text/event-stream": string } }; default: { headers: { [name: string]: unknown }; content: { "application/problem+json": components["schemas"]["Problem"] } } } }
+    get: { parameters: { query?: { "tenant"?: (string)[]; "key"?: (string)[]; "route"?: (string)[]; "status"?: (string)[]; "outcome"?: (string)[]; "reason"?: (string)[]; "method"?: (string)[]; "artifactKind"?: (string)[]; "path"?: string; "package"?: string; "address"?: string; "requestId"?: string; "traceId"?: string; "rule"?: string; "slowerThan"?: string; "since"?: string; "until"?: string; "cursor"?: string }; header?: { "last-event-id"?: string }; path?: never; cookie?: never }; requestBody?: never; responses: { 200: { headers: { [name: string]: unknown }; content: { "text/event-stream": string } }; default: { headers: { [name: string]: unknown }; content: { "application/problem+json": components["schemas"]["Problem"] } } } }
     put?: never
     post?: never
     delete?: never

@@ -1,7 +1,6 @@
 import { crc32 } from 'node:zlib'
 import { systemClock } from '../lib/time/clock.ts'
 import { type TenantGrant, tenantGrant, type TenantState } from '../model/grant.ts'
-import type { Rule } from '../model/rules/rule-book.ts'
 import { isSameRule, type RuleRecord } from '../model/rules/rule.ts'
 import type { KeyRecord } from './directory-source.ts'
 import type { ShardedMap } from './sharded-map.ts'
@@ -77,13 +76,8 @@ export function signingKeyLine(key: SigningKey): string {
   return `s${JSON.stringify(key)}\n`
 }
 
-export function ruleLine(rule: Rule): string {
-  return `r${JSON.stringify(recordOf(rule))}\n`
-}
-
-function recordOf(rule: Rule): RuleRecord {
-  const { test: _, ...record } = rule
-  return record
+export function ruleLine(rule: RuleRecord): string {
+  return `r${JSON.stringify(rule)}\n`
 }
 
 /** A line that proves itself. It begins with a line's end: one that was torn before it spoils only itself. */
@@ -138,7 +132,7 @@ export async function takenAway(base: DirectorySnapshot, next: DirectorySnapshot
 async function noteRules(base: DirectorySnapshot, next: DirectorySnapshot, taken: Taken[]): Promise<void> {
   if (next.rules === null || base.rules === next.rules) return
   const before = base.rules?.byId ?? null
-  const note = (rule: Rule): void => void taken.push(['r', rule.id, rule.version, recordOf(rule)])
+  const note = (rule: RuleRecord): void => void taken.push(['r', rule.id, rule.version, rule])
   let looked = 0
   for (const [i, shard] of next.rules.byId.shards.entries()) {
     const other = before?.shards[i]

@@ -1,8 +1,8 @@
-import { type Rule, type RuleBook, ruleOf } from '../model/rules/rule-book.ts'
+import type { RuleBook } from '../model/rules/rule-book.ts'
 import { isSameRule, type RuleRecord } from '../model/rules/rule.ts'
 import { ShardedMap, ShardedMapUpdate } from './sharded-map.ts'
 
-const NO_RULES: readonly Rule[] = []
+const NO_RULES: readonly RuleRecord[] = []
 
 /**
  * All rules at one moment: by id, and those in force by what they name. A change of one among 100,000 copies one shard of each map, some 400
@@ -10,15 +10,15 @@ const NO_RULES: readonly Rule[] = []
  */
 export class RuleShards implements RuleBook {
   /** Disabled ones included, and removed ones until the next full load. */
-  readonly byId: ShardedMap<Rule>
+  readonly byId: ShardedMap<RuleRecord>
   /** Active ones by type and look-up. */
-  readonly index: ShardedMap<readonly Rule[]>
+  readonly index: ShardedMap<readonly RuleRecord[]>
   readonly #counts: ReadonlyMap<string, number>
   readonly count: number
 
   constructor(
-    byId: ShardedMap<Rule>,
-    index: ShardedMap<readonly Rule[]>,
+    byId: ShardedMap<RuleRecord>,
+    index: ShardedMap<readonly RuleRecord[]>,
     counts: ReadonlyMap<string, number>,
   ) {
     this.byId = byId
@@ -27,7 +27,7 @@ export class RuleShards implements RuleBook {
     this.count = [...counts.values()].reduce((sum, count) => sum + count, 0)
   }
 
-  named(type: string, lookUp: string): readonly Rule[] {
+  named(type: string, lookUp: string): readonly RuleRecord[] {
     return this.index.get(`${type}/${lookUp}`) ?? NO_RULES
   }
 
@@ -36,7 +36,7 @@ export class RuleShards implements RuleBook {
   }
 
   /** Those whose name is a pattern have no look-up. */
-  patterns(type: string): readonly Rule[] {
+  patterns(type: string): readonly RuleRecord[] {
     return this.index.get(`${type}/`) ?? NO_RULES
   }
 
@@ -53,8 +53,8 @@ export const EMPTY_RULES = new RuleShards(new ShardedMap([]), new ShardedMap([])
 export class RuleShardsUpdate {
   readonly #base: RuleShards | null
   readonly #isFull: boolean
-  readonly #byId: ShardedMapUpdate<Rule>
-  readonly #index: ShardedMapUpdate<readonly Rule[]>
+  readonly #byId: ShardedMapUpdate<RuleRecord>
+  readonly #index: ShardedMapUpdate<readonly RuleRecord[]>
   readonly #counts: Map<string, number>
   #hasChanged = false
   #isContradicted = false
@@ -88,7 +88,7 @@ export class RuleShardsUpdate {
     const present = this.#byId.get(record.id)
     if (present !== undefined) this.#unlist(present)
     if (!isSame) this.#hasChanged = true
-    const rule = isSame ? old : ruleOf(record)
+    const rule = isSame ? old : record
     this.#byId.set(rule.id, rule)
     if (rule.state === 'active') this.#list(rule)
   }
@@ -100,7 +100,7 @@ export class RuleShardsUpdate {
     return new RuleShards(this.#byId.finish(), this.#index.finish(), this.#counts)
   }
 
-  #list(rule: Rule): void {
+  #list(rule: RuleRecord): void {
     const name = `${rule.type}/${rule.lookUp}`
     const others = this.#index.get(name)
     // A list of snapshots before, perhaps, so a copy. The bound of patterns (`MAX_PATTERNS`) bounds this.
@@ -108,7 +108,7 @@ export class RuleShardsUpdate {
     this.#counts.set(rule.type, (this.#counts.get(rule.type) ?? 0) + 1)
   }
 
-  #unlist(rule: Rule): void {
+  #unlist(rule: RuleRecord): void {
     if (rule.state !== 'active') return
     const name = `${rule.type}/${rule.lookUp}`
     const others = this.#index.get(name) ?? NO_RULES

@@ -27,6 +27,7 @@ import { addSigningKeys } from './resources/signing-keys.ts'
 import { addSession } from './resources/session.ts'
 import { addSystem } from './resources/system.ts'
 import { addTenants } from './resources/tenants.ts'
+import { addRules } from './resources/rules.ts'
 import { addTokens } from './resources/tokens.ts'
 import type { ApiSources } from './sources.ts'
 
@@ -35,6 +36,7 @@ const RESOURCES = [
   addTenants,
   addKeys,
   addTokens,
+  addRules,
   addSessions,
   addSigningKeys,
   addNames,

@@ -62,6 +62,13 @@ const newDelivery = async (owner: Owner, state: 'waiting' | 'dead'): Promise<str
   return id
 }
 
+const newRule = async (): Promise<string> => {
+  const [row] = await sql<{ id: string }[]>`
+    INSERT INTO rules (id, package, type, look_up, action, reason, priority)
+    VALUES ('r' || substr(md5(random()::text), 1, 16), 'pkg:npm/a', 'npm', 'a', 'deny', 'x', 100) RETURNING id`
+  return row?.id ?? ''
+}
+
 const newSession = async (): Promise<string> => {
   const [row] = await sql<{ id: string }[]>`
     INSERT INTO admin_sessions (digest, expires_at) VALUES (${digestKey(fresh())}, now() + interval '1 hour') RETURNING id`
@@ -103,6 +110,13 @@ const SAMPLES: Readonly<Record<string, (owner: Owner) => Sample | Promise<Sample
   listTokens: plain('/tokens'),
   createToken: plain('/tokens', { json: { name: 'x', role: 'viewer' }, status: 201 }),
   revokeToken: async () => ({ path: `/tokens/${(await api.mint('viewer')).id}` }),
+  listRules: plain('/rules'),
+  testRules: plain('/rules/test?package=pkg:npm/left-pad@1.3.0'),
+  createRule: plain('/rules', { json: { package: 'pkg:npm/left-pad@1.3.0', reason: 'x' }, status: 201 }),
+  getRule: async () => ({ path: `/rules/${await newRule()}` }),
+  disableRule: async () => ({ path: `/rules/${await newRule()}/disable` }),
+  enableRule: async () => ({ path: `/rules/${await newRule()}/enable` }),
+  removeRule: async () => ({ path: `/rules/${await newRule()}` }),
   listSessions: plain('/sessions'),
   endSession: async () => ({ path: `/sessions/${await newSession()}` }),
   listSigningKeys: plain('/signing-keys'),

@@ -53,6 +53,7 @@ const STORE_STATUS: Partial<Record<StoreErrorCode, number>> = {
   session_not_found: 404,
   quarantine_not_found: 404,
   delivery_not_found: 404,
+  rule_not_found: 404,
   stale_version: 412,
   series_too_large: 400,
 }

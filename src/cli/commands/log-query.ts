@@ -22,6 +22,7 @@ export interface LogFlags extends FormatFlags {
   readonly requestId?: string
   readonly traceId?: string
   readonly slower?: string
+  readonly rule?: string
   readonly package?: string
   readonly artifactKind?: string
   readonly packages?: boolean
@@ -94,6 +95,7 @@ function requestFilter(flags: LogFlags, problems: Problems): Partial<EntryFilter
     ...(flags.requestId === undefined ? {} : { requestId: flags.requestId }),
     ...(flags.traceId === undefined ? {} : { traceId: traceId(flags.traceId, problems) }),
     ...(flags.slower === undefined ? {} : { slowerThanUs: slowerThanUs(flags.slower, problems) }),
+    ...(flags.rule === undefined ? {} : { ruleId: ruleId(flags.rule, problems) }),
     ...artifactFilter(flags, problems),
   }
 }
@@ -131,6 +133,11 @@ function limit(flags: LogFlags, format: Format, problems: Problems): number | nu
 /** W3C Trace Context §3.2.2.3. */
 function traceId(text: string, problems: Problems): string {
   if (!/^[0-9a-f]{32}$/.test(text)) problems.add('--trace-id: must be 32 characters of 0-9 and a-f')
+  return text
+}
+
+function ruleId(text: string, problems: Problems): string {
+  if (!/^r[0-9a-f]{16}$/.test(text)) problems.add('--rule: must be the id of a rule: r and 16 of 0-9 and a-f')
   return text
 }
 

@@ -35,6 +35,7 @@ export function addLogsCommand(program: Command, cli: Cli): void {
     .option('--request-id <id>', 'only the request with this id')
     .option('--trace-id <id>', 'only requests of this trace')
     .option('--slower <duration>', 'only requests that took longer: 250ms, 5s')
+    .option('--rule <id>', 'only requests that this rule concerned')
     .option('--package <name>', 'only of this package, in any spelling: left-pad, @babel/core')
     .option('--artifact-kind <kind>', `only requests of this kind: ${ARTIFACT_KINDS.join(', ')}`)
     .option('--packages', 'in the table: the package URL in place of the path')

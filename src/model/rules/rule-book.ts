@@ -1,17 +1,7 @@
 import type { LoggedPackage } from '../artifact/spelling.ts'
-import { LazyRuleTest } from './rule-matcher.ts'
+import { ruleMatches } from './rule-matcher.ts'
 import { RULE_ACTIONS, type RuleAction, type RuleMark, type RuleRecord } from './rule.ts'
 import { lookUpOf } from './look-up.ts'
-
-/** A rule of the snapshot, with what tells whether it is about a package. */
-export interface Rule extends RuleRecord {
-  readonly test: LazyRuleTest
-}
-
-/** A rule of the snapshot, made of its record. */
-export function ruleOf(record: RuleRecord): Rule {
-  return { ...record, test: new LazyRuleTest(record) }
-}
 
 /** The rules that are in force, as they are looked up. */
 export interface RuleBook {
@@ -20,9 +10,9 @@ export interface RuleBook {
   /** Of one type of package URL; 0 for most. */
   countOf(type: string): number
   /** Those that name a package, by its look-up. */
-  named(type: string, lookUp: string): readonly Rule[]
+  named(type: string, lookUp: string): readonly RuleRecord[]
   /** Those of a type whose name is a pattern. */
-  patterns(type: string): readonly Rule[]
+  patterns(type: string): readonly RuleRecord[]
 }
 
 /** What is asked of the rules. */
@@ -39,7 +29,7 @@ export interface RuleQuestion {
 
 /** Which rule concerns a request, and what becomes of it. */
 export interface RuleVerdict {
-  readonly rule: Rule
+  readonly rule: RuleRecord
   readonly mark: RuleMark
 }
 
@@ -68,13 +58,13 @@ export function judge(book: RuleBook, question: RuleQuestion): RuleVerdict | nul
 
 /** The first rule that decides, and the first that is a dry run. */
 interface Firsts {
-  readonly decider: Rule | null
-  readonly trial: Rule | null
+  readonly decider: RuleRecord | null
+  readonly trial: RuleRecord | null
 }
 
 const NONE: Firsts = { decider: null, trial: null }
 
-function firstOf(rules: readonly Rule[], question: RuleQuestion, firsts: Firsts): Firsts {
+function firstOf(rules: readonly RuleRecord[], question: RuleQuestion, firsts: Firsts): Firsts {
   let { decider, trial } = firsts
   for (const rule of rules) {
     const best = rule.isDryRun ? trial : decider
@@ -86,18 +76,18 @@ function firstOf(rules: readonly Rule[], question: RuleQuestion, firsts: Firsts)
 }
 
 /** Why a rule is not about a request, in words; null where it is. */
-export function whyNot(rule: Rule, { found, tenant, route, key, nowMs }: RuleQuestion): string | null {
+export function whyNot(rule: RuleRecord, { found, tenant, route, key, nowMs }: RuleQuestion): string | null {
   if (rule.state !== 'active') return rule.state
   if (!RANKS.has(rule.action)) return 'of an action that this version does not know'
   if (rule.expiresAtMs !== null && rule.expiresAtMs <= nowMs) return 'expired'
   if (rule.tenants.length > 0 && !rule.tenants.includes(tenant)) return 'for other tenants'
   if (rule.routes.length > 0 && !rule.routes.includes(route)) return 'for other routes'
   if (rule.keys.length > 0 && !rule.keys.includes(key)) return 'for other keys'
-  return rule.test.matches(found) ? null : 'about other packages or versions'
+  return ruleMatches(rule, found) ? null : 'about other packages or versions'
 }
 
 /** These rules as a book, without the order of a snapshot's. */
-export function bookOf(rules: readonly Rule[]): RuleBook {
+export function bookOf(rules: readonly RuleRecord[]): RuleBook {
   const [named, patterns] = [
     rules.filter(({ lookUp }) => lookUp !== ''),
     rules.filter(({ lookUp }) => lookUp === ''),

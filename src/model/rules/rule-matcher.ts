@@ -25,7 +25,7 @@ export function ruleTest(type: string, text: string): RuleTest {
 }
 
 /** The names of a package that a pattern may mean: with and without what a rule may leave out; of an image those of its repository. */
-function namesOf(found: LoggedPackage): readonly string[] {
+function allNamesOf(found: LoggedPackage): readonly string[] {
   const { type, name } = found
   const own = foldName(type, name)
   if (!hasOptionalNamespace(type)) return [own]
@@ -34,27 +34,35 @@ function namesOf(found: LoggedPackage): readonly string[] {
   return [own, place, place.slice(place.indexOf('/') + 1)]
 }
 
-/** The same for a rule that was read before, made when it is first asked. */
-export class LazyRuleTest implements RuleTest {
-  readonly #rule: RuleRecord
-  #test: RuleTest | null = null
+/** The package that was asked last, and its names: a thousand patterns in a row are asked about one. */
+const last: { found: LoggedPackage | null; names: readonly string[] } = { found: null, names: [] }
 
-  constructor(rule: RuleRecord) {
-    this.#rule = rule
+function namesOf(found: LoggedPackage): readonly string[] {
+  if (last.found !== found) {
+    last.names = allNamesOf(found)
+    last.found = found
   }
+  return last.names
+}
 
-  matches(found: LoggedPackage): boolean {
-    this.#test ??= this.#compile()
-    return this.#test.matches(found)
+/** Of the rules that were asked so far: of 100,000 hardly any ever is. */
+const tests = new WeakMap<RuleRecord, RuleTest>()
+
+/** Whether a rule's package is meant. Never throws. */
+export function ruleMatches(rule: RuleRecord, found: LoggedPackage): boolean {
+  let test = tests.get(rule)
+  if (test === undefined) {
+    test = compile(rule)
+    tests.set(rule, test)
   }
+  return test.matches(found)
+}
 
-  /** What cannot be read was written by hand, or by a newer program: it is about all versions of what it names, unless it lets pass. */
-  #compile(): RuleTest {
-    const { type, package: text, action, lookUp } = this.#rule
-    try {
-      return ruleTest(type, text)
-    } catch {
-      return { matches: (found) => action !== 'allow' && lookUp !== '' && isSameName(lookUp, found, false) }
-    }
+/** What cannot be read was written by hand, or by a newer program: it is about all versions of what it names, unless it lets pass. */
+function compile({ type, package: text, action, lookUp }: RuleRecord): RuleTest {
+  try {
+    return ruleTest(type, text)
+  } catch {
+    return { matches: (found) => action !== 'allow' && lookUp !== '' && isSameName(lookUp, found, false) }
   }
 }

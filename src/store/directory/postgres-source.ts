@@ -23,7 +23,7 @@ const CHANNEL = 'waybill_directory'
 const NO_NOTIFICATIONS: ReadonlySet<string> = new Set(['25006', '0A000', '55000'])
 
 /** Rows that are turned into grants at a stretch: some 5 ms, then the event loop serves requests again. */
-const CHUNK_ROWS = 2000
+const CHUNK_ROWS = 1000
 
 /** One shape for both tables: a single statement reads them, and so a single snapshot of the database. */
 interface DirectoryRow {

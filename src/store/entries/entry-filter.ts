@@ -28,6 +28,8 @@ export interface EntryFilter {
   /** Of each field, the values of which an entry has one. */
   readonly oneOf?: OneOf
   readonly traceId?: string
+  /** The rule that concerned it. */
+  readonly ruleId?: string
   /** What took longer than this, in microseconds. */
   readonly slowerThanUs?: number
 }
@@ -99,7 +101,7 @@ export function takeCursor(row: CursoredRow): EntryCursor {
  */
 export function entryCondition(sql: Sql | TransactionSql, filter: EntryFilter) {
   const { tenant, route, keyId, status, outcome, method, pathPrefix, clientIp, requestId } = filter
-  const { package: name, artifactKind, oneOf = {}, traceId, slowerThanUs } = filter
+  const { package: name, artifactKind, oneOf = {}, traceId, ruleId, slowerThanUs } = filter
   return sql`
     true
     ${tenant === undefined ? withoutCanaries(sql, filter) : sql`AND e.tenant = ${tenant}`}
@@ -114,6 +116,7 @@ export function entryCondition(sql: Sql | TransactionSql, filter: EntryFilter) {
     ${artifactKind === undefined ? sql`` : sql`AND e.artifact_kind = ${artifactKind}`}
     ${requestId === undefined ? sql`` : sql`AND e.request_id = ${requestId}`}
     ${traceId === undefined ? sql`` : sql`AND e.trace_id = ${traceId}`}
+    ${ruleId === undefined ? sql`` : sql`AND e.rule_id = ${ruleId}`}
     ${slowerThanUs === undefined ? sql`` : sql`AND e.duration_us > ${slowerThanUs}::bigint`}
     ${ONE_OF_COLUMNS.map((column) => oneOfCondition(sql, column, oneOf[column]))}`
 }

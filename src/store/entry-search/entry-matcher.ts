@@ -18,6 +18,7 @@ export function matcherOf(filter: EntryFilter): Test {
     ['artifact_kind', filter.artifactKind],
     ['request_id', filter.requestId],
     ['trace_id', filter.traceId],
+    ['rule_id', filter.ruleId],
   ] as const) {
     if (value !== undefined) tests.push((row) => row[column] === value)
   }

@@ -7,10 +7,11 @@ const CHUNK = 500
 
 /** The parameters of /entries that a filter is. */
 export function entryQuery(filter: EntryFilter): Readonly<Record<string, string | undefined>> {
-  const { keyId, pathPrefix, clientIp, slowerThanUs, since, until, oneOf: _, ...same } = filter
+  const { keyId, ruleId, pathPrefix, clientIp, slowerThanUs, since, until, oneOf: _, ...same } = filter
   return {
     ...same,
     key: keyId,
+    rule: ruleId,
     path: pathPrefix,
     address: clientIp,
     slowerThan: slowerThanUs === undefined ? undefined : `${slowerThanUs / 1000}ms`,

@@ -23,6 +23,11 @@ const TRACE_ID: Parameter<string> = {
   parse: (text) => (/^[0-9a-f]{32}$/.test(text) ? text : null),
 }
 
+const RULE: Parameter<string> = {
+  form: 'the id of a rule: r and 16 of 0-9 and a-f',
+  parse: (text) => (/^r[0-9a-f]{16}$/.test(text) ? text : null),
+}
+
 const SLOWER_THAN: Parameter<number> = { form: DURATION_FORM, parse: parseDurationMs }
 
 /** The parameters that restrict entries, each optional; those that may be repeated mean "one of". */
@@ -40,6 +45,7 @@ export const ENTRY_QUERY = {
   address: one(FORMS.ip),
   requestId: one(FORMS.requestId),
   traceId: one(TRACE_ID),
+  rule: one(RULE),
   slowerThan: one(SLOWER_THAN),
   since: MOMENT.optional().openapi({ description: 'inclusive' }),
   until: MOMENT.optional().openapi({ description: 'exclusive' }),
@@ -78,6 +84,7 @@ export function entryFilter(c: Context<ApiEnv>, query: EntryQuery, nowMs: number
     ...(query.package === undefined ? {} : { package: query.package }),
     ...(query.requestId === undefined ? {} : { requestId: query.requestId }),
     ...(query.traceId === undefined ? {} : { traceId: query.traceId }),
+    ...(query.rule === undefined ? {} : { ruleId: query.rule }),
     ...(slowerThan === undefined ? {} : { slowerThanUs: slowerThan * 1000 }),
     ...windowOf(query, nowMs),
   }
