@@ -85,6 +85,8 @@ export class AccessEntry {
   /** The rule that concerned it, and what it did; '' for none. */
   ruleId = ''
   ruleAction: RuleMark | '' = ''
+  /** Whole milliseconds that it was held because of a limit; 0 when it was not. */
+  heldMs = 0
 
   /* For the background alone, which identifies the artifact; no columns. */
   routed: Route | null = null

@@ -59,6 +59,7 @@ export const ENTRY_COLUMNS = [
   { name: 'upstream_limit', type: 'text', isNullable: true, field: 'upstreamLimit' },
   { name: 'rule_id', type: 'text', isNullable: true, field: 'ruleId' },
   { name: 'rule_action', type: 'text', isNullable: true, field: 'ruleAction' },
+  { name: 'held_ms', type: 'bigint', isNullable: true, field: 'heldMs' },
   { name: 'instance', type: 'uuid', isNullable: false, field: null },
   { name: 'seq', type: 'bigint', isNullable: false, field: 'seq' },
 ] as const satisfies readonly EntryColumn[]
@@ -79,7 +80,7 @@ export const NO_RULE = 'none'
 
 /**
  * Rows were sealed in three forms, of which a batch has one. Rows of the first have no columns for what the request was about, and those
- * of the second none for rules: programs wrote them that knew nothing of it, and segments on disk, rows in quarantine and tables still have
+ * of the second none for rules and for holding: programs wrote them that knew nothing of it, and segments on disk, rows in quarantine and tables still have
  * them (docs/decisions/0460, 0620). In the table, rows of the second form are those with an `artifact_kind` that was not put there later,
  * and rows of the third those with a `rule_action`.
  */
@@ -89,6 +90,7 @@ const LATER_FORMS: ReadonlyMap<string, 2 | 3> = new Map<EntryColumnName, 2 | 3>(
   ['upstream_limit', 2],
   ['rule_id', 3],
   ['rule_action', 3],
+  ['held_ms', 3],
 ])
 
 /** The first form whose rows have the column. */

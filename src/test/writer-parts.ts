@@ -196,7 +196,7 @@ export class OlderFormEncoder extends RowEncoder {
 
   constructor(instance: string, form: 1 | 2) {
     super(instance)
-    this.#missing = new RegExp(`(?:\\t[^\\t]*){${form === 1 ? 5 : 2}}(\\t[^\\t]*\\t[^\\t]*\\n)$`)
+    this.#missing = new RegExp(`(?:\\t[^\\t]*){${form === 1 ? 6 : 3}}(\\t[^\\t]*\\t[^\\t]*\\n)$`)
   }
 
   override row(entry: AccessEntry): string {

@@ -6,7 +6,7 @@ import { ECOSYSTEMS } from '../kinds.ts'
 /** An entry as it is shown: its columns under their names, but for what tells of the artifact. */
 export interface ShownEntry extends Omit<
   EntryRow,
-  'artifact_kind' | 'upstream_limit' | 'rule_id' | 'rule_action'
+  'artifact_kind' | 'upstream_limit' | 'rule_id' | 'rule_action' | 'held_ms'
 > {
   /** The package URL; null where the request was about no package, or was not identified. */
   readonly purl: string | null
@@ -16,12 +16,15 @@ export interface ShownEntry extends Omit<
   /** The rule that concerned it, and what it did or would have done; null for none. */
   readonly ruleId: string | null
   readonly ruleAction: string | null
+  /** Milliseconds that it was held because of a limit; null when it was not. */
+  readonly heldMs: number | null
 }
 
 const SHOWN: Readonly<Record<string, string>> = {
   upstream_limit: 'upstreamLimit',
   rule_id: 'ruleId',
   rule_action: 'ruleAction',
+  held_ms: 'heldMs',
 }
 
 /** Names of a shown entry, in the order of the columns. */
@@ -33,11 +36,12 @@ export const SHOWN_NAMES: readonly string[] = ENTRY_COLUMN_NAMES.flatMap((name) 
 /** The entry as listings and the API show it. */
 export function shownEntry(entry: EntryRow): ShownEntry {
   const { artifact_kind: kind, upstream_limit: upstreamLimit, rule_id: ruleId, ...others } = entry
-  const { rule_action: action, instance, seq, qualifiers, ...columns } = others
+  const { rule_action: action, held_ms: heldMs, instance, seq, qualifiers, ...columns } = others
   const artifactKind = kind === NO_ARTIFACT ? null : kind
   const ruleAction = action === NO_RULE ? null : action
   const purl = purlOfRow(entry)
-  return { ...columns, purl, artifactKind, qualifiers, upstreamLimit, ruleId, ruleAction, instance, seq }
+  const about = { purl, artifactKind, qualifiers, upstreamLimit, ruleId, ruleAction, heldMs }
+  return { ...columns, ...about, instance, seq }
 }
 
 /** The package URL of a row; null where it has no package. */

@@ -32,6 +32,7 @@ export interface Entry {
   readonly upstreamLimit: string | null
   readonly ruleId: string | null
   readonly ruleAction: string | null
+  readonly heldMs: number | null
   readonly instance: string
   /** Null for a tenant. */
   readonly seq: number | string | null

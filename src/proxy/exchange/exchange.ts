@@ -236,6 +236,7 @@ export class Exchange {
     entry.traceId = this.traceId
     entry.ecosystem = kind === null ? '' : ECOSYSTEMS[kind].name
     entry.routed = route
+    if (this.heldMs > 0) entry.heldMs = Math.max(1, Math.round(this.heldMs))
     entry.digest = this.digest
     if (this.span !== null) {
       const sentUs = this.sentTick < 0 ? -1 : Math.round((this.sentTick - this.startedTick) * 1000)

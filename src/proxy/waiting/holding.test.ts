@@ -49,6 +49,7 @@ t.test('a request over its rate is held until the rate lets it pass, in order', 
   const { ended, seconds } = gateway.limiter.holds.stats
   t.ok(ended.admitted >= 1 && seconds > 0)
   t.match(gateway.limiter.stats.refusals, { tenant_rate: 0 })
+  t.ok(gateway.entries.some(({ heldMs }) => heldMs > 0))
   await gateway.finish(
     t,
     Array.from({ length: 5 }, () => ({ status: 200, outcome: 'forwarded' })),
@@ -81,7 +82,7 @@ t.test('its time over, it is refused with what a refusal says', async (t) => {
   t.match(head, /retry-after: \d+/i)
   t.match(gateway.limiter.stats.refusals, { tenant_rate: 1 }, 'counted once')
   await gateway.finish(t, [
-    { status: 200 },
+    { status: 200, heldMs: 0 },
     { status: 429, outcome: 'rate_limited', reason: 'tenant_rate', upstream: '', upstreamUs: -1 },
   ])
   t.match(gateway.limiter.holds.stats, { held: 0, ended: { refused: 1 } })

@@ -126,13 +126,13 @@ function rowText(): string {
   const firstForm = identity.filter((column) => formOf(column) === 1)
   const secondForm = identity.filter((column) => formOf(column) <= 2)
   // NULL in all rows of the form that has no such column: a value is a change.
-  const others = ['qualifiers', 'upstream_limit', 'rule_id', 'rule_action'].map(
-    (name) => ` || coalesce(e.${name}, '')`,
+  const others = ['qualifiers', 'upstream_limit', 'rule_id', 'rule_action', 'held_ms'].map(
+    (name) => ` || coalesce(e.${name}::text, '')`,
   )
   const middle = `CASE
     WHEN e.artifact_kind IS NULL THEN ${joined(firstForm)}${others.join('')} || coalesce(e.identified_at::text, '')
     WHEN e.identified_at IS NOT NULL THEN ${joined(firstForm, () => NULL)}${others.slice(1).join('')}
-    WHEN e.rule_action IS NULL THEN ${joined(secondForm)} || coalesce(e.rule_id, '')
+    WHEN e.rule_action IS NULL THEN ${joined(secondForm)} || coalesce(e.rule_id, '') || coalesce(e.held_ms::text, '')
     ELSE ${joined(identity)} END`
   const around = [
     joined(ENTRY_COLUMNS.slice(0, at)),

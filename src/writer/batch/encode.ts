@@ -30,7 +30,7 @@ export function maxRowBytes(entry: AccessEntry): number {
  */
 export class RowEncoder {
   readonly #instance: string
-  /** The columns of an artifact where there is none; those of a rule likewise, with the instance. */
+  /** The columns of an artifact where there is none; those of a rule and of holding likewise, with the instance. */
   readonly #nothing: string
   readonly #noRule: string
   /** The last ten hex digits of the instance id, and the two bits before them. */
@@ -51,7 +51,7 @@ export class RowEncoder {
     }
     this.#instance = instance
     this.#nothing = `\\N\t\\N\t\\N\t${NO_ARTIFACT}\t\\N\t\\N`
-    this.#noRule = `\\N\t${NO_RULE}\t${instance}`
+    this.#noRule = `\\N\t${NO_RULE}\t\\N\t${instance}`
     this.#instanceTail = instance.slice(-10)
     this.#instanceBits = Number.parseInt(instance.slice(-12, -10), 16) & 3
   }
@@ -121,10 +121,11 @@ export class RowEncoder {
     )}`
   }
 
-  /** Which rule concerned the request, and the instance. A row has a rule_action in any case: it tells the form. */
-  #rule({ ruleId, ruleAction }: AccessEntry): string {
-    if (ruleAction === '' && ruleId === '') return this.#noRule
-    return `${text(ruleId)}\t${ruleAction === '' ? NO_RULE : ruleAction}\t${this.#instance}`
+  /** Which rule concerned the request, how long it was held, and the instance. A row has a rule_action in any case: it tells the form. */
+  #rule({ ruleId, ruleAction, heldMs }: AccessEntry): string {
+    if (ruleAction === '' && ruleId === '' && heldMs === 0) return this.#noRule
+    const held = heldMs === 0 ? '\\N' : integer(heldMs)
+    return `${text(ruleId)}\t${ruleAction === '' ? NO_RULE : ruleAction}\t${held}\t${this.#instance}`
   }
 
   #address(address: string): string {

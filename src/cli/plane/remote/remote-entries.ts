@@ -26,6 +26,7 @@ const SHOWN: Readonly<Record<string, string>> = {
   upstream_limit: 'upstreamLimit',
   rule_id: 'ruleId',
   rule_action: 'ruleAction',
+  held_ms: 'heldMs',
 }
 
 /** The row of an entry as the API shows it, its columns in their order. */

@@ -106,6 +106,7 @@ function groupsOf(entry: Entry): readonly Group[] {
         ['Kind', entry.kind],
         ['Upstream', entry.upstream],
         ["Upstream's limit", entry.upstreamLimit],
+        ['Held', entry.heldMs === null ? null : `${entry.heldMs} ms`],
         ['Rule', entry.ruleId === null ? null : `${entry.ruleId} (${entry.ruleAction ?? ''})`],
       ],
     ],

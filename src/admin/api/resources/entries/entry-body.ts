@@ -29,6 +29,7 @@ const WORDS: Readonly<Record<string, string>> = {
   ruleId: 'The rule that concerned the request; null for none.',
   ruleAction:
     'What the rule did, or, as a dry run, would have done: deny, warn, allow, would_deny, would_warn, would_allow.',
+  heldMs: 'Milliseconds that the request was held because of a limit; null when it was not.',
   instance: 'The process that wrote it.',
   seq: 'Its number there, without gaps; null for a tenant.',
   upstream: 'Where it was forwarded to; null where it was not, and for a tenant.',
