@@ -185,7 +185,7 @@ function copyText(instance: string, seq: number, entry: TestEntry): string {
     ...(entry.package === undefined
       ? ['\\N', '\\N', '\\N']
       : ['npm', entry.package, '1.3.0', 'artifact', '\\N', '\\N']),
-    ...(entry.rule === undefined ? [] : [entry.rule, 'warn']),
+    ...(entry.rule === undefined ? [] : [entry.rule, 'warn', '\\N']),
     instance,
     seq,
   ].join('\t')}\n`

@@ -20,9 +20,23 @@ const BODIES: Readonly<Record<string, object>> = {
   createToken: { name: 'ann', role: 'viewer' },
   setRetention: { days: 30 },
   rotateSigningKeys: {},
+  redeliverSearch: { tenant: 'acme' },
+  dropSearch: { tenant: 'acme', state: 'dead' },
+  createRule: { package: 'pkg:npm/left-pad@1.3.0', reason: 'x' },
 }
 
-const QUERIES: Readonly<Record<string, string>> = { who: '?package=left-pad', groupUsage: '?by=tenant' }
+const QUERIES: Readonly<Record<string, string>> = {
+  who: '?package=left-pad',
+  groupUsage: '?by=tenant',
+  testRules: '?package=pkg:npm/left-pad@1.3.0',
+}
+
+/** Ids by the list that they are of; of keys and tokens elsewhere. */
+const IDS: Readonly<Record<string, string>> = {
+  quarantine: '1',
+  deliveries: '01a1fdfa-4600-7000-8000-041d2e3f4a5b',
+  rules: 'r0123456789abcdef',
+}
 
 const never = (): Promise<never> => new Promise(() => {})
 
@@ -68,7 +82,7 @@ t.test('a frozen database holds up no operation for longer than the listener wai
   for (const { method, path, operationId } of operationsOf(waiting.document)) {
     const at = path.replace('/api/v1', '').replace('{slug}', 'acme').replace('{requestId}', 'r1')
     const query = QUERIES[operationId] ?? ''
-    const id = path.startsWith('/api/v1/quarantine/') ? '1' : '0a1b2c3d4e5f'
+    const id = IDS[path.split('/')[3] ?? ''] ?? '0a1b2c3d4e5f'
     const reply = await waiting.ask(method, at.replace('{id}', id) + query, {
       token: CONFIGURED_TOKEN,
       ...(BODIES[operationId] === undefined ? {} : { json: BODIES[operationId] }),

@@ -3,6 +3,7 @@ import { confirmFollower } from '../../store/directory/followers.ts'
 import { createTenant, updateTenant } from '../../store/directory/tenants.ts'
 import { ensurePartitions } from '../../store/entries/partitions.ts'
 import { testApi } from '../../test/api/api.ts'
+import { TestDeliveries } from '../../test/api/deliveries.ts'
 import { operationsOf } from '../../test/api/openapi.ts'
 import { testDatabase } from '../../test/database.ts'
 import { TestInstance } from '../../test/ledger.ts'
@@ -34,6 +35,9 @@ await sql`
   VALUES (${`access_log_${new Date(startedAt.getTime() - 2 * DAY_MS).toISOString().slice(0, 10).replaceAll('-', '')}`}, now(), now(), pg_current_xact_id(), ${HOST}, 2, 98765, '{}')`
 const follower = { instance: instance.id, host: HOST, processId: 4567, machine: 'm', maxAgeMs: MINUTE_MS }
 await confirmFollower(sql, follower, null)
+const deliveries = await TestDeliveries.open(sql)
+const [delivery = ''] = await deliveries.keep(1)
+await deliveries.keep(1, { tenant: 'globex' })
 let key = ''
 const [session] = await sql<{ role: string }[]>`SELECT session_user AS role`
 const role = session?.role ?? ''
@@ -65,7 +69,8 @@ t.test('a tenant learns nothing of other tenants, or of the machines, from any o
   const token = await api.tokenFor('tenant', 'acme')
   for (const { method, path, operationId, isForTenants } of operationsOf(api.document)) {
     if (method !== 'GET' || !isForTenants || operationId === 'streamEntries') continue
-    const at = path.replace('/api/v1', '').replace('{slug}', 'acme').replace('{id}', key)
+    const id = path.startsWith('/api/v1/deliveries/') ? delivery : key
+    const at = path.replace('/api/v1', '').replace('{slug}', 'acme').replace('{id}', id)
     const reply = await api.ask('GET', at + (QUERIES[operationId] ?? ''), { token })
     t.ok(reply.status === 200 || operationId === 'getEntries', `${operationId}: ${reply.status}`)
     for (const secret of [HOST, UPSTREAM, '9.8.7', 'globex', '4321', '98765', '4567', `"role":"${role}"`])

@@ -219,7 +219,14 @@ for (const [form, packageName, rule] of [
               ? `started_at + interval '1 microsecond'`
               : name === 'client_ip'
                 ? `'10.0.0.2'`
-                : ['status', 'bytes_received', 'bytes_sent', 'duration_us', 'upstream_us'].includes(name)
+                : [
+                      'status',
+                      'bytes_received',
+                      'bytes_sent',
+                      'duration_us',
+                      'upstream_us',
+                      'held_ms',
+                    ].includes(name)
                   ? `coalesce(${name}, 0) + 1`
                   : name === 'identified_at'
                     ? 'now()'
