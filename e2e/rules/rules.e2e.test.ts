@@ -63,16 +63,14 @@ t.test(
     }
     await untilTrue('the keys are on disk', async () => (await keys()) === 2, { timeoutMs: 60_000 })
     const blocked = await gateway.cli(
-      ...[
-        'block',
-        'pkg:npm/left-pad@1.3.0',
-        '--reason',
-        'It steals tokens',
-        '--reference',
-        'GHSA-1',
-        '--tenant',
-        'acme',
-      ],
+      'block',
+      'pkg:npm/left-pad@1.3.0',
+      '--reason',
+      'It steals tokens',
+      '--reference',
+      'GHSA-1',
+      '--tenant',
+      'acme',
     )
     t.equal(blocked.code, 0, blocked.stderr)
     t.match(blocked.stdout, /left-pad[\s\S]*acme[\s\S]*download/, 'who has it already')
