@@ -46,6 +46,12 @@ t.test(
     const id = String(answer.headers['waybill-delivery-id'])
     await untilTrue('it is delivered', async () => (await count('delivered')) === 1)
     await assertAllStored(t, db, [gateway], 2)
+    t.equal(receiver.taken[0]?.headers['x-upstream-key'], 'of-the-upstream')
+    t.same(
+      await db.query(`SELECT FROM delivery_bodies b WHERE b::text LIKE '%of-the-upstream%'`),
+      [],
+      'which is kept nowhere',
+    )
     const shown = await gateway.must('deliveries', 'show', id, '--body')
     t.match(shown, /attempt: \S+ delivered 204/)
     t.match(shown, /"n": 1/)

@@ -25,7 +25,7 @@ export interface LetterRequestParts {
 export function letterRequest(parts: LetterRequestParts): Omit<UpstreamRequest, 'notes'> {
   const { route, item, letter, body, attempt, origin, path, secret, tick } = parts
   const { head } = letter
-  const headers = [...head.fields]
+  const headers = [...head.fields, ...route.rules.headers.set]
   if (route.upstream.authorization !== null) headers.push('authorization', route.upstream.authorization)
   else if (secret !== null) headers.push(...secret)
   headers.push(

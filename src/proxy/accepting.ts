@@ -123,7 +123,7 @@ export class Accepting {
         shown: redactPath(exchange.path, target.query, route),
         query: exchange.sentQuery ?? target.query,
         host: request.host,
-        fields: keptFields(request.headers, secretField(route)?.[0] ?? ''),
+        fields: keptFields(request.headers, madeAnew(route)),
       },
       body,
     }
@@ -168,11 +168,18 @@ function fieldOf({ req }: Exchange, name: string): string {
   return ''
 }
 
-function keptFields(headers: readonly string[], secret: string): string[] {
+/** Names, lower case, of what each attempt has from its route: some are secrets, and are kept nowhere. */
+function madeAnew(route: Route): ReadonlySet<string> {
+  const { set } = route.rules.headers
+  const names = set.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase())
+  return new Set([...OWN_FIELDS, ...names, secretField(route)?.[0] ?? ''])
+}
+
+function keptFields(headers: readonly string[], dropped: ReadonlySet<string>): string[] {
   const kept: string[] = []
   for (let i = 0; i < headers.length; i += 2) {
     const name = (headers[i] ?? '').toLowerCase()
-    if (!OWN_FIELDS.has(name) && name !== secret) kept.push(headers[i] ?? '', headers[i + 1] ?? '')
+    if (!dropped.has(name)) kept.push(headers[i] ?? '', headers[i + 1] ?? '')
   }
   return kept
 }
