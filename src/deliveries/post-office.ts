@@ -9,6 +9,7 @@ import type { AttemptEnd } from './attempt.ts'
 import type { BreakerState } from '../upstream/health/circuit-breaker.ts'
 import type { DeliveryStore, Lease, Letter } from './delivery-store.ts'
 import { isReceiverFailure, resultsOf, verdictOf } from './results.ts'
+import { SafeCursor } from './safe-cursor.ts'
 import { RouteQueue, type Batch } from './route-queue.ts'
 import { SettleQueue } from './settle-queue.ts'
 
@@ -19,7 +20,7 @@ const BEAT_MS = 1000
 const LEASE_MARGIN_MS = 2000
 /** Deliveries that another process accepted are seen after this long at most. */
 const POLL_MS = 200
-/** What lies below the highest number seen is looked for so often: commits come out of order, and people put deliveries back. */
+/** All that waits is looked for so often, wherever it lies: people put deliveries back. */
 const SWEEP_MS = 2000
 /** A look that was slow is not repeated at once: it gets so many times its duration. */
 const POLL_REST = 10
@@ -55,6 +56,7 @@ interface Post {
   route: Route
   lease: Lease
   readonly queue: RouteQueue
+  readonly cursor: SafeCursor
   bytes: number
   sweptAtMs: number
   /** False once another process may have it: nothing more is begun, and it is forgotten when nothing is under way. */
@@ -191,7 +193,8 @@ export class PostOffice {
     const route = this.#routes.get(lease.route)
     if (route === undefined || route.delivery === null) return
     const queue = new RouteQueue(route.delivery.deliver, (state) => this.#tellBreaker(route.name, state))
-    this.#posts.set(route.name, { route, lease, queue, bytes: 0, sweptAtMs: 0, isOurs: true })
+    const cursor = new SafeCursor()
+    this.#posts.set(route.name, { route, lease, queue, cursor, bytes: 0, sweptAtMs: 0, isOurs: true })
   }
 
   /** Those of which something may be begun. */
@@ -210,10 +213,10 @@ export class PostOffice {
     const nowMs = clock.nowMs()
     const posts = this.#working().filter(({ queue }) => queue.room > 0)
     if (posts.length === 0) return POLL_MS
-    const fresh = posts.map(({ route, queue }) => ({
+    const fresh = posts.map(({ route, queue, cursor }) => ({
       route: route.name,
-      afterSeq: queue.lastSeq,
-      known: [],
+      afterSeq: cursor.after(queue.lastSeq, nowMs),
+      known: queue.known,
       lanes: queue.fullLanes,
       limit: queue.room,
     }))
