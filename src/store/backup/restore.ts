@@ -139,7 +139,8 @@ async function setLogging(tx: TransactionSql, state: 'ENABLE' | 'DISABLE'): Prom
     SELECT c.relname AS name, t.tgname AS trigger FROM pg_class log JOIN pg_class c ON c.relnamespace = log.relnamespace
     JOIN pg_trigger t ON t.tgrelid = c.oid
     WHERE log.oid = to_regclass('access_log')
-      AND t.tgname IN ('admin_log_row', 'admin_log_advance', 'access_minutes_stale_figures')`
+      AND t.tgname IN ('admin_log_row', 'admin_log_advance', 'access_minutes_stale_figures',
+        'figures_usage_inserted', 'figures_usage_deleted')`
   for (const { name, trigger } of logged)
     await tx.unsafe(`ALTER TABLE ${quoted(name)} ${state} TRIGGER ${trigger}`)
 }
