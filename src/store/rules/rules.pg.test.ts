@@ -123,17 +123,15 @@ t.test(
   },
 )
 
-t.test('100,000 rules reach a gateway in pieces', async (t) => {
+t.test('more rules than are read at once reach a gateway in pieces', async (t) => {
   const { refresher, until } = follow(t, target, 60_000)
   await refresher.start()
   const before = refresher.snapshot?.rules?.count ?? 0
   await sql`ALTER TABLE rules DISABLE TRIGGER admin_log_row`
-  for (let first = 1; first <= 100_000; first += 5000) {
-    await sql`
-      INSERT INTO rules (id, package, type, look_up, action, reason, priority)
-      SELECT 'r' || lpad(to_hex(n + 1000000), 16, '0'), 'pkg:npm/p' || n || '@1.0.0', 'npm', 'p' || n, 'deny', 'malware', 100
-      FROM generate_series(${first}::int, ${first + 4999}::int) n`
-  }
-  await until(() => refresher.snapshot?.rules?.count === before + 100_000)
-  t.equal(refresher.snapshot?.rules?.named('npm', 'p77777').length, 1)
+  await sql`
+    INSERT INTO rules (id, package, type, look_up, action, reason, priority)
+    SELECT 'r' || lpad(to_hex(n + 1000000), 16, '0'), 'pkg:npm/p' || n || '@1.0.0', 'npm', 'p' || n, 'deny', 'malware', 100
+    FROM generate_series(1, 3500) n`
+  await until(() => refresher.snapshot?.rules?.count === before + 3500)
+  t.equal(refresher.snapshot?.rules?.named('npm', 'p2777').length, 1)
 })
