@@ -20,6 +20,11 @@ export interface Held {
   tryAgain(isLast: boolean): Verdict
 }
 
+interface Place {
+  readonly lane: string
+  readonly sinceMs: number
+}
+
 /**
  * Requests over a limit that are held until it lets them pass: one lane for each bucket, in the order of arrival; lanes take turns, so that
  * no tenant waits for another's. Bounded in all, and by half of that for one tenant. Between its looks, which it makes while anything is
@@ -29,7 +34,7 @@ export class HoldQueue {
   readonly #max: number
   readonly #clock: Clock
   readonly #lanes = new Map<string, Set<Held>>()
-  readonly #laneOf = new Map<Held, string>()
+  readonly #places = new Map<Held, Place>()
   readonly #byTenant = new Map<string, number>()
   #isLooking = false
   #admitted = 0
@@ -49,7 +54,7 @@ export class HoldQueue {
   }
 
   get size(): number {
-    return this.#laneOf.size
+    return this.#places.size
   }
 
   /** Read-only view for metrics. */
@@ -73,22 +78,17 @@ export class HoldQueue {
     const ofTenant = this.#byTenant.get(held.tenant) ?? 0
     if (this.size >= this.#max || ofTenant >= Math.ceil(this.#max * TENANT_SHARE)) return false
     this.#byTenant.set(held.tenant, ofTenant + 1)
-    this.#put(held, lane)
+    this.#put(held, { lane, sinceMs: this.nowMs() })
     if (!this.#isLooking) this.#lookLater()
     return true
   }
 
-  /** It has ended otherwise, after `heldMs`. */
-  leave(held: Held, heldMs: number): void {
-    if (!this.#laneOf.has(held)) return
-    this.#remove(held)
+  /** It has ended otherwise. */
+  leave(held: Held): void {
+    const place = this.#places.get(held)
+    if (place === undefined) return
+    this.#remove(held, place)
     this.#gone++
-    this.#heldMs += heldMs
-  }
-
-  /** As `leave`, for what was decided. */
-  noteHeld(heldMs: number): void {
-    this.#heldMs += heldMs
   }
 
   #lookLater(): void {
@@ -97,8 +97,8 @@ export class HoldQueue {
   }
 
   #look(): void {
-    const nowMs = this.#clock.nowMs()
-    for (const held of this.#laneOf.keys()) if (nowMs >= held.untilMs) this.#try(held, true)
+    const nowMs = this.nowMs()
+    for (const held of this.#places.keys()) if (nowMs >= held.untilMs) this.#try(held, true)
     let left = MAX_PER_LOOK
     for (let hasMoved = true; hasMoved && left > 0;) {
       hasMoved = false
@@ -115,25 +115,27 @@ export class HoldQueue {
   /** True when it waits in its lane no more. */
   #try(held: Held, isLast: boolean): boolean {
     const verdict = held.tryAgain(isLast)
-    const lane = this.#laneOf.get(held)
+    const place = this.#places.get(held)
+    // What it did had it leave.
+    if (place === undefined) return true
     if (typeof verdict === 'object') {
-      if (lane === undefined || verdict.lane === lane) return false
-      this.#take(held, lane)
-      this.#put(held, verdict.lane)
+      if (verdict.lane === place.lane) return false
+      this.#take(held, place.lane)
+      this.#put(held, { ...place, lane: verdict.lane })
       return true
     }
-    if (lane !== undefined) this.#remove(held)
+    this.#remove(held, place)
     if (verdict === 'admitted') this.#admitted++
     else if (verdict === 'refused') this.#refused++
     else this.#gone++
     return true
   }
 
-  #put(held: Held, lane: string): void {
-    const others = this.#lanes.get(lane)
-    if (others === undefined) this.#lanes.set(lane, new Set([held]))
+  #put(held: Held, place: Place): void {
+    const others = this.#lanes.get(place.lane)
+    if (others === undefined) this.#lanes.set(place.lane, new Set([held]))
     else others.add(held)
-    this.#laneOf.set(held, lane)
+    this.#places.set(held, place)
   }
 
   #take(held: Held, lane: string): void {
@@ -142,10 +144,10 @@ export class HoldQueue {
     if (others?.size === 0) this.#lanes.delete(lane)
   }
 
-  #remove(held: Held): void {
-    const lane = this.#laneOf.get(held)
-    if (lane !== undefined) this.#take(held, lane)
-    this.#laneOf.delete(held)
+  #remove(held: Held, { lane, sinceMs }: Place): void {
+    this.#take(held, lane)
+    this.#places.delete(held)
+    this.#heldMs += this.nowMs() - sinceMs
     const ofTenant = (this.#byTenant.get(held.tenant) ?? 0) - 1
     if (ofTenant > 0) this.#byTenant.set(held.tenant, ofTenant)
     else this.#byTenant.delete(held.tenant)

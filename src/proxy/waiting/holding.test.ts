@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { TenantGrant } from '../../model/grant.ts'
-import { startGateway, type TestGateway } from '../../test/gateway.ts'
+import { startGateway, testRoute, type TestGateway } from '../../test/gateway.ts'
 import { until } from '../../test/wire.ts'
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
@@ -142,6 +142,33 @@ t.test('what comes later does not overtake what is held', async (t) => {
   await isHeld(gateway, 1)
   clients[1].reset()
   await gateway.finish(t, [{ status: 200 }, { path: '/r/second' }, { outcome: 'client_closed' }])
+})
+
+t.test('what is held waits on through a reload, for the route that it was decided for', async (t) => {
+  const gateway = await scene(t, { rateLimit: EMPTY })
+  await exhaust(gateway)
+  const client = await gateway.client()
+  client.send(gateway.head('GET /r/second HTTP/1.1'))
+  await isHeld(gateway, 1)
+  gateway.setRoutes([testRoute(gateway.upstream.port, { name: 'other', path: '/other/' })])
+  gateway.directory.tenant('acme', { rateLimit: null })
+  const { message, wire } = await gateway.upstream.request()
+  t.match(message.startLine, '/second')
+  wire.send(OK)
+  t.equal((await client.message()).status, 200)
+  await gateway.finish(t, [{ status: 200 }, { status: 200, route: 'r' }])
+})
+
+t.test('what is still held when a stop has waited is broken off, and is one entry', async (t) => {
+  const gateway = await scene(t, { rateLimit: EMPTY })
+  await exhaust(gateway)
+  const client = await gateway.client()
+  client.send(gateway.head('GET /r/second HTTP/1.1'))
+  await isHeld(gateway, 1)
+  await gateway.listener.drain(0)
+  await isHeld(gateway, 0)
+  await gateway.finish(t, [{ status: 200 }, { path: '/r/second', upstream: '', outcome: 'draining' }])
+  t.match(gateway.limiter.holds.stats.ended, { gone: 1 })
 })
 
 const NOT_HELD: Readonly<Record<string, { line: string; holdMs?: number; maxHeld?: number }>> = {

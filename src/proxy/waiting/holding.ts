@@ -75,7 +75,7 @@ class HeldExchange implements Held, Carrier {
       const again = decideAgain(exchange, this.#context, isLast ? 'last' : 'held')
       const lane = again?.limit?.mayCome === true ? this.laneBy(again.limit) : null
       if (lane !== null) return { lane }
-      this.#noteHeld()
+      this.#endHold()
       this.#after.act(again)
       return again === null ? 'admitted' : 'refused'
     } catch (error) {
@@ -93,20 +93,18 @@ class HeldExchange implements Held, Carrier {
     if (exchange.key !== null) exchange.key = snapshot.keyById(exchange.key.id) ?? exchange.key
   }
 
-  #noteHeld(): void {
+  #endHold(): void {
     const exchange = this.#exchange
     const tick = performance.now()
     exchange.heldMs = tick - this.#sinceTick
     exchange.carrier = null
     exchange.enter('deciding', 0, tick)
-    this.#context.limiter.holds.noteHeld(exchange.heldMs)
   }
 
   /** See Carrier. */
   cancel(): void {
-    const exchange = this.#exchange
-    exchange.heldMs = performance.now() - this.#sinceTick
-    this.#context.limiter.holds.leave(this, exchange.heldMs)
+    this.#exchange.heldMs = performance.now() - this.#sinceTick
+    this.#context.limiter.holds.leave(this)
   }
 
   /** See Carrier. Its queue has the time. */
