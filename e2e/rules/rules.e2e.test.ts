@@ -140,11 +140,8 @@ t.test('npm says why it may not install a blocked version, also from a lock file
     },
   })
   await verdaccio.setPublicUrl(gateway.proxyUrl)
-  const client = await npmClient(
-    t,
-    `${gateway.proxyUrl}/npm/`,
-    await gateway.mint({ tenant: 'acme', scopes: ['npm:*'] }),
-  )
+  const key = await gateway.mint({ tenant: 'acme', scopes: ['npm:*'] })
+  const client = await npmClient(t, `${gateway.proxyUrl}/npm/`, key)
   const folder = await client.write({ name: 'bad-apple', version: '1.0.0' })
   const published = await client.run(folder, 'publish', '--loglevel=error')
   t.equal(published.code, 0, published.stderr)
@@ -173,6 +170,12 @@ t.test('npm says why it may not install a blocked version, also from a lock file
   t.not(refused.code, 0)
   t.match(refused.stderr, /E403/)
   t.match(refused.stderr, `Blocked: npm/bad-apple@1.0.0: It is rotten. Rule ${id}.`)
+  for (const spelling of ['/', '/?x', ';x', '%3Fx', ''])
+    t.equal(
+      (await request(`${gateway.proxyUrl}/npm/bad-apple/-/bad-apple-1.0.0.tgz${spelling}`, { key })).status,
+      403,
+      `in no spelling that the registry may take: ${spelling}`,
+    )
 
   await gateway.must('rules', 'remove', id, '--wait')
   const back = await client.run(app, 'ci', '--no-audit', `--cache=${join(app, 'cache-2')}`)

@@ -81,9 +81,9 @@ function numbersFrom(text: string, start: number): number {
 
 /** `…/api/v2/…`, by the words of its operations. */
 function ofVersion2({ method, query }: ArtifactRequest, segments: readonly string[]): Found | null {
-  const pushed = segments.indexOf('package')
-  const at = pushed === -1 ? segments.indexOf('symbolpackage') : pushed
-  if (at >= 1 && (segments[at - 1] === 'v2' || segments[at - 1] === 'v3')) {
+  // Servers of this kind tell no case in paths.
+  const at = segments.findIndex((s) => (s.length === 7 || s.length === 13) && /^(?:symbol)?package$/i.test(s))
+  if (at >= 1 && /^v[23]$/i.test(segments[at - 1] ?? '')) {
     const [id = '', version = '', ...more] = segments.slice(at + 1)
     const isKnown = id !== '' && more.length === 0
     return { kind: id === '' ? 'other' : 'artifact', package: isKnown ? packageOf(id, version) : null }

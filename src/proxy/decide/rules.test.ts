@@ -44,6 +44,98 @@ t.test('a file that a rule denies is 403 with the reason, and asks nothing of th
   await gateway.finish(t, [entry, entry, entry, passed, passed])
 })
 
+const SPELLINGS: readonly (readonly [route: Partial<Route>, rule: string, paths: readonly string[]])[] = [
+  [
+    npm,
+    'pkg:npm/left-pad@1.3.0',
+    [
+      `${LEFT_PAD}/`,
+      `${LEFT_PAD};x`,
+      `${LEFT_PAD}%3b`,
+      `${LEFT_PAD}%3Fx`,
+      `${LEFT_PAD}%20`,
+      `${LEFT_PAD}.`,
+      '/npm/left-pad;x=1/-/left-pad-1.3.0.tgz?a=b',
+      '/npm/left-pad/./-/left-pad-1.3.0.tgz',
+      '/npm/left%252dpad/-/left-pad-1.3.0.tgz',
+      '/npm/./left-pad/-/left-pad-1.3.0.tgz/',
+    ],
+  ],
+  [
+    npm,
+    'pkg:npm/%40acme/base',
+    ['/npm/@acme%252fbase/-/base-1.0.0.tgz', '/npm/@acme%2fbase/-/base-1.0.0.tgz/'],
+  ],
+  [
+    { name: 'maven', kind: 'maven', path: '/maven/' },
+    'pkg:maven/com.example/a@1.0',
+    [
+      '/maven/com;x/example/a/1.0/a-1.0.jar',
+      '/maven/com/example/a/1.0;x/a-1.0.jar',
+      '/maven/com/example/a/./1.0/a-1.0.jar',
+      '/maven/com%2fexample/a/1.0/a-1.0.jar',
+      '/maven/com/example/a/1.0/a-1.0.jar/',
+    ],
+  ],
+  [
+    { name: 'pypi', kind: 'pypi', path: '/pypi/' },
+    'pkg:pypi/Flask.Login@0.6.3',
+    ['/pypi/packages/flask_login-0.6.3-py3-none-any.whl/', '/pypi/packages/Flask_Login-0.6.3.tar.gz;x'],
+  ],
+  [
+    { name: 'nuget', kind: 'nuget', path: '/nuget/' },
+    'pkg:nuget/Newtonsoft.Json@13.0.1',
+    [
+      '/nuget/api/v2/package/Newtonsoft.Json/13.0.1/',
+      '/nuget/api/V2/Package/newtonsoft.json/13.0.1',
+      '/nuget/v3-flatcontainer/newtonsoft.json/13.0.1/newtonsoft.json.13.0.1.nupkg/',
+    ],
+  ],
+  [
+    images,
+    'pkg:oci/nginx@1.27?repository_url=upstream.test/library/nginx',
+    [
+      '/v2/library/nginx/manifests/1.27?ns=other.example',
+      '/v2/library%2fnginx/manifests/1.27',
+      '/v2/library/nginx/manifests/1.27/',
+    ],
+  ],
+]
+
+for (const [route, rule, paths] of SPELLINGS)
+  t.test(`a denied file is denied in each way in which a server may read its path: ${rule}`, async (t) => {
+    const packageOrigin = route.kind === 'oci' ? { packageOrigin: 'upstream.test' } : {}
+    const gateway = await startGateway(t, { routes: [{ ...route, ...packageOrigin }] })
+    gateway.directory.rules = rulesOf(testRule(rule))
+    const client = await gateway.client()
+    for (const path of paths) {
+      client.send(gateway.head(`GET ${path} HTTP/1.1`))
+      t.match((await client.message()).startLine, /^HTTP\/1\.1 403 Blocked: /, path)
+    }
+    await gateway.finish(
+      t,
+      paths.map(() => ({ outcome: 'blocked', reason: 'rule', ruleAction: 'deny' }) as const),
+    )
+  })
+
+t.test('what a path may be read as lets pass what no reading of it is denied', async (t) => {
+  const gateway = await startGateway(t, { routes: [npm] })
+  const dry = testRule('pkg:npm/left-pad@1.3.0', { isDryRun: true })
+  gateway.directory.rules = rulesOf(testRule('pkg:npm/left-pad@1.2.0'), dry)
+  const client = await gateway.client()
+  for (const path of ['/npm/@acme%2fleft-pad/-/left-pad-1.2.0.tgz?x', '/npm/left-pad/', `${LEFT_PAD}/`]) {
+    client.send(gateway.head(`GET ${path} HTTP/1.1`))
+    const { wire } = await gateway.upstream.request()
+    wire.send(OK)
+    t.match((await client.message()).startLine, / 200 /, path)
+  }
+  await gateway.finish(t, [
+    { outcome: 'forwarded', ruleAction: '' },
+    { outcome: 'forwarded', ruleAction: '' },
+    { outcome: 'forwarded', ruleId: dry.id, ruleAction: 'would_deny' },
+  ])
+})
+
 t.test('a rule that warns, lets pass or runs dry forwards, and the entry says so', async (t) => {
   const gateway = await startGateway(t, { routes: [npm] })
   const client = await gateway.client()

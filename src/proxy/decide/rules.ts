@@ -6,6 +6,7 @@ import { purlOf } from '../../model/artifact/purl.ts'
 import type { Route } from '../../model/route.ts'
 import { judge, type RuleBook } from '../../model/rules/rule-book.ts'
 import type { Exchange } from '../exchange/exchange.ts'
+import { isSpecialPath, readingsOf } from '../routing/path-readings.ts'
 import { refuse, type DecisionContext, type Refusal } from './context.ts'
 
 /**
@@ -18,17 +19,61 @@ export function checkRules(exchange: Exchange, { directory }: DecisionContext): 
 }
 
 function judgeRequest(exchange: Exchange, rules: RuleBook | null): Refusal | null {
-  const { route } = exchange
+  const { route, path } = exchange
   if (route === null) return null
   const type = ECOSYSTEMS[route.kind].purlType
   if (type === '' || rules?.countOf(type) === 0) return null
-  const { path, req, target } = exchange
   if (path.length > MAX_IDENTIFIED_PATH) return refuse('blocked', 'unidentified')
-  const identity = identify(route, req.method ?? '', belowRoute(route, path) + (target?.query ?? ''))
+  const rest = belowRoute(route, path)
+  const query = exchange.target?.query ?? ''
+  const refusal = judgeReading(exchange, route, rules, rest + query)
+  if (refusal !== null || !hasOtherReadings(rest, query)) return refusal
+  return judgeOtherReadings(exchange, route, rules, rest)
+}
+
+/** Whether some server might take the request for one that is written otherwise. */
+function hasOtherReadings(rest: string, query: string): boolean {
+  return query !== '' || rest.endsWith('/') || isSpecialPath(rest)
+}
+
+/**
+ * As scopes and limits, a rule holds for what each server behind could come to: also for one that drops path parameters, `/./` or the slash
+ * at the end, that decodes again, or that does not read the query. At most 58 readings, some 100 µs.
+ */
+function judgeOtherReadings(
+  exchange: Exchange,
+  route: Route,
+  rules: RuleBook | null,
+  rest: string,
+): Refusal | null {
+  const readings = isSpecialPath(rest) ? readingsOf(rest, Infinity) : NO_READINGS
+  if (readings === null) return refuse('blocked', 'unidentified')
+  for (const reading of [rest, ...readings]) {
+    const refusal = judgeReading(exchange, route, rules, withoutSlash(reading))
+    if (refusal !== null) return refusal
+  }
+  return null
+}
+
+function withoutSlash(path: string): string {
+  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path
+}
+
+const NO_READINGS: ReadonlySet<string> = new Set()
+
+/** By one reading. The first rule that lets pass is noted, unless another reading is denied. */
+function judgeReading(
+  exchange: Exchange,
+  route: Route,
+  rules: RuleBook | null,
+  reading: string,
+): Refusal | null {
+  const identity = identify(route, exchange.req.method ?? '', reading)
   if (!isDownload(route, identity)) return null
   if (rules === null) return refuse('not_ready', 'no_rules')
   const { package: found } = identity
   if (found === null) return null
+  const type = ECOSYSTEMS[route.kind].purlType
   const verdict = judge(rules, {
     found: { type, ...found },
     tenant: exchange.tenant?.slug ?? '',
@@ -37,8 +82,11 @@ function judgeRequest(exchange: Exchange, rules: RuleBook | null): Refusal | nul
     nowMs: exchange.startedAtMs,
   })
   if (verdict === null) return null
+  if (verdict.mark !== 'deny') {
+    exchange.rule ??= verdict
+    return null
+  }
   exchange.rule = verdict
-  if (verdict.mark !== 'deny') return null
   exchange.deniedPurl = purlOf(type, found)
   return refuse('blocked', 'rule')
 }
