@@ -6,33 +6,33 @@ import type { DeliveryStore, Lease, Letter, Result, WorkItem } from './delivery-
 import { PostOffice } from './post-office.ts'
 import type { Batch } from './route-queue.ts'
 
-const ROUTE = routeOf({
+const DELIVER = {
+  concurrency: 2,
+  retries: { max: 1, minMs: 10, maxMs: 10 },
+  breaker: { failures: 1, openMs: 60_000 },
+}
+const KEYS = { kind: 'integration', path: '/hook/', upstream: 'http://receiver.example/', mode: 'accept' }
+const ROUTE = routeOf({ ...KEYS, name: 'hook', deliver: DELIVER })
+const COALESCING = routeOf({
+  ...KEYS,
   name: 'hook',
-  kind: 'integration',
-  path: '/hook/',
-  upstream: 'http://receiver.example/',
-  mode: 'accept',
-  deliver: {
-    concurrency: 2,
-    retries: { max: 1, minMs: 10, maxMs: 10 },
-    breaker: { failures: 1, openMs: 60_000 },
-  },
+  deliver: { ...DELIVER, coalesce: { by: ['$.id'], windowMs: 100 } },
 })
 
 const DELIVERED: AttemptEnd = { status: 204, reason: null, retryAfterMs: null }
 
-function item(seq: number, lane = ''): WorkItem {
+function item(seq: number, lane = '', coalesceBy = ''): WorkItem {
   return {
     seq,
     id: `id ${seq}`,
     receivedAtMs: 0,
     tenant: 'acme',
     lane,
-    coalesceBy: '',
+    coalesceBy,
     bodyBytes: 1,
     attempts: 0,
     dueInMs: 0,
-    ageMs: 0,
+    ageMs: 1000,
   }
 }
 
@@ -42,14 +42,17 @@ function letterOf({ id }: Pick<WorkItem, 'id'>): Letter {
 }
 
 /** An office with a database and a receiver of the test's. */
-function scene(items: readonly WorkItem[]) {
+function scene(items: readonly WorkItem[], route = ROUTE) {
   const clock = new FakeClock()
   const lines: string[] = []
   const world = {
     epoch: 1 as number | null,
     isSurplus: false,
     gone: new Set<string>(),
+    /** Those that are gone by the time that their letters are asked for. */
+    goneLate: new Set<string>(),
     areLettersAway: false,
+    areResultsRefused: false,
     settled: [] as Result[],
     released: [] as string[],
     under: [] as { batch: Batch; end: (end: AttemptEnd | null) => void }[],
@@ -64,17 +67,24 @@ function scene(items: readonly WorkItem[]) {
     release: (_, routes) => Promise.resolve(void world.released.push(...routes)),
     waiting: (asked) =>
       Promise.resolve(
-        asked.flatMap(({ afterSeq, known }) =>
+        asked.flatMap(({ afterSeq, known, lanes, limit }) =>
           items
-            .filter(({ seq, id }) => seq > afterSeq && !known.includes(seq) && !world.gone.has(id))
+            .filter(({ seq, id, lane }) => seq > afterSeq && !world.gone.has(id) && !lanes.includes(lane))
+            .filter(({ seq }) => !known.includes(seq))
+            .slice(0, limit)
             .map((one) => ({ route: 'hook', item: one })),
         ),
       ),
     letters: (asked) =>
       world.areLettersAway
         ? Promise.reject(new Error('the database is away'))
-        : Promise.resolve(asked.filter(({ id }) => !world.gone.has(id)).map((one) => letterOf(one))),
+        : Promise.resolve(
+            asked
+              .filter(({ id }) => !world.gone.has(id) && !world.goneLate.has(id))
+              .map((one) => letterOf(one)),
+          ),
     settle: (_, results) => {
+      if (world.areResultsRefused) return Promise.resolve(new Set())
       world.settled.push(...results)
       for (const { id, state } of results) if (state !== 'waiting') world.gone.add(id)
       return Promise.resolve(new Set(results.map(({ seq }) => seq)))
@@ -92,7 +102,7 @@ function scene(items: readonly WorkItem[]) {
       deliver: (_, batch) => new Promise((end) => void world.under.push({ batch, end })),
     },
   })
-  office.apply([ROUTE])
+  office.apply([route])
   office.start()
   const end = async (result: AttemptEnd | null): Promise<void> => {
     world.under.shift()?.end(result)
@@ -171,4 +181,24 @@ t.test('a stop ends what is under way, and notes it', async (t) => {
   await clock.advance(1000)
   await stopped
   t.match(world.settled, [{ seq: 1, state: 'delivered' }])
+})
+
+t.test('what comes to an order of which more waits than memory takes goes behind all of it', async (t) => {
+  const items = [...Array.from({ length: 300 }, (_, i) => item(i + 1, 'a')), item(400, 'b')]
+  const { clock, world, end } = scene(items)
+  await clock.advance(0)
+  // Until the look at what is new begins behind the highest number.
+  await clock.advance(15_000)
+  const sent: number[] = []
+  for (let seq = 401; seq <= 800; seq++) {
+    items.push(item(seq, 'a'))
+    const [next] = world.under
+    sent.push(next?.batch.item.seq ?? 0)
+    await end(DELIVERED)
+    await clock.advance(200)
+  }
+  t.same(
+    sent.filter((seq) => seq !== 400),
+    [...Array.from({ length: 300 }, (_, i) => i + 1), ...Array.from({ length: 99 }, (_, i) => i + 401)],
+  )
 })

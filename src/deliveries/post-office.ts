@@ -8,6 +8,7 @@ import type { Route } from '../model/route.ts'
 import type { AttemptEnd } from './attempt.ts'
 import type { BreakerState } from '../upstream/health/circuit-breaker.ts'
 import type { DeliveryStore, Lease, Letter } from './delivery-store.ts'
+import { Look } from './look.ts'
 import { isReceiverFailure, resultsOf, verdictOf } from './results.ts'
 import { SafeCursor } from './safe-cursor.ts'
 import { RouteQueue, type Batch } from './route-queue.ts'
@@ -213,34 +214,18 @@ export class PostOffice {
     const nowMs = clock.nowMs()
     const posts = this.#working().filter(({ queue }) => queue.room > 0)
     if (posts.length === 0) return POLL_MS
-    const fresh = posts.map(({ route, queue, cursor }) => ({
-      route: route.name,
-      afterSeq: cursor.after(queue.lastSeq, nowMs),
-      known: queue.known,
-      lanes: queue.fullLanes,
-      limit: queue.room,
-    }))
-    const swept = posts.filter((post) => post.queue.hasGaps || nowMs - post.sweptAtMs > SWEEP_MS)
-    const behind = swept.map(({ route, queue }) => ({
-      route: route.name,
-      afterSeq: 0,
-      known: queue.known,
-      lanes: queue.fullLanes,
-      limit: queue.room,
-    }))
-    for (const post of swept) {
-      post.sweptAtMs = nowMs
-      post.queue.hasGaps = false
-    }
+    const looks = new Map(posts.map((post) => [post.route.name, lookAt(post, nowMs)]))
     const begun = performance.now()
-    // A route that is swept needs no look at what is new besides.
-    const asked = [
-      ...fresh.filter(({ route }) => !swept.some((post) => post.route.name === route)),
-      ...behind,
-    ]
-    const found = await store.waiting(asked)
-    const tick = performance.now()
-    for (const { route, item } of found) this.#posts.get(route)?.queue.add([item], tick)
+    let tick = begun
+    try {
+      const found = await store.waiting([...looks.values()].map(({ asked }) => asked))
+      tick = performance.now()
+      for (const { route, item } of found) looks.get(route)?.found(item, tick)
+    } catch (error) {
+      for (const look of looks.values()) look.fail()
+      throw error
+    }
+    for (const look of looks.values()) look.end()
     this.#pump()
     return Math.max(POLL_MS, (tick - begun) * POLL_REST)
   }
@@ -342,4 +327,13 @@ export class PostOffice {
     if (post.queue.hasGaps) this.#polls.kick()
     this.#pump()
   }
+}
+
+/** At what is new, or now and then at all. */
+function lookAt(post: Post, nowMs: number): Look {
+  const { route, queue, cursor } = post
+  const afterSeq = cursor.after(queue.lastSeq, nowMs)
+  const isSweep = queue.hasGaps || nowMs - post.sweptAtMs > SWEEP_MS
+  if (isSweep) post.sweptAtMs = nowMs
+  return new Look(route.name, queue, isSweep ? 0 : afterSeq)
 }

@@ -28,7 +28,7 @@ interface Lane extends Due {
   seq: number
   attempts: number
   isBusy: boolean
-  /** It was full: more of it may wait in the database. */
+  /** It was full: more of it may wait in the database, before what comes now. */
   isThinned: boolean
   /** Entries of the heap with another number are old. */
   turn: number
@@ -56,7 +56,7 @@ export class RouteQueue {
   #busy = 0
   /** The highest number that was added. */
   #lastSeq = 0
-  /** Something of a lower number may wait in the database: a lane that was full has room again. */
+  /** Something of a lower number may wait in the database: a lane that was full has room again, or a look found more than there was room for. */
   hasGaps = false
 
   /** `onBreaker` is told of each new state of the receiver's breaker. */
@@ -94,14 +94,26 @@ export class RouteQueue {
 
   /** Lanes that take no more: what comes behind in them stays in the database. */
   get fullLanes(): string[] {
-    const full: string[] = []
-    for (const { key, items } of this.#lanes.values()) if (items.length >= MAX_OF_LANE) full.push(key)
-    return full
+    return this.#lanesThat(({ items }) => items.length >= MAX_OF_LANE)
   }
 
-  /** Numbers of what it has. */
-  get known(): number[] {
-    return [...this.#known.keys()]
+  /** Lanes of which more may wait in the database: what is new of them is not for now, full or not. */
+  get thinnedLanes(): string[] {
+    return this.#lanesThat(({ isThinned }) => isThinned)
+  }
+
+  /** Numbers of what it has, beyond one. */
+  known(afterSeq: number): number[] {
+    const seqs: number[] = []
+    for (const seq of this.#known.keys()) if (seq > afterSeq) seqs.push(seq)
+    return seqs
+  }
+
+  /** All that waits was looked at and added but what is of these lanes: the others lack nothing unless they are full again. */
+  lacksOnly(lanes: readonly string[]): void {
+    const left = new Set(lanes)
+    for (const lane of this.#lanes.values())
+      if (lane.items.length < MAX_OF_LANE && !left.has(lane.key)) lane.isThinned = false
   }
 
   /** Takes items in, in any order; those that it has are passed over. */
@@ -118,6 +130,7 @@ export class RouteQueue {
       this.#known.set(item.seq, lane)
       this.#lastSeq = Math.max(this.#lastSeq, item.seq)
       insertInOrder(lane.items, item)
+      lane.isThinned ||= lane.items.length >= MAX_OF_LANE
       if (lane.items[0] === item && !lane.isBusy) this.#arm(lane, this.#dueTickOf(item, nowTick))
     }
   }
@@ -155,14 +168,11 @@ export class RouteQueue {
       for (const { seq } of batch.all) this.#known.delete(seq)
       const gone = new Set(batch.all)
       const left = lane.items.filter((item) => !gone.has(item))
-      const wasFull = lane.items.length >= MAX_OF_LANE
+      const wasHalf = lane.items.length >= MAX_OF_LANE / 2
       lane.items.length = 0
       lane.items.push(...left)
-      lane.isThinned ||= wasFull
-      if (lane.isThinned && left.length < MAX_OF_LANE / 2) {
-        lane.isThinned = false
+      if (lane.isThinned && (left.length === 0 || (wasHalf && left.length < MAX_OF_LANE / 2)))
         this.hasGaps = true
-      }
       const [next] = left
       if (next === undefined) this.#lanes.delete(lane.key)
       else this.#arm(lane, this.#dueTickOf(next, nowTick))
@@ -183,6 +193,12 @@ export class RouteQueue {
     const first = this.#heap.first
     if (first === undefined) return Infinity
     return Math.max(0, first.dueTick - nowTick, this.breaker.waitMs(nowTick))
+  }
+
+  #lanesThat(is: (lane: Lane) => boolean): string[] {
+    const keys: string[] = []
+    for (const lane of this.#lanes.values()) if (is(lane)) keys.push(lane.key)
+    return keys
   }
 
   #dueTickOf({ coalesceBy, ageMs, dueInMs }: WorkItem, nowTick: number): number {

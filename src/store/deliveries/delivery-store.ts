@@ -131,16 +131,19 @@ export class PostgresDeliveries implements DeliveryStore {
 
   /** See DeliveryStore. */
   async waiting(asked: readonly Asked[]): Promise<{ readonly route: string; readonly item: WorkItem }[]> {
+    // Numbers are of all routes. A list for each would be looked through for each row: what stands alone is hashed.
+    const known = asked.flatMap(({ known: seqs }) => seqs)
+    const routes = asked.map(({ route, afterSeq, lanes, limit }) => ({ route, afterSeq, lanes, limit }))
     const rows = await this.#sql<WaitingRow[]>`
-      SELECT w.*, r.route FROM json_to_recordset(${JSON.stringify(asked)}::text::json)
-        AS r (route text, "afterSeq" bigint, known bigint[], lanes text[], "limit" integer)
+      SELECT w.*, r.route FROM json_to_recordset(${JSON.stringify(routes)}::text::json)
+        AS r (route text, "afterSeq" bigint, lanes text[], "limit" integer)
       CROSS JOIN LATERAL (
         SELECT seq, id, (extract(epoch FROM received_at) * 1000)::bigint AS received_at_ms, tenant, lane, coalesce_by, body_bytes, attempts,
           coalesce(extract(epoch FROM next_at - now()) * 1000, 0)::float8 AS due_in_ms,
           (extract(epoch FROM now() - received_at) * 1000)::float8 AS age_ms
         FROM delivery_work w
         WHERE w.route = r.route AND NOT w.is_dead AND w.seq > r."afterSeq"
-          AND w.seq <> ALL (r.known) AND w.lane <> ALL (r.lanes)
+          AND w.seq NOT IN (SELECT unnest(${known}::bigint[])) AND w.lane <> ALL (r.lanes)
           AND (w.lane <> '' OR w.next_at IS NULL OR w.next_at < now() + interval '30 s')
         ORDER BY w.seq LIMIT r."limit") w
       ORDER BY w.seq`
