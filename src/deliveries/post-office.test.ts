@@ -202,3 +202,25 @@ t.test('what comes to an order of which more waits than memory takes goes behind
     [...Array.from({ length: 300 }, (_, i) => i + 1), ...Array.from({ length: 99 }, (_, i) => i + 401)],
   )
 })
+
+t.test('where the latest of one call was dropped the others go before what is behind them', async (t) => {
+  const { clock, world } = scene(
+    [item(1, 'a', 'x'), item(2, 'a', 'x'), item(3, 'a', 'y'), item(4, 'a', 'x')],
+    COALESCING,
+  )
+  world.goneLate.add('id 4')
+  await clock.advance(0)
+  t.same(
+    world.under.map(({ batch }) => batch.all.map(({ seq }) => seq)),
+    [[1, 2]],
+  )
+})
+
+t.test('a route whose results are refused gets no further attempt', async (t) => {
+  const { clock, world, end } = scene([1, 2, 3].map((seq) => item(seq)))
+  await clock.advance(0)
+  world.areResultsRefused = true
+  await end(DELIVERED)
+  await end(DELIVERED)
+  t.equal(world.under.length, 0)
+})

@@ -287,6 +287,8 @@ export class PostOffice {
     this.#count(post, end)
     const verdict = verdictOf(end, batch.attempt, rules, this.#parts.random)
     const isTaken = await this.#settles.add(resultsOf(batch, post.lease, end, verdict))
+    // Another has the route: what is behind this one is not ours either.
+    if (!isTaken) post.isOurs = false
     const isGone = !isTaken || verdict.state !== 'waiting'
     this.#finish(post, batch, isGone ? 'gone' : { delayMs: verdict.delayMs, isMade: true })
   }
@@ -296,11 +298,10 @@ export class PostOffice {
     this.#finish(post, batch, { delayMs: POSTPONED_MS, isMade: false })
   }
 
-  /** Of several that were to become one call only the one that is gone: the others are looked at anew. */
+  /** Of several that were to become one call only the one that is gone: the others are tried without it. */
   #skip(post: Post, batch: Batch): void {
     post.queue.breaker.abandoned(performance.now())
-    post.queue.hasGaps = true
-    this.#finish(post, batch, 'gone')
+    this.#finish(post, { ...batch, all: [batch.item] }, 'gone')
   }
 
   #count({ queue: { breaker } }: Post, end: AttemptEnd): void {
