@@ -132,14 +132,16 @@ export async function takenAway(base: DirectorySnapshot, next: DirectorySnapshot
 async function noteRules(base: DirectorySnapshot, next: DirectorySnapshot, taken: Taken[]): Promise<void> {
   if (next.rules === null || base.rules === next.rules) return
   const before = base.rules?.byId ?? null
-  const note = (rule: RuleRecord): void => void taken.push(['r', rule.id, rule.version, rule])
+  // Of another life of the database a rule may have a lower version than before: the note counts as the one that it takes the place of.
+  const note = (rule: RuleRecord, old?: RuleRecord): void =>
+    void taken.push(['r', rule.id, Math.max(old?.version ?? 0, rule.version), rule])
   let looked = 0
   for (const [i, shard] of next.rules.byId.shards.entries()) {
     const other = before?.shards[i]
     if (shard === other) continue
     for (const [id, rule] of shard) {
       const old = other?.get(id)
-      if (old !== rule && (old === undefined || !isSameRule(old, rule))) note(rule)
+      if (old !== rule && (old === undefined || !isSameRule(old, rule))) note(rule, old)
     }
     // One that is there no more: of a full load, of another life of the database.
     for (const [id, old] of other ?? [])
@@ -182,14 +184,14 @@ export class TakenSince {
   readonly #keys = new Map<string, { version: number; what: 'revoked' | 'changed' | 'gone' }>()
   readonly #tenants = new Map<string, { version: number; state: TenantState }>()
   readonly #signingKeys = new Set<string>()
-  readonly #rules = new Map<string, RuleRecord>()
+  readonly #rules = new Map<string, { version: number; rule: RuleRecord }>()
 
   constructor(lines: readonly Taken[]) {
     for (const line of lines) {
       const [kind, name, version] = line
       if (kind === 'k') this.#addKey(name, version, line[3])
       else if (kind === 's') this.#signingKeys.add(name)
-      else if (kind === 'r') this.#rules.set(name, line[3])
+      else if (kind === 'r') this.#addRule(name, version, line[3])
       else if (version >= (this.#tenants.get(name)?.version ?? 0))
         this.#tenants.set(name, { version, state: line[3] })
     }
@@ -207,15 +209,23 @@ export class TakenSince {
     return taken === undefined || taken.version < record.version ? record : { ...record, state: taken.state }
   }
 
-  /** What is known of a rule by now. Notes are in the order of what they note, so the last one counts. */
+  /** The last note counts, unless its process was behind another one's. */
+  #addRule(id: string, version: number, rule: RuleRecord): void {
+    const known = this.#rules.get(id)
+    if (known === undefined) this.#rules.set(id, { version, rule })
+    else if (version >= known.rule.version)
+      this.#rules.set(id, { version: Math.max(version, known.version), rule })
+  }
+
+  /** What is known of a rule by now. */
   rule(record: RuleRecord): RuleRecord {
     const noted = this.#rules.get(record.id)
-    return noted === undefined || noted.version < record.version ? record : noted
+    return noted === undefined || noted.version < record.version ? record : noted.rule
   }
 
   /** All rules that were noted: also those that the snapshot did not have yet. */
-  get rules(): Iterable<RuleRecord> {
-    return this.#rules.values()
+  get rules(): readonly RuleRecord[] {
+    return [...this.#rules.values()].map(({ rule }) => rule)
   }
 
   hasSigningKey({ kid }: SigningKey): boolean {

@@ -151,7 +151,7 @@ class SnapshotReading {
     if (header.tenants !== this.#tenants || header.keys !== this.#keys) throw corrupt('rows are missing')
     if ((header.rules ?? 0) !== this.#ruleIds.size) throw corrupt('rows are missing')
     if (header.rules !== undefined) {
-      const rules = [...this.#taken.rules].filter(({ id }) => !this.#ruleIds.has(id))
+      const rules = this.#taken.rules.filter(({ id }) => !this.#ruleIds.has(id))
       this.#update.add({ tenants: [], keys: [], rules })
     }
     return { header, snapshot: this.#update.finish() }

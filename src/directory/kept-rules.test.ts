@@ -96,6 +96,38 @@ t.test('what became of rules after the snapshot was written is noted before it i
   )
 })
 
+t.test(
+  'what a database that was set back says of a rule is noted, though its versions are lower',
+  async (t) => {
+    const folder = folderOf(t)
+    const rule = testRule('pkg:npm/one', { state: 'disabled', version: 5 })
+    const base = snapshotOf([rule])
+    await keep(folder, base)
+    const full = new SnapshotUpdate(base, true, new Map())
+    full.add({ tenants: [], keys: [], rules: [{ ...rule, state: 'active', version: 2 }] })
+    const restored = full.finish()
+    await keeperOf(folder).note(base, restored)
+    const named = async () => (await recalledRules(folder))?.named('npm', 'one')
+    t.match(await named(), [{ state: 'active', version: 2 }])
+    await keeperOf(folder).note(restored, snapshotOf([{ ...rule, reason: 'worse', version: 3 }], restored))
+    t.equal((await named())?.length, 0, 'and what is decided from there on')
+  },
+)
+
+t.test('a note of a process that is behind does not undo one that is newer', async (t) => {
+  const folder = folderOf(t)
+  const rule = testRule('pkg:npm/one')
+  const base = snapshotOf([rule])
+  await keep(folder, base)
+  const [two, three] = [
+    snapshotOf([{ ...rule, state: 'disabled', version: 2 }], base),
+    snapshotOf([{ ...rule, version: 3 }], base),
+  ]
+  await keeperOf(folder).note(base, three)
+  await keeperOf(folder).note(base, two)
+  t.match((await recalledRules(folder))?.named('npm', 'one'), [{ version: 3 }])
+})
+
 t.test('a snapshot that lacks one of its rules is not used', async (t) => {
   const folder = folderOf(t)
   await keep(folder, snapshotOf([testRule('pkg:npm/one')]))
