@@ -35,6 +35,8 @@ export function readRulePackage(text: string, types: readonly string[]): RulePac
       `no qualifier ${unknown}: requests for ${type} packages do not tell it`,
     )
   const name = foldName(type, reading.name)
+  if (name.length > RULE_TEXT_MAX.name)
+    throw new QueryError(0, `a name of at most ${RULE_TEXT_MAX.name} characters`)
   // Compiled once to be sure that it can be.
   ruleTest(type, text)
   if (version !== null) requireComparable(type, version.text, version.offset)
@@ -43,6 +45,8 @@ export function readRulePackage(text: string, types: readonly string[]): RulePac
     version === null ? '' : `@${versionText(version.text)}`,
     ...[...qualifiers].map(([key, value], i) => `${i === 0 ? '?' : '&'}${key}=${encode(value)}`),
   ].join('')
+  if (canonical.length > RULE_TEXT_MAX.package)
+    throw new QueryError(0, `at most ${RULE_TEXT_MAX.package} characters, as a package URL writes them`)
   const isPattern = name.includes('*')
   return {
     package: canonical,

@@ -1,3 +1,5 @@
+import { PACKAGE_TEXT_MAX } from '../access-entry.ts'
+
 /**
  * What a rule does with what it matches. `deny` refuses it, `warn` lets it pass and says so in the entry, `allow` lets it pass whatever
  * rules behind it say. Others may follow: a gateway leaves rules alone whose action it does not know.
@@ -19,8 +21,13 @@ export const DEFAULT_PRIORITY: Readonly<Record<RuleAction, number>> = { deny: 10
 
 export const MAX_PRIORITY = 1000
 
-/** Longest texts, in UTF-16 code units: the reason is shown on one line by clients. */
-export const RULE_TEXT_MAX = { reason: 500, reference: 200 } as const
+/** Longest texts, in UTF-16 code units: the reason is shown on one line by clients; no request is about a longer name. */
+export const RULE_TEXT_MAX = {
+  reason: 500,
+  reference: 200,
+  name: PACKAGE_TEXT_MAX.package,
+  package: 2100,
+} as const
 
 /** Most values of one kind of scope. */
 export const MAX_SCOPE = 100

@@ -114,6 +114,8 @@ t.test('what a rule cannot mean is refused, and said where', async (t) => {
   refused('pkg:git/example.com/a/b@>=1.0', /no order/)
   refused('pkg:npm/left-pad@vers:pypi/>=1', /npm, which is the package's type/)
   refused('pkg:npm/left-pad?arch=x', /no qualifier arch/)
+  refused(`pkg:npm/${'a'.repeat(513)}`, /a name of at most 512 characters/)
+  refused(`pkg:golang/${'é'.repeat(400)}`, /at most 2100 characters, as a package URL writes them/)
   t.equal(readRulePackage('pkg:npm/*', TYPES).isEverything, true)
   t.equal(readRulePackage('pkg:npm/@*/*@1.0.0', TYPES).isEverything, true)
   t.equal(readRulePackage('pkg:npm/@corp/*', TYPES).isEverything, false)

@@ -123,6 +123,22 @@ t.test(
   },
 )
 
+t.test('of one name, and with a pattern for a name, there are a thousand rules at most', async (t) => {
+  const fill = async (type: string, lookUp: string, base: number): Promise<unknown> =>
+    await sql`
+    INSERT INTO rules (id, package, type, look_up, action, reason, priority)
+    SELECT 'r' || lpad(to_hex(n + ${base}::int), 16, '0'), 'pkg:x/y@' || n, ${type}, ${lookUp}, 'deny', 'malware', 100
+    FROM generate_series(1, 1000) n`
+  await sql`ALTER TABLE rules DISABLE TRIGGER admin_log_row`
+  await fill('pypi', 'many', 2_000_000)
+  await t.rejects(createRule(sql, wish('pkg:pypi/Many@1.0')), { code: 'too_many_rules', message: /range/ })
+  await createRule(sql, wish('pkg:npm/many@1.0.0'))
+  await fill('gem', '', 3_000_000)
+  await t.rejects(createRule(sql, wish('pkg:cargo/a*')), { code: 'too_many_rules', message: /pattern/ })
+  await createRule(sql, wish('pkg:gem/a'))
+  await sql`ALTER TABLE rules ENABLE TRIGGER admin_log_row`
+})
+
 t.test('more rules than are read at once reach a gateway in pieces', async (t) => {
   const { refresher, until } = follow(t, target, 60_000)
   await refresher.start()

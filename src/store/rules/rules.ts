@@ -7,6 +7,8 @@ import { inTransaction, type Sql, type TransactionSql } from '../sql.ts'
 export const MAX_RULES = 250_000
 /** Most rules whose name is a pattern: each request for a package of their type is compared with all of those. */
 export const MAX_PATTERNS = 1000
+/** Most rules that are found by one name: each request for it is compared with all of those, and each rule that is loaded joins their list. */
+export const MAX_OF_NAME = 1000
 /** In the transaction that adds a rule, so that of two that contradict each other the second is refused. */
 const ADDING = 9_299_461
 
@@ -50,7 +52,7 @@ export async function createRule(sql: Sql | TransactionSql, rule: NewRule): Prom
   return await inTransaction(sql, async (tx) => {
     await tx`SELECT pg_advisory_xact_lock(${ADDING})`
     await requireScope(tx, rule)
-    await requireRoom(tx, rule.lookUp === '')
+    await requireRoom(tx, rule)
     await refuseContradiction(tx, rule)
     const { id, type, lookUp, action, isDryRun, reason, reference, expiresAt, priority } = rule
     await tx`
@@ -73,16 +75,20 @@ async function requireScope(tx: TransactionSql, { tenants, keys }: NewRule): Pro
   if (noKey !== undefined) throw new StoreError('key_not_found', `keys: there is no key ${noKey.name}`)
 }
 
-async function requireRoom(tx: TransactionSql, isPattern: boolean): Promise<void> {
-  const [row] = await tx<{ rules: number; patterns: number }[]>`
-    SELECT count(*) AS rules, count(*) FILTER (WHERE look_up = '') AS patterns FROM rules WHERE removed_at IS NULL`
+async function requireRoom(tx: TransactionSql, { type, lookUp }: NewRule): Promise<void> {
+  const isPattern = lookUp === ''
+  const [row] = await tx<{ rules: number; alike: number }[]>`
+    SELECT count(*) AS rules, count(*) FILTER (WHERE look_up = ${lookUp} AND ${isPattern ? tx`true` : tx`type = ${type}`}) AS alike
+    FROM rules WHERE removed_at IS NULL`
   if ((row?.rules ?? 0) >= MAX_RULES)
     throw new StoreError('too_many_rules', `there are ${MAX_RULES} rules, which is as many as there may be`)
-  if (isPattern && (row?.patterns ?? 0) >= MAX_PATTERNS)
-    throw new StoreError(
-      'too_many_rules',
-      `there are ${MAX_PATTERNS} rules with a pattern for a name, which is as many as there may be: each request is compared with all of them`,
-    )
+  if ((row?.alike ?? 0) < (isPattern ? MAX_PATTERNS : MAX_OF_NAME)) return
+  throw new StoreError(
+    'too_many_rules',
+    isPattern
+      ? `there are ${MAX_PATTERNS} rules with a pattern for a name, which is as many as there may be: each request is compared with all of them`
+      : `there are ${MAX_OF_NAME} rules for ${type} packages of this name, which is as many as there may be: give one a range of versions`,
+  )
 }
 
 /** Of the same package and priority, for somebody of both scopes, with another action: nobody could say which one is meant. */
