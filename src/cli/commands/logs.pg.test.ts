@@ -20,15 +20,22 @@ for (const slug of ['acme', 'other', 'followed', 'big', 'nobody']) await createT
 let seq = 0
 
 /** Stores entries as the writer does: with a row of the ledger, in one transaction. Each started a millisecond after the one before. */
-async function store(count: number, tenant: string, path: string, status = 200): Promise<void> {
+async function store(
+  count: number,
+  tenant: string,
+  path: string,
+  status = 200,
+  rule: string | null = null,
+): Promise<void> {
   const first = seq + 1
   seq += count
   await db.sql.begin(async (tx) => {
     await tx`
       INSERT INTO access_log (id, started_at, tenant, route, kind, method, host, path, status, outcome, bytes_received,
-        bytes_sent, duration_us, client_ip, user_agent, instance, seq)
+        bytes_sent, duration_us, client_ip, user_agent, rule_id, rule_action, instance, seq)
       SELECT gen_random_uuid(), ${base}::timestamptz + (${first} + n) * interval '1 millisecond', ${tenant}, 'npm', 'npm',
-        'GET', 'h', ${path}, ${status}, 'forwarded', 10, 20, 1500, '10.0.0.1', ${'u'.repeat(200)}, ${INSTANCE}, ${first - 1} + n
+        'GET', 'h', ${path}, ${status}, 'forwarded', 10, 20, 1500, '10.0.0.1', ${'u'.repeat(200)}, ${rule},
+        ${rule === null ? null : 'warn'}, ${INSTANCE}, ${first - 1} + n
       FROM generate_series(1, ${count}) n`
     await tx`
       INSERT INTO access_ledger (instance, batch, first_seq, last_seq, entries, bytes, first_started_at, last_started_at)
@@ -143,4 +150,18 @@ t.test('a reader that goes away ends the command quietly with 0', async (t) => {
   stdout.destroy()
   t.same(await once(child, 'close'), [0, null])
   t.equal(errors, '')
+})
+
+t.test('--rule finds what one rule concerned, and refuses what is no id of a rule', async (t) => {
+  const [rule, other] = ['r0123456789abcdef', 'r0000000000000001']
+  await store(2, 'nobody', '/npm/ruled', 200, rule)
+  await store(1, 'nobody', '/npm/other', 200, other)
+  const { code, stdout } = await waybill.run('logs', '--rule', rule, '--json')
+  t.equal(code, 0)
+  t.match(JSON.parse(stdout), [
+    { path: '/npm/ruled', ruleId: rule, ruleAction: 'warn' },
+    { path: '/npm/ruled', ruleId: rule, ruleAction: 'warn' },
+  ])
+  t.match(await waybill.run('logs', '--rule', 'r00000000000000ff', '--json'), { code: 0, stdout: '[]\n' })
+  t.match(await waybill.run('logs', '--rule', 'x'), { code: 2, stderr: /--rule/ })
 })

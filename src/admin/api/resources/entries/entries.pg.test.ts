@@ -12,6 +12,7 @@ const token = await api.tokenFor('viewer')
 const own = await api.tokenFor('tenant', 'acme')
 const startMs = Date.now() - 600_000
 const KEYS = ['aaaaaaaaaaaa', 'bbbbbbbbbbbb']
+const RULE = 'r0123456789abcdef'
 const TRACE = '0af7651916cd43dd8448eb211c80319c'
 
 // 30 entries, two each half second: paging must tell apart those of one moment.
@@ -33,6 +34,8 @@ const ids = await rows.store(
     version: n === 7 ? '1.3.0' : null,
     ecosystem: n === 7 ? 'npm' : null,
     artifact_kind: n === 7 ? 'artifact' : 'other',
+    rule_id: n === 7 || n === 8 ? RULE : n === 9 ? 'r0000000000000000' : null,
+    rule_action: n === 7 ? 'deny' : n === 8 ? 'would_deny' : n === 9 ? 'warn' : 'none',
   })),
 )
 
@@ -67,6 +70,8 @@ t.test('each filter, given once or repeated, finds what it says', async (t) => {
     ['address=10.9.0.0/16', () => false],
     ['requestId=r/5', (n) => n === 5],
     [`traceId=${TRACE}`, (n) => n < 4],
+    [`rule=${RULE}`, (n) => n === 7 || n === 8],
+    ['rule=r00000000000000ff', () => false],
     ['slowerThan=2s', (n) => n > 20],
     ['since=1h&until=1ms', () => true],
     [
