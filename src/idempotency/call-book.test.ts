@@ -130,6 +130,27 @@ t.test('an answer that is not kept in time, or not at all, is not waited for', a
   t.match(book.stats.ends, { kept: 0, failed: 2 })
 })
 
+t.test('while the database takes no answers, a bounded number of bytes waits for it', async (t) => {
+  const { store, book, clock } = scene()
+  const body = Buffer.alloc(1024 * 1024)
+  const takes: ((isKept: boolean) => void)[] = []
+  store.keeps = () => new Promise((resolve) => takes.push(resolve))
+  const ends = []
+  for (let i = 0; i < 70; i++)
+    ends.push(heldOf(await book.claim({ ...CALL, tenant: `t${i}` })).keep({ ...ANSWER, body }, LONG_MS))
+  await clock.advance(2000)
+  await Promise.all(ends)
+  const asked = (what: string): number => store.asked.filter((each) => each === what).length
+  t.equal(asked('keep'), 64)
+  t.equal(asked('keep nothing'), 6, 'of the others it is kept that there was one')
+  for (const take of takes) take(true)
+  await clock.advance(0)
+  store.keeps = () => Promise.resolve(true)
+  await heldOf(await book.claim(CALL)).keep({ ...ANSWER, body }, LONG_MS)
+  t.equal(asked('keep'), 65, 'what it has taken makes room')
+  t.match(book.stats.ends, { kept: 65, too_large: 6, failed: 0 })
+})
+
 t.test('a book that stops waits for what it tells the database, and claims no more', async (t) => {
   const { store, book, clock } = scene()
   const held = heldOf(await book.claim(CALL))

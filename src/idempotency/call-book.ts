@@ -23,6 +23,11 @@ const CLAIM_MS = 5000
 const END_MS = 2000
 /** Statements under way: what comes beyond them finds a database that is too slow to decide. */
 const MAX_ASKED = 1000
+/**
+ * Bytes of answers on their way to the database, which hold several times their room: while it takes none, what comes beyond is kept as
+ * an answer that was too large.
+ */
+const MAX_ENDING_BYTES = 64 * 1024 * 1024
 
 /** What the database says of a key. */
 type Heard = KnownCall | { readonly kind: 'first' } | { readonly kind: 'full' }
@@ -55,6 +60,7 @@ export class PostgresCallBook implements CallBook {
   readonly #ends = { kept: 0, too_large: 0, released: 0, failed: 0 }
   /** What the database is being told. */
   readonly #ending = new Set<Promise<void>>()
+  #endingBytes = 0
   #asked = 0
   #isAway = false
   #isClosed = false
@@ -111,19 +117,29 @@ export class PostgresCallBook implements CallBook {
 
   #hold(call: RepeatableCall, claim: string): HeldCall {
     this.#claims.add(claim)
-    const { store, share } = this.#parts
     return {
-      keep: (answer: KeptAnswer | null, ttlMs: number) =>
-        this.#end(claim, async () => {
-          const isKept = await store.keep(call, claim, answer, ttlMs)
-          if (isKept && answer !== null) share.note(call.tenant, 0, answer.body.length)
-          this.#ends[!isKept ? 'failed' : answer === null ? 'too_large' : 'kept']++
-        }),
+      keep: (answer: KeptAnswer | null, ttlMs: number) => {
+        const hasRoom = answer === null || this.#endingBytes + answer.body.length <= MAX_ENDING_BYTES
+        return this.#end(claim, () => this.#keep(call, claim, hasRoom ? answer : null, ttlMs))
+      },
       release: () =>
         this.#end(claim, async () => {
-          await store.release(call, claim)
+          await this.#parts.store.release(call, claim)
           this.#ends.released++
         }),
+    }
+  }
+
+  async #keep(call: RepeatableCall, claim: string, answer: KeptAnswer | null, ttlMs: number): Promise<void> {
+    const { store, share } = this.#parts
+    const bytes = answer?.body.length ?? 0
+    this.#endingBytes += bytes
+    try {
+      const isKept = await store.keep(call, claim, answer, ttlMs)
+      if (isKept && answer !== null) share.note(call.tenant, 0, bytes)
+      this.#ends[!isKept ? 'failed' : answer === null ? 'too_large' : 'kept']++
+    } finally {
+      this.#endingBytes -= bytes
     }
   }
 

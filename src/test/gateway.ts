@@ -4,6 +4,7 @@ import type { FailureLimit } from '../limits/auth-failures.ts'
 import { Limiter } from '../limits/limiter.ts'
 import type { AccessEntry, EntrySink, Report } from '../model/access-entry.ts'
 import { mintKey, type MintedKey } from '../model/api-key.ts'
+import type { CallBook } from '../model/idempotency/kept-calls.ts'
 import type { Directory, KeyGrant, Snapshot, TenantGrant } from '../model/grant.ts'
 import { compileNetworks } from '../model/network.ts'
 import type { SigningKey } from '../model/token/signing-key.ts'
@@ -96,6 +97,8 @@ export interface TestGatewayOptions {
   readonly failures?: FailureLimit
   /** Requests over a limit that are held; default none. */
   readonly maxHeld?: number
+  /** Knows what came before; without one nobody can tell. */
+  readonly calls?: CallBook
 }
 
 const DEFAULTS: ListenerOptions = {
@@ -167,6 +170,7 @@ export class TestGateway {
       counters: this.counters,
       via: 'waybill-test',
       ...(options.headBounds === undefined ? {} : { headBounds: options.headBounds }),
+      ...(options.calls === undefined ? {} : { calls: options.calls }),
       now: options.now ?? Date.now,
       isReady: () => this.isReady,
       report,

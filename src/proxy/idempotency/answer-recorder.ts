@@ -1,3 +1,4 @@
+import { HeldBytes } from '../../http/held-bytes.ts'
 import type { HeldCall } from '../../model/idempotency/kept-calls.ts'
 import type { IdempotencyRules } from '../../model/idempotency/idempotency-rules.ts'
 import type { Dispatcher } from '../../upstream/dispatcher.ts'
@@ -26,12 +27,11 @@ export class AnswerRecorder implements ResponseReceiver, ResponseSource {
   isUpstream = true
   readonly #receiver: ResponseReceiver
   readonly #parts: RecorderParts
+  readonly #held: HeldBytes
   #source: ResponseSource | null = null
   #status = 0
   /** Null when they are too large to keep. */
   #fields: readonly string[] | null = []
-  #pieces: Buffer[] = []
-  #heldBytes = 0
   #isHolding = true
   /** What the receiver gets is ours, and stays where it is. */
   #isHandingOn = false
@@ -41,6 +41,7 @@ export class AnswerRecorder implements ResponseReceiver, ResponseSource {
   private constructor(receiver: ResponseReceiver, parts: RecorderParts) {
     this.#receiver = receiver
     this.#parts = parts
+    this.#held = new HeldBytes(parts.rules.maxAnswerBytes)
   }
 
   /** A dispatcher for one request, which keeps what comes of it. */
@@ -70,10 +71,9 @@ export class AnswerRecorder implements ResponseReceiver, ResponseSource {
     // Its end may have to wait: of no piece it is said that it is the last.
     if (!this.#isHolding) return this.#receiver.onData(bytes, false)
     this.#parts.touch()
-    const total = this.#heldBytes + bytes.length
+    const total = this.#held.length + bytes.length
     if (total <= this.#parts.rules.maxAnswerBytes && this.#parts.hold(bytes.length)) {
-      this.#pieces.push(Buffer.from(bytes))
-      this.#heldBytes = total
+      this.#held.append(bytes, 0)
       return true
     }
     this.#isHolding = false
@@ -109,7 +109,7 @@ export class AnswerRecorder implements ResponseReceiver, ResponseSource {
 
   moved(): number {
     const moved = this.#receiver.moved()
-    return moved < 0 ? moved : moved + this.#heldBytes
+    return moved < 0 ? moved : moved + this.#held.length
   }
 
   movingSince(): number {
@@ -147,9 +147,8 @@ export class AnswerRecorder implements ResponseReceiver, ResponseSource {
   }
 
   #take(): Buffer {
-    const [only] = this.#pieces
-    const body = this.#pieces.length === 1 && only !== undefined ? only : Buffer.concat(this.#pieces)
-    this.#pieces = []
+    const body = this.#held.view()
+    this.#held.clear()
     return body
   }
 

@@ -108,6 +108,11 @@ export class IdempotentCalls {
         return
       }
       case 'answered': {
+        // Its client may take it as slowly as it likes.
+        if (!bytes.take(claimed.answer.body.length)) {
+          answerRefusal(exchange, 'overloaded', 'bodies_full')
+          return
+        }
         const onHead = (): void => {
           exchange.outcome = 'answered'
           exchange.reason = 'replayed'
