@@ -14,6 +14,8 @@ const NOT_KEPT = new Set([
   'http2-settings',
   'content-length',
   'age',
+  // Said of each repetition here.
+  'idempotent-replayed',
   // A session of whoever asked first.
   'set-cookie',
   // What was left of a limit then.

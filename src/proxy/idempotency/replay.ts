@@ -22,8 +22,8 @@ export function replaying(answer: KeptAnswer, onHead: () => void): Dispatcher {
       const { status, body } = answer
       if (!receiver.onConnect(NO_UPSTREAM)) return NOT_QUEUED
       const fields = [...answer.fields, 'Idempotent-Replayed', 'true']
-      // RFC 9110 §8.6: not with 204.
-      if (status !== 204) fields.push('Content-Length', String(body.length))
+      // RFC 9110 §8.6: not with 204, and with 304 it would be of another answer.
+      if (status !== 204 && status !== 304) fields.push('Content-Length', String(body.length))
       receiver.onHeaders(status, fields, '')
       onHead()
       if (body.length > 0) receiver.onData(body, true)
