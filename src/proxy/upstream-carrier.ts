@@ -31,8 +31,8 @@ export class UpstreamCarrier implements Carrier, RelayOwner, UploadOwner {
     const isWhole = body === null || Buffer.isBuffer(body)
     this.#upload = isWhole ? null : new Upload(exchange, body, this)
     if (isWhole && body !== null) exchange.bytesReceived = body.length
-    // It comes in the turn of the arrival, but for a tunnel, after the answers before it, and for a body that was waited for.
-    const isLater = exchange.asksForTunnel || body !== exchange.req.body
+    // It comes in the turn of the arrival, but for a tunnel, after the answers before it, and for what has waited.
+    const isLater = exchange.asksForTunnel || exchange.hasWaited
     const tick = isLater ? performance.now() : exchange.startedTick
     this.#request = upstreamRequest(exchange, via, isWhole ? body : this.#upload, tick)
   }

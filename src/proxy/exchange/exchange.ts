@@ -166,6 +166,11 @@ export class Exchange {
     this.activeTick = performance.now()
   }
 
+  /** It has waited since it came, for its body, for a limit or for what a database says: its time upstream begins later. */
+  get hasWaited(): boolean {
+    return this.activeTick !== this.startedTick
+  }
+
   /** The client asks for a tunnel: an upgrade, or CONNECT. */
   get asksForTunnel(): boolean {
     return this.req.tunnel !== null

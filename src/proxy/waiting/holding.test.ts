@@ -72,6 +72,30 @@ t.test('too many at once wait for those before them', async (t) => {
   await gateway.finish(t, [{ path: '/r/first' }, { path: '/r/second', status: 200 }])
 })
 
+t.test('the time in the queue of its upstream counts from when it was let pass', async (t) => {
+  const gateway = await scene(t, { maxConcurrency: 2 })
+  const clients = [await gateway.client(), await gateway.client(), await gateway.client()]
+  for (const [n, client] of clients.entries()) {
+    client.send(gateway.head(`GET /r/${n} HTTP/1.1`))
+    await until(() => gateway.counters.inFlight === n + 1, 'it to come')
+  }
+  await isHeld(gateway, 1)
+  const tick = performance.now()
+  // Of the two that were let pass the second waits for the first one's connection: so does the third, in its place.
+  clients[1]?.reset()
+  await isHeld(gateway, 0)
+  await until(() => gateway.pools.stats[0]?.queued === 1, 'it to wait for a place')
+  const waiting = [...gateway.handler.exchanges].find(({ path }) => path === '/r/2')
+  t.ok((waiting?.activeTick ?? 0) >= tick)
+  for (const n of [0, 2]) {
+    const { message, wire } = await gateway.upstream.request()
+    t.match(message.startLine, `/${n} `)
+    wire.send(OK)
+    t.equal((await clients[n]?.message())?.status, 200)
+  }
+  await gateway.finish(t, [{ outcome: 'client_closed' }, { path: '/r/0' }, { path: '/r/2', status: 200 }])
+})
+
 t.test('its time over, it is refused with what a refusal says', async (t) => {
   const gateway = await scene(t, { rateLimit: EMPTY }, { holdMs: 30 })
   await exhaust(gateway)
