@@ -1,4 +1,4 @@
-import { readRateLimit, retryAfterSeconds } from '../http/rate-limit-fields.ts'
+import { readRateLimit, retryAfterMs } from '../http/rate-limit-fields.ts'
 import { AccessEntry, capText, ENTRY_TEXT_MAX, type EntrySink } from '../model/access-entry.ts'
 import type { Outcome, Reason } from '../model/outcome.ts'
 import { hostOf } from '../model/upstream/upstream-place.ts'
@@ -201,13 +201,4 @@ class Attempt implements ResponseReceiver, RequestNotes {
 /** A receiver has taken it (RFC 9110 §15.3). */
 export function isSuccess(status: number | null): boolean {
   return status !== null && status >= 200 && status < 300
-}
-
-function retryAfterMs(fields: readonly string[], nowMs: number): number | null {
-  for (let i = 0; i < fields.length; i += 2) {
-    if (fields[i]?.toLowerCase() !== 'retry-after') continue
-    const seconds = retryAfterSeconds(fields[i + 1] ?? '', nowMs)
-    return seconds === null ? null : seconds * 1000
-  }
-  return null
 }

@@ -79,8 +79,17 @@ function readField(facts: RateLimitFacts, name: string, value: string, nowMs: nu
   }
 }
 
-/** Seconds that `Retry-After` asks for, as such or as a date with its zone (RFC 9110 §10.2.3); null for what is neither. */
-export function retryAfterSeconds(value: string, nowMs: number): number | null {
+/** Milliseconds that the fields' `Retry-After` asks for, as seconds or as a date with its zone (RFC 9110 §10.2.3); null for none. */
+export function retryAfterMs(fields: readonly string[], nowMs: number): number | null {
+  for (let i = 0; i < fields.length; i += 2) {
+    if (fields[i]?.toLowerCase() !== 'retry-after') continue
+    const seconds = retryAfterSeconds(fields[i + 1] ?? '', nowMs)
+    return seconds === null ? null : seconds * 1000
+  }
+  return null
+}
+
+function retryAfterSeconds(value: string, nowMs: number): number | null {
   const at = leading(value) === null ? moment(value, nowMs) : null
   return at === null ? leading(value) : Math.max(0, at - Math.ceil(nowMs / 1000))
 }

@@ -101,3 +101,54 @@ t.test('once its head was passed on an answer stands, and a client that leaves e
   leaving.reset()
   await gateway.finish(t, [{ status: 200, reason: 'truncated' }, { outcome: 'client_closed' }])
 })
+
+t.test('a PUT on a kept connection that ends at that moment is sent again, too', async (t) => {
+  const gateway = await start(t)
+  const client = await gateway.client()
+  for (const [line, isLost] of [
+    [GET, false],
+    ['PUT /r/x HTTP/1.1', true],
+  ] as const) {
+    client.send(gateway.head(line, 'Content-Length: 0'))
+    if (isLost) (await gateway.upstream.request()).wire.reset()
+    ;(await gateway.upstream.request()).wire.send(OK)
+    t.equal((await client.message()).status, 200)
+  }
+  t.equal(gateway.upstream.all.length, 2)
+  await gateway.finish(t, [{ status: 200 }, { method: 'PUT', status: 200 }])
+})
+
+t.test('kept connections that end one after the other do not have it sent more often', async (t) => {
+  const gateway = await start(t, { max: 1 })
+  const clients = [await gateway.client(), await gateway.client()]
+  const wires = []
+  for (const client of clients) {
+    client.send(gateway.head(GET))
+    wires.push((await gateway.upstream.request()).wire)
+  }
+  for (const wire of wires) wire.send(OK)
+  for (const client of clients) t.equal((await client.message()).status, 200)
+  const [client] = clients
+  client?.send(gateway.head(GET))
+  for (let i = 0; i < 2; i++) (await gateway.upstream.request()).wire.reset()
+  t.equal((await client?.message())?.status, 502)
+  await gateway.finish(t, [{ status: 200 }, { status: 200 }, { status: 502, outcome: 'upstream_reset' }])
+})
+
+t.test(
+  'an upstream that asks for a longer wait than may be is not asked again, and its client is told',
+  async (t) => {
+    const gateway = await start(t, { maxMs: 1000 })
+    const client = await gateway.client()
+    client.send(gateway.head(GET))
+    ;(await gateway.upstream.request()).wire.send(BUSY.replace('Content', 'Retry-After: 2\r\nContent'))
+    const { status, head } = await client.message()
+    t.equal(status, 503)
+    t.match(head, /retry-after: 2/i)
+    client.send(gateway.head(GET))
+    ;(await gateway.upstream.request()).wire.send(BUSY.replace('Content', 'Retry-After: 0\r\nContent'))
+    ;(await gateway.upstream.request()).wire.send(OK)
+    t.equal((await client.message()).status, 200)
+    await gateway.finish(t, [{ status: 503, outcome: 'forwarded' }, { status: 200 }])
+  },
+)

@@ -1,3 +1,4 @@
+import { retryAfterMs } from '../../http/rate-limit-fields.ts'
 import { backoffMs } from '../../lib/time/backoff.ts'
 import { type Clock, systemClock } from '../../lib/time/clock.ts'
 import type { RetryRules } from '../../model/upstream/health-rules.ts'
@@ -84,9 +85,12 @@ class RetriedRequest extends Journey {
   }
 
   protected onAnswer(status: number, fields: string[], statusText: string): void {
-    if (this.#parts.failures.hasStatus(status) && this.#mayRetry()) {
-      this.passOver(() => this.#sendLater())
-      return
+    if (this.#parts.failures.hasStatus(status)) {
+      const waitMs = this.#waitMs(fields)
+      if (waitMs !== null && this.#mayRetry()) {
+        this.passOver(() => this.#sendLater(waitMs))
+        return
+      }
     }
     this.#isAnswered = status >= 200
     this.receiver.onHeaders(status, fields, statusText)
@@ -95,11 +99,14 @@ class RetriedRequest extends Journey {
   override onError(error: NodeJS.ErrnoException, isUnheard: boolean): void {
     if (this.isOver) return
     const kind = faultOf(error, this.#isConnected)
-    const isOurs = !this.isPassingOver && !this.#isAnswered && !isUnheard && kind !== null
+    const isOurs = !this.isPassingOver && !this.#isAnswered && kind !== null
     if (isOurs && this.#parts.failures.hasKind(kind) && this.#mayRetry()) {
       this.lose()
-      this.#sendLater()
-    } else super.onError(error, isUnheard)
+      this.#sendLater(this.#backoffMs())
+      return
+    }
+    // What was sent again here is not begun anew by its receiver.
+    super.onError(error, isUnheard && this.sends === 1)
   }
 
   /** See Dispatched: also while it waits to be sent again. */
@@ -123,11 +130,21 @@ class RetriedRequest extends Journey {
     return hasBudget
   }
 
-  #sendLater(): void {
+  /** The wait before it is sent again; null when its upstream asks for a longer one than may be: the client is told. */
+  #waitMs(fields: readonly string[]): number | null {
     const { rules, clock } = this.#parts
-    const waitMs = backoffMs(this.sends - 1, rules.minMs, rules.maxMs, Math.random)
+    const askedMs = retryAfterMs(fields, clock.nowMs()) ?? 0
+    return askedMs > rules.maxMs ? null : Math.max(askedMs, this.#backoffMs())
+  }
+
+  #backoffMs(): number {
+    const { minMs, maxMs } = this.#parts.rules
+    return backoffMs(this.sends - 1, minMs, maxMs, Math.random)
+  }
+
+  #sendLater(waitMs: number): void {
     this.#isWaiting = true
-    this.#cancelWait = clock.later(waitMs, () => {
+    this.#cancelWait = this.#parts.clock.later(waitMs, () => {
       this.#isWaiting = false
       this.#isConnected = false
       if (!this.isOver) this.send({ ...this.#request, tick: performance.now() })
