@@ -4,17 +4,16 @@ import { deliveryId } from '../model/delivery/delivery-id.ts'
 import type { Inbox, Kept } from '../model/delivery/inbox.ts'
 import type { Parcel } from '../model/delivery/parcel.ts'
 import type { DeliveryRules } from '../model/delivery/deliver-rules.ts'
-import type { Outcome, Reason } from '../model/outcome.ts'
 import type { Route } from '../model/route.ts'
 import { answerRefusal } from './answers/own-answers.ts'
 import { answerAccepted, answerIgnored } from './answers/accepted.ts'
-import type { Carrier, Exchange } from './exchange/exchange.ts'
+import type { Exchange } from './exchange/exchange.ts'
 import type { HeldShares } from './waiting/held-shares.ts'
 import { redactPath } from './routing/redact.ts'
 import { upstreamRequest } from './upstream-request.ts'
-import { WholeBody } from './waiting/whole-body.ts'
+import { Pending } from './waiting/pending.ts'
+import { readTenantBody } from './waiting/tenant-body.ts'
 
-const NO_BODY = Buffer.alloc(0)
 /** Fields that are the connection's, or are made anew for each attempt. */
 const OWN_FIELDS = new Set(['content-length', 'authorization', 'expect'])
 
@@ -42,31 +41,19 @@ export class Accepting {
 
   /** Takes a request that was let through and whose route accepts. */
   take(exchange: Exchange, route: Route, rules: DeliveryRules): void {
-    const { body } = exchange
     if (SAFE_METHODS.has(exchange.req.method ?? '')) {
       answerRefusal(exchange, 'method_not_allowed', null)
       return
     }
-    if (body === null || Buffer.isBuffer(body)) {
-      this.#accept(exchange, rules, body ?? NO_BODY)
-      return
-    }
     const held = this.#shares.openFor(exchange.tenant?.slug ?? '')
-    exchange.held = held
-    void new WholeBody(exchange, body, {
+    exchange.held ??= held
+    readTenantBody(exchange, {
+      held,
       maxBytes: route.maxBodyBytes,
+      tooLong: null,
       limitMs: route.idleTimeoutMs,
-      hold: (bytes) => held.take(bytes.length),
-      onNoRoom: () => answerRefusal(exchange, 'overloaded', 'bodies_full'),
-      onTooLong: () => answerRefusal(exchange, 'body_too_large', null),
-      onBody: (whole) => {
-        exchange.body = whole
-        try {
-          this.#accept(exchange, rules, whole)
-        } catch (error) {
-          this.#fail(exchange, error)
-        }
-      },
+      onBody: (body) => this.#accept(exchange, rules, body),
+      fail: (error) => this.#fail(exchange, error),
     })
   }
 
@@ -89,10 +76,13 @@ export class Accepting {
     }
     const { lane, coalesceBy, senderKey } = values
     const parcel = this.#parcelOf(exchange, { lane, coalesceBy, senderKey }, rules, body)
-    const wait = new Waiting(exchange)
+    // What is being made durable becomes durable, also when its sender has gone: who did not hear so may send it again.
+    const pending = new Pending(exchange)
     this.#inbox
       .accept(parcel, rules.accept.patienceMs)
-      .then((kept) => wait.end(kept))
+      .then((kept) => {
+        if (!pending.isOver) answerKept(exchange, kept)
+      })
       .catch((error: unknown) => this.#fail(exchange, error))
   }
 
@@ -130,35 +120,9 @@ export class Accepting {
   }
 }
 
-/** A request while it is made durable. */
-class Waiting implements Carrier {
-  readonly #exchange: Exchange
-
-  constructor(exchange: Exchange) {
-    this.#exchange = exchange
-    exchange.carrier = this
-    // The inbox bounds the time itself.
-    exchange.enter('head', 0, performance.now())
-  }
-
-  end(kept: Kept): void {
-    const exchange = this.#exchange
-    if (exchange.isClosed || exchange.res.headersSent) return
-    if (kept.kind === 'kept') answerAccepted(exchange, kept)
-    else answerRefusal(exchange, 'overloaded', kept.kind === 'full' ? 'deliveries_full' : 'not_kept')
-  }
-
-  /** See Carrier. What is being made durable becomes durable: its sender, who did not hear so, may send it again. */
-  cancel(): void {}
-
-  /** See Carrier. */
-  timeOut(): void {}
-
-  /** See Carrier. */
-  stop(outcome: Outcome, reason: Reason | null): void {
-    if (!this.#exchange.isClosed && !this.#exchange.res.headersSent)
-      answerRefusal(this.#exchange, outcome, reason)
-  }
+function answerKept(exchange: Exchange, kept: Kept): void {
+  if (kept.kind === 'kept') answerAccepted(exchange, kept)
+  else answerRefusal(exchange, 'overloaded', kept.kind === 'full' ? 'deliveries_full' : 'not_kept')
 }
 
 function fieldOf({ req }: Exchange, name: string): string {

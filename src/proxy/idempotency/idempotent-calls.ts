@@ -1,19 +1,18 @@
 import type { CallBook, Claimed, HeldCall } from '../../model/idempotency/kept-calls.ts'
 import type { IdempotencyRules, RepeatableMethod } from '../../model/idempotency/idempotency-rules.ts'
-import type { Outcome, Reason } from '../../model/outcome.ts'
 import type { Route } from '../../model/route.ts'
 import type { Dispatcher } from '../../upstream/dispatcher.ts'
 import { answerRefusal } from '../answers/own-answers.ts'
-import type { Carrier, Exchange } from '../exchange/exchange.ts'
+import type { Exchange } from '../exchange/exchange.ts'
 import type { HeldBody, HeldShares } from '../waiting/held-shares.ts'
 import { UpstreamCarrier } from '../upstream-carrier.ts'
-import { WholeBody } from '../waiting/whole-body.ts'
+import { Pending } from '../waiting/pending.ts'
+import { readTenantBody } from '../waiting/tenant-body.ts'
 import { AnswerRecorder } from './answer-recorder.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import { idempotencyKeyOf } from './idempotency-key.ts'
 import { replaying } from './replay.ts'
 
-const NO_BODY = Buffer.alloc(0)
 /** What a client whose call is under way is asked to wait. */
 const IN_USE_SECONDS = 1
 
@@ -37,7 +36,7 @@ export class IdempotentCalls {
 
   /** Takes a request that was let through and whose route has rules; false for one that the rules leave alone. */
   take(exchange: Exchange, route: Route, rules: IdempotencyRules): boolean {
-    const { req, body } = exchange
+    const { req } = exchange
     if (!rules.methods.includes(req.method as RepeatableMethod) || exchange.asksForTunnel) return false
     const key = idempotencyKeyOf(req.rawHeaders)
     if (key === null && !rules.required) return false
@@ -46,37 +45,23 @@ export class IdempotentCalls {
       return true
     }
     const bytes = this.#parts.shares.openFor(exchange.tenant?.slug ?? '')
-    const call = new CallUnderWay(exchange, bytes)
-    const claim = (whole: Buffer): void => this.#claim({ exchange, route, rules, call, bytes }, key, whole)
-    if (body === null || Buffer.isBuffer(body)) {
-      if ((body?.length ?? 0) > rules.maxRequestBytes)
-        answerRefusal(exchange, 'body_too_large', 'idempotency_body')
-      else claim(body ?? NO_BODY)
-      return true
-    }
-    void new WholeBody(exchange, body, {
+    const taken = { exchange, route, rules, call: new CallUnderWay(exchange, bytes), bytes }
+    readTenantBody(exchange, {
+      held: bytes,
       maxBytes: rules.maxRequestBytes,
+      tooLong: 'idempotency_body',
       limitMs: route.idleTimeoutMs,
-      hold: (piece) => bytes.take(piece.length),
-      onNoRoom: () => answerRefusal(exchange, 'overloaded', 'bodies_full'),
-      onTooLong: () => answerRefusal(exchange, 'body_too_large', 'idempotency_body'),
-      onBody: (whole) => {
-        exchange.body = whole
-        try {
-          claim(whole)
-        } catch (error) {
-          this.#parts.fail(exchange, error)
-        }
-      },
+      onBody: (body) => this.#claim(taken, key, body),
+      fail: (error) => this.#parts.fail(exchange, error),
     })
     return true
   }
 
   #claim(taken: Taken, key: string, body: Buffer): void {
-    const { exchange, route, call } = taken
+    const { exchange, route } = taken
     const { req, tenant, path, target } = exchange
     exchange.bytesReceived = body.length
-    call.wait()
+    const pending = new Pending(exchange)
     this.#parts.book
       .claim({
         tenant: tenant?.slug ?? '',
@@ -84,17 +69,16 @@ export class IdempotentCalls {
         key,
         fingerprint: fingerprintOf(req.method ?? '', path + (target?.query ?? ''), body),
       })
-      .then((claimed) => this.#act(taken, claimed))
+      .then((claimed) => {
+        if (claimed.kind === 'first') taken.call.held = claimed.held
+        if (pending.isOver) taken.call.letGo()
+        else this.#act(taken, claimed)
+      })
       .catch((error: unknown) => this.#parts.fail(exchange, error))
   }
 
-  #act({ exchange, rules, call, bytes }: Taken, claimed: Claimed): void {
+  #act({ exchange, rules, bytes }: Taken, claimed: Claimed): void {
     const { dispatcher, via, fail } = this.#parts
-    if (claimed.kind === 'first') call.held = claimed.held
-    if (call.isOver) {
-      call.letGo()
-      return
-    }
     switch (claimed.kind) {
       case 'first': {
         const recorded = AnswerRecorder.around(dispatcher, {
@@ -151,14 +135,12 @@ interface Taken {
   readonly bytes: HeldBody
 }
 
-/** A request while its key is claimed, and what is to be given back at its end. */
-class CallUnderWay implements Carrier {
+/** What is to be given back at the end of a request with a key. */
+class CallUnderWay {
   /** Its key, once it has it. */
   held: HeldCall | null = null
-  readonly #exchange: Exchange
 
   constructor(exchange: Exchange, bytes: HeldBody) {
-    this.#exchange = exchange
     const { held: before } = exchange
     exchange.held = {
       pass: (tenant) => before?.pass(tenant) ?? true,
@@ -171,29 +153,7 @@ class CallUnderWay implements Carrier {
     }
   }
 
-  /** Waits for the key; who has it bounds the time. */
-  wait(): void {
-    this.#exchange.carrier = this
-    this.#exchange.enter('head', 0, performance.now())
-  }
-
-  /** Its client has gone, or was answered already. */
-  get isOver(): boolean {
-    return this.#exchange.isClosed || this.#exchange.res.headersSent
-  }
-
   letGo(): void {
     void this.held?.release()
-  }
-
-  /** See Carrier: `isOver` tells. */
-  cancel(): void {}
-
-  /** See Carrier. */
-  timeOut(): void {}
-
-  /** See Carrier. */
-  stop(outcome: Outcome, reason: Reason | null): void {
-    if (!this.isOver) answerRefusal(this.#exchange, outcome, reason)
   }
 }
