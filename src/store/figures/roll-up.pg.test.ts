@@ -235,7 +235,7 @@ t.test('minutes whose rows were removed vanish when they are computed again', as
 
 t.test('one process at a time keeps them', async (t) => {
   await sql.begin(async (tx) => {
-    await tx`SELECT pg_advisory_xact_lock(9299460)`
+    await tx`SELECT pg_advisory_xact_lock(9299464)`
     t.same(await rollUp(sql), { state: 'busy', slots: 0 })
   })
   t.equal((await rollUp(sql)).state, 'caught_up')

@@ -12,8 +12,8 @@ import {
 import { type Grain, hasDue, mendHorizon, noteBatches, seedDue, takeDue, takeFinished } from './due.ts'
 import { hasDueDays, sumUsageDays } from './usage-days.ts'
 
-/** One gateway at a time keeps the figures; the lock ends with its transaction. Not the lock of programs of before (9_299_458). */
-const FIGURES_LOCK_KEY = 9_299_460
+/** One gateway at a time keeps the figures; the lock ends with its transaction. Not the lock of programs of before (9_299_458), nor that of the partitions of deliveries (migration 0120). */
+const FIGURES_LOCK_KEY = 9_299_464
 
 const DAY_MINUTES = 1440
 
