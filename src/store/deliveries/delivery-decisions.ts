@@ -1,6 +1,7 @@
 import { deliveryId } from '../../model/delivery/delivery-id.ts'
 import { StoreError } from '../errors.ts'
 import { inTransaction, type Sql, type TransactionSql } from '../sql.ts'
+import { SETTLING_LOCK } from './delivery-store.ts'
 import { deliveryCondition, findDelivery, type DeliveryFilter, type DeliveryRow } from './deliveries.ts'
 
 /** Deliveries that are decided on in one transaction at most: each is an entry of the admin log. */
@@ -17,6 +18,9 @@ export interface Redelivered {
   readonly as: string
 }
 
+/** Advisory lock of what people decide: two decisions on the same deliveries would lock their rows in different orders. */
+const DECIDING_LOCK = 9_299_463
+
 type OfOne = Pick<DeliveryFilter, 'tenant'> & { readonly id: string }
 
 /**
@@ -29,6 +33,7 @@ export async function redeliver(
   limit: number,
 ): Promise<readonly Redelivered[]> {
   return await inTransaction(sql, async (tx) => {
+    await tx`SELECT pg_advisory_xact_lock(${DECIDING_LOCK})`
     await tx`SELECT delivery_partitions(now())`
     const found = await tx<{ id: string; received_at: Date }[]>`
       SELECT d.id, d.received_at FROM deliveries d
@@ -60,16 +65,16 @@ export async function redeliver(
   })
 }
 
-/**
- * Gives up what waits, and dead letters. Returns their ids; an attempt that is under way may still reach its receiver. Rows are locked in
- * the order in which what notes attempts locks them.
- */
+/** Gives up what waits, and dead letters. Returns their ids; an attempt that is under way may still reach its receiver. */
 export async function dropDeliveries(
   sql: Sql | TransactionSql,
   filter: DeliveryFilter,
   limit: number,
 ): Promise<readonly string[]> {
   return await inTransaction(sql, async (tx) => {
+    await tx`SELECT pg_advisory_xact_lock(${DECIDING_LOCK})`
+    // What notes attempts locks the same rows in another order: it waits for this, and this for it.
+    await tx`SELECT pg_advisory_xact_lock(${SETTLING_LOCK})`
     const found = await tx<{ id: string; received_at: Date }[]>`
       SELECT d.id, d.received_at FROM deliveries d
       WHERE ${deliveryCondition(tx, filter)} AND d.state IN ('waiting', 'dead') AND d.redelivered_as IS NULL

@@ -140,3 +140,25 @@ t.test(
     t.equal(after?.missing, 1, 'one waits, and nobody would deliver it')
   },
 )
+
+t.test('what is dropped while attempts of it are noted waits for them, and they for it', async (t) => {
+  for (let round = 0; round < 5; round++) {
+    const route = `dropped-${round}`
+    await made.keep(100, { route })
+    const [lease] = await store.beat(ME, [route], 60_000)
+    const example = await resultOf(route, lease?.epoch ?? 0)
+    const results = (await all(route)).map(({ seq, id, receivedAtMs }) => ({
+      ...example,
+      seq,
+      id,
+      receivedAtMs,
+    }))
+    // Neither is refused for a deadlock.
+    await Promise.all([
+      store.settle(ME, results.toReversed()),
+      dropDeliveries(sql, { route, state: 'waiting' }, 1000),
+      dropDeliveries(sql, { route }, 1000),
+    ])
+    t.same(await all(route), [])
+  }
+})

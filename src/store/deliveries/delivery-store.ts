@@ -18,6 +18,8 @@ const NO_PARTITION = '23514'
 /** PostgreSQL's connections of a process that keeps and delivers. */
 export const DELIVERY_CONNECTIONS = 3
 const CLOSE_MS = 1000
+/** Advisory lock that all share who note results, which lock rows in any order; alone has it who drops some of the same. */
+export const SETTLING_LOCK = 9_299_462
 
 /** What is kept in PostgreSQL, by the process that accepts and delivers. The handle is its own. */
 export class PostgresDeliveries implements DeliveryStore {
@@ -184,8 +186,10 @@ export class PostgresDeliveries implements DeliveryStore {
   /** See DeliveryStore. */
   async settle(member: string, results: readonly Result[]): Promise<ReadonlySet<number>> {
     const rows = await this.#sql<{ seq: number }[]>`
-      WITH r AS MATERIALIZED (
-        SELECT r.* FROM json_to_recordset(${JSON.stringify(results.map(resultRow))}::text::json) AS r (
+      WITH l AS MATERIALIZED (
+        SELECT pg_advisory_xact_lock_shared(${SETTLING_LOCK})
+      ), r AS MATERIALIZED (
+        SELECT r.* FROM l, json_to_recordset(${JSON.stringify(results.map(resultRow))}::text::json) AS r (
           route text, epoch bigint, seq bigint, id uuid, received_at timestamptz, state text, attempts integer,
           delay_ms float8, status smallint, reason text, into_id uuid)
         JOIN (SELECT route, epoch FROM delivery_routes WHERE owner = ${member} FOR SHARE) o USING (route, epoch)
