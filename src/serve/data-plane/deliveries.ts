@@ -29,6 +29,8 @@ import type { Dispatcher } from '../../upstream/dispatcher.ts'
 import type { DeliveryRoom } from './readiness.ts'
 
 const DEPTHS_MS = 2000
+/** A count of very many is slow, and every process makes it: it is repeated after so many times its duration at the soonest. */
+const DEPTHS_REST = 10
 const UPKEEP_MS = 600_000
 const DISK = 'disk'
 /** Frames are synced one by one before anybody hears of them: this timer has nothing to do. */
@@ -151,7 +153,7 @@ class DeliveryWork {
         if (times > 0) logger.warn({ err: error, times }, 'deliveries: the database takes none')
       },
     })
-    const job = (what: string, intervalMs: number, run: () => Promise<void>): Periodic =>
+    const job = (what: string, intervalMs: number, run: () => Promise<number | void>): Periodic =>
       new Periodic({
         run,
         intervalMs,
@@ -163,7 +165,12 @@ class DeliveryWork {
         }),
       })
     this.#jobs = [
-      job('counting', DEPTHS_MS, async () => depths.set(await store.depths())),
+      job('counting', DEPTHS_MS, async () => {
+        const begun = performance.now()
+        depths.set(await store.depths())
+        const restMs = (performance.now() - begun) * DEPTHS_REST
+        return restMs > DEPTHS_MS ? restMs : undefined
+      }),
       job('upkeep', UPKEEP_MS, () => store.upkeep(o['deliveries.retentionDays'])),
     ]
   }
