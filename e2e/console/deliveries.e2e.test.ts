@@ -117,6 +117,8 @@ async function checkOne(t: Test, page: Page): Promise<void> {
     'Dead, after 1 attempt: answered 422. It is tried no more.',
   )
   await drawer.locator('.attempts li:has-text("422")').waitFor()
+  const shown = new URL(page.url()).searchParams.get('open')
+  await drawer.getByText(`waybill deliveries show ${shown}`, { exact: true }).waitFor()
   t.match(page.url(), /\/deliveries\?.*open=[\da-f-]{36}/)
   await drawer.locator('h3 a').click()
   await page.locator('.entries td.c-outcome:has-text("delivery failed")').waitFor()
@@ -155,7 +157,10 @@ async function checkSearch(t: Test, page: Page): Promise<void> {
   await page.locator('.tab:text("Given up")').click()
   await page.locator('.entries td.c-state:has-text("given up")').waitFor()
   await page.locator('.tabs button:has-text("Deliver once more")').click()
+  const asked = page.waitForRequest(/\/deliveries\/redeliver$/)
   await dialog.locator('button:text("Deliver once more")').click()
+  const { until } = (await asked).postDataJSON() as { until?: string }
+  t.match(until, /Z$/, 'what this makes is not delivered once more by who goes on')
   await dialog.locator('p:text("1 delivery is to be delivered once more.")').waitFor()
   await page.keyboard.press('Escape')
   await page.locator('.tab:text("Delivered")').click()

@@ -1,4 +1,5 @@
 import { useSignal } from '@preact/signals'
+import { useMemo } from 'preact/hooks'
 import {
   type Decided,
   decideSearch,
@@ -6,6 +7,8 @@ import {
   dropOne,
   redeliverOne,
 } from '../../api/deliveries.ts'
+import { fixedRange } from '../../api/entries.ts'
+import { gatewayNow } from '../../api/gateway-clock.ts'
 import { FormEnd, useChange } from '../../parts/change.tsx'
 import { Dialog } from '../../parts/dialog.tsx'
 import { type Decision, DELIVERY_STATES } from '../../words/delivery.ts'
@@ -64,6 +67,8 @@ export function SearchDialog({
   readonly onClose: () => void
 }) {
   const [change, run] = useChange()
+  // What is delivered once more meanwhile is none of these: who goes on does not decide on it again.
+  const asked = useMemo(() => endedBy(search, gatewayNow()), [])
   const total = useSignal(0)
   const last = useSignal<Decided | null>(null)
   const isDone = last.value !== null && !last.value.isMore
@@ -71,7 +76,7 @@ export function SearchDialog({
     event.preventDefault()
     if (isDone) return onClose()
     void run(async () => {
-      last.value = await decideSearch(what, search)
+      last.value = await decideSearch(what, asked)
       total.value += last.value.n
     })
   }
@@ -90,6 +95,12 @@ export function SearchDialog({
       </form>
     </Dialog>
   )
+}
+
+/** With an end: what is received from `now` on is not of it. */
+function endedBy(search: DeliverySearch, now: Date): DeliverySearch {
+  const { since, until } = fixedRange(search.range, now)
+  return { ...search, range: { since, until: until === '' ? now.toISOString() : until } }
 }
 
 function searchWords({ state, tenant, route, range: { since, until } }: DeliverySearch): string {

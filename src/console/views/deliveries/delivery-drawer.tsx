@@ -1,10 +1,9 @@
 import { useSignal } from '@preact/signals'
 import { type ComponentChildren, Fragment } from 'preact'
-import { useEffect, useRef } from 'preact/hooks'
 import { type Delivery, findDelivery } from '../../api/deliveries.ts'
 import type { Entry } from '../../api/entries.ts'
 import { Copyable } from '../../parts/copy.tsx'
-import { Icon } from '../../parts/icon.tsx'
+import { Drawer } from '../../parts/drawer.tsx'
 import { Ago, Moment } from '../../parts/moment.tsx'
 import { Mark, StatusCode } from '../../parts/outcome.tsx'
 import { Failure } from '../../parts/page.tsx'
@@ -12,7 +11,7 @@ import { useLoaded } from '../../state/load.ts'
 import { query, setQuery, withQuery } from '../../state/location.ts'
 import { zone } from '../../state/preferences.ts'
 import { may } from '../../state/session.ts'
-import { curlOf } from '../../words/command.ts'
+import { cliOf, curlOf } from '../../words/command.ts'
 import { type Decision, decisionsOn, deliverySentence, markOf } from '../../words/delivery.ts'
 import { type Filter, type Range, rangeAround, searchOf } from '../../words/filter.ts'
 import { bytes, count, duration } from '../../words/format.ts'
@@ -36,35 +35,18 @@ interface DrawerProps {
 
 /** One delivery: what became of it, its attempts, and what may be decided. */
 export function DeliveryDrawer({ id, known, onChange, onClose }: DrawerProps) {
-  const head = useRef<HTMLHeadingElement>(null)
-  useEffect(() => head.current?.focus(), [])
   const round = useSignal(0)
   const question = useSignal<Decision | null>(null)
   const loaded = useLoaded(`${id} ${round.value}`, (signal) => findDelivery(id, signal), POLL_MS)
   const { value, error } = loaded.value
   const delivery = value ?? known
   return (
-    <aside
-      class="drawer"
-      aria-label="One delivery"
-      onKeyDown={(event) => {
-        if (event.key === 'Escape' && question.value === null) onClose()
-      }}
+    <Drawer
+      label="One delivery"
+      title={delivery === null ? 'A delivery' : `${delivery.route}, of ${delivery.tenant}`}
+      isAsking={question.value !== null}
+      onClose={onClose}
     >
-      <div class="drawer-head">
-        <h2 tabIndex={-1} ref={head}>
-          {delivery === null ? 'A delivery' : `${delivery.route}, of ${delivery.tenant}`}
-        </h2>
-        <button
-          type="button"
-          class="button quiet"
-          onClick={onClose}
-          aria-label="Close"
-          title="Close (Escape)"
-        >
-          <Icon name="close" />
-        </button>
-      </div>
       <Failure error={error} />
       {delivery === null ? null : (
         <>
@@ -89,7 +71,7 @@ export function DeliveryDrawer({ id, known, onChange, onClose }: DrawerProps) {
           }}
         />
       )}
-    </aside>
+    </Drawer>
   )
 }
 
@@ -222,6 +204,7 @@ function CopySection({ id }: { readonly id: string }) {
   return (
     <section>
       <h3>Copy as</h3>
+      <Copyable text={cliOf(['deliveries', 'show', id])} label="command" />
       <Copyable text={curlOf(`${document.location.origin}/api/v1/deliveries/${id}`)} label="curl line" />
     </section>
   )

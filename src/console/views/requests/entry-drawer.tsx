@@ -1,8 +1,7 @@
 import { type ComponentChildren, Fragment } from 'preact'
-import { useEffect, useRef } from 'preact/hooks'
 import type { Entry } from '../../api/entries.ts'
 import { Copyable, CopyButton } from '../../parts/copy.tsx'
-import { Icon } from '../../parts/icon.tsx'
+import { Drawer } from '../../parts/drawer.tsx'
 import { Mark, StatusCode } from '../../parts/outcome.tsx'
 import { zone } from '../../state/preferences.ts'
 import { bytes, count, words } from '../../words/format.ts'
@@ -16,31 +15,14 @@ import { Timeline } from './timeline.tsx'
 
 /** The whole life of one request. */
 export function EntryDrawer({ entry, onClose }: { readonly entry: Entry; readonly onClose: () => void }) {
-  const head = useRef<HTMLHeadingElement>(null)
-  useEffect(() => head.current?.focus(), [])
+  const title = (
+    <>
+      <StatusCode status={entry.status} /> {entry.method ?? ''}{' '}
+      <span class="mono">{entry.path ?? 'no path'}</span>
+    </>
+  )
   return (
-    <aside
-      class="drawer"
-      aria-label="One request"
-      onKeyDown={(event) => {
-        if (event.key === 'Escape') onClose()
-      }}
-    >
-      <div class="drawer-head">
-        <h2 tabIndex={-1} ref={head}>
-          <StatusCode status={entry.status} /> {entry.method ?? ''}{' '}
-          <span class="mono">{entry.path ?? 'no path'}</span>
-        </h2>
-        <button
-          type="button"
-          class="button quiet"
-          onClick={onClose}
-          aria-label="Close"
-          title="Close (Escape)"
-        >
-          <Icon name="close" />
-        </button>
-      </div>
+    <Drawer label="One request" title={title} onClose={onClose}>
       <p class={`why ${answererOf(entry)}`}>
         <Mark of={answererOf(entry)} /> {sentenceOf(entry)}
       </p>
@@ -67,7 +49,7 @@ export function EntryDrawer({ entry, onClose }: { readonly entry: Entry; readonl
           <CopyButton text={JSON.stringify(entry, null, 2)} label="Copy the row as JSON" />
         </details>
       </section>
-    </aside>
+    </Drawer>
   )
 }
 
