@@ -1,6 +1,9 @@
 import type { Sql } from '../sql.ts'
 import type { DeliveryFilter } from './deliveries.ts'
 
+/** What is younger may change, and its entries be on their way: it is in no account unless asked for. */
+export const SETTLED_MS = 10_000
+
 /** The books of a tenant. Accepted and repeated by hand = the sum of all states. */
 export interface DeliveryAccount {
   readonly tenant: string

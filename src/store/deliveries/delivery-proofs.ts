@@ -1,10 +1,8 @@
 import { oldestPartitionMs } from '../entries/partitions.ts'
 import { readClock } from '../entries/retention.ts'
 import { type Sql, sqlStateOf } from '../sql.ts'
-import { deliveryAccounts, type DeliveryAccount } from './delivery-accounts.ts'
+import { deliveryAccounts, SETTLED_MS, type DeliveryAccount } from './delivery-accounts.ts'
 
-/** What is younger may change, and its entries be on their way. */
-const SETTLED_MS = 10_000
 /** The clocks of two gateways may be so far apart. */
 const CLOCKS_MS = 600_000
 /** PostgreSQL manual, appendix A: insufficient_privilege, undefined_table. */

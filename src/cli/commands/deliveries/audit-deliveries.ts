@@ -1,6 +1,7 @@
 import type { AuditSummary } from '../../../model/audit/audit.ts'
 import type { AccountWindow } from '../../plane/delivery-port.ts'
 import type { ControlPlane } from '../../plane/plane.ts'
+import { SETTLED_MS } from '../../../store/deliveries/delivery-accounts.ts'
 import type { DeliveryProof } from '../../../store/deliveries/delivery-proofs.ts'
 
 /** What an audit finds of deliveries: a line for each thing that is missing, and the books in words. */
@@ -9,9 +10,6 @@ interface DeliveryFindings {
   /** '' where there is nothing to be said. */
   readonly words: string
 }
-
-/** Entries are stored by then. */
-const SETTLED_MS = 10_000
 
 const NOTHING: DeliveryFindings = { gaps: [], words: '' }
 

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { REPEATABLE_STATES } from '../../../store/deliveries/delivery-decisions.ts'
+import { SETTLED_MS } from '../../../store/deliveries/delivery-accounts.ts'
 import { DELIVERY_STATES } from '../../../store/deliveries/deliveries.ts'
 import type { Cli } from '../../cli.ts'
 import { UsageError } from '../../errors.ts'
@@ -16,8 +17,6 @@ import { show, type ShowFlags } from './show.ts'
 
 const MAX_ROWS = 10_000
 const DAY_MS = 86_400_000
-/** Entries are stored by then. */
-const SETTLED_MS = 10_000
 
 /** Adds `waybill deliveries …`. */
 export function addDeliveryCommands(program: Command, cli: Cli): void {

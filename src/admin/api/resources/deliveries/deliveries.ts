@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import { attemptEntries } from '../../../../store/deliveries/attempt-entries.ts'
-import { deliveryAccounts } from '../../../../store/deliveries/delivery-accounts.ts'
+import { deliveryAccounts, SETTLED_MS } from '../../../../store/deliveries/delivery-accounts.ts'
 import { findDelivery, listDeliveries } from '../../../../store/deliveries/deliveries.ts'
 import { readClock } from '../../../../store/entries/retention.ts'
 import { StoreError } from '../../../../store/errors.ts'
@@ -12,8 +12,6 @@ import { ACCOUNT, DELIVERY, deliveryBody, FOUND, ID } from './delivery-body.ts'
 import { addDecisions } from './delivery-decisions.ts'
 import { deliveryFilter, FILTER, TAGS, timesOf } from './delivery-query.ts'
 
-/** Entries are stored by then: an account of younger ones would miss some. */
-const SETTLED_MS = 10_000
 /** Of an account. */
 const ACCOUNT_WINDOW = { defaultDays: 1, maxDays: 31 }
 
