@@ -147,12 +147,9 @@ t.test('what is dropped while attempts of it are noted waits for them, and they 
     await made.keep(100, { route })
     const [lease] = await store.beat(ME, [route], 60_000)
     const example = await resultOf(route, lease?.epoch ?? 0)
-    const results = (await all(route)).map(({ seq, id, receivedAtMs }) => ({
-      ...example,
-      seq,
-      id,
-      receivedAtMs,
-    }))
+    const results = (await all(route)).map(({ seq, id, receivedAtMs }) =>
+      Object.assign({}, example, { seq, id, receivedAtMs }),
+    )
     // Neither is refused for a deadlock.
     await Promise.all([
       store.settle(ME, results.toReversed()),
